@@ -1,0 +1,65 @@
+import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ConfigError, readServiceConfig, readStartConfig } from './config'
+
+const enough = {
+  SERVICE: 'wallet',
+  DATABASE_URL: 'postgres://wallet:secret@localhost/wallet',
+  KAFKA_BROKERS: 'localhost:9092',
+}
+
+const faultsOf = (env: Record<string, string>): readonly string[] => {
+  try {
+    readServiceConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+test('three variables are enough, the rest has defaults', () => {
+  expect(readServiceConfig(enough)).toMatchObject({ service: 'wallet', port: 8080, seedOnStart: false })
+  expect(readServiceConfig({ ...enough, SERVICE: 'balances' })).toMatchObject({ port: 3003, kafka: { partitions: 6 } })
+  expect(readStartConfig({})).toMatchObject({ walletPort: 8080, balancesPort: 3003, dataDir: '.data' })
+})
+
+test('every fault is named at once, with what would be accepted', () => {
+  expect(faultsOf({ PORT: '80x', SEED_ON_START: 'perhaps', KAFKA_BROKERS: 'localhost' })).toEqual([
+    'SERVICE is missing; it must be one of wallet, balances',
+    'PORT must be a whole number from 0 to 65535, but is "80x"',
+    'DATABASE_URL is missing; it must be a URL like postgres://user:password@host:5432/database',
+    'KAFKA_BROKERS must be a comma-separated list of host:port, but is "localhost"',
+    'SEED_ON_START must be true or false, but is "perhaps"',
+  ])
+})
+
+test('a password never shows up in a fault', () => {
+  const [fault] = faultsOf({ ...enough, DATABASE_URL: 'mysql://root:hunter2@localhost/wallet' })
+  expect(fault).toStartWith('DATABASE_URL must be a URL like postgres://')
+  expect(fault).not.toContain('hunter2')
+})
+
+test('SASL asks for a user and a password only when it is switched on', () => {
+  expect(readServiceConfig(enough).kafka.sasl).toBeUndefined()
+  expect(faultsOf({ ...enough, KAFKA_SASL_MECHANISM: 'plain' })).toEqual([
+    'KAFKA_SASL_USERNAME is missing; it must be set',
+    'KAFKA_SASL_PASSWORD is missing; it must be set',
+  ])
+})
+
+test('a secret may come from a file, but not from two places', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-config-'))
+  try {
+    const file = join(folder, 'url')
+    writeFileSync(file, 'postgres://wallet:from-file@db/wallet\n')
+    const { DATABASE_URL: _, ...rest } = enough
+    expect(readServiceConfig({ ...rest, DATABASE_URL_FILE: file }).database.url).toContain('from-file')
+    expect(faultsOf({ ...enough, DATABASE_URL_FILE: file })[0]).toContain('both set')
+    expect(faultsOf({ ...rest, DATABASE_URL_FILE: join(folder, 'absent') })[0]).toContain('cannot be read')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
