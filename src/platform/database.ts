@@ -1,0 +1,75 @@
+/** A PostgreSQL database: one pool, drizzle on top of it, and one place that tells a passing failure from a lasting one. */
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import postgres, { type Sql, type TransactionSql } from 'postgres'
+import { Fault, messageOf } from './fault'
+
+type Types = { bigint: bigint }
+/** Statements written by hand. int8 arrives as `bigint`, timestamps as text. */
+export type Statements = Sql<Types> | TransactionSql<Types>
+
+export type Database = {
+  sql: Sql<Types>
+  orm: PostgresJsDatabase
+  /** Waits for queries in flight, at most `timeoutMs`. */
+  close(timeoutMs?: number): Promise<void>
+}
+
+export type DatabaseOptions = { url: string; poolMax: number; prepare: boolean; applicationName: string }
+
+export function openDatabase({ url, poolMax, prepare, applicationName }: DatabaseOptions): Database {
+  const sql = postgres(url, {
+    max: poolMax,
+    prepare,
+    types: { bigint: postgres.BigInt },
+    connect_timeout: 5,
+    // Own waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an error somebody sees.
+    connection: { application_name: applicationName, TimeZone: 'UTC', statement_timeout: 30_000, lock_timeout: 10_000 },
+    // The driver reconnects when the next query comes; without this it waits up to 20 s after a few failures.
+    backoff: (attempt) => Math.min(1, 0.05 * 2 ** attempt),
+    onnotice: () => {},
+  })
+  return {
+    sql,
+    orm: drizzle(sql),
+    close: (timeoutMs = 5000) => sql.end({ timeout: timeoutMs / 1000 }),
+  }
+}
+
+/** True for failures that pass by themselves: the server is away, restarting, out of connections, or ended this connection. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false
+  const code = String(error.code)
+  return driverCodes.has(code) || /^(08|57P0[1-5]|53300|25P03)/.test(code)
+}
+
+const driverCodes = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'FailedToOpenSocket',
+])
+
+/** SQLSTATE of the server's answer, and the constraint it names. */
+export function violation(error: unknown): { sqlState: string; constraint: string | undefined } | undefined {
+  if (!(error instanceof postgres.PostgresError)) return undefined
+  return { sqlState: error.code, constraint: error.constraint_name }
+}
+
+/** Runs a query, and turns a lost connection into a `Fault`. Anything else passes through. */
+export async function reaching<T>(query: PromiseLike<T>): Promise<T> {
+  try {
+    return await query
+  } catch (error) {
+    if (isConnectionLost(error))
+      throw new Fault('database_unavailable', `the database cannot be reached: ${messageOf(error)}`, { cause: error })
+    throw error
+  }
+}

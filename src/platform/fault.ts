@@ -1,0 +1,24 @@
+/** A dependency failed. Thrown, and retried in one place; never used for a refusal, which is a value, nor for a bug, which is asserted. */
+export type FaultCode = 'database_unavailable' | 'broker_unavailable' | 'overloaded' | 'stopping'
+
+export class Fault extends Error {
+  override name = 'Fault'
+  constructor(
+    readonly code: FaultCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** The service cannot run as it is set up, and waiting will not help. The message says what to change. */
+export class SetupError extends Error {
+  override name = 'SetupError'
+}
+
+export const messageOf = (error: unknown): string => {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
+  if (error instanceof Error) return error.message || ('code' in error ? String(error.code) : error.name)
+  return String(error)
+}

@@ -1,0 +1,288 @@
+/**
+ * The broker behind two small ports, a publisher and a subscription: the only file that knows which client library is used.
+ * The library gets few retries of its own, so that waiting for an absent broker happens in one place, where it can be seen and stopped.
+ */
+import { type Admin, Kafka as KafkaClient, logLevel, Partitioners } from 'kafkajs'
+// @ts-expect-error The package ships no types for its inner modules.
+import RequestQueue from 'kafkajs/src/network/requestQueue'
+import { Fault, messageOf } from './fault'
+import type { Log } from './log'
+
+export type KafkaOptions = {
+  brokers: string[]
+  clientId: string
+  ssl: boolean
+  sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | undefined
+}
+
+export type OutgoingRecord = { topic: string; key: string; value: string; headers: Record<string, string> }
+
+export type IncomingRecord = {
+  offset: bigint
+  key: Buffer | null
+  value: Buffer | null
+  headers: Record<string, string>
+  timestampMs: number
+}
+
+/** Records of one partition in offset order, never empty. */
+export type IncomingBatch = {
+  topic: string
+  partition: number
+  /** One past the newest record of the partition when the batch was fetched. */
+  highWatermark: bigint
+  records: IncomingRecord[]
+}
+
+export type Publisher = {
+  /** Returns once all in-sync replicas have every record. On a `Fault` some, all or none may have been written: send again. */
+  send(records: OutgoingRecord[]): Promise<void>
+  close(): Promise<void>
+}
+
+export type SubscriptionOptions = {
+  groupId: string
+  topics: string[]
+  /**
+   * Handles a batch and answers the offset to go on from, usually one past the last record. Any other answer seeks there. Called for one
+   * batch at a time. It may take long: the group is kept informed meanwhile. `signal` is aborted when the batch is no longer ours to handle.
+   */
+  onBatch: (batch: IncomingBatch, signal: AbortSignal) => Promise<bigint>
+  /** The partitions were dealt anew: what is known about positions no longer holds. */
+  onAssigned: (assignment: Record<string, number[]>) => void
+  onTrouble: (error: unknown) => void
+}
+
+export type Subscription = {
+  /** Partitions assigned at the moment; undefined while the group is being joined. */
+  assignment(): Record<string, number[]> | undefined
+  /** Stops fetching, lets the batch in hand finish, leaves the group. */
+  close(): Promise<void>
+}
+
+export type Kafka = {
+  /** Creates the topics that do not exist, and waits until each has leaders. Existing ones stay as they are. */
+  ensureTopics(topics: string[], partitions: number): Promise<void>
+  /** Identity of the broker's data: offsets mean something only together with it. */
+  clusterId(): Promise<string>
+  /** Whether the broker answers now, within two seconds or so. */
+  isReachable(): Promise<boolean>
+  publisher(): Publisher
+  subscribe(options: SubscriptionOptions): Promise<Subscription>
+  close(): Promise<void>
+}
+
+// Without pending requests and throttling there is nothing to check again, but the library sets a timer for each answer nevertheless: with a
+// delay in the far past, which burns CPU at idle and makes the runtime warn.
+type Queue = { pending: unknown[]; throttledUntil: number }
+const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
+RequestQueue.prototype.scheduleCheckPendingRequests = function (this: Queue) {
+  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+}
+
+export function connectKafka(options: KafkaOptions, log: Log): Kafka {
+  const client = new KafkaClient({
+    clientId: options.clientId,
+    brokers: options.brokers,
+    ssl: options.ssl,
+    // The type of the library lists each mechanism with its own literal; the values are checked by the configuration.
+    sasl: options.sasl as never,
+    connectionTimeout: 2000,
+    requestTimeout: 5000,
+    enforceRequestTimeout: true,
+    retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 3 },
+    logLevel: logLevel.WARN,
+    logCreator: () => quietLog(log),
+  })
+
+  // One connection for all questions about topics, opened at the first and given up after a failure.
+  let connected: Promise<Admin> | undefined
+  const asking = async <T>(question: (admin: Admin) => Promise<T>): Promise<T> => {
+    connected ??= (async () => {
+      const admin = client.admin()
+      await admin.connect()
+      return admin
+    })()
+    const current = connected
+    try {
+      return await question(await current)
+    } catch (error) {
+      if (connected === current) connected = undefined
+      current.then((admin) => admin.disconnect()).catch(() => {})
+      throw unreachable(error)
+    }
+  }
+
+  return {
+    ensureTopics: (topics, partitions) =>
+      asking(async (admin) => {
+        const existing = new Set(await admin.listTopics())
+        const missing = topics.filter((topic) => !existing.has(topic))
+        if (missing.length > 0) {
+          const { brokers } = await admin.describeCluster()
+          const replicationFactor = Math.min(3, brokers.length)
+          const created = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
+          await admin.createTopics({ topics: created, waitForLeaders: true }).catch((error) => {
+            // Another replica was faster.
+            if (!/already exists/i.test(messageOf(error))) throw error
+          })
+          log.info({ topics: missing, partitions, replicationFactor }, 'topics created')
+        }
+        await admin.fetchTopicMetadata({ topics })
+      }),
+
+    clusterId: () => asking(async (admin) => (await admin.describeCluster()).clusterId),
+
+    isReachable: () =>
+      asking((admin) => admin.describeCluster()).then(
+        () => true,
+        () => false,
+      ),
+
+    publisher() {
+      const producer = client.producer({
+        createPartitioner: Partitioners.DefaultPartitioner,
+        allowAutoTopicCreation: false,
+      })
+      let ready: Promise<void> | undefined
+      return {
+        async send(records) {
+          const topicMessages = [...Map.groupBy(records, (record) => record.topic)].map(([topic, messages]) => ({
+            topic,
+            messages: messages.map(({ key, value, headers }) => ({ key, value, headers })),
+          }))
+          try {
+            ready ??= producer.connect()
+            await ready
+            await producer.sendBatch({ acks: -1, topicMessages })
+          } catch (error) {
+            ready = undefined
+            throw unreachable(error)
+          }
+        },
+        close: () => producer.disconnect(),
+      }
+    },
+
+    subscribe: (subscription) => subscribe(client, subscription),
+
+    async close() {
+      await connected?.then((admin) => admin.disconnect()).catch(() => {})
+    },
+  }
+}
+
+async function subscribe(client: KafkaClient, options: SubscriptionOptions): Promise<Subscription> {
+  const consumer = client.consumer({
+    groupId: options.groupId,
+    sessionTimeout: 10_000,
+    heartbeatInterval: 1000,
+    maxWaitTimeInMs: 500,
+    allowAutoTopicCreation: false,
+    retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: async () => true },
+  })
+  let assignment: Record<string, number[]> | undefined
+  let lost = new AbortController()
+
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    assignment = payload.memberAssignment
+    lost = new AbortController()
+    options.onAssigned(assignment)
+  })
+  const forget = () => {
+    assignment = undefined
+    lost.abort()
+  }
+  consumer.on(consumer.events.REBALANCING, forget)
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    forget()
+    options.onTrouble(payload.error)
+  })
+
+  await consumer.connect()
+  await consumer.subscribe({ topics: options.topics, fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    // Batches share accounts; handled side by side they would wait for each other's rows.
+    partitionsConsumedConcurrently: 1,
+    eachBatch: async ({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }) => {
+      if (!isRunning() || isStale()) return
+      const { topic, partition } = batch
+      const records = batch.messages.map((message) => ({
+        offset: BigInt(message.offset),
+        key: message.key,
+        value: message.value,
+        headers: textHeaders(message.headers ?? {}),
+        timestampMs: Number(message.timestamp),
+      }))
+      const last = records.at(-1)
+      if (!last) return
+
+      const incoming = { topic, partition, highWatermark: BigInt(batch.highWatermark), records }
+      const next = await whileBeating(heartbeat, isRunning, lost, (signal) => options.onBatch(incoming, signal))
+      if (next === last.offset + 1n) {
+        resolveOffset(String(last.offset))
+        await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: String(next) }] }] })
+      } else {
+        consumer.seek({ topic, partition, offset: String(next) })
+      }
+    },
+  })
+  return {
+    assignment: () => assignment,
+    async close() {
+      lost.abort()
+      await consumer.disconnect()
+    },
+  }
+}
+
+/** Keeps the membership alive while a batch takes its time. A heartbeat that fails means the batch may be somebody else's by now. */
+async function whileBeating<T>(
+  heartbeat: () => Promise<void>,
+  isRunning: () => boolean,
+  lost: AbortController,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  let failure: unknown
+  const beat = setInterval(() => {
+    if (!isRunning()) return lost.abort()
+    heartbeat().catch((error) => {
+      failure ??= error
+      lost.abort()
+    })
+  }, 1000)
+  try {
+    const result = await work(lost.signal)
+    await heartbeat()
+    return result
+  } catch (error) {
+    throw failure ?? error
+  } finally {
+    clearInterval(beat)
+  }
+}
+
+/** The library gives a header that is repeated as a list; the last one counts. */
+function textHeaders(
+  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>,
+): Record<string, string> {
+  const text: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const last = Array.isArray(value) ? value.at(-1) : value
+    if (last !== undefined) text[name] = last.toString()
+  }
+  return text
+}
+
+const unreachable = (error: unknown): Fault =>
+  error instanceof Fault
+    ? error
+    : new Fault('broker_unavailable', `the broker cannot be used: ${messageOf(error)}`, { cause: error })
+
+/** What the library calls errors are mostly retries of its own. They are worth a line only when somebody looks for it. */
+const quietLog =
+  (log: Log) =>
+  ({ label, log: { message, timestamp: _, logger: __, ...fields } }: { label: string; log: Record<string, unknown> }) =>
+    log.debug({ ...fields, kafkajs: label }, String(message))

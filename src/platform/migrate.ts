@@ -1,0 +1,68 @@
+/** Brings a database to the schema this version was written for, or refuses to start. Any number of replicas may do so at once. */
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
+import postgres from 'postgres'
+import { SetupError } from './fault'
+import type { Log } from './log'
+
+/** One lock for everything that prepares a database. The number means nothing, but must stay the same in every version. */
+const preparationLock = 7_236_015_001
+
+/** Runs `work` while no other replica prepares this database, on a connection of its own, since the lock belongs to the session. */
+export async function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false })
+  try {
+    await sql`select pg_advisory_lock(${preparationLock})`
+    return await work(sql)
+  } finally {
+    await sql.end({ timeout: 5 })
+  }
+}
+
+/**
+ * Applies what is missing from `folder`. Throws `SetupError` when the database has a history that this version does not know: it was
+ * made by a newer version, or a migration was changed after it had been applied.
+ */
+export async function migrate(url: string, folder: string, log: Log): Promise<void> {
+  const known = readMigrationFiles({ migrationsFolder: folder })
+  assertAscending(known.map((migration) => migration.folderMillis))
+
+  await whilePreparing(url, async (sql) => {
+    const before = await appliedMigrations(sql)
+    for (const [index, hash] of before.entries()) {
+      if (known[index]?.hash === hash) continue
+      throw new SetupError(
+        `The database has migration ${index + 1} in a form that this version does not know. It was migrated by another version: ` +
+          'start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
+      )
+    }
+    if (before.length === known.length) return
+    await runMigrations(drizzle(sql), { migrationsFolder: folder })
+
+    // drizzle skips a migration that is dated before the newest applied one, and still says it succeeded.
+    const after = await appliedMigrations(sql)
+    if (after.length !== known.length || after.some((hash, index) => hash !== known[index]?.hash))
+      throw new SetupError(`After migrating, the database has ${after.length} of ${known.length} migrations.`)
+    log.info({ from: before.length, to: after.length }, 'database migrated')
+  })
+}
+
+/** True when the schema is exactly the one of `folder`: what a service checks that was told not to migrate. */
+export async function isMigrated(sql: postgres.Sql, folder: string): Promise<boolean> {
+  const known = readMigrationFiles({ migrationsFolder: folder })
+  const applied = await appliedMigrations(sql)
+  return applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)
+}
+
+async function appliedMigrations(sql: postgres.Sql): Promise<string[]> {
+  const [table] = await sql`select to_regclass('drizzle.__drizzle_migrations') as name`
+  if (!table?.name) return []
+  const rows = await sql<{ hash: string }[]>`select hash from drizzle.__drizzle_migrations order by created_at, id`
+  return rows.map((row) => row.hash)
+}
+
+function assertAscending(dates: number[]): void {
+  if (dates.every((date, index) => index === 0 || date > (dates[index - 1] ?? 0))) return
+  throw new SetupError('The dates of the migrations do not ascend; the later ones would be skipped.')
+}

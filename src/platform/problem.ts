@@ -1,0 +1,103 @@
+/** Problem Details (RFC 9457): the one shape of every refusal and failure over HTTP. Knows no word of the trade. */
+
+/** A kind of problem. `type` and `code` are what clients switch on; both are for ever. */
+export type ProblemKind = {
+  /** Last part of its URI, `/problems/{name}`. */
+  name: string
+  status: number
+  title: string
+  /** For a person who has met it: what it means and what to do. */
+  description: string
+}
+
+export type ProblemDetails = {
+  /** What is particular to this occurrence. Never a stack trace, SQL or a driver's message. */
+  detail: string
+  code?: string
+  errors?: { detail: string; pointer: string }[]
+  headers?: Record<string, string>
+}
+
+/** The problems that any HTTP service has. */
+export const commonProblems = {
+  validation: {
+    name: 'validation',
+    status: 422,
+    title: 'The request has invalid values',
+    description:
+      'Each entry of `errors` names a value by JSON Pointer and says what is expected of it. Correct them and send the request again.',
+  },
+  malformed: {
+    name: 'malformed',
+    status: 400,
+    title: 'The request cannot be read',
+    description: 'The body is not well-formed JSON. Nothing was done.',
+  },
+  notFound: {
+    name: 'not-found',
+    status: 404,
+    title: 'There is nothing at this address',
+    description: 'No route has this path. The list of routes is in the README and in the .http files.',
+  },
+  methodNotAllowed: {
+    name: 'method-not-allowed',
+    status: 405,
+    title: 'The method is not allowed here',
+    description: 'The path exists, but not for this method. The header `Allow` lists those it has.',
+  },
+  unsupportedMediaType: {
+    name: 'unsupported-media-type',
+    status: 415,
+    title: 'The media type is not supported',
+    description: 'Bodies are JSON: send `Content-Type: application/json`.',
+  },
+  unavailable: {
+    name: 'unavailable',
+    status: 503,
+    title: 'The service cannot answer at the moment',
+    description:
+      'Something the service depends on is away, or the service is starting or stopping. Send the request again after `Retry-After` seconds.',
+  },
+  overloaded: {
+    name: 'overloaded',
+    status: 503,
+    title: 'The service has more work than it can do',
+    description: 'The request was turned away before anything was done. Send it again after `Retry-After` seconds.',
+  },
+  internal: {
+    name: 'internal',
+    status: 500,
+    title: 'Something went wrong that should not',
+    description: 'A fault of the service, written to its log under the `trace_id` of the answer.',
+  },
+} as const satisfies Record<string, ProblemKind>
+
+export function problemResponse(
+  kind: ProblemKind,
+  details: ProblemDetails,
+  instance: string,
+  traceId: string,
+): Response {
+  const { detail, code = upperSnake(kind.name), errors, headers } = details
+  const body = {
+    type: `/problems/${kind.name}`,
+    title: kind.title,
+    status: kind.status,
+    detail,
+    instance,
+    code,
+    ...(errors ? { errors } : {}),
+    trace_id: traceId,
+  }
+  return new Response(JSON.stringify(body), {
+    status: kind.status,
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      ...(kind.status === 503 ? { 'retry-after': '1' } : {}),
+      ...headers,
+    },
+  })
+}
+
+const upperSnake = (name: string): string => name.replaceAll('-', '_').toUpperCase()
