@@ -25,10 +25,16 @@ export type IncomingRecord = {
   timestampMs: number
 }
 
+export type Position = { topic: string; partition: number; offset: bigint }
+
 /** Records of one partition in offset order, never empty. */
 export type IncomingBatch = {
   topic: string
   partition: number
+  /** The offset that was asked for. The first record may lie beyond it, where the log has records that nobody is shown. */
+  fetchedFrom: bigint
+  /** Where the log goes on after this batch: beyond its last record. */
+  next: bigint
   /** One past the newest record of the partition when the batch was fetched. */
   highWatermark: bigint
   records: IncomingRecord[]
@@ -44,13 +50,18 @@ export type SubscriptionOptions = {
   groupId: string
   topics: string[]
   /**
-   * Handles a batch and answers the offset to go on from, usually one past the last record. Any other answer seeks there. Called for one
-   * batch at a time. It may take long: the group is kept informed meanwhile. `signal` is aborted when the batch is no longer ours to handle.
+   * Handles a batch and answers the offset to go on from: `next` of the batch when all of it is done. Any other answer seeks there. Called
+   * for one batch at a time. It may take long: the group is kept informed meanwhile. `signal` is aborted when the batch is no longer ours
+   * to handle; a new assignment may then begin before this call has returned.
    */
   onBatch: (batch: IncomingBatch, signal: AbortSignal) => Promise<bigint>
-  /** The partitions were dealt anew: what is known about positions no longer holds. */
-  onAssigned: (assignment: Record<string, number[]>) => void
-  onTrouble: (error: unknown) => void
+  /**
+   * The partitions were dealt anew: what is known about positions no longer holds. Answers where to go on; a partition it does not name
+   * goes on from the group's offset. No batch is handled before it has answered; when it throws, consuming ends. `signal` as above.
+   */
+  onAssigned: (assignment: Record<string, number[]>, signal: AbortSignal) => Promise<Position[]>
+  /** Consuming was interrupted. It begins again by itself, unless `final`: then close the subscription and subscribe anew. */
+  onTrouble: (error: unknown, final: boolean) => void
 }
 
 export type Subscription = {
@@ -131,7 +142,14 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
         await admin.fetchTopicMetadata({ topics })
       }),
 
-    clusterId: () => asking(async (admin) => (await admin.describeCluster()).clusterId),
+    clusterId: () =>
+      asking(async (admin) => {
+        const { clusterId } = await admin.describeCluster()
+        // A new Redpanda gives this name until it has made one up.
+        if (!clusterId || clusterId === 'redpanda.initializing')
+          throw new Fault('broker_unavailable', 'the broker does not know its cluster id yet')
+        return clusterId
+      }),
 
     isReachable: () =>
       asking((admin) => admin.describeCluster()).then(
@@ -183,11 +201,20 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
   })
   let assignment: Record<string, number[]> | undefined
   let lost = new AbortController()
+  let placed: Promise<void> = Promise.resolve()
 
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    assignment = payload.memberAssignment
+    lost.abort()
     lost = new AbortController()
-    options.onAssigned(assignment)
+    assignment = payload.memberAssignment
+    const { signal } = lost
+    placed = options.onAssigned(payload.memberAssignment, signal).then((positions) => {
+      if (signal.aborted) return
+      for (const { topic, partition, offset } of positions) consumer.seek({ topic, partition, offset: String(offset) })
+    })
+    placed.catch((error) => {
+      if (!signal.aborted) options.onTrouble(error, true)
+    })
   })
   const forget = () => {
     assignment = undefined
@@ -196,7 +223,7 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
   consumer.on(consumer.events.REBALANCING, forget)
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     forget()
-    options.onTrouble(payload.error)
+    options.onTrouble(payload.error, !payload.restart)
   })
 
   await consumer.connect()
@@ -219,9 +246,23 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
       const last = records.at(-1)
       if (!last) return
 
-      const incoming = { topic, partition, highWatermark: BigInt(batch.highWatermark), records }
-      const next = await whileBeating(heartbeat, isRunning, lost, (signal) => options.onBatch(incoming, signal))
-      if (next === last.offset + 1n) {
+      // The library's type leaves out the field.
+      const { fetchedOffset } = batch as typeof batch & { fetchedOffset: string }
+      const incoming = {
+        topic,
+        partition,
+        fetchedFrom: BigInt(fetchedOffset),
+        next: BigInt(batch.lastOffset()) + 1n,
+        highWatermark: BigInt(batch.highWatermark),
+        records,
+      }
+      const next = await whileBeating(heartbeat, isRunning, lost.signal, async (signal) => {
+        await placed
+        // The batch was fetched before it was known where to go on.
+        return isStale() ? undefined : options.onBatch(incoming, signal)
+      })
+      if (next === undefined || isStale()) return
+      if (next === incoming.next) {
         resolveOffset(String(last.offset))
         await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: String(next) }] }] })
       } else {
@@ -242,19 +283,21 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
 async function whileBeating<T>(
   heartbeat: () => Promise<void>,
   isRunning: () => boolean,
-  lost: AbortController,
+  lost: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   let failure: unknown
+  // Of its own, because the next batch may be welcome again after a heartbeat that failed.
+  const given = new AbortController()
   const beat = setInterval(() => {
-    if (!isRunning()) return lost.abort()
+    if (!isRunning()) return given.abort()
     heartbeat().catch((error) => {
       failure ??= error
-      lost.abort()
+      given.abort()
     })
   }, 1000)
   try {
-    const result = await work(lost.signal)
+    const result = await work(AbortSignal.any([lost, given.signal]))
     await heartbeat()
     return result
   } catch (error) {
