@@ -19,6 +19,8 @@ export type HttpOptions = {
   problems: readonly ProblemKind[]
   /** Everything a ready service needs. Asked by `/readyz` only. */
   health: Health
+  /** While false, every route but health and documentation answers 503. */
+  isReady: () => boolean
 }
 
 /** A value is well-formed JSON, but cannot be taken. `pointer` is a JSON Pointer as URI fragment. */
@@ -33,13 +35,17 @@ export class InvalidValue extends Error {
 }
 
 /** Begins a service's HTTP. Add the routes to what it returns. */
-export function createHttp({ log, parseJson, problems, health }: HttpOptions) {
+export function createHttp({ log, parseJson, problems, health, isReady }: HttpOptions) {
   const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
   const app = new Elysia({
     // A property that nobody knows is more often a typing error than a message to a newer version: refuse it rather than drop it.
     normalize: false,
     serve: { maxRequestBodySize: bodyBytesMax, idleTimeout: 60 },
   })
+    .onRequest(({ request }) => {
+      if (isReady() || alwaysServed.test(new URL(request.url).pathname)) return
+      return refuse(request, commonProblems.unavailable, { detail: 'the service is starting or stopping' })
+    })
     .onParse({ as: 'global' }, async ({ request }, contentType) => {
       if (contentType !== 'application/json') throw new UnsupportedMedia(contentType)
       return parseJson(await request.text())
@@ -83,6 +89,8 @@ export function createHttp({ log, parseJson, problems, health }: HttpOptions) {
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
   return problemResponse(kind, details, new URL(request.url).pathname, traceIdOf(traceOf(request)))
 }
+
+const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*)$/
 
 const traces = new WeakMap<Request, string>()
 

@@ -3,11 +3,34 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
-import { SetupError } from './fault'
+import { isConnectionLost, violation } from './database'
+import { messageOf, SetupError } from './fault'
 import type { Log } from './log'
+import { keepTrying } from './retry'
 
 /** One lock for everything that prepares a database. The number means nothing, but must stay the same in every version. */
 const preparationLock = 7_236_015_001
+
+export type Preparation = { url: string; folder: string; migrate: boolean; log: Log; signal: AbortSignal }
+
+/**
+ * Waits for the database as long as it takes, then migrates it, or checks that somebody did. Throws `SetupError` when waiting cannot help: the
+ * login is refused, the database does not exist, or it has the schema of another version.
+ */
+export async function prepareDatabase({ url, folder, log, signal, ...preparation }: Preparation): Promise<void> {
+  await keepTrying(() => (preparation.migrate ? migrate(url, folder, log) : assertMigrated(url, folder)), {
+    backoff: { firstMs: 200, limitMs: 5000 },
+    signal,
+    isPassing: isConnectionLost,
+    onFailure: (error, failures) => log.warn({ failures }, `waiting for the database: ${messageOf(error)}`),
+  }).catch((error) => {
+    const { sqlState = '' } = violation(error) ?? {}
+    // Refused login, unknown database, missing privilege: the server's own sentence says which, and holds no secret.
+    if (/^(28|3D000|42501)/.test(sqlState))
+      throw new SetupError(`The database refuses the service: ${messageOf(error)}. Check DATABASE_URL.`)
+    throw error
+  })
+}
 
 /** Runs `work` while no other replica prepares this database, on a connection of its own, since the lock belongs to the session. */
 export async function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
@@ -24,7 +47,7 @@ export async function whilePreparing<T>(url: string, work: (sql: postgres.Sql) =
  * Applies what is missing from `folder`. Throws `SetupError` when the database has a history that this version does not know: it was
  * made by a newer version, or a migration was changed after it had been applied.
  */
-export async function migrate(url: string, folder: string, log: Log): Promise<void> {
+async function migrate(url: string, folder: string, log: Log): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder: folder })
   assertAscending(known.map((migration) => migration.folderMillis))
 
@@ -48,11 +71,18 @@ export async function migrate(url: string, folder: string, log: Log): Promise<vo
   })
 }
 
-/** True when the schema is exactly the one of `folder`: what a service checks that was told not to migrate. */
-export async function isMigrated(sql: postgres.Sql, folder: string): Promise<boolean> {
+async function assertMigrated(url: string, folder: string): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder: folder })
-  const applied = await appliedMigrations(sql)
-  return applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false })
+  try {
+    const applied = await appliedMigrations(sql)
+    if (applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)) return
+    throw new SetupError(
+      `The database has ${applied.length} migrations, this version needs its own ${known.length}. Set MIGRATE_ON_START=true, or migrate first.`,
+    )
+  } finally {
+    await sql.end({ timeout: 5 })
+  }
 }
 
 async function appliedMigrations(sql: postgres.Sql): Promise<string[]> {

@@ -25,3 +25,27 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener('abort', done, { once: true })
   })
 }
+
+/**
+ * Tries until it succeeds. A failure that `isPassing` does not know is thrown at once, and so is the last one when the signal is aborted. `onFailure`
+ * hears of every failed try, with how many there were.
+ */
+export async function keepTrying<T>(
+  work: () => Promise<T>,
+  options: {
+    backoff: Backoff
+    signal: AbortSignal
+    isPassing: (error: unknown) => boolean
+    onFailure: (error: unknown, failures: number) => void
+  },
+): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (options.signal.aborted || !options.isPassing(error)) throw error
+      options.onFailure(error, failures)
+      await pause(backoffMs(options.backoff, failures), options.signal)
+    }
+  }
+}
