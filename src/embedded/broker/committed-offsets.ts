@@ -1,0 +1,133 @@
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Refusal } from './error-codes.ts'
+import { replaceFile, writeAll } from './files.ts'
+import type { Durable, GroupCommit } from './log/group-commit.ts'
+
+export type Committed = { offset: number; metadata: string | null }
+export type Commit = { topic: string; partition: number } & Committed
+
+type Entry = { group: string; commits: Commit[] } | { groupDeleted: string } | { topicDeleted: string }
+
+/** The file is rewritten with the newest commits alone once it is this large. */
+const compactBytes = 4 << 20
+
+/** How far each group has read. One JSON line per commit request, on disk before it is answered; the last line about a partition counts. */
+export class CommittedOffsets implements Durable {
+  readonly #path: string
+  readonly #groups = new Map<string, Map<string, Commit>>()
+  #bytes: number
+  #failure: Error | undefined
+  fd: number
+
+  constructor(
+    dataDir: string,
+    readonly groupCommit: GroupCommit,
+  ) {
+    this.#path = join(dataDir, 'offsets.jsonl')
+    this.fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT)
+    this.#bytes = this.#recover()
+    if (fstatSync(this.fd).size > this.#bytes) ftruncateSync(this.fd, this.#bytes)
+  }
+
+  groups(): string[] {
+    return [...this.#groups.keys()]
+  }
+
+  find(group: string, topic: string, partition: number): Committed | undefined {
+    return this.#groups.get(group)?.get(keyOf(topic, partition))
+  }
+
+  all(group: string): Commit[] {
+    return [...(this.#groups.get(group)?.values() ?? [])]
+  }
+
+  /** Resolves once the commits are on disk. */
+  commit(group: string, commits: Commit[]): Promise<void> {
+    return commits.length === 0 ? Promise.resolve() : this.#append({ group, commits })
+  }
+
+  deleteGroup(group: string): Promise<void> {
+    return this.#append({ groupDeleted: group })
+  }
+
+  deleteTopic(topic: string): Promise<void> {
+    return this.#append({ topicDeleted: topic })
+  }
+
+  /** Drops what later commits have replaced. The caller makes sure no fsync is under way. */
+  compact(): void {
+    if (this.#bytes < compactBytes) return
+    const lines = [...this.#groups].map(([group, commits]) => lineOf({ group, commits: [...commits.values()] }))
+    replaceFile(this.#path, lines.join(''), this.groupCommit.enabled)
+    closeSync(this.fd)
+    this.fd = openSync(this.#path, 'r+')
+    this.#bytes = fstatSync(this.fd).size
+  }
+
+  written(): number {
+    return this.#bytes
+  }
+
+  synced(): void {}
+
+  syncFailed(error: Error): void {
+    this.#failure = error
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+
+  async #append(entry: Entry): Promise<void> {
+    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', this.#failure.message)
+    const line = Buffer.from(lineOf(entry))
+    try {
+      this.groupCommit.checkRoom()
+      writeAll(this.fd, line, this.#bytes)
+    } catch (error) {
+      ftruncateSync(this.fd, this.#bytes)
+      throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
+    }
+    this.#bytes += line.length
+    this.#apply(entry)
+    await this.groupCommit.commit(this)
+  }
+
+  #apply(entry: Entry): void {
+    if ('groupDeleted' in entry) {
+      this.#groups.delete(entry.groupDeleted)
+    } else if ('topicDeleted' in entry) {
+      for (const commits of this.#groups.values()) {
+        for (const [key, commit] of commits) if (commit.topic === entry.topicDeleted) commits.delete(key)
+      }
+    } else {
+      const known = this.#groups.get(entry.group) ?? new Map<string, Commit>()
+      this.#groups.set(entry.group, known)
+      for (const commit of entry.commits) known.set(keyOf(commit.topic, commit.partition), commit)
+    }
+  }
+
+  /** Applies every whole line and answers with where they end: a line without its end was never answered. */
+  #recover(): number {
+    const text = readFileSync(this.#path)
+    let start = 0
+    for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10, start)) {
+      try {
+        this.#apply(JSON.parse(text.toString('utf8', start, end)))
+      } catch {
+        return start
+      }
+      start = end + 1
+    }
+    return start
+  }
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${topic}:${partition}`
+}
+
+function lineOf(entry: Entry): string {
+  return `${JSON.stringify(entry)}\n`
+}

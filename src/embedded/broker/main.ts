@@ -1,0 +1,54 @@
+import { parseArgs } from 'node:util'
+import { startBroker } from './broker.ts'
+
+/**
+ * The broker as a process of its own: `bun src/embedded/broker/main.ts --data-dir DIR [--port N] [--host H] [--lifeline]`. Prints
+ * one line, `ready host:port`, when it serves. With `--lifeline` it stops when its stdin closes, so that it never outlives a
+ * supervisor that was killed.
+ */
+
+const { values } = parseArgs({
+  options: {
+    'data-dir': { type: 'string' },
+    host: { type: 'string', default: '127.0.0.1' },
+    port: { type: 'string', default: '9092' },
+    partitions: { type: 'string', default: '1' },
+    'auto-create-topics': { type: 'boolean', default: false },
+    lifeline: { type: 'boolean', default: false },
+  },
+})
+
+function fail(message: string): never {
+  console.error(message)
+  process.exit(1)
+}
+
+const dataDir = values['data-dir'] ?? fail('--data-dir is missing: name the directory that is to hold the log')
+const port = Number(values.port)
+if (!Number.isInteger(port) || port < 0 || port > 65_535) fail(`--port is not a port: ${values.port}`)
+
+const broker = await startBroker({
+  dataDir,
+  port,
+  host: values.host,
+  partitionsDefault: Number(values.partitions),
+  autoCreateTopics: values['auto-create-topics'],
+  log: (level, message, fields) => console.error(JSON.stringify({ level, message, ...fields })),
+}).catch((error: NodeJS.ErrnoException) => {
+  if (error.code === 'EADDRINUSE')
+    fail(`port ${port} on ${values.host} is taken: stop what listens there, or choose another with --port`)
+  return fail(error.message)
+})
+
+async function stop(): Promise<void> {
+  await broker.stop()
+  process.exit(0)
+}
+process.on('SIGTERM', stop)
+process.on('SIGINT', stop)
+if (values.lifeline) {
+  process.stdin.on('end', stop)
+  process.stdin.on('close', stop)
+  process.stdin.resume()
+}
+console.log(`ready ${broker.brokers}`)

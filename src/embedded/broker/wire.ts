@@ -1,0 +1,183 @@
+/**
+ * The primitive types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), non-flexible versions only.
+ * Written for a server: whatever a stranger sends is refused before it costs memory.
+ */
+
+/** The bytes are not what the protocol says they are. The connection that sent them is closed. */
+export class MalformedRequest extends Error {
+  override name = 'MalformedRequest'
+}
+
+/** Reads one request. Every read is checked against the end of the buffer and throws `MalformedRequest` beyond it. */
+export class Reader {
+  readonly #buffer: Buffer
+  #offset = 0
+
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer
+  }
+
+  get remaining(): number {
+    return this.#buffer.length - this.#offset
+  }
+
+  int8(): number {
+    return this.#buffer.readInt8(this.#advance(1))
+  }
+
+  boolean(): boolean {
+    return this.int8() !== 0
+  }
+
+  int16(): number {
+    return this.#buffer.readInt16BE(this.#advance(2))
+  }
+
+  int32(): number {
+    return this.#buffer.readInt32BE(this.#advance(4))
+  }
+
+  /** As a number: offsets, timestamps and producer ids beyond 2^53 are nobody's honest request. */
+  int64(): number {
+    const value = Number(this.#buffer.readBigInt64BE(this.#advance(8)))
+    if (!Number.isSafeInteger(value)) throw new MalformedRequest(`int64 out of range: ${value}`)
+    return value
+  }
+
+  string(): string {
+    const value = this.nullableString()
+    if (value === null) throw new MalformedRequest('null where a string is required')
+    return value
+  }
+
+  nullableString(): string | null {
+    const length = this.int16()
+    if (length === -1) return null
+    const start = this.#advance(length)
+    return this.#buffer.toString('utf8', start, start + length)
+  }
+
+  bytes(): Buffer {
+    const value = this.nullableBytes()
+    if (value === null) throw new MalformedRequest('null where bytes are required')
+    return value
+  }
+
+  /** A view of the request, not a copy. */
+  nullableBytes(): Buffer | null {
+    const length = this.int32()
+    if (length === -1) return null
+    const start = this.#advance(length)
+    return this.#buffer.subarray(start, start + length)
+  }
+
+  array<Item>(readItem: () => Item): Item[] {
+    return this.nullableArray(readItem) ?? []
+  }
+
+  nullableArray<Item>(readItem: () => Item): Item[] | null {
+    const length = this.int32()
+    if (length === -1) return null
+    // No item is shorter than one byte, so a longer claim is a lie and is not worth an allocation.
+    if (length < 0 || length > this.remaining) throw new MalformedRequest(`array of ${length} items`)
+    const items: Item[] = []
+    for (let index = 0; index < length; index++) items.push(readItem())
+    return items
+  }
+
+  #advance(length: number): number {
+    const start = this.#offset
+    if (length < 0 || length > this.remaining)
+      throw new MalformedRequest(`${length} bytes wanted, ${this.remaining} left`)
+    this.#offset = start + length
+    return start
+  }
+}
+
+const chunkBytes = 512
+
+/** Builds one answer. Byte strings are kept as they are until `finish` joins everything once. */
+export class Writer {
+  readonly #parts: Buffer[] = []
+  #chunk = Buffer.allocUnsafe(chunkBytes)
+  #used = 0
+
+  int8(value: number): this {
+    const at = this.#reserve(1)
+    this.#chunk.writeInt8(value, at)
+    return this
+  }
+
+  boolean(value: boolean): this {
+    return this.int8(value ? 1 : 0)
+  }
+
+  int16(value: number): this {
+    const at = this.#reserve(2)
+    this.#chunk.writeInt16BE(value, at)
+    return this
+  }
+
+  int32(value: number): this {
+    const at = this.#reserve(4)
+    this.#chunk.writeInt32BE(value, at)
+    return this
+  }
+
+  int64(value: number): this {
+    const at = this.#reserve(8)
+    this.#chunk.writeBigInt64BE(BigInt(value), at)
+    return this
+  }
+
+  string(value: string | null): this {
+    if (value === null) return this.int16(-1)
+    const length = Buffer.byteLength(value)
+    this.int16(length)
+    const at = this.#reserve(length)
+    this.#chunk.write(value, at, length)
+    return this
+  }
+
+  bytes(value: Buffer | null): this {
+    return value === null ? this.int32(-1) : this.int32(value.length).raw(value)
+  }
+
+  raw(value: Buffer): this {
+    if (value.length < chunkBytes) {
+      const at = this.#reserve(value.length)
+      value.copy(this.#chunk, at)
+    } else {
+      this.#flush()
+      this.#parts.push(value)
+    }
+    return this
+  }
+
+  array<Item>(items: readonly Item[] | null, writeItem: (item: Item) => void): this {
+    this.int32(items === null ? -1 : items.length)
+    for (const item of items ?? []) writeItem(item)
+    return this
+  }
+
+  finish(): Buffer {
+    this.#flush()
+    return Buffer.concat(this.#parts)
+  }
+
+  #reserve(length: number): number {
+    if (this.#used + length > this.#chunk.length) {
+      this.#flush()
+      this.#chunk = Buffer.allocUnsafe(Math.max(chunkBytes, length))
+    }
+    const at = this.#used
+    this.#used += length
+    return at
+  }
+
+  #flush(): void {
+    if (this.#used > 0) this.#parts.push(this.#chunk.subarray(0, this.#used))
+    this.#chunk = this.#chunk.subarray(this.#used)
+    this.#used = 0
+  }
+}
