@@ -1,7 +1,7 @@
 /** Reads JSON without letting a number change on the way. */
 
 /** The text is JSON, but one of its numbers is not what a double can hold: reading it would change the value unnoticed. */
-export class InexactNumber extends SyntaxError {
+export class InexactNumber extends Error {
   override name = 'InexactNumber'
   constructor(readonly source: string) {
     super(
@@ -13,7 +13,7 @@ export class InexactNumber extends SyntaxError {
 /** A run of 16 digits, with or without a point. Texts without one, nearly all, take the fast road. */
 const manyDigits = /\d[\d.]{15}/
 
-/** Like `JSON.parse`, and throws `InexactNumber` where a number of more than 15 digits would be rounded. Any other fault is a `SyntaxError`. */
+/** Like `JSON.parse`, and throws `InexactNumber` where a number of more than 15 digits would be rounded. Text that is not JSON throws a `SyntaxError`. */
 export function parseJson(text: string): unknown {
   return manyDigits.test(text) ? JSON.parse(text, refuseRounded) : JSON.parse(text)
 }

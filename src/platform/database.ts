@@ -4,7 +4,10 @@ import postgres, { type Sql, type TransactionSql } from 'postgres'
 import { Fault, messageOf } from './fault'
 
 type Types = { bigint: bigint }
-/** Statements written by hand. int8 arrives as `bigint`, timestamps as text. */
+/**
+ * Statements written by hand. int8 arrives as `bigint`, timestamps as text. Times are passed as ISO text, and arrays of them as `text[]` to be
+ * cast by the statement, since drizzle takes the driver's own conversion of times away.
+ */
 export type Statements = Sql<Types> | TransactionSql<Types>
 
 export type Database = {

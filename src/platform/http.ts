@@ -1,6 +1,6 @@
 /** What both services' HTTP has in common: how bodies are read, how failures answer, health, and stopping without cutting anybody off. */
 import { Elysia, type ValidationError } from 'elysia'
-import { Fault } from './fault'
+import { Fault, messageOf } from './fault'
 import type { Log } from './log'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
 import { continueTrace, traceIdOf } from './trace'
@@ -61,7 +61,9 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
           errors: [{ detail: cause.message, pointer: cause.pointer }],
         })
       if (code === 'PARSE')
-        return answer(commonProblems.malformed, { detail: `the body is not JSON: ${(cause as Error)?.message}` })
+        return answer(commonProblems.malformed, {
+          detail: `the body is not JSON: ${messageOf(cause).replace(/^JSON Parse error: /, '')}`,
+        })
       if (code === 'VALIDATION') return answer(commonProblems.validation, validationDetails(error as ValidationError))
       if (code === 'NOT_FOUND') return notFound(app, request, path)
       if (cause instanceof Fault) {

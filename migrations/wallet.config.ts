@@ -1,0 +1,7 @@
+import type { Config } from 'drizzle-kit'
+
+export default {
+  dialect: 'postgresql',
+  schema: './src/wallet/store/schema.ts',
+  out: './migrations/wallet',
+} satisfies Config

@@ -1,0 +1,49 @@
+/** The refusals of the trade, as both services tell them. Name, status and code are what clients switch on; once released they stay. */
+export const problems = {
+  insufficientFunds: {
+    name: 'insufficient-funds',
+    status: 422,
+    title: 'The account does not hold enough money',
+    description:
+      'The account to be debited has less available than the amount, its overdraft limit included. Nothing was moved. Send a smaller amount, or the same again once the account holds more.',
+  },
+  accountNotFound: {
+    name: 'account-not-found',
+    status: 404,
+    title: 'The account does not exist',
+    description:
+      'No account has this id. At the wallet: open it first with POST /accounts. At balances: an account appears once its event has arrived, usually within milliseconds of its opening.',
+  },
+  clientNotFound: {
+    name: 'client-not-found',
+    status: 404,
+    title: 'The client does not exist',
+    description: 'No client has this id. Register it first with POST /clients.',
+  },
+  transactionNotFound: {
+    name: 'transaction-not-found',
+    status: 404,
+    title: 'The transaction does not exist',
+    description: 'No transaction has this id: it was refused, or it was never sent to this wallet.',
+  },
+  sameAccount: {
+    name: 'same-account',
+    status: 422,
+    title: 'Both accounts are the same one',
+    description: 'A transfer needs two different accounts. Nothing was moved.',
+  },
+  currencyMismatch: {
+    name: 'currency-mismatch',
+    status: 422,
+    title: 'The currencies differ',
+    description:
+      'A transfer moves one currency, and both accounts have to be kept in it. A request that names no currency means BRL. Nothing was moved.',
+  },
+  balanceLimit: {
+    name: 'balance-limit',
+    status: 422,
+    title: 'The balance would have too many digits',
+    description:
+      'No balance may have more than 15 significant digits, so that every reader of JSON sees it exactly. Nothing was moved.',
+  },
+} as const

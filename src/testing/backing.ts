@@ -1,0 +1,81 @@
+/**
+ * PostgreSQL and a broker for stack tests: one of each for the whole run, started by the first test that asks. Embedded ones, or those that
+ * `DATABASE_URL` and `KAFKA_BROKERS` name. Tests share the servers, and never a database or a topic.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { readTestConfig } from '../config'
+import { startBroker } from '../embedded/broker/broker'
+import { startPostgres } from '../embedded/postgres'
+
+export type Backing = {
+  brokers: string[]
+  /** A fresh, empty database, with an owner of its own. Gone when the run ends. */
+  createDatabase(label: string): Promise<{ url: string; name: string }>
+  /** Ends every connection to a database, as a failing server would. */
+  cutConnections(database: string): Promise<void>
+  /** A prefix that no other test uses, for topics and groups. */
+  topicPrefix(): string
+}
+
+type Started = Backing & { stop(): Promise<void> }
+
+let starting: Promise<Started> | undefined
+
+export function backing(): Promise<Backing> {
+  starting ??= start()
+  return starting
+}
+
+/** Called once, after the last test. */
+export async function stopBacking(): Promise<void> {
+  await (await starting)?.stop()
+  starting = undefined
+}
+
+async function start(): Promise<Started> {
+  const config = readTestConfig(process.env)
+  const dataDir = mkdtempSync(join(tmpdir(), 'saldo-test-'))
+  const run = Math.random().toString(36).slice(2, 8)
+  const [server, broker] = await Promise.all([
+    config.databaseUrl
+      ? undefined
+      : startPostgres({ dataDir: join(dataDir, 'postgres'), durable: false, databases: [] }),
+    config.brokers ? undefined : startBroker({ dataDir: join(dataDir, 'broker'), fsync: false }),
+  ])
+  const adminUrl = server?.adminUrl ?? config.databaseUrl ?? ''
+  const admin = postgres(adminUrl, { max: 1, onnotice: () => {} })
+  const created: string[] = []
+  let count = 0
+
+  return {
+    brokers: config.brokers ?? [broker?.brokers ?? ''],
+    async createDatabase(label) {
+      const name = `${label}_${run}_${++count}`
+      await admin.unsafe(`create role ${name} login password '${name}'`)
+      await admin.unsafe(`create database ${name} owner ${name}`)
+      created.push(name)
+      const url = new URL(adminUrl)
+      url.username = name
+      url.password = name
+      url.pathname = `/${name}`
+      return { url: url.href, name }
+    },
+    async cutConnections(database) {
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${database}`
+    },
+    topicPrefix: () => `t${run}${++count}-`,
+    async stop() {
+      // Embedded servers take everything with them; others must find themselves as they were.
+      for (const name of server ? [] : created) {
+        await admin.unsafe(`drop database ${name} with (force)`)
+        await admin.unsafe(`drop role ${name}`)
+      }
+      await admin.end({ timeout: 1 })
+      await Promise.all([server?.stop(), broker?.stop()])
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}

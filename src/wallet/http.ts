@@ -1,0 +1,211 @@
+/** The wallet over HTTP. The only file of the wallet that knows status codes and snake_case. */
+
+import { Type } from '@sinclair/typebox'
+import { randomUUIDv7 } from 'bun'
+import { InexactNumber, parseJson } from '../contract/json'
+import { currencyDefault, isCurrency, parseMoney, presentMoney } from '../contract/money'
+import { problems } from '../contract/problems'
+import { reaching } from '../platform/database'
+import { createHttp, type Health, InvalidValue, refuse, traceOf } from '../platform/http'
+import type { Log } from '../platform/log'
+import { commonProblems, type ProblemKind } from '../platform/problem'
+import type { Rejection } from './domain/transfer'
+import { openAccount } from './open-account'
+import { registerClient } from './register-client'
+import { findAccount, type StoredAccount } from './store/accounts'
+import { type Client, findClient } from './store/clients'
+import { findTransaction, type StoredTransaction } from './store/transactions'
+import type { Wallet } from './wallet'
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+const Id = Type.String({ pattern: uuid.source.replace(/a-f/g, 'a-fA-F'), wanted: 'must be a UUID' })
+const Currency = Type.String({ maxLength: 3, wanted: 'must be an ISO 4217 code such as BRL' })
+
+const NewClient = Type.Object(
+  {
+    name: Type.String({ pattern: '\\S', maxLength: 255, wanted: 'must be a name of 1 to 255 characters' }),
+    email: Type.String({ pattern: '^[^\\s@]+@[^\\s@]+$', maxLength: 254, wanted: 'must be an e-mail address' }),
+  },
+  { additionalProperties: false },
+)
+
+const NewAccount = Type.Object({ client_id: Id, currency: Type.Optional(Currency) }, { additionalProperties: false })
+
+const NewTransaction = Type.Object(
+  {
+    account_id_from: Id,
+    account_id_to: Id,
+    amount: Type.Union([Type.Number(), Type.String()], { wanted: 'must be a number or a plain decimal string' }),
+    currency: Type.Optional(Currency),
+    reference: Type.Optional(
+      Type.Union([Type.String({ maxLength: 255 }), Type.Null()], {
+        wanted: 'must be a text of at most 255 characters',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean }
+
+export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
+  return createHttp({ log, parseJson: parseBody, problems: Object.values(problems), health, isReady })
+    .post(
+      '/clients',
+      async ({ body, request }) => {
+        const client = await registerClient(wallet, { ...body, traceparent: traceOf(request) })
+        return created(`/clients/${client.id}`, presentClient(client))
+      },
+      { body: NewClient },
+    )
+    .get('/clients/:id', async ({ params, request }) => {
+      const client = await findById(params.id, (id) => findClient(wallet.database, id))
+      if (!client) return refuse(request, problems.clientNotFound, { detail: `client ${params.id} does not exist` })
+      return ok(presentClient(client))
+    })
+    .post(
+      '/accounts',
+      async ({ body, request }) => {
+        const clientId = body.client_id.toLowerCase()
+        const currency = parseCurrency(body.currency)
+        const opened = await openAccount(wallet, { clientId, currency, traceparent: traceOf(request) })
+        if (!opened.accepted)
+          return refuse(request, problems.clientNotFound, { detail: `client ${clientId} does not exist` })
+        return created(`/accounts/${opened.account.id}`, presentAccount(opened.account))
+      },
+      { body: NewAccount },
+    )
+    .get('/accounts/:id', async ({ params, request }) => {
+      const account = await findById(params.id, (id) => findAccount(wallet.database, id))
+      if (!account) return refuse(request, problems.accountNotFound, { detail: `account ${params.id} does not exist` })
+      return ok(presentAccount(account))
+    })
+    .post(
+      '/transactions',
+      async ({ body, request }) => {
+        const currency = parseCurrency(body.currency)
+        const command = {
+          transactionId: randomUUIDv7(),
+          kind: 'transfer' as const,
+          accountIdFrom: body.account_id_from.toLowerCase(),
+          accountIdTo: body.account_id_to.toLowerCase(),
+          amountMinor: parseAmount(body.amount, currency),
+          currency,
+          reference: body.reference ?? null,
+          traceparent: traceOf(request),
+        }
+        const settled = await wallet.transfers.submit(command)
+        if (!settled.accepted) return refuseTransfer(request, settled.rejection, command)
+
+        const { transfer, createdAt } = settled
+        const [versionFrom, versionTo] = [transfer.entryFrom.version, transfer.entryTo.version]
+        const stored = {
+          ...transfer,
+          id: transfer.transactionId,
+          versionFrom,
+          versionTo,
+          effectiveAt: createdAt,
+          createdAt,
+        }
+        return created(`/transactions/${stored.id}`, presentTransaction(stored), {
+          'consistency-token': `${stored.accountIdFrom}:${versionFrom},${stored.accountIdTo}:${versionTo}`,
+        })
+      },
+      { body: NewTransaction },
+    )
+    .get('/transactions/:id', async ({ params, request }) => {
+      const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
+      if (!transaction)
+        return refuse(request, problems.transactionNotFound, { detail: `transaction ${params.id} does not exist` })
+      return ok(presentTransaction(transaction))
+    })
+}
+
+/** A number that would be rounded is well-formed JSON, and still no value to take money by. */
+function parseBody(text: string): unknown {
+  try {
+    return parseJson(text)
+  } catch (error) {
+    throw error instanceof InexactNumber ? new InvalidValue('#', error.message) : error
+  }
+}
+
+/** An id that is no UUID cannot exist: it is asked for like any other, and not found. */
+async function findById<T>(id: string, find: (id: string) => Promise<T | undefined>): Promise<T | undefined> {
+  return uuid.test(id) ? reaching(find(id.toLowerCase())) : undefined
+}
+
+function parseCurrency(currency: string | undefined): string {
+  if (currency === undefined) return currencyDefault
+  if (!isCurrency(currency))
+    throw new InvalidValue('#/currency', `${JSON.stringify(currency)} is not an ISO 4217 currency`)
+  return currency
+}
+
+/** Zero and negative amounts pass: to refuse them is the ledger's business. */
+function parseAmount(amount: number | string, currency: string): bigint {
+  const money = parseMoney(amount, currency)
+  if (!money.ok) throw new InvalidValue('#/amount', `amount ${money.detail}`)
+  return money.minor
+}
+
+type Refused = { accountIdFrom: string; accountIdTo: string; currency: string }
+
+/** Every rejection has its problem and its sentence; one without either does not compile. */
+const refusals = {
+  amount_not_positive: [commonProblems.validation, () => 'amount must be greater than zero'],
+  accounts_not_different: [problems.sameAccount, () => 'an account cannot transfer to itself'],
+  account_from_not_found: [problems.accountNotFound, ({ accountIdFrom }) => `account ${accountIdFrom} does not exist`],
+  account_to_not_found: [problems.accountNotFound, ({ accountIdTo }) => `account ${accountIdTo} does not exist`],
+  currency_not_equal: [
+    problems.currencyMismatch,
+    ({ currency }) => `the transfer is in ${currency}, and not both accounts are kept in it`,
+  ],
+  insufficient_funds: [problems.insufficientFunds, () => 'insufficient funds'],
+  balance_limit_reached: [problems.balanceLimit, () => 'a balance would have more than 15 digits'],
+} as const satisfies Record<Rejection, [ProblemKind, (command: Refused) => string]>
+
+function refuseTransfer(request: Request, rejection: Rejection, command: Refused): Response {
+  const [kind, sentence] = refusals[rejection]
+  const detail = sentence(command)
+  const code = rejection.toUpperCase()
+  const errors = rejection === 'amount_not_positive' ? { errors: [{ detail, pointer: '#/amount' }] } : {}
+  return refuse(request, kind, { detail, code, ...errors })
+}
+
+const presentClient = ({ id, name, email, createdAt }: Client) => ({
+  id,
+  name,
+  email,
+  created_at: createdAt.toISOString(),
+})
+
+const presentAccount = (account: StoredAccount) => ({
+  id: account.id,
+  client_id: account.clientId,
+  currency: account.currency,
+  balance: presentMoney(account.balanceMinor, account.currency),
+  version: Number(account.version),
+  created_at: account.createdAt.toISOString(),
+  updated_at: account.updatedAt.toISOString(),
+})
+
+const presentTransaction = (transaction: StoredTransaction) => ({
+  id: transaction.id,
+  account_id_from: transaction.accountIdFrom,
+  account_id_to: transaction.accountIdTo,
+  amount: presentMoney(transaction.amountMinor, transaction.currency),
+  currency: transaction.currency,
+  kind: transaction.kind,
+  reference: transaction.reference,
+  version_account_id_from: Number(transaction.versionFrom),
+  version_account_id_to: Number(transaction.versionTo),
+  effective_at: transaction.effectiveAt.toISOString(),
+  created_at: transaction.createdAt.toISOString(),
+})
+
+const ok = (body: object): Response => Response.json(body)
+
+const created = (location: string, body: object, headers: Record<string, string> = {}): Response =>
+  Response.json(body, { status: 201, headers: { location, ...headers } })

@@ -1,0 +1,48 @@
+/** Opens an account, empty, and tells it. */
+import { randomUUIDv7 } from 'bun'
+import { presentMoney } from '../contract/money'
+import { reaching } from '../platform/database'
+import { announceAccount } from './announce'
+import { worldIdOf } from './domain/account'
+import { insertAccounts, type NewAccount, type StoredAccount } from './store/accounts'
+import { findClient } from './store/clients'
+import type { Wallet } from './wallet'
+
+export type OpenAccount = { clientId: string; currency: string; traceparent: string | null }
+
+export type Opened = { accepted: true; account: StoredAccount } | { accepted: false; rejection: 'client_not_found' }
+
+export async function openAccount(wallet: Wallet, { clientId, currency, traceparent }: OpenAccount): Promise<Opened> {
+  if (!(await reaching(findClient(wallet.database, clientId))))
+    return { accepted: false, rejection: 'client_not_found' }
+
+  const createdAt = wallet.clock()
+  const account = newAccount({ id: randomUUIDv7(), clientId, currency, createdAt, traceparent })
+  await reaching(insertAccounts(wallet.database.sql, [newWorld(currency, createdAt), account]))
+  wallet.relay.wake()
+  const { event: _, ...stored } = account
+  return { accepted: true, account: { ...stored, balanceMinor: 0n, version: 0n, updatedAt: createdAt } }
+}
+
+type Opening = { id: string; clientId: string; currency: string; createdAt: Date; traceparent: string | null }
+
+export function newAccount({ traceparent, ...account }: Opening): NewAccount {
+  return withEvent({ ...account, overdraftLimitMinor: 0n }, traceparent)
+}
+
+/** The other side of every deposit and withdrawal of a currency. Written beside each new account, and kept by whoever was first. */
+export function newWorld(currency: string, createdAt: Date): NewAccount {
+  return withEvent({ id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null, createdAt }, null)
+}
+
+function withEvent(account: Omit<NewAccount, 'event'>, traceparent: string | null): NewAccount {
+  const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
+  const event = announceAccount({
+    id,
+    client_id: clientId,
+    currency,
+    ...(overdraftLimitMinor === null ? {} : { overdraft_limit: presentMoney(overdraftLimitMinor, currency) }),
+    created_at: createdAt.toISOString(),
+  })
+  return { ...account, event: { ...event, traceparent } }
+}

@@ -1,0 +1,16 @@
+/** Registers a client, and tells it. */
+import { randomUUIDv7 } from 'bun'
+import { reaching } from '../platform/database'
+import { announceClient } from './announce'
+import { type Client, insertClients } from './store/clients'
+import type { Wallet } from './wallet'
+
+export type RegisterClient = { name: string; email: string; traceparent: string | null }
+
+export async function registerClient(wallet: Wallet, { name, email, traceparent }: RegisterClient): Promise<Client> {
+  const client = { id: randomUUIDv7(), name, email, createdAt: wallet.clock() }
+  const event = announceClient({ id: client.id, name, email, created_at: client.createdAt.toISOString() })
+  await reaching(insertClients(wallet.database.sql, [{ ...client, event: { ...event, traceparent } }]))
+  wallet.relay.wake()
+  return client
+}

@@ -1,0 +1,148 @@
+/**
+ * Carries events from the outbox to the broker: the set of unpublished rows in id order, removed only after all replicas acknowledged them. One relay
+ * per database is active, any number wait. A crash repeats events and never loses one.
+ */
+import postgres from 'postgres'
+import { cloudEventHeaders } from '../contract/envelope'
+import { messageOf } from '../platform/fault'
+import type { Publisher } from '../platform/kafka'
+import type { Log } from '../platform/log'
+import { backoffMs, pause } from '../platform/retry'
+import { outboxChannel, type PendingRow, readPending, removePublished, tryLead } from './store/outbox'
+
+export type RelayOptions = {
+  /** The relay keeps a connection of its own, since the leader's lock belongs to its session. */
+  databaseUrl: string
+  publisher: Publisher
+  /** Creates the topics. Called before the first send, until it succeeds. */
+  prepareBroker: () => Promise<void>
+  topicPrefix: string
+  log: Log
+  /** Rows in one send. */
+  batchSizeMax?: number
+  /** How long it sleeps when nobody wakes it, in milliseconds. */
+  pollMs?: number
+}
+
+export type RelayState = { leads: boolean; trouble: string | undefined }
+
+export type Relay = {
+  /** Says that rows were committed. Cheap, may be called for every commit, never throws. */
+  wake(): void
+  state(): RelayState
+  /** Publishes what is pending, as far as that succeeds within `timeoutMs`, and stops. */
+  stop(timeoutMs: number): Promise<void>
+}
+
+const backoff = { firstMs: 100, limitMs: 2000 }
+
+export function startRelay(options: RelayOptions): Relay {
+  const { publisher, log, batchSizeMax = 500, pollMs = 1000 } = options
+  const stopping = new AbortController()
+  const alarm = createAlarm()
+  const sql = postgres(options.databaseUrl, {
+    max: 1,
+    connect_timeout: 5,
+    types: { bigint: postgres.BigInt },
+    connection: { application_name: 'saldo-relay', TimeZone: 'UTC', statement_timeout: 30_000 },
+    backoff: (attempt) => Math.min(1, 0.05 * 2 ** attempt),
+    onnotice: () => {},
+  })
+  let leads = false
+  let session = 0
+  let trouble: string | undefined
+  let prepared = false
+  let notifying = false
+
+  /** Publishes until nothing is pending. False when the session is a new one: the lock went with the old one. */
+  const drain = async (): Promise<boolean> => {
+    for (;;) {
+      const pending = await readPending(sql, batchSizeMax)
+      if (pending.session !== session) return false
+      if (pending.rows.length === 0) return true
+      if (!prepared) await options.prepareBroker()
+      prepared = true
+      await publisher.send(pending.rows.map((row) => recordOf(row, options.topicPrefix)))
+      const ids = pending.rows.map((row) => row.id)
+      await removePublished(sql, ids)
+      trouble = undefined
+    }
+  }
+
+  const run = async () => {
+    let failures = 0
+    while (!stopping.signal.aborted) {
+      try {
+        if (!leads) {
+          ;({ leads, session } = await tryLead(sql))
+          if (leads) log.info({}, 'this process relays the outbox')
+        }
+        if (leads && !(await drain())) {
+          leads = false
+          continue
+        }
+        failures = 0
+        trouble = undefined
+        await alarm.next(pollMs, stopping.signal)
+      } catch (error) {
+        failures++
+        trouble = messageOf(error)
+        log.warn({ failures }, `events wait in the outbox: ${trouble}`)
+        await pause(backoffMs(backoff, failures), stopping.signal)
+      }
+    }
+  }
+  const running = run()
+  // A connection of its own, opened and kept by the driver. While it is down, the poll finds what it would have told.
+  const listening = sql.listen(outboxChannel, alarm.ring).catch(() => undefined)
+
+  return {
+    wake() {
+      if (leads) return alarm.ring()
+      if (notifying) return
+      notifying = true
+      sql
+        .notify(outboxChannel, '')
+        .catch(() => {})
+        .finally(() => {
+          notifying = false
+        })
+    },
+    state: () => ({ leads, trouble }),
+    async stop(timeoutMs) {
+      if (stopping.signal.aborted) return
+      stopping.abort()
+      await Promise.race([running.then(() => (leads ? drain() : undefined)).catch(() => {}), pause(timeoutMs)])
+      await (await listening)?.unlisten().catch(() => {})
+      await sql.end({ timeout: 1 })
+      await publisher.close().catch(() => {})
+    },
+  }
+}
+
+function recordOf(row: PendingRow, topicPrefix: string) {
+  const headers = cloudEventHeaders('/saldo/wallet', row)
+  if (row.traceparent) headers.traceparent = row.traceparent
+  return { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
+}
+
+/** Sleeps until the next ring, or for a while. A ring that comes while nobody sleeps is kept for the next sleeper. */
+function createAlarm() {
+  let rung = false
+  let wakeUp: (() => void) | undefined
+  return {
+    ring() {
+      rung = true
+      wakeUp?.()
+    },
+    async next(ms: number, signal: AbortSignal) {
+      if (!rung) {
+        const awake = new AbortController()
+        wakeUp = () => awake.abort()
+        await pause(ms, AbortSignal.any([awake.signal, signal]))
+        wakeUp = undefined
+      }
+      rung = false
+    },
+  }
+}

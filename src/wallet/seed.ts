@@ -1,0 +1,125 @@
+/** The fictitious people: put in once, through the same decisions and the same outbox as everybody's money. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { EncodedEvent } from '../contract/envelope'
+import { parseMoney } from '../contract/money'
+import type { Database } from '../platform/database'
+import type { Log } from '../platform/log'
+import { whilePreparing } from '../platform/migrate'
+import { announceClient, announceTransfer } from './announce'
+import type { Account } from './domain/account'
+import { applyTransfer, decideTransfer, type Transfer, type TransferKind } from './domain/transfer'
+import { newAccount, newWorld } from './open-account'
+import { insertAccounts, type NewAccount } from './store/accounts'
+import { append } from './store/append'
+import { type Client, insertClients } from './store/clients'
+import type { OutboxRow } from './store/outbox'
+import { markSeeded } from './store/seeds'
+
+const seedFile = join(import.meta.dir, '../../seed/wallet.json')
+
+type SeedFile = {
+  name: string
+  currency: string
+  clients: { id: string; name: string; email: string; created_at: string }[]
+  accounts: { id: string; client_id: string; created_at: string }[]
+  transactions: {
+    id: string
+    kind: TransferKind
+    account_id_from: string
+    account_id_to: string
+    amount: number
+    created_at: string
+  }[]
+}
+
+export type Seed = {
+  name: string
+  clients: (Client & { event: OutboxRow })[]
+  accounts: NewAccount[]
+  transfers: { transfer: Transfer; createdAt: string; outbox: OutboxRow[] }[]
+}
+
+/** Everything the seed will write, decided from the file alone. Pure but for reading the file. */
+export function readSeed(): Seed {
+  const { name, currency, clients, accounts, transactions }: SeedFile = JSON.parse(readFileSync(seedFile, 'utf8'))
+  const beginning = new Date(clients[0]?.created_at ?? 0)
+
+  const opened = [
+    newWorld(currency, beginning),
+    ...accounts.map((account) =>
+      newAccount({
+        id: account.id,
+        clientId: account.client_id,
+        currency,
+        createdAt: new Date(account.created_at),
+        traceparent: null,
+      }),
+    ),
+  ]
+  const book = new Map<string, Account>(
+    opened.map(({ id, overdraftLimitMinor }) => [
+      id,
+      { id, currency, balanceMinor: 0n, version: 0n, overdraftLimitMinor },
+    ]),
+  )
+  return {
+    name,
+    clients: clients.map((client) => ({
+      id: client.id,
+      name: client.name,
+      email: client.email,
+      createdAt: new Date(client.created_at),
+      event: untraced(announceClient(client)),
+    })),
+    accounts: opened,
+    transfers: transactions.map((transaction) => {
+      const amount = parseMoney(transaction.amount, currency)
+      const decision = decideTransfer(
+        {
+          transactionId: transaction.id,
+          kind: transaction.kind,
+          accountIdFrom: transaction.account_id_from,
+          accountIdTo: transaction.account_id_to,
+          amountMinor: amount.ok ? amount.minor : 0n,
+          currency,
+          reference: null,
+        },
+        book,
+      )
+      if (!decision.accepted) throw new Error(`seed transaction ${transaction.id} is refused: ${decision.rejection}`)
+      applyTransfer(book, decision.transfer)
+      const createdAt = transaction.created_at
+      const outbox = announceTransfer(decision.transfer, createdAt).map(untraced)
+      return { transfer: decision.transfer, createdAt, outbox }
+    }),
+  }
+}
+
+/** The events of the seed, in the order in which they are published. */
+export const seedEvents = ({ clients, accounts, transfers }: Seed): EncodedEvent[] => [
+  ...clients.map((client) => client.event),
+  ...accounts.map((account) => account.event),
+  ...transfers.flatMap(({ outbox }) => outbox),
+]
+
+/** Writes the seed in one transaction, unless it was written before. Whatever happened to its accounts since then stays. */
+export async function seedWallet(url: string, database: Database, log: Log): Promise<void> {
+  const { name, clients, accounts, transfers } = readSeed()
+  await whilePreparing(url, () =>
+    database.sql.begin(async (tx) => {
+      if (!(await markSeeded(tx, name))) return
+      await insertClients(tx, clients)
+      await insertAccounts(tx, accounts)
+      for (const { transfer, createdAt, outbox } of transfers) {
+        await append(tx, { transfers: [transfer], outbox, createdAt })
+      }
+      log.info(
+        { clients: clients.length, accounts: accounts.length - 1, transfers: transfers.length },
+        'database seeded',
+      )
+    }),
+  )
+}
+
+const untraced = (event: EncodedEvent): OutboxRow => ({ ...event, traceparent: null })

@@ -1,0 +1,100 @@
+/** Puts the wallet together, and takes it apart in the order that loses nothing. */
+import { join } from 'node:path'
+import type { ServiceConfig } from '../config'
+import { topics } from '../contract/events'
+import { openDatabase } from '../platform/database'
+import { messageOf } from '../platform/fault'
+import { type Check, listen } from '../platform/http'
+import { connectKafka } from '../platform/kafka'
+import type { Log } from '../platform/log'
+import { prepareDatabase } from '../platform/migrate'
+import { createBatch } from './batch'
+import { walletHttp } from './http'
+import { type Relay, startRelay } from './relay'
+import { seedWallet } from './seed'
+import { type Command, type Settled, settle } from './settle'
+import { measureOutbox } from './store/outbox'
+import type { Wallet } from './wallet'
+
+const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
+
+/** Commands of one append. Larger batches are no cheaper per command, and everybody in them waits longer. */
+const batchSizeMax = 500
+/** Commands that may wait: about a second's work. */
+const queueMax = 5000
+/** An event that waits longer than this is worth a warning, in milliseconds. */
+const outboxAgeMaxMs = 10_000
+
+export type RunningService = { port: number; stop(): Promise<void> }
+
+/** Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when waiting would not help. */
+export async function startWallet(config: ServiceConfig, log: Log): Promise<RunningService> {
+  const stopping = new AbortController()
+  const database = openDatabase({ ...config.database, applicationName: 'saldo-wallet' })
+  const kafka = connectKafka(config.kafka, log)
+  let relay: Relay | undefined
+
+  const clock = () => new Date()
+  const ledger = { database, log, clock, onAppended: () => relay?.wake() }
+  const wallet: Wallet = {
+    database,
+    clock,
+    transfers: createBatch<Command, Settled>({
+      settle: (commands) => settle(ledger, commands),
+      sizeMax: batchSizeMax,
+      queueMax,
+    }),
+    relay: { wake: () => relay?.wake() },
+  }
+
+  const health = async (): Promise<Record<string, Check>> => {
+    if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
+    if (!relay) return { service: { status: 'fail', output: 'starting' } }
+    return measureOutbox(database.sql).then(
+      (outbox) => ({ database: { status: 'pass' }, outbox: outboxCheck(outbox, relay?.state().trouble) }),
+      (error) => ({ database: { status: 'fail', output: messageOf(error) } }),
+    )
+  }
+  const isReady = () => relay !== undefined && !stopping.signal.aborted
+  const http = listen(walletHttp({ wallet, log, health, isReady }), config)
+  log.info({ port: http.port }, 'wallet listens')
+
+  const stop = async () => {
+    if (stopping.signal.aborted) return
+    stopping.abort()
+    await http.close(config.shutdownTimeoutMs)
+    await wallet.transfers.idle()
+    await relay?.stop(config.shutdownTimeoutMs)
+    await kafka.close()
+    await database.close()
+  }
+
+  try {
+    const { url } = config.database
+    const { signal } = stopping
+    await prepareDatabase({ url, folder: migrationsFolder, migrate: config.migrateOnStart, log, signal })
+    if (config.seedOnStart) await seedWallet(url, database, log)
+
+    const { topicPrefix, partitions } = config.kafka
+    const prefixed = topics.map((topic) => topicPrefix + topic)
+    relay = startRelay({
+      databaseUrl: url,
+      publisher: kafka.publisher(),
+      prepareBroker: () => kafka.ensureTopics(prefixed, partitions),
+      topicPrefix,
+      log,
+    })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  log.info({ port: http.port }, 'wallet ready')
+  return { port: http.port, stop }
+}
+
+/** An absent broker is no reason not to take money: the outbox keeps the events. It is a reason to say so. */
+function outboxCheck(outbox: { pending: number; oldestAgeMs: number }, trouble: string | undefined): Check {
+  const waiting = `${outbox.pending} events wait, the oldest for ${Math.round(outbox.oldestAgeMs / 1000)} s`
+  if (trouble) return { status: 'warn', output: `${waiting}: ${trouble}` }
+  return outbox.oldestAgeMs > outboxAgeMaxMs ? { status: 'warn', output: waiting } : { status: 'pass', output: waiting }
+}
