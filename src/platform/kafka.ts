@@ -79,6 +79,7 @@ export type Kafka = {
   /** Whether the broker answers now, within two seconds or so. */
   isReachable(): Promise<boolean>
   publisher(): Publisher
+  /** Throws a `Fault` when there is no broker to begin with. */
   subscribe(options: SubscriptionOptions): Promise<Subscription>
   close(): Promise<void>
 }
@@ -226,8 +227,13 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
     options.onTrouble(payload.error, !payload.restart)
   })
 
-  await consumer.connect()
-  await consumer.subscribe({ topics: options.topics, fromBeginning: true })
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topics: options.topics, fromBeginning: true })
+  } catch (error) {
+    await consumer.disconnect().catch(() => {})
+    throw unreachable(error)
+  }
   await consumer.run({
     autoCommit: false,
     eachBatchAutoResolve: false,
