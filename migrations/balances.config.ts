@@ -1,0 +1,7 @@
+import type { Config } from 'drizzle-kit'
+
+export default {
+  dialect: 'postgresql',
+  schema: './src/balances/store/schema.ts',
+  out: './migrations/balances',
+} satisfies Config

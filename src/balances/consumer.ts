@@ -1,0 +1,289 @@
+/**
+ * Brings the topics into the tables. Rows and position move in one transaction of our database, which therefore is the truth about how far
+ * we are; what the broker keeps for the group only shows lag. So every record takes effect once, whatever is killed in between.
+ */
+import { decodeRecord } from '../contract/envelope'
+import { type Database, violation } from '../platform/database'
+import { messageOf } from '../platform/fault'
+import type { Check } from '../platform/http'
+import type { IncomingBatch, IncomingRecord, Kafka, Position } from '../platform/kafka'
+import type { Log } from '../platform/log'
+import { keepTrying, pause } from '../platform/retry'
+import { accountsToKnow, type DeadReason, project, type Reading, timeOf } from './project'
+import { apply, type DeadLetterRow } from './store/apply'
+import { loadKnownAccounts } from './store/balances'
+import { loadPositions, movePosition, type Partition, resetPosition } from './store/positions'
+
+export type ConsumerOptions = {
+  database: Database
+  kafka: Kafka
+  groupId: string
+  /** With the installation's prefix. */
+  topics: string[]
+  /** Of a topic that does not exist yet. */
+  partitions: number
+  log: Log
+}
+
+export type Consumer = {
+  health(): Promise<Check>
+  /** Lets the batch in hand finish and leaves the group. */
+  stop(): Promise<void>
+}
+
+/** `next` is what the database says; `sought` where the broker was last told to go on. */
+type Place = Partition & { next: bigint; sought: bigint; lag: bigint }
+
+const brokerBackoff = { firstMs: 200, limitMs: 5000 }
+const databaseBackoff = { firstMs: 50, limitMs: 2000 }
+
+/** Begins in the background, as soon as there is a broker, and goes on until it is stopped. */
+export function startConsumer({ database, kafka, groupId, topics, partitions, log }: ConsumerOptions): Consumer {
+  const stopping = new AbortController()
+  let places = new Map<string, Place>()
+  let assigned = false
+  let trouble: string | undefined = 'the broker has not answered yet'
+  let stalled: string | undefined
+  let appliedAt: Date | undefined
+  const unknownNames = new Set<string>()
+
+  const troubled = (error: unknown) => {
+    assigned = false
+    trouble = messageOf(error)
+  }
+
+  /** Waits for whatever the work needs. Throws only what `isPassing` does not know, or when the signal is aborted. */
+  async function waitingFor<T>(
+    work: () => Promise<T>,
+    signal: AbortSignal,
+    isPassing: (error: unknown) => boolean = () => true,
+  ): Promise<T> {
+    try {
+      return await keepTrying(work, {
+        backoff: databaseBackoff,
+        signal,
+        isPassing,
+        onFailure: (error, failures) => {
+          stalled = messageOf(error)
+          log.warn({ failures, error }, `consuming waits: ${stalled}`)
+        },
+      })
+    } finally {
+      stalled = undefined
+    }
+  }
+
+  /** Everything about positions comes from the database, never from a former assignment: another member may have been there since. */
+  async function onAssigned(assignment: Record<string, number[]>, signal: AbortSignal): Promise<Position[]> {
+    assigned = false
+    const dealt = Object.entries(assignment).flatMap(([topic, numbers]) =>
+      numbers.map((partition) => ({ topic, partition })),
+    )
+    const { clusterId, positions } = await waitingFor(async () => {
+      const clusterId = await kafka.clusterId()
+      return { clusterId, positions: await loadPositions(database.sql, clusterId, dealt) }
+    }, signal)
+    places = new Map(
+      positions.map(({ topic, partition, nextOffset }) => [
+        placeName(topic, partition),
+        { clusterId, topic, partition, next: nextOffset, sought: nextOffset, lag: 0n },
+      ]),
+    )
+    assigned = true
+    trouble = undefined
+    log.info({ assignment }, 'partitions assigned')
+    return positions.map(({ topic, partition, nextOffset }) => ({ topic, partition, offset: nextOffset }))
+  }
+
+  async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
+    const place = places.get(placeName(batch.topic, batch.partition))
+    // Dealt to somebody else while the batch was on its way.
+    if (!place) return batch.fetchedFrom
+
+    if (batch.highWatermark < place.next) {
+      log.warn(
+        { topic: batch.topic, partition: batch.partition, position: place.next, end: batch.highWatermark },
+        'the topic ends before what was applied of it: it was made anew, and is read from its beginning',
+      )
+      await waitingFor(
+        () => resetPosition(database.sql, place, place.next),
+        signal,
+        () => true,
+      )
+      await reload(place, signal)
+    }
+    if (batch.fetchedFrom !== place.next) {
+      if (batch.fetchedFrom < place.next || place.sought !== place.next) return seek(place)
+      log.warn(
+        { topic: batch.topic, partition: batch.partition, from: place.next, to: batch.fetchedFrom - 1n },
+        'records were deleted from the topic before they could be applied',
+      )
+    }
+
+    const records = batch.records.filter((record) => record.offset >= place.next)
+    const claimed = await applyRecords(place, records, batch.next, signal)
+    if (signal.aborted && !claimed) return place.next
+    if (!claimed) {
+      log.warn({ topic: batch.topic, partition: batch.partition }, 'another member has the partition')
+      await reload(place, signal)
+      return seek(place)
+    }
+    place.lag = batch.highWatermark - place.next
+    appliedAt = new Date()
+    return place.next
+  }
+
+  const seek = (place: Place): bigint => {
+    place.sought = place.next
+    return place.next
+  }
+
+  async function reload(place: Place, signal: AbortSignal): Promise<void> {
+    const [position] = await waitingFor(() => loadPositions(database.sql, place.clusterId, [place]), signal)
+    place.next = position?.nextOffset ?? 0n
+  }
+
+  /**
+   * Applies all records and moves the position to `to`, or does nothing and answers false, because the position was moved by another member
+   * or it is time to stop. When the database takes some of the records and not others, the half with the culprit is halved until it is found.
+   */
+  async function applyRecords(
+    place: Place,
+    records: IncomingRecord[],
+    to: bigint,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const readings = records.map((record) => ({
+      decoded: decodeRecord(record),
+      timestampMs: record.timestampMs,
+      origin: record,
+    }))
+    try {
+      return await applyReadings(place, readings, to, signal)
+    } catch (error) {
+      if (signal.aborted) return false
+      if (records.length > 1) {
+        const half = records.length >> 1
+        const middle = records[half] as IncomingRecord
+        return (
+          (await applyRecords(place, records.slice(0, half), middle.offset, signal)) &&
+          (await applyRecords(place, records.slice(half), to, signal))
+        )
+      }
+      log.error(
+        { error, topic: place.topic, partition: place.partition, offset: place.next },
+        'the database refuses a record',
+      )
+      const reason = { cause: 'not_storable', detail: messageOf(error) } as const
+      return applyReadings(
+        place,
+        [],
+        to,
+        signal,
+        records.map((origin) => ({ origin, reason })),
+      )
+    }
+  }
+
+  /** Throws only what the database has against the data itself; everything else passes, and is waited for. */
+  async function applyReadings(
+    place: Place,
+    readings: Reading<IncomingRecord>[],
+    to: bigint,
+    signal: AbortSignal,
+    refused: { origin: IncomingRecord; reason: DeadReason }[] = [],
+  ): Promise<boolean> {
+    const { claimed, projection } = await waitingFor(
+      async () => {
+        const known = await loadKnownAccounts(database.sql, accountsToKnow(readings))
+        const projection = project(readings, known)
+        const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
+        const claim = movePosition(place, { from: place.next, to })
+        const { claimed } = await apply(database.sql, claim, { ...projection, deadLetters })
+        return { claimed, projection: { ...projection, deadLetters } }
+      },
+      signal,
+      (error) => !isRefusal(error),
+    )
+    if (!claimed) return false
+    place.next = to
+
+    for (const { topic, partition, recordOffset, cause, detail } of projection.deadLetters)
+      log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record kept aside')
+    for (const name of projection.unknown) {
+      if (!unknownNames.has(name)) log.warn({ topic: place.topic, name }, 'events of this name are skipped')
+      unknownNames.add(name)
+    }
+    return true
+  }
+
+  /** One subscription after the other: a client that the library has given up is replaced. */
+  async function consume(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const ended = Promise.withResolvers<unknown>()
+      stopping.signal.addEventListener('abort', () => ended.resolve(undefined))
+      const subscription = await keepTrying(
+        async () => {
+          await kafka.ensureTopics(topics, partitions)
+          return kafka.subscribe({
+            groupId,
+            topics,
+            onBatch,
+            onAssigned,
+            onTrouble: (error, final) => {
+              troubled(error)
+              log.warn({ error, final }, `consuming was interrupted: ${messageOf(error)}`)
+              if (final) ended.resolve(error)
+            },
+          })
+        },
+        {
+          backoff: brokerBackoff,
+          signal: stopping.signal,
+          isPassing: () => true,
+          onFailure: (error, failures) => {
+            troubled(error)
+            log.warn({ failures }, `waiting for the broker: ${messageOf(error)}`)
+          },
+        },
+      )
+      if (stopping.signal.aborted) ended.resolve(undefined)
+      await ended.promise
+      await subscription.close()
+      if (!stopping.signal.aborted) await pause(brokerBackoff.limitMs, stopping.signal)
+    }
+  }
+
+  const consuming = consume().catch((error) => {
+    if (!stopping.signal.aborted) throw error
+  })
+
+  return {
+    async health() {
+      if (!assigned) return { status: 'warn', output: trouble ?? 'joining the consumer group' }
+      if (stalled) return { status: 'warn', output: `waiting: ${stalled}` }
+      if (!(await kafka.isReachable())) return { status: 'warn', output: 'the broker cannot be reached' }
+      const lag = [...places.values()].reduce((sum, place) => sum + place.lag, 0n)
+      const last = appliedAt ? `last applied at ${appliedAt.toISOString()}` : 'nothing applied yet'
+      return { status: 'pass', output: `${places.size} partitions, ${lag} records behind, ${last}` }
+    },
+    async stop() {
+      stopping.abort()
+      await consuming
+    },
+  }
+}
+
+const placeName = (topic: string, partition: number): string => `${topic}/${partition}`
+
+/** Data exceptions and broken constraints: trying again changes nothing. */
+const isRefusal = (error: unknown): boolean => /^2[23]/.test(violation(error)?.sqlState ?? '')
+
+function toDeadLetter(
+  { clusterId, topic, partition }: Partition,
+  { origin, reason }: { origin: IncomingRecord; reason: DeadReason },
+): DeadLetterRow {
+  const { offset: recordOffset, key, value, headers, timestampMs } = origin
+  const recordAt = timeOf(timestampMs) ?? null
+  return { ...reason, clusterId, topic, partition, recordOffset, key, value, headers, recordAt }
+}

@@ -1,0 +1,38 @@
+/** The fictitious people as the read side hears of them: the events of the wallet's seed, through the same road as any other. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodeRecord } from '../contract/envelope'
+import type { Database } from '../platform/database'
+import { SetupError } from '../platform/fault'
+import type { Log } from '../platform/log'
+import { whilePreparing } from '../platform/migrate'
+import { type Projection, project } from './project'
+import { apply } from './store/apply'
+import { markSeeded } from './store/seeds'
+
+const seedFile = join(import.meta.dir, '../../seed/events.jsonl')
+const seedName = 'events'
+
+/** Puts the seed in once, whatever became of it since. The same events from the topic change nothing, since they bear the same versions. */
+export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
+  const { balances, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
+  const rows = { balances, clients, deadLetters: [] }
+  const { claimed } = await whilePreparing(url, () => apply(database.sql, markSeeded(seedName), rows))
+  if (claimed) log.info({ accounts: balances.length, clients: clients.length }, 'fictitious data put in')
+}
+
+/** One event value a line. Throws `SetupError` for a line that cannot be read: the file is ours. */
+export function projectSeed(text: string): Projection<number> {
+  const lines = text.split('\n').filter((line) => line !== '')
+  const readings = lines.map((line, index) => {
+    const timestampMs = Number.NaN
+    return { decoded: decodeRecord({ value: Buffer.from(line), timestampMs }), timestampMs, origin: index + 1 }
+  })
+  const projection = project(readings, new Map())
+  const [faulty] = projection.deadLetters
+  if (faulty || projection.unknown.length > 0)
+    throw new SetupError(
+      `seed/events.jsonl cannot be used: ${faulty ? `line ${faulty.origin}: ${faulty.reason.detail}` : `unknown event ${projection.unknown[0]}`}`,
+    )
+  return projection
+}

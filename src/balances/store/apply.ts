@@ -1,0 +1,106 @@
+/** Writes a projection, in one statement: all of it or nothing, whatever happens to the connection on the way. */
+import type { PendingQuery, Row } from 'postgres'
+import type { Statements } from '../../platform/database'
+import type { BalanceRow, ClientRow, DeadReason } from '../project'
+
+export type DeadLetterRow = DeadReason & {
+  clusterId: string
+  topic: string
+  partition: number
+  recordOffset: bigint
+  key: Uint8Array | null
+  value: Uint8Array | null
+  headers: Record<string, string>
+  /** RFC 3339; null where the record bears no time. */
+  recordAt: string | null
+}
+
+export type Rows = { balances: BalanceRow[]; clients: ClientRow[]; deadLetters: DeadLetterRow[] }
+
+/** A statement that returns a row to whoever may write, and none to anybody who comes second. */
+export type Claim = (sql: Statements) => PendingQuery<Row[]>
+
+/** `claimed` is false when the claim was somebody else's; nothing was written then. `changed` counts the accounts that moved on. */
+export type Applied = { claimed: boolean; changed: number }
+
+/**
+ * Keeps the newest version of each account. Idempotent: rows told twice, or late, change nothing. The claim comes first: it holds its row's
+ * lock, so a competitor waits for it and then finds the claim gone.
+ */
+export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
+  // In one order for everybody, so that two writers of the same accounts never wait for each other in a circle.
+  const balances = rows.balances.toSorted((a, b) => compare(a.accountId, b.accountId))
+  const clients = rows.clients.toSorted((a, b) => compare(a.id, b.id))
+  const letters = rows.deadLetters
+
+  // Columns travel as arrays of text and are cast by the server: the driver has no array of every type.
+  const [applied] = await sql<Applied[]>`
+    with claimed as (${claim(sql)}),
+    changed as (
+      insert into balances as held
+        (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
+      select account_id, client_id, currency, balance_minor::bigint, version::bigint, opened::boolean,
+        created_at::timestamptz, updated_at::timestamptz
+      from unnest(
+        ${balances.map((row) => row.accountId)}::text[],
+        ${balances.map((row) => row.clientId)}::text[],
+        ${balances.map((row) => row.currency)}::text[],
+        ${balances.map((row) => String(row.balanceMinor))}::text[],
+        ${balances.map((row) => String(row.version))}::text[],
+        ${balances.map((row) => String(row.opened))}::text[],
+        ${balances.map((row) => row.createdAt)}::text[],
+        ${balances.map((row) => row.updatedAt)}::text[]
+      ) as told (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
+      where exists (select from claimed)
+      on conflict (account_id) do update set
+        currency = case when held.version < excluded.version then excluded.currency else held.currency end,
+        balance_minor = case when held.version < excluded.version then excluded.balance_minor else held.balance_minor end,
+        updated_at = case when held.version < excluded.version then excluded.updated_at else held.updated_at end,
+        version = greatest(held.version, excluded.version),
+        client_id = case when held.opened then held.client_id else excluded.client_id end,
+        created_at = case when excluded.opened and not held.opened then excluded.created_at else held.created_at end,
+        opened = held.opened or excluded.opened
+      where held.version < excluded.version or (excluded.opened and not held.opened)
+      returning 1
+    ),
+    registered as (
+      insert into clients (id, name, email, created_at)
+      select id, name, email, created_at::timestamptz
+      from unnest(
+        ${clients.map((row) => row.id)}::text[],
+        ${clients.map((row) => row.name)}::text[],
+        ${clients.map((row) => row.email)}::text[],
+        ${clients.map((row) => row.createdAt)}::text[]
+      ) as told (id, name, email, created_at)
+      where exists (select from claimed)
+      on conflict (id) do nothing
+    ),
+    kept_aside as (
+      insert into dead_letters (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, record_at)
+      select cluster_id, topic, partition::integer, record_offset::bigint, cause, detail,
+        decode(key, 'hex'), decode(value, 'hex'), headers::json, record_at::timestamptz
+      from unnest(
+        ${letters.map((row) => row.clusterId)}::text[],
+        ${letters.map((row) => row.topic)}::text[],
+        ${letters.map((row) => String(row.partition))}::text[],
+        ${letters.map((row) => String(row.recordOffset))}::text[],
+        ${letters.map((row) => row.cause)}::text[],
+        ${letters.map((row) => text(row.detail))}::text[],
+        ${letters.map((row) => hex(row.key))}::text[],
+        ${letters.map((row) => hex(row.value))}::text[],
+        ${letters.map((row) => JSON.stringify(row.headers))}::text[],
+        ${letters.map((row) => row.recordAt)}::text[]
+      ) as told (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, record_at)
+      where exists (select from claimed)
+      on conflict do nothing
+    )
+    select exists (select from claimed) as claimed, (select count(*)::integer from changed) as changed`
+  return applied ?? { claimed: false, changed: 0 }
+}
+
+const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+
+const hex = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString('hex')
+
+/** A complaint may quote what was sent, and PostgreSQL does not take every text. */
+const text = (detail: string): string => detail.toWellFormed().replaceAll('\0', '\uFFFD')

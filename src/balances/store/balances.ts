@@ -1,0 +1,43 @@
+/** What is known about accounts: for answers, and for events that leave something unsaid. */
+import type { Statements } from '../../platform/database'
+import type { KnownAccount } from '../project'
+
+/** Times are RFC 3339, UTC. */
+export type Balance = {
+  accountId: string
+  clientId: string | null
+  /** Null until the owner is told of. */
+  ownerName: string | null
+  currency: string
+  balanceMinor: bigint
+  version: bigint
+  createdAt: string
+  updatedAt: string
+}
+
+export async function findBalances(sql: Statements, accountIds: readonly string[]): Promise<Map<string, Balance>> {
+  const rows = await sql<Balance[]>`
+    select account_id as "accountId", client_id as "clientId", clients.name as "ownerName", currency,
+      balance_minor as "balanceMinor", version, balances.created_at as "createdAt", updated_at as "updatedAt"
+    from balances left join clients on clients.id = client_id
+    where account_id = any(${accountIds as string[]}::text[])`
+  return new Map(
+    rows.map((row) => [
+      row.accountId,
+      { ...row, createdAt: rfc3339(row.createdAt), updatedAt: rfc3339(row.updatedAt) },
+    ]),
+  )
+}
+
+export async function loadKnownAccounts(
+  sql: Statements,
+  accountIds: readonly string[],
+): Promise<Map<string, KnownAccount>> {
+  if (accountIds.length === 0) return new Map()
+  const rows = await sql<({ accountId: string } & KnownAccount)[]>`
+    select account_id as "accountId", version, currency from balances where account_id = any(${accountIds as string[]}::text[])`
+  return new Map(rows.map(({ accountId, ...known }) => [accountId, known]))
+}
+
+/** The server writes `2024-01-27 17:13:48.5+00`, since the session's time zone is UTC. */
+export const rfc3339 = (time: string): string => new Date(time.replace(' ', 'T').replace(/\+00$/, 'Z')).toISOString()

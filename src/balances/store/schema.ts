@@ -1,0 +1,100 @@
+/** The tables of the read side. All of it can be made again from the topics; nothing here is known to balances alone. */
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  json,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+} from 'drizzle-orm/pg-core'
+
+const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'string' })
+const offset = (name: string) => bigint(name, { mode: 'bigint' })
+const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+
+/** Each account as its newest known version left it. Ids are text, because the course's services promise no more. */
+export const balances = pgTable(
+  'balances',
+  {
+    accountId: text('account_id').primaryKey(),
+    /** Null for `world`, and until the account's opening is heard of. The client itself may be told of later still. */
+    clientId: text('client_id'),
+    currency: text().notNull(),
+    balanceMinor: bigint('balance_minor', { mode: 'bigint' }).notNull(),
+    /** 0 while the account is only known to exist. */
+    version: bigint({ mode: 'bigint' }).notNull(),
+    /** Whether its AccountOpened was applied: owner and `created_at` are the account's own then. */
+    opened: boolean().notNull(),
+    createdAt: time('created_at').notNull(),
+    /** When this version came to be, as its event tells it. */
+    updatedAt: time('updated_at').notNull(),
+  },
+  (table) => [
+    check('balances_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
+    check('balances_digits', sql`abs(${table.balanceMinor}) <= 999999999999999`),
+    check('balances_version', sql`${table.version} > 0 or (${table.version} = 0 and ${table.balanceMinor} = 0)`),
+  ],
+)
+
+export const clients = pgTable('clients', {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  email: text().notNull(),
+  createdAt: time('created_at').notNull(),
+})
+
+/** How far each partition was applied. Moves in the transaction that applies; what the broker keeps for the group is a copy. */
+export const consumedOffsets = pgTable(
+  'consumed_offsets',
+  {
+    clusterId: text('cluster_id').notNull(),
+    topic: text().notNull(),
+    partition: integer().notNull(),
+    nextOffset: offset('next_offset').notNull(),
+    updatedAt: time('updated_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ name: 'consumed_offsets_pkey', columns: [table.clusterId, table.topic, table.partition] }),
+    check('consumed_offsets_next', sql`${table.nextOffset} >= 0`),
+  ],
+)
+
+/** Records that could not be read or applied, as they came. */
+export const deadLetters = pgTable(
+  'dead_letters',
+  {
+    id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    clusterId: text('cluster_id').notNull(),
+    topic: text().notNull(),
+    partition: integer().notNull(),
+    recordOffset: offset('record_offset').notNull(),
+    cause: text().notNull(),
+    detail: text().notNull(),
+    key: bytes(),
+    value: bytes(),
+    /** Not jsonb, which has no place for a NUL that somebody sends. */
+    headers: json().notNull(),
+    recordAt: time('record_at'),
+    recordedAt: time('recorded_at').notNull().defaultNow(),
+  },
+  (table) => [
+    // With the time, because a topic that was deleted and made anew counts from 0 again.
+    unique('dead_letters_origin')
+      .on(table.clusterId, table.topic, table.partition, table.recordOffset, table.recordAt)
+      .nullsNotDistinct(),
+    index('dead_letters_cause').on(table.cause),
+  ],
+)
+
+/** Fictitious data that was put in, so that it is never put in again. */
+export const appliedSeeds = pgTable('applied_seeds', {
+  name: text().primaryKey(),
+  appliedAt: time('applied_at').notNull().defaultNow(),
+})
