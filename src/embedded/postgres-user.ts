@@ -4,6 +4,13 @@
 import { chownSync, existsSync, lchownSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** For every program of PostgreSQL: PG* variables of the user would change it, and its messages have to be the ones we know. */
+export const cleanEnvironment = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+  TZ: 'UTC',
+}
+
 export type PostgresUser = {
   /** To be put in front of a command; empty where PostgreSQL may run as whoever we are. */
   prefix: string[]
@@ -74,7 +81,7 @@ async function assertRuns(command: string[]): Promise<void> {
 /** Null when the command succeeded, else what it said. */
 async function attempt(command: string[]): Promise<string | null> {
   try {
-    const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' })
+    const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: cleanEnvironment })
     const said = (await new Response(child.stderr).text()).trim()
     const code = await child.exited
     return code === 0 ? null : said || `exit code ${code}`
@@ -85,7 +92,12 @@ async function attempt(command: string[]): Promise<string | null> {
 
 async function idOfNobody(flag: '-u' | '-g'): Promise<number> {
   try {
-    const child = Bun.spawn(['id', flag, 'nobody'], { stdin: 'ignore', stdout: 'pipe', stderr: 'ignore' })
+    const child = Bun.spawn(['id', flag, 'nobody'], {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'ignore',
+      env: cleanEnvironment,
+    })
     const id = Number.parseInt(await new Response(child.stdout).text(), 10)
     if ((await child.exited) === 0 && Number.isInteger(id)) return id >>> 0
   } catch {

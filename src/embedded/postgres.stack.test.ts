@@ -29,7 +29,7 @@ async function query<Row extends object>(url: string, statement: string): Promis
   try {
     return [...(await sql.unsafe<Row[]>(statement))]
   } finally {
-    await sql.end()
+    await sql.end({ timeout: 0 })
   }
 }
 

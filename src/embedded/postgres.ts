@@ -16,7 +16,7 @@ import {
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import { findPostgresBinaries } from './postgres-binaries.ts'
-import { findPostgresUser } from './postgres-user.ts'
+import { cleanEnvironment, findPostgresUser } from './postgres-user.ts'
 import { findPostmaster, removeReusedPid } from './postmaster-pid.ts'
 
 export type Database = {
@@ -204,7 +204,7 @@ async function tryLaunch(
     stdin: 'pipe',
     stdout: 'pipe',
     stderr: 'pipe',
-    env: environment(),
+    env: cleanEnvironment,
     // Its own process group: Ctrl-C in a terminal must not reach the server before those who use it.
     detached: true,
   })
@@ -261,11 +261,6 @@ function settings({ port, durable }: { port: number; durable: boolean }): string
   ]
 }
 
-/** Nothing of ours: PG* variables would change the server, and it needs none. */
-function environment(): Record<string, string> {
-  return { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
-}
-
 type NewCluster = {
   initdb: string[]
   dataDir: string
@@ -294,7 +289,7 @@ async function createCluster({ initdb, dataDir, clusterDir, password, durable, o
       ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
       ...(durable ? [] : ['--no-sync']),
     ],
-    { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: environment() },
+    { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: cleanEnvironment },
   )
   const said = await new Response(child.stderr).text()
   const code = await child.exited

@@ -1,0 +1,203 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from '../testing/eventually.ts'
+
+// A version that nobody has: so the Bun that runs the tests, and one on the machine, count as other versions.
+const pinned = '9.9.9'
+
+// Stand-ins on a PATH of their own keep the tests off the network and off what is installed here.
+const stubBun = (version: string) => `#!/bin/sh
+case "$1" in
+  --version) echo ${version} ;;
+  install) echo "$@" >>installs; /bin/mkdir -p node_modules ;;
+  exit) exit "$2" ;;
+  wait)
+    trap 'echo terminated >ended; exit 0' TERM
+    echo waiting >started
+    while read -r _; do :; done
+    echo stdin >ended ;;
+  *) echo "ran $*" ;;
+esac
+`
+const stubNpm = `#!/bin/sh
+if [ "$1" = --version ]; then echo 12.0.0; exit; fi
+echo "$@" >"$0.args"
+/bin/mkdir -p node_modules/@oven/bun-any/bin
+/bin/cp "$0.bun" node_modules/@oven/bun-any/bin/bun
+`
+
+let root: string
+let bin: string
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'saldo-launch-'))
+  bin = join(root, 'bin')
+  mkdirSync(join(root, 'src/embedded'), { recursive: true })
+  mkdirSync(bin)
+  copyFileSync(join(import.meta.dir, 'launch.cjs'), join(root, 'src/embedded/launch.cjs'))
+  writeFileSync(join(root, 'package.json'), JSON.stringify({ engines: { bun: pinned } }))
+  writeFileSync(join(root, 'bun.lock'), '{}')
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+function put(name: string, script: string): void {
+  writeFileSync(join(bin, name), script)
+  chmodSync(join(bin, name), 0o755)
+}
+
+function putNpm(): void {
+  put('npm', stubNpm)
+  put('npm.bun', stubBun(pinned))
+}
+
+function spawnLauncher(...args: string[]) {
+  return Bun.spawn([process.execPath, join(root, 'src/embedded/launch.cjs'), ...args], {
+    env: { PATH: bin },
+    // Away from our bunfig.toml, whose noOrphans would kill what a killed launcher ran: here its own way to notice is on trial.
+    cwd: root,
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+}
+
+async function launch(...args: string[]) {
+  const launcher = spawnLauncher(...args)
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(launcher.stdout).text(),
+    new Response(launcher.stderr).text(),
+    launcher.exited,
+  ])
+  return { stdout, stderr, code }
+}
+
+test('the pinned Bun on PATH is used as it is, and packages are installed once for a lock file', async () => {
+  put('bun', stubBun(pinned))
+
+  expect(await launch('src/start.ts', '--fresh')).toMatchObject({
+    code: 0,
+    stdout: 'ran src/start.ts --fresh --lifeline\n',
+    stderr: expect.stringMatching(/^installing packages …\ninstalling packages: done \(\d+\.\d s\)\n$/),
+  })
+  expect((await launch('src/start.ts')).stderr).toBe('')
+  expect(readFileSync(join(root, 'installs'), 'utf8')).toBe('install --frozen-lockfile\n')
+
+  writeFileSync(join(root, 'bun.lock'), '{ }')
+  expect((await launch('src/start.ts')).stderr).toContain('installing packages')
+
+  rmSync(join(root, 'node_modules'), { recursive: true })
+  expect((await launch('src/start.ts')).stderr).toContain('installing packages')
+})
+
+test('a test run gets its arguments, and its exit code is ours', async () => {
+  put('bun', stubBun(pinned))
+
+  expect((await launch('test', 'src/wallet')).stdout).toBe('ran --no-orphans test src/wallet\n')
+  expect((await launch('exit', '7')).code).toBe(7)
+})
+
+test('without Bun it is fetched by npm, whose scripts do not run, and found again without npm', async () => {
+  putNpm()
+
+  const { stdout, stderr } = await launch('src/start.ts')
+  expect(stdout).toBe('ran src/start.ts --lifeline\n')
+  expect(stderr).toMatch(/^fetching Bun 9\.9\.9 …\nfetching Bun 9\.9\.9: done/)
+  expect(readFileSync(join(bin, 'npm.args'), 'utf8')).toMatch(/^install .*--ignore-scripts/)
+  expect(readdirSync(join(root, '.runtime'))).toEqual(['bun-9.9.9'])
+
+  rmSync(join(bin, 'npm'))
+  expect((await launch('src/start.ts')).stderr).toBe('')
+})
+
+test('another Bun on PATH is not used, and said so', async () => {
+  put('bun', stubBun('1.0.0'))
+  putNpm()
+
+  const { stdout, stderr } = await launch('src/start.ts')
+  expect(stderr).toContain('bun on PATH is 1.0.0, this needs 9.9.9')
+  expect(stdout).toBe('ran src/start.ts --lifeline\n')
+})
+
+test('a fetch that was killed leaves nothing in the way', async () => {
+  putNpm()
+  mkdirSync(join(root, '.runtime/bun-9.9.9'), { recursive: true })
+  // No process has this id: they end at 4194304.
+  mkdirSync(join(root, '.runtime/bun-9.9.9.new-9999999'), { recursive: true })
+
+  expect((await launch('src/start.ts')).stdout).toBe('ran src/start.ts --lifeline\n')
+  expect(readdirSync(join(root, '.runtime'))).toEqual(['bun-9.9.9'])
+})
+
+test('without a network the remedy is named', async () => {
+  put(
+    'npm',
+    '#!/bin/sh\nif [ "$1" = --version ]; then echo 12.0.0; exit; fi\necho "npm error code ENOTFOUND" >&2\nexit 1\n',
+  )
+
+  const { code, stderr } = await launch('src/start.ts')
+  expect(code).toBe(1)
+  expect(stderr).toContain('Bun 9.9.9 could not be fetched.\n  | npm error code ENOTFOUND\n')
+  expect(stderr).toContain('check the network')
+  expect(existsSync(join(root, 'installs'))).toBe(false)
+})
+
+test('Ctrl-C while packages are fetched is no failure to fetch them', async () => {
+  put(
+    'npm',
+    '#!/bin/sh\nif [ "$1" = --version ]; then echo 12.0.0; exit; fi\necho >fetching\nwhile :; do /bin/sleep 0.1; done\n',
+  )
+  const launcher = spawnLauncher('src/start.ts')
+  await eventually(() => expect(readdirSync(join(root, '.runtime'))[0]).toStartWith('bun-9.9.9.new-'))
+  await eventually(() => expect(readdirSync(join(root, '.runtime'), { recursive: true }).join()).toContain('fetching'))
+
+  launcher.kill('SIGINT')
+  expect(await launcher.exited).toBe(130)
+  expect(await new Response(launcher.stderr).text()).toBe('fetching Bun 9.9.9 …\n')
+})
+
+test('SIGTERM reaches what runs', async () => {
+  put('bun', stubBun(pinned))
+  const launcher = spawnLauncher('wait')
+  await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
+
+  launcher.kill('SIGTERM')
+  expect(await launcher.exited).toBe(0)
+  expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('terminated\n')
+})
+
+test('what runs sees the end of its stdin when the launcher is killed', async () => {
+  put('bun', stubBun(pinned))
+  const launcher = spawnLauncher('wait')
+  await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
+
+  launcher.kill('SIGKILL')
+  await eventually(() => expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('stdin\n'))
+})
+
+test('what runs is stopped when the script runner above the launcher is killed', async () => {
+  put('bun', stubBun(pinned))
+  const launcher = [process.execPath, join(root, 'src/embedded/launch.cjs'), 'wait']
+  const runner = Bun.spawn(['/bin/sh', '-c', '"$@"; exit', 'runner', ...launcher], {
+    env: { PATH: bin, npm_lifecycle_event: 'start' },
+    cwd: root,
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'ignore',
+  })
+  await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
+
+  runner.kill('SIGKILL')
+  await eventually(() => expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('terminated\n'))
+})
