@@ -31,12 +31,12 @@ export type BalancesHttp = {
 }
 
 export function balancesHttp({ findBalance, listDeadLetters, log, health, isReady }: BalancesHttp) {
-  const answerBalance = async ({ params, request }: { params: { account_id: string }; request: Request }) => {
+  const answerBalance = async ({ params, request }: { params: { account_id: string | null }; request: Request }) => {
     const accountId = params.account_id
     const balance = canExist(accountId) ? await reaching(findBalance(accountId)) : undefined
     if (!balance)
       return refuse(request, problems.accountNotFound, {
-        detail: `account ${accountId} is not known here; if it was opened just now, its event may not have arrived yet`,
+        detail: `account ${accountId ?? 'of that name'} is not known here; if it was opened just now, its event may not have arrived yet`,
       })
 
     const headers = { etag: `"${balance.version}"`, 'cache-control': 'private, no-cache' }
@@ -60,9 +60,9 @@ export function balancesHttp({ findBalance, listDeadLetters, log, health, isRead
   )
 }
 
-/** Ids are opaque to the read side. What no event can have brought is not asked for. */
-const canExist = (accountId: string): boolean =>
-  accountId.length <= accountIdLengthMax && accountId.isWellFormed() && !accountId.includes('\0')
+/** Ids are opaque to the read side. What no event can have brought is not asked for; null is what the router makes of a path that is not UTF-8. */
+const canExist = (accountId: string | null): accountId is string =>
+  accountId !== null && accountId.length <= accountIdLengthMax && accountId.isWellFormed() && !accountId.includes('\0')
 
 /** If-None-Match (RFC 9110): any of a list of entity tags, compared weakly, or `*` for whatever there is. */
 function isMatch(header: string | null, etag: string): boolean {

@@ -1,0 +1,145 @@
+import { expect, test } from 'bun:test'
+import { Fault } from '../platform/fault'
+import type { Log } from '../platform/log'
+import { balancesHttp } from './http'
+import type { Balance } from './store/balances'
+import type { DeadLetter } from './store/dead-letters'
+
+const eva: Balance = {
+  accountId: 'eva',
+  clientId: 'client-of-eva',
+  ownerName: 'Eva',
+  currency: 'BRL',
+  balanceMinor: 80_050n,
+  version: 4n,
+  createdAt: '2020-01-07T00:00:00.000Z',
+  updatedAt: '2024-01-27T17:13:55.000Z',
+}
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+const letter: DeadLetter = {
+  id: 7n,
+  topic: 'balances',
+  partition: 2,
+  recordOffset: 40n,
+  cause: 'not_json',
+  detail: 'not JSON',
+  key: null,
+  value: Buffer.from('hello'),
+  headers: {},
+  recordAt: null,
+  recordedAt: '2024-01-27T17:13:55.000Z',
+}
+
+function serving(
+  overrides: { stored?: Balance; letters?: DeadLetter[]; fault?: Error; isReady?: boolean } = {},
+): (path: string, headers?: Record<string, string>) => Promise<Response> {
+  const { stored = eva, letters = [], fault, isReady = true } = overrides
+  const app = balancesHttp({
+    findBalance: async (id) => {
+      if (fault) throw fault
+      return id === stored.accountId ? stored : undefined
+    },
+    listDeadLetters: async (limit) => letters.slice(0, limit),
+    log: silent,
+    health: async () => ({}),
+    isReady: () => isReady,
+  })
+  return async (path, headers = {}) => app.handle(new Request(`http://balances${path}`, { headers }))
+}
+
+test('a balance answers with the fields of the course and ours beside them, at both addresses', async () => {
+  const get = serving()
+  const answers = await Promise.all(['/balances/eva', '/accounts/eva'].map((path) => get(path)))
+  for (const answer of answers) {
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('etag')).toBe('"4"')
+    expect(answer.headers.get('cache-control')).toBe('private, no-cache')
+    expect(await answer.json()).toEqual({
+      id: 'eva',
+      account_id: 'eva',
+      balance: 800.5,
+      currency: 'BRL',
+      version: 4,
+      client_id: 'client-of-eva',
+      owner_name: 'Eva',
+      created_at: '2020-01-07T00:00:00.000Z',
+      updated_at: '2024-01-27T17:13:55.000Z',
+    })
+  }
+})
+
+test.each([
+  ['"4"', 304],
+  ['W/"4"', 304],
+  ['*', 304],
+  ['"3", W/"4", "5"', 304],
+  ['"3"', 200],
+  ['4', 200],
+  ['"44"', 200],
+])('If-None-Match: %s answers %d', async (header, status) => {
+  const answer = await serving()('/balances/eva', { 'if-none-match': header })
+  expect(answer.status).toBe(status)
+  expect(answer.headers.get('etag')).toBe('"4"')
+  expect(answer.headers.get('cache-control')).toBe('private, no-cache')
+  if (status === 304) expect(await answer.text()).toBe('')
+})
+
+test('an id is opaque, and may hold whatever a path can carry', async () => {
+  const get = serving({ stored: { ...eva, accountId: 'a/b ü?' } })
+  expect(await (await get('/balances/a%2Fb%20%C3%BC%3F')).json()).toMatchObject({ account_id: 'a/b ü?' })
+})
+
+test.each(['nobody', '%00', '%ED%A0%80', 'x'.repeat(256)])(
+  'an account that is not known is not found: %s',
+  async (id) => {
+    const answer = await serving()(`/balances/${id}`)
+    expect(answer.status).toBe(404)
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    expect(await answer.json()).toMatchObject({
+      type: '/problems/account-not-found',
+      code: 'ACCOUNT_NOT_FOUND',
+      detail: expect.stringContaining('its event may not have arrived yet'),
+    })
+  },
+)
+
+test('a wildcard matches nothing where there is no account', async () => {
+  expect((await serving()('/balances/nobody', { 'if-none-match': '*' })).status).toBe(404)
+})
+
+test('without its database, and before it is ready, the service asks for patience', async () => {
+  const fault = new Fault('database_unavailable', 'gone')
+  for (const get of [serving({ fault }), serving({ isReady: false })]) {
+    const answer = await get('/balances/eva')
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(await answer.json()).toMatchObject({ type: '/problems/unavailable' })
+    expect((await get('/livez')).status).toBe(200)
+  }
+})
+
+test('what was kept aside can be seen: text as text, bytes as base64', async () => {
+  const bytes = { ...letter, id: 8n, key: Buffer.from([0xff]), value: null }
+  const answer = await serving({ letters: [bytes, letter] })('/dead-letters')
+  const { data } = (await answer.json()) as { data: object[] }
+  expect(data).toMatchObject([
+    { id: '8', key_base64: '/w==', value: null },
+    { id: '7', topic: 'balances', partition: 2, offset: 40, cause: 'not_json', key: null, value: 'hello' },
+  ])
+})
+
+test.each([
+  ['1', 200],
+  ['200', 200],
+  ['0', 422],
+  ['201', 422],
+  ['x', 422],
+])('?limit=%s answers %d', async (limit, status) => {
+  const answer = await serving({ letters: [letter, letter] })(`/dead-letters?limit=${limit}`)
+  expect(answer.status).toBe(status)
+  const body = (await answer.json()) as { data?: object[]; errors?: object[] }
+  if (status === 422) expect(body.errors).toMatchObject([{ pointer: '#/limit' }])
+  else expect(body.data).toHaveLength(Math.min(Number(limit), 2))
+})

@@ -1,0 +1,322 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { decodeRecord } from '../contract/envelope'
+import { accountsToKnow, type BalanceRow, type KnownAccount, project, type Reading } from './project'
+
+const at = (second: number) => new Date(Date.UTC(2024, 0, 27, 17, 0, second)).toISOString()
+
+/** Read as any record is; the origin is its place in the log, and its time that many seconds past the hour. */
+const readAll = (values: unknown[]): Reading<number>[] =>
+  values.map((value, origin) => {
+    const timestampMs = Date.parse(at(origin))
+    const bytes = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+    return { decoded: decodeRecord({ value: bytes, timestampMs }), timestampMs, origin }
+  })
+
+const projecting = (values: unknown[], known: Record<string, KnownAccount> = {}) =>
+  project(readAll(values), new Map(Object.entries(known)))
+
+const course = (from: string, to: string, balanceFrom: number, balanceTo: number, extra: object = {}) => ({
+  Name: 'BalanceUpdated',
+  Payload: {
+    account_id_from: from,
+    account_id_to: to,
+    balance_account_id_from: balanceFrom,
+    balance_account_id_to: balanceTo,
+    ...extra,
+  },
+})
+
+const versions = (versionFrom: number, versionTo: number, extra: object = {}) => ({
+  version_account_id_from: versionFrom,
+  version_account_id_to: versionTo,
+  currency: 'BRL',
+  created_at: at(50),
+  ...extra,
+})
+
+const opened = (id: string, extra: object = {}) => ({
+  Name: 'AccountOpened',
+  Payload: { id, client_id: 'eva', currency: 'BRL', created_at: at(59), ...extra },
+})
+
+const registered = (id: string, name: string) => ({
+  Name: 'ClientRegistered',
+  Payload: { id, name, email: `${id}@email.com`, created_at: at(0) },
+})
+
+/** `account version currency minor`, in the order of the accounts. */
+const brief = (rows: BalanceRow[]) =>
+  rows.map((row) => `${row.accountId} ${row.version} ${row.currency} ${row.balanceMinor}`).sort()
+
+const tables: { name: string; given?: Record<string, KnownAccount>; when: unknown[]; expected: string[] }[] = [
+  { name: 'nothing comes of nothing', when: [], expected: [] },
+  {
+    name: 'an account first heard of in a balance is created by it',
+    when: [course('a', 'b', 775, 1225)],
+    expected: ['a 1 BRL 77500', 'b 1 BRL 122500'],
+  },
+  {
+    name: 'without versions each record is the next version, in the order of the log',
+    when: [course('a', 'b', 100, 200), course('b', 'a', 150, 150), course('a', 'c', 140, 10)],
+    expected: ['a 3 BRL 14000', 'b 2 BRL 15000', 'c 1 BRL 1000'],
+  },
+  {
+    name: 'without versions counting goes on from what is stored',
+    given: { a: { version: 7n, currency: 'BRL' } },
+    when: [course('a', 'b', 1, 2), course('a', 'b', 3, 4)],
+    expected: ['a 9 BRL 300', 'b 2 BRL 400'],
+  },
+  {
+    name: 'the higher version wins, whatever comes last',
+    when: [course('a', 'b', 5, 6, versions(3, 1)), course('a', 'b', 9, 9, versions(2, 2))],
+    expected: ['a 3 BRL 500', 'b 2 BRL 900'],
+  },
+  {
+    name: 'the same version again changes nothing',
+    when: [course('a', 'b', 5, 6, versions(1, 1)), course('a', 'b', 7, 8, versions(1, 1))],
+    expected: ['a 1 BRL 500', 'b 1 BRL 600'],
+  },
+  {
+    name: 'a record without version follows the one before it, with or without',
+    given: { a: { version: 2n, currency: 'BRL' }, b: { version: 8n, currency: 'BRL' } },
+    when: [course('a', 'b', 1, 1, versions(5, 5)), course('a', 'b', 2, 2)],
+    expected: ['a 6 BRL 200', 'b 9 BRL 200'],
+  },
+  {
+    name: 'of a movement within one account the second balance is the one that was stored',
+    when: [course('a', 'a', 90, 110), course('a', 'a', 80, 120)],
+    expected: ['a 2 BRL 12000'],
+  },
+  { name: 'fractions are exact', when: [course('a', 'b', 999.5, 0.29)], expected: ['a 1 BRL 99950', 'b 1 BRL 29'] },
+  {
+    name: 'the world owes',
+    when: [course('world', 'b', -1000, 1000)],
+    expected: ['b 1 BRL 100000', 'world 1 BRL -100000'],
+  },
+  {
+    name: 'names that some public wallets turn round are understood',
+    when: [
+      {
+        Name: 'BalanceUpdated',
+        Payload: { account_from_id: 'a', account_to_id: 'b', balance_account_from: 1, balance_account_to: 2 },
+      },
+    ],
+    expected: ['a 1 BRL 100', 'b 1 BRL 200'],
+  },
+  { name: 'an opened account holds nothing, at version 0', when: [opened('a')], expected: ['a 0 BRL 0'] },
+  {
+    name: 'an opening heard of late leaves the balance as it is',
+    when: [course('a', 'b', 5, 6, versions(1, 1)), opened('a')],
+    expected: ['a 1 BRL 500', 'b 1 BRL 600'],
+  },
+  {
+    name: 'an opening that names another currency does not exchange the balance',
+    when: [course('a', 'b', 5, 6), opened('a', { currency: 'JPY' })],
+    expected: ['a 1 BRL 500', 'b 1 BRL 600'],
+  },
+  {
+    name: 'an event without currency means the one the account is known in',
+    given: { a: { version: 1n, currency: 'JPY' } },
+    when: [course('a', 'b', 500, 6), opened('c', { currency: 'BHD' }), course('b', 'c', 7, 0.125)],
+    expected: ['a 2 JPY 500', 'b 2 BRL 700', 'c 1 BHD 125'],
+  },
+  {
+    name: 'an event that is kept aside counts as no version, on either side',
+    when: [course('a', 'b', 5, 6), course('a', 'b', 1, 2.345), course('a', 'b', 7, 8)],
+    expected: ['a 2 BRL 700', 'b 2 BRL 800'],
+  },
+  {
+    name: 'what only notifies changes no balance',
+    when: [
+      { Name: 'TransactionCreated', Payload: { id: 't', account_id_from: 'a', account_id_to: 'b', amount: 25 } },
+      { Name: 'AccountClosed', Payload: { id: 'a' } },
+    ],
+    expected: [],
+  },
+]
+
+for (const { name, given, when, expected } of tables) {
+  test(name, () => expect(brief(projecting(when, given).balances)).toEqual(expected))
+}
+
+test('an account knows its owner and its times, whichever event came first', () => {
+  const row = {
+    accountId: 'a',
+    clientId: 'eva',
+    currency: 'BRL',
+    balanceMinor: 500n,
+    version: 1n,
+    opened: true,
+    createdAt: at(59),
+    updatedAt: at(50),
+  }
+  const update = course('a', 'b', 5, 6, versions(1, 1))
+  expect(projecting([opened('a'), update]).balances[0]).toEqual(row)
+  expect(projecting([update, opened('a')]).balances[0]).toEqual(row)
+})
+
+test('without a time of its own an event has the one of its record', () => {
+  const [row] = projecting([course('a', 'b', 1, 1), course('a', 'b', 2, 2)]).balances
+  expect(row).toMatchObject({ createdAt: at(0), updatedAt: at(1), clientId: null, opened: false })
+})
+
+test('a client is registered once', () => {
+  const { clients } = projecting([registered('eva', 'Eva'), registered('eva', 'Frank')])
+  expect(clients).toEqual([{ id: 'eva', name: 'Eva', email: 'eva@email.com', createdAt: at(0) }])
+})
+
+test('an event of an unknown name is skipped, and named', () => {
+  expect(projecting([{ Name: 'AccountClosed', Payload: {} }])).toMatchObject({
+    unknown: ['AccountClosed'],
+    deadLetters: [],
+  })
+})
+
+const dead: [cause: string, detail: RegExp, value: unknown][] = [
+  ['not_json', /JSON/i, 'hello'],
+  [
+    'inexact_number',
+    /12345678901234567/,
+    '{"Name":"BalanceUpdated","Payload":{"balance_account_id_from":12345678901234567}}',
+  ],
+  ['no_envelope', /Name/, [1]],
+  ['payload_invalid', /account_id_to/, { Name: 'BalanceUpdated', Payload: { account_id_from: 'a' } }],
+  ['payload_invalid', /account_id_from: has a NUL/, course('a\0', 'b', 1, 1)],
+  [
+    'payload_invalid',
+    /account_id_to: has a NUL or half/,
+    '{"Name":"BalanceUpdated","Payload":{"account_id_from":"a","account_id_to":"\\ud800","balance_account_id_from":1,"balance_account_id_to":1}}',
+  ],
+  ['payload_invalid', /version_account_id_to: is too large/, course('a', 'b', 1, 1, versions(1, 1e300))],
+  ['payload_invalid', /created_at: is not an RFC 3339 time/, course('a', 'b', 1, 1, { created_at: 'yesterday' })],
+  [
+    'payload_invalid',
+    /created_at: is not an RFC 3339 time/,
+    course('a', 'b', 1, 1, { created_at: '2024-02-30T25:00:00Z' }),
+  ],
+  ['payload_invalid', /created_at/, opened('a', { created_at: '0000-01-01T00:00:00Z' })],
+  ['payload_invalid', /currency: is not an ISO 4217/, opened('a', { currency: 'ABC' })],
+  ['payload_invalid', /client_id/, opened('a', { client_id: '\0' })],
+  ['payload_invalid', /name/, registered('eva', 'E\0a')],
+  ['balance_invalid', /balance_account_id_to: must have at most 2 decimals in BRL/, course('a', 'b', 1, 2.345)],
+  ['balance_invalid', /balance_account_id_from: .*15 significant digits/, course('a', 'b', 1e15, 1)],
+  ['balance_invalid', /balance_account_id_from: "ABC" is not an ISO 4217/, course('a', 'b', 1, 1, { currency: 'ABC' })],
+]
+
+test.each(dead)('%s: %p is kept aside, and nothing else', (cause, detail, value) => {
+  const { balances, clients, deadLetters } = projecting([value, course('x', 'y', 1, 2), registered('z', 'Zoe')])
+  expect(deadLetters).toMatchObject([{ origin: 0, reason: { cause, detail: expect.stringMatching(detail) } }])
+  expect(brief(balances)).toEqual(['x 1 BRL 100', 'y 1 BRL 200'])
+  expect(clients.map((client) => client.id)).toEqual(['z'])
+})
+
+test('a record whose own time is beyond the calendar is kept aside where that time is needed', () => {
+  const [reading] = readAll([course('a', 'b', 1, 1)])
+  if (!reading) throw new Error('no reading')
+  const timeless = { ...reading, timestampMs: 8.7e18 }
+  expect(project([timeless], new Map()).deadLetters).toMatchObject([{ reason: { cause: 'payload_invalid' } }])
+})
+
+test('only events that leave something unsaid ask for what is stored', () => {
+  const asked = (...values: unknown[]) => accountsToKnow(readAll(values)).sort()
+  expect(asked(course('a', 'b', 1, 1, versions(1, 1)), opened('c'), registered('d', 'D'))).toEqual([])
+  expect(asked(course('a', 'b', 1, 1), course('a', 'c\0', 1, 1))).toEqual(['a', 'b'])
+  expect(asked(course('a', 'b', 1, 1, { version_account_id_from: 1, currency: 'BRL' }))).toEqual(['b'])
+  expect(asked(course('a', 'b', 1, 1, { version_account_id_from: 1, version_account_id_to: 1 }))).toEqual(['a', 'b'])
+})
+
+/** The rule by which the store merges rows; the stack test of `apply` holds the statement itself to it. */
+function merge(stored: Map<string, BalanceRow>, rows: BalanceRow[]): void {
+  for (const row of rows) {
+    const held = stored.get(row.accountId)
+    if (!held) stored.set(row.accountId, { ...row })
+    else {
+      if (row.opened && !held.opened)
+        Object.assign(held, { opened: true, clientId: row.clientId, createdAt: row.createdAt })
+      if (row.version > held.version) {
+        const { version, balanceMinor, currency, updatedAt } = row
+        Object.assign(held, { version, balanceMinor, currency, updatedAt })
+      }
+    }
+  }
+}
+
+/** Consumes the log in batches of the given sizes, the last one taking what is left. */
+function consume(values: unknown[], sizes: number[]): Map<string, BalanceRow> {
+  const stored = new Map<string, BalanceRow>()
+  const readings = readAll(values)
+  for (let start = 0, turn = 0; start < readings.length; turn++) {
+    const batch = readings.slice(start, start + (sizes[turn] ?? readings.length))
+    const known = new Map(
+      accountsToKnow(batch).flatMap((id) => {
+        const held = stored.get(id)
+        return held ? [[id, held] as const] : []
+      }),
+    )
+    merge(stored, project(batch, known).balances)
+    start += batch.length
+  }
+  return stored
+}
+
+const accountIds = ['a', 'b', 'c', 'world']
+const sizes = fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 20 })
+const versionedEvent = fc
+  .record({
+    from: fc.constantFrom(...accountIds),
+    to: fc.constantFrom(...accountIds),
+    versionFrom: fc.integer({ min: 1, max: 12 }),
+    versionTo: fc.integer({ min: 1, max: 12 }),
+  })
+  .filter(({ from, to }) => from !== to)
+  // As a ledger would tell it: an account has one balance at a version, and one time.
+  .map(({ from, to, versionFrom, versionTo }) =>
+    course(from, to, versionFrom * 7, versionTo * 7, versions(versionFrom, versionTo, { created_at: at(30) })),
+  )
+const openings = accountIds.map((id) => opened(id, { client_id: `owner of ${id}` }))
+const courseEvent = fc
+  .tuple(fc.constantFrom(...accountIds), fc.constantFrom(...accountIds), fc.integer({ min: -500, max: 500 }))
+  .map(([from, to, balance]) => course(from, to, balance, -balance))
+
+test('versioned events end in the same rows in any order, told any number of times, in any batches', () => {
+  fc.assert(
+    fc.property(
+      fc.array(versionedEvent, { maxLength: 25 }).chain((events) => {
+        const told = [...openings, ...events]
+        return fc.tuple(
+          fc.constant(told),
+          fc.shuffledSubarray([...told, ...told], { minLength: told.length * 2 }),
+          sizes,
+        )
+      }),
+      ([inOrder, anyhow, sizes]) => {
+        expect(consume(anyhow, sizes)).toEqual(consume(inOrder, []))
+      },
+    ),
+  )
+})
+
+test('events of either kind end in the same rows however the log is cut into batches', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(versionedEvent, courseEvent, fc.constantFrom(...openings, 'rubbish')), { maxLength: 40 }),
+      sizes,
+      (log, sizes) => {
+        expect(consume(log, sizes)).toEqual(consume(log, []))
+      },
+    ),
+  )
+})
+
+test('each course record moves its accounts on by one version', () => {
+  fc.assert(
+    fc.property(fc.array(courseEvent, { maxLength: 40 }), sizes, (log, sizes) => {
+      const named = log.flatMap(({ Payload: { account_id_from, account_id_to } }) => [
+        ...new Set([account_id_from, account_id_to]),
+      ])
+      for (const [id, row] of consume(log, sizes))
+        expect(Number(row.version)).toBe(named.filter((name) => name === id).length)
+    }),
+  )
+})
