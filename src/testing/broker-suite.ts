@@ -1,0 +1,695 @@
+/**
+ * What a broker promises to those who build on it, as tests. The same promises are asked of the embedded broker, of Apache Kafka and
+ * of Redpanda; what cannot be asked of all of them is named in `BrokerFeatures`.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { randomUUID } from 'node:crypto'
+import { type Admin, CompressionTypes, type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
+import { Writer } from '../embedded/broker/wire.ts'
+import { eventually } from './eventually.ts'
+import {
+  fetchBody,
+  fetchRaw,
+  frame,
+  listOffsetRaw,
+  produceBody,
+  produceRaw,
+  producerIdRaw,
+  RawKafka,
+  RawMember,
+  recordBatch,
+} from './raw-kafka.ts'
+
+export type RunningBroker = AsyncDisposable & {
+  /** `host:port`. Stays the same over a restart. */
+  brokers: string
+  /** Ends the broker with the signal, waits until it is gone, and resolves when it serves again. */
+  restart?(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
+}
+
+export type BrokerFeatures = {
+  /** The suite may start brokers of its own and end them. */
+  restarts: boolean
+  /** The shortest session a group member may ask for, in milliseconds. Kafka's default is 6000. */
+  sessionMsMin: number
+  /** Transactions work; where they do not they must be refused plainly. */
+  transactions: boolean
+}
+
+const error = {
+  none: 0,
+  offsetOutOfRange: 1,
+  corruptMessage: 2,
+  unknownTopic: 3,
+  messageTooLarge: 10,
+  illegalGeneration: 22,
+  unknownMember: 25,
+  rebalanceInProgress: 27,
+  unsupportedVersion: 35,
+  outOfOrderSequence: 45,
+  memberIdRequired: 79,
+}
+const coordinatorMoving = [14, 15, 16]
+
+export function brokerSuite(name: string, start: () => Promise<RunningBroker>, features: BrokerFeatures): void {
+  describe(name, () => {
+    let broker: RunningBroker
+    let kafka: Kafka
+    let admin: Admin
+    let producer: Producer
+
+    beforeAll(async () => {
+      broker = await start()
+      kafka = client(broker.brokers)
+      admin = kafka.admin()
+      producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false })
+      await Promise.all([admin.connect(), producer.connect()])
+    }, 30_000)
+
+    afterAll(async () => {
+      await Promise.all([producer?.disconnect(), admin?.disconnect()])
+      await broker?.[Symbol.asyncDispose]()
+    }, 30_000)
+
+    async function newTopic({
+      partitions = 1,
+      config = {},
+    }: {
+      partitions?: number
+      config?: Record<string, string>
+    } = {}) {
+      const topic = `suite-${randomUUID()}`
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] })
+      return topic
+    }
+
+    /** Two members by hand in a group whose coordinator is there. */
+    async function newMember(groupId: string, rebalanceMs = 5_000): Promise<RawMember & AsyncDisposable> {
+      const raw = await RawKafka.connect(broker.brokers)
+      await eventually(async () => {
+        const answer = await raw.request(10, 2, new Writer().string(groupId).int8(0))
+        answer.int32()
+        expect(answer.int16()).toBe(error.none)
+        const stranger = new RawMember(raw, groupId, { sessionMs: features.sessionMsMin, rebalanceMs })
+        expect(coordinatorMoving).not.toContain(await stranger.heartbeat({ generation: 1, memberId: 'stranger' }))
+      })
+      const member = new RawMember(raw, groupId, { sessionMs: features.sessionMsMin, rebalanceMs })
+      return Object.assign(member, { [Symbol.asyncDispose]: () => raw[Symbol.asyncDispose]() })
+    }
+
+    /** Joins as told to by the broker: once without an id, then with the one it was given. */
+    async function enter(member: RawMember) {
+      const first = await member.join()
+      return first.errorCode === error.memberIdRequired ? member.join() : first
+    }
+
+    describe('log', () => {
+      test('records of a partition are read in the order they were sent, at offsets without gaps', async () => {
+        const topic = await newTopic()
+        for (let batch = 0; batch < 20; batch++) {
+          const messages = Array.from({ length: 50 }, (_, index) => ({ value: String(batch * 50 + index) }))
+          await producer.send({ topic, messages })
+        }
+        const records = await readAll(kafka, topic, 1_000)
+        expect(records.map(({ value }) => Number(value))).toEqual([...Array(1_000).keys()])
+        expect(records.map(({ offset }) => Number(offset))).toEqual([...Array(1_000).keys()])
+      })
+
+      test('key, value, headers and timestamp come back as they were sent, an empty value as none', async () => {
+        const topic = await newTopic()
+        const sent = {
+          key: 'chave',
+          value: 'preço',
+          headers: { ce_id: '1', traceparent: '00-ab' },
+          timestamp: '1700000000123',
+        }
+        await producer.send({ topic, messages: [sent, { key: 'gone', value: null }] })
+        const [record, tombstone] = await readAll(kafka, topic, 2)
+        expect(record).toMatchObject({ key: 'chave', value: 'preço', timestamp: '1700000000123' })
+        expect(record?.headers).toEqual({ ce_id: '1', traceparent: '00-ab' })
+        expect(tombstone).toMatchObject({ key: 'gone', value: null })
+      })
+
+      test('a key always goes to the same partition, and each partition has its own offsets', async () => {
+        const topic = await newTopic({ partitions: 3 })
+        const messages = Array.from({ length: 60 }, (_, index) => ({ key: `k${index % 6}`, value: String(index) }))
+        await producer.send({ topic, messages })
+        const records = await readAll(kafka, topic, 60)
+        const partitionsOf = Map.groupBy(records, ({ key }) => key)
+        for (const [, group] of partitionsOf) expect(new Set(group.map(({ partition }) => partition)).size).toBe(1)
+        const offsets = await admin.fetchTopicOffsets(topic)
+        expect(offsets.reduce((total, { high }) => total + Number(high), 0)).toBe(60)
+      })
+
+      test('a read may begin at any offset, within a batch too', async () => {
+        const topic = await newTopic()
+        await producer.send({ topic, messages: Array.from({ length: 10 }, (_, index) => ({ value: String(index) })) })
+        await producer.send({
+          topic,
+          messages: Array.from({ length: 10 }, (_, index) => ({ value: String(10 + index) })),
+        })
+        const records = await readAll(kafka, topic, 7, { from: '13' })
+        expect(records.map(({ value }) => value)).toEqual(['13', '14', '15', '16', '17', '18', '19'])
+      })
+
+      test('a compressed batch is kept as it was sent', async () => {
+        const topic = await newTopic()
+        const messages = Array.from({ length: 200 }, (_, index) => ({ value: `the same words again ${index}` }))
+        await producer.send({ topic, messages, compression: CompressionTypes.GZIP })
+        const records = await readAll(kafka, topic, 200)
+        expect(records.map(({ value }) => value)).toEqual(messages.map(({ value }) => value))
+      })
+
+      test('a batch just below the limit is taken, one above is refused and leaves nothing', async () => {
+        const topic = await newTopic()
+        const value = 'x'.repeat(1_000_000)
+        await producer.send({ topic, messages: [{ value }] })
+        const tooLarge = producer.send({ topic, messages: [{ value: 'y'.repeat(1_100_000) }] })
+        await expect(tooLarge).rejects.toMatchObject({ type: 'MESSAGE_TOO_LARGE' })
+        const [record] = await readAll(kafka, topic, 1)
+        expect(record?.value === value).toBe(true)
+        expect(await admin.fetchTopicOffsets(topic)).toMatchObject([{ high: '1' }])
+      })
+
+      test('a batch larger than a reader asks for is given whole, so that nobody gets stuck behind it', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const batch = recordBatch([{ value: 'z'.repeat(50_000) }])
+        await produceRaw(raw, { topic, batch })
+        await produceRaw(raw, { topic, batch })
+        const fetched = await fetchRaw(raw, { topic, offset: 0, bytesMax: 1_000 })
+        expect(fetched.records.length).toBe(batch.length)
+      })
+
+      test('a batch whose checksum does not hold is refused and leaves nothing', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const batch = recordBatch([{ value: 'spoiled on the way' }])
+        batch[batch.length - 2] = (batch[batch.length - 2] ?? 0) ^ 1
+        expect(await produceRaw(raw, { topic, batch })).toMatchObject({ errorCode: error.corruptMessage })
+        expect(await listOffsetRaw(raw, topic, -1)).toEqual({ errorCode: error.none, offset: 0 })
+      })
+
+      test('without acks nothing is answered, and the record arrives all the same', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        raw.send(frame(0, 7, 900, produceBody({ topic, acks: 0, batch: recordBatch([{ value: 'unanswered' }]) })))
+        await eventually(async () => expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 1 }))
+      })
+
+      test('offsets are found by time: the first record at or after it, in compressed batches too', async () => {
+        const topic = await newTopic()
+        const messages = [1_000, 2_000, 3_000].map((timestamp) => ({ value: 'x', timestamp: String(timestamp) }))
+        await producer.send({ topic, messages })
+        const later = [4_000, 5_000].map((timestamp) => ({ value: 'x', timestamp: String(timestamp) }))
+        await producer.send({ topic, messages: later, compression: CompressionTypes.GZIP })
+        await using raw = await RawKafka.connect(broker.brokers)
+        const found = [-2, 1, 1_000, 1_001, 3_000, 4_500, 5_001, -1].map((timestamp) =>
+          listOffsetRaw(raw, topic, timestamp),
+        )
+        expect((await Promise.all(found)).map(({ offset }) => offset)).toEqual([0, 0, 0, 1, 2, 4, -1, 5])
+      })
+    })
+
+    describe('fetch', () => {
+      test('at the end of the log waits as long as it was told and comes back empty', async () => {
+        const topic = await newTopic()
+        await producer.send({ topic, messages: [{ value: 'only' }] })
+        await using raw = await RawKafka.connect(broker.brokers)
+        const begun = performance.now()
+        const fetched = await fetchRaw(raw, { topic, offset: 1, waitMaxMs: 300 })
+        expect(fetched).toMatchObject({ errorCode: error.none, highWatermark: 1, startOffset: 0 })
+        expect(fetched.records.length).toBe(0)
+        expect(performance.now() - begun).toBeGreaterThan(250)
+      })
+
+      test('that waits is woken by the next record', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const begun = performance.now()
+        const waiting = fetchRaw(raw, { topic, offset: 0, waitMaxMs: 20_000 })
+        await producer.send({ topic, messages: [{ value: 'wake up' }] })
+        expect((await waiting).records.includes('wake up')).toBe(true)
+        expect(performance.now() - begun).toBeLessThan(5_000)
+      })
+
+      test('that wants more bytes waits for them', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const batch = recordBatch([{ value: 'half' }])
+        const waiting = fetchRaw(raw, { topic, offset: 0, waitMaxMs: 20_000, bytesMin: batch.length + 1 })
+        await producer.send({ topic, messages: [{ value: 'half' }] })
+        await producer.send({ topic, messages: [{ value: 'half' }] })
+        expect((await waiting).highWatermark).toBe(2)
+      })
+
+      test('beyond the end, or before the start, is out of range and answered at once', async () => {
+        const topic = await newTopic()
+        await producer.send({ topic, messages: [{ value: 'only' }] })
+        await using raw = await RawKafka.connect(broker.brokers)
+        const begun = performance.now()
+        expect(await fetchRaw(raw, { topic, offset: 2, waitMaxMs: 20_000 })).toMatchObject({
+          errorCode: error.offsetOutOfRange,
+        })
+        expect(await fetchRaw(raw, { topic, offset: -5, waitMaxMs: 20_000 })).toMatchObject({
+          errorCode: error.offsetOutOfRange,
+        })
+        expect(performance.now() - begun).toBeLessThan(5_000)
+      })
+    })
+
+    describe('topics', () => {
+      test('one that nobody created is unknown to metadata, producers and readers', async () => {
+        const topic = `nobody-${randomUUID()}`
+        await using raw = await RawKafka.connect(broker.brokers)
+        const metadata = await raw.request(3, 6, new Writer().int32(1).string(topic).boolean(false))
+        metadata.int32()
+        metadata.array(() => [metadata.int32(), metadata.string(), metadata.int32(), metadata.nullableString()])
+        metadata.nullableString()
+        metadata.int32()
+        expect(metadata.int32()).toBe(1)
+        expect(metadata.int16()).toBe(error.unknownTopic)
+        expect(await produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) })).toMatchObject({
+          errorCode: error.unknownTopic,
+        })
+        expect(await fetchRaw(raw, { topic, offset: 0 })).toMatchObject({ errorCode: error.unknownTopic })
+        expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ errorCode: error.unknownTopic })
+        expect(await admin.listTopics()).not.toContain(topic)
+      })
+
+      test('creation refuses what it cannot give, and a name that is taken', async () => {
+        const topic = await newTopic({ partitions: 2 })
+        expect(await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] })).toBe(false)
+        const refusals: [string, object][] = [
+          ['INVALID_REPLICATION_FACTOR', { topic: `${topic}-r`, numPartitions: 1, replicationFactor: 9 }],
+          ['INVALID_PARTITIONS', { topic: `${topic}-p`, numPartitions: 0, replicationFactor: 1 }],
+          ['INVALID_TOPIC_EXCEPTION', { topic: 'no spaces please', numPartitions: 1, replicationFactor: 1 }],
+          [
+            'INVALID_CONFIG',
+            { topic: `${topic}-c`, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: 'soon' }] },
+          ],
+        ]
+        for (const [type, wanted] of refusals) {
+          const created = admin.createTopics({ topics: [wanted as { topic: string }] })
+          await expect(created).rejects.toMatchObject({ errors: [{ type }] })
+        }
+        const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+        expect(topics[0]?.partitions.map(({ partitionId }) => partitionId).sort()).toEqual([0, 1])
+      })
+
+      test('validation alone creates nothing', async () => {
+        const topic = `suite-${randomUUID()}`
+        await admin.createTopics({
+          topics: [{ topic, numPartitions: 1, replicationFactor: 1 }],
+          validateOnly: true,
+          waitForLeaders: false,
+        })
+        expect(await admin.listTopics()).not.toContain(topic)
+      })
+
+      test('configuration given at creation is shown', async () => {
+        const topic = await newTopic({ config: { 'retention.ms': '12345000', 'cleanup.policy': 'compact' } })
+        const described = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name: topic }] })
+        const entries = new Map(
+          described.resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]),
+        )
+        expect([entries.get('retention.ms'), entries.get('cleanup.policy')]).toEqual(['12345000', 'compact'])
+        expect(entries.get('max.message.bytes')).toBe('1048588')
+      })
+
+      test('a topic deleted and made again is empty, with nothing committed', async () => {
+        const topic = await newTopic()
+        const groupId = `group-${randomUUID()}`
+        await producer.send({ topic, messages: [{ value: 'old' }] })
+        await using member = await newMember(groupId)
+        expect(await member.commit(topic, 1, { generation: -1, memberId: '' })).toBe(error.none)
+        await admin.deleteTopics({ topics: [topic] })
+        await eventually(async () => expect(await admin.listTopics()).not.toContain(topic))
+        await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] })
+        await eventually(async () =>
+          expect(await listOffsetRaw(member.client, topic, -1)).toEqual({ errorCode: error.none, offset: 0 }),
+        )
+        await eventually(async () => expect(await member.committed(topic)).toBe(-1))
+      })
+    })
+
+    describe('idempotent producer', () => {
+      test('a batch sent twice is there once and answered the same; a gap is refused', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const producerId = await newProducerId(raw)
+        const batch = (baseSequence: number) =>
+          recordBatch([{ value: 'a' }, { value: 'b' }], { producerId, producerEpoch: 0, baseSequence })
+        expect(await produceRaw(raw, { topic, batch: batch(0) })).toEqual({ errorCode: error.none, baseOffset: 0 })
+        expect(await produceRaw(raw, { topic, batch: batch(2) })).toEqual({ errorCode: error.none, baseOffset: 2 })
+        expect(await produceRaw(raw, { topic, batch: batch(0) })).toEqual({ errorCode: error.none, baseOffset: 0 })
+        expect(await produceRaw(raw, { topic, batch: batch(2) })).toEqual({ errorCode: error.none, baseOffset: 2 })
+        expect(await produceRaw(raw, { topic, batch: batch(6) })).toMatchObject({ errorCode: error.outOfOrderSequence })
+        expect(await produceRaw(raw, { topic, batch: batch(4) })).toEqual({ errorCode: error.none, baseOffset: 4 })
+        expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 6 })
+      })
+
+      test('every producer gets an id of its own', async () => {
+        await using raw = await RawKafka.connect(broker.brokers)
+        const ids = await Promise.all(Array.from({ length: 20 }, () => newProducerId(raw)))
+        expect(new Set(ids).size).toBe(20)
+      })
+
+      test('of kafkajs sends, with everything read once', async () => {
+        const topic = await newTopic({ partitions: 2 })
+        const idempotent = kafka.producer({ idempotent: true, createPartitioner: Partitioners.DefaultPartitioner })
+        await idempotent.connect()
+        for (let batch = 0; batch < 10; batch++) {
+          await idempotent.send({
+            topic,
+            messages: Array.from({ length: 10 }, (_, index) => ({ value: String(batch * 10 + index) })),
+          })
+        }
+        await idempotent.disconnect()
+        const values = (await readAll(kafka, topic, 100)).map(({ value }) => Number(value))
+        expect(values.sort((left, right) => left - right)).toEqual([...Array(100).keys()])
+      })
+
+      if (!features.transactions) {
+        test('with a transactional id is refused plainly', async () => {
+          await using raw = await RawKafka.connect(broker.brokers)
+          const answer = await raw.request(22, 1, new Writer().string('pay').int32(60_000))
+          answer.int32()
+          expect(answer.int16()).not.toBe(error.none)
+        })
+      }
+    })
+
+    describe('group', () => {
+      test('a member without an id is given one and joins with it', async () => {
+        await using member = await newMember(`group-${randomUUID()}`)
+        expect(await member.join()).toMatchObject({ errorCode: error.memberIdRequired })
+        const { memberId } = member
+        expect(await member.join()).toMatchObject({ errorCode: error.none, leader: memberId, members: [memberId] })
+        expect(await member.sync({ [memberId]: 'all of it' })).toEqual({
+          errorCode: error.none,
+          assignment: 'all of it',
+        })
+        expect(await member.heartbeat()).toBe(error.none)
+        expect(await member.leave()).toBe(error.none)
+        expect(await member.heartbeat()).toBe(error.unknownMember)
+      })
+
+      test('one that joins makes all join again, and the leader assigns to each its part', async () => {
+        const groupId = `group-${randomUUID()}`
+        await using first = await newMember(groupId)
+        await using second = await newMember(groupId)
+        await enter(first)
+        await first.sync({ [first.memberId]: 'all' })
+
+        await second.join()
+        const secondJoins = second.join()
+        await eventually(async () => expect(await first.heartbeat()).toBe(error.rebalanceInProgress))
+        const firstJoined = await first.join()
+        const secondJoined = await secondJoins
+        expect(firstJoined.leader).toBe(first.memberId)
+        expect(firstJoined.members.sort()).toEqual([first.memberId, second.memberId].sort())
+        expect(secondJoined).toMatchObject({ leader: first.memberId, members: [] })
+        expect(first.generation).toBe(second.generation)
+
+        const secondSyncs = second.sync()
+        expect((await first.sync({ [first.memberId]: 'left half', [second.memberId]: 'right half' })).assignment).toBe(
+          'left half',
+        )
+        expect(await secondSyncs).toEqual({ errorCode: error.none, assignment: 'right half' })
+      })
+
+      test('commits of an older generation, of strangers and of those who lost their place are fenced', async () => {
+        const topic = await newTopic()
+        const groupId = `group-${randomUUID()}`
+        await using first = await newMember(groupId)
+        await using second = await newMember(groupId)
+        expect(await first.committed(topic)).toBe(-1)
+        await enter(first)
+        await first.sync({ [first.memberId]: 'all' })
+        expect(await first.commit(topic, 10)).toBe(error.none)
+
+        await second.join()
+        const secondJoins = second.join()
+        await eventually(async () => expect(await first.heartbeat()).toBe(error.rebalanceInProgress))
+        await first.join()
+        await secondJoins
+        const secondSyncs = second.sync()
+        await first.sync({ [first.memberId]: 'half', [second.memberId]: 'half' })
+        await secondSyncs
+
+        expect(await first.commit(topic, 11, { generation: first.generation - 1 })).toBe(error.illegalGeneration)
+        expect(await first.commit(topic, 11, { memberId: 'stranger' })).toBe(error.unknownMember)
+        expect(await first.commit(topic, 11, { generation: -1, memberId: '' })).toBe(error.unknownMember)
+        expect(await first.committed(topic)).toBe(10)
+        expect(await second.commit(topic, 12)).toBe(error.none)
+        expect(await first.committed(topic)).toBe(12)
+        expect(await second.heartbeat({ generation: second.generation - 1 })).toBe(error.illegalGeneration)
+      })
+
+      test('one that does not join again in its time is left out', async () => {
+        const groupId = `group-${randomUUID()}`
+        await using first = await newMember(groupId, 300)
+        await using second = await newMember(groupId, 300)
+        await enter(first)
+        await first.sync({ [first.memberId]: 'all' })
+        const joined = await enter(second)
+        expect(joined).toMatchObject({ errorCode: error.none, leader: second.memberId, members: [second.memberId] })
+        expect(await first.heartbeat()).toBe(error.unknownMember)
+      })
+
+      test('one that died without a word is left out when its session ends', async () => {
+        const groupId = `group-${randomUUID()}`
+        await using dead = await newMember(groupId)
+        await using alive = await newMember(groupId, 60_000)
+        await enter(dead)
+        await dead.sync({ [dead.memberId]: 'all' })
+        dead.client.close()
+        const joined = await enter(alive)
+        expect(joined).toMatchObject({ errorCode: error.none, members: [alive.memberId] })
+      }, 20_000)
+
+      test('of kafkajs shares the partitions, and goes on when one leaves', async () => {
+        const topic = await newTopic({ partitions: 4 })
+        const groupId = `group-${randomUUID()}`
+        await using first = await readInGroup(kafka, groupId, topic)
+        await eventually(() => expect(first.assigned).toBe(4))
+        const second = await readInGroup(kafka, groupId, topic)
+        await eventually(() => expect([first.assigned, second.assigned]).toEqual([2, 2]))
+        const messages = [0, 1, 2, 3].map((partition) => ({ partition, value: `before ${partition}` }))
+        await producer.send({ topic, messages })
+        await eventually(() => expect([first.values.length, second.values.length]).toEqual([2, 2]))
+
+        await second[Symbol.asyncDispose]()
+        await eventually(() => expect(first.assigned).toBe(4))
+        await producer.send({
+          topic,
+          messages: [0, 1, 2, 3].map((partition) => ({ partition, value: `after ${partition}` })),
+        })
+        await eventually(() => expect(first.values.filter((value) => value.startsWith('after')).length).toBe(4))
+        const all = [...first.values, ...second.values]
+        expect(new Set(all).size).toBe(all.length)
+      })
+
+      test('is listed and described with its members, and deleted only without them', async () => {
+        const topic = await newTopic()
+        const groupId = `group-${randomUUID()}`
+        const reader = await readInGroup(kafka, groupId, topic)
+        await producer.send({ topic, messages: [{ value: 'x' }] })
+        await eventually(() => expect(reader.values).toEqual(['x']))
+        await eventually(async () => {
+          const { groups } = await admin.describeGroups([groupId])
+          expect(groups).toMatchObject([
+            { groupId, state: 'Stable', protocolType: 'consumer', members: [{ clientId: 'suite' }] },
+          ])
+        })
+        expect((await admin.listGroups()).groups.map((group) => group.groupId)).toContain(groupId)
+        await expect(admin.deleteGroups([groupId])).rejects.toMatchObject({ groups: [{ errorCode: 68 }] })
+        await reader[Symbol.asyncDispose]()
+        expect((await admin.describeGroups([groupId])).groups).toMatchObject([{ state: 'Empty', members: [] }])
+        await admin.deleteGroups([groupId])
+        expect((await admin.listGroups()).groups.map((group) => group.groupId)).not.toContain(groupId)
+      })
+    })
+
+    describe('connection', () => {
+      test('answers come in the order of the requests, behind a fetch that waits too', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const waiting = fetchRaw(raw, { topic, offset: 0, waitMaxMs: 200 })
+        // Each answer is checked against the id of the request it belongs to, so an answer out of turn fails here.
+        const behind = Array.from({ length: 50 }, () => listOffsetRaw(raw, topic, -1))
+        expect((await waiting).records.length).toBe(0)
+        expect(await Promise.all(behind)).toEqual(Array(50).fill({ errorCode: error.none, offset: 0 }))
+      })
+
+      test('requests may arrive in any pieces', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        const bytes = Buffer.concat(
+          [1, 2, 3].map((id) => frame(1, 11, id, fetchBody({ topic, offset: 0, waitMaxMs: 0 }))),
+        )
+        const last = raw.request(18, 0)
+        for (const byte of bytes.subarray(0, 90)) raw.send(Buffer.from([byte]))
+        raw.send(bytes.subarray(90))
+        expect((await last).int16()).toBe(error.none)
+      })
+
+      test('a version that is too new is answered with those that are served', async () => {
+        await using raw = await RawKafka.connect(broker.brokers)
+        // A header this new ends in a list of tagged fields, here an empty one.
+        const answer = await raw.request(18, 99, new Writer().int8(0))
+        expect(answer.int16()).toBe(error.unsupportedVersion)
+        const served = answer.array(() => [answer.int16(), answer.int16(), answer.int16()])
+        expect(served.find(([key]) => key === 18)).toBeDefined()
+      })
+
+      test('many of them work at once', async () => {
+        const topic = await newTopic()
+        const clients = await Promise.all(Array.from({ length: 200 }, () => RawKafka.connect(broker.brokers)))
+        const produced = clients.map((raw, index) =>
+          produceRaw(raw, { topic, batch: recordBatch([{ value: `from ${index}` }]) }),
+        )
+        const offsets = (await Promise.all(produced)).map(({ baseOffset }) => baseOffset)
+        expect(offsets.sort((left, right) => left - right)).toEqual([...Array(200).keys()])
+        for (const raw of clients) raw.close()
+      })
+
+      test('one that reads slowly holds up nobody else and gets everything in the end', async () => {
+        const topic = await newTopic()
+        const value = 'v'.repeat(900_000)
+        for (let sent = 0; sent < 8; sent++) await producer.send({ topic, messages: [{ value }] })
+        await using slow = await RawKafka.connect(broker.brokers)
+        await using quick = await RawKafka.connect(broker.brokers)
+        slow.pause()
+        const answers = Array.from({ length: 3 }, () => fetchRaw(slow, { topic, offset: 0, bytesMax: 16 << 20 }))
+        for (let round = 0; round < 20; round++) await listOffsetRaw(quick, topic, -1)
+        slow.resume()
+        for (const { records } of await Promise.all(answers)) expect(records.length).toBeGreaterThan(8 * 900_000)
+      })
+
+      test('that sends nonsense is closed, and the broker stays', async () => {
+        await using raw = await RawKafka.connect(broker.brokers)
+        raw.send(Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
+        await raw.closed
+        await using other = await RawKafka.connect(broker.brokers)
+        expect((await other.request(18, 0)).int16()).toBe(error.none)
+      })
+    })
+
+    if (features.restarts) {
+      describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start', (signal) => {
+        test('everything acknowledged is there: records, topics, commits, the cluster id and producer ids', async () => {
+          await using mortal = await start()
+          const restarts = client(mortal.brokers)
+          const mortalAdmin = restarts.admin()
+          const mortalProducer = restarts.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+          await Promise.all([mortalAdmin.connect(), mortalProducer.connect()])
+          const topic = 'survives'
+          await mortalAdmin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] })
+          const { clusterId } = await mortalAdmin.describeCluster()
+          let raw = await RawKafka.connect(mortal.brokers)
+          const producerId = await newProducerId(raw)
+          const batch = recordBatch([{ value: 'once' }], { producerId, producerEpoch: 0, baseSequence: 0 })
+          expect(await produceRaw(raw, { topic, batch })).toEqual({ errorCode: error.none, baseOffset: 0 })
+          await mortalProducer.send({
+            topic,
+            messages: Array.from({ length: 100 }, (_, index) => ({ partition: 1, value: String(index) })),
+          })
+          const member = new RawMember(raw, 'readers', { sessionMs: features.sessionMsMin, rebalanceMs: 1_000 })
+          expect(await member.commit(topic, 1, { generation: -1, memberId: '' })).toBe(error.none)
+          raw.close()
+
+          await mortal.restart?.(signal)
+          raw = await RawKafka.connect(mortal.brokers)
+          expect(await produceRaw(raw, { topic, batch })).toEqual({ errorCode: error.none, baseOffset: 0 })
+          expect(await newProducerId(raw)).toBeGreaterThan(producerId)
+          expect(await new RawMember(raw, 'readers', member.timeouts).committed(topic)).toBe(1)
+          raw.close()
+          const records = await readAll(restarts, topic, 101)
+          expect(records.filter(({ partition }) => partition === 1).map(({ value }) => Number(value))).toEqual([
+            ...Array(100).keys(),
+          ])
+          expect((await mortalAdmin.describeCluster()).clusterId).toBe(clusterId)
+          // The client that was connected before goes on by itself.
+          await mortalProducer.send({ topic, messages: [{ value: 'and on' }] })
+          await Promise.all([mortalAdmin.disconnect(), mortalProducer.disconnect()])
+        })
+      })
+    }
+  })
+}
+
+/** Asks again while a broker that has only just started says that it cannot give one yet. */
+function newProducerId(raw: RawKafka): Promise<number> {
+  return eventually(() => producerIdRaw(raw))
+}
+
+function client(brokers: string): Kafka {
+  return new Kafka({
+    brokers: [brokers],
+    clientId: 'suite',
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 20 },
+  })
+}
+
+type ReadRecord = {
+  partition: number
+  offset: string
+  timestamp: string
+  key: string | undefined
+  value: string | null | undefined
+  headers: Record<string, string>
+}
+
+/** Reads until `count` records are there, in the order of their partitions; from the start, or from offset `from` of partition 0. */
+async function readAll(
+  kafka: Kafka,
+  topic: string,
+  count: number,
+  { from }: { from?: string } = {},
+): Promise<ReadRecord[]> {
+  const records: ReadRecord[] = []
+  const consumer = kafka.consumer({ groupId: `read-${randomUUID()}`, maxWaitTimeInMs: 100 })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({
+    eachMessage: async ({ partition, message }) => {
+      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)])
+      const { offset, timestamp } = message
+      const value = message.value === null ? null : message.value.toString()
+      records.push({
+        partition,
+        offset,
+        timestamp,
+        key: message.key?.toString(),
+        value,
+        headers: Object.fromEntries(headers),
+      })
+    },
+  })
+  if (from !== undefined) consumer.seek({ topic, partition: 0, offset: from })
+  await eventually(() => expect(records.length).toBeGreaterThanOrEqual(count))
+  await consumer.disconnect()
+  return records
+}
+
+/** A kafkajs consumer that tells how many partitions it has and what it read. Disposing leaves the group. */
+async function readInGroup(kafka: Kafka, groupId: string, topic: string) {
+  const consumer: Consumer = kafka.consumer({
+    groupId,
+    maxWaitTimeInMs: 100,
+    heartbeatInterval: 100,
+    rebalanceTimeout: 5_000,
+  })
+  const reading = { assigned: 0, values: [] as string[], [Symbol.asyncDispose]: () => consumer.disconnect() }
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    reading.assigned = payload.memberAssignment[topic]?.length ?? 0
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ message }) => void reading.values.push(String(message.value)) })
+  return reading
+}
