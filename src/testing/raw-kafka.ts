@@ -33,7 +33,18 @@ export class RawKafka {
   request(key: number, version: number, body = new Writer()): Promise<Reader> {
     const correlationId = ++this.#correlationId
     this.send(frame(key, version, correlationId, body))
-    return this.#next(correlationId)
+    return this.answer(correlationId)
+  }
+
+  /** The next answer that nobody waits for yet, which must be the one with this id. */
+  answer(correlationId: number): Promise<Reader> {
+    const answer = new Promise<Reader>((resolve) => this.#waiting.push(resolve)).then((reader) => {
+      const answered = reader.int32()
+      if (answered !== correlationId) throw new Error(`answer ${answered} came in place of ${correlationId}`)
+      return reader
+    })
+    const lost = this.closed.then(() => Promise.reject(new Error('the broker closed the connection')))
+    return Promise.race([answer, lost])
   }
 
   /** Sends bytes as they are. */
@@ -57,16 +68,6 @@ export class RawKafka {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
     await this.closed
-  }
-
-  #next(correlationId: number): Promise<Reader> {
-    const answer = new Promise<Reader>((resolve) => this.#waiting.push(resolve)).then((reader) => {
-      const answered = reader.int32()
-      if (answered !== correlationId) throw new Error(`answer ${answered} came in place of ${correlationId}`)
-      return reader
-    })
-    const lost = this.closed.then(() => Promise.reject(new Error('the broker closed the connection')))
-    return Promise.race([answer, lost])
   }
 
   #receive(chunk: Buffer): void {

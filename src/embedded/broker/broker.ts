@@ -57,7 +57,6 @@ export type Broker = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-const sweepEveryMs = 5_000
 const retainEveryMs = 30_000
 
 const apis: readonly AnyApi[] = [
@@ -130,6 +129,7 @@ export async function startBroker(
       socket: {
         open(socket) {
           socket.data = new Connection(server, socket)
+          socket.data.opened()
         },
         data: (socket, chunk) => socket.data.receive(chunk),
         drain: (socket) => socket.data.drain(),
@@ -142,7 +142,7 @@ export async function startBroker(
     const sweep = setInterval(() => {
       const now = performance.now()
       for (const connection of connections) connection.sweep(now)
-    }, sweepEveryMs)
+    }, limits.sweepMs)
     const retain = setInterval(async () => {
       await groupCommit.idle()
       try {

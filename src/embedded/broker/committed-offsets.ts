@@ -69,7 +69,9 @@ export class CommittedOffsets implements Durable {
     return this.#bytes
   }
 
-  synced(): void {}
+  synced(): void {
+    if (this.#failure) throw this.#failure
+  }
 
   syncFailed(error: Error): void {
     this.#failure = error

@@ -16,6 +16,8 @@ export type ConnectionLimits = {
   connectionsMax: number
   /** A request that has begun must be complete within this time. */
   requestMs: number
+  /** How often that is looked at. */
+  sweepMs: number
 }
 
 export const connectionLimits: ConnectionLimits = {
@@ -23,6 +25,7 @@ export const connectionLimits: ConnectionLimits = {
   bufferedBytesMax: 256 << 20,
   connectionsMax: 2_000,
   requestMs: 30_000,
+  sweepMs: 5_000,
 }
 
 /** What all connections of a broker share. */
@@ -64,8 +67,13 @@ export class Connection {
     this.#server = server
     this.#socket = socket
     server.connections.add(this)
-    if (server.faults.refusing) this.close()
-    else if (server.connections.size > server.limits.connectionsMax) this.close('too many connections')
+  }
+
+  /** Closes it again at once when there is no place for it. The socket must know its connection by then. */
+  opened(): void {
+    const { connections, faults, limits } = this.#server
+    if (faults.refusing) this.close()
+    else if (connections.size > limits.connectionsMax) this.close('too many connections')
   }
 
   receive(chunk: Buffer): void {

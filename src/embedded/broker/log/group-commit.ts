@@ -6,7 +6,10 @@ export type Durable = {
   /** How far the file is written; handed back to `synced` once that much is on disk. */
   written(): number
   synced(upTo: number): void
-  /** The disk refused: what lies beyond the last `synced` may be gone, now or after a crash. */
+  /**
+   * The disk refused: what lies beyond the last `synced` may be gone, and a later fsync may succeed without it. From then on
+   * `synced` throws, because only a restart can tell what is there.
+   */
   syncFailed(error: Error): void
 }
 
@@ -76,13 +79,16 @@ export class GroupCommit {
 function sync({ file, resolve, reject }: Turn): Promise<void> {
   const upTo = file.written()
   return new Promise((finished) => {
-    fdatasync(file.fd, (error) => {
-      if (error) {
-        file.syncFailed(error)
-        reject(error)
-      } else {
+    fdatasync(file.fd, (failure) => {
+      try {
+        if (failure) {
+          file.syncFailed(failure)
+          throw failure
+        }
         file.synced(upTo)
         resolve()
+      } catch (error) {
+        reject(error as Error)
       }
       finished()
     })

@@ -84,10 +84,10 @@ export class PartitionLog implements Durable {
   append(records: Buffer): Appended {
     const limits = this.#limits
     const produced = checkProduced(records, limits.batchBytesMax)
+    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', this.#failure.message)
     const repeated = this.#producers.check(produced)
     if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#groupCommit.commit(this) }
 
-    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', this.#failure.message)
     const baseOffset = this.#endOffset
     stampOffset(records, baseOffset)
     const batch = readHeader(records) ?? produced
@@ -149,12 +149,12 @@ export class PartitionLog implements Durable {
   }
 
   synced(upTo: number): void {
+    if (this.#failure) throw this.#failure
     if (upTo <= this.#highWatermark) return
     this.#highWatermark = upTo
     for (const watcher of [...this.#watchers]) watcher()
   }
 
-  /** After a failed fsync nobody knows what is on disk, and a second one may succeed without it: only a restart can tell. */
   syncFailed(error: Error): void {
     this.#failure = error
   }

@@ -1,0 +1,204 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from '../../testing/eventually.ts'
+import {
+  fetchBody,
+  frame,
+  listOffsetRaw,
+  produceBody,
+  produceRaw,
+  RawKafka,
+  recordBatch,
+} from '../../testing/raw-kafka.ts'
+import { type Broker, startBroker } from './broker.ts'
+import { connectionLimits } from './connection.ts'
+import { Writer } from './wire.ts'
+
+const topic = 'target'
+let dataDir: string
+let broker: Broker
+let reasons: string[]
+
+async function start(limits = connectionLimits) {
+  broker = await startBroker(
+    {
+      dataDir,
+      fsync: false,
+      autoCreateTopics: true,
+      log: (_, message, fields) => reasons.push(`${message}: ${JSON.stringify(fields)}`),
+    },
+    limits,
+  )
+  await using raw = await RawKafka.connect(broker.brokers)
+  await raw.request(3, 6, new Writer().int32(1).string(topic).boolean(true))
+}
+
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'broker-bad-input-'))
+  reasons = []
+})
+
+afterEach(async () => {
+  await broker.stop()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+async function stillServes(): Promise<void> {
+  await using raw = await RawKafka.connect(broker.brokers)
+  expect((await produceRaw(raw, { topic, batch: recordBatch([{ value: 'fine' }]) })).errorCode).toBe(0)
+  const { offset } = await listOffsetRaw(raw, topic, -1)
+  expect(offset).toBeGreaterThan(0)
+}
+
+const size = (bytes: number) => new Writer().int32(bytes).finish()
+const nonsense: [string, Buffer][] = [
+  ['a length of two gigabytes', Buffer.concat([size(0x7fffffff), Buffer.alloc(64)])],
+  ['a negative length', Buffer.concat([size(-1), Buffer.alloc(64)])],
+  ['a length too short for a header', Buffer.concat([size(3), Buffer.alloc(3)])],
+  ['an unknown request', frame(999, 0, 1, new Writer())],
+  ['a version that is not served', frame(1, 99, 1, new Writer())],
+  ['a request cut short', frame(3, 6, 1, new Writer().int32(1).int16(50))],
+  ['an array of two thousand million topics', frame(3, 6, 1, new Writer().int32(0x7fffffff))],
+  ['another protocol', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
+]
+
+test.each(nonsense)('%s closes the connection with a line in the log, and no other', async (_, bytes) => {
+  await start()
+  await using bystander = await RawKafka.connect(broker.brokers)
+  await using raw = await RawKafka.connect(broker.brokers)
+  raw.send(bytes)
+  await raw.closed
+  expect(reasons.filter((reason) => reason.startsWith('connection closed'))).toHaveLength(1)
+  expect((await bystander.request(18, 0)).int16()).toBe(0)
+})
+
+test('a request that never becomes complete is closed in time', async () => {
+  await start({ ...connectionLimits, requestMs: 50, sweepMs: 20 })
+  await using raw = await RawKafka.connect(broker.brokers)
+  raw.send(Buffer.concat([size(1_000), Buffer.alloc(10)]))
+  await raw.closed
+  expect(reasons.join()).toContain('not complete in time')
+  await stillServes()
+})
+
+test('unfinished requests cannot hold more memory than is set aside for all of them', async () => {
+  await start({ ...connectionLimits, bufferedBytesMax: 4 << 20 })
+  const hoarders = await Promise.all(Array.from({ length: 8 }, () => RawKafka.connect(broker.brokers)))
+  for (const hoarder of hoarders) hoarder.send(Buffer.concat([size(8 << 20), Buffer.alloc(1 << 20)]))
+  await Promise.any(hoarders.map(({ closed }) => closed))
+  expect(reasons.join()).toContain('hold too much')
+  await stillServes()
+  for (const hoarder of hoarders) hoarder.close()
+})
+
+test('requests piled up behind a slow one are not read into memory without end', async () => {
+  await start({ ...connectionLimits, bufferedBytesMax: 8 << 20 })
+  await using raw = await RawKafka.connect(broker.brokers)
+  // The fetch blocks the connection. Behind it comes four times what may be buffered; the socket has to push back.
+  const waiting = raw.request(1, 11, fetchBody({ topic, offset: 0, waitMaxMs: 60_000, bytesMin: 1 }))
+  const batch = recordBatch([{ value: 'x'.repeat(500_000) }])
+  const produced = Array.from({ length: 64 }, () => produceRaw(raw, { topic, batch }))
+  await stillServes()
+  await waiting
+  expect((await Promise.all(produced)).every(({ errorCode }) => errorCode === 0)).toBe(true)
+  expect(reasons).toEqual([])
+})
+
+test('more connections than are allowed are closed, those before stay', async () => {
+  await start({ ...connectionLimits, connectionsMax: 5 })
+  const clients = await Promise.all(Array.from({ length: 5 }, () => RawKafka.connect(broker.brokers)))
+  for (const raw of clients) expect((await raw.request(18, 0)).int16()).toBe(0)
+  await using excess = await RawKafka.connect(broker.brokers)
+  await excess.closed
+  expect(await Promise.all(clients.map(async (raw) => (await raw.request(18, 0)).int16()))).toEqual([0, 0, 0, 0, 0])
+  for (const raw of clients) raw.close()
+})
+
+test('random, cut and twisted requests never bring it down', async () => {
+  await start()
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  const random = mulberry32(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const valid = [
+    frame(0, 7, 1, produceBody({ topic, batch: recordBatch([{ value: 'a' }, { value: 'b' }]) })),
+    frame(1, 11, 1, fetchBody({ topic, offset: 0, waitMaxMs: 1 })),
+    frame(2, 3, 1, new Writer().int32(-1).int8(0).int32(1).string(topic).int32(1).int32(0).int64(-1)),
+    frame(3, 6, 1, new Writer().int32(-1).boolean(false)),
+    frame(
+      8,
+      5,
+      1,
+      new Writer().string('g').int32(-1).string('').int32(1).string(topic).int32(1).int32(0).int64(1).string(''),
+    ),
+    frame(9, 4, 1, new Writer().string('g').int32(-1)),
+    frame(10, 2, 1, new Writer().string('g').int8(0)),
+    frame(
+      11,
+      5,
+      1,
+      new Writer()
+        .string('g')
+        .int32(50)
+        .int32(50)
+        .string('')
+        .string(null)
+        .string('consumer')
+        .int32(1)
+        .string('range')
+        .bytes(Buffer.alloc(4)),
+    ),
+    frame(12, 3, 1, new Writer().string('g').int32(1).string('m').string(null)),
+    frame(13, 3, 1, new Writer().string('g').int32(1).string('m').string(null)),
+    frame(14, 3, 1, new Writer().string('g').int32(1).string('m').string(null).int32(0)),
+    frame(15, 2, 1, new Writer().int32(1).string('g')),
+    frame(16, 2, 1, new Writer()),
+    frame(18, 2, 1, new Writer()),
+    frame(19, 3, 1, new Writer().int32(1).string('t').int32(1).int16(1).int32(0).int32(0).int32(1_000).boolean(true)),
+    frame(20, 3, 1, new Writer().int32(1).string('t').int32(1_000)),
+    frame(22, 1, 1, new Writer().string(null).int32(1_000)),
+    frame(32, 2, 1, new Writer().int32(1).int8(2).string(topic).int32(-1).boolean(false)),
+    frame(42, 1, 1, new Writer().int32(1).string('g')),
+  ]
+  const twist = (bytes: Buffer): Buffer => {
+    const twisted = Buffer.from(bytes)
+    for (let change = 0; change <= below(4); change++) {
+      // Behind the size, because a size that is wrong alone only makes the broker wait.
+      const at = 4 + below(twisted.length - 4)
+      if (below(2)) twisted[at] = below(256)
+      else twisted.fill(below(2) ? 0xff : 0x7f, at, Math.min(at + 4, twisted.length))
+    }
+    return twisted
+  }
+  const attack = (): Buffer => {
+    const chosen = valid[below(valid.length)] ?? Buffer.alloc(0)
+    const kind = below(10)
+    if (kind === 0) return Buffer.from(Array.from({ length: 1 + below(200) }, () => below(256)))
+    if (kind === 1) return chosen.subarray(0, 1 + below(chosen.length))
+    return Buffer.concat([twist(chosen), chosen, twist(chosen)])
+  }
+  try {
+    for (let round = 0; round < 40; round++) {
+      const clients = await Promise.all(Array.from({ length: 20 }, () => RawKafka.connect(broker.brokers)))
+      for (const raw of clients) raw.send(attack())
+      await stillServes()
+      for (const raw of clients) raw.close()
+    }
+    expect(reasons.filter((reason) => reason.startsWith('request failed'))).toEqual([])
+    await eventually(() => expect(reasons.length).toBeGreaterThan(100))
+  } catch (error) {
+    throw new Error(`with seed ${seed}`, { cause: error })
+  }
+}, 30_000)
+
+/** A small seeded generator, so that a run that failed can be had again. */
+function mulberry32(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

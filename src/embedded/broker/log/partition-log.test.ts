@@ -1,0 +1,210 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type RawProducer, recordBatch } from '../../../testing/raw-kafka.ts'
+import { GroupCommit } from './group-commit.ts'
+import { type LogLimits, PartitionLog } from './partition-log.ts'
+import { readHeader } from './record-batch.ts'
+
+let directory: string
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'partition-log-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+const unlimited: LogLimits = { batchBytesMax: 1 << 20, segmentBytes: 1 << 20, retentionBytes: -1, retentionMs: -1 }
+
+function open(limits: Partial<LogLimits> = {}, groupCommit = new GroupCommit(false)) {
+  let torn = 0
+  const log = new PartitionLog({
+    directory,
+    groupCommit,
+    limits: { ...unlimited, ...limits },
+    onTorn: (bytes) => {
+      torn = bytes
+    },
+  })
+  return Object.assign(log, { torn, [Symbol.dispose]: () => log.close() })
+}
+
+const numbered = (number: number, timestamp?: number) => recordBatch([{ value: `record ${number}`, timestamp }])
+const segments = () =>
+  readdirSync(directory)
+    .filter((name) => name.endsWith('.log'))
+    .sort()
+
+/** Every offset the log gives when read batch by batch, as a reader would. */
+function offsetsOf(log: PartitionLog, bytesMax = 1 << 20): number[] {
+  const offsets: number[] = []
+  for (let offset = log.startOffset; offset < log.highWatermark; ) {
+    const block = log.read(offset, bytesMax)
+    for (let at = 0; at < block.length; ) {
+      const batch = readHeader(block, at)
+      if (!batch) throw new Error('half a batch')
+      if (batch.lastOffset >= offset)
+        for (let each = batch.baseOffset; each <= batch.lastOffset; each++) offsets.push(each)
+      offset = batch.lastOffset + 1
+      at += batch.bytes
+    }
+  }
+  return offsets
+}
+
+test('what is appended is read again at its offset, in blocks of any size and over many segments', () => {
+  using log = open({ segmentBytes: 2_000 })
+  for (let number = 0; number < 300; number++) expect(log.append(numbered(number)).baseOffset).toBe(number)
+  expect(segments().length).toBeGreaterThan(5)
+  for (const bytesMax of [0, 100, 5_000, 1 << 20]) expect(offsetsOf(log, bytesMax)).toEqual([...Array(300).keys()])
+  for (const offset of [0, 1, 17, 150, 299]) expect(readHeader(log.read(offset, 0))?.baseOffset).toBe(offset)
+  expect(log.read(300, 1_000).length).toBe(0)
+  expect(() => log.read(301, 1_000)).toThrow('OFFSET_OUT_OF_RANGE')
+})
+
+test('a log opened again has the same records and goes on behind them', () => {
+  {
+    using log = open({ segmentBytes: 2_000 })
+    for (let number = 0; number < 100; number++) log.append(numbered(number))
+  }
+  using log = open({ segmentBytes: 2_000 })
+  expect(log.torn).toBe(0)
+  expect(log.append(numbered(100)).baseOffset).toBe(100)
+  expect(offsetsOf(log)).toEqual([...Array(101).keys()])
+})
+
+test('wherever a crash cut the last batch, all before it is kept and the rest is cut off', () => {
+  const path = join(directory, '00000000000000000000.log')
+  let wholeBytes = 0
+  {
+    using log = open()
+    for (let number = 0; number < 3; number++) log.append(numbered(number))
+    wholeBytes = statSync(path).size
+    log.append(numbered(3))
+  }
+  const bytes = statSync(path).size
+  copyFileSync(path, `${path}.whole`)
+  for (let cut = wholeBytes; cut < bytes; cut++) {
+    copyFileSync(`${path}.whole`, path)
+    truncateSync(path, cut)
+    using log = open()
+    expect(offsetsOf(log)).toEqual([0, 1, 2])
+    expect(log.torn).toBe(cut - wholeBytes)
+    expect(log.append(numbered(3)).baseOffset).toBe(3)
+  }
+})
+
+test('bytes behind the last batch that a crash left are cut off, a batch with a wrong checksum among them', () => {
+  const path = join(directory, '00000000000000000000.log')
+  {
+    using log = open()
+    log.append(numbered(0))
+  }
+  const spoiled = numbered(1)
+  spoiled[spoiled.length - 1] = 99
+  for (const garbage of [spoiled, Buffer.alloc(500), Buffer.from('nothing of ours')]) {
+    appendFileSync(path, garbage)
+    using log = open()
+    expect(log.torn).toBe(garbage.length)
+    expect(offsetsOf(log)).toEqual([0])
+  }
+})
+
+test('readers see a record only once it is on disk', async () => {
+  using log = open({}, new GroupCommit(true))
+  const { durable } = log.append(numbered(0))
+  expect(log.highWatermark).toBe(0)
+  let woken = 0
+  log.watch(() => woken++)
+  await durable
+  expect([log.highWatermark, woken]).toEqual([1, 1])
+})
+
+test('when the disk refuses an fsync nothing counts as durable any more, what waits for the next one and repeats included', async () => {
+  using log = open({}, new GroupCommit(true))
+  await log.append(numbered(0)).durable
+  const sent = () => recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch: 0, baseSequence: 0 })
+  const waiting = log.append(sent())
+  log.syncFailed(new Error('EIO'))
+  expect(waiting.durable).rejects.toThrow('EIO')
+  await waiting.durable.catch(() => {})
+  expect(() => log.append(sent())).toThrow('EIO')
+  expect(offsetsOf(log)).toEqual([0])
+})
+
+test('a full disk leaves the log as it was', () => {
+  const groupCommit = new GroupCommit(false)
+  using log = open({}, groupCommit)
+  log.append(numbered(0))
+  groupCommit.diskFull = true
+  expect(() => log.append(numbered(1))).toThrow('ENOSPC')
+  groupCommit.diskFull = false
+  expect(log.append(numbered(1)).baseOffset).toBe(1)
+})
+
+test('repeats of an idempotent producer are known after a restart, from earlier segments too', () => {
+  const producer = (baseSequence: number): RawProducer => ({ producerId: 7, producerEpoch: 0, baseSequence })
+  const sent = (sequence: number) => recordBatch([{ value: 'x'.repeat(900) }], producer(sequence))
+  {
+    using log = open({ segmentBytes: 2_000 })
+    for (let sequence = 0; sequence < 6; sequence++) log.append(sent(sequence))
+  }
+  using log = open({ segmentBytes: 2_000 })
+  expect([2, 3, 4, 5].map((sequence) => log.append(sent(sequence)).baseOffset)).toEqual([2, 3, 4, 5])
+  expect(() => log.append(sent(7))).toThrow('expected 6')
+  expect(log.append(sent(6)).baseOffset).toBe(6)
+})
+
+test('an epoch that was replaced is fenced, and a new one starts from sequence 0', () => {
+  using log = open()
+  const sent = (producerEpoch: number, baseSequence: number) =>
+    recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch, baseSequence })
+  log.append(sent(1, 0))
+  expect(() => log.append(sent(0, 1))).toThrow('INVALID_PRODUCER_EPOCH')
+  expect(() => log.append(sent(2, 5))).toThrow('sequence 0')
+  expect(log.append(sent(2, 0)).baseOffset).toBe(1)
+})
+
+test('sequences go on from 0 behind the largest', () => {
+  using log = open()
+  const sent = (baseSequence: number) =>
+    recordBatch([{ value: 'a' }, { value: 'b' }], { producerId: 7, producerEpoch: 0, baseSequence })
+  log.append(sent(2 ** 31 - 1))
+  expect(log.append(sent(1)).baseOffset).toBe(2)
+})
+
+test('old segments go when the log is too large, whole and from the old end', () => {
+  using log = open({ segmentBytes: 2_000, retentionBytes: 5_000 })
+  for (let number = 0; number < 200; number++) log.append(numbered(number))
+  log.retain(0)
+  expect(log.bytes).toBeGreaterThanOrEqual(5_000)
+  expect(log.bytes).toBeLessThan(7_001)
+  expect(log.startOffset).toBeGreaterThan(0)
+  expect(() => log.read(log.startOffset - 1, 100)).toThrow('OFFSET_OUT_OF_RANGE')
+  expect(offsetsOf(log)).toEqual([...Array(200).keys()].slice(log.startOffset))
+  expect(readdirSync(directory).filter((name) => name.endsWith('.producers.json')).length).toBe(segments().length)
+})
+
+test('old segments go when their newest record is too old, the last one as well', () => {
+  const limits = { segmentBytes: 2_000, retentionMs: 1_000 }
+  {
+    using log = open(limits)
+    for (let number = 0; number < 100; number++) log.append(numbered(number, number * 100))
+    log.retain(6_000)
+    expect(log.startOffset).toBeGreaterThan(20)
+    expect(log.startOffset).toBeLessThanOrEqual(50)
+    log.retain(1_000_000)
+    expect([log.startOffset, log.highWatermark]).toEqual([100, 100])
+  }
+  using log = open(limits)
+  expect(log.append(numbered(100)).baseOffset).toBe(100)
+})
+
+test('an offset is found by time over all segments', () => {
+  using log = open({ segmentBytes: 2_000 })
+  for (let number = 0; number < 100; number++) log.append(numbered(number, 1_000 + number * 10))
+  expect(log.findTimestamp(0)?.offset).toBe(0)
+  expect(log.findTimestamp(1_500)).toEqual({ offset: 50, timestamp: 1_500 })
+  expect(log.findTimestamp(1_501)?.offset).toBe(51)
+  expect(log.findTimestamp(2_000)).toBeUndefined()
+})
