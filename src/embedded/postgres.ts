@@ -15,6 +15,8 @@ import {
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
+import { eachLine } from './lines.ts'
+import { freePort } from './ports.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { cleanEnvironment, findPostgresUser } from './postgres-user.ts'
 import { findPostmaster, removeReusedPid } from './postmaster-pid.ts'
@@ -325,7 +327,12 @@ async function ensureDatabase(sql: postgres.Sql, { name, user, password }: Datab
     await sql.unsafe(`revoke connect on database ${each} from public`)
 }
 
-/** Stops a server that a killed run left behind. Another one's is never touched: the process has to name this very folder. */
+/** Stops the server on the folder that a killed run left behind, if there is one, so that the folder may be removed. */
+export function stopPostgres(dataDir: string): Promise<void> {
+  return stopPostmaster(join(resolve(dataDir), 'cluster'))
+}
+
+/** Another folder's server is never touched: the process has to name this very one. */
 async function stopPostmaster(clusterDir: string): Promise<void> {
   const deadline = Date.now() + stopTimeoutMs
   for (let signal: NodeJS.Signals = 'SIGINT'; ; ) {
@@ -339,23 +346,4 @@ async function stopPostmaster(clusterDir: string): Promise<void> {
     }
     await Bun.sleep(100)
   }
-}
-
-/** Free when it was asked for: nothing keeps it so. */
-function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = listener
-  listener.stop(true)
-  return port
-}
-
-async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) take(line)
-  }
-  if (rest !== '') take(rest)
 }
