@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { decodeRecord } from '../contract/envelope'
+import { mergeBalances } from '../testing/merge-balances'
 import { accountsToKnow, type BalanceRow, type KnownAccount, project, type Reading } from './project'
 
 const at = (second: number) => new Date(Date.UTC(2024, 0, 27, 17, 0, second)).toISOString()
@@ -226,22 +227,6 @@ test('only events that leave something unsaid ask for what is stored', () => {
   expect(asked(course('a', 'b', 1, 1, { version_account_id_from: 1, version_account_id_to: 1 }))).toEqual(['a', 'b'])
 })
 
-/** The rule by which the store merges rows; the stack test of `apply` holds the statement itself to it. */
-function merge(stored: Map<string, BalanceRow>, rows: BalanceRow[]): void {
-  for (const row of rows) {
-    const held = stored.get(row.accountId)
-    if (!held) stored.set(row.accountId, { ...row })
-    else {
-      if (row.opened && !held.opened)
-        Object.assign(held, { opened: true, clientId: row.clientId, createdAt: row.createdAt })
-      if (row.version > held.version) {
-        const { version, balanceMinor, currency, updatedAt } = row
-        Object.assign(held, { version, balanceMinor, currency, updatedAt })
-      }
-    }
-  }
-}
-
 /** Consumes the log in batches of the given sizes, the last one taking what is left. */
 function consume(values: unknown[], sizes: number[]): Map<string, BalanceRow> {
   const stored = new Map<string, BalanceRow>()
@@ -254,7 +239,7 @@ function consume(values: unknown[], sizes: number[]): Map<string, BalanceRow> {
         return held ? [[id, held] as const] : []
       }),
     )
-    merge(stored, project(batch, known).balances)
+    mergeBalances(stored, project(batch, known).balances)
     start += batch.length
   }
   return stored
