@@ -96,11 +96,14 @@ test('unfinished requests cannot hold more memory than is set aside for all of t
 test('requests piled up behind a slow one are not read into memory without end', async () => {
   await start({ ...connectionLimits, bufferedBytesMax: 8 << 20 })
   await using raw = await RawKafka.connect(broker.brokers)
-  // The fetch blocks the connection. Behind it comes four times what may be buffered; the socket has to push back.
-  const waiting = raw.request(1, 11, fetchBody({ topic, offset: 0, waitMaxMs: 60_000, bytesMin: 1 }))
+  // The fetch is held, and behind it comes four times what may be buffered: the socket has to push back.
+  const { promise: until, resolve: letGo } = Promise.withResolvers<void>()
+  broker.faults.inject('Fetch', { kind: 'delay', until })
+  const waiting = raw.request(1, 11, fetchBody({ topic, offset: 0, waitMaxMs: 0 }))
   const batch = recordBatch([{ value: 'x'.repeat(500_000) }])
   const produced = Array.from({ length: 64 }, () => produceRaw(raw, { topic, batch }))
-  await stillServes()
+  for (let round = 0; round < 50; round++) await stillServes()
+  letGo()
   await waiting
   expect((await Promise.all(produced)).every(({ errorCode }) => errorCode === 0)).toBe(true)
   expect(reasons).toEqual([])

@@ -44,6 +44,11 @@ async function endOffset(): Promise<number> {
 }
 
 test('a dropped request has no effect, and the client tries again', async () => {
+  broker.faults.inject('Produce', { kind: 'drop' })
+  await using raw = await RawKafka.connect(broker.brokers)
+  await expect(produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) })).rejects.toThrow('closed')
+  expect(await endOffset()).toBe(0)
+
   await using producer = await newProducer()
   const dropped = broker.faults.inject('Produce', { kind: 'drop' })
   await producer.send({ topic, messages: [{ value: 'x' }] })
@@ -122,6 +127,7 @@ test('a paused broker answers nobody, and everybody when it goes on', async () =
   // A connection made while it hangs is taken, and hangs as well.
   await using late = await RawKafka.connect(broker.brokers)
   const end = listOffsetRaw(late, topic, -2)
+  for (let turn = 0; turn < 10; turn++) (await RawKafka.connect(broker.brokers)).close()
   expect(answered).toBe(0)
   broker.faults.pause(false)
   expect(await Promise.all(produced)).toEqual([0, 1, 2])

@@ -251,7 +251,8 @@ export class Group {
     }
     this.#state = 'CompletingRebalance'
     this.#protocol = this.#electProtocol()
-    if (!this.#members.has(this.#leader)) this.#leader = this.#members.keys().next().value ?? ''
+    // The oldest member leads: the leader stays the same as long as it is there.
+    this.#leader = this.#members.keys().next().value ?? ''
     for (const member of this.#members.values()) {
       member.synced = false
       const answer = member.answerJoin

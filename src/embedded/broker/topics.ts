@@ -32,7 +32,7 @@ export const topicConfigDefaults: TopicConfig = {
   'min.insync.replicas': '1',
   'retention.bytes': '-1',
   'retention.ms': '604800000',
-  'segment.bytes': '16777216',
+  'segment.bytes': '4194304',
   'segment.ms': '604800000',
   'unclean.leader.election.enable': 'false',
 }
