@@ -53,13 +53,18 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const http = listen(app, config)
   log.info({ port: http.port }, 'balances listens')
 
-  const stop = async () => {
-    if (stopping.signal.aborted) return
+  const takeApart = async () => {
     stopping.abort()
     await http.close(config.shutdownTimeoutMs)
     await consumer?.stop()
     await kafka.close()
     await database.close()
+  }
+  let stopped: Promise<void> | undefined
+  /** Whoever calls it again waits for the same end. */
+  const stop = (): Promise<void> => {
+    stopped ??= takeApart()
+    return stopped
   }
 
   try {
