@@ -4,10 +4,7 @@ import postgres, { type Sql, type TransactionSql } from 'postgres'
 import { Fault, messageOf } from './fault'
 
 type Types = { bigint: bigint }
-/**
- * Statements written by hand. int8 arrives as `bigint`, timestamps as text. Times are passed as ISO text, and arrays of them as `text[]` to be
- * cast by the statement, since drizzle takes the driver's own conversion of times away.
- */
+/** Statements written by hand. int8 arrives as `bigint`, timestamps as text; times are passed as ISO text, lists by `arrayOf`. */
 export type Statements = Sql<Types> | TransactionSql<Types>
 
 export type Database = {
@@ -24,11 +21,14 @@ export function openDatabase({ url, poolMax, prepare, applicationName }: Databas
     max: poolMax,
     prepare,
     types: { bigint: postgres.BigInt },
+    // The driver asks each new connection for the array types, and when that connection is cut, nobody hears of the failure but the process,
+    // as an unhandled rejection. `arrayOf` needs no types.
+    fetch_types: false,
     connect_timeout: 5,
     // Own waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an error somebody sees.
     connection: { application_name: applicationName, TimeZone: 'UTC', statement_timeout: 30_000, lock_timeout: 10_000 },
     // The driver reconnects when the next query comes; without this it waits up to 20 s after a few failures.
-    backoff: (attempt) => Math.min(1, 0.05 * 2 ** attempt),
+    backoff: (attempt) => Math.min(1, 0.01 * 2 ** attempt),
     onnotice: () => {},
   })
   return {
@@ -36,6 +36,16 @@ export function openDatabase({ url, poolMax, prepare, applicationName }: Databas
     orm: drizzle(sql),
     close: (timeoutMs = 5000) => sql.end({ timeout: timeoutMs / 1000 }),
   }
+}
+
+/** A list as one parameter, in PostgreSQL's own notation. Cast it where it is used: `${arrayOf(ids)}::uuid[]`. */
+export function arrayOf(values: readonly (string | number | bigint | boolean | null | undefined)[]): string {
+  const elements = values.map((value) => {
+    if (value === null || value === undefined) return 'NULL'
+    const text = String(value)
+    return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
+  })
+  return `{${elements.join()}}`
 }
 
 /** True for failures that pass by themselves: the server is away, restarting, out of connections, or ended this connection. */

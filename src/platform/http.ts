@@ -67,7 +67,7 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
       if (code === 'VALIDATION') return answer(commonProblems.validation, validationDetails(error as ValidationError))
       if (code === 'NOT_FOUND') return notFound(app, request, path)
       if (cause instanceof Fault) {
-        log.warn({ error: cause, path, trace_id: traceIdOf(traceOf(request)) }, cause.message)
+        log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, cause.message)
         const kind = cause.code === 'overloaded' ? commonProblems.overloaded : commonProblems.unavailable
         return answer(kind, { detail: faultDetails[cause.code] })
       }

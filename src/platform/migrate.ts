@@ -34,7 +34,7 @@ export async function prepareDatabase({ url, folder, log, signal, ...preparation
 
 /** Runs `work` while no other replica prepares this database, on a connection of its own, since the lock belongs to the session. */
 export async function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false })
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false })
   try {
     await sql`select pg_advisory_lock(${preparationLock})`
     return await work(sql)
@@ -73,7 +73,7 @@ async function migrate(url: string, folder: string, log: Log): Promise<void> {
 
 async function assertMigrated(url: string, folder: string): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder: folder })
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false })
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false })
   try {
     const applied = await appliedMigrations(sql)
     if (applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)) return

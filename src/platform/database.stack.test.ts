@@ -1,0 +1,57 @@
+import { expect, test } from 'bun:test'
+import { backing } from '../testing/backing'
+import { eventually } from '../testing/eventually'
+import { arrayOf, isConnectionLost, openDatabase } from './database'
+
+async function open(poolMax = 2) {
+  const shared = await backing()
+  const { url, name } = await shared.createDatabase('platform')
+  const database = openDatabase({ url, poolMax, prepare: true, applicationName: 'test' })
+  return {
+    database,
+    cut: () => shared.cutConnections(name),
+    [Symbol.asyncDispose]: () => database.close(),
+  }
+}
+
+test('every query is settled, however often its connection is cut', async () => {
+  await using opened = await open(1)
+  const { sql } = opened.database
+  let running = true
+  const outcomes = { answered: 0, lost: 0 }
+  // Asks again at once after a failure: in that instant the driver takes the dead connection for a living one.
+  const asking = (async () => {
+    while (running) {
+      await sql`select 1`.then(
+        () => outcomes.answered++,
+        (error) => {
+          if (!isConnectionLost(error)) throw error
+          outcomes.lost++
+        },
+      )
+    }
+  })()
+  for (let round = 0; round < 20; round++) {
+    const before = outcomes.answered
+    await opened.cut()
+    await eventually(() => expect(outcomes.answered).toBeGreaterThan(before), { intervalMs: 1 })
+  }
+  running = false
+  await asking
+  expect(outcomes.lost).toBeGreaterThan(0)
+})
+
+test('a list arrives as it was given, whatever its elements hold', async () => {
+  await using opened = await open()
+  const given = ['plain', 'with "quotes"', 'back\\slash', '{a,b}', '', 'NULL', null, 'två\n']
+  const rows = await opened.database.sql`
+    select text from unnest(${arrayOf(given)}::text[]) with ordinality as list (text, position) order by position`
+  expect(rows.map((row) => row.text)).toEqual(given)
+})
+
+test('whole numbers of any size arrive exactly', async () => {
+  await using opened = await open()
+  const given = [2n ** 53n + 1n, -(2n ** 63n), 0n]
+  const rows = await opened.database.sql`select number from unnest(${arrayOf(given)}::bigint[]) as list (number)`
+  expect(rows.map((row) => row.number)).toEqual(given)
+})
