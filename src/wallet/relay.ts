@@ -44,8 +44,9 @@ export function startRelay(options: RelayOptions): Relay {
     max: 1,
     connect_timeout: 5,
     types: { bigint: postgres.BigInt },
+    fetch_types: false,
     connection: { application_name: 'saldo-relay', TimeZone: 'UTC', statement_timeout: 30_000 },
-    backoff: (attempt) => Math.min(1, 0.05 * 2 ** attempt),
+    backoff: (attempt) => Math.min(1, 0.01 * 2 ** attempt),
     onnotice: () => {},
   })
   let leads = false

@@ -59,14 +59,19 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const http = listen(walletHttp({ wallet, log, health, isReady }), config)
   log.info({ port: http.port }, 'wallet listens')
 
-  const stop = async () => {
-    if (stopping.signal.aborted) return
+  const takeApart = async () => {
     stopping.abort()
     await http.close(config.shutdownTimeoutMs)
     await wallet.transfers.idle()
     await relay?.stop(config.shutdownTimeoutMs)
     await kafka.close()
     await database.close()
+  }
+  let stopped: Promise<void> | undefined
+  /** Whoever calls it again waits for the same end. */
+  const stop = (): Promise<void> => {
+    stopped ??= takeApart()
+    return stopped
   }
 
   try {

@@ -1,6 +1,6 @@
 /** Writes a projection, in one statement: all of it or nothing, whatever happens to the connection on the way. */
 import type { PendingQuery, Row } from 'postgres'
-import type { Statements } from '../../platform/database'
+import { arrayOf, type Statements } from '../../platform/database'
 import type { BalanceRow, ClientRow, DeadReason } from '../project'
 
 export type DeadLetterRow = DeadReason & {
@@ -42,14 +42,14 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       select account_id, client_id, currency, balance_minor::bigint, version::bigint, opened::boolean,
         created_at::timestamptz, updated_at::timestamptz
       from unnest(
-        ${balances.map((row) => row.accountId)}::text[],
-        ${balances.map((row) => row.clientId)}::text[],
-        ${balances.map((row) => row.currency)}::text[],
-        ${balances.map((row) => String(row.balanceMinor))}::text[],
-        ${balances.map((row) => String(row.version))}::text[],
-        ${balances.map((row) => String(row.opened))}::text[],
-        ${balances.map((row) => row.createdAt)}::text[],
-        ${balances.map((row) => row.updatedAt)}::text[]
+        ${arrayOf(balances.map((row) => row.accountId))}::text[],
+        ${arrayOf(balances.map((row) => row.clientId))}::text[],
+        ${arrayOf(balances.map((row) => row.currency))}::text[],
+        ${arrayOf(balances.map((row) => row.balanceMinor))}::text[],
+        ${arrayOf(balances.map((row) => row.version))}::text[],
+        ${arrayOf(balances.map((row) => row.opened))}::text[],
+        ${arrayOf(balances.map((row) => row.createdAt))}::text[],
+        ${arrayOf(balances.map((row) => row.updatedAt))}::text[]
       ) as told (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
       where exists (select from claimed)
       on conflict (account_id) do update set
@@ -67,10 +67,10 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       insert into clients (id, name, email, created_at)
       select id, name, email, created_at::timestamptz
       from unnest(
-        ${clients.map((row) => row.id)}::text[],
-        ${clients.map((row) => row.name)}::text[],
-        ${clients.map((row) => row.email)}::text[],
-        ${clients.map((row) => row.createdAt)}::text[]
+        ${arrayOf(clients.map((row) => row.id))}::text[],
+        ${arrayOf(clients.map((row) => row.name))}::text[],
+        ${arrayOf(clients.map((row) => row.email))}::text[],
+        ${arrayOf(clients.map((row) => row.createdAt))}::text[]
       ) as told (id, name, email, created_at)
       where exists (select from claimed)
       on conflict (id) do nothing
@@ -80,16 +80,16 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       select cluster_id, topic, partition::integer, record_offset::bigint, cause, detail,
         decode(key, 'hex'), decode(value, 'hex'), headers::json, record_at::timestamptz
       from unnest(
-        ${letters.map((row) => row.clusterId)}::text[],
-        ${letters.map((row) => row.topic)}::text[],
-        ${letters.map((row) => String(row.partition))}::text[],
-        ${letters.map((row) => String(row.recordOffset))}::text[],
-        ${letters.map((row) => row.cause)}::text[],
-        ${letters.map((row) => text(row.detail))}::text[],
-        ${letters.map((row) => hex(row.key))}::text[],
-        ${letters.map((row) => hex(row.value))}::text[],
-        ${letters.map((row) => JSON.stringify(row.headers))}::text[],
-        ${letters.map((row) => row.recordAt)}::text[]
+        ${arrayOf(letters.map((row) => row.clusterId))}::text[],
+        ${arrayOf(letters.map((row) => row.topic))}::text[],
+        ${arrayOf(letters.map((row) => row.partition))}::text[],
+        ${arrayOf(letters.map((row) => row.recordOffset))}::text[],
+        ${arrayOf(letters.map((row) => row.cause))}::text[],
+        ${arrayOf(letters.map((row) => text(row.detail)))}::text[],
+        ${arrayOf(letters.map((row) => hex(row.key)))}::text[],
+        ${arrayOf(letters.map((row) => hex(row.value)))}::text[],
+        ${arrayOf(letters.map((row) => JSON.stringify(row.headers)))}::text[],
+        ${arrayOf(letters.map((row) => row.recordAt))}::text[]
       ) as told (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, record_at)
       where exists (select from claimed)
       on conflict do nothing

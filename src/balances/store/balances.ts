@@ -1,5 +1,5 @@
 /** What is known about accounts: for answers, and for events that leave something unsaid. */
-import type { Statements } from '../../platform/database'
+import { arrayOf, type Statements } from '../../platform/database'
 import type { KnownAccount } from '../project'
 
 /** Times are RFC 3339, UTC. */
@@ -20,7 +20,7 @@ export async function findBalances(sql: Statements, accountIds: readonly string[
     select account_id as "accountId", client_id as "clientId", clients.name as "ownerName", currency,
       balance_minor as "balanceMinor", version, balances.created_at as "createdAt", updated_at as "updatedAt"
     from balances left join clients on clients.id = client_id
-    where account_id = any(${accountIds as string[]}::text[])`
+    where account_id = any(${arrayOf(accountIds)}::text[])`
   return new Map(
     rows.map((row) => [
       row.accountId,
@@ -35,7 +35,7 @@ export async function loadKnownAccounts(
 ): Promise<Map<string, KnownAccount>> {
   if (accountIds.length === 0) return new Map()
   const rows = await sql<({ accountId: string } & KnownAccount)[]>`
-    select account_id as "accountId", version, currency from balances where account_id = any(${accountIds as string[]}::text[])`
+    select account_id as "accountId", version, currency from balances where account_id = any(${arrayOf(accountIds)}::text[])`
   return new Map(rows.map(({ accountId, ...known }) => [accountId, known]))
 }
 

@@ -1,5 +1,5 @@
 /** How far each partition was applied. The database is the truth about it: the position moves with the rows, or not at all. */
-import type { Statements } from '../../platform/database'
+import { arrayOf, type Statements } from '../../platform/database'
 import type { Claim } from './apply'
 
 export type Partition = { clusterId: string; topic: string; partition: number }
@@ -15,11 +15,11 @@ export async function loadPositions(
   await sql`
     insert into consumed_offsets (cluster_id, topic, partition, next_offset)
     select ${clusterId}, topic, partition::integer, 0
-    from unnest(${topics}::text[], ${numbers}::text[]) as dealt (topic, partition)
+    from unnest(${arrayOf(topics)}::text[], ${arrayOf(numbers)}::text[]) as dealt (topic, partition)
     on conflict do nothing`
   return sql<{ topic: string; partition: number; nextOffset: bigint }[]>`
     select topic, partition, next_offset as "nextOffset" from consumed_offsets
-    join unnest(${topics}::text[], ${numbers}::text[]) as dealt (topic, number)
+    join unnest(${arrayOf(topics)}::text[], ${arrayOf(numbers)}::text[]) as dealt (topic, number)
       using (topic)
     where cluster_id = ${clusterId} and partition = number::integer`
 }

@@ -1,6 +1,6 @@
 /** Accounts, apart from what moves their money. */
 import { eq } from 'drizzle-orm'
-import type { Database, Statements } from '../../platform/database'
+import { arrayOf, type Database, type Statements } from '../../platform/database'
 import { insertOutbox, type OutboxRow } from './outbox'
 import { accounts } from './schema'
 
@@ -25,10 +25,10 @@ export async function insertAccounts(sql: Statements, rows: NewAccount[]): Promi
       insert into accounts (id, client_id, currency, overdraft_limit_minor, created_at, updated_at)
       select id, client_id, currency, overdraft_limit_minor, created_at::timestamptz, created_at::timestamptz
       from unnest(
-        ${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.clientId)}::uuid[],
-        ${rows.map((row) => row.currency)}::text[],
-        ${rows.map((row) => (row.overdraftLimitMinor === null ? null : String(row.overdraftLimitMinor)))}::bigint[],
-        ${times}::text[]
+        ${arrayOf(rows.map((row) => row.id))}::uuid[], ${arrayOf(rows.map((row) => row.clientId))}::uuid[],
+        ${arrayOf(rows.map((row) => row.currency))}::text[],
+        ${arrayOf(rows.map((row) => row.overdraftLimitMinor))}::bigint[],
+        ${arrayOf(times)}::text[]
       ) as account (id, client_id, currency, overdraft_limit_minor, created_at)
       on conflict (id) do nothing
       returning id

@@ -1,5 +1,5 @@
 /** Writes decided transfers: everything that belongs to a batch, in one statement. */
-import { isConnectionLost, type Statements, violation } from '../../platform/database'
+import { arrayOf, isConnectionLost, type Statements, violation } from '../../platform/database'
 import type { Transfer } from '../domain/transfer'
 import { insertOutbox, type OutboxRow } from './outbox'
 
@@ -35,19 +35,19 @@ export async function append(sql: Statements, changes: Changes): Promise<void> {
       insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
       select account_id, version, transaction_id, amount_minor, balance_minor, ${createdAt}::timestamptz
       from unnest(
-        ${entries.map((entry) => entry.accountId)}::uuid[],
-        ${entries.map((entry) => String(entry.version))}::bigint[],
-        ${entries.map((entry) => entry.transactionId)}::uuid[],
-        ${entries.map((entry) => String(entry.amountMinor))}::bigint[],
-        ${entries.map((entry) => String(entry.balanceMinor))}::bigint[]
+        ${arrayOf(entries.map((entry) => entry.accountId))}::uuid[],
+        ${arrayOf(entries.map((entry) => entry.version))}::bigint[],
+        ${arrayOf(entries.map((entry) => entry.transactionId))}::uuid[],
+        ${arrayOf(entries.map((entry) => entry.amountMinor))}::bigint[],
+        ${arrayOf(entries.map((entry) => entry.balanceMinor))}::bigint[]
       ) as entry (account_id, version, transaction_id, amount_minor, balance_minor)
     ), moved_snapshots as (
       update accounts
       set balance_minor = latest.balance_minor, version = latest.version, updated_at = ${createdAt}::timestamptz
       from unnest(
-        ${latest.map((entry) => entry.accountId)}::uuid[],
-        ${latest.map((entry) => String(entry.version))}::bigint[],
-        ${latest.map((entry) => String(entry.balanceMinor))}::bigint[]
+        ${arrayOf(latest.map((entry) => entry.accountId))}::uuid[],
+        ${arrayOf(latest.map((entry) => entry.version))}::bigint[],
+        ${arrayOf(latest.map((entry) => entry.balanceMinor))}::bigint[]
       ) as latest (account_id, version, balance_minor)
       where accounts.id = latest.account_id
     ), appended_transactions as (
@@ -58,15 +58,15 @@ export async function append(sql: Statements, changes: Changes): Promise<void> {
         id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference,
         ${createdAt}::timestamptz, ${createdAt}::timestamptz
       from unnest(
-        ${transfers.map((transfer) => transfer.transactionId)}::uuid[],
-        ${transfers.map((transfer) => transfer.kind)}::text[],
-        ${transfers.map((transfer) => transfer.accountIdFrom)}::uuid[],
-        ${transfers.map((transfer) => transfer.accountIdTo)}::uuid[],
-        ${transfers.map((transfer) => String(transfer.entryFrom.version))}::bigint[],
-        ${transfers.map((transfer) => String(transfer.entryTo.version))}::bigint[],
-        ${transfers.map((transfer) => String(transfer.amountMinor))}::bigint[],
-        ${transfers.map((transfer) => transfer.currency)}::text[],
-        ${transfers.map((transfer) => transfer.reference)}::text[]
+        ${arrayOf(transfers.map((transfer) => transfer.transactionId))}::uuid[],
+        ${arrayOf(transfers.map((transfer) => transfer.kind))}::text[],
+        ${arrayOf(transfers.map((transfer) => transfer.accountIdFrom))}::uuid[],
+        ${arrayOf(transfers.map((transfer) => transfer.accountIdTo))}::uuid[],
+        ${arrayOf(transfers.map((transfer) => transfer.entryFrom.version))}::bigint[],
+        ${arrayOf(transfers.map((transfer) => transfer.entryTo.version))}::bigint[],
+        ${arrayOf(transfers.map((transfer) => transfer.amountMinor))}::bigint[],
+        ${arrayOf(transfers.map((transfer) => transfer.currency))}::text[],
+        ${arrayOf(transfers.map((transfer) => transfer.reference))}::text[]
       ) as transfer (
         id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference
       )

@@ -1,5 +1,5 @@
 /** What a batch of transfers has to know before it can be decided. */
-import type { Statements } from '../../platform/database'
+import { arrayOf, type Statements } from '../../platform/database'
 import type { Account } from '../domain/account'
 
 export type Book = {
@@ -23,9 +23,9 @@ export async function loadBook(sql: Statements, accountIds: string[], transactio
   >`
     select
       id, currency, balance_minor, version, overdraft_limit_minor,
-      exists (select from transactions where id = any(${transactionIds}::uuid[])) as appended
+      exists (select from transactions where id = any(${arrayOf(transactionIds)}::uuid[])) as appended
     from accounts
-    where id = any(${accountIds}::uuid[])`
+    where id = any(${arrayOf(accountIds)}::uuid[])`
   const accounts = rows.map((row) => ({
     id: row.id,
     currency: row.currency,

@@ -1,6 +1,6 @@
 /** Clients: who owns accounts. */
 import { eq } from 'drizzle-orm'
-import type { Database, Statements } from '../../platform/database'
+import { arrayOf, type Database, type Statements } from '../../platform/database'
 import { insertOutbox, type OutboxRow } from './outbox'
 import { clients } from './schema'
 
@@ -13,8 +13,8 @@ export async function insertClients(sql: Statements, rows: (Client & { event: Ou
       insert into clients (id, name, email, created_at)
       select id, name, email, created_at::timestamptz
       from unnest(
-        ${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.name)}::text[],
-        ${rows.map((row) => row.email)}::text[], ${rows.map((row) => row.createdAt.toISOString())}::text[]
+        ${arrayOf(rows.map((row) => row.id))}::uuid[], ${arrayOf(rows.map((row) => row.name))}::text[],
+        ${arrayOf(rows.map((row) => row.email))}::text[], ${arrayOf(rows.map((row) => row.createdAt.toISOString()))}::text[]
       ) as client (id, name, email, created_at)
       on conflict (id) do nothing
       returning id

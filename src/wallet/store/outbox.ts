@@ -1,6 +1,6 @@
 /** Events that are committed and not yet known to be on the broker. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/envelope'
-import type { Statements } from '../../platform/database'
+import { arrayOf, type Statements } from '../../platform/database'
 
 export type OutboxRow = EncodedEvent & { traceparent: string | null }
 export type PendingRow = OutboxRow & { id: bigint }
@@ -13,13 +13,13 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
   insert into outbox (aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at)
   select topic, key, name, value, subject, traceparent, occurred_at::timestamptz
   from unnest(
-    ${rows.map((row) => row.topic)}::text[],
-    ${rows.map((row) => row.key)}::text[],
-    ${rows.map((row) => row.name)}::text[],
-    ${rows.map((row) => row.value)}::text[],
-    ${rows.map((row) => row.subject)}::text[],
-    ${rows.map((row) => row.traceparent)}::text[],
-    ${rows.map((row) => row.time)}::text[]
+    ${arrayOf(rows.map((row) => row.topic))}::text[],
+    ${arrayOf(rows.map((row) => row.key))}::text[],
+    ${arrayOf(rows.map((row) => row.name))}::text[],
+    ${arrayOf(rows.map((row) => row.value))}::text[],
+    ${arrayOf(rows.map((row) => row.subject))}::text[],
+    ${arrayOf(rows.map((row) => row.traceparent))}::text[],
+    ${arrayOf(rows.map((row) => row.time))}::text[]
   ) with ordinality as event (topic, key, name, value, subject, traceparent, occurred_at, position)
   ${where}
   order by position`
@@ -60,7 +60,7 @@ export async function readPending(sql: Statements, limit: number): Promise<{ ses
 
 /** Only after the broker has acknowledged them: a crash in between repeats events, and never loses one. */
 export async function removePublished(sql: Statements, ids: bigint[]): Promise<void> {
-  await sql`delete from outbox where id = any(${ids.map(String)}::bigint[])`
+  await sql`delete from outbox where id = any(${arrayOf(ids)}::bigint[])`
 }
 
 /** How much is waiting, and since when. */

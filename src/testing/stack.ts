@@ -1,0 +1,154 @@
+/** Both services as somebody runs them, over their own databases and topics, for tests that look at the whole. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startBalances } from '../balances/start'
+import type { ServiceConfig, ServiceName } from '../config'
+import { createLog } from '../platform/log'
+import { startWallet } from '../wallet/start'
+import { type Backing, backing } from './backing'
+import { eventually } from './eventually'
+
+export type Answer = { status: number; headers: Headers; body: Record<string, unknown> }
+
+/** Speaks JSON to a service. */
+export type Caller = {
+  port: number
+  get(path: string, headers?: Record<string, string>): Promise<Answer>
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+export type Stack = {
+  wallet: Caller
+  balances: Caller
+  config: Record<ServiceName, ServiceConfig>
+  backing: Backing
+  databases: Record<ServiceName, { url: string; name: string }>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export type StackOptions = { seed?: boolean; start?: readonly ServiceName[] }
+
+/** Starts the services in this process. `start` leaves one out, for tests that start it themselves. */
+export async function startStack({ seed = true, start = ['wallet', 'balances'] }: StackOptions = {}): Promise<Stack> {
+  const shared = await backing()
+  const databases = {
+    wallet: await shared.createDatabase('wallet'),
+    balances: await shared.createDatabase('balances'),
+  }
+  const topicPrefix = shared.topicPrefix()
+  const config = {
+    wallet: serviceConfig('wallet', { url: databases.wallet.url, brokers: shared.brokers, topicPrefix, seed }),
+    balances: serviceConfig('balances', { url: databases.balances.url, brokers: shared.brokers, topicPrefix, seed }),
+  }
+  const log = createLog({ service: 'test', level: 'error', format: 'json' })
+  const wallet = start.includes('wallet') ? await startWallet(config.wallet, log) : undefined
+  const balances = start.includes('balances') ? await startBalances(config.balances, log) : undefined
+  return {
+    wallet: callerOf(wallet?.port ?? 0),
+    balances: callerOf(balances?.port ?? 0),
+    config,
+    backing: shared,
+    databases,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([wallet?.stop(), balances?.stop()])
+    },
+  }
+}
+
+export type Settings = { url: string; brokers: string[]; topicPrefix: string; seed: boolean }
+
+export function serviceConfig(service: ServiceName, { url, brokers, topicPrefix, seed }: Settings): ServiceConfig {
+  return {
+    service,
+    host: '127.0.0.1',
+    port: 0,
+    logLevel: 'error',
+    logFormat: 'json',
+    database: { url, poolMax: 5, prepare: true },
+    kafka: {
+      brokers,
+      clientId: service,
+      groupId: 'balances',
+      topicPrefix,
+      partitions: 3,
+      ssl: false,
+      sasl: undefined,
+    },
+    migrateOnStart: true,
+    seedOnStart: seed,
+    shutdownTimeoutMs: 5000,
+  }
+}
+
+export function callerOf(port: number): Caller {
+  const call = async (path: string, init: RequestInit): Promise<Answer> => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : { text } }
+  }
+  return {
+    port,
+    get: (path, headers = {}) => call(path, { headers }),
+    post: (path, body, headers = {}) =>
+      call(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+  }
+}
+
+/** A service in a process of its own, so that it can be killed. */
+export type ServiceProcess = Caller & { kill(): Promise<void>; stop(): Promise<number> }
+
+/** Starts `src/main.ts` as anybody would, and waits until it is ready. */
+export async function spawnService(config: ServiceConfig, port = 0): Promise<ServiceProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-service-'))
+  const logFile = join(folder, 'log')
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, '../main.ts'), '--lifeline'], {
+    env: {
+      PATH: process.env.PATH,
+      SERVICE: config.service,
+      HOST: config.host,
+      PORT: String(port),
+      DATABASE_URL: config.database.url,
+      KAFKA_BROKERS: config.kafka.brokers.join(),
+      KAFKA_TOPIC_PREFIX: config.kafka.topicPrefix,
+      KAFKA_PARTITIONS: String(config.kafka.partitions),
+      SEED_ON_START: String(config.seedOnStart),
+    },
+    stdin: 'pipe',
+    stdout: Bun.file(logFile),
+    stderr: Bun.file(logFile),
+  })
+  const bound = await eventually(
+    async () => {
+      const text = await Bun.file(logFile).text()
+      const line = text.split('\n').find((entry) => entry.includes('"msg":"') && /listens"/.test(entry))
+      if (!line) throw new Error(`${config.service} does not listen yet: ${text}`)
+      return JSON.parse(line).port as number
+    },
+    { timeoutMs: 20_000 },
+  )
+  const caller = callerOf(bound)
+  await eventually(
+    async () => {
+      const { status, body } = await caller.get('/readyz')
+      if (status !== 200) throw new Error(`${config.service} is not ready: ${JSON.stringify(body)}`)
+    },
+    { timeoutMs: 20_000 },
+  )
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    const code = await child.exited
+    rmSync(folder, { recursive: true, force: true })
+    return code
+  }
+  return {
+    ...caller,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  }
+}
