@@ -1,6 +1,8 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { startStack } from '../testing/stack'
+
+setDefaultTimeout(30_000)
 
 test('every request of balances.http answers as its comment says', async () => {
   const text = await Bun.file(join(import.meta.dir, '../../balances.http')).text()
@@ -34,4 +36,4 @@ test('every request of balances.http answers as its comment says', async () => {
     readyz: [200],
     healthz: [200],
   })
-}, 30_000)
+})

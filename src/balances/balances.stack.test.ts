@@ -1,5 +1,5 @@
 /** The read side as somebody runs it: a service, a database, a broker, and whatever happens to them. */
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,8 @@ import { eventually } from '../testing/eventually'
 import { type Caller, callerOf, serviceConfig, spawnService } from '../testing/stack'
 import { type RunningService, startBalances } from './start'
 
-const timeoutMs = 30_000
+setDefaultTimeout(30_000)
+
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
 /** Writes as the course's services do: no key, no headers, no version. */
@@ -93,224 +94,196 @@ const hasConsumer = (service: Caller, status: 'pass' | 'warn', output: RegExp) =
     { timeoutMs: 20_000 },
   )
 
-test(
-  'our own events end in the newest version of each account, in any order and told twice',
-  async () => {
-    const config = await freshConfig()
-    await using balances = await start(config)
-    await using wallet = await courseWallet(config)
-    const update = (version: number): EncodedEvent =>
-      encodeEvent(
-        {
-          name: 'BalanceUpdated',
-          payload: {
-            account_id_from: 'eva',
-            account_id_to: 'frank',
-            balance_account_id_from: 1000 - version * 10,
-            balance_account_id_to: 1000 + version * 10,
-            version_account_id_from: version,
-            version_account_id_to: version,
-            currency: 'BRL',
-            created_at: '2024-01-27T17:13:55.000Z',
-          },
+test('our own events end in the newest version of each account, in any order and told twice', async () => {
+  const config = await freshConfig()
+  await using balances = await start(config)
+  await using wallet = await courseWallet(config)
+  const update = (version: number): EncodedEvent =>
+    encodeEvent(
+      {
+        name: 'BalanceUpdated',
+        payload: {
+          account_id_from: 'eva',
+          account_id_to: 'frank',
+          balance_account_id_from: 1000 - version * 10,
+          balance_account_id_to: 1000 + version * 10,
+          version_account_id_from: version,
+          version_account_id_to: version,
+          currency: 'BRL',
+          created_at: '2024-01-27T17:13:55.000Z',
         },
-        '2024-01-27T17:13:55.000Z',
-      )
-    const told = [5, 3, 7, 1, 7, 2, 6, 4, 5, 3].map((version) => update(version).value)
-    await wallet.send(told.slice(0, 4), 2)
-    await wallet.send(told.slice(4), 0)
-    await hasConsumer(balances, 'pass', /9 partitions, 0 records behind, last applied at/)
-    await hasBalance(balances, 'eva', 930, 7)
-    await hasBalance(balances, 'frank', 1070, 7)
-
-    const [first, other] = await Promise.all([balances.get('/balances/eva'), balances.get('/accounts/eva')])
-    expect(other.body).toEqual(first.body)
-    const etag = first.headers.get('etag') ?? ''
-    expect((await balances.get('/balances/eva', { 'if-none-match': etag })).status).toBe(304)
-  },
-  timeoutMs,
-)
-
-test(
-  'records of the course apply in log order, once each, wherever the group is believed to be',
-  async () => {
-    const config = await freshConfig()
-    await using wallet = await courseWallet(config)
-    await wallet.send([
-      '{"Name":"BalanceUpdated","Payload":{"account_id_from":"eva","account_id_to":"frank","balance_account_id_from":775,"balance_account_id_to":1225}}',
-      '{"Name":"BalanceUpdated","Payload":{"account_from_id":"eva","account_to_id":"frank","balance_account_from":750.5,"balance_account_to":1249.5}}',
-      'not an event',
-      '{"Name":"BalanceUpdated","Payload":{"account_id_from":"eva","account_id_to":"eva","balance_account_id_from":700.5,"balance_account_id_to":800.5}}',
-    ])
-    const first = await start(config)
-    await hasBalance(first, 'eva', 800.5, 3)
-    await hasBalance(first, 'frank', 1249.5, 2)
-    await first.stop()
-
-    await wallet.moveGroup(0)
-    const behind = await start(config)
-    await wallet.send([course('eva', 1)])
-    await hasBalance(behind, 'eva', 1, 4)
-    await behind.stop()
-
-    await wallet.send([course('eva', 2), course('eva', 3)])
-    await wallet.moveGroup(7)
-    const ahead = await start(config)
-    await hasBalance(ahead, 'eva', 3, 6)
-    expect((await ahead.get('/dead-letters')).body.data).toMatchObject([{ offset: 2, value: 'not an event' }])
-    await ahead.stop()
-
-    const { url } = await (await backing()).createDatabase('balances')
-    await using anew = await start({ ...config, database: { ...config.database, url } })
-    await hasBalance(anew, 'eva', 3, 6)
-    await hasBalance(anew, 'frank', 1249.5, 2)
-  },
-  timeoutMs,
-)
-
-test(
-  'a killed service leaves nothing half done: the next one goes on where the rows are',
-  async () => {
-    const config = await freshConfig()
-    await using wallet = await courseWallet(config)
-    const database = openDatabase({ ...config.database, applicationName: 'test' })
-    const versionNow = async () => {
-      const [row] = await database.sql<{ version: bigint }[]>`select version from balances where account_id = 'eva'`
-      return Number(row?.version ?? 0)
-    }
-    const killed = await spawnService(config)
-    let count = 0
-    let isAlive = true
-    const sending = (async () => {
-      for (; isAlive; count += 100) await wallet.send(courses('eva', count + 100).slice(count))
-    })()
-    await eventually(async () => expect(await versionNow()).toBeGreaterThan(500), { timeoutMs: 20_000, intervalMs: 1 })
-    await killed.kill()
-    const left = await versionNow()
-    isAlive = false
-    await sending
-    await database.close()
-    expect(left).toBeLessThan(count)
-
-    // Another group, because the broker waits ten seconds for the dead member of the old one. The position is the database's anyway.
-    await using next = await start({ ...config, kafka: { ...config.kafka, groupId: 'another' } })
-    await hasBalance(next, 'eva', count, count)
-  },
-  timeoutMs,
-)
-
-test(
-  'members come and go, and every record is applied once',
-  async () => {
-    const config = await freshConfig()
-    const count = 3000
-    await using wallet = await courseWallet(config)
-    const first = await start(config)
-    await hasConsumer(first, 'pass', /9 partitions/)
-    const sending = Promise.all(
-      [0, 1, 2].map(async (partition) => {
-        const values = courses(`account-${partition}`, count)
-        for (let sent = 0; sent < count; sent += 100) await wallet.send(values.slice(sent, sent + 100), partition)
-      }),
+      },
+      '2024-01-27T17:13:55.000Z',
     )
-    await using second = await start(config)
-    await hasConsumer(second, 'pass', /[1-8] partitions/)
-    await first.stop()
-    await sending
-    for (const partition of [0, 1, 2]) await hasBalance(second, `account-${partition}`, count, count)
-    await hasConsumer(second, 'pass', /9 partitions/)
-  },
-  timeoutMs,
-)
+  const told = [5, 3, 7, 1, 7, 2, 6, 4, 5, 3].map((version) => update(version).value)
+  await wallet.send(told.slice(0, 4), 2)
+  await wallet.send(told.slice(4), 0)
+  await hasConsumer(balances, 'pass', /9 partitions, 0 records behind, last applied at/)
+  await hasBalance(balances, 'eva', 930, 7)
+  await hasBalance(balances, 'frank', 1070, 7)
 
-test(
-  'four replicas may begin at once over an empty database',
-  async () => {
-    const config = await freshConfig({ seed: true })
-    const replicas = await Promise.all([start(config), start(config), start(config), start(config)])
-    const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-    for (const replica of replicas) await hasBalance(replica, eva, 800, 4)
+  const [first, other] = await Promise.all([balances.get('/balances/eva'), balances.get('/accounts/eva')])
+  expect(other.body).toEqual(first.body)
+  const etag = first.headers.get('etag') ?? ''
+  expect((await balances.get('/balances/eva', { 'if-none-match': etag })).status).toBe(304)
+})
+
+test('records of the course apply in log order, once each, wherever the group is believed to be', async () => {
+  const config = await freshConfig()
+  await using wallet = await courseWallet(config)
+  await wallet.send([
+    '{"Name":"BalanceUpdated","Payload":{"account_id_from":"eva","account_id_to":"frank","balance_account_id_from":775,"balance_account_id_to":1225}}',
+    '{"Name":"BalanceUpdated","Payload":{"account_from_id":"eva","account_to_id":"frank","balance_account_from":750.5,"balance_account_to":1249.5}}',
+    'not an event',
+    '{"Name":"BalanceUpdated","Payload":{"account_id_from":"eva","account_id_to":"eva","balance_account_id_from":700.5,"balance_account_id_to":800.5}}',
+  ])
+  const first = await start(config)
+  await hasBalance(first, 'eva', 800.5, 3)
+  await hasBalance(first, 'frank', 1249.5, 2)
+  await first.stop()
+
+  await wallet.moveGroup(0)
+  const behind = await start(config)
+  await wallet.send([course('eva', 1)])
+  await hasBalance(behind, 'eva', 1, 4)
+  await behind.stop()
+
+  await wallet.send([course('eva', 2), course('eva', 3)])
+  await wallet.moveGroup(7)
+  const ahead = await start(config)
+  await hasBalance(ahead, 'eva', 3, 6)
+  expect((await ahead.get('/dead-letters')).body.data).toMatchObject([{ offset: 2, value: 'not an event' }])
+  await ahead.stop()
+
+  const { url } = await (await backing()).createDatabase('balances')
+  await using anew = await start({ ...config, database: { ...config.database, url } })
+  await hasBalance(anew, 'eva', 3, 6)
+  await hasBalance(anew, 'frank', 1249.5, 2)
+})
+
+test('a killed service leaves nothing half done: the next one goes on where the rows are', async () => {
+  const config = await freshConfig()
+  await using wallet = await courseWallet(config)
+  const database = openDatabase({ ...config.database, applicationName: 'test' })
+  const versionNow = async () => {
+    const [row] = await database.sql<{ version: bigint }[]>`select version from balances where account_id = 'eva'`
+    return Number(row?.version ?? 0)
+  }
+  const killed = await spawnService(config)
+  let count = 0
+  let isAlive = true
+  const sending = (async () => {
+    for (; isAlive; count += 100) await wallet.send(courses('eva', count + 100).slice(count))
+  })()
+  await eventually(async () => expect(await versionNow()).toBeGreaterThan(500), { timeoutMs: 20_000, intervalMs: 1 })
+  await killed.kill()
+  const left = await versionNow()
+  isAlive = false
+  await sending
+  await database.close()
+  expect(left).toBeLessThan(count)
+
+  // Another group, because the broker waits ten seconds for the dead member of the old one. The position is the database's anyway.
+  await using next = await start({ ...config, kafka: { ...config.kafka, groupId: 'another' } })
+  await hasBalance(next, 'eva', count, count)
+})
+
+test('members come and go, and every record is applied once', async () => {
+  const config = await freshConfig()
+  const count = 3000
+  await using wallet = await courseWallet(config)
+  const first = await start(config)
+  await hasConsumer(first, 'pass', /9 partitions/)
+  const sending = Promise.all(
+    [0, 1, 2].map(async (partition) => {
+      const values = courses(`account-${partition}`, count)
+      for (let sent = 0; sent < count; sent += 100) await wallet.send(values.slice(sent, sent + 100), partition)
+    }),
+  )
+  await using second = await start(config)
+  await hasConsumer(second, 'pass', /[1-8] partitions/)
+  await first.stop()
+  await sending
+  for (const partition of [0, 1, 2]) await hasBalance(second, `account-${partition}`, count, count)
+  await hasConsumer(second, 'pass', /9 partitions/)
+})
+
+test('four replicas may begin at once over an empty database', async () => {
+  const config = await freshConfig({ seed: true })
+  const replicas = await Promise.all([start(config), start(config), start(config), start(config)])
+  const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
+  for (const replica of replicas) await hasBalance(replica, eva, 800, 4)
+  await using wallet = await courseWallet(config)
+  await wallet.send([course(eva, 1)])
+  for (const replica of replicas) await hasBalance(replica, eva, 1, 5)
+  await Promise.all(replicas.map((replica) => replica.stop()))
+
+  // The seed is put in once: what happened since is not taken back.
+  await using again = await start(config)
+  await hasBalance(again, eva, 1, 5)
+})
+
+test('without its broker the service answers, says so, and goes on when there is one again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
+  const dataDir = join(folder, 'broker')
+  const config = await freshConfig({ seed: true })
+  const before = await startBroker({ dataDir, fsync: false })
+  const { port, brokers } = before
+  await before.stop()
+  config.kafka.brokers = [brokers]
+
+  await using balances = await start(config)
+  const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
+  await hasBalance(balances, eva, 800, 4)
+  await hasConsumer(balances, 'warn', /the broker cannot be used/)
+
+  const broker = await startBroker({ dataDir, port, fsync: false })
+  await hasConsumer(balances, 'pass', /9 partitions/)
+  {
     await using wallet = await courseWallet(config)
     await wallet.send([course(eva, 1)])
-    for (const replica of replicas) await hasBalance(replica, eva, 1, 5)
-    await Promise.all(replicas.map((replica) => replica.stop()))
-
-    // The seed is put in once: what happened since is not taken back.
-    await using again = await start(config)
-    await hasBalance(again, eva, 1, 5)
-  },
-  timeoutMs,
-)
-
-test(
-  'without its broker the service answers, says so, and goes on when there is one again',
-  async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
-    const dataDir = join(folder, 'broker')
-    const config = await freshConfig({ seed: true })
-    const before = await startBroker({ dataDir, fsync: false })
-    const { port, brokers } = before
-    await before.stop()
-    config.kafka.brokers = [brokers]
-
-    await using balances = await start(config)
-    const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-    await hasBalance(balances, eva, 800, 4)
-    await hasConsumer(balances, 'warn', /the broker cannot be used/)
-
-    const broker = await startBroker({ dataDir, port, fsync: false })
-    await hasConsumer(balances, 'pass', /9 partitions/)
-    {
-      await using wallet = await courseWallet(config)
-      await wallet.send([course(eva, 1)])
-      await hasBalance(balances, eva, 1, 5)
-    }
-    await broker.stop()
-    await hasConsumer(balances, 'warn', /broker|connect/i)
     await hasBalance(balances, eva, 1, 5)
+  }
+  await broker.stop()
+  await hasConsumer(balances, 'warn', /broker|connect/i)
+  await hasBalance(balances, eva, 1, 5)
 
-    await using back = await startBroker({ dataDir, port, fsync: false })
-    await using wallet = await courseWallet(config)
-    await wallet.send([course(eva, 2)])
-    await hasBalance(balances, eva, 2, 6)
-    await hasConsumer(balances, 'pass', /9 partitions/)
-    await balances.stop()
-    await back.stop()
-    rmSync(folder, { recursive: true, force: true })
-  },
-  timeoutMs,
-)
+  await using back = await startBroker({ dataDir, port, fsync: false })
+  await using wallet = await courseWallet(config)
+  await wallet.send([course(eva, 2)])
+  await hasBalance(balances, eva, 2, 6)
+  await hasConsumer(balances, 'pass', /9 partitions/)
+  await balances.stop()
+  await back.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
 
-test(
-  'a database that restarts in mid-stream costs time, and no record',
-  async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'saldo-postgres-'))
-    const options = {
-      dataDir: join(folder, 'data'),
-      durable: false,
-      databases: [{ name: 'balances', user: 'balances', password: 'balances' }],
-    }
-    const config = await freshConfig()
-    const server = await startPostgres(options)
-    config.database.url = server.url('balances')
-    await using balances = await start(config)
-    await using wallet = await courseWallet(config)
-    const count = 3000
-    const sending = (async () => {
-      for (let sent = 0; sent < count; sent += 100) await wallet.send(courses('eva', count).slice(sent, sent + 100))
-    })()
-    await eventually(async () => expect((await balances.get('/balances/eva')).status).toBe(200))
-    await server.stop()
-    expect((await balances.get('/livez')).status).toBe(200)
-    expect((await balances.get('/readyz')).status).toBe(503)
-    expect(await balances.get('/balances/eva')).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } })
+test('a database that restarts in mid-stream costs time, and no record', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-postgres-'))
+  const options = {
+    dataDir: join(folder, 'data'),
+    durable: false,
+    databases: [{ name: 'balances', user: 'balances', password: 'balances' }],
+  }
+  const config = await freshConfig()
+  const server = await startPostgres(options)
+  config.database.url = server.url('balances')
+  await using balances = await start(config)
+  await using wallet = await courseWallet(config)
+  const count = 3000
+  const sending = (async () => {
+    for (let sent = 0; sent < count; sent += 100) await wallet.send(courses('eva', count).slice(sent, sent + 100))
+  })()
+  await eventually(async () => expect((await balances.get('/balances/eva')).status).toBe(200))
+  await server.stop()
+  expect((await balances.get('/livez')).status).toBe(200)
+  expect((await balances.get('/readyz')).status).toBe(503)
+  expect(await balances.get('/balances/eva')).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } })
 
-    await using again = await startPostgres({ ...options, port: server.port })
-    await sending
-    await hasBalance(balances, 'eva', count, count)
-    await balances.stop()
-    await again.stop()
-    rmSync(folder, { recursive: true, force: true })
-  },
-  timeoutMs,
-)
+  await using again = await startPostgres({ ...options, port: server.port })
+  await sending
+  await hasBalance(balances, 'eva', count, count)
+  await balances.stop()
+  await again.stop()
+  rmSync(folder, { recursive: true, force: true })
+})

@@ -1,5 +1,5 @@
 /** The consumer over a real database, with a broker that the test plays itself: which batch comes, from where, and when it is taken away. */
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { type Database, openDatabase } from '../platform/database'
 import type { IncomingBatch, Kafka, Position, SubscriptionOptions } from '../platform/kafka'
@@ -10,6 +10,8 @@ import { eventually } from '../testing/eventually'
 import { type Consumer, startConsumer } from './consumer'
 import { findBalances } from './store/balances'
 import { listDeadLetters } from './store/dead-letters'
+
+setDefaultTimeout(30_000)
 
 const topic = 'balances'
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/database'
@@ -11,7 +11,8 @@ import { apply, type Claim } from './apply'
 import { findBalances, rfc3339 } from './balances'
 import { markSeeded } from './seeds'
 
-const timeoutMs = 30_000
+setDefaultTimeout(30_000)
+
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
 async function openBalances() {
@@ -49,36 +50,32 @@ const row = fc
   )
 const batch = fc.uniqueArray(row, { selector: ({ accountId }) => accountId, maxLength: accountIds.length })
 
-test(
-  'rows are merged by the rule, and come back exactly as they were written',
-  async () => {
-    await using database = await openBalances()
-    await fc.assert(
-      fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 5 }), async (batches) => {
-        const expected = new Map<string, BalanceRow>()
-        await database.sql`delete from balances`
-        for (const balances of batches) {
-          mergeBalances(expected, balances)
-          await apply(database.sql, freely, { balances, clients: [], deadLetters: [] })
-        }
-        const stored = await database.sql<BalanceRow[]>`
+test('rows are merged by the rule, and come back exactly as they were written', async () => {
+  await using database = await openBalances()
+  await fc.assert(
+    fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 5 }), async (batches) => {
+      const expected = new Map<string, BalanceRow>()
+      await database.sql`delete from balances`
+      for (const balances of batches) {
+        mergeBalances(expected, balances)
+        await apply(database.sql, freely, { balances, clients: [], deadLetters: [] })
+      }
+      const stored = await database.sql<BalanceRow[]>`
           select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor", version, opened,
             created_at as "createdAt", updated_at as "updatedAt"
           from balances`
-        expect(
-          new Map(
-            stored.map((row) => [
-              row.accountId,
-              { ...row, createdAt: rfc3339(row.createdAt), updatedAt: rfc3339(row.updatedAt) },
-            ]),
-          ),
-        ).toEqual(expected)
-      }),
-      { numRuns: 60 },
-    )
-  },
-  timeoutMs,
-)
+      expect(
+        new Map(
+          stored.map((row) => [
+            row.accountId,
+            { ...row, createdAt: rfc3339(row.createdAt), updatedAt: rfc3339(row.updatedAt) },
+          ]),
+        ),
+      ).toEqual(expected)
+    }),
+    { numRuns: 40 },
+  )
+})
 
 const opening = (version: bigint): BalanceRow => ({
   accountId: 'eva',
@@ -91,43 +88,35 @@ const opening = (version: bigint): BalanceRow => ({
   updatedAt: '2020-01-07T00:00:00.000Z',
 })
 
-test(
-  'a claim that was somebody else’s writes nothing',
-  async () => {
-    await using database = await openBalances()
-    const client = { id: 'client', name: 'Eva', email: 'eva@email.com', createdAt: '2020-01-07T00:00:00.000Z' }
-    const rows = (version: bigint) => ({ balances: [opening(version)], clients: [client], deadLetters: [] })
-    expect(await apply(database.sql, markSeeded('seed'), rows(1n))).toEqual({ claimed: true, changed: 1 })
-    expect(await apply(database.sql, markSeeded('seed'), rows(2n))).toEqual({ claimed: false, changed: 0 })
-    const found = (await findBalances(database.sql, ['eva', 'nobody'])).get('eva')
-    expect(found).toMatchObject({ version: 1n, balanceMinor: 100n, ownerName: 'Eva' })
-  },
-  timeoutMs,
-)
+test('a claim that was somebody else’s writes nothing', async () => {
+  await using database = await openBalances()
+  const client = { id: 'client', name: 'Eva', email: 'eva@email.com', createdAt: '2020-01-07T00:00:00.000Z' }
+  const rows = (version: bigint) => ({ balances: [opening(version)], clients: [client], deadLetters: [] })
+  expect(await apply(database.sql, markSeeded('seed'), rows(1n))).toEqual({ claimed: true, changed: 1 })
+  expect(await apply(database.sql, markSeeded('seed'), rows(2n))).toEqual({ claimed: false, changed: 0 })
+  const found = (await findBalances(database.sql, ['eva', 'nobody'])).get('eva')
+  expect(found).toMatchObject({ version: 1n, balanceMinor: 100n, ownerName: 'Eva' })
+})
 
-test(
-  'a client is registered once, and the tables refuse what no projection makes',
-  async () => {
-    await using database = await openBalances()
-    const client = (name: string) => ({ id: 'client', name, email: 'e', createdAt: '2020-01-07T00:00:00.000Z' })
-    for (const name of ['Eva', 'Frank'])
-      await apply(database.sql, freely, { balances: [], clients: [client(name)], deadLetters: [] })
-    expect([...(await database.sql`select name from clients`)]).toEqual([{ name: 'Eva' }])
+test('a client is registered once, and the tables refuse what no projection makes', async () => {
+  await using database = await openBalances()
+  const client = (name: string) => ({ id: 'client', name, email: 'e', createdAt: '2020-01-07T00:00:00.000Z' })
+  for (const name of ['Eva', 'Frank'])
+    await apply(database.sql, freely, { balances: [], clients: [client(name)], deadLetters: [] })
+  expect([...(await database.sql`select name from clients`)]).toEqual([{ name: 'Eva' }])
 
-    const odd: Partial<BalanceRow>[] = [
-      { version: -1n },
-      { version: 0n, balanceMinor: 1n },
-      { balanceMinor: 1_000_000_000_000_000n },
-      { currency: 'brl' },
-    ]
-    for (const part of odd) {
-      const applying = apply(database.sql, freely, {
-        balances: [{ ...opening(1n), ...part }],
-        clients: [],
-        deadLetters: [],
-      })
-      await expect(applying).rejects.toThrow(/balances_(version|digits|currency)/)
-    }
-  },
-  timeoutMs,
-)
+  const odd: Partial<BalanceRow>[] = [
+    { version: -1n },
+    { version: 0n, balanceMinor: 1n },
+    { balanceMinor: 1_000_000_000_000_000n },
+    { currency: 'brl' },
+  ]
+  for (const part of odd) {
+    const applying = apply(database.sql, freely, {
+      balances: [{ ...opening(1n), ...part }],
+      clients: [],
+      deadLetters: [],
+    })
+    await expect(applying).rejects.toThrow(/balances_(version|digits|currency)/)
+  }
+})
