@@ -92,7 +92,7 @@ export function requireGroup(context: Context, groupId: string): Group {
 /** Runs what may refuse, and gives the refusal a place in the answer. Any other error is a bug and goes on. */
 export async function orRefusal<Value>(
   run: () => Value | Promise<Value>,
-  refused: (refusal: Refusal) => Value,
+  refused: (refusal: Refusal) => Value | Promise<Value>,
 ): Promise<Value> {
   try {
     return await run()
@@ -100,4 +100,28 @@ export async function orRefusal<Value>(
     if (error instanceof Refusal) return refused(error)
     throw error
   }
+}
+
+/** The shape that requests and answers about partitions share: `[topic string · [partition ..]]`. */
+export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
+
+export function readTopics<Partition>(reader: Reader, readPartition: () => Partition): PerTopic<Partition> {
+  return reader.array(() => ({ name: reader.string(), partitions: reader.array(readPartition) }))
+}
+
+export function writeTopics<Partition>(
+  writer: Writer,
+  topics: PerTopic<Partition>,
+  writePartition: (partition: Partition) => void,
+): void {
+  writer.array(topics, ({ name, partitions }) => writer.string(name).array(partitions, writePartition))
+}
+
+/** Begins with every partition, in order, before it waits for any. */
+export function answerTopics<Partition, Answer>(
+  topics: PerTopic<Partition>,
+  answer: (topic: string, partition: Partition) => Answer | Promise<Answer>,
+): Promise<PerTopic<Answer>> {
+  const begun = topics.map(({ name, partitions }) => ({ name, answers: partitions.map((each) => answer(name, each)) }))
+  return Promise.all(begun.map(async ({ name, answers }) => ({ name, partitions: await Promise.all(answers) })))
 }

@@ -84,17 +84,39 @@ test('a request that never becomes complete is closed in time', async () => {
 })
 
 test('unfinished requests cannot hold more memory than is set aside for all of them', async () => {
-  await start({ ...connectionLimits, bufferedBytesMax: 4 << 20 })
+  await start({ ...connectionLimits, heldBytesMax: 4 << 20 })
   const hoarders = await Promise.all(Array.from({ length: 8 }, () => RawKafka.connect(broker.brokers)))
   for (const hoarder of hoarders) hoarder.send(Buffer.concat([size(8 << 20), Buffer.alloc(1 << 20)]))
   await Promise.any(hoarders.map(({ closed }) => closed))
   expect(reasons.join()).toContain('hold too much')
   await stillServes()
   for (const hoarder of hoarders) hoarder.close()
+  // What they held is given back, or these would add up to more than there is.
+  for (let round = 0; round < 8; round++) {
+    await using passing = await RawKafka.connect(broker.brokers)
+    passing.send(Buffer.concat([size(8 << 20), Buffer.alloc(1 << 20)]))
+    await stillServes()
+  }
+})
+
+test('answers that are not read cannot either', async () => {
+  await start({ ...connectionLimits, heldBytesMax: 4 << 20 })
+  await using raw = await RawKafka.connect(broker.brokers)
+  const batch = recordBatch([{ value: 'x'.repeat(1_000_000) }])
+  for (let sent = 0; sent < 4; sent++) await produceRaw(raw, { topic, batch })
+  const hoarders = await Promise.all(Array.from({ length: 8 }, () => RawKafka.connect(broker.brokers)))
+  for (const hoarder of hoarders) {
+    hoarder.pause()
+    // The operating system takes the first few for itself.
+    for (let id = 1; id <= 8; id++) hoarder.send(frame(1, 11, id, fetchBody({ topic, offset: 0, bytesMax: 16 << 20 })))
+  }
+  await eventually(() => expect(reasons.join()).toContain('hold too much'))
+  await stillServes()
+  for (const hoarder of hoarders) hoarder.close()
 })
 
 test('requests piled up behind a slow one are not read into memory without end', async () => {
-  await start({ ...connectionLimits, bufferedBytesMax: 8 << 20 })
+  await start({ ...connectionLimits, heldBytesMax: 8 << 20 })
   await using raw = await RawKafka.connect(broker.brokers)
   // The fetch is held, and behind it comes four times what may be buffered: the socket has to push back.
   const { promise: until, resolve: letGo } = Promise.withResolvers<void>()

@@ -121,7 +121,7 @@ export async function startBroker(
       limits,
       log,
       connections,
-      bufferedBytes: 0,
+      heldBytes: 0,
     }
     const listener = Bun.listen<Connection>({
       hostname: host,
@@ -146,6 +146,7 @@ export async function startBroker(
     const retain = setInterval(async () => {
       await groupCommit.idle()
       try {
+        groups.forgetIdle()
         topics.retain(Date.now())
         offsets.compact()
       } catch (error) {

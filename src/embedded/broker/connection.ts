@@ -11,8 +11,8 @@ export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: o
 export type ConnectionLimits = {
   /** A request announced as longer closes its connection. */
   requestBytesMax: number
-  /** All connections together may hold this much of unfinished or waiting requests; the one that goes beyond is closed. */
-  bufferedBytesMax: number
+  /** All connections together may hold this much of requests not served and answers not read; the one that goes beyond is closed. */
+  heldBytesMax: number
   connectionsMax: number
   /** A request that has begun must be complete within this time. */
   requestMs: number
@@ -22,7 +22,7 @@ export type ConnectionLimits = {
 
 export const connectionLimits: ConnectionLimits = {
   requestBytesMax: 32 << 20,
-  bufferedBytesMax: 256 << 20,
+  heldBytesMax: 256 << 20,
   connectionsMax: 2_000,
   requestMs: 30_000,
   sweepMs: 5_000,
@@ -36,7 +36,7 @@ export type Server = {
   readonly limits: ConnectionLimits
   readonly log: Log
   readonly connections: Set<Connection>
-  bufferedBytes: number
+  heldBytes: number
 }
 
 /** More than this waiting behind a slow request, and the socket is not read until there is room again. */
@@ -55,7 +55,7 @@ export class Connection {
   readonly #socket: Socket<Connection>
   readonly #onClose = new Set<() => void>()
   #chunks: Buffer[] = []
-  #buffered = 0
+  #receivedBytes = 0
   #serving = false
   #closed = false
   #unsent: Buffer | undefined
@@ -79,11 +79,10 @@ export class Connection {
   receive(chunk: Buffer): void {
     if (this.#closed) return
     this.#chunks.push(chunk)
-    this.#count(chunk.length)
-    if (this.#server.bufferedBytes > this.#server.limits.bufferedBytesMax) {
-      this.close('requests of all connections hold too much')
-    } else if (!this.#serving) void this.#serve()
-    else if (this.#buffered > readAheadBytes) this.#socket.pause()
+    this.#receivedBytes += chunk.length
+    if (!this.#hold(chunk.length)) return
+    if (!this.#serving) void this.#serve()
+    else if (this.#receivedBytes > readAheadBytes) this.#socket.pause()
   }
 
   /** The socket takes more. */
@@ -113,7 +112,8 @@ export class Connection {
     if (this.#closed) return
     this.#closed = true
     this.#server.connections.delete(this)
-    this.#count(-this.#buffered)
+    this.#hold(-this.#receivedBytes)
+    this.#receivedBytes = 0
     this.#chunks = []
     this.#unsent = undefined
     this.#sent?.()
@@ -141,21 +141,22 @@ export class Connection {
   /** The next whole request without its size, when it has arrived. */
   #nextFrame(): Buffer | undefined {
     this.#incompleteSince = undefined
-    if (this.#buffered === 0) return undefined
+    if (this.#receivedBytes === 0) return undefined
     this.#incompleteSince = performance.now()
-    if (this.#buffered < 4) return undefined
+    if (this.#receivedBytes < 4) return undefined
     let first = this.#chunks[0] ?? Buffer.alloc(0)
     if (first.length < 4) first = this.#join()
     const length = first.readInt32BE(0)
     if (length < 8 || length > this.#server.limits.requestBytesMax)
       throw new MalformedRequest(`request of ${length} bytes`)
     const end = length + 4
-    if (this.#buffered < end) return undefined
+    if (this.#receivedBytes < end) return undefined
     if (first.length < end) first = this.#join()
     this.#incompleteSince = undefined
     if (first.length === end) this.#chunks.shift()
     else this.#chunks[0] = first.subarray(end)
-    this.#count(-end)
+    this.#receivedBytes -= end
+    this.#hold(-end)
     return first.subarray(4, end)
   }
 
@@ -216,10 +217,13 @@ export class Connection {
     size.writeInt32BE(answer.length)
     this.#unsent = this.#write(Buffer.concat([size, answer]))
     if (!this.#unsent) return
-    await new Promise<void>((resolve) => {
-      this.#sent = resolve
-    })
-    this.#sent = undefined
+    // What is left is a view of the whole answer and keeps all of it in memory.
+    if (this.#hold(answer.length)) {
+      await new Promise<void>((resolve) => {
+        this.#sent = resolve
+      })
+    }
+    this.#hold(-answer.length)
   }
 
   /** What the socket did not take. */
@@ -228,8 +232,12 @@ export class Connection {
     return written < bytes.length ? bytes.subarray(written) : undefined
   }
 
-  #count(bytes: number): void {
-    this.#buffered += bytes
-    this.#server.bufferedBytes += bytes
+  /** Counts bytes kept in memory for this client. False when that was one too many, and the connection is closed. */
+  #hold(bytes: number): boolean {
+    this.#server.heldBytes += bytes
+    if (bytes > 0 && this.#server.heldBytes > this.#server.limits.heldBytesMax) {
+      this.close('requests and answers of all connections hold too much')
+    }
+    return !this.#closed
   }
 }

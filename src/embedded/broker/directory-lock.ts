@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 type Owner = { pid: number; startedAt: string }
@@ -34,10 +34,24 @@ export function lockDirectory(directory: string): () => void {
           `data directory ${directory} is in use by the broker with pid ${owner.pid}; stop it or choose another directory`,
         )
       }
-      rmSync(path, { force: true })
+      removeStale(path, `${mine}.stale`)
     }
   } finally {
     rmSync(mine, { force: true })
+  }
+}
+
+/** Two brokers may find the same stale lock; the slower one must not remove what the quicker has put in its place. */
+function removeStale(path: string, aside: string): void {
+  try {
+    renameSync(path, aside)
+    const taken = readOwner(aside)
+    if (taken && isAlive(taken, path)) linkSync(aside, path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error
+  } finally {
+    rmSync(aside, { force: true })
   }
 }
 

@@ -63,7 +63,7 @@ export class Group {
     return this.#members.size === 0
   }
 
-  /** Nothing is lost when a group that is idle is forgotten. */
+  /** Nobody is in it or on the way in. */
   get isIdle(): boolean {
     return this.isEmpty && this.#announced.size === 0
   }

@@ -28,6 +28,11 @@ export class Groups {
     this.#groups.delete(groupId)
   }
 
+  /** Forgets groups nobody is in; whoever comes back finds what was committed, which is kept elsewhere. */
+  forgetIdle(): void {
+    for (const [groupId, group] of this.#groups) if (group.isIdle) this.#groups.delete(groupId)
+  }
+
   close(): void {
     for (const group of this.#groups.values()) group.close()
   }

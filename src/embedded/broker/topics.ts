@@ -46,9 +46,9 @@ const producerIdBlock = 1_000
 export class Topics {
   readonly #catalogPath: string
   readonly #logsDirectory: string
-  readonly #catalog: Catalog
+  #catalog: Catalog
   readonly #topics = new Map<string, Topic>()
-  #producerIdsEnd: number
+  #nextProducerId: number
 
   constructor(
     dataDir: string,
@@ -61,8 +61,8 @@ export class Topics {
     this.#catalog = existsSync(this.#catalogPath)
       ? JSON.parse(readFileSync(this.#catalogPath, 'utf8'))
       : { clusterId: randomBytes(16).toString('base64url'), nextTopicId: 1, nextProducerId: 1, topics: {} }
-    this.#producerIdsEnd = this.#catalog.nextProducerId
-    this.#save()
+    this.#nextProducerId = this.#catalog.nextProducerId
+    this.#save(this.#catalog)
     this.#removeOrphans()
     for (const [name, definition] of Object.entries(this.#catalog.topics)) this.#open(name, definition)
   }
@@ -91,20 +91,19 @@ export class Topics {
     for (const [key, value] of Object.entries(config)) checkConfig(key, value)
     if (topic.validateOnly) return
 
-    const definition: TopicDefinition = { id: this.#catalog.nextTopicId++, partitions, config }
-    this.#catalog.topics[name] = definition
-    this.#save()
+    const { nextTopicId: id, topics } = this.#catalog
+    const definition: TopicDefinition = { id, partitions, config }
+    this.#save({ ...this.#catalog, nextTopicId: id + 1, topics: { ...topics, [name]: definition } })
     this.#open(name, definition)
   }
 
   /** The topic is gone from the answers at once; its files follow. False when there was none. */
   async delete(name: string): Promise<boolean> {
     const topic = this.#topics.get(name)
-    const definition = this.#catalog.topics[name]
+    const { [name]: definition, ...others } = this.#catalog.topics
     if (!topic || !definition) return false
+    this.#save({ ...this.#catalog, topics: others })
     this.#topics.delete(name)
-    delete this.#catalog.topics[name]
-    this.#save()
     await this.groupCommit.idle()
     for (const partition of topic.partitions) partition.close()
     rmSync(this.#directory(name, definition), { recursive: true, force: true })
@@ -113,12 +112,10 @@ export class Topics {
 
   /** A producer id that no producer had before, across restarts. */
   nextProducerId(): number {
-    const producerId = this.#catalog.nextProducerId++
-    if (producerId >= this.#producerIdsEnd) {
-      this.#producerIdsEnd = producerId + producerIdBlock
-      this.#save()
+    if (this.#nextProducerId >= this.#catalog.nextProducerId) {
+      this.#save({ ...this.#catalog, nextProducerId: this.#nextProducerId + producerIdBlock })
     }
-    return producerId
+    return this.#nextProducerId++
   }
 
   /** Removes what is past its topic's limits. The caller makes sure no fsync is under way. */
@@ -159,9 +156,15 @@ export class Topics {
     }
   }
 
-  #save(): void {
-    const catalog = { ...this.#catalog, nextProducerId: this.#producerIdsEnd }
-    replaceFile(this.#catalogPath, `${JSON.stringify(catalog, null, 2)}\n`, this.groupCommit.enabled)
+  /** On disk first, in memory then: what was refused leaves no trace. */
+  #save(catalog: Catalog): void {
+    try {
+      this.groupCommit.checkRoom()
+      replaceFile(this.#catalogPath, `${JSON.stringify(catalog, null, 2)}\n`, this.groupCommit.enabled)
+    } catch (error) {
+      throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
+    }
+    this.#catalog = catalog
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Api, type Context, requirePartition } from '../api.ts'
+import { type Api, type Context, type PerTopic, readTopics, requirePartition, writeTopics } from '../api.ts'
 import { errorCodes, Refusal } from '../error-codes.ts'
 
 type PartitionWanted = { index: number; offset: number; bytesMax: number }
@@ -7,10 +7,10 @@ type Request = {
   bytesMin: number
   bytesMax: number
   sessionId: number
-  topics: { name: string; partitions: PartitionWanted[] }[]
+  topics: PerTopic<PartitionWanted>
 }
 type PartitionAnswer = { index: number; errorCode: number; highWatermark: number; startOffset: number; records: Buffer }
-type Answer = { errorCode: number; topics: { name: string; partitions: PartitionAnswer[] }[] }
+type Answer = { errorCode: number; topics: PerTopic<PartitionAnswer> }
 
 /** What one answer may weigh, whatever the client allows: it is held in memory until the client has read it. */
 const answerBytesMax = 32 << 20
@@ -42,16 +42,13 @@ export const fetch: Api<Request, Answer> = {
     reader.int8()
     const sessionId = version >= 7 ? reader.int32() : 0
     if (version >= 7) reader.int32()
-    const topics = reader.array(() => ({
-      name: reader.string(),
-      partitions: reader.array(() => {
-        const index = reader.int32()
-        if (version >= 9) reader.int32()
-        const offset = reader.int64()
-        if (version >= 5) reader.int64()
-        return { index, offset, bytesMax: reader.int32() }
-      }),
-    }))
+    const topics = readTopics(reader, () => {
+      const index = reader.int32()
+      if (version >= 9) reader.int32()
+      const offset = reader.int64()
+      if (version >= 5) reader.int64()
+      return { index, offset, bytesMax: reader.int32() }
+    })
     return { waitMaxMs, bytesMin, bytesMax, sessionId, topics }
   },
 
@@ -70,15 +67,13 @@ export const fetch: Api<Request, Answer> = {
   write(writer, { errorCode, topics }, version) {
     writer.int32(0)
     if (version >= 7) writer.int16(errorCode).int32(0)
-    writer.array(topics, ({ name, partitions }) => {
-      writer.string(name).array(partitions, (partition) => {
-        writer.int32(partition.index).int16(partition.errorCode)
-        writer.int64(partition.highWatermark).int64(partition.highWatermark)
-        if (version >= 5) writer.int64(partition.startOffset)
-        writer.array(null, () => {})
-        if (version >= 11) writer.int32(-1)
-        writer.bytes(partition.records)
-      })
+    writeTopics(writer, topics, (partition) => {
+      writer.int32(partition.index).int16(partition.errorCode)
+      writer.int64(partition.highWatermark).int64(partition.highWatermark)
+      if (version >= 5) writer.int64(partition.startOffset)
+      writer.array(null, () => {})
+      if (version >= 11) writer.int32(-1)
+      writer.bytes(partition.records)
     })
   },
 }

@@ -1,5 +1,5 @@
-import type { Api } from '../api.ts'
-import { errorCodes } from '../error-codes.ts'
+import { type Api, orRefusal } from '../api.ts'
+import { errorCodes, Refusal } from '../error-codes.ts'
 
 type Request = { transactionalId: string | null }
 type Answer = { errorCode: number; producerId: number; producerEpoch: number }
@@ -16,9 +16,15 @@ export const initProducerId: Api<Request, Answer> = {
   parse: (reader) => ({ transactionalId: reader.nullableString() }),
 
   answer({ transactionalId }, { topics, refusal }) {
-    if (refusal) return { errorCode: errorCodes[refusal], producerId: -1, producerEpoch: -1 }
-    if (transactionalId !== null) return { errorCode: errorCodes.INVALID_REQUEST, producerId: -1, producerEpoch: -1 }
-    return { errorCode: errorCodes.NONE, producerId: topics.nextProducerId(), producerEpoch: 0 }
+    return orRefusal<Answer>(
+      () => {
+        if (refusal) throw new Refusal(refusal)
+        if (transactionalId !== null)
+          throw new Refusal('INVALID_REQUEST', 'transactions are not supported by this broker')
+        return { errorCode: errorCodes.NONE, producerId: topics.nextProducerId(), producerEpoch: 0 }
+      },
+      ({ code }) => ({ errorCode: code, producerId: -1, producerEpoch: -1 }),
+    )
   },
 
   write(writer, { errorCode, producerId, producerEpoch }) {

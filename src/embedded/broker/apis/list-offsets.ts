@@ -1,9 +1,17 @@
-import { type Api, type Context, orRefusal, requirePartition } from '../api.ts'
+import {
+  type Api,
+  answerTopics,
+  type Context,
+  orRefusal,
+  type PerTopic,
+  readTopics,
+  requirePartition,
+  writeTopics,
+} from '../api.ts'
 import { errorCodes } from '../error-codes.ts'
 
-type Request = { name: string; partitions: { index: number; timestamp: number }[] }[]
-type PartitionAnswer = { index: number; errorCode: number; timestamp: number; offset: number }
-type Answer = { name: string; partitions: PartitionAnswer[] }[]
+type Wanted = { index: number; timestamp: number }
+type Found = { index: number; errorCode: number; timestamp: number; offset: number }
 
 const latest = -1
 const earliest = -2
@@ -15,7 +23,7 @@ const earliest = -2
  *
  * Timestamp -1 asks for the end of the log, -2 for its start, any other for the first record at or after it (offset -1: none is).
  */
-export const listOffsets: Api<Request, Answer> = {
+export const listOffsets: Api<PerTopic<Wanted>, PerTopic<Found>> = {
   key: 2,
   name: 'ListOffsets',
   versions: [1, 3],
@@ -23,37 +31,21 @@ export const listOffsets: Api<Request, Answer> = {
   parse(reader, version) {
     reader.int32()
     if (version >= 2) reader.int8()
-    return reader.array(() => ({
-      name: reader.string(),
-      partitions: reader.array(() => ({ index: reader.int32(), timestamp: reader.int64() })),
-    }))
+    return readTopics(reader, () => ({ index: reader.int32(), timestamp: reader.int64() }))
   },
 
-  answer(topics, context) {
-    return Promise.all(
-      topics.map(async ({ name, partitions }) => ({
-        name,
-        partitions: await Promise.all(partitions.map((wanted) => find(name, wanted, context))),
-      })),
-    )
-  },
+  answer: (topics, context) => answerTopics(topics, (topic, wanted) => find(topic, wanted, context)),
 
   write(writer, topics, version) {
     if (version >= 2) writer.int32(0)
-    writer.array(topics, ({ name, partitions }) => {
-      writer.string(name).array(partitions, ({ index, errorCode, timestamp, offset }) => {
-        writer.int32(index).int16(errorCode).int64(timestamp).int64(offset)
-      })
+    writeTopics(writer, topics, ({ index, errorCode, timestamp, offset }) => {
+      writer.int32(index).int16(errorCode).int64(timestamp).int64(offset)
     })
   },
 }
 
-function find(
-  topic: string,
-  { index, timestamp }: { index: number; timestamp: number },
-  context: Context,
-): Promise<PartitionAnswer> {
-  return orRefusal(
+function find(topic: string, { index, timestamp }: Wanted, context: Context): Promise<Found> {
+  return orRefusal<Found>(
     () => {
       const log = requirePartition(context, topic, index)
       const errorCode = errorCodes.NONE
@@ -61,6 +53,6 @@ function find(
       if (timestamp === earliest) return { index, errorCode, timestamp: -1, offset: log.startOffset }
       return { index, errorCode, ...(log.findTimestamp(timestamp) ?? { timestamp: -1, offset: -1 }) }
     },
-    (refusal): PartitionAnswer => ({ index, errorCode: refusal.code, timestamp: -1, offset: -1 }),
+    ({ code }) => ({ index, errorCode: code, timestamp: -1, offset: -1 }),
   )
 }

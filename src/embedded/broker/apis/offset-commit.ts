@@ -1,14 +1,10 @@
-import { type Api, orRefusal, requireGroup } from '../api.ts'
+import { type Api, answerTopics, orRefusal, type PerTopic, readTopics, requireGroup, writeTopics } from '../api.ts'
 import type { Commit } from '../committed-offsets.ts'
 import { errorCodes } from '../error-codes.ts'
 
-type Request = {
-  groupId: string
-  generation: number
-  memberId: string
-  topics: { name: string; partitions: { index: number; offset: number; metadata: string | null }[] }[]
-}
-type Answer = { name: string; partitions: { index: number; errorCode: number }[] }[]
+type Position = { index: number; offset: number; metadata: string | null }
+type Request = { groupId: string; generation: number; memberId: string; topics: PerTopic<Position> }
+type Result = { index: number; errorCode: number }
 
 const metadataMax = 4096
 
@@ -19,7 +15,7 @@ const metadataMax = 4096
  *
  * Answers when the commits are on disk.
  */
-export const offsetCommit: Api<Request, Answer> = {
+export const offsetCommit: Api<Request, PerTopic<Result>> = {
   key: 8,
   name: 'OffsetCommit',
   versions: [2, 5],
@@ -29,13 +25,10 @@ export const offsetCommit: Api<Request, Answer> = {
     const generation = reader.int32()
     const memberId = reader.string()
     if (version <= 4) reader.int64()
-    const topics = reader.array(() => ({
-      name: reader.string(),
-      partitions: reader.array(() => ({
-        index: reader.int32(),
-        offset: reader.int64(),
-        metadata: reader.nullableString(),
-      })),
+    const topics = readTopics(reader, () => ({
+      index: reader.int32(),
+      offset: reader.int64(),
+      metadata: reader.nullableString(),
     }))
     return { groupId, generation, memberId, topics }
   },
@@ -46,34 +39,25 @@ export const offsetCommit: Api<Request, Answer> = {
       ({ code }) => code,
     )
     const commits: Commit[] = []
-    const answer = topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ index, offset, metadata }) => {
-        if (groupError !== errorCodes.NONE) return { index, errorCode: groupError }
-        if (Buffer.byteLength(metadata ?? '') > metadataMax)
-          return { index, errorCode: errorCodes.OFFSET_METADATA_TOO_LARGE }
-        if (!context.topics.find(name)?.partitions[index])
-          return { index, errorCode: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
-        commits.push({ topic: name, partition: index, offset, metadata })
-        return { index, errorCode: errorCodes.NONE as number }
-      }),
-    }))
+    const checked = await answerTopics(topics, (topic, { index, offset, metadata }): Result => {
+      if (groupError !== errorCodes.NONE) return { index, errorCode: groupError }
+      if (Buffer.byteLength(metadata ?? '') > metadataMax)
+        return { index, errorCode: errorCodes.OFFSET_METADATA_TOO_LARGE }
+      if (!context.topics.find(topic)?.partitions[index])
+        return { index, errorCode: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
+      commits.push({ topic, partition: index, offset, metadata })
+      return { index, errorCode: errorCodes.NONE }
+    })
     try {
       await context.offsets.commit(groupId, commits)
-      return answer
+      return checked
     } catch {
-      const errorCode = errorCodes.KAFKA_STORAGE_ERROR
-      return answer.map(({ name, partitions }) => ({
-        name,
-        partitions: partitions.map(({ index }) => ({ index, errorCode })),
-      }))
+      return answerTopics(topics, (_, { index }) => ({ index, errorCode: errorCodes.KAFKA_STORAGE_ERROR }))
     }
   },
 
   write(writer, topics, version) {
     if (version >= 3) writer.int32(0)
-    writer.array(topics, ({ name, partitions }) => {
-      writer.string(name).array(partitions, ({ index, errorCode }) => writer.int32(index).int16(errorCode))
-    })
+    writeTopics(writer, topics, ({ index, errorCode }) => writer.int32(index).int16(errorCode))
   },
 }

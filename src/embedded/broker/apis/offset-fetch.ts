@@ -1,11 +1,12 @@
-import { type Api, orRefusal, requireGroup } from '../api.ts'
+import { type Api, answerTopics, orRefusal, type PerTopic, requireGroup, writeTopics } from '../api.ts'
+import type { Commit } from '../committed-offsets.ts'
 import { errorCodes } from '../error-codes.ts'
 
-type Request = { groupId: string; topics: { name: string; partitions: number[] }[] | null }
-type Answer = {
-  errorCode: number
-  topics: { name: string; partitions: { index: number; offset: number; metadata: string | null }[] }[]
-}
+type Position = { index: number; offset: number; metadata: string | null }
+type Request = { groupId: string; topics: PerTopic<number> | null }
+type Answer = { errorCode: number; topics: PerTopic<Position> }
+
+const nothing = { offset: -1, metadata: '' }
 
 /**
  *     OffsetFetch Request v1-4 => group_id string · [name string · [partition int32]] (v2+: null means all)
@@ -26,44 +27,32 @@ export const offsetFetch: Api<Request, Answer> = {
 
   answer({ groupId, topics }, context) {
     return orRefusal<Answer>(
-      () => {
+      async () => {
         requireGroup(context, groupId)
         const wanted = topics ?? committedPartitions(context.offsets.all(groupId))
-        return {
-          errorCode: errorCodes.NONE,
-          topics: wanted.map(({ name, partitions }) => ({
-            name,
-            partitions: partitions.map((index) => {
-              const committed = context.offsets.find(groupId, name, index)
-              return { index, offset: committed?.offset ?? -1, metadata: committed ? committed.metadata : '' }
-            }),
-          })),
-        }
+        const found = await answerTopics(wanted, (topic, index): Position => {
+          const { offset, metadata } = context.offsets.find(groupId, topic, index) ?? nothing
+          return { index, offset, metadata }
+        })
+        return { errorCode: errorCodes.NONE, topics: found }
       },
-      ({ code }) => ({
+      async ({ code }) => ({
         errorCode: code,
-        topics: (topics ?? []).map(({ name, partitions }) => ({
-          name,
-          partitions: partitions.map((index) => ({ index, offset: -1, metadata: '' })),
-        })),
+        topics: await answerTopics(topics ?? [], (_, index): Position => ({ index, ...nothing })),
       }),
     )
   },
 
   write(writer, { errorCode, topics }, version) {
     if (version >= 3) writer.int32(0)
-    writer.array(topics, ({ name, partitions }) => {
-      writer.string(name).array(partitions, ({ index, offset, metadata }) => {
-        writer.int32(index).int64(offset).string(metadata).int16(errorCode)
-      })
+    writeTopics(writer, topics, ({ index, offset, metadata }) => {
+      writer.int32(index).int64(offset).string(metadata).int16(errorCode)
     })
     if (version >= 2) writer.int16(errorCode)
   },
 }
 
-function committedPartitions(
-  commits: { topic: string; partition: number }[],
-): { name: string; partitions: number[] }[] {
+function committedPartitions(commits: Commit[]): PerTopic<number> {
   const byTopic = Map.groupBy(commits, ({ topic }) => topic)
   return [...byTopic].map(([name, group]) => ({ name, partitions: group.map(({ partition }) => partition) }))
 }

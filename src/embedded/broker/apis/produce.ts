@@ -1,10 +1,18 @@
-import { type Api, type Context, orRefusal, requirePartition } from '../api.ts'
+import {
+  type Api,
+  answerTopics,
+  type Context,
+  orRefusal,
+  type PerTopic,
+  readTopics,
+  requirePartition,
+  writeTopics,
+} from '../api.ts'
 import { errorCodes, Refusal } from '../error-codes.ts'
 
 type PartitionData = { index: number; records: Buffer | null }
-type Request = { transactionalId: string | null; acks: number; topics: { name: string; partitions: PartitionData[] }[] }
+type Request = { transactionalId: string | null; acks: number; topics: PerTopic<PartitionData> }
 type PartitionAnswer = { index: number; errorCode: number; baseOffset: number; startOffset: number }
-type Answer = { name: string; partitions: PartitionAnswer[] }[]
 
 /**
  *     Produce Request v3-7 => transactional_id nullable string · acks int16 · timeout_ms int32 ·
@@ -14,7 +22,7 @@ type Answer = { name: string; partitions: PartitionAnswer[] }[]
  *
  * acks -1 answers when the records are on disk, 1 when they are written, 0 never. One record batch per partition.
  */
-export const produce: Api<Request, Answer> = {
+export const produce: Api<Request, PerTopic<PartitionAnswer>> = {
   key: 0,
   name: 'Produce',
   versions: [3, 7],
@@ -23,31 +31,20 @@ export const produce: Api<Request, Answer> = {
     const transactionalId = reader.nullableString()
     const acks = reader.int16()
     reader.int32()
-    const topics = reader.array(() => ({
-      name: reader.string(),
-      partitions: reader.array(() => ({ index: reader.int32(), records: reader.nullableBytes() })),
-    }))
+    const topics = readTopics(reader, () => ({ index: reader.int32(), records: reader.nullableBytes() }))
     return { transactionalId, acks, topics }
   },
 
   async answer(request, context) {
     // Everything is appended before anything is waited for, so that all partitions share one fsync round.
-    const appending = request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map((partition) => append(request, name, partition, context)),
-    }))
-    const answer = await Promise.all(
-      appending.map(async ({ name, partitions }) => ({ name, partitions: await Promise.all(partitions) })),
-    )
+    const answer = await answerTopics(request.topics, (topic, partition) => append(request, topic, partition, context))
     return request.acks === 0 ? undefined : answer
   },
 
   write(writer, topics, version) {
-    writer.array(topics, ({ name, partitions }) => {
-      writer.string(name).array(partitions, ({ index, errorCode, baseOffset, startOffset }) => {
-        writer.int32(index).int16(errorCode).int64(baseOffset).int64(-1)
-        if (version >= 5) writer.int64(startOffset)
-      })
+    writeTopics(writer, topics, ({ index, errorCode, baseOffset, startOffset }) => {
+      writer.int32(index).int16(errorCode).int64(baseOffset).int64(-1)
+      if (version >= 5) writer.int64(startOffset)
     })
     writer.int32(0)
   },
