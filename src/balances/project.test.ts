@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { decodeRecord } from '../contract/envelope'
-import { mergeBalances } from '../testing/merge-balances'
 import { accountsToKnow, type BalanceRow, type KnownAccount, project, type Reading } from './project'
+import { mergeBalances } from './store/merge-model'
 
 const at = (second: number) => new Date(Date.UTC(2024, 0, 27, 17, 0, second)).toISOString()
 

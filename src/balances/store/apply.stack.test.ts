@@ -5,10 +5,10 @@ import { openDatabase } from '../../platform/database'
 import { createLog } from '../../platform/log'
 import { prepareDatabase } from '../../platform/migrate'
 import { backing } from '../../testing/backing'
-import { mergeBalances } from '../../testing/merge-balances'
 import type { BalanceRow } from '../project'
 import { apply, type Claim } from './apply'
 import { findBalances, rfc3339 } from './balances'
+import { mergeBalances } from './merge-model'
 import { markSeeded } from './seeds'
 
 setDefaultTimeout(30_000)

@@ -1,5 +1,5 @@
-/** The rule by which the read side merges rows into what it holds, said once more in plain steps: the statement of the store is held to it. */
-import type { BalanceRow } from '../balances/project'
+/** The rule by which the read side merges rows into what it holds, said once more in plain steps: tests hold the statement of `apply` to it. */
+import type { BalanceRow } from '../project'
 
 export function mergeBalances(stored: Map<string, BalanceRow>, rows: readonly BalanceRow[]): void {
   for (const row of rows) {
