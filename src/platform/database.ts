@@ -17,26 +17,31 @@ export type Database = {
 export type DatabaseOptions = { url: string; poolMax: number; prepare: boolean; applicationName: string }
 
 export function openDatabase({ url, poolMax, prepare, applicationName }: DatabaseOptions): Database {
-  const sql = postgres(url, {
-    max: poolMax,
-    prepare,
-    types: { bigint: postgres.BigInt },
-    // The driver asks each new connection for the array types, and when that connection is cut, nobody hears of the failure but the process,
-    // as an unhandled rejection. `arrayOf` needs no types.
-    fetch_types: false,
-    connect_timeout: 5,
-    // Own waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an error somebody sees.
-    connection: { application_name: applicationName, TimeZone: 'UTC', statement_timeout: 30_000, lock_timeout: 10_000 },
-    // The driver reconnects when the next query comes; without this it waits up to 20 s after a few failures.
-    backoff: (attempt) => Math.min(1, 0.01 * 2 ** attempt),
-    onnotice: () => {},
-  })
+  const sql = postgres(url, { ...connectionOptions(applicationName), max: poolMax, prepare })
   return {
     sql,
     orm: drizzle(sql),
     close: (timeoutMs = 5000) => sql.end({ timeout: timeoutMs / 1000 }),
   }
 }
+
+/** One connection, for what belongs to a session: locks and notifications. When it is lost, the next query begins a new session. */
+export function openSession({ url, applicationName }: Pick<DatabaseOptions, 'url' | 'applicationName'>): Sql<Types> {
+  return postgres(url, { ...connectionOptions(applicationName), max: 1 })
+}
+
+const connectionOptions = (applicationName: string) => ({
+  types: { bigint: postgres.BigInt },
+  // The driver asks each new connection for the array types, and when that connection is cut, nobody hears of the failure but the process,
+  // as an unhandled rejection. `arrayOf` needs no types.
+  fetch_types: false,
+  connect_timeout: 5,
+  // Waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an error that somebody sees.
+  connection: { application_name: applicationName, TimeZone: 'UTC', statement_timeout: 30_000, lock_timeout: 10_000 },
+  // The driver connects again when the next query comes; left to itself it would wait up to 20 s after a few failures.
+  backoff: (failures: number) => Math.min(1, 0.01 * 2 ** failures),
+  onnotice: () => {},
+})
 
 /** A list as one parameter, in PostgreSQL's own notation. Cast it where it is used: `${arrayOf(ids)}::uuid[]`. */
 export function arrayOf(values: readonly (string | number | bigint | boolean | null | undefined)[]): string {

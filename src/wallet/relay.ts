@@ -2,8 +2,8 @@
  * Carries events from the outbox to the broker: the set of unpublished rows in id order, removed only after all replicas acknowledged them. One relay
  * per database is active, any number wait. A crash repeats events and never loses one.
  */
-import postgres from 'postgres'
 import { cloudEventHeaders } from '../contract/envelope'
+import { openSession } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
@@ -40,15 +40,7 @@ export function startRelay(options: RelayOptions): Relay {
   const { publisher, log, batchSizeMax = 500, pollMs = 1000 } = options
   const stopping = new AbortController()
   const alarm = createAlarm()
-  const sql = postgres(options.databaseUrl, {
-    max: 1,
-    connect_timeout: 5,
-    types: { bigint: postgres.BigInt },
-    fetch_types: false,
-    connection: { application_name: 'saldo-relay', TimeZone: 'UTC', statement_timeout: 30_000 },
-    backoff: (attempt) => Math.min(1, 0.01 * 2 ** attempt),
-    onnotice: () => {},
-  })
+  const sql = openSession({ url: options.databaseUrl, applicationName: 'saldo-relay' })
   let leads = false
   let session = 0
   let trouble: string | undefined
