@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readTestConfig } from '../../config.ts'
 import { brokerSuite, type RunningBroker } from '../../testing/broker-suite.ts'
 
 /** The broker as a process of its own, which is what start.ts runs, and which can be killed. */
@@ -45,7 +46,7 @@ async function startProcess(): Promise<RunningBroker> {
   }
 }
 
-const given = process.env.KAFKA_BROKERS
+const given = readTestConfig(process.env).brokers?.join()
 if (given) {
   const features = { restarts: false, sessionMsMin: 6_000, transactions: true }
   brokerSuite(
