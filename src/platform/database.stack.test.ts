@@ -1,7 +1,9 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { arrayOf, isConnectionLost, openDatabase } from './database'
+
+setDefaultTimeout(60_000)
 
 async function open(poolMax = 2) {
   const shared = await backing()

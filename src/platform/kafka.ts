@@ -194,7 +194,8 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
 async function subscribe(client: KafkaClient, options: SubscriptionOptions): Promise<Subscription> {
   const consumer = client.consumer({
     groupId: options.groupId,
-    sessionTimeout: 10_000,
+    // The least that brokers allow by default: a member that was killed keeps its partitions for as long as this.
+    sessionTimeout: 6000,
     heartbeatInterval: 1000,
     maxWaitTimeInMs: 500,
     allowAutoTopicCreation: false,

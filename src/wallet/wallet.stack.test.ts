@@ -1,10 +1,12 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import postgres from 'postgres'
 import { createLog } from '../platform/log'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { type Answer, callerOf, serviceConfig } from '../testing/stack'
 import { startWallet } from './start'
+
+setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
@@ -210,7 +212,7 @@ test('connections that the server ends in the middle move no money twice and los
   expect(written).toBeGreaterThanOrEqual(accepted ?? 0)
   expect(written).toBeLessThanOrEqual(150)
   await expectSoundLedger(wallets)
-}, 60_000)
+})
 
 test('the database itself refuses entries that do not balance, and any change of what is written', async () => {
   await using wallets = await startWallets()
