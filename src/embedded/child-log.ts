@@ -30,7 +30,11 @@ export function openChildLog(path: string): ChildLog {
         rotate(path)
         bytes = Buffer.byteLength(line) + 1
       }
-      appendFileSync(path, `${line}\n`)
+      try {
+        appendFileSync(path, `${line}\n`)
+      } catch {
+        // A full disk, or a directory that somebody removed, is no reason to take the children down.
+      }
       tail = [...tail, line].slice(-tailLines)
       log.onLine(line)
     },

@@ -31,7 +31,7 @@ async function main(args) {
   refuseUnsupported(process)
   const root = path.resolve(__dirname, '../..')
   // The only place where the version is written.
-  const version = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).engines.bun
+  const version = readManifest(root).engines.bun
   passSignalsOn()
   const bun = (await findBun(root, version)) || (await fetchBun(root, version))
   await installPackages(root, bun)
@@ -146,7 +146,9 @@ function sweep(runtime) {
 /** Installs when the lock file is not the one installed last. The mark lies in node_modules, so that it goes when they go. */
 async function installPackages(root, bun) {
   const hash = createHash('sha256')
-  for (const name of ['bun.lock', 'package.json']) hash.update(fs.readFileSync(path.join(root, name)))
+  // The lock file tells a patch by its name only.
+  const patches = Object.values(readManifest(root).patchedDependencies || {})
+  for (const name of ['bun.lock', 'package.json'].concat(patches)) hash.update(fs.readFileSync(path.join(root, name)))
   const wanted = `${hash.digest('hex')} ${process.platform}-${process.arch}`
   const mark = path.join(root, 'node_modules', '.installed-lock')
   if (fs.existsSync(mark) && fs.readFileSync(mark, 'utf8') === wanted) return
@@ -279,6 +281,10 @@ function parentOf(pid) {
   } catch {
     return null
   }
+}
+
+function readManifest(root) {
+  return JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
 }
 
 function listDir(dir) {

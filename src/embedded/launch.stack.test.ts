@@ -97,6 +97,13 @@ test('the pinned Bun on PATH is used as it is, and packages are installed once f
   writeFileSync(join(root, 'bun.lock'), '{ }')
   expect((await launch('src/start.ts')).stderr).toContain('installing packages')
 
+  const patch = { engines: { bun: pinned }, patchedDependencies: { 'some@1.0.0': 'some.patch' } }
+  writeFileSync(join(root, 'some.patch'), 'first')
+  writeFileSync(join(root, 'package.json'), JSON.stringify(patch))
+  expect((await launch('src/start.ts')).stderr).toContain('installing packages')
+  writeFileSync(join(root, 'some.patch'), 'second')
+  expect((await launch('src/start.ts')).stderr).toContain('installing packages')
+
   rmSync(join(root, 'node_modules'), { recursive: true })
   expect((await launch('src/start.ts')).stderr).toContain('installing packages')
 })

@@ -28,7 +28,11 @@ export type Candidate = { prefix: string[]; uid: number; gid: number }
 export function rootCandidates(platform: string, { uid, gid }: { uid: number; gid: number }): Candidate[] {
   if (platform === 'darwin') return [{ prefix: ['sudo', '-n', '-u', 'nobody', '--'], uid, gid }]
   const setpriv = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
-  const withCapability = (name: string) => [...setpriv, `--inh-caps=+${name}`, `--ambient-caps=+${name}`]
+  // Without that bit access(2) answers as if there were no capability, and PostgreSQL asks it for its own programs.
+  const withCapability = (name: string) => [
+    ...setpriv,
+    ...[`--inh-caps=+${name}`, `--ambient-caps=+${name}`, '--securebits=+no_setuid_fixup'],
+  ]
   return [
     { prefix: setpriv, uid, gid },
     { prefix: withCapability('dac_read_search'), uid, gid },
@@ -38,9 +42,11 @@ export function rootCandidates(platform: string, { uid, gid }: { uid: number; gi
 }
 
 /** Tries the candidates on the very program and folder they are for. `dir` must exist. */
-export async function findPostgresUser({ postgres, dir }: { postgres: string; dir: string }): Promise<PostgresUser> {
+export async function findPostgresUser({ initdb, dir }: { initdb: string; dir: string }): Promise<PostgresUser> {
+  // Looks for everything that it needs, as whom it runs included, and makes nothing.
+  const dryRun = [initdb, '--show', '-D', dir]
   if (process.getuid?.() !== 0) {
-    await assertRuns([postgres, '--version'])
+    await assertRuns(dryRun)
     return { prefix: [], own() {} }
   }
 
@@ -48,7 +54,7 @@ export async function findPostgresUser({ postgres, dir }: { postgres: string; di
   const failures: string[] = []
   for (const { prefix, uid, gid } of rootCandidates(process.platform, nobody)) {
     chownSync(dir, uid, gid)
-    const failure = await attempt([...prefix, '/bin/sh', '-c', '"$0" --version && test -w "$1"', postgres, dir])
+    const failure = await attempt([...prefix, '/bin/sh', '-c', 'test -w "$0" && "$@"', dir, ...dryRun])
     if (failure === null) return { prefix, own: (path) => own(path, uid, gid) }
     failures.push(`${prefix[0]}: ${failure}`)
   }

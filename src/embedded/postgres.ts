@@ -80,7 +80,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   mkdirSync(options.dataDir, { recursive: true })
   const dataDir = realpathSync(resolve(options.dataDir))
   const clusterDir = join(dataDir, 'cluster')
-  const user = await findPostgresUser({ postgres: binaries.postgres, dir: dataDir })
+  const user = await findPostgresUser({ initdb: binaries.initdb, dir: dataDir })
 
   await stopPostmaster(clusterDir)
   removeReusedPid(clusterDir)
