@@ -191,6 +191,7 @@ export class Connection {
     const answer = await api.answer(request, { ...node, version, refusal, client: this.#client(clientId) })
     if (fault?.kind === 'lose') return this.#drop()
     if (fault?.kind === 'delay') await fault.until
+    await faults.resumed
     if (answer === undefined) return undefined
     api.write(writer, answer, version)
     return writer.finish()

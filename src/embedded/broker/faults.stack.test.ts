@@ -135,6 +135,23 @@ test('a paused broker answers nobody, and everybody when it goes on', async () =
   expect(await end).toEqual({ errorCode: 0, offset: 0 })
 })
 
+test('an answer that is due while the broker is paused comes when it goes on', async () => {
+  await using raw = await RawKafka.connect(broker.brokers)
+  const { promise: until, resolve: letGo } = Promise.withResolvers<void>()
+  broker.faults.inject('Produce', { kind: 'delay', until })
+  let answered = false
+  const produced = produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) }).finally(() => {
+    answered = true
+  })
+  await eventually(async () => expect(await endOffset()).toBe(1))
+  broker.faults.pause(true)
+  letGo()
+  for (let turn = 0; turn < 10; turn++) (await RawKafka.connect(broker.brokers)).close()
+  expect(answered).toBe(false)
+  broker.faults.pause(false)
+  expect(await produced).toEqual({ errorCode: 0, baseOffset: 0 })
+})
+
 test('while connections are refused nobody gets in, then clients come back by themselves', async () => {
   await using producer = await newProducer()
   broker.faults.refuseConnections(true)

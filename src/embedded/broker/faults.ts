@@ -27,7 +27,7 @@ export type Faults = {
   dropConnections(): void
   /** New connections are closed as soon as they are made, and so are those there are. */
   refuseConnections(refuse: boolean): void
-  /** Requests are read but wait, on every connection, until it is lifted: a broker that hangs. */
+  /** Nothing is served and nothing answered, on any connection, until it is lifted: a broker that hangs. */
   pause(paused: boolean): void
   /** Whatever would be written is refused with KAFKA_STORAGE_ERROR. */
   diskFull(full: boolean): void
