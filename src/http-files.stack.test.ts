@@ -1,0 +1,76 @@
+/** The `.http` files at the top are the first thing many people run: each request answers as its comment says. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { balancesHttp } from './balances/http'
+import { type HttpFileAnswers, runHttpFile } from './testing/http-file'
+import { startStack } from './testing/stack'
+import { walletHttp } from './wallet/http'
+
+setDefaultTimeout(30_000)
+
+const statuses = (answers: HttpFileAnswers) =>
+  Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.status]))
+
+test('balances.http, over the seed', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  const answers = await runHttpFile('balances.http', stack.balances.port)
+  const owned = Object.values(answers).filter((answer) => answer.body.owner_name)
+  expect(owned.map(({ body }) => [body.owner_name, body.balance])).toEqual([
+    ['Eva', 800],
+    ['Frank', 1200],
+    ['Eva', 800],
+    ...['John', 'Jane', 'Alice', 'Bob', 'Charlie', 'David', 'Grace', 'Harry'].map((name) => [name, 1000]),
+  ])
+  expect(statuses(answers)).toMatchObject({
+    balanceOfEvaUnchanged: 304,
+    balanceOfNobody: 404,
+    problem: 200,
+    deadLetters: 200,
+    livez: 200,
+    readyz: 200,
+    healthz: 200,
+  })
+})
+
+test('wallet.http, over the seed', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const answers = await runHttpFile('wallet.http', stack.wallet.port)
+  expect(statuses(answers)).toEqual({
+    transfer: 201,
+    transferWithCents: 201,
+    transaction: 200,
+    account: 200,
+    client: 200,
+    registerClient: 201,
+    openAccount: 201,
+    openAccountInYen: 201,
+    insufficientFunds: 422,
+    sameAccount: 422,
+    accountNotFound: 404,
+    validation: 422,
+    problem: 200,
+    livez: 200,
+    readyz: 200,
+    healthz: 200,
+  })
+  expect(answers.account?.body).toMatchObject({ balance: 710.25, version: 6 })
+  expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })
+  expect(answers.client?.body).toMatchObject({ name: 'Eva' })
+  expect(answers.validation?.body.errors).toHaveLength(2)
+})
+
+test('every route of both services is shown in its file', async () => {
+  for (const [service, app] of [
+    ['wallet', walletHttp({} as never)],
+    ['balances', balancesHttp({} as never)],
+  ] as const) {
+    const text = await Bun.file(`${import.meta.dir}/../${service}.http`).text()
+    const shown = [...text.matchAll(/^(GET|POST) \{\{host\}\}([^\s?]+)/gm)].map(
+      ([, method, path]) => `${method} ${path}`,
+    )
+    const missing = app.routes.filter(({ method, path }) => {
+      const pattern = new RegExp(`^${method} ${path.replace(/:\w+/g, '[^/]+')}$`)
+      return !shown.some((line) => pattern.test(line))
+    })
+    expect(missing.map(({ method, path }) => `${method} ${path}`)).toEqual([])
+  }
+})

@@ -1,0 +1,24 @@
+/** Runs the requests of a `.http` file in order, as the editors that know the format do. */
+import { join } from 'node:path'
+import { type Answer, callerOf } from './stack'
+
+export type HttpFileAnswers = Record<string, Answer>
+
+/** Sends every request of a file of the top folder to the service at `port`, and answers by `@name`. Throws for what it cannot read. */
+export async function runHttpFile(name: string, port: number): Promise<HttpFileAnswers> {
+  const text = await Bun.file(join(import.meta.dir, '../..', name)).text()
+  const caller = callerOf(port)
+  const answers: HttpFileAnswers = {}
+  for (const block of text.split(/^###.*$/m).slice(1)) {
+    const label = /^# @name (\w+)$/m.exec(block)?.[1]
+    const match = /^(GET|POST) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(block)
+    if (!label || !match) throw new Error(`${name} has a request that cannot be read: ${block}`)
+    const [, method, path = '', headerLines = '', body] = match
+    const headers = Object.fromEntries(
+      [...headerLines.matchAll(/^([\w-]+): (.+)$/gm)].map(([, key, value]) => [key?.toLowerCase(), value]),
+    )
+    answers[label] =
+      method === 'POST' ? await caller.post(path, JSON.parse(body ?? ''), headers) : await caller.get(path, headers)
+  }
+  return answers
+}
