@@ -236,6 +236,10 @@ const remedies = [
     'The package registry was not reached: check the network, the proxy and the registry that npm is set to. Only the first start needs it.',
   ],
   [
+    /CERT|certificate/,
+    'The certificate of the package registry is not trusted here: set NODE_EXTRA_CA_CERTS to the file of the authority behind it.',
+  ],
+  [
     /EACCES|EPERM|AccessDenied|permission denied/i,
     'Files here belong to another user: start as that user, or give the folder to yours.',
   ],

@@ -22,6 +22,7 @@ test.each([
 test.each([
   ['npm error code ENOTFOUND', 'registry was not reached'],
   ['error: ConnectionRefused downloading package manifest', 'registry was not reached'],
+  ['error: SELF_SIGNED_CERT_IN_CHAIN downloading package manifest', 'NODE_EXTRA_CA_CERTS'],
   ['npm error code EACCES', 'belong to another user'],
   ['npm error code ENOSPC', 'disk is full'],
   ['error: lockfile had changes, but lockfile is frozen', 'bun install'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { rootCandidates } from './postgres-user.ts'
+import { rootCandidates, userCandidates } from './postgres-user.ts'
 
 test('on Linux root tries no capability first, and the one that may write everywhere after the one that may only read', () => {
   const candidates = rootCandidates('linux', { uid: 65534, gid: 65533 })
@@ -21,4 +21,16 @@ test('on macOS root has sudo', () => {
   expect(rootCandidates('darwin', { uid: 4294967294, gid: 20 })).toEqual([
     { prefix: ['sudo', '-n', '-u', 'nobody', '--'], uid: 4294967294, gid: 20 },
   ])
+})
+
+test('a normal user is itself, or has a name in a user namespace when it has none of its own', () => {
+  const [self, nobody] = [
+    { uid: 1234, gid: 1235 },
+    { uid: 65534, gid: 65533 },
+  ]
+  expect(userCandidates('linux', self, nobody)).toEqual([
+    { prefix: [], ...self },
+    { prefix: ['unshare', '--user', '--map-user=65534', '--map-group=65533', '--'], ...self },
+  ])
+  expect(userCandidates('darwin', self, nobody)).toEqual([{ prefix: [], ...self }])
 })

@@ -1,7 +1,7 @@
 /**
  * PostgreSQL refuses to run as root. This finds a command prefix under which it runs as somebody else, without adding a user to the machine.
  */
-import { chownSync, existsSync, lchownSync, lstatSync, readdirSync } from 'node:fs'
+import { existsSync, lchownSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** For every program of PostgreSQL: PG* variables of the user would change it, and its messages have to be the ones we know. */
@@ -37,30 +37,44 @@ export function rootCandidates(platform: string, { uid, gid }: { uid: number; gi
     { prefix: setpriv, uid, gid },
     { prefix: withCapability('dac_read_search'), uid, gid },
     { prefix: withCapability('dac_override'), uid, gid },
-    { prefix: ['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--'], uid: 0, gid: 0 },
+    { prefix: inNamespace({ uid, gid }), uid: 0, gid: 0 },
   ]
 }
 
-/** Tries the candidates on the very program and folder they are for. `dir` must exist. */
-export async function findPostgresUser({ initdb, dir }: { initdb: string; dir: string }): Promise<PostgresUser> {
-  // Looks for everything that it needs, as whom it runs included, and makes nothing.
-  const dryRun = [initdb, '--show', '-D', dir]
-  if (process.getuid?.() !== 0) {
-    await assertRuns(dryRun)
-    return { prefix: [], own() {} }
-  }
+/**
+ * Whoever is not root can be the one PostgreSQL runs as. An id without a name, as containers are often given, cannot:
+ * it gets one in a user namespace, where that is allowed.
+ */
+export function userCandidates(platform: string, self: { uid: number; gid: number }, nobody: typeof self): Candidate[] {
+  return [{ prefix: [], ...self }, ...(platform === 'darwin' ? [] : [{ prefix: inNamespace(nobody), ...self }])]
+}
 
+function inNamespace({ uid, gid }: { uid: number; gid: number }): string[] {
+  return ['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--']
+}
+
+/** Tries the candidates on the very program and folder they are for, and takes the first that works. `dir` must exist. */
+export async function findPostgresUser({ initdb, dir }: { initdb: string; dir: string }): Promise<PostgresUser> {
+  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
   const nobody = { uid: await idOfNobody('-u'), gid: await idOfNobody('-g') }
-  const failures: string[] = []
-  for (const { prefix, uid, gid } of rootCandidates(process.platform, nobody)) {
-    chownSync(dir, uid, gid)
-    const failure = await attempt([...prefix, '/bin/sh', '-c', 'test -w "$0" && "$@"', dir, ...dryRun])
-    if (failure === null) return { prefix, own: (path) => own(path, uid, gid) }
-    failures.push(`${prefix[0]}: ${failure}`)
+  const { platform } = process
+  const failures = new Set<string>()
+  for (const { prefix, uid, gid } of self.uid === 0
+    ? rootCandidates(platform, nobody)
+    : userCandidates(platform, self, nobody)) {
+    try {
+      if (self.uid === 0) lchownSync(dir, uid, gid)
+      // A dry run: looks for everything it needs, as whom it runs included, and makes nothing.
+      await run([...prefix, '/bin/sh', '-c', 'test -w "$0" && exec "$@"', dir, initdb, '--show', '-D', dir])
+      return { prefix, own: (path) => own(path, uid, gid) }
+    } catch (error) {
+      failures.add(`${prefix[0] ?? 'as we are'}: ${(error as Error).message}`)
+    }
   }
-  throw new Error(
-    `PostgreSQL does not run as root, and no way was found to run it as another user (${failures.join('; ')}): start as a normal user, or use docker compose up -d`,
-  )
+  const musl = existsSync('/etc/alpine-release') ? ' (Alpine has no glibc, which it needs)' : ''
+  const remedy =
+    self.uid === 0 ? 'start as a normal user, or use docker compose up -d' : 'use docker compose up -d instead'
+  throw new Error(`the PostgreSQL of npm does not run here${musl}: ${remedy}. Tried ${[...failures].join('; ')}`)
 }
 
 /** Looks at the top only first: handing over a large cluster again at every start would read all of it. */
@@ -77,23 +91,12 @@ function ownAll(path: string, uid: number, gid: number): void {
   lchownSync(path, uid, gid)
 }
 
-async function assertRuns(command: string[]): Promise<void> {
-  const failure = await attempt(command)
-  if (failure === null) return
-  const musl = existsSync('/etc/alpine-release') ? ' (it needs glibc, which Alpine does not have)' : ''
-  throw new Error(`the PostgreSQL of npm does not run here${musl}: ${failure}: use docker compose up -d instead`)
-}
-
-/** Null when the command succeeded, else what it said. */
-async function attempt(command: string[]): Promise<string | null> {
-  try {
-    const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: cleanEnvironment })
-    const said = (await new Response(child.stderr).text()).trim()
-    const code = await child.exited
-    return code === 0 ? null : said || `exit code ${code}`
-  } catch (error) {
-    return (error as Error).message
-  }
+/** Throws what the command said when it fails. */
+async function run(command: string[]): Promise<void> {
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: cleanEnvironment })
+  const said = (await new Response(child.stderr).text()).trim()
+  const code = await child.exited
+  if (code !== 0) throw new Error(said || `exit code ${code}`)
 }
 
 async function idOfNobody(flag: '-u' | '-g'): Promise<number> {

@@ -4,7 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -79,6 +81,8 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const binaries = findPostgresBinaries()
   mkdirSync(options.dataDir, { recursive: true })
   const dataDir = realpathSync(resolve(options.dataDir))
+  // Asked first, because its failure says more than PostgreSQL's.
+  accessSync(dataDir, constants.R_OK | constants.W_OK)
   const clusterDir = join(dataDir, 'cluster')
   const user = await findPostgresUser({ initdb: binaries.initdb, dir: dataDir })
 
