@@ -258,6 +258,7 @@ async function claimPorts(lock: SupervisorLock, config: StartConfig): Promise<vo
 
   const findTaken = () => wanted.filter(({ port, host }) => whyNotFree(port, host) !== null)
   let taken = findTaken()
+  if (lock.afterKill && taken.length > 0) say('the run before was killed: waiting for what it left behind to end')
   for (const deadline = performance.now() + patienceMs; lock.afterKill && taken.length > 0; taken = findTaken()) {
     if (performance.now() > deadline) break
     await Bun.sleep(100)
