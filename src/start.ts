@@ -43,9 +43,7 @@ type Stack = {
   stopped?: Promise<void>
 }
 
-const { values: options } = parseArgs({
-  options: { fresh: { type: 'boolean', default: false }, lifeline: { type: 'boolean', default: false } },
-})
+const options = readOptionsOrExit()
 const config = readConfigOrExit()
 const stack: Stack = { config, stopOrder: [] }
 stopOnSignals(stack)
@@ -290,12 +288,12 @@ function stop(stack: Stack, cause: string): Promise<void> {
   return stack.stopped
 }
 
+/** SIGHUP is left as it comes: it ends us at once, as the terminal is gone, and the end of our pipes stops the children. */
 function stopOnSignals(stack: Stack): void {
   let firstAt: number | undefined
   for (const [signal, cause] of [
     ['SIGINT', 'Ctrl-C'],
     ['SIGTERM', 'SIGTERM'],
-    ['SIGHUP', 'terminal closed'],
   ] as const) {
     process.on(signal, () => {
       const now = performance.now()
@@ -340,6 +338,16 @@ async function fail(stack: Stack, error: Error & { code?: string }): Promise<voi
   if (stack.stopOrder.length > 0) await stop(stack, 'could not start')
   else stack.lock?.release()
   process.exit(1)
+}
+
+function readOptionsOrExit(): { fresh: boolean; lifeline: boolean } {
+  const flag = { type: 'boolean', default: false } as const
+  try {
+    return parseArgs({ options: { fresh: flag, lifeline: flag } }).values
+  } catch (error) {
+    console.error(`${(error as Error).message}\nUsage: npm start [-- --fresh]   (--fresh wipes the data first)`)
+    process.exit(1)
+  }
 }
 
 function readConfigOrExit(): StartConfig {

@@ -252,7 +252,7 @@ const remedies = [
 
 /** Ctrl-C reaches the child from the terminal as well. It counts signals that come close together as one. */
 function passSignalsOn() {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => {
       stopSignal = stopSignal || signal
       if (current) current.kill(signal)
