@@ -160,14 +160,14 @@ async function installPackages(root, bun) {
 
 /** Runs Bun with the arguments we were given and answers its exit code. */
 function handOver(root, bun, args) {
-  const isTest = args[0] === 'test'
-  // Neither may outlive us, not even when we are killed. The supervisor reads the end of its stdin as that, and stops in order;
-  // a test run has nothing to put in order.
-  const bunArgs = isTest ? ['--no-orphans'].concat(args) : args.concat('--lifeline')
+  // Nothing may outlive us, not even when we are killed. The supervisor reads the end of its stdin as that, and stops in order;
+  // whatever else is run has nothing to put in order.
+  const isSupervisor = args[0] === 'src/start.ts'
+  const bunArgs = isSupervisor ? args.concat('--lifeline') : ['--no-orphans'].concat(args)
   const env = Object.assign({}, process.env, {
     PATH: [path.dirname(bun), process.env.PATH || ''].join(path.delimiter),
   })
-  const exited = start(bun, bunArgs, { cwd: root, env, stdio: [isTest ? 'inherit' : 'pipe', 'inherit', 'inherit'] })
+  const exited = start(bun, bunArgs, { cwd: root, env, stdio: [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit'] })
   watchParents()
   return exited.then(({ code }) => code)
 }
