@@ -167,7 +167,11 @@ function handOver(root, bun, args) {
   const env = Object.assign({}, process.env, {
     PATH: [path.dirname(bun), process.env.PATH || ''].join(path.delimiter),
   })
-  const exited = start(bun, bunArgs, { cwd: root, env, stdio: [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit'] })
+  const exited = start(bun, bunArgs, {
+    cwd: root,
+    env,
+    stdio: [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit'],
+  })
   watchParents()
   return exited.then(({ code }) => code)
 }

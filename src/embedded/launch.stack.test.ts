@@ -19,6 +19,10 @@ const pinned = '9.9.9'
 
 // Stand-ins on a PATH of their own keep the tests off the network and off what is installed here.
 const stubBun = (version: string) => `#!/bin/sh
+case "$1:$2" in
+  src/start.ts:wait) set -- wait ;;
+  --no-orphans:exit) shift ;;
+esac
 case "$1" in
   --version) echo ${version} ;;
   install) echo "$@" >>installs; /bin/mkdir -p node_modules ;;
@@ -176,7 +180,7 @@ test('Ctrl-C while packages are fetched is no failure to fetch them', async () =
 
 test('SIGTERM reaches what runs', async () => {
   put('bun', stubBun(pinned))
-  const launcher = spawnLauncher('wait')
+  const launcher = spawnLauncher('src/start.ts', 'wait')
   await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
 
   launcher.kill('SIGTERM')
@@ -186,7 +190,7 @@ test('SIGTERM reaches what runs', async () => {
 
 test('what runs sees the end of its stdin when the launcher is killed', async () => {
   put('bun', stubBun(pinned))
-  const launcher = spawnLauncher('wait')
+  const launcher = spawnLauncher('src/start.ts', 'wait')
   await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
 
   launcher.kill('SIGKILL')
@@ -195,7 +199,7 @@ test('what runs sees the end of its stdin when the launcher is killed', async ()
 
 test('what runs is stopped when the script runner above the launcher is killed', async () => {
   put('bun', stubBun(pinned))
-  const launcher = [process.execPath, join(root, 'src/embedded/launch.cjs'), 'wait']
+  const launcher = [process.execPath, join(root, 'src/embedded/launch.cjs'), 'src/start.ts', 'wait']
   const runner = Bun.spawn(['/bin/sh', '-c', '"$@"; exit', 'runner', ...launcher], {
     env: { PATH: bin, npm_lifecycle_event: 'start' },
     cwd: root,
