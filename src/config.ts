@@ -44,7 +44,6 @@ export type ServiceConfig = {
 }
 
 export type StartConfig = {
-  host: string
   walletPort: number
   balancesPort: number
   postgresPort: number
@@ -90,10 +89,12 @@ export function readServiceConfig(env: Environment): ServiceConfig {
   })
 }
 
-/** What `npm start` needs: where everything on this machine listens, and where its data lives. Throws `ConfigError`. */
+/**
+ * What `npm start` needs: the ports on this machine, and where the data lives. `HOST` is not among it, because some shells set it to the
+ * name of the machine. Throws `ConfigError`.
+ */
 export function readStartConfig(env: Environment): StartConfig {
   return read(env, (variable) => ({
-    host: variable('HOST', text, '127.0.0.1'),
     walletPort: variable('WALLET_PORT', port, 8080),
     balancesPort: variable('BALANCES_PORT', port, 3003),
     postgresPort: variable('POSTGRES_PORT', port, 54329),

@@ -16,6 +16,8 @@ import { DirectoryTaken, lockForSupervisor, type SupervisorLock } from './embedd
 import { backoffMs, pause } from './platform/retry.ts'
 
 const root = resolve(import.meta.dir, '..')
+/** Of everything that is started here: this machine and nobody else. */
+const host = '127.0.0.1'
 const backoff = { firstMs: 500, limitMs: 10_000 }
 /** When the launcher was killed, whatever is not stopped by then is left to its lifeline, in milliseconds. */
 const orphanStopMs = 2000
@@ -119,14 +121,14 @@ function brokerPart({ dataDir, kafkaPort }: StartConfig): StartPart {
     address: `127.0.0.1:${kafkaPort}`,
     dataDir,
     script: 'src/embedded/broker/main.ts',
-    args: ['--data-dir', join(dataDir, 'broker'), '--host', '127.0.0.1', '--port', String(kafkaPort)],
+    args: ['--data-dir', join(dataDir, 'broker'), '--host', host, '--port', String(kafkaPort)],
     env: {},
     ready: { line: /^ready / },
   })
 }
 
 function servicePart(config: StartConfig, name: ServiceName): StartPart {
-  const { host, dataDir, kafkaPort } = config
+  const { dataDir, kafkaPort } = config
   const port = name === 'wallet' ? config.walletPort : config.balancesPort
   return processPart({
     name,
@@ -183,9 +185,8 @@ function tryAgainFor(ms: number): (part: StartPart) => StartPart {
 }
 
 /** The service's address as a person on this machine would type it. */
-function urlOf({ host, walletPort, balancesPort }: StartConfig, name: ServiceName): string {
-  const known = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host) ? 'localhost' : host
-  return `http://${known.includes(':') ? `[${known}]` : known}:${name === 'wallet' ? walletPort : balancesPort}`
+function urlOf({ walletPort, balancesPort }: StartConfig, name: ServiceName): string {
+  return `http://localhost:${name === 'wallet' ? walletPort : balancesPort}`
 }
 
 /** Keeps a part running and tells the terminal what becomes of it. `ready` rejects with what the part said last. */
@@ -238,23 +239,22 @@ async function wipe(dataDir: string): Promise<void> {
   say(`wiped the data in ${shown(dataDir)}`)
 }
 
-type WantedPort = { name: string; variable: string; port: number; host: string }
+type WantedPort = { name: string; variable: string; port: number }
 
 /** Throws, before anything is started, when a port is taken or given twice. After a killed run it waits until that one's children are gone. */
 async function claimPorts(lock: SupervisorLock, config: StartConfig): Promise<void> {
-  const { host } = config
   const wanted: WantedPort[] = [
-    { name: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort, host: '127.0.0.1' },
-    { name: 'broker', variable: 'KAFKA_PORT', port: config.kafkaPort, host: '127.0.0.1' },
-    { name: 'wallet', variable: 'WALLET_PORT', port: config.walletPort, host },
-    { name: 'balances', variable: 'BALANCES_PORT', port: config.balancesPort, host },
+    { name: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort },
+    { name: 'broker', variable: 'KAFKA_PORT', port: config.kafkaPort },
+    { name: 'wallet', variable: 'WALLET_PORT', port: config.walletPort },
+    { name: 'balances', variable: 'BALANCES_PORT', port: config.balancesPort },
   ]
   for (const [index, { variable, port }] of wanted.entries()) {
     const other = wanted.find((each, at) => at < index && each.port === port)
     if (other) throw new StartError(`${other.variable} and ${variable} are both ${port}: give each its own port`)
   }
 
-  const findTaken = () => wanted.filter(({ port, host }) => whyNotFree(port, host) !== null)
+  const findTaken = () => wanted.filter(({ port }) => whyNotFree(port, host) !== null)
   let taken = findTaken()
   if (lock.afterKill && taken.length > 0) say('the run before was killed: waiting for what it left behind to end')
   for (const deadline = performance.now() + patienceMs; lock.afterKill && taken.length > 0; taken = findTaken()) {
@@ -264,7 +264,7 @@ async function claimPorts(lock: SupervisorLock, config: StartConfig): Promise<vo
   if (taken.length > 0) throw new StartError(taken.map(explainTaken).join('\n'))
 }
 
-function explainTaken({ name, variable, port, host }: WantedPort): string {
+function explainTaken({ name, variable, port }: WantedPort): string {
   const remedy = `choose another with ${variable}=${freePort()}`
   const why = whyNotFree(port, host)
   if (why !== 'EADDRINUSE') return `port ${port}, for ${name}, cannot be used on ${host} (${why}): ${remedy}`
