@@ -101,7 +101,7 @@ function postgresPart({ dataDir, postgresPort }: StartConfig): StartPart {
         databases: [databaseOf('wallet'), databaseOf('balances')],
         log: log.write,
       })
-      return { exited: exited.then((code) => `exit code ${code}`), stop }
+      return { exited: exited.then((code) => `ended with exit code ${code}`), stop }
     },
   }
 }
@@ -204,7 +204,7 @@ function run(stack: Stack, part: StartPart): Supervised {
     pause,
     onEnd(how, delayMs) {
       if (stack.stopped) return
-      say([`${title} ended with ${how}, starting it again in ${seconds(delayMs)}`, ...tailOf(log)].join('\n'))
+      say([`${title} ${how}, starting it again in ${seconds(delayMs)}`, ...tailOf(log)].join('\n'))
     },
     onReady: (tookMs) => say(`${title.padEnd('PostgreSQL'.length)}  ready on ${address} (${seconds(tookMs)})`),
   })

@@ -2,7 +2,7 @@
 import { eachLine } from './lines.ts'
 
 export type Running = {
-  /** Settles when the part has ended, asked for or not, with how: `exit code 1`, `signal SIGKILL`. Never rejects. */
+  /** Settles when the part has ended, asked for or not, with how: `ended with exit code 1`, `ended with signal SIGKILL`. Never rejects. */
   exited: Promise<string>
   /** Resolves when it has ended. Twice is safe. */
   stop(): Promise<void>
@@ -112,7 +112,7 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
   ])
   const exited = child.exited.then(async (code) => {
     await reading
-    return child.signalCode ? `signal ${child.signalCode}` : `exit code ${code}`
+    return child.signalCode ? `ended with signal ${child.signalCode}` : `ended with exit code ${code}`
   })
 
   const stop = async () => {
@@ -127,7 +127,7 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
   try {
     const failure = await Promise.race([
       'url' in ready ? untilAnswers(ready.url, waiting) : printed.promise,
-      exited.then((how) => `ended with ${how} before it was ready`),
+      exited.then((how) => `${how} before it was ready`),
       aborted(waiting).then(() => (signal.aborted ? 'was stopped' : `was not ready after ${readyTimeoutMs / 1000} s`)),
     ])
     if (typeof failure === 'string') throw new Error(failure)
