@@ -1,0 +1,174 @@
+/** What the image and the compose file repeat from elsewhere, because no tool reads it from there. Needs no Docker. */
+import { expect, test } from 'bun:test'
+import { builtinModules } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import packageJson from '../../package.json'
+import { type Environment, readServiceConfig, serviceNames } from '../config'
+
+const root = join(import.meta.dir, '../..')
+const read = (path: string) => Bun.file(join(root, path)).text()
+
+const bunVersion = packageJson.engines.bun
+const dockerfile = await read('Dockerfile')
+
+test('the image runs the Bun that package.json asks for, and the types are of the same version', () => {
+  const stages = [...dockerfile.matchAll(/^FROM (\S+)(?: AS (\S+))?$/gm)].map(([, from = '', name]) => ({ from, name }))
+  const bases = stages.filter(({ from }) => !stages.some(({ name }) => name === from)).map(({ from }) => from)
+  expect(bases).toEqual([`oven/bun:${bunVersion}-slim`])
+  expect(labels()['base.name']).toBe(`docker.io/${bases[0]}`)
+  expect(packageJson.devDependencies['@types/bun']).toBe(bunVersion)
+})
+
+test('the labels say what package.json says', () => {
+  const { name: title, description, version, license: licenses } = packageJson
+  expect(labels()).toMatchObject({ title, description, version, licenses })
+})
+
+test('the image is built where no registry can be asked for a syntax, runs as bun, and gets its signals', () => {
+  expect(dockerfile).not.toMatch(/^#\s*syntax\s*=/m)
+  expect(dockerfile.match(/^USER .*$/gm)).toEqual(['USER bun'])
+  expect(dockerfile).toMatch(/^STOPSIGNAL SIGTERM$/m)
+  expect(dockerfile).toMatch(/^CMD \["bun", "src\/main\.ts"\]$/m)
+})
+
+test('the image exposes the ports that the services listen on when nobody says otherwise', () => {
+  const ports = serviceNames.map((service) => readServiceConfig({ ...enough, SERVICE: service }).port)
+  expect(dockerfile).toMatch(new RegExp(`^EXPOSE ${ports.join(' ')}$`, 'm'))
+})
+
+test('whatever main.ts reaches is in the image, and every package of it is a dependency', async () => {
+  const { files, packages } = await reachedFrom('src/main.ts')
+  expect(files.length).toBeGreaterThan(20)
+  expect(files.filter((file) => !isSent(file))).toEqual([])
+  expect(packages.filter((name) => !(name in packageJson.dependencies))).toEqual([])
+})
+
+test('migrations, seed and patches are in the image; tests and stand-ins are not', () => {
+  const sent = [...new Bun.Glob('{src,migrations,seed}/**').scanSync(root)].filter(isSent)
+  for (const wanted of [
+    /^migrations\/wallet\/.+\.sql$/,
+    /^migrations\/balances\/.+\.sql$/,
+    /_journal\.json$/,
+    /^seed\//,
+  ])
+    expect(sent.filter((file) => wanted.test(file))).not.toEqual([])
+  for (const patch of Object.values(packageJson.patchedDependencies)) expect(sent).toContain(patch)
+  expect(sent.filter((file) => /\.test\.ts$|^src\/(embedded|testing)\//.test(file))).toEqual([])
+  expect(['.git/HEAD', '.data/key', 'node_modules/elysia/package.json', '.env'].filter(isSent)).toEqual([])
+})
+
+type Service = {
+  image: string
+  build?: string
+  environment?: Record<string, string | number>
+  ports?: string[]
+  depends_on?: Record<string, { condition: string }>
+  healthcheck?: object
+}
+const { services } = Bun.YAML.parse(await read('compose.yaml')) as { services: Record<string, Service> }
+
+/** As Compose hands it to the container: all text. */
+const environmentOf = (name: string): Environment =>
+  Object.fromEntries(Object.entries(services[name]?.environment ?? {}).map(([key, value]) => [key, String(value)]))
+
+test.each(serviceNames)('compose: %s starts with what it is given, on its own database', (name) => {
+  const config = readServiceConfig(environmentOf(name))
+  const database = new URL(config.database.url)
+  expect(config.service).toBe(name)
+  expect(config.seedOnStart).toBe(true)
+  expect(services[name]?.ports).toEqual([`127.0.0.1:${config.port}:${config.port}`])
+  expect(environmentOf(database.hostname)).toEqual({
+    POSTGRES_USER: database.username,
+    POSTGRES_PASSWORD: database.password,
+    POSTGRES_DB: database.pathname.slice(1),
+  })
+  expect(services[name]?.depends_on).toEqual({
+    [database.hostname]: { condition: 'service_healthy' },
+    redpanda: { condition: 'service_healthy' },
+  })
+})
+
+test('compose: the services share nothing but the image and the broker', () => {
+  const [wallet, balances] = serviceNames.map((name) => readServiceConfig(environmentOf(name)))
+  expect(wallet?.database.url).not.toBe(balances?.database.url)
+  expect(wallet?.kafka.brokers).toEqual(balances?.kafka.brokers ?? [])
+  expect(serviceNames.map((name) => services[name]?.image)).toEqual(['saldo', 'saldo'])
+  expect(Object.values(services).filter((service) => service.build)).toHaveLength(1)
+})
+
+test('compose: every port is open on this machine only, and every image has a full version', () => {
+  for (const [name, { image, ports = [], depends_on = {}, healthcheck }] of Object.entries(services)) {
+    expect(ports.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([])
+    if (image !== 'saldo') expect(image).toMatch(/:v?\d+\.\d+(\.\d+)?$/)
+    for (const needed of Object.keys(depends_on)) expect(services).toHaveProperty(needed)
+    if (name !== 'console') expect(healthcheck).toBeDefined()
+  }
+})
+
+test('compose: the broker writes to the disk before it answers, and makes up no topic', () => {
+  const { command } = services.redpanda as unknown as { command: string[] }
+  expect(command).toContain('--unsafe-bypass-fsync=false')
+  expect(command).not.toContainEqual(expect.stringContaining('--mode'))
+  for (const setting of ['redpanda.write_caching_default=false', 'redpanda.auto_create_topics_enabled=false'])
+    expect(command[command.indexOf(setting) - 1]).toBe('--set')
+})
+
+test('the documentation names every variable that a service reads, and no other', async () => {
+  const asked = new Set<string>()
+  const sasl = { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'user', KAFKA_SASL_PASSWORD: 'password' }
+  const env: Environment = { ...enough, ...sasl, SERVICE: 'balances' }
+  const watched = new Proxy(env, {
+    get(target, name: string) {
+      if (!name.endsWith('_FILE')) asked.add(name)
+      return target[name]
+    },
+  })
+  readServiceConfig(watched)
+
+  const [, allOfThem = ''] = (await read('docs/running.md')).split('# Configuration of a service')
+  expect(variablesInTables(allOfThem)).toEqual([...asked].sort())
+  const someOfThem = variablesInTables(await read('docs/docker.md'))
+  expect(someOfThem).toContain('SERVICE')
+  expect(someOfThem.filter((name) => !asked.has(name))).toEqual([])
+})
+
+/** The names in the first column. */
+function variablesInTables(markdown: string): string[] {
+  const cells = [...markdown.matchAll(/^\| (`[^|]+`) \|/gm)].map(([, cell = '']) => cell)
+  return cells.flatMap((cell) => [...cell.matchAll(/`([A-Z_]+)`/g)].map(([, name = '']) => name)).sort()
+}
+
+const enough = { DATABASE_URL: 'postgres://a:b@db/balances', KAFKA_BROKERS: 'broker:9092' }
+
+function labels(): Record<string, string> {
+  const pairs = dockerfile.matchAll(/org\.opencontainers\.image\.([a-z.]+)="([^"]*)"/g)
+  return Object.fromEntries([...pairs].map(([, name = '', value = '']) => [name, value]))
+}
+
+/** Follows the imports that remain at run time. */
+async function reachedFrom(entry: string): Promise<{ files: string[]; packages: string[] }> {
+  const transpiler = new Bun.Transpiler({ loader: 'ts' })
+  const files = new Set([entry])
+  const packages = new Set<string>()
+  for (const file of files) {
+    if (!/\.[jt]sx?$/.test(file)) continue
+    for (const { path } of transpiler.scanImports(await read(file))) {
+      if (path.startsWith('.')) files.add(relative(root, Bun.resolveSync(path, join(root, dirname(file)))))
+      else if (path !== 'bun' && !path.startsWith('bun:') && !builtinModules.includes(path.replace(/^node:/, '')))
+        packages.add(path.split('/', path.startsWith('@') ? 2 : 1).join('/'))
+    }
+  }
+  return { files: [...files], packages: [...packages] }
+}
+
+const ignoreRules = (await read('.dockerignore'))
+  .split('\n')
+  .filter((line) => line && !line.startsWith('#'))
+  .map((line) => ({ glob: new Bun.Glob(line.replace(/^!/, '')), sends: line.startsWith('!') }))
+
+/** As Docker reads .dockerignore: the last rule that matches the file, or a folder it is in, decides. */
+function isSent(file: string): boolean {
+  const parts = file.split('/')
+  const paths = parts.map((_, index) => parts.slice(0, index + 1).join('/'))
+  return ignoreRules.reduce((sent, { glob, sends }) => (paths.some((path) => glob.match(path)) ? sends : sent), true)
+}
