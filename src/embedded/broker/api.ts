@@ -1,7 +1,6 @@
 import type { CommittedOffsets } from './committed-offsets.ts'
-import { type ErrorName, Refusal } from './error-codes.ts'
-import type { Group } from './group.ts'
-import type { Groups } from './groups.ts'
+import { type ErrorName, errorCodes, Refusal } from './error-codes.ts'
+import type { Groups } from './group.ts'
 import type { PartitionLog } from './log/partition-log.ts'
 import type { Topics } from './topics.ts'
 import type { Reader, Writer } from './wire.ts'
@@ -32,25 +31,22 @@ export type Client = {
 export type Context = Node & {
   readonly version: number
   readonly client: Client
-  /** Fault on demand: every partition and group this request asks for answers with this error. */
+  /** Fault on demand: whatever this request asks for is refused with this error. */
   readonly refusal?: ErrorName
 }
 
 /** One request of the Kafka protocol, served in versions that are not flexible (no tagged fields, no compact strings). */
-export type Api<Request, Answer> = {
+export type Api = {
   key: number
   name: ApiName
   /** Lowest and highest version served. */
   versions: readonly [number, number]
-  parse(reader: Reader, version: number): Request
-  /** `undefined` when the client expects no answer. */
-  answer(request: Request, context: Context): Answer | undefined | Promise<Answer | undefined>
-  write(writer: Writer, answer: Answer, version: number): void
+  /**
+   * Reads the whole request before it acts on it, because what is malformed must have no effect. Answers with the writer, or with
+   * nothing when the client expects no answer.
+   */
+  serve(request: Reader, answer: Writer, context: Context): Writer | undefined | Promise<Writer | undefined>
 }
-
-/** Where the types of a request and its answer end, because they come from bytes and go to bytes. */
-// biome-ignore lint/suspicious/noExplicitAny: the three functions of one api fit each other; the dispatcher need not know more.
-export type AnyApi = Api<any, any>
 
 /** The requests served, by the protocol's own names. */
 export type ApiName =
@@ -74,54 +70,52 @@ export type ApiName =
   | 'DescribeConfigs'
   | 'DeleteGroups'
 
-/** The log of the partition, or a `Refusal` to be answered in its place. */
-export function requirePartition(context: Context, topic: string, partition: number): PartitionLog {
-  if (context.refusal) throw new Refusal(context.refusal)
-  const log = context.topics.find(topic)?.partitions[partition]
+export type Outcome = { errorCode: number; errorMessage: string | null }
+
+/**
+ * Runs what may refuse and gives the refusal its place in the answer, with `refused` for the fields that then mean nothing. Any
+ * error that is not a refusal is a bug and goes on.
+ */
+export async function attempt<Answer extends object, Refused extends object>(
+  { refusal }: Pick<Context, 'refusal'>,
+  refused: Refused,
+  run: () => Answer | Promise<Answer>,
+): Promise<Outcome & (Answer | Refused)> {
+  try {
+    if (refusal) throw new Refusal(refusal)
+    return { errorCode: errorCodes.NONE, errorMessage: null, ...(await run()) }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return { ...refused, errorCode: error.code, errorMessage: error.message }
+  }
+}
+
+export function requirePartition({ topics }: Context, topic: string, partition: number): PartitionLog {
+  const log = topics.find(topic)?.log(partition)
   if (!log) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
   return log
-}
-
-/** The group, made when it is new, or a `Refusal` to be answered in its place. */
-export function requireGroup(context: Context, groupId: string): Group {
-  if (context.refusal) throw new Refusal(context.refusal)
-  if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
-  return context.groups.open(groupId)
-}
-
-/** Runs what may refuse, and gives the refusal a place in the answer. Any other error is a bug and goes on. */
-export async function orRefusal<Value>(
-  run: () => Value | Promise<Value>,
-  refused: (refusal: Refusal) => Value | Promise<Value>,
-): Promise<Value> {
-  try {
-    return await run()
-  } catch (error) {
-    if (error instanceof Refusal) return refused(error)
-    throw error
-  }
 }
 
 /** The shape that requests and answers about partitions share: `[topic string · [partition ..]]`. */
 export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
 
-export function readTopics<Partition>(reader: Reader, readPartition: () => Partition): PerTopic<Partition> {
-  return reader.array(() => ({ name: reader.string(), partitions: reader.array(readPartition) }))
+export function readTopics<Partition>(request: Reader, readPartition: () => Partition): PerTopic<Partition> {
+  return request.array(() => ({ name: request.string(), partitions: request.array(readPartition) }))
 }
 
 export function writeTopics<Partition>(
-  writer: Writer,
+  answer: Writer,
   topics: PerTopic<Partition>,
   writePartition: (partition: Partition) => void,
-): void {
-  writer.array(topics, ({ name, partitions }) => writer.string(name).array(partitions, writePartition))
+): Writer {
+  return answer.array(topics, ({ name, partitions }) => answer.string(name).array(partitions, writePartition))
 }
 
 /** Begins with every partition, in order, before it waits for any. */
-export function answerTopics<Partition, Answer>(
+export function eachPartition<Partition, Answer>(
   topics: PerTopic<Partition>,
-  answer: (topic: string, partition: Partition) => Answer | Promise<Answer>,
+  begin: (topic: string, partition: Partition) => Answer | Promise<Answer>,
 ): Promise<PerTopic<Answer>> {
-  const begun = topics.map(({ name, partitions }) => ({ name, answers: partitions.map((each) => answer(name, each)) }))
+  const begun = topics.map(({ name, partitions }) => ({ name, answers: partitions.map((each) => begin(name, each)) }))
   return Promise.all(begun.map(async ({ name, answers }) => ({ name, partitions: await Promise.all(answers) })))
 }

@@ -75,7 +75,7 @@ test.each(nonsense)('%s closes the connection with a line in the log, and no oth
 })
 
 test('a request that never becomes complete is closed in time', async () => {
-  await start({ ...connectionLimits, requestMs: 50, sweepMs: 20 })
+  await start({ ...connectionLimits, requestMs: 50 })
   await using raw = await RawKafka.connect(broker.brokers)
   raw.send(Buffer.concat([size(1_000), Buffer.alloc(10)]))
   await raw.closed

@@ -1,30 +1,19 @@
 import { mkdirSync } from 'node:fs'
-import type { AnyApi } from './api.ts'
-import { apiVersions } from './apis/api-versions.ts'
-import { createTopics } from './apis/create-topics.ts'
-import { deleteGroups } from './apis/delete-groups.ts'
-import { deleteTopics } from './apis/delete-topics.ts'
-import { describeConfigs } from './apis/describe-configs.ts'
-import { describeGroups } from './apis/describe-groups.ts'
+import type { Api } from './api.ts'
+import { apiVersions, findCoordinator, metadata } from './apis/cluster.ts'
 import { fetch } from './apis/fetch.ts'
-import { findCoordinator } from './apis/find-coordinator.ts'
-import { heartbeat } from './apis/heartbeat.ts'
-import { initProducerId } from './apis/init-producer-id.ts'
-import { joinGroup } from './apis/join-group.ts'
-import { leaveGroup } from './apis/leave-group.ts'
-import { listGroups } from './apis/list-groups.ts'
+import { deleteGroups, describeGroups, listGroups } from './apis/groups.ts'
 import { listOffsets } from './apis/list-offsets.ts'
-import { metadata } from './apis/metadata.ts'
-import { offsetCommit } from './apis/offset-commit.ts'
-import { offsetFetch } from './apis/offset-fetch.ts'
-import { produce } from './apis/produce.ts'
-import { syncGroup } from './apis/sync-group.ts'
+import { heartbeat, joinGroup, leaveGroup, syncGroup } from './apis/membership.ts'
+import { offsetCommit, offsetFetch } from './apis/offsets.ts'
+import { initProducerId, produce } from './apis/produce.ts'
+import { createTopics, deleteTopics, describeConfigs } from './apis/topics.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
 import { Connection, type ConnectionLimits, connectionLimits, type Log, type Server } from './connection.ts'
 import { lockDirectory } from './directory-lock.ts'
-import { FaultInjection, type Faults } from './faults.ts'
-import { Groups } from './groups.ts'
-import { GroupCommit } from './log/group-commit.ts'
+import { Faults } from './faults.ts'
+import { Groups } from './group.ts'
+import { Disk } from './log/append-file.ts'
 import { Topics } from './topics.ts'
 
 /**
@@ -57,28 +46,13 @@ export type Broker = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-const retainEveryMs = 30_000
+const housekeepingMs = 30_000
 
-const apis: readonly AnyApi[] = [
-  produce,
-  fetch,
-  listOffsets,
-  metadata,
-  offsetCommit,
-  offsetFetch,
-  findCoordinator,
-  joinGroup,
-  heartbeat,
-  leaveGroup,
-  syncGroup,
-  describeGroups,
-  listGroups,
-  apiVersions(() => apis),
-  createTopics,
-  deleteTopics,
-  initProducerId,
-  describeConfigs,
-  deleteGroups,
+const apis: readonly Api[] = [
+  ...[apiVersions(() => apis), metadata, findCoordinator],
+  ...[produce, initProducerId, fetch, listOffsets, offsetCommit, offsetFetch],
+  ...[joinGroup, syncGroup, heartbeat, leaveGroup, listGroups, describeGroups, deleteGroups],
+  ...[createTopics, deleteTopics, describeConfigs],
 ]
 
 /**
@@ -86,46 +60,34 @@ const apis: readonly AnyApi[] = [
  * it names by its pid.
  */
 export async function startBroker(
-  options: BrokerOptions,
+  { dataDir, host = '127.0.0.1', log = () => {}, ...options }: BrokerOptions,
   limits: ConnectionLimits = connectionLimits,
 ): Promise<Broker> {
-  const {
-    dataDir,
-    host = '127.0.0.1',
-    port = 0,
-    partitionsDefault = 1,
-    autoCreateTopics = false,
-    fsync = true,
-  } = options
-  const log: Log = options.log ?? (() => {})
   mkdirSync(dataDir, { recursive: true })
   const unlock = lockDirectory(dataDir)
   try {
-    const groupCommit = new GroupCommit(fsync)
-    const topics = new Topics(dataDir, groupCommit, (topic, partition, bytes) => {
+    const disk = new Disk(options.fsync ?? true)
+    const topics = new Topics(dataDir, disk, (topic, partition, bytes) => {
       log('warn', 'torn end of a log cut off', { topic, partition, bytes })
     })
-    const offsets = new CommittedOffsets(dataDir, groupCommit)
+    const offsets = new CommittedOffsets(dataDir, disk)
     const groups = new Groups((message, fields) => log('info', message, fields))
     const connections = new Set<Connection>()
     const closeConnections = () => {
       for (const connection of [...connections]) connection.close()
     }
-    const faults = new FaultInjection(groupCommit, closeConnections)
-
-    const node = { host: advertised(host), port, partitionsDefault, autoCreateTopics, topics, groups, offsets }
-    const server: Server = {
-      node,
-      apis: new Map(apis.map((api) => [api.key, api])),
-      faults,
-      limits,
-      log,
-      connections,
-      heldBytes: 0,
+    const faults = new Faults(disk, closeConnections)
+    const node = {
+      host: advertised(host),
+      port: 0,
+      partitionsDefault: options.partitionsDefault ?? 1,
+      autoCreateTopics: options.autoCreateTopics ?? false,
+      ...{ topics, groups, offsets },
     }
+    const server: Server = { node, apis, faults, limits, log, connections, heldBytes: 0 }
     const listener = Bun.listen<Connection>({
       hostname: host,
-      port,
+      port: options.port ?? 0,
       socket: {
         open(socket) {
           socket.data = new Connection(server, socket)
@@ -139,45 +101,35 @@ export async function startBroker(
     })
     node.port = listener.port
 
-    const sweep = setInterval(() => {
-      const now = performance.now()
-      for (const connection of connections) connection.sweep(now)
-    }, limits.sweepMs)
-    const retain = setInterval(async () => {
-      await groupCommit.idle()
+    const housekeeping = setInterval(async () => {
       try {
         groups.forgetIdle()
-        topics.retain(Date.now())
+        await topics.retain(Date.now())
+        await disk.idle()
         offsets.compact()
       } catch (error) {
         log('error', 'old segments not removed', { error: String(error) })
       }
-    }, retainEveryMs)
+    }, housekeepingMs)
 
+    const end = async () => {
+      clearInterval(housekeeping)
+      listener.stop(true)
+      faults.clear()
+      closeConnections()
+      groups.close()
+      await disk.flush()
+      topics.close()
+      offsets.close()
+      unlock()
+    }
     let stopped: Promise<void> | undefined
     const stop = () => {
-      stopped ??= (async () => {
-        clearInterval(sweep)
-        clearInterval(retain)
-        listener.stop(true)
-        faults.clear()
-        closeConnections()
-        groups.close()
-        await groupCommit.flush()
-        topics.close()
-        offsets.close()
-        unlock()
-      })()
+      stopped ??= end()
       return stopped
     }
-    return {
-      host: node.host,
-      port: node.port,
-      brokers: `${node.host}:${node.port}`,
-      faults,
-      stop,
-      [Symbol.asyncDispose]: stop,
-    }
+    const { port } = node
+    return { host: node.host, port, brokers: `${node.host}:${port}`, faults, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
     unlock()
     throw error

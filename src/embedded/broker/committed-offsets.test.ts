@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommittedOffsets } from './committed-offsets.ts'
-import { GroupCommit } from './log/group-commit.ts'
+import { Disk } from './log/append-file.ts'
 
 let directory: string
 
@@ -13,7 +13,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
 function open() {
-  const offsets = new CommittedOffsets(directory, new GroupCommit(false))
+  const offsets = new CommittedOffsets(directory, new Disk(false))
   return Object.assign(offsets, { [Symbol.dispose]: () => offsets.close() })
 }
 const commit = (topic: string, partition: number, offset: number) => ({ topic, partition, offset, metadata: null })

@@ -1,11 +1,8 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Refusal } from './error-codes.ts'
-import { replaceFile, writeAll } from './files.ts'
-import type { Durable, GroupCommit } from './log/group-commit.ts'
+import { AppendFile, type Disk } from './log/append-file.ts'
 
-export type Committed = { offset: number; metadata: string | null }
-export type Commit = { topic: string; partition: number } & Committed
+export type Commit = { topic: string; partition: number; offset: number; metadata: string | null }
 
 type Entry = { group: string; commits: Commit[] } | { groupDeleted: string } | { topicDeleted: string }
 
@@ -13,28 +10,24 @@ type Entry = { group: string; commits: Commit[] } | { groupDeleted: string } | {
 const compactBytes = 4 << 20
 
 /** How far each group has read. One JSON line per commit request, on disk before it is answered; the last line about a partition counts. */
-export class CommittedOffsets implements Durable {
+export class CommittedOffsets {
   readonly #path: string
+  readonly #disk: Disk
   readonly #groups = new Map<string, Map<string, Commit>>()
-  #bytes: number
-  #failure: Error | undefined
-  fd: number
+  #file: AppendFile
 
-  constructor(
-    dataDir: string,
-    readonly groupCommit: GroupCommit,
-  ) {
+  constructor(dataDir: string, disk: Disk) {
     this.#path = join(dataDir, 'offsets.jsonl')
-    this.fd = openSync(this.#path, constants.O_RDWR | constants.O_CREAT)
-    this.#bytes = this.#recover()
-    if (fstatSync(this.fd).size > this.#bytes) ftruncateSync(this.fd, this.#bytes)
+    this.#disk = disk
+    this.#file = new AppendFile(this.#path, disk)
+    this.#file.truncate(this.#recover())
   }
 
   groups(): string[] {
     return [...this.#groups.keys()]
   }
 
-  find(group: string, topic: string, partition: number): Committed | undefined {
+  find(group: string, topic: string, partition: number): Commit | undefined {
     return this.#groups.get(group)?.get(keyOf(topic, partition))
   }
 
@@ -57,43 +50,21 @@ export class CommittedOffsets implements Durable {
 
   /** Drops what later commits have replaced. The caller makes sure no fsync is under way. */
   compact(): void {
-    if (this.#bytes < compactBytes) return
+    if (this.#file.bytes < compactBytes) return
     const lines = [...this.#groups].map(([group, commits]) => lineOf({ group, commits: [...commits.values()] }))
-    replaceFile(this.#path, lines.join(''), this.groupCommit.enabled)
-    closeSync(this.fd)
-    this.fd = openSync(this.#path, 'r+')
-    this.#bytes = fstatSync(this.fd).size
-  }
-
-  written(): number {
-    return this.#bytes
-  }
-
-  synced(): void {
-    if (this.#failure) throw this.#failure
-  }
-
-  syncFailed(error: Error): void {
-    this.#failure = error
+    this.#disk.replace(this.#path, lines.join(''))
+    this.#file.close()
+    this.#file = new AppendFile(this.#path, this.#disk)
   }
 
   close(): void {
-    closeSync(this.fd)
+    this.#file.close()
   }
 
   async #append(entry: Entry): Promise<void> {
-    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', this.#failure.message)
-    const line = Buffer.from(lineOf(entry))
-    try {
-      this.groupCommit.checkRoom()
-      writeAll(this.fd, line, this.#bytes)
-    } catch (error) {
-      ftruncateSync(this.fd, this.#bytes)
-      throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
-    }
-    this.#bytes += line.length
+    this.#file.append(Buffer.from(lineOf(entry)))
     this.#apply(entry)
-    await this.groupCommit.commit(this)
+    await this.#file.sync()
   }
 
   #apply(entry: Entry): void {

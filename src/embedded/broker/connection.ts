@@ -1,8 +1,8 @@
 import type { Socket } from 'bun'
-import type { AnyApi, Client, Node } from './api.ts'
-import { writeApiVersions } from './apis/api-versions.ts'
+import type { Api, Client, Node } from './api.ts'
+import { writeApiVersions } from './apis/cluster.ts'
 import { errorCodes } from './error-codes.ts'
-import type { FaultInjection } from './faults.ts'
+import type { Faults } from './faults.ts'
 import { MalformedRequest, Reader, Writer } from './wire.ts'
 
 export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void
@@ -16,8 +16,6 @@ export type ConnectionLimits = {
   connectionsMax: number
   /** A request that has begun must be complete within this time. */
   requestMs: number
-  /** How often that is looked at. */
-  sweepMs: number
 }
 
 export const connectionLimits: ConnectionLimits = {
@@ -25,14 +23,13 @@ export const connectionLimits: ConnectionLimits = {
   heldBytesMax: 256 << 20,
   connectionsMax: 2_000,
   requestMs: 30_000,
-  sweepMs: 5_000,
 }
 
 /** What all connections of a broker share. */
 export type Server = {
   readonly node: Node
-  readonly apis: ReadonlyMap<number, AnyApi>
-  readonly faults: FaultInjection
+  readonly apis: readonly Api[]
+  readonly faults: Faults
   readonly limits: ConnectionLimits
   readonly log: Log
   readonly connections: Set<Connection>
@@ -41,7 +38,6 @@ export type Server = {
 
 /** More than this waiting behind a slow request, and the socket is not read until there is room again. */
 const readAheadBytes = 1 << 20
-const apiVersionsKey = 18
 
 /**
  * One client. Requests are served strictly one after the other, so answers keep the order of requests and at most one answer is
@@ -60,8 +56,8 @@ export class Connection {
   #closed = false
   #unsent: Buffer | undefined
   #sent: (() => void) | undefined
-  /** When the first byte of a request that is not complete yet arrived; the clock of `performance.now`. */
-  #incompleteSince: number | undefined
+  /** Runs while the first bytes of a request are here and the rest is not. */
+  #incomplete: Timer | undefined
 
   constructor(server: Server, socket: Socket<Connection>) {
     this.#server = server
@@ -92,13 +88,6 @@ export class Connection {
     if (!this.#unsent) this.#sent?.()
   }
 
-  /** Closes a client that has begun a request and does not finish it. */
-  sweep(now: number): void {
-    if (this.#incompleteSince !== undefined && now - this.#incompleteSince > this.#server.limits.requestMs) {
-      this.close('request not complete in time')
-    }
-  }
-
   /** With a reason it is the client's fault, and logged. */
   close(reason?: string): void {
     if (this.#closed) return
@@ -115,7 +104,7 @@ export class Connection {
     this.#hold(-this.#receivedBytes)
     this.#receivedBytes = 0
     this.#chunks = []
-    this.#unsent = undefined
+    clearTimeout(this.#incomplete)
     this.#sent?.()
     for (const callback of this.#onClose) callback()
   }
@@ -124,15 +113,13 @@ export class Connection {
     this.#serving = true
     try {
       for (let frame = this.#nextFrame(); frame && !this.#closed; frame = this.#nextFrame()) {
-        const answer = await this.#answer(frame)
+        const answer = await this.#answer(new Reader(frame))
         if (answer && !this.#closed) await this.#send(answer)
       }
     } catch (error) {
-      if (error instanceof MalformedRequest) this.close(error.message)
-      else {
-        this.#server.log('error', 'request failed', { error: error instanceof Error ? error.stack : String(error) })
-        this.close('request failed')
-      }
+      const malformed = error instanceof MalformedRequest
+      if (!malformed) this.#server.log('error', 'request failed', { error: (error as Error).stack })
+      this.close(malformed ? error.message : 'request failed')
     }
     this.#serving = false
     if (!this.#closed) this.#socket.resume()
@@ -140,65 +127,56 @@ export class Connection {
 
   /** The next whole request without its size, when it has arrived. */
   #nextFrame(): Buffer | undefined {
-    this.#incompleteSince = undefined
-    if (this.#receivedBytes === 0) return undefined
-    this.#incompleteSince = performance.now()
-    if (this.#receivedBytes < 4) return undefined
-    let first = this.#chunks[0] ?? Buffer.alloc(0)
-    if (first.length < 4) first = this.#join()
-    const length = first.readInt32BE(0)
-    if (length < 8 || length > this.#server.limits.requestBytesMax)
+    const { requestBytesMax, requestMs } = this.#server.limits
+    const length = this.#receivedBytes < 4 ? undefined : this.#first(4).readInt32BE(0)
+    if (length !== undefined && (length < 8 || length > requestBytesMax))
       throw new MalformedRequest(`request of ${length} bytes`)
-    const end = length + 4
-    if (this.#receivedBytes < end) return undefined
-    if (first.length < end) first = this.#join()
-    this.#incompleteSince = undefined
-    if (first.length === end) this.#chunks.shift()
-    else this.#chunks[0] = first.subarray(end)
+    if (length === undefined || this.#receivedBytes < 4 + length) {
+      if (this.#receivedBytes > 0) {
+        this.#incomplete ??= setTimeout(() => this.close('request not complete in time'), requestMs)
+      }
+      return undefined
+    }
+    clearTimeout(this.#incomplete)
+    this.#incomplete = undefined
+    const end = 4 + length
+    const first = this.#first(end)
+    if (first.length > end) this.#chunks[0] = first.subarray(end)
+    else this.#chunks.shift()
     this.#receivedBytes -= end
     this.#hold(-end)
     return first.subarray(4, end)
   }
 
-  #join(): Buffer {
-    const joined = Buffer.concat(this.#chunks)
-    this.#chunks = [joined]
-    return joined
+  /** The first bytes that were received, joined only when they came in pieces. */
+  #first(length: number): Buffer {
+    if ((this.#chunks[0]?.length ?? 0) < length) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] ?? Buffer.alloc(0)
   }
 
-  async #answer(frame: Buffer): Promise<Buffer | undefined> {
+  async #answer(request: Reader): Promise<Buffer | undefined> {
     const { node, apis, faults } = this.#server
-    const reader = new Reader(frame)
-    const key = reader.int16()
-    const version = reader.int16()
-    const correlationId = reader.int32()
-    const writer = new Writer().int32(correlationId)
+    const [key, version, correlationId] = [request.int16(), request.int16(), request.int32()]
+    const writer = new Writer().int32(0).int32(correlationId)
 
-    const api = apis.get(key)
+    const api = apis.find((one) => one.key === key)
     if (!api) throw new MalformedRequest(`request ${key} is not known`)
     if (version < api.versions[0] || version > api.versions[1]) {
-      if (key !== apiVersionsKey) throw new MalformedRequest(`${api.name} version ${version} is not served`)
-      writeApiVersions(writer, { errorCode: errorCodes.UNSUPPORTED_VERSION, apis: [...apis.values()] }, 0)
-      return writer.finish()
+      if (api.name !== 'ApiVersions') throw new MalformedRequest(`${api.name} version ${version} is not served`)
+      return sized(writeApiVersions(writer, errorCodes.UNSUPPORTED_VERSION, apis))
     }
-    const clientId = reader.nullableString() ?? ''
-    const request = api.parse(reader, version)
+    const client = this.#client(request.nullableString() ?? '')
 
     await faults.resumed
     const fault = faults.take(api.name)
-    if (fault?.kind === 'drop') return this.#drop()
+    if (fault?.kind === 'drop') this.close()
+    if (this.#closed) return undefined
     const refusal = fault?.kind === 'error' ? fault.error : undefined
-    const answer = await api.answer(request, { ...node, version, refusal, client: this.#client(clientId) })
-    if (fault?.kind === 'lose') return this.#drop()
+    const answer = await api.serve(request, writer, { ...node, version, refusal, client })
+    if (fault?.kind === 'lose') this.close()
     if (fault?.kind === 'delay') await fault.until
     await faults.resumed
-    if (answer === undefined) return undefined
-    api.write(writer, answer, version)
-    return writer.finish()
-  }
-
-  #drop(): undefined {
-    this.close()
+    return answer && sized(answer)
   }
 
   #client(id: string): Client {
@@ -214,16 +192,12 @@ export class Connection {
 
   /** Resolves when the operating system has taken all of it, however slowly the client reads. */
   async #send(answer: Buffer): Promise<void> {
-    const size = Buffer.allocUnsafe(4)
-    size.writeInt32BE(answer.length)
-    this.#unsent = this.#write(Buffer.concat([size, answer]))
+    this.#unsent = this.#write(answer)
     if (!this.#unsent) return
     // What is left is a view of the whole answer and keeps all of it in memory.
-    if (this.#hold(answer.length)) {
-      await new Promise<void>((resolve) => {
-        this.#sent = resolve
-      })
-    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#sent = resolve
+    if (this.#hold(answer.length)) await promise
     this.#hold(-answer.length)
   }
 
@@ -241,4 +215,11 @@ export class Connection {
     }
     return !this.#closed
   }
+}
+
+/** Fills in the size that stands in front of an answer. */
+function sized(answer: Writer): Buffer {
+  const bytes = answer.finish()
+  bytes.writeInt32BE(bytes.length - 4)
+  return bytes
 }

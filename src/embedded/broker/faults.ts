@@ -1,6 +1,6 @@
 import type { ApiName } from './api.ts'
 import type { ErrorName } from './error-codes.ts'
-import type { GroupCommit } from './log/group-commit.ts'
+import type { Disk } from './log/append-file.ts'
 
 /** What may go wrong with one request. */
 export type Fault =
@@ -19,95 +19,83 @@ export type Injected = {
   cancel(): void
 }
 
-/** Faults on demand, for tests of those who must live with a broker. All of them end with `clear`. */
-export type Faults = {
-  /** Meets the next `times` requests of this kind (default 1; `Infinity` until cancelled). Several queue up. */
-  inject(api: ApiName, fault: Fault, times?: number): Injected
-  /** Closes every connection there is. */
-  dropConnections(): void
-  /** New connections are closed as soon as they are made, and so are those there are. */
-  refuseConnections(refuse: boolean): void
-  /** Nothing is served and nothing answered, on any connection, until it is lifted: a broker that hangs. */
-  pause(paused: boolean): void
-  /** Whatever would be written is refused with KAFKA_STORAGE_ERROR. */
-  diskFull(full: boolean): void
-  clear(): void
-}
-
 type Pending = { fault: Fault; left: number; hits: number }
 
-/** The broker's side of `Faults`: asked at each connection and each request. */
-export class FaultInjection implements Faults {
+/** Faults on demand, for tests of those who must live with a broker. All of them end with `clear`. */
+export class Faults {
   readonly #pending = new Map<ApiName, Pending[]>()
-  readonly #groupCommit: GroupCommit
-  readonly #closeConnections: () => void
+  readonly #disk: Disk
+  readonly #dropConnections: () => void
   #resume: PromiseWithResolvers<void> | undefined
-  refusing = false
+  #refusing = false
 
-  constructor(groupCommit: GroupCommit, closeConnections: () => void) {
-    this.#groupCommit = groupCommit
-    this.#closeConnections = closeConnections
+  constructor(disk: Disk, dropConnections: () => void) {
+    this.#disk = disk
+    this.#dropConnections = dropConnections
   }
 
-  /** Resolves at once unless the broker is paused. */
-  get resumed(): Promise<void> | undefined {
-    return this.#resume?.promise
-  }
-
-  /** The fault the next request of this kind meets. */
-  take(api: ApiName): Fault | undefined {
-    const queue = this.#pending.get(api)
-    const next = queue?.[0]
-    if (!queue || !next) return undefined
-    next.hits++
-    next.left--
-    if (next.left <= 0) queue.shift()
-    return next.fault
-  }
-
+  /** Meets the next `times` requests of this kind (`Infinity`: until cancelled). Several queue up. */
   inject(api: ApiName, fault: Fault, times = 1): Injected {
     const pending: Pending = { fault, left: times, hits: 0 }
     const queue = this.#pending.get(api) ?? []
-    queue.push(pending)
     this.#pending.set(api, queue)
-    const cancel = () => {
-      const at = queue.indexOf(pending)
-      if (at >= 0) queue.splice(at, 1)
-    }
+    queue.push(pending)
     return {
       get hits() {
         return pending.hits
       },
-      cancel,
+      cancel() {
+        pending.left = 0
+      },
     }
   }
 
+  /** Closes every connection there is. */
   dropConnections(): void {
-    this.#closeConnections()
+    this.#dropConnections()
   }
 
+  /** New connections are closed as soon as they are made, and so are those there are. */
   refuseConnections(refuse: boolean): void {
-    this.refusing = refuse
-    if (refuse) this.#closeConnections()
+    this.#refusing = refuse
+    if (refuse) this.#dropConnections()
   }
 
+  /** Nothing is served and nothing answered, on any connection, until it is lifted: a broker that hangs. */
   pause(paused: boolean): void {
-    if (paused) {
-      this.#resume ??= Promise.withResolvers<void>()
-    } else {
-      this.#resume?.resolve()
-      this.#resume = undefined
-    }
+    if (paused) this.#resume ??= Promise.withResolvers<void>()
+    else this.#resume?.resolve()
+    if (!paused) this.#resume = undefined
   }
 
+  /** Whatever would be written is refused with KAFKA_STORAGE_ERROR. */
   diskFull(full: boolean): void {
-    this.#groupCommit.diskFull = full
+    this.#disk.full = full
   }
 
   clear(): void {
     this.#pending.clear()
-    this.refusing = false
+    this.#refusing = false
     this.pause(false)
     this.diskFull(false)
+  }
+
+  /** For the broker: whether a new connection is to be closed. */
+  get refusing(): boolean {
+    return this.#refusing
+  }
+
+  /** For the broker: what every request and every answer waits for; nothing unless it is paused. */
+  get resumed(): Promise<void> | undefined {
+    return this.#resume?.promise
+  }
+
+  /** For the broker: the fault that the next request of this kind meets. */
+  take(api: ApiName): Fault | undefined {
+    const next = this.#pending.get(api)?.find(({ left }) => left > 0)
+    if (!next) return undefined
+    next.hits++
+    next.left--
+    return next.fault
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { errorCodes } from './error-codes.ts'
+import { errorCodes, Refusal } from './error-codes.ts'
 
 export type Protocol = { name: string; metadata: Buffer }
 
@@ -15,16 +15,8 @@ export type JoinRequest = {
   clientHost: string
 }
 
-export type JoinAnswer = {
-  errorCode: number
-  generation: number
-  protocol: string
-  leader: string
-  memberId: string
-  members: { memberId: string; metadata: Buffer }[]
-}
-
-export type SyncAnswer = { errorCode: number; assignment: Buffer }
+export type JoinAnswer = ReturnType<typeof joinRefused>
+export type SyncAnswer = ReturnType<typeof syncRefused>
 
 type Member = Omit<JoinRequest, 'memberIdRequired'> & {
   assignment: Buffer
@@ -36,8 +28,36 @@ type Member = Omit<JoinRequest, 'memberIdRequired'> & {
 
 type State = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'
 
-const nothing = Buffer.alloc(0)
+const nothing: Buffer = Buffer.alloc(0)
 const sessionTimeoutMaxMs = 30 * 60_000
+
+/** All consumer groups that have members, or had some lately. */
+export class Groups {
+  readonly #groups = new Map<string, Group>()
+
+  constructor(readonly log: (message: string, fields: object) => void) {}
+
+  /** The group, made when it is new. */
+  open(groupId: string): Group {
+    if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
+    const group = this.#groups.get(groupId) ?? new Group(groupId, this.log)
+    this.#groups.set(groupId, group)
+    return group
+  }
+
+  occupied(): Group[] {
+    return [...this.#groups.values()].filter((group) => !group.isEmpty)
+  }
+
+  /** Forgets groups nobody is in; whoever comes back finds what was committed, which is kept elsewhere. */
+  forgetIdle(): void {
+    for (const [groupId, group] of this.#groups) if (group.isIdle) this.#groups.delete(groupId)
+  }
+
+  close(): void {
+    for (const group of this.#groups.values()) group.close()
+  }
+}
 
 /**
  * One consumer group and its rebalances, as the Kafka group protocol has them: members join, the leader assigns, all heartbeat.
@@ -72,34 +92,26 @@ export class Group {
   join(request: JoinRequest): Promise<JoinAnswer> {
     const refusal = this.#refuseJoin(request)
     if (refusal !== errorCodes.NONE) return Promise.resolve(joinRefused(refusal, request.memberId))
-    if (request.memberId === '') {
-      const memberId = `${request.clientId}-${randomUUID()}`
-      if (request.memberIdRequired) {
-        const forget = () => {
-          this.#announced.delete(memberId)
-          this.#completeJoinIfAllHere()
-        }
-        this.#announced.set(memberId, setTimeout(forget, request.sessionTimeoutMs))
-        return Promise.resolve(joinRefused(errorCodes.MEMBER_ID_REQUIRED, memberId))
-      }
-      return this.#enter({ ...request, memberId })
-    }
-    return this.#enter(request)
+    if (request.memberId !== '') return this.#enter(request)
+    const memberId = `${request.clientId}-${randomUUID()}`
+    if (!request.memberIdRequired) return this.#enter({ ...request, memberId })
+    this.#announced.set(
+      memberId,
+      setTimeout(() => this.#forgetAnnounced(memberId), request.sessionTimeoutMs),
+    )
+    return Promise.resolve(joinRefused(errorCodes.MEMBER_ID_REQUIRED, memberId))
   }
 
   /** Answers with the member's part once the leader has handed in all of them. */
   sync(generation: number, memberId: string, assignments: Map<string, Buffer>): Promise<SyncAnswer> {
+    const errorCode = this.heartbeat(generation, memberId)
     const member = this.#members.get(memberId)
-    if (!member) return Promise.resolve({ errorCode: errorCodes.UNKNOWN_MEMBER_ID, assignment: nothing })
-    const errorCode = this.#checkGeneration(generation)
-    if (errorCode !== errorCodes.NONE) return Promise.resolve({ errorCode, assignment: nothing })
-    this.#refreshSession(member)
+    if (!member || errorCode !== errorCodes.NONE) return Promise.resolve(syncRefused(errorCode))
     member.synced = true
     if (this.#state === 'Stable') return Promise.resolve({ errorCode, assignment: member.assignment })
 
-    const answer = new Promise<SyncAnswer>((resolve) => {
-      member.answerSync = resolve
-    })
+    const { promise, resolve } = Promise.withResolvers<SyncAnswer>()
+    member.answerSync = resolve
     if (memberId === this.#leader) {
       this.#state = 'Stable'
       for (const each of this.#members.values()) {
@@ -107,7 +119,7 @@ export class Group {
         this.#answerSync(each, { errorCode, assignment: each.assignment })
       }
     }
-    return answer
+    return promise
   }
 
   /** The error code a heartbeat is answered with. A known member stays alive by it, whatever the answer. */
@@ -120,13 +132,7 @@ export class Group {
   }
 
   leave(memberId: string): number {
-    const announced = this.#announced.get(memberId)
-    if (announced) {
-      clearTimeout(announced)
-      this.#announced.delete(memberId)
-      this.#completeJoinIfAllHere()
-      return errorCodes.NONE
-    }
+    if (this.#forgetAnnounced(memberId)) return errorCodes.NONE
     const member = this.#members.get(memberId)
     if (!member) return errorCodes.UNKNOWN_MEMBER_ID
     this.#remove(member, 'left')
@@ -136,13 +142,11 @@ export class Group {
   /** The error code for a commit: members of an older generation are fenced; without members anyone may commit. */
   checkCommit(generation: number, memberId: string): number {
     if (generation < 0 && this.isEmpty) return errorCodes.NONE
-    const member = this.#members.get(memberId)
-    if (!member) return errorCodes.UNKNOWN_MEMBER_ID
-    if (generation !== this.#generation) return errorCodes.ILLEGAL_GENERATION
-    // The group agreed on new members but not yet on who reads what; until then nobody may speak for a partition.
-    if (this.#state === 'CompletingRebalance') return errorCodes.REBALANCE_IN_PROGRESS
-    this.#refreshSession(member)
-    return errorCodes.NONE
+    const errorCode = this.heartbeat(generation, memberId)
+    // While members join again they may still commit what they have read. Once the group agreed on new members but not yet on who
+    // reads what, nobody may speak for a partition.
+    if (this.#state === 'CompletingRebalance' && errorCode === errorCodes.NONE) return errorCodes.REBALANCE_IN_PROGRESS
+    return errorCode === errorCodes.REBALANCE_IN_PROGRESS ? errorCodes.NONE : errorCode
   }
 
   describe() {
@@ -221,7 +225,7 @@ export class Group {
       this.log('group rebalances', { group: this.id, generation: this.#generation, reason })
       this.#state = 'PreparingRebalance'
       for (const member of this.#members.values()) {
-        this.#answerSync(member, { errorCode: errorCodes.REBALANCE_IN_PROGRESS, assignment: nothing })
+        this.#answerSync(member, syncRefused(errorCodes.REBALANCE_IN_PROGRESS))
       }
       clearTimeout(this.#rebalance)
       this.#rebalance = setTimeout(() => this.#completeJoin(), this.#rebalanceTimeoutMs())
@@ -290,8 +294,16 @@ export class Group {
     this.#members.delete(member.memberId)
     this.log('group member removed', { group: this.id, member: member.memberId, reason })
     member.answerJoin?.(joinRefused(errorCodes.UNKNOWN_MEMBER_ID, member.memberId))
-    this.#answerSync(member, { errorCode: errorCodes.UNKNOWN_MEMBER_ID, assignment: nothing })
+    this.#answerSync(member, syncRefused(errorCodes.UNKNOWN_MEMBER_ID))
     this.#prepareRebalance(reason)
+  }
+
+  /** False when no such id was given out. A rebalance that waited for it may now be complete. */
+  #forgetAnnounced(memberId: string): boolean {
+    clearTimeout(this.#announced.get(memberId))
+    const known = this.#announced.delete(memberId)
+    if (known) this.#completeJoinIfAllHere()
+    return known
   }
 
   #answerSync(member: Member, answer: SyncAnswer): void {
@@ -306,11 +318,6 @@ export class Group {
 
   #rebalanceTimeoutMs(): number {
     return Math.max(1, ...[...this.#members.values()].map((member) => member.rebalanceTimeoutMs))
-  }
-
-  #checkGeneration(generation: number): number {
-    if (generation !== this.#generation) return errorCodes.ILLEGAL_GENERATION
-    return this.#state === 'PreparingRebalance' ? errorCodes.REBALANCE_IN_PROGRESS : errorCodes.NONE
   }
 
   #joinAnswer(member: Member): JoinAnswer {
@@ -336,6 +343,11 @@ function supports(member: { protocols: Protocol[] }, name: string): boolean {
   return member.protocols.some((protocol) => protocol.name === name)
 }
 
-function joinRefused(errorCode: number, memberId: string): JoinAnswer {
-  return { errorCode, generation: -1, protocol: '', leader: '', memberId, members: [] }
+export function joinRefused(errorCode: number, memberId: string) {
+  const members: { memberId: string; metadata: Buffer }[] = []
+  return { errorCode, generation: -1, protocol: '', leader: '', memberId, members }
+}
+
+export function syncRefused(errorCode: number) {
+  return { errorCode, assignment: nothing }
 }

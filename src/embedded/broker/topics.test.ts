@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { recordBatch } from '../../testing/raw-kafka.ts'
 import type { Context } from './api.ts'
-import { fetch } from './apis/fetch.ts'
-import { GroupCommit } from './log/group-commit.ts'
+import { readWhenThere } from './apis/fetch.ts'
+import { Disk } from './log/append-file.ts'
 import { Topics } from './topics.ts'
 
 let dataDir: string
@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
 function open() {
-  const topics = new Topics(dataDir, new GroupCommit(false), () => {})
+  const topics = new Topics(dataDir, new Disk(false), () => {})
   return Object.assign(topics, { [Symbol.dispose]: () => topics.close() })
 }
 
@@ -27,13 +27,16 @@ test('what a crash left of a deleted topic is removed, and never becomes part of
   using topics = open()
   expect(existsSync(ghost)).toBe(false)
   topics.create({ name: 'a', partitions: 1, config: {} })
-  expect(topics.find('a')?.partitions[0]?.highWatermark).toBe(0)
+  expect(topics.find('a')?.log(0)?.highWatermark).toBe(0)
 })
 
 test('deleting leaves no file behind', async () => {
   using topics = open()
   topics.create({ name: 'a', partitions: 3, config: {} })
-  topics.find('a')?.partitions[1]?.append(recordBatch([{ value: 'x' }]))
+  topics
+    .find('a')
+    ?.log(1)
+    ?.append(recordBatch([{ value: 'x' }]))
   expect(await topics.delete('a')).toBe(true)
   expect(await topics.delete('a')).toBe(false)
   expect(readdirSync(join(dataDir, 'logs'))).toEqual([])
@@ -53,13 +56,13 @@ test('a fetch that waits ends with its connection, and with its topic', async ()
   }
   const wait = () => {
     const topicsWanted = [{ name: 'a', partitions: [{ index: 0, offset: 0, bytesMax: 1 }] }]
-    const request = { waitMaxMs: 60_000, bytesMin: 1, bytesMax: 1, sessionId: 0, topics: topicsWanted }
-    return fetch.answer(request, { topics, client } as unknown as Context)
+    const wanted = { waitMaxMs: 60_000, bytesMin: 1, bytesMax: 1, topics: topicsWanted }
+    return readWhenThere(wanted, { topics, client } as unknown as Context)
   }
   const first = wait()
   disconnect()
-  expect(await first).toMatchObject({ topics: [{ partitions: [{ errorCode: 0 }] }] })
+  expect(await first).toMatchObject([{ partitions: [{ errorCode: 0 }] }])
   const second = wait()
   await topics.delete('a')
-  expect(await second).toMatchObject({ topics: [{ partitions: [{ errorCode: 3 }] }] })
+  expect(await second).toMatchObject([{ partitions: [{ errorCode: 3 }] }])
 })

@@ -1,13 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Refusal } from './error-codes.ts'
-import { replaceFile } from './files.ts'
-import type { GroupCommit } from './log/group-commit.ts'
+import type { Disk } from './log/append-file.ts'
 import { type LogLimits, PartitionLog } from './log/partition-log.ts'
 
 export type TopicConfig = Record<string, string>
-export type Topic = { name: string; config: TopicConfig; partitions: PartitionLog[] }
+export type Topic = {
+  name: string
+  config: TopicConfig
+  partitions: number
+  /** Opened, and recovered after a crash, when it is first asked for: a start does not wait for logs nobody reads. */
+  log(partition: number): PartitionLog | undefined
+}
 
 type TopicDefinition = { id: number; partitions: number; config: TopicConfig }
 type Catalog = {
@@ -48,11 +53,12 @@ export class Topics {
   readonly #logsDirectory: string
   #catalog: Catalog
   readonly #topics = new Map<string, Topic>()
+  readonly #logs = new Map<string, PartitionLog>()
   #nextProducerId: number
 
   constructor(
     dataDir: string,
-    readonly groupCommit: GroupCommit,
+    readonly disk: Disk,
     readonly onTorn: (topic: string, partition: number, bytes: number) => void,
   ) {
     this.#catalogPath = join(dataDir, 'catalog.json')
@@ -62,9 +68,9 @@ export class Topics {
       ? JSON.parse(readFileSync(this.#catalogPath, 'utf8'))
       : { clusterId: randomBytes(16).toString('base64url'), nextTopicId: 1, nextProducerId: 1, topics: {} }
     this.#nextProducerId = this.#catalog.nextProducerId
-    this.#save(this.#catalog)
+    this.#save({})
+    for (const [name, definition] of Object.entries(this.#catalog.topics)) this.#add(name, definition)
     this.#removeOrphans()
-    for (const [name, definition] of Object.entries(this.#catalog.topics)) this.#open(name, definition)
   }
 
   /** Given once per data directory, and the same after every restart. */
@@ -93,52 +99,65 @@ export class Topics {
 
     const { nextTopicId: id, topics } = this.#catalog
     const definition: TopicDefinition = { id, partitions, config }
-    this.#save({ ...this.#catalog, nextTopicId: id + 1, topics: { ...topics, [name]: definition } })
-    this.#open(name, definition)
+    this.#save({ nextTopicId: id + 1, topics: { ...topics, [name]: definition } })
+    this.#add(name, definition)
   }
 
   /** The topic is gone from the answers at once; its files follow. False when there was none. */
   async delete(name: string): Promise<boolean> {
-    const topic = this.#topics.get(name)
     const { [name]: definition, ...others } = this.#catalog.topics
-    if (!topic || !definition) return false
-    this.#save({ ...this.#catalog, topics: others })
+    if (!definition) return false
+    this.#save({ topics: others })
     this.#topics.delete(name)
-    await this.groupCommit.idle()
-    for (const partition of topic.partitions) partition.close()
-    rmSync(this.#directory(name, definition), { recursive: true, force: true })
+    await this.disk.idle()
+    const directory = this.#directory(name, definition)
+    for (const [path, log] of this.#logs) {
+      if (dirname(path) !== directory) continue
+      log.close()
+      this.#logs.delete(path)
+    }
+    rmSync(directory, { recursive: true, force: true })
     return true
   }
 
   /** A producer id that no producer had before, across restarts. */
   nextProducerId(): number {
     if (this.#nextProducerId >= this.#catalog.nextProducerId) {
-      this.#save({ ...this.#catalog, nextProducerId: this.#nextProducerId + producerIdBlock })
+      this.#save({ nextProducerId: this.#nextProducerId + producerIdBlock })
     }
     return this.#nextProducerId++
   }
 
-  /** Removes what is past its topic's limits. The caller makes sure no fsync is under way. */
-  retain(now: number): void {
-    for (const topic of this.all()) for (const partition of topic.partitions) partition.retain(now)
+  /** Removes what is past its topic's limits, giving way to requests between two logs. */
+  async retain(now: number): Promise<void> {
+    for (const topic of this.all()) {
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        await new Promise((resolve) => setImmediate(resolve))
+        await this.disk.idle()
+        if (this.find(topic.name) === topic) topic.log(partition)?.retain(now)
+      }
+    }
   }
 
   close(): void {
-    for (const topic of this.all()) for (const partition of topic.partitions) partition.close()
+    for (const log of this.#logs.values()) log.close()
+    this.#topics.clear()
   }
 
-  #open(name: string, definition: TopicDefinition): void {
+  #add(name: string, definition: TopicDefinition): void {
     const config = { ...topicConfigDefaults, ...definition.config }
-    const limits = logLimits(config)
-    const partitions = Array.from({ length: definition.partitions }, (_, index) => {
-      return new PartitionLog({
-        directory: join(this.#directory(name, definition), String(index)),
-        groupCommit: this.groupCommit,
-        limits,
-        onTorn: (bytes) => this.onTorn(name, index, bytes),
-      })
-    })
-    this.#topics.set(name, { name, config, partitions })
+    const { partitions } = definition
+    const log = (partition: number) => {
+      if (!(partition >= 0 && partition < partitions)) return undefined
+      const directory = join(this.#directory(name, definition), String(partition))
+      const known = this.#logs.get(directory)
+      if (known) return known
+      const onTorn = (bytes: number) => this.onTorn(name, partition, bytes)
+      const opened = new PartitionLog({ directory, disk: this.disk, limits: logLimits(config), onTorn })
+      this.#logs.set(directory, opened)
+      return opened
+    }
+    this.#topics.set(name, { name, config, partitions, log })
   }
 
   /** The id keeps a topic made anew apart from what a crash may have left of its namesake. */
@@ -147,20 +166,18 @@ export class Topics {
   }
 
   #removeOrphans(): void {
-    const known = new Set(
-      Object.entries(this.#catalog.topics).map(([name, definition]) => this.#directory(name, definition)),
-    )
+    const known = Object.entries(this.#catalog.topics).map(([name, definition]) => this.#directory(name, definition))
     for (const entry of readdirSync(this.#logsDirectory)) {
       const path = join(this.#logsDirectory, entry)
-      if (!known.has(path)) rmSync(path, { recursive: true, force: true })
+      if (!known.includes(path)) rmSync(path, { recursive: true, force: true })
     }
   }
 
   /** On disk first, in memory then: what was refused leaves no trace. */
-  #save(catalog: Catalog): void {
+  #save(changes: Partial<Catalog>): void {
+    const catalog = { ...this.#catalog, ...changes }
     try {
-      this.groupCommit.checkRoom()
-      replaceFile(this.#catalogPath, `${JSON.stringify(catalog, null, 2)}\n`, this.groupCommit.enabled)
+      this.disk.replace(this.#catalogPath, `${JSON.stringify(catalog, null, 2)}\n`)
     } catch (error) {
       throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
     }
@@ -169,14 +186,13 @@ export class Topics {
 }
 
 function checkConfig(key: string, value: string): void {
-  if (!(key in topicConfigDefaults)) throw new Refusal('INVALID_CONFIG', `unknown topic config ${key}`)
-  const isNumber = /^-?\d+$/.test(topicConfigDefaults[key] ?? '')
-  if (isNumber && !/^-?\d+$/.test(value))
-    throw new Refusal('INVALID_CONFIG', `${key} is a number, not ${JSON.stringify(value)}`)
-  if (key === 'segment.bytes' && Number(value) < 1024)
-    throw new Refusal('INVALID_CONFIG', 'segment.bytes is at least 1024')
-  if (key === 'max.message.bytes' && Number(value) < 0)
-    throw new Refusal('INVALID_CONFIG', 'max.message.bytes is not negative')
+  const refuse = (why: string) => new Refusal('INVALID_CONFIG', why)
+  const standard = topicConfigDefaults[key]
+  if (standard === undefined) throw refuse(`unknown topic config ${key}`)
+  if (/^-?\d+$/.test(standard) && !/^-?\d+$/.test(value))
+    throw refuse(`${key} is a number, not ${JSON.stringify(value)}`)
+  if (key === 'segment.bytes' && Number(value) < 1024) throw refuse('segment.bytes is at least 1024')
+  if (key === 'max.message.bytes' && Number(value) < 0) throw refuse('max.message.bytes is not negative')
 }
 
 function logLimits(config: TopicConfig): LogLimits {

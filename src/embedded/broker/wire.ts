@@ -94,17 +94,14 @@ export class Reader {
   }
 }
 
-const chunkBytes = 512
-
-/** Builds one answer. Byte strings are kept as they are until `finish` joins everything once. */
+/** Builds one answer in a buffer that grows. */
 export class Writer {
-  readonly #parts: Buffer[] = []
-  #chunk = Buffer.allocUnsafe(chunkBytes)
-  #used = 0
+  #buffer = Buffer.allocUnsafe(512)
+  #length = 0
 
   int8(value: number): this {
     const at = this.#reserve(1)
-    this.#chunk.writeInt8(value, at)
+    this.#buffer.writeInt8(value, at)
     return this
   }
 
@@ -114,29 +111,26 @@ export class Writer {
 
   int16(value: number): this {
     const at = this.#reserve(2)
-    this.#chunk.writeInt16BE(value, at)
+    this.#buffer.writeInt16BE(value, at)
     return this
   }
 
   int32(value: number): this {
     const at = this.#reserve(4)
-    this.#chunk.writeInt32BE(value, at)
+    this.#buffer.writeInt32BE(value, at)
     return this
   }
 
   int64(value: number): this {
     const at = this.#reserve(8)
-    this.#chunk.writeBigInt64BE(BigInt(value), at)
+    this.#buffer.writeBigInt64BE(BigInt(value), at)
     return this
   }
 
   string(value: string | null): this {
     if (value === null) return this.int16(-1)
-    const length = Buffer.byteLength(value)
-    this.int16(length)
-    const at = this.#reserve(length)
-    this.#chunk.write(value, at, length)
-    return this
+    const bytes = Buffer.from(value)
+    return this.int16(bytes.length).raw(bytes)
   }
 
   bytes(value: Buffer | null): this {
@@ -144,40 +138,29 @@ export class Writer {
   }
 
   raw(value: Buffer): this {
-    if (value.length < chunkBytes) {
-      const at = this.#reserve(value.length)
-      value.copy(this.#chunk, at)
-    } else {
-      this.#flush()
-      this.#parts.push(value)
-    }
+    const at = this.#reserve(value.length)
+    value.copy(this.#buffer, at)
     return this
   }
 
-  array<Item>(items: readonly Item[] | null, writeItem: (item: Item) => void): this {
-    this.int32(items === null ? -1 : items.length)
-    for (const item of items ?? []) writeItem(item)
+  array<Item>(items: readonly Item[], writeItem: (item: Item) => void): this {
+    this.int32(items.length)
+    for (const item of items) writeItem(item)
     return this
   }
 
   finish(): Buffer {
-    this.#flush()
-    return Buffer.concat(this.#parts)
+    return this.#buffer.subarray(0, this.#length)
   }
 
   #reserve(length: number): number {
-    if (this.#used + length > this.#chunk.length) {
-      this.#flush()
-      this.#chunk = Buffer.allocUnsafe(Math.max(chunkBytes, length))
+    const at = this.#length
+    this.#length += length
+    if (this.#length > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(this.#length, 2 * this.#buffer.length))
+      this.#buffer.copy(larger, 0, 0, at)
+      this.#buffer = larger
     }
-    const at = this.#used
-    this.#used += length
     return at
-  }
-
-  #flush(): void {
-    if (this.#used > 0) this.#parts.push(this.#chunk.subarray(0, this.#used))
-    this.#chunk = this.#chunk.subarray(this.#used)
-    this.#used = 0
   }
 }

@@ -1,20 +1,8 @@
-import {
-  type Api,
-  answerTopics,
-  type Context,
-  orRefusal,
-  type PerTopic,
-  readTopics,
-  requirePartition,
-  writeTopics,
-} from '../api.ts'
-import { errorCodes } from '../error-codes.ts'
-
-type Wanted = { index: number; timestamp: number }
-type Found = { index: number; errorCode: number; timestamp: number; offset: number }
+import { type Api, attempt, eachPartition, readTopics, requirePartition, writeTopics } from '../api.ts'
 
 const latest = -1
 const earliest = -2
+const none = { timestamp: -1, offset: -1 }
 
 /**
  *     ListOffsets Request v1-3 => replica_id int32 · v2+ isolation_level int8 · [name string · [partition int32 · timestamp int64]]
@@ -23,36 +11,27 @@ const earliest = -2
  *
  * Timestamp -1 asks for the end of the log, -2 for its start, any other for the first record at or after it (offset -1: none is).
  */
-export const listOffsets: Api<PerTopic<Wanted>, PerTopic<Found>> = {
+export const listOffsets: Api = {
   key: 2,
   name: 'ListOffsets',
   versions: [1, 3],
+  async serve(request, answer, context) {
+    request.int32()
+    if (context.version >= 2) request.int8()
+    const topics = readTopics(request, () => ({ index: request.int32(), timestamp: request.int64() }))
 
-  parse(reader, version) {
-    reader.int32()
-    if (version >= 2) reader.int8()
-    return readTopics(reader, () => ({ index: reader.int32(), timestamp: reader.int64() }))
-  },
-
-  answer: (topics, context) => answerTopics(topics, (topic, wanted) => find(topic, wanted, context)),
-
-  write(writer, topics, version) {
-    if (version >= 2) writer.int32(0)
-    writeTopics(writer, topics, ({ index, errorCode, timestamp, offset }) => {
-      writer.int32(index).int16(errorCode).int64(timestamp).int64(offset)
+    const found = await eachPartition(topics, async (topic, { index, timestamp }) => {
+      const outcome = await attempt(context, none, () => {
+        const log = requirePartition(context, topic, index)
+        if (timestamp === latest) return { timestamp: -1, offset: log.highWatermark }
+        if (timestamp === earliest) return { timestamp: -1, offset: log.startOffset }
+        return log.findTimestamp(timestamp) ?? none
+      })
+      return { index, ...outcome }
+    })
+    if (context.version >= 2) answer.int32(0)
+    return writeTopics(answer, found, ({ index, errorCode, timestamp, offset }) => {
+      answer.int32(index).int16(errorCode).int64(timestamp).int64(offset)
     })
   },
-}
-
-function find(topic: string, { index, timestamp }: Wanted, context: Context): Promise<Found> {
-  return orRefusal<Found>(
-    () => {
-      const log = requirePartition(context, topic, index)
-      const errorCode = errorCodes.NONE
-      if (timestamp === latest) return { index, errorCode, timestamp: -1, offset: log.highWatermark }
-      if (timestamp === earliest) return { index, errorCode, timestamp: -1, offset: log.startOffset }
-      return { index, errorCode, ...(log.findTimestamp(timestamp) ?? { timestamp: -1, offset: -1 }) }
-    },
-    ({ code }) => ({ index, errorCode: code, timestamp: -1, offset: -1 }),
-  )
 }

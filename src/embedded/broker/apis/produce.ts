@@ -1,18 +1,5 @@
-import {
-  type Api,
-  answerTopics,
-  type Context,
-  orRefusal,
-  type PerTopic,
-  readTopics,
-  requirePartition,
-  writeTopics,
-} from '../api.ts'
-import { errorCodes, Refusal } from '../error-codes.ts'
-
-type PartitionData = { index: number; records: Buffer | null }
-type Request = { transactionalId: string | null; acks: number; topics: PerTopic<PartitionData> }
-type PartitionAnswer = { index: number; errorCode: number; baseOffset: number; startOffset: number }
+import { type Api, attempt, eachPartition, readTopics, requirePartition, writeTopics } from '../api.ts'
+import { Refusal } from '../error-codes.ts'
 
 /**
  *     Produce Request v3-7 => transactional_id nullable string · acks int16 · timeout_ms int32 ·
@@ -22,54 +9,51 @@ type PartitionAnswer = { index: number; errorCode: number; baseOffset: number; s
  *
  * acks -1 answers when the records are on disk, 1 when they are written, 0 never. One record batch per partition.
  */
-export const produce: Api<Request, PerTopic<PartitionAnswer>> = {
+export const produce: Api = {
   key: 0,
   name: 'Produce',
   versions: [3, 7],
+  async serve(request, answer, context) {
+    const transactionalId = request.nullableString()
+    const acks = request.int16()
+    request.int32()
+    const topics = readTopics(request, () => ({ index: request.int32(), records: request.nullableBytes() }))
 
-  parse(reader) {
-    const transactionalId = reader.nullableString()
-    const acks = reader.int16()
-    reader.int32()
-    const topics = readTopics(reader, () => ({ index: reader.int32(), records: reader.nullableBytes() }))
-    return { transactionalId, acks, topics }
-  },
-
-  async answer(request, context) {
     // Everything is appended before anything is waited for, so that all partitions share one fsync round.
-    const answer = await answerTopics(request.topics, (topic, partition) => append(request, topic, partition, context))
-    return request.acks === 0 ? undefined : answer
-  },
-
-  write(writer, topics, version) {
-    writeTopics(writer, topics, ({ index, errorCode, baseOffset, startOffset }) => {
-      writer.int32(index).int16(errorCode).int64(baseOffset).int64(-1)
-      if (version >= 5) writer.int64(startOffset)
+    const appended = await eachPartition(topics, async (topic, { index, records }) => {
+      const outcome = await attempt(context, { baseOffset: -1, startOffset: -1 }, async () => {
+        if (acks < -1 || acks > 1) throw new Refusal('INVALID_REQUIRED_ACKS')
+        if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
+        const log = requirePartition(context, topic, index)
+        const { baseOffset, durable } = log.append(records ?? Buffer.alloc(0))
+        if (acks === -1) await durable
+        return { baseOffset, startOffset: log.startOffset }
+      })
+      return { index, ...outcome }
     })
-    writer.int32(0)
+    if (acks === 0) return undefined
+    return writeTopics(answer, appended, ({ index, errorCode, baseOffset, startOffset }) => {
+      answer.int32(index).int16(errorCode).int64(baseOffset).int64(-1)
+      if (context.version >= 5) answer.int64(startOffset)
+    }).int32(0)
   },
 }
 
-function append(
-  request: Request,
-  topic: string,
-  { index, records }: PartitionData,
-  context: Context,
-): Promise<PartitionAnswer> {
-  return orRefusal(
-    () => {
-      if (request.acks < -1 || request.acks > 1) throw new Refusal('INVALID_REQUIRED_ACKS')
-      if (request.transactionalId !== null)
-        throw new Refusal('INVALID_REQUEST', 'transactions are not supported by this broker')
-      const log = requirePartition(context, topic, index)
-      const { baseOffset, durable } = log.append(records ?? Buffer.alloc(0))
-      const answer = { index, errorCode: errorCodes.NONE, baseOffset, startOffset: log.startOffset }
-      if (request.acks !== -1) return answer
-      return durable.then(
-        () => answer,
-        (error) => Promise.reject(new Refusal('KAFKA_STORAGE_ERROR', String(error))),
-      )
-    },
-    (refusal) => ({ index, errorCode: refusal.code, baseOffset: -1, startOffset: -1 }),
-  )
+/**
+ *     InitProducerId Request v0-1 => transactional_id nullable string · transaction_timeout_ms int32
+ *     InitProducerId Response v0-1 => throttle_time_ms int32 · error_code int16 · producer_id int64 · producer_epoch int16
+ */
+export const initProducerId: Api = {
+  key: 22,
+  name: 'InitProducerId',
+  versions: [0, 1],
+  async serve(request, answer, context) {
+    const transactionalId = request.nullableString()
+    const refused = { producerId: -1, epoch: -1 }
+    const { errorCode, producerId, epoch } = await attempt(context, refused, () => {
+      if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
+      return { producerId: context.topics.nextProducerId(), epoch: 0 }
+    })
+    return answer.int32(0).int16(errorCode).int64(producerId).int16(epoch)
+  },
 }

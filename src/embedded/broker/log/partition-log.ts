@@ -1,10 +1,8 @@
-import { fdatasyncSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { Refusal } from '../error-codes.ts'
-import { replaceFile, syncDirectory } from '../files.ts'
-import type { Durable, GroupCommit } from './group-commit.ts'
+import type { Disk } from './append-file.ts'
 import { ProducerStates } from './producer-states.ts'
-import { checkProduced, findTimestamp, readHeader, stampOffset } from './record-batch.ts'
+import { checkProduced, findTimestamp, stampOffset } from './record-batch.ts'
 import { Segment } from './segment.ts'
 
 export type LogLimits = {
@@ -24,39 +22,36 @@ export type Appended = {
   durable: Promise<void>
 }
 
+/** After a restart producers are remembered from the newest segments that hold this much: more than any has in flight. */
+const producersBytes = 8 << 20
+
 /**
  * One partition: an append-only sequence of segments. What has been answered as durable is never lost or changed, and readers see
  * a batch (the high watermark passes it) only once it is on disk, so nothing that was read can vanish in a crash.
  */
-export class PartitionLog implements Durable {
+export class PartitionLog {
   readonly #directory: string
-  readonly #groupCommit: GroupCommit
+  readonly #disk: Disk
   readonly #limits: LogLimits
-  readonly #segments: Segment[] = []
+  readonly #segments: Segment[]
   readonly #producers = new ProducerStates()
   readonly #watchers = new Set<() => void>()
   #endOffset = 0
   #highWatermark = 0
-  #failure: Error | undefined
 
   /** Opens the directory, makes it when it is absent, and cuts what a crash left unfinished at the end. */
-  constructor(options: {
-    directory: string
-    groupCommit: GroupCommit
-    limits: LogLimits
-    onTorn?: (bytes: number) => void
-  }) {
+  constructor(options: { directory: string; disk: Disk; limits: LogLimits; onTorn?: (bytes: number) => void }) {
     this.#directory = options.directory
-    this.#groupCommit = options.groupCommit
+    this.#disk = options.disk
     this.#limits = options.limits
     mkdirSync(this.#directory, { recursive: true })
-    const baseOffsets = readdirSync(this.#directory)
+    this.#segments = readdirSync(this.#directory)
       .filter((name) => name.endsWith('.log'))
       .map((name) => Number.parseInt(name, 10))
       .sort((left, right) => left - right)
-    for (const baseOffset of baseOffsets) this.#segments.push(new Segment(this.#directory, baseOffset))
-    if (this.#segments.length === 0) this.#openSegment(0)
-    const torn = this.#recoverActive()
+      .map((baseOffset) => new Segment(this.#directory, baseOffset, this.#disk))
+    if (this.#segments.length === 0) this.#openSegment()
+    const torn = this.#recover()
     if (torn > 0) options.onTorn?.(torn)
   }
 
@@ -73,34 +68,28 @@ export class PartitionLog implements Durable {
     return this.#segments.reduce((total, segment) => total + segment.bytes, 0)
   }
 
-  get fd(): number {
-    return this.#active.fd
-  }
-
   /**
    * Appends the one batch in `records`, or finds that it is already there (a repeat of an idempotent producer answers as the
    * first time). Refuses with the code the producer is to see. The bytes are stamped in place.
    */
   append(records: Buffer): Appended {
-    const limits = this.#limits
-    const produced = checkProduced(records, limits.batchBytesMax)
-    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', this.#failure.message)
+    const produced = checkProduced(records, this.#limits.batchBytesMax)
+    this.#active.checkSound()
     const repeated = this.#producers.check(produced)
-    if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#groupCommit.commit(this) }
+    if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#active.sync() }
 
     const baseOffset = this.#endOffset
-    stampOffset(records, baseOffset)
-    const batch = readHeader(records) ?? produced
-    try {
-      this.#groupCommit.checkRoom()
-      if (this.#active.bytes > 0 && this.#active.bytes + records.length > limits.segmentBytes) this.#roll()
-      this.#active.append(records, batch)
-    } catch (error) {
-      throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
-    }
-    this.#producers.record(batch, baseOffset)
-    this.#endOffset = batch.lastOffset + 1
-    return { baseOffset, durable: this.#groupCommit.commit(this) }
+    const batch = stampOffset(records, produced, baseOffset)
+    if (this.#active.bytes > 0 && this.#active.bytes + records.length > this.#limits.segmentBytes) this.#roll()
+    this.#active.appendBatch(records, batch)
+    this.#producers.record(batch)
+    const end = batch.lastOffset + 1
+    this.#endOffset = end
+    if (!this.#disk.fsync) return { baseOffset, durable: Promise.resolve(this.#show(end)) }
+    const durable = this.#active.sync().then(() => this.#show(end))
+    // With acks 0 and 1 nobody waits for it.
+    durable.catch(() => {})
+    return { baseOffset, durable }
   }
 
   /** Whole batches from the one that holds `offset`; empty at the end of the log. The first batch is given whatever its size. */
@@ -140,23 +129,7 @@ export class PartitionLog implements Durable {
       bytes -= oldest.bytes
       this.#segments.shift()
       oldest.remove()
-      rmSync(this.#producersPath(oldest.baseOffset), { force: true })
     }
-  }
-
-  written(): number {
-    return this.#endOffset
-  }
-
-  synced(upTo: number): void {
-    if (this.#failure) throw this.#failure
-    if (upTo <= this.#highWatermark) return
-    this.#highWatermark = upTo
-    for (const watcher of [...this.#watchers]) watcher()
-  }
-
-  syncFailed(error: Error): void {
-    this.#failure = error
   }
 
   /** The caller makes sure no fsync is under way. */
@@ -171,36 +144,44 @@ export class PartitionLog implements Durable {
     return active
   }
 
-  /** What an older segment holds was on disk before the next one was begun, so only the last one can be torn. */
-  #recoverActive(): number {
-    try {
-      this.#producers.restore(readFileSync(this.#producersPath(this.#active.baseOffset), 'utf8'))
-    } catch {
-      // Absent in the first segment. Elsewhere a lost file costs only the memory of repeats from before this segment.
+  /** Readers may see what lies before `end`. */
+  #show(end: number): void {
+    if (end <= this.#highWatermark) return
+    this.#highWatermark = end
+    for (const watcher of [...this.#watchers]) watcher()
+  }
+
+  /**
+   * What an older segment holds was on disk before the next one was begun, so only the last one can be torn; those before it are
+   * read for what they tell of producers.
+   */
+  #recover(): number {
+    const active = this.#active
+    let first = this.#segments.length - 1
+    for (let bytes = active.bytes; first > 0 && bytes < producersBytes; first--) {
+      bytes += this.#segments[first - 1]?.bytes ?? 0
     }
-    this.#endOffset = this.#active.baseOffset
-    const torn = this.#active.recover((batch) => {
-      this.#producers.record(batch, batch.baseOffset)
+    for (const segment of this.#segments.slice(first, -1)) {
+      for (const { batch } of segment.batches()) this.#producers.record(batch)
+    }
+    this.#endOffset = active.baseOffset
+    const torn = active.recover((batch) => {
+      this.#producers.record(batch)
       this.#endOffset = batch.lastOffset + 1
     })
     // A killed process leaves bytes with the operating system that no fsync has seen yet, and readers are about to see them.
-    if (this.#groupCommit.enabled && this.#active.bytes > 0) fdatasyncSync(this.fd)
+    if (active.bytes > 0) active.syncNow()
     this.#highWatermark = this.#endOffset
     return torn
   }
 
   #roll(): void {
-    if (this.#groupCommit.enabled) fdatasyncSync(this.fd)
-    replaceFile(this.#producersPath(this.#endOffset), this.#producers.snapshot(), this.#groupCommit.enabled)
-    this.#openSegment(this.#endOffset)
+    this.#active.syncNow()
+    this.#openSegment()
   }
 
-  #openSegment(baseOffset: number): void {
-    this.#segments.push(new Segment(this.#directory, baseOffset))
-    if (this.#groupCommit.enabled) syncDirectory(this.#directory)
-  }
-
-  #producersPath(baseOffset: number): string {
-    return join(this.#directory, `${String(baseOffset).padStart(20, '0')}.producers.json`)
+  #openSegment(): void {
+    this.#segments.push(new Segment(this.#directory, this.#endOffset, this.#disk))
+    this.#disk.syncDirectory(this.#directory)
   }
 }

@@ -79,9 +79,10 @@ export function checkProduced(records: Buffer, bytesMax: number): BatchHeader {
 }
 
 /** Gives the batch its place in the log. Both fields lie in front of the checksum, which stays as it is. */
-export function stampOffset(batch: Buffer, baseOffset: number): void {
+export function stampOffset(batch: Buffer, header: BatchHeader, baseOffset: number): BatchHeader {
   batch.writeBigInt64BE(BigInt(baseOffset), 0)
   batch.writeInt32BE(0, 12)
+  return { ...header, baseOffset, lastOffset: baseOffset + header.recordsCount - 1 }
 }
 
 /**

@@ -1,0 +1,198 @@
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import { Refusal } from '../error-codes.ts'
+
+/**
+ * What all files of a broker share: their fsyncs, and faults on demand. With fsync off everything counts as on disk as soon as the
+ * operating system has it, which survives a killed process but not a lost machine.
+ */
+export class Disk {
+  /** Fault on demand: every write is refused as if the disk were full. */
+  full = false
+  /** Fault on demand: every fsync fails. */
+  failing = false
+  #waiting = new Map<AppendFile, PromiseWithResolvers<void>>()
+  #round: Promise<void> | undefined
+  #syncing: Promise<unknown> | undefined
+
+  constructor(readonly fsync: boolean) {}
+
+  /** Called in front of every write. */
+  checkRoom(): void {
+    if (this.full) throw new Error('ENOSPC: no space left on device, on demand')
+  }
+
+  /**
+   * Resolves once all that is written to `file` so far is on disk. Writes of one event-loop turn, and those that arrive while the
+   * disk is busy, share the next fsync of their file.
+   */
+  sync(file: AppendFile): Promise<void> {
+    if (!this.fsync) return Promise.resolve()
+    let turn = this.#waiting.get(file)
+    if (!turn) {
+      turn = Promise.withResolvers<void>()
+      // Appends whose answer nobody waits for (acks 0 and 1) must not end the process when the disk refuses.
+      turn.promise.catch(() => {})
+      this.#waiting.set(file, turn)
+      this.#round ??= this.#run()
+    }
+    return turn.promise
+  }
+
+  /** Resolves, at once or soon, in a moment when no fsync is under way: what runs before the next await may close files. */
+  async idle(): Promise<void> {
+    while (this.#syncing) await this.#syncing
+  }
+
+  /** Resolves once everything written so far is on disk or has been refused. */
+  async flush(): Promise<void> {
+    while (this.#round) await this.#round
+  }
+
+  /** Replaces the file as a whole: after a crash it holds the old text or the new one, never a mixture. */
+  replace(path: string, text: string): void {
+    const temporary = `${path}.tmp`
+    const fd = openSync(temporary, 'w')
+    try {
+      this.checkRoom()
+      writeAll(fd, Buffer.from(text), 0)
+      if (this.fsync) fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(temporary, path)
+    this.syncDirectory(dirname(path))
+  }
+
+  /** Makes names created, renamed or removed in the directory survive a lost machine. */
+  syncDirectory(path: string): void {
+    if (!this.fsync) return
+    const fd = openSync(path, 'r')
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      await new Promise((resolve) => setImmediate(resolve))
+      const turns = [...this.#waiting]
+      this.#waiting.clear()
+      this.#syncing = Promise.all(turns.map(([file, { resolve, reject }]) => file.fsync().then(resolve, reject)))
+      await this.#syncing
+      this.#syncing = undefined
+    }
+    this.#round = undefined
+  }
+}
+
+/**
+ * A file that grows at its end. Once an fsync has failed it takes nothing more until it is opened again, because the next fsync may
+ * succeed without the bytes the first one lost. Whatever the disk refuses is a `Refusal` that clients can be told.
+ */
+export class AppendFile {
+  readonly #fd: number
+  #bytes: number
+  #failure: unknown
+
+  constructor(
+    readonly path: string,
+    protected readonly disk: Disk,
+  ) {
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT)
+    this.#bytes = fstatSync(this.#fd).size
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  checkSound(): void {
+    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', String(this.#failure))
+  }
+
+  /** The file is as it was before when this throws. */
+  append(bytes: Buffer): void {
+    this.checkSound()
+    try {
+      this.disk.checkRoom()
+      writeAll(this.#fd, bytes, this.#bytes)
+    } catch (error) {
+      this.truncate(this.#bytes)
+      throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
+    }
+    this.#bytes += bytes.length
+  }
+
+  /** Resolves once all that was appended is on disk. */
+  sync(): Promise<void> {
+    return this.disk.sync(this)
+  }
+
+  /** The same, for all who wait, in one go: called by the disk. */
+  async fsync(): Promise<void> {
+    try {
+      if (this.disk.failing) throw new Error('EIO: i/o error, on demand')
+      await promisify(fdatasync)(this.#fd)
+    } catch (error) {
+      this.#failure ??= error
+    }
+    this.checkSound()
+  }
+
+  /** The same, at once. */
+  syncNow(): void {
+    try {
+      if (this.disk.fsync) fdatasyncSync(this.#fd)
+    } catch (error) {
+      this.#failure ??= error
+    }
+    this.checkSound()
+  }
+
+  /** Shorter at the end of the file. */
+  readAt(position: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(Math.max(0, length))
+    let read = 0
+    for (let got = -1; got !== 0 && read < bytes.length; read += got) {
+      got = readSync(this.#fd, bytes, read, bytes.length - read, position + read)
+    }
+    return bytes.subarray(0, read)
+  }
+
+  truncate(bytes: number): void {
+    ftruncateSync(this.#fd, bytes)
+    this.#bytes = bytes
+  }
+
+  /** The caller makes sure no fsync is under way. */
+  close(): void {
+    closeSync(this.#fd)
+  }
+
+  remove(): void {
+    this.close()
+    unlinkSync(this.path)
+  }
+}
+
+function writeAll(fd: number, bytes: Buffer, position: number): void {
+  let written = 0
+  while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, position + written)
+}
