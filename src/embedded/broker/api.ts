@@ -35,40 +35,42 @@ export type Context = Node & {
   readonly refusal?: ErrorName
 }
 
-/** One request of the Kafka protocol, served in versions that are not flexible (no tagged fields, no compact strings). */
-export type Api = {
-  key: number
-  name: ApiName
-  /** Lowest and highest version served. */
-  versions: readonly [number, number]
-  /**
-   * Reads the whole request before it acts on it, because what is malformed must have no effect. Answers with the writer, or with
-   * nothing when the client expects no answer.
-   */
-  serve(request: Reader, answer: Writer, context: Context): Writer | undefined | Promise<Writer | undefined>
+/** The requests served, by the protocol's own names and keys. */
+const apiKeys = {
+  Produce: 0,
+  Fetch: 1,
+  ListOffsets: 2,
+  Metadata: 3,
+  OffsetCommit: 8,
+  OffsetFetch: 9,
+  FindCoordinator: 10,
+  JoinGroup: 11,
+  Heartbeat: 12,
+  LeaveGroup: 13,
+  SyncGroup: 14,
+  DescribeGroups: 15,
+  ListGroups: 16,
+  ApiVersions: 18,
+  CreateTopics: 19,
+  DeleteTopics: 20,
+  InitProducerId: 22,
+  DescribeConfigs: 32,
+  DeleteGroups: 42,
 }
+export type ApiName = keyof typeof apiKeys
 
-/** The requests served, by the protocol's own names. */
-export type ApiName =
-  | 'Produce'
-  | 'Fetch'
-  | 'ListOffsets'
-  | 'Metadata'
-  | 'OffsetCommit'
-  | 'OffsetFetch'
-  | 'FindCoordinator'
-  | 'JoinGroup'
-  | 'Heartbeat'
-  | 'LeaveGroup'
-  | 'SyncGroup'
-  | 'DescribeGroups'
-  | 'ListGroups'
-  | 'ApiVersions'
-  | 'CreateTopics'
-  | 'DeleteTopics'
-  | 'InitProducerId'
-  | 'DescribeConfigs'
-  | 'DeleteGroups'
+/**
+ * Reads the whole request before it acts on it, because what is malformed must have no effect. Answers with the writer, or with
+ * nothing when the client expects no answer.
+ */
+type Serve = (request: Reader, answer: Writer, context: Context) => Writer | undefined | Promise<Writer | undefined>
+
+/** One request of the Kafka protocol, served in versions that are not flexible (no tagged fields, no compact strings). */
+export type Api = ReturnType<typeof api>
+
+export function api(name: ApiName, versions: readonly [lowest: number, highest: number], serve: Serve) {
+  return { key: apiKeys[name], name, versions, serve }
+}
 
 export type Outcome = { errorCode: number; errorMessage: string | null }
 

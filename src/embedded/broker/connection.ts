@@ -46,7 +46,9 @@ const readAheadBytes = 1 << 20
  *     Request => size int32 · api_key int16 · api_version int16 · correlation_id int32 · client_id nullable string · body
  *     Response => size int32 · correlation_id int32 · body
  */
-export class Connection {
+export class Connection implements Client {
+  /** What the client calls itself. */
+  id = ''
   readonly #server: Server
   readonly #socket: Socket<Connection>
   readonly #onClose = new Set<() => void>()
@@ -109,6 +111,15 @@ export class Connection {
     for (const callback of this.#onClose) callback()
   }
 
+  get host(): string {
+    return `/${this.#socket.remoteAddress}`
+  }
+
+  onClose(callback: () => void): () => void {
+    this.#onClose.add(callback)
+    return () => this.#onClose.delete(callback)
+  }
+
   async #serve(): Promise<void> {
     this.#serving = true
     try {
@@ -165,29 +176,18 @@ export class Connection {
       if (api.name !== 'ApiVersions') throw new MalformedRequest(`${api.name} version ${version} is not served`)
       return sized(writeApiVersions(writer, errorCodes.UNSUPPORTED_VERSION, apis))
     }
-    const client = this.#client(request.nullableString() ?? '')
+    this.id = request.nullableString() ?? ''
 
     await faults.resumed
     const fault = faults.take(api.name)
     if (fault?.kind === 'drop') this.close()
     if (this.#closed) return undefined
     const refusal = fault?.kind === 'error' ? fault.error : undefined
-    const answer = await api.serve(request, writer, { ...node, version, refusal, client })
+    const answer = await api.serve(request, writer, { ...node, version, refusal, client: this })
     if (fault?.kind === 'lose') this.close()
     if (fault?.kind === 'delay') await fault.until
     await faults.resumed
     return answer && sized(answer)
-  }
-
-  #client(id: string): Client {
-    return {
-      id,
-      host: `/${this.#socket.remoteAddress}`,
-      onClose: (callback) => {
-        this.#onClose.add(callback)
-        return () => this.#onClose.delete(callback)
-      },
-    }
   }
 
   /** Resolves when the operating system has taken all of it, however slowly the client reads. */

@@ -1,4 +1,4 @@
-import { type Api, type Context, type PerTopic, readTopics, requirePartition, writeTopics } from '../api.ts'
+import { api, type Context, type PerTopic, readTopics, requirePartition, writeTopics } from '../api.ts'
 import { errorCodes, Refusal } from '../error-codes.ts'
 
 type PartitionWanted = { index: number; offset: number; bytesMax: number }
@@ -20,38 +20,33 @@ const nothing = Buffer.alloc(0)
  *
  * No fetch sessions are kept: session id 0 tells the client to name its partitions every time.
  */
-export const fetch: Api = {
-  key: 1,
-  name: 'Fetch',
-  versions: [4, 11],
-  async serve(request, answer, context) {
-    const { version } = context
-    request.int32()
-    const limits = { waitMaxMs: request.int32(), bytesMin: request.int32(), bytesMax: request.int32() }
-    request.int8()
-    const sessionId = version >= 7 ? request.int32() : 0
-    if (version >= 7) request.int32()
-    const topics = readTopics(request, () => {
-      const index = request.int32()
-      if (version >= 9) request.int32()
-      const offset = request.int64()
-      if (version >= 5) request.int64()
-      return { index, offset, bytesMax: request.int32() }
-    })
+export const fetch = api('Fetch', [4, 11], async (request, answer, context) => {
+  const { version } = context
+  request.int32()
+  const limits = { waitMaxMs: request.int32(), bytesMin: request.int32(), bytesMax: request.int32() }
+  request.int8()
+  const sessionId = version >= 7 ? request.int32() : 0
+  if (version >= 7) request.int32()
+  const topics = readTopics(request, () => {
+    const index = request.int32()
+    if (version >= 9) request.int32()
+    const offset = request.int64()
+    if (version >= 5) request.int64()
+    return { index, offset, bytesMax: request.int32() }
+  })
 
-    const known = sessionId === 0
-    const read = known ? await readWhenThere({ ...limits, topics }, context) : []
-    answer.int32(0)
-    if (version >= 7) answer.int16(known ? errorCodes.NONE : errorCodes.FETCH_SESSION_ID_NOT_FOUND).int32(0)
-    return writeTopics(answer, read, ({ index, errorCode, highWatermark, startOffset, records }) => {
-      answer.int32(index).int16(errorCode).int64(highWatermark).int64(highWatermark)
-      if (version >= 5) answer.int64(startOffset)
-      answer.int32(-1)
-      if (version >= 11) answer.int32(-1)
-      answer.bytes(records)
-    })
-  },
-}
+  const known = sessionId === 0
+  const read = known ? await readWhenThere({ ...limits, topics }, context) : []
+  answer.int32(0)
+  if (version >= 7) answer.int16(known ? errorCodes.NONE : errorCodes.FETCH_SESSION_ID_NOT_FOUND).int32(0)
+  return writeTopics(answer, read, ({ index, errorCode, highWatermark, startOffset, records }) => {
+    answer.int32(index).int16(errorCode).int64(highWatermark).int64(highWatermark)
+    if (version >= 5) answer.int64(startOffset)
+    answer.int32(-1)
+    if (version >= 11) answer.int32(-1)
+    answer.bytes(records)
+  })
+})
 
 /** Waits up to `waitMaxMs` for `bytesMin`; an error in any partition answers at once. */
 export async function readWhenThere(wanted: Wanted, context: Context) {

@@ -1,4 +1,4 @@
-import { type Api, attempt, eachPartition, readTopics, requirePartition, writeTopics } from '../api.ts'
+import { api, attempt, eachPartition, readTopics, requirePartition, writeTopics } from '../api.ts'
 
 const latest = -1
 const earliest = -2
@@ -11,27 +11,22 @@ const none = { timestamp: -1, offset: -1 }
  *
  * Timestamp -1 asks for the end of the log, -2 for its start, any other for the first record at or after it (offset -1: none is).
  */
-export const listOffsets: Api = {
-  key: 2,
-  name: 'ListOffsets',
-  versions: [1, 3],
-  async serve(request, answer, context) {
-    request.int32()
-    if (context.version >= 2) request.int8()
-    const topics = readTopics(request, () => ({ index: request.int32(), timestamp: request.int64() }))
+export const listOffsets = api('ListOffsets', [1, 3], async (request, answer, context) => {
+  request.int32()
+  if (context.version >= 2) request.int8()
+  const topics = readTopics(request, () => ({ index: request.int32(), timestamp: request.int64() }))
 
-    const found = await eachPartition(topics, async (topic, { index, timestamp }) => {
-      const outcome = await attempt(context, none, () => {
-        const log = requirePartition(context, topic, index)
-        if (timestamp === latest) return { timestamp: -1, offset: log.highWatermark }
-        if (timestamp === earliest) return { timestamp: -1, offset: log.startOffset }
-        return log.findTimestamp(timestamp) ?? none
-      })
-      return { index, ...outcome }
+  const found = await eachPartition(topics, async (topic, { index, timestamp }) => {
+    const outcome = await attempt(context, none, () => {
+      const log = requirePartition(context, topic, index)
+      if (timestamp === latest) return { timestamp: -1, offset: log.highWatermark }
+      if (timestamp === earliest) return { timestamp: -1, offset: log.startOffset }
+      return log.findTimestamp(timestamp) ?? none
     })
-    if (context.version >= 2) answer.int32(0)
-    return writeTopics(answer, found, ({ index, errorCode, timestamp, offset }) => {
-      answer.int32(index).int16(errorCode).int64(timestamp).int64(offset)
-    })
-  },
-}
+    return { index, ...outcome }
+  })
+  if (context.version >= 2) answer.int32(0)
+  return writeTopics(answer, found, ({ index, errorCode, timestamp, offset }) => {
+    answer.int32(index).int16(errorCode).int64(timestamp).int64(offset)
+  })
+})

@@ -1,4 +1,4 @@
-import { type Api, attempt } from '../api.ts'
+import { api, attempt } from '../api.ts'
 import { Refusal } from '../error-codes.ts'
 import { topicConfigDefaults } from '../topics.ts'
 
@@ -11,38 +11,33 @@ import { topicConfigDefaults } from '../topics.ts'
  *
  * -1 partitions or replicas ask for the default.
  */
-export const createTopics: Api = {
-  key: 19,
-  name: 'CreateTopics',
-  versions: [2, 4],
-  async serve(request, answer, context) {
-    const wanted = request.array(() => ({
-      name: request.string(),
-      partitions: request.int32(),
-      replicationFactor: request.int16(),
-      assignments: request.array(() => [request.int32(), request.array(() => request.int32())]),
-      config: Object.fromEntries(request.array(() => [request.string(), request.nullableString() ?? ''])),
-    }))
-    request.int32()
-    const validateOnly = request.boolean()
+export const createTopics = api('CreateTopics', [2, 4], async (request, answer, context) => {
+  const wanted = request.array(() => ({
+    name: request.string(),
+    partitions: request.int32(),
+    replicationFactor: request.int16(),
+    assignments: request.array(() => [request.int32(), request.array(() => request.int32())]),
+    config: Object.fromEntries(request.array(() => [request.string(), request.nullableString() ?? ''])),
+  }))
+  request.int32()
+  const validateOnly = request.boolean()
 
-    const created = wanted.map(({ name, partitions, replicationFactor, assignments, config }) =>
-      attempt(context, { name }, () => {
-        if (assignments.length > 0) throw new Refusal('INVALID_REPLICA_ASSIGNMENT', 'one broker has all partitions')
-        if (replicationFactor !== -1 && replicationFactor !== 1)
-          throw new Refusal('INVALID_REPLICATION_FACTOR', `replication factor ${replicationFactor}, but one broker`)
-        const count = partitions === -1 ? context.partitionsDefault : partitions
-        context.topics.create({ name, partitions: count, config, validateOnly })
-        return { name }
-      }),
+  const created = wanted.map(({ name, partitions, replicationFactor, assignments, config }) =>
+    attempt(context, { name }, () => {
+      if (assignments.length > 0) throw new Refusal('INVALID_REPLICA_ASSIGNMENT', 'one broker has all partitions')
+      if (replicationFactor !== -1 && replicationFactor !== 1)
+        throw new Refusal('INVALID_REPLICATION_FACTOR', `replication factor ${replicationFactor}, but one broker`)
+      const count = partitions === -1 ? context.partitionsDefault : partitions
+      context.topics.create({ name, partitions: count, config, validateOnly })
+      return { name }
+    }),
+  )
+  return answer
+    .int32(0)
+    .array(await Promise.all(created), (topic) =>
+      answer.string(topic.name).int16(topic.errorCode).string(topic.errorMessage),
     )
-    return answer
-      .int32(0)
-      .array(await Promise.all(created), (topic) =>
-        answer.string(topic.name).int16(topic.errorCode).string(topic.errorMessage),
-      )
-  },
-}
+})
 
 /**
  *     DeleteTopics Request v0-3 => [name string] · timeout_ms int32
@@ -50,25 +45,20 @@ export const createTopics: Api = {
  *
  * What groups committed about the topic goes with it, so that a new one of the same name starts afresh.
  */
-export const deleteTopics: Api = {
-  key: 20,
-  name: 'DeleteTopics',
-  versions: [0, 3],
-  async serve(request, answer, context) {
-    const names = request.array(() => request.string())
+export const deleteTopics = api('DeleteTopics', [0, 3], async (request, answer, context) => {
+  const names = request.array(() => request.string())
 
-    const deleted = names.map((name) =>
-      attempt(context, { name }, async () => {
-        if (!context.topics.find(name)) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
-        await context.offsets.deleteTopic(name)
-        await context.topics.delete(name)
-        return { name }
-      }),
-    )
-    if (context.version >= 1) answer.int32(0)
-    return answer.array(await Promise.all(deleted), ({ name, errorCode }) => answer.string(name).int16(errorCode))
-  },
-}
+  const deleted = names.map((name) =>
+    attempt(context, { name }, async () => {
+      if (!context.topics.find(name)) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
+      await context.offsets.deleteTopic(name)
+      await context.topics.delete(name)
+      return { name }
+    }),
+  )
+  if (context.version >= 1) answer.int32(0)
+  return answer.array(await Promise.all(deleted), ({ name, errorCode }) => answer.string(name).int16(errorCode))
+})
 
 const topicResource = 2
 const topicSource = 1
@@ -83,34 +73,29 @@ const defaultSource = 5
  *
  * Of topics alone.
  */
-export const describeConfigs: Api = {
-  key: 32,
-  name: 'DescribeConfigs',
-  versions: [1, 2],
-  async serve(request, answer, context) {
-    const resources = request.array(() => {
-      const [type, name] = [request.int8(), request.string()]
-      return { type, name, keys: request.nullableArray(() => request.string()) }
-    })
+export const describeConfigs = api('DescribeConfigs', [1, 2], async (request, answer, context) => {
+  const resources = request.array(() => {
+    const [type, name] = [request.int8(), request.string()]
+    return { type, name, keys: request.nullableArray(() => request.string()) }
+  })
 
-    const described = resources.map(({ type, name, keys }) =>
-      attempt(context, { type, name, entries: [] as [string, string][] }, () => {
-        if (type !== topicResource) throw new Refusal('INVALID_REQUEST', 'only topics are described')
-        const topic = context.topics.find(name)
-        if (!topic) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
-        return {
-          type,
-          name,
-          entries: Object.entries(topic.config).filter(([key]) => !keys?.length || keys.includes(key)),
-        }
-      }),
-    )
-    return answer.int32(0).array(await Promise.all(described), ({ errorCode, errorMessage, type, name, entries }) => {
-      answer.int16(errorCode).string(errorMessage).int8(type).string(name)
-      answer.array(entries, ([key, value]) => {
-        const source = value === topicConfigDefaults[key] ? defaultSource : topicSource
-        answer.string(key).string(value).boolean(false).int8(source).boolean(false).int32(0)
-      })
+  const described = resources.map(({ type, name, keys }) =>
+    attempt(context, { type, name, entries: [] as [string, string][] }, () => {
+      if (type !== topicResource) throw new Refusal('INVALID_REQUEST', 'only topics are described')
+      const topic = context.topics.find(name)
+      if (!topic) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
+      return {
+        type,
+        name,
+        entries: Object.entries(topic.config).filter(([key]) => !keys?.length || keys.includes(key)),
+      }
+    }),
+  )
+  return answer.int32(0).array(await Promise.all(described), ({ errorCode, errorMessage, type, name, entries }) => {
+    answer.int16(errorCode).string(errorMessage).int8(type).string(name)
+    answer.array(entries, ([key, value]) => {
+      const source = value === topicConfigDefaults[key] ? defaultSource : topicSource
+      answer.string(key).string(value).boolean(false).int8(source).boolean(false).int32(0)
     })
-  },
-}
+  })
+})

@@ -1,17 +1,4 @@
-import {
-  closeSync,
-  constants,
-  fdatasync,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { Refusal } from '../error-codes.ts'
@@ -65,28 +52,18 @@ export class Disk {
 
   /** Replaces the file as a whole: after a crash it holds the old text or the new one, never a mixture. */
   replace(path: string, text: string): void {
-    const temporary = `${path}.tmp`
-    const fd = openSync(temporary, 'w')
-    try {
-      this.checkRoom()
-      writeAll(fd, Buffer.from(text), 0)
-      if (this.fsync) fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-    renameSync(temporary, path)
+    this.checkRoom()
+    fs.writeFileSync(`${path}.tmp`, text, { flush: this.fsync })
+    fs.renameSync(`${path}.tmp`, path)
     this.syncDirectory(dirname(path))
   }
 
   /** Makes names created, renamed or removed in the directory survive a lost machine. */
   syncDirectory(path: string): void {
     if (!this.fsync) return
-    const fd = openSync(path, 'r')
-    try {
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    const fd = fs.openSync(path, 'r')
+    fs.fsyncSync(fd)
+    fs.closeSync(fd)
   }
 
   async #run(): Promise<void> {
@@ -115,8 +92,8 @@ export class AppendFile {
     readonly path: string,
     protected readonly disk: Disk,
   ) {
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT)
-    this.#bytes = fstatSync(this.#fd).size
+    this.#fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT)
+    this.#bytes = fs.fstatSync(this.#fd).size
   }
 
   get bytes(): number {
@@ -132,7 +109,10 @@ export class AppendFile {
     this.checkSound()
     try {
       this.disk.checkRoom()
-      writeAll(this.#fd, bytes, this.#bytes)
+      let written = 0
+      while (written < bytes.length) {
+        written += fs.writeSync(this.#fd, bytes, written, bytes.length - written, this.#bytes + written)
+      }
     } catch (error) {
       this.truncate(this.#bytes)
       throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
@@ -149,7 +129,7 @@ export class AppendFile {
   async fsync(): Promise<void> {
     try {
       if (this.disk.failing) throw new Error('EIO: i/o error, on demand')
-      await promisify(fdatasync)(this.#fd)
+      await promisify(fs.fdatasync)(this.#fd)
     } catch (error) {
       this.#failure ??= error
     }
@@ -159,7 +139,7 @@ export class AppendFile {
   /** The same, at once. */
   syncNow(): void {
     try {
-      if (this.disk.fsync) fdatasyncSync(this.#fd)
+      if (this.disk.fsync) fs.fdatasyncSync(this.#fd)
     } catch (error) {
       this.#failure ??= error
     }
@@ -171,28 +151,23 @@ export class AppendFile {
     const bytes = Buffer.allocUnsafe(Math.max(0, length))
     let read = 0
     for (let got = -1; got !== 0 && read < bytes.length; read += got) {
-      got = readSync(this.#fd, bytes, read, bytes.length - read, position + read)
+      got = fs.readSync(this.#fd, bytes, read, bytes.length - read, position + read)
     }
     return bytes.subarray(0, read)
   }
 
   truncate(bytes: number): void {
-    ftruncateSync(this.#fd, bytes)
+    fs.ftruncateSync(this.#fd, bytes)
     this.#bytes = bytes
   }
 
   /** The caller makes sure no fsync is under way. */
   close(): void {
-    closeSync(this.#fd)
+    fs.closeSync(this.#fd)
   }
 
   remove(): void {
     this.close()
-    unlinkSync(this.path)
+    fs.unlinkSync(this.path)
   }
-}
-
-function writeAll(fd: number, bytes: Buffer, position: number): void {
-  let written = 0
-  while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, position + written)
 }
