@@ -46,4 +46,18 @@ export const problems = {
     description:
       'No balance may have more than 15 significant digits, so that every reader of JSON sees it exactly. Nothing was moved.',
   },
+  idempotencyKeyReused: {
+    name: 'idempotency-key-reused',
+    status: 422,
+    title: 'The idempotency key was used for another request',
+    description:
+      'A key stands for one request: the same method, path and body. This one was sent before with another body, less than 24 hours ago. Nothing was moved. Send a new request under a new key.',
+  },
+  idempotencyInProgress: {
+    name: 'idempotency-in-progress',
+    status: 409,
+    title: 'A request with this idempotency key is being answered',
+    description:
+      'The first request under this key has no answer yet. Send the same again after `Retry-After` seconds: it will get the answer of the first.',
+  },
 } as const

@@ -34,6 +34,11 @@ export class InvalidValue extends Error {
   }
 }
 
+/** A header cannot be read. The message says what it should be. */
+export class MalformedHeader extends Error {
+  override name = 'MalformedHeader'
+}
+
 /** Begins a service's HTTP. Add the routes to what it returns. */
 export function createHttp({ log, parseJson, problems, health, isReady }: HttpOptions) {
   const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
@@ -55,6 +60,7 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
       const cause = code === 'PARSE' ? (error as Error).cause : error
       if (cause instanceof UnsupportedMedia)
         return answer(commonProblems.unsupportedMediaType, { detail: cause.message })
+      if (cause instanceof MalformedHeader) return answer(commonProblems.malformed, { detail: cause.message })
       if (cause instanceof InvalidValue)
         return answer(commonProblems.validation, {
           detail: cause.message,

@@ -31,7 +31,8 @@ export const commonProblems = {
     name: 'malformed',
     status: 400,
     title: 'The request cannot be read',
-    description: 'The body is not well-formed JSON. Nothing was done.',
+    description:
+      'The body is not well-formed JSON, or a header is not what it should be; `detail` says which. Nothing was done.',
   },
   notFound: {
     name: 'not-found',

@@ -6,15 +6,18 @@ import { InexactNumber, parseJson } from '../contract/json'
 import { currencyDefault, isCurrency, parseMoney, presentMoney } from '../contract/money'
 import { problems } from '../contract/problems'
 import { reaching } from '../platform/database'
-import { createHttp, type Health, InvalidValue, refuse, traceOf } from '../platform/http'
+import { createHttp, type Health, InvalidValue, MalformedHeader, refuse, traceOf } from '../platform/http'
+import { fingerprint, parseIdempotencyKey } from '../platform/idempotency-key'
 import type { Log } from '../platform/log'
 import { commonProblems, type ProblemKind } from '../platform/problem'
-import type { Rejection } from './domain/transfer'
+import type { IdempotencyKey } from './domain/idempotency'
 import { openAccount } from './open-account'
 import { registerClient } from './register-client'
+import type { Refusal } from './settle'
 import { findAccount, type StoredAccount } from './store/accounts'
 import { type Client, findClient } from './store/clients'
 import { findTransaction, type StoredTransaction } from './store/transactions'
+import { transferMoney } from './transfer-money'
 import type { Wallet } from './wallet'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -105,22 +108,22 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
           currency,
           reference: body.reference ?? null,
           traceparent: traceOf(request),
+          idempotencyKey: readIdempotencyKey(request, 'POST /transactions', body),
         }
-        const settled = await wallet.transfers.submit(command)
-        if (!settled.accepted) return refuseTransfer(request, settled.rejection, command)
+        const settled = await transferMoney(wallet, command)
+        if (settled === 'in_progress')
+          return refuse(request, problems.idempotencyInProgress, {
+            detail: 'the first request under this key has no answer yet',
+            headers: { 'retry-after': '1' },
+          })
+        const replayed: Record<string, string> = settled.repeated ? { 'idempotency-replayed': 'true' } : {}
+        if (!settled.accepted) return refuseTransfer(request, settled.rejection, command, replayed)
 
-        const { transfer, createdAt } = settled
-        const [versionFrom, versionTo] = [transfer.entryFrom.version, transfer.entryTo.version]
-        const stored = {
-          ...transfer,
-          id: transfer.transactionId,
-          versionFrom,
-          versionTo,
-          effectiveAt: createdAt,
-          createdAt,
-        }
-        return created(`/transactions/${stored.id}`, presentTransaction(stored), {
-          'consistency-token': `${stored.accountIdFrom}:${versionFrom},${stored.accountIdTo}:${versionTo}`,
+        const { transaction } = settled
+        const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
+        return created(`/transactions/${id}`, presentTransaction(transaction), {
+          'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}`,
+          ...replayed,
         })
       },
       { body: NewTransaction },
@@ -145,6 +148,15 @@ function parseBody(text: string): unknown {
 /** An id that is no UUID cannot exist: it is asked for like any other, and not found. */
 async function findById<T>(id: string, find: (id: string) => Promise<T | undefined>): Promise<T | undefined> {
   return uuid.test(id) ? reaching(find(id.toLowerCase())) : undefined
+}
+
+/** Null when the caller sent none: then every request is a new one. An empty key is a mistake, not the absence of one. */
+function readIdempotencyKey(request: Request, scope: string, body: unknown): IdempotencyKey | null {
+  const header = request.headers.get('idempotency-key')
+  if (header === null) return null
+  const parsed = parseIdempotencyKey(header)
+  if (!parsed.ok) throw new MalformedHeader(parsed.detail)
+  return { scope, key: parsed.key, fingerprint: fingerprint(scope, body) }
 }
 
 function parseCurrency(currency: string | undefined): string {
@@ -175,14 +187,23 @@ const refusals = {
   ],
   insufficient_funds: [problems.insufficientFunds, () => 'insufficient funds'],
   balance_limit_reached: [problems.balanceLimit, () => 'a balance would have more than 15 digits'],
-} as const satisfies Record<Rejection, [ProblemKind, (command: Refused) => string]>
+  idempotency_key_reused: [
+    problems.idempotencyKeyReused,
+    () => 'this Idempotency-Key was sent before with another request',
+  ],
+} as const satisfies Record<Refusal, [ProblemKind, (command: Refused) => string]>
 
-function refuseTransfer(request: Request, rejection: Rejection, command: Refused): Response {
+function refuseTransfer(
+  request: Request,
+  rejection: Refusal,
+  command: Refused,
+  headers: Record<string, string>,
+): Response {
   const [kind, sentence] = refusals[rejection]
   const detail = sentence(command)
   const code = rejection.toUpperCase()
   const errors = rejection === 'amount_not_positive' ? { errors: [{ detail, pointer: '#/amount' }] } : {}
-  return refuse(request, kind, { detail, code, ...errors })
+  return refuse(request, kind, { detail, code, headers, ...errors })
 }
 
 const presentClient = ({ id, name, email, createdAt }: Client) => ({

@@ -112,7 +112,7 @@ export async function seedWallet(url: string, database: Database, log: Log): Pro
       await insertClients(tx, clients)
       await insertAccounts(tx, accounts)
       for (const { transfer, createdAt, outbox } of transfers) {
-        await append(tx, { transfers: [transfer], outbox, createdAt })
+        await append(tx, { transfers: [transfer], keys: [], outbox, createdAt })
       }
       log.info(
         { clients: clients.length, accounts: accounts.length - 1, transfers: transfers.length },

@@ -13,6 +13,7 @@ import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
 import { type Command, type Settled, settle } from './settle'
+import { removeExpiredKeys } from './store/idempotency-keys'
 import { measureOutbox } from './store/outbox'
 import type { Wallet } from './wallet'
 
@@ -24,6 +25,10 @@ const batchSizeMax = 500
 const queueMax = 5000
 /** An event that waits longer than this is worth a warning, in milliseconds. */
 const outboxAgeMaxMs = 10_000
+
+/** How often expired idempotency keys are removed, in milliseconds, and how many at once: together more than can expire. */
+const sweepMs = 60_000
+const keysRemovedMax = 500_000
 
 export type RunningService = { port: number; stop(): Promise<void> }
 
@@ -44,6 +49,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
       sizeMax: batchSizeMax,
       queueMax,
     }),
+    keysInProgress: new Set(),
     relay: { wake: () => relay?.wake() },
   }
 
@@ -59,8 +65,15 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const http = listen(walletHttp({ wallet, log, health, isReady }), config)
   log.info({ port: http.port }, 'wallet listens')
 
+  const sweeping = setInterval(() => {
+    if (!relay) return
+    removeExpiredKeys(database.sql, keysRemovedMax).catch((error) =>
+      log.warn({}, `expired idempotency keys stay for now: ${messageOf(error)}`),
+    )
+  }, sweepMs)
   const takeApart = async () => {
     stopping.abort()
+    clearInterval(sweeping)
     await http.close(config.shutdownTimeoutMs)
     await wallet.transfers.idle()
     await relay?.stop(config.shutdownTimeoutMs)

@@ -7,6 +7,8 @@ import type { Command, Settled } from './settle'
 export type Wallet = {
   database: Database
   transfers: Batch<Command, Settled>
+  /** Idempotency keys of commands that this process has not answered yet. Other processes' collide in the database. */
+  keysInProgress: Set<string>
   relay: Pick<Relay, 'wake'>
   clock: () => Date
 }

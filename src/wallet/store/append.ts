@@ -1,9 +1,10 @@
 /** Writes decided transfers: everything that belongs to a batch, in one statement. */
 import { arrayOf, isConnectionLost, type Statements, violation } from '../../platform/database'
 import type { Transfer } from '../domain/transfer'
+import type { KeyRow } from './idempotency-keys'
 import { insertOutbox, type OutboxRow } from './outbox'
 
-export type Changes = { transfers: Transfer[]; outbox: OutboxRow[]; createdAt: string }
+export type Changes = { transfers: Transfer[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: string }
 
 /** What became of an append that did not succeed. */
 export type AppendFailure =
@@ -13,13 +14,13 @@ export type AppendFailure =
   | 'outcome_unknown'
 
 /**
- * Appends entries, snapshots, transactions and outbox rows, or nothing at all: as one statement it is atomic whatever becomes of the
+ * Appends entries, snapshots, transactions, used keys and outbox rows, or nothing at all: as one statement it is atomic whatever becomes of the
  * connection, and holds no lock while anybody thinks. Two writers that read the same version of an account collide on the primary key of
  * `entries`. Throws what `classifyAppendFailure` tells apart.
  */
 export async function append(sql: Statements, changes: Changes): Promise<void> {
-  const { transfers, createdAt } = changes
-  if (transfers.length === 0) return
+  const { transfers, keys, createdAt } = changes
+  if (transfers.length === 0 && keys.length === 0) return
 
   // Sorted, so that writers who want the same rows ask for them in the same order and wait rather than deadlock.
   const entries = transfers
@@ -70,17 +71,33 @@ export async function append(sql: Statements, changes: Changes): Promise<void> {
       ) as transfer (
         id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference
       )
+    ), used_keys as (
+      insert into idempotency_keys (scope, key, fingerprint, transaction_id, rejection, created_at)
+      select scope, key, fingerprint, transaction_id, rejection, ${createdAt}::timestamptz
+      from unnest(
+        ${arrayOf(keys.map((row) => row.scope))}::text[],
+        ${arrayOf(keys.map((row) => row.key))}::text[],
+        ${arrayOf(keys.map((row) => row.fingerprint))}::text[],
+        ${arrayOf(keys.map(({ answer }) => (answer.accepted ? answer.transaction.id : null)))}::uuid[],
+        ${arrayOf(keys.map(({ answer }) => (answer.accepted ? null : answer.rejection)))}::text[]
+      ) as used (scope, key, fingerprint, transaction_id, rejection)
     )
     ${insertOutbox(sql, changes.outbox)}`
 }
+
+const takenByAnother = new Set([
+  'entries_pkey',
+  // Of a batch whose first try did succeed after all.
+  'transactions_pkey',
+  // The same key, at the same time, at another wallet.
+  'idempotency_keys_pkey',
+])
 
 /** Tells whether reading and deciding again can help. Undefined for anything else, which is a bug or a broken ledger. */
 export function classifyAppendFailure(error: unknown): AppendFailure | undefined {
   if (isConnectionLost(error)) return 'outcome_unknown'
   const { sqlState, constraint } = violation(error) ?? {}
-  // A second try of a batch whose first one did succeed after all collides on the ids of its transactions.
-  if (sqlState === '23505' && (constraint === 'entries_pkey' || constraint === 'transactions_pkey'))
-    return 'version_taken'
+  if (sqlState === '23505' && constraint && takenByAnother.has(constraint)) return 'version_taken'
   // Two batches that wait for each other's keys. The server ended one of them.
   if (sqlState === '40P01') return 'version_taken'
   return undefined

@@ -76,6 +76,25 @@ export const entries = pgTable(
   ],
 )
 
+/** Keys that callers have used, each with what came of it: a transaction, or a refusal. Kept for a day. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    scope: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of what was asked for, in hex. */
+    fingerprint: text().notNull(),
+    transactionId: uuid('transaction_id'),
+    rejection: text(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'idempotency_keys_pkey', columns: [table.scope, table.key] }),
+    index('idempotency_keys_created_at').on(table.createdAt),
+    check('idempotency_keys_answer', sql`(${table.transactionId} is null) <> (${table.rejection} is null)`),
+  ],
+)
+
 /** Events that are committed and not yet known to be on the broker, in the columns that Debezium's outbox router reads. Never updated. */
 export const outbox = pgTable('outbox', {
   id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
