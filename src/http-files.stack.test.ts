@@ -37,6 +37,7 @@ test('wallet.http, over the seed', async () => {
   expect(statuses(answers)).toEqual({
     transfer: 201,
     transferWithCents: 201,
+    transferOnce: 201,
     transaction: 200,
     account: 200,
     client: 200,

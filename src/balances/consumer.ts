@@ -65,7 +65,7 @@ export function startConsumer({ database, kafka, groupId, topics, partitions, lo
         isPassing,
         onFailure: (error, failures) => {
           stalled = messageOf(error)
-          log.warn({ failures, error }, `consuming waits: ${stalled}`)
+          log.warn({ failures }, `consuming waits: ${stalled}`)
         },
       })
     } finally {
@@ -232,7 +232,7 @@ export function startConsumer({ database, kafka, groupId, topics, partitions, lo
             onAssigned,
             onTrouble: (error, final) => {
               troubled(error)
-              log.warn({ error, final }, `consuming was interrupted: ${messageOf(error)}`)
+              log.warn({ final }, `consuming was interrupted: ${messageOf(error)}`)
               if (final) ended.resolve(error)
             },
           })
