@@ -214,8 +214,9 @@ export async function listOffsetRaw(
   client: RawKafka,
   topic: string,
   timestamp: number,
+  partition = 0,
 ): Promise<{ errorCode: number; offset: number }> {
-  const body = new Writer().int32(-1).int8(0).int32(1).string(topic).int32(1).int32(0).int64(timestamp)
+  const body = new Writer().int32(-1).int8(0).int32(1).string(topic).int32(1).int32(partition).int64(timestamp)
   const answer = await client.request(2, 3, body)
   answer.int32()
   answer.int32()

@@ -1,0 +1,22 @@
+/**
+ * Measures by name: `bun run bench broker`. What is measured runs beside it as processes of its own; all of them end with this one.
+ */
+import { benchBroker } from './broker.ts'
+import { killBroker } from './broker-kill.ts'
+
+const benches: Record<string, { about: string; run(args: string[]): Promise<void> }> = {
+  broker: { about: 'the embedded broker, beside the one KAFKA_BROKERS names if any', run: benchBroker },
+  'broker-kill': { about: 'kill -9 while producing, 200 times: [rounds] [seed]', run: killBroker },
+}
+
+const [name = '', ...args] = process.argv.slice(2).filter((argument) => argument !== '--lifeline')
+const bench = benches[name]
+if (!bench) {
+  console.log('bun run bench NAME, where NAME is')
+  for (const [each, { about }] of Object.entries(benches)) console.log(`  ${each.padEnd(12)} ${about}`)
+  process.exit(1)
+}
+// The launcher holds the other end: when it is gone, so is whoever wanted to know.
+if (process.argv.includes('--lifeline')) process.stdin.on('end', () => process.exit(1)).resume()
+await bench.run(args)
+process.exit(0)
