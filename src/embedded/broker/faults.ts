@@ -27,7 +27,8 @@ export class Faults {
   readonly #disk: Disk
   readonly #dropConnections: () => void
   #resume: PromiseWithResolvers<void> | undefined
-  #refusing = false
+  /** For the broker: whether a new connection is to be closed. */
+  refusing = false
 
   constructor(disk: Disk, dropConnections: () => void) {
     this.#disk = disk
@@ -57,7 +58,7 @@ export class Faults {
 
   /** New connections are closed as soon as they are made, and so are those there are. */
   refuseConnections(refuse: boolean): void {
-    this.#refusing = refuse
+    this.refusing = refuse
     if (refuse) this.#dropConnections()
   }
 
@@ -75,14 +76,9 @@ export class Faults {
 
   clear(): void {
     this.#pending.clear()
-    this.#refusing = false
+    this.refusing = false
     this.pause(false)
     this.diskFull(false)
-  }
-
-  /** For the broker: whether a new connection is to be closed. */
-  get refusing(): boolean {
-    return this.#refusing
   }
 
   /** For the broker: what every request and every answer waits for; nothing unless it is paused. */

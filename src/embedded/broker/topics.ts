@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Refusal } from './error-codes.ts'
 import type { Disk } from './log/append-file.ts'
 import { type LogLimits, PartitionLog } from './log/partition-log.ts'
@@ -12,6 +12,7 @@ export type Topic = {
   partitions: number
   /** Opened, and recovered after a crash, when it is first asked for: a start does not wait for logs nobody reads. */
   log(partition: number): PartitionLog | undefined
+  close(): void
 }
 
 type TopicDefinition = { id: number; partitions: number; config: TopicConfig }
@@ -53,7 +54,6 @@ export class Topics {
   readonly #logsDirectory: string
   #catalog: Catalog
   readonly #topics = new Map<string, Topic>()
-  readonly #logs = new Map<string, PartitionLog>()
   #nextProducerId: number
 
   constructor(
@@ -105,18 +105,14 @@ export class Topics {
 
   /** The topic is gone from the answers at once; its files follow. False when there was none. */
   async delete(name: string): Promise<boolean> {
+    const topic = this.#topics.get(name)
     const { [name]: definition, ...others } = this.#catalog.topics
-    if (!definition) return false
+    if (!topic || !definition) return false
     this.#save({ topics: others })
     this.#topics.delete(name)
     await this.disk.idle()
-    const directory = this.#directory(name, definition)
-    for (const [path, log] of this.#logs) {
-      if (dirname(path) !== directory) continue
-      log.close()
-      this.#logs.delete(path)
-    }
-    rmSync(directory, { recursive: true, force: true })
+    topic.close()
+    rmSync(this.#directory(name, definition), { recursive: true, force: true })
     return true
   }
 
@@ -140,24 +136,27 @@ export class Topics {
   }
 
   close(): void {
-    for (const log of this.#logs.values()) log.close()
+    for (const topic of this.all()) topic.close()
     this.#topics.clear()
   }
 
   #add(name: string, definition: TopicDefinition): void {
     const config = { ...topicConfigDefaults, ...definition.config }
     const { partitions } = definition
+    const logs = new Map<number, PartitionLog>()
     const log = (partition: number) => {
-      if (!(partition >= 0 && partition < partitions)) return undefined
+      if (partition < 0 || partition >= partitions) return undefined
       const directory = join(this.#directory(name, definition), String(partition))
-      const known = this.#logs.get(directory)
-      if (known) return known
       const onTorn = (bytes: number) => this.onTorn(name, partition, bytes)
-      const opened = new PartitionLog({ directory, disk: this.disk, limits: logLimits(config), onTorn })
-      this.#logs.set(directory, opened)
+      const limits = logLimits(config)
+      const opened = logs.get(partition) ?? new PartitionLog({ directory, disk: this.disk, limits, onTorn })
+      logs.set(partition, opened)
       return opened
     }
-    this.#topics.set(name, { name, config, partitions, log })
+    const close = () => {
+      for (const each of logs.values()) each.close()
+    }
+    this.#topics.set(name, { name, config, partitions, log, close })
   }
 
   /** The id keeps a topic made anew apart from what a crash may have left of its namesake. */

@@ -45,9 +45,7 @@ export class Reader {
   }
 
   string(): string {
-    const value = this.nullableString()
-    if (value === null) throw new MalformedRequest('null where a string is required')
-    return value
+    return required(this.nullableString())
   }
 
   nullableString(): string | null {
@@ -58,9 +56,7 @@ export class Reader {
   }
 
   bytes(): Buffer {
-    const value = this.nullableBytes()
-    if (value === null) throw new MalformedRequest('null where bytes are required')
-    return value
+    return required(this.nullableBytes())
   }
 
   /** A view of the request, not a copy. */
@@ -92,6 +88,11 @@ export class Reader {
     this.#offset = start + length
     return start
   }
+}
+
+function required<Value>(value: Value | null): Value {
+  if (value === null) throw new MalformedRequest('null where a value is required')
+  return value
 }
 
 /** Builds one answer in a buffer that grows. */

@@ -100,13 +100,9 @@ export class AppendFile {
     return this.#bytes
   }
 
-  checkSound(): void {
-    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', String(this.#failure))
-  }
-
   /** The file is as it was before when this throws. */
   append(bytes: Buffer): void {
-    this.checkSound()
+    this.#checkSound()
     try {
       this.disk.checkRoom()
       let written = 0
@@ -125,17 +121,6 @@ export class AppendFile {
     return this.disk.sync(this)
   }
 
-  /** The same, for all who wait, in one go: called by the disk. */
-  async fsync(): Promise<void> {
-    try {
-      if (this.disk.failing) throw new Error('EIO: i/o error, on demand')
-      await promisify(fs.fdatasync)(this.#fd)
-    } catch (error) {
-      this.#failure ??= error
-    }
-    this.checkSound()
-  }
-
   /** The same, at once. */
   syncNow(): void {
     try {
@@ -143,7 +128,18 @@ export class AppendFile {
     } catch (error) {
       this.#failure ??= error
     }
-    this.checkSound()
+    this.#checkSound()
+  }
+
+  /** For the disk: the fsync all who wait share. */
+  async fsync(): Promise<void> {
+    try {
+      if (this.disk.failing) throw new Error('EIO: i/o error, on demand')
+      await promisify(fs.fdatasync)(this.#fd)
+    } catch (error) {
+      this.#failure ??= error
+    }
+    this.#checkSound()
   }
 
   /** Shorter at the end of the file. */
@@ -169,5 +165,9 @@ export class AppendFile {
   remove(): void {
     this.close()
     fs.unlinkSync(this.path)
+  }
+
+  #checkSound(): void {
+    if (this.#failure) throw new Refusal('KAFKA_STORAGE_ERROR', String(this.#failure))
   }
 }

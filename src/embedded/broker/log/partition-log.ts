@@ -38,6 +38,7 @@ export class PartitionLog {
   readonly #watchers = new Set<() => void>()
   #endOffset = 0
   #highWatermark = 0
+  #failure: unknown
 
   /** Opens the directory, makes it when it is absent, and cuts what a crash left unfinished at the end. */
   constructor(options: { directory: string; disk: Disk; limits: LogLimits; onTorn?: (bytes: number) => void }) {
@@ -74,7 +75,7 @@ export class PartitionLog {
    */
   append(records: Buffer): Appended {
     const produced = checkProduced(records, this.#limits.batchBytesMax)
-    this.#active.checkSound()
+    this.#checkSound()
     const repeated = this.#producers.check(produced)
     if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#active.sync() }
 
@@ -88,7 +89,9 @@ export class PartitionLog {
     if (!this.#disk.fsync) return { baseOffset, durable: Promise.resolve(this.#show(end)) }
     const durable = this.#active.sync().then(() => this.#show(end))
     // With acks 0 and 1 nobody waits for it.
-    durable.catch(() => {})
+    durable.catch((error) => {
+      this.#failure = error
+    })
     return { baseOffset, durable }
   }
 
@@ -144,11 +147,16 @@ export class PartitionLog {
     return active
   }
 
-  /** Readers may see what lies before `end`. */
+  /** Readers may see what lies before `end`; never again anything once the disk has failed, in whichever segment. */
   #show(end: number): void {
+    this.#checkSound()
     if (end <= this.#highWatermark) return
     this.#highWatermark = end
     for (const watcher of [...this.#watchers]) watcher()
+  }
+
+  #checkSound(): void {
+    if (this.#failure) throw this.#failure
   }
 
   /**
