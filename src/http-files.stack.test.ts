@@ -38,6 +38,8 @@ test('wallet.http, over the seed', async () => {
     transfer: 201,
     transferWithCents: 201,
     transferOnce: 201,
+    deposit: 201,
+    withdrawal: 201,
     transaction: 200,
     account: 200,
     client: 200,

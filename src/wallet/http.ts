@@ -1,6 +1,6 @@
 /** The wallet over HTTP. The only file of the wallet that knows status codes and snake_case. */
 
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { InexactNumber, parseJson } from '../contract/json'
 import { currencyDefault, isCurrency, parseMoney, presentMoney } from '../contract/money'
@@ -10,7 +10,9 @@ import { createHttp, type Health, InvalidValue, MalformedHeader, refuse, traceOf
 import { fingerprint, parseIdempotencyKey } from '../platform/idempotency-key'
 import type { Log } from '../platform/log'
 import { commonProblems, type ProblemKind } from '../platform/problem'
+import { worldIdOf } from './domain/account'
 import type { IdempotencyKey } from './domain/idempotency'
+import type { TransferKind } from './domain/transfer'
 import { openAccount } from './open-account'
 import { registerClient } from './register-client'
 import type { Refusal } from './settle'
@@ -46,18 +48,18 @@ const NewClient = Type.Object(
 
 const NewAccount = Type.Object({ client_id: Id, currency: Type.Optional(Currency) }, { additionalProperties: false })
 
+const movement = {
+  amount: Type.Union([Type.Number(), Type.String()], { wanted: 'must be a number or a plain decimal string' }),
+  currency: Type.Optional(Currency),
+  reference: Type.Optional(
+    Type.Union([Type.String({ pattern: `^${noNul}$`, maxLength: 255 }), Type.Null()], {
+      wanted: 'must be a text of at most 255 characters',
+    }),
+  ),
+}
+const NewMovement = Type.Object(movement, { additionalProperties: false })
 const NewTransaction = Type.Object(
-  {
-    account_id_from: Id,
-    account_id_to: Id,
-    amount: Type.Union([Type.Number(), Type.String()], { wanted: 'must be a number or a plain decimal string' }),
-    currency: Type.Optional(Currency),
-    reference: Type.Optional(
-      Type.Union([Type.String({ pattern: `^${noNul}$`, maxLength: 255 }), Type.Null()], {
-        wanted: 'must be a text of at most 255 characters',
-      }),
-    ),
-  },
+  { account_id_from: Id, account_id_to: Id, ...movement },
   { additionalProperties: false },
 )
 
@@ -95,38 +97,25 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
       if (!account) return refuse(request, problems.accountNotFound, { detail: `account ${params.id} does not exist` })
       return ok(presentAccount(account))
     })
+    .post('/transactions', ({ body, request }) => answerTransfer(wallet, request, { ...body, kind: 'transfer' }), {
+      body: NewTransaction,
+    })
     .post(
-      '/transactions',
-      async ({ body, request }) => {
-        const currency = parseCurrency(body.currency)
-        const command = {
-          transactionId: randomUUIDv7(),
-          kind: 'transfer' as const,
-          accountIdFrom: body.account_id_from.toLowerCase(),
-          accountIdTo: body.account_id_to.toLowerCase(),
-          amountMinor: parseAmount(body.amount, currency),
-          currency,
-          reference: body.reference ?? null,
-          traceparent: traceOf(request),
-          idempotencyKey: readIdempotencyKey(request, 'POST /transactions', body),
-        }
-        const settled = await transferMoney(wallet, command)
-        if (settled === 'in_progress')
-          return refuse(request, problems.idempotencyInProgress, {
-            detail: 'the first request under this key has no answer yet',
-            headers: { 'retry-after': '1' },
-          })
-        const replayed: Record<string, string> = settled.repeated ? { 'idempotency-replayed': 'true' } : {}
-        if (!settled.accepted) return refuseTransfer(request, settled.rejection, command, replayed)
-
-        const { transaction } = settled
-        const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
-        return created(`/transactions/${id}`, presentTransaction(transaction), {
-          'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}`,
-          ...replayed,
-        })
-      },
-      { body: NewTransaction },
+      '/accounts/:id/deposits',
+      ({ params, body, request }) =>
+        answerTransfer(wallet, request, { ...body, kind: 'deposit', account_id_from: null, account_id_to: params.id }),
+      { body: NewMovement },
+    )
+    .post(
+      '/accounts/:id/withdrawals',
+      ({ params, body, request }) =>
+        answerTransfer(wallet, request, {
+          ...body,
+          kind: 'withdrawal',
+          account_id_from: params.id,
+          account_id_to: null,
+        }),
+      { body: NewMovement },
     )
     .get('/transactions/:id', async ({ params, request }) => {
       const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
@@ -134,6 +123,49 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
         return refuse(request, problems.transactionNotFound, { detail: `transaction ${params.id} does not exist` })
       return ok(presentTransaction(transaction))
     })
+}
+
+/** What all movements have in common. Null is `world`, the outside: where deposits come from and withdrawals go. */
+type Asked = Static<typeof NewMovement> & {
+  kind: TransferKind
+  account_id_from: string | null
+  account_id_to: string | null
+}
+
+async function answerTransfer(wallet: Wallet, request: Request, asked: Asked): Promise<Response> {
+  const currency = parseCurrency(asked.currency)
+  const world = worldIdOf(currency)
+  const [from, to] = [asked.account_id_from, asked.account_id_to].map((id) => (id === null ? world : id.toLowerCase()))
+  const command = {
+    transactionId: randomUUIDv7(),
+    kind: asked.kind,
+    accountIdFrom: from ?? world,
+    accountIdTo: to ?? world,
+    amountMinor: parseAmount(asked.amount, currency),
+    currency,
+    reference: asked.reference ?? null,
+    traceparent: traceOf(request),
+    idempotencyKey: readIdempotencyKey(request, asked),
+  }
+  const unknown = [command.accountIdFrom, command.accountIdTo].find((id) => !uuid.test(id))
+  if (unknown !== undefined)
+    return refuse(request, problems.accountNotFound, { detail: `account ${unknown} does not exist` })
+
+  const settled = await transferMoney(wallet, command)
+  if (settled === 'in_progress')
+    return refuse(request, problems.idempotencyInProgress, {
+      detail: 'the first request under this key has no answer yet',
+      headers: { 'retry-after': '1' },
+    })
+  const replayed: Record<string, string> = settled.repeated ? { 'idempotency-replayed': 'true' } : {}
+  if (!settled.accepted) return refuseTransfer(request, settled.rejection, command, replayed)
+
+  const { transaction } = settled
+  const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
+  return created(`/transactions/${id}`, presentTransaction(transaction), {
+    'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}`,
+    ...replayed,
+  })
 }
 
 /** A number that would be rounded is well-formed JSON, and still no value to take money by. */
@@ -151,9 +183,11 @@ async function findById<T>(id: string, find: (id: string) => Promise<T | undefin
 }
 
 /** Null when the caller sent none: then every request is a new one. An empty key is a mistake, not the absence of one. */
-function readIdempotencyKey(request: Request, scope: string, body: unknown): IdempotencyKey | null {
+function readIdempotencyKey(request: Request, body: object): IdempotencyKey | null {
   const header = request.headers.get('idempotency-key')
   if (header === null) return null
+
+  const scope = `${request.method} ${new URL(request.url).pathname}`
   const parsed = parseIdempotencyKey(header)
   if (!parsed.ok) throw new MalformedHeader(parsed.detail)
   return { scope, key: parsed.key, fingerprint: fingerprint(scope, body) }

@@ -77,6 +77,16 @@ test('a key that was used for another request is refused, and stands for the fir
   expect(await wallets.made()).toBe(1)
 })
 
+test('the same key on another path, or for another account, is another key', async () => {
+  await using wallets = await startWallets()
+  const deposit = (id: string) =>
+    wallets.wallet.post(`/accounts/${id}/deposits`, { amount: 1 }, { 'idempotency-key': 'k' })
+  for (const id of [eva, frank]) expect((await deposit(id)).headers.get('idempotency-replayed')).toBeNull()
+  expect((await deposit(eva)).headers.get('idempotency-replayed')).toBe('true')
+  expect((await pay(wallets.wallet, 'k', 1)).status).toBe(201)
+  expect(await wallets.made()).toBe(3)
+})
+
 test('a request that cannot be read uses up no key', async () => {
   await using wallets = await startWallets()
   expect((await pay(wallets.wallet, 'k', 0.001)).status).toBe(422)

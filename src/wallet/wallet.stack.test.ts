@@ -99,7 +99,48 @@ test('a client and an account of it are registered, empty', async () => {
   expect((await wallet.get(account.headers.get('location') ?? '')).body).toEqual(account.body)
 })
 
+test('deposits come from the world and withdrawals go there, so that everything adds up to zero', async () => {
+  await using wallets = await startWallets()
+  const wallet = only(wallets)
+  const deposit = await wallet.post(`/accounts/${eva}/deposits`, { amount: 250, reference: 'salary' })
+  expect(deposit).toMatchObject({
+    status: 201,
+    body: { kind: 'deposit', account_id_from: world, account_id_to: eva, amount: 250, reference: 'salary' },
+  })
+  const withdrawal = await wallet.post(`/accounts/${eva}/withdrawals`, { amount: '49.90' })
+  expect(withdrawal).toMatchObject({
+    status: 201,
+    body: { kind: 'withdrawal', account_id_from: eva, account_id_to: world, amount: 49.9 },
+  })
+  expect((await wallet.get(`/accounts/${eva}`)).body).toMatchObject({ balance: 1000.1, version: 6 })
+  // 10,000 came in with the seed.
+  expect((await wallet.get(`/accounts/${world}`)).body).toMatchObject({ balance: -10_200.1, client_id: null })
+  await expectSoundLedger(wallets)
+})
+
+test('the first account of a currency brings its world with it', async () => {
+  await using wallets = await startWallets()
+  const wallet = only(wallets)
+  const opened = await wallet.post('/accounts', { client_id: john, currency: 'JPY' })
+  const deposits = `/accounts/${opened.body.id}/deposits`
+  expect(await wallet.post(deposits, { amount: 500 })).toMatchObject({
+    status: 422,
+    body: { code: 'CURRENCY_NOT_EQUAL' },
+  })
+  expect(await wallet.post(deposits, { amount: 0.5, currency: 'JPY' })).toMatchObject({ status: 422 })
+  expect(await wallet.post(deposits, { amount: 500, currency: 'JPY' })).toMatchObject({ status: 201 })
+  expect((await wallet.get(`/accounts/${opened.body.id}`)).body).toMatchObject({ balance: 500, currency: 'JPY' })
+  await expectSoundLedger(wallets)
+})
+
 const refusals = [
+  [`/accounts/${eva}/deposits`, { amount: 0 }, 422, 'AMOUNT_NOT_POSITIVE', 'amount must be greater than zero'],
+  [`/accounts/${john}/deposits`, { amount: 1 }, 404, 'ACCOUNT_TO_NOT_FOUND', `account ${john} does not exist`],
+  [`/accounts/${world}/deposits`, { amount: 1 }, 422, 'ACCOUNTS_NOT_DIFFERENT', /itself/],
+  ['/accounts/eva/deposits', { amount: 1 }, 404, 'ACCOUNT_NOT_FOUND', 'account eva does not exist'],
+  [`/accounts/${eva}/deposits`, { amount: 1, currency: 'USD' }, 422, 'CURRENCY_NOT_EQUAL', /USD/],
+  [`/accounts/${eva}/withdrawals`, { amount: 800.01 }, 422, 'INSUFFICIENT_FUNDS', 'insufficient funds'],
+  [`/accounts/${eva}/withdrawals`, { account_id_to: frank, amount: 1 }, 422, 'VALIDATION', /an invalid value/],
   ['/transactions', transfer(eva, frank, 0), 422, 'AMOUNT_NOT_POSITIVE', 'amount must be greater than zero'],
   ['/transactions', transfer(eva, frank, -5), 422, 'AMOUNT_NOT_POSITIVE', 'amount must be greater than zero'],
   ['/transactions', transfer(eva, eva, 1), 422, 'ACCOUNTS_NOT_DIFFERENT', 'an account cannot transfer to itself'],

@@ -43,6 +43,9 @@ export function decideTransfer(command: TransferMoney, accounts: ReadonlyMap<str
 
   const from = accounts.get(accountIdFrom)
   const to = accounts.get(accountIdTo)
+  // Where no `world` of the currency is, no account is kept in it.
+  if (kind === 'deposit' && !from && to) return reject('currency_not_equal')
+  if (kind === 'withdrawal' && from && !to) return reject('currency_not_equal')
   // To a caller, `world` is not an account: who could name it in a transfer could make money.
   if (!from || isWorld(from) !== (kind === 'deposit')) return reject('account_from_not_found')
   if (!to || isWorld(to) !== (kind === 'withdrawal')) return reject('account_to_not_found')
