@@ -144,14 +144,14 @@ export class Topics {
     const config = { ...topicConfigDefaults, ...definition.config }
     const { partitions } = definition
     const logs = new Map<number, PartitionLog>()
-    const log = (partition: number) => {
-      if (partition < 0 || partition >= partitions) return undefined
+    const open = (partition: number) => {
       const directory = join(this.#directory(name, definition), String(partition))
       const onTorn = (bytes: number) => this.onTorn(name, partition, bytes)
-      const limits = logLimits(config)
-      const opened = logs.get(partition) ?? new PartitionLog({ directory, disk: this.disk, limits, onTorn })
-      logs.set(partition, opened)
-      return opened
+      return new PartitionLog({ directory, disk: this.disk, limits: logLimits(config), onTorn })
+    }
+    const log = (partition: number) => {
+      if (partition >= 0 && partition < partitions && !logs.has(partition)) logs.set(partition, open(partition))
+      return logs.get(partition)
     }
     const close = () => {
       for (const each of logs.values()) each.close()

@@ -148,8 +148,8 @@ async function benchLatency(targets: Target[]): Promise<void> {
       first.get(target.name)?.push(await firstRecordMs(target, topic))
     }
   }
-  console.log('\nmilliseconds')
-  row('', 'send p50', 'send p99', 'connect → first record of a new group')
+  console.log('\nmilliseconds; first record: from connecting to the first record that a new group reads')
+  row('', 'send p50', 'send p99', 'first record')
   for (const { name } of targets) {
     const sends = (single.get(name) ?? []).sort((left, right) => left - right)
     const [p50, p99] = [0.5, 0.99].map((part) => number(sends[Math.floor(sends.length * part)] ?? Number.NaN, 1))
@@ -216,8 +216,10 @@ async function benchStart(directory: string): Promise<void> {
     await broker.end('SIGKILL')
   }
   console.log(`\nstart, milliseconds; ${megabytes} MB in ${partitions} partitions after kill -9`)
-  row('empty → ready', 'full → ready', 'full → every partition read from', 'peak MB, all written and read')
-  row(...[median(empty), median(full), median(recovered), peak].map((one) => number(one)))
+  row('empty, until ready', number(median(empty)))
+  row('full, until ready', number(median(full)))
+  row('full, until read from each partition', number(median(recovered)))
+  row('most memory, all of it read, MB', number(peak))
 }
 
 async function readAndWriteAll(
@@ -244,5 +246,5 @@ function number(value: number, digits = 0): string {
 
 function row(...cells: string[]): void {
   const [first = '', ...others] = cells
-  console.log(`${first.padEnd(36)}${others.map((cell) => cell.padStart(14)).join('')}`)
+  console.log(`${first.padEnd(36)}${others.map((cell) => `  ${cell}`.padStart(18)).join('')}`)
 }

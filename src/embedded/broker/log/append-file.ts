@@ -3,6 +3,8 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { Refusal } from '../error-codes.ts'
 
+const fdatasync = promisify(fs.fdatasync)
+
 /**
  * What all files of a broker share: their fsyncs, and faults on demand. With fsync off everything counts as on disk as soon as the
  * operating system has it, which survives a killed process but not a lost machine.
@@ -135,7 +137,7 @@ export class AppendFile {
   async fsync(): Promise<void> {
     try {
       if (this.disk.failing) throw new Error('EIO: i/o error, on demand')
-      await promisify(fs.fdatasync)(this.#fd)
+      await fdatasync(this.#fd)
     } catch (error) {
       this.#failure ??= error
     }
