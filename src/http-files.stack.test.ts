@@ -41,6 +41,8 @@ test('wallet.http, over the seed', async () => {
     deposit: 201,
     withdrawal: 201,
     transaction: 200,
+    transactions: 200,
+    transactionsOfJanuary: 200,
     account: 200,
     client: 200,
     registerClient: 201,
@@ -56,6 +58,8 @@ test('wallet.http, over the seed', async () => {
     healthz: 200,
   })
   expect(answers.account?.body).toMatchObject({ balance: 710.25, version: 6 })
+  expect(answers.transactions?.body.data).toHaveLength(2)
+  expect(answers.transactionsOfJanuary?.body.data).toHaveLength(2)
   expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })
   expect(answers.client?.body).toMatchObject({ name: 'Eva' })
   expect(answers.validation?.body.errors).toHaveLength(2)

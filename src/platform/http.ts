@@ -34,9 +34,9 @@ export class InvalidValue extends Error {
   }
 }
 
-/** A header cannot be read. The message says what it should be. */
-export class MalformedHeader extends Error {
-  override name = 'MalformedHeader'
+/** A header or a cursor cannot be read. The message says what it should be. */
+export class MalformedRequest extends Error {
+  override name = 'MalformedRequest'
 }
 
 /** Begins a service's HTTP. Add the routes to what it returns. */
@@ -60,7 +60,7 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
       const cause = code === 'PARSE' ? (error as Error).cause : error
       if (cause instanceof UnsupportedMedia)
         return answer(commonProblems.unsupportedMediaType, { detail: cause.message })
-      if (cause instanceof MalformedHeader) return answer(commonProblems.malformed, { detail: cause.message })
+      if (cause instanceof MalformedRequest) return answer(commonProblems.malformed, { detail: cause.message })
       if (cause instanceof InvalidValue)
         return answer(commonProblems.validation, {
           detail: cause.message,

@@ -32,7 +32,7 @@ export const commonProblems = {
     status: 400,
     title: 'The request cannot be read',
     description:
-      'The body is not well-formed JSON, or a header is not what it should be; `detail` says which. Nothing was done.',
+      'The body is not well-formed JSON, or a header or a cursor is not what it should be; `detail` says which. Nothing was done.',
   },
   notFound: {
     name: 'not-found',

@@ -5,14 +5,16 @@ import { randomUUIDv7 } from 'bun'
 import { InexactNumber, parseJson } from '../contract/json'
 import { currencyDefault, isCurrency, parseMoney, presentMoney } from '../contract/money'
 import { problems } from '../contract/problems'
+import { encodeCursor, pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { reaching } from '../platform/database'
-import { createHttp, type Health, InvalidValue, MalformedHeader, refuse, traceOf } from '../platform/http'
+import { createHttp, type Health, InvalidValue, MalformedRequest, refuse, traceOf } from '../platform/http'
 import { fingerprint, parseIdempotencyKey } from '../platform/idempotency-key'
 import type { Log } from '../platform/log'
 import { commonProblems, type ProblemKind } from '../platform/problem'
 import { worldIdOf } from './domain/account'
 import type { IdempotencyKey } from './domain/idempotency'
-import type { TransferKind } from './domain/transfer'
+import { type TransferKind, transferKinds } from './domain/transfer'
+import { readTransactionPage } from './list-transactions'
 import { openAccount } from './open-account'
 import { registerClient } from './register-client'
 import type { Refusal } from './settle'
@@ -60,6 +62,29 @@ const movement = {
 const NewMovement = Type.Object(movement, { additionalProperties: false })
 const NewTransaction = Type.Object(
   { account_id_from: Id, account_id_to: Id, ...movement },
+  { additionalProperties: false },
+)
+
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
+const Time = Type.String({ pattern: time.source, wanted: 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z' })
+
+// As text, because that is what a query is made of.
+const TransactionQuery = Type.Object(
+  {
+    account_id: Id,
+    kind: Type.Optional(
+      Type.Union(
+        transferKinds.map((kind) => Type.Literal(kind)),
+        { wanted: `must be one of ${transferKinds.join(', ')}` },
+      ),
+    ),
+    since: Type.Optional(Time),
+    until: Type.Optional(Time),
+    limit: Type.Optional(
+      Type.String({ pattern: '^([1-9]\\d?|1\\d\\d|200)$', wanted: `must be a whole number from 1 to ${pageSizeMax}` }),
+    ),
+    cursor: Type.Optional(Type.String()),
+  },
   { additionalProperties: false },
 )
 
@@ -117,6 +142,9 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
         }),
       { body: NewMovement },
     )
+    .get('/transactions', ({ query, request }) => answerTransactions(wallet, request, query), {
+      query: TransactionQuery,
+    })
     .get('/transactions/:id', async ({ params, request }) => {
       const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
       if (!transaction)
@@ -168,6 +196,42 @@ async function answerTransfer(wallet: Wallet, request: Request, asked: Asked): P
   })
 }
 
+async function answerTransactions(
+  wallet: Wallet,
+  request: Request,
+  { limit, cursor, ...filter }: Static<typeof TransactionQuery>,
+): Promise<Response> {
+  const parsed = cursor === undefined ? undefined : parseCursor(cursor, filter)
+  if (parsed?.ok === false) throw new MalformedRequest(parsed.detail)
+
+  const { transactions, nextBefore } = await readTransactionPage(
+    wallet,
+    {
+      accountId: filter.account_id.toLowerCase(),
+      kind: filter.kind,
+      since: parseTime('since', filter.since),
+      until: parseTime('until', filter.until),
+    },
+    { before: parsed && BigInt(parsed.position), size: limit === undefined ? pageSizeDefault : Number(limit) },
+  )
+  const next = nextBefore === undefined ? null : encodeCursor(String(nextBefore), filter)
+  const headers: Record<string, string> = {}
+  if (next) {
+    const url = new URL(request.url)
+    url.searchParams.set('cursor', next)
+    headers.link = `<${url.pathname}${url.search}>; rel="next"`
+  }
+  return Response.json({ data: transactions.map(presentTransaction), next_cursor: next }, { headers })
+}
+
+/** A time of the right form may still not exist: there is no 13th month. */
+function parseTime(name: string, text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined
+  const parsed = new Date(text)
+  if (Number.isNaN(parsed.getTime())) throw new InvalidValue(`#/${name}`, `${name} is not a time that exists`)
+  return parsed
+}
+
 /** A number that would be rounded is well-formed JSON, and still no value to take money by. */
 function parseBody(text: string): unknown {
   try {
@@ -189,7 +253,7 @@ function readIdempotencyKey(request: Request, body: object): IdempotencyKey | nu
 
   const scope = `${request.method} ${new URL(request.url).pathname}`
   const parsed = parseIdempotencyKey(header)
-  if (!parsed.ok) throw new MalformedHeader(parsed.detail)
+  if (!parsed.ok) throw new MalformedRequest(parsed.detail)
   return { scope, key: parsed.key, fingerprint: fingerprint(scope, body) }
 }
 

@@ -17,7 +17,8 @@ export type Rejection = (typeof rejectionCodes)[number]
 export const balanceMinorMax = 999_999_999_999_999n
 
 /** A deposit comes from `world`, a withdrawal goes there, a transfer never touches it. */
-export type TransferKind = 'transfer' | 'deposit' | 'withdrawal'
+export const transferKinds = ['transfer', 'deposit', 'withdrawal'] as const
+export type TransferKind = (typeof transferKinds)[number]
 
 export type TransferMoney = {
   transactionId: string
