@@ -89,6 +89,7 @@ export class AppendFile {
   readonly #fd: number
   #bytes: number
   #failure: unknown
+  #closed = false
 
   constructor(
     readonly path: string,
@@ -137,7 +138,8 @@ export class AppendFile {
   async fsync(): Promise<void> {
     try {
       if (this.disk.failing) throw new Error('EIO: i/o error, on demand')
-      await fdatasync(this.#fd)
+      // Closed while it waited: what it held was synced before that, or is gone with its topic.
+      if (!this.#closed) await fdatasync(this.#fd)
     } catch (error) {
       this.#failure ??= error
     }
@@ -161,6 +163,7 @@ export class AppendFile {
 
   /** The caller makes sure no fsync is under way. */
   close(): void {
+    this.#closed = true
     fs.closeSync(this.#fd)
   }
 

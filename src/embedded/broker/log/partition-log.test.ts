@@ -134,6 +134,16 @@ test('when the disk refuses an fsync nothing counts as durable any more, what wa
   expect(offsetsOf(log)).toEqual([0])
 })
 
+test('a segment that is removed before its fsync was on disk already, and the log goes on', async () => {
+  using log = open({ retentionMs: 1_000 }, new Disk(true))
+  const { durable } = log.append(numbered(0, 1))
+  log.retain(1_000_000)
+  await durable
+  expect([log.startOffset, log.highWatermark]).toEqual([1, 1])
+  await log.append(numbered(1)).durable
+  expect(offsetsOf(log)).toEqual([1])
+})
+
 test('a full disk leaves the log as it was', () => {
   const disk = new Disk(false)
   using log = open({}, disk)
