@@ -5,8 +5,10 @@ import type { Log } from './log'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
 import { continueTrace, traceIdOf } from './trace'
 
-/** A body far beyond any request of ours is not read to its end. In bytes. */
+/** A body far beyond any request of ours is refused. In bytes. */
 const bodyBytesMax = 1024 * 1024
+/** Beyond this the server itself hangs up on whoever sends on, without a word. */
+const readBytesMax = 16 * bodyBytesMax
 
 export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
 export type Health = () => Promise<Record<string, Check>>
@@ -45,7 +47,7 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
   const app = new Elysia({
     // A property that nobody knows is more often a typing error than a message to a newer version: refuse it rather than drop it.
     normalize: false,
-    serve: { maxRequestBodySize: bodyBytesMax, idleTimeout: 60 },
+    serve: { maxRequestBodySize: readBytesMax, idleTimeout: 60 },
   })
     .onRequest(({ request }) => {
       if (isReady() || alwaysServed.test(new URL(request.url).pathname)) return
@@ -53,13 +55,17 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
     })
     .onParse({ as: 'global' }, async ({ request }, contentType) => {
       if (contentType !== 'application/json') throw new UnsupportedMedia(contentType)
-      return parseJson(await request.text())
+      if (Number(request.headers.get('content-length')) > bodyBytesMax) throw new BodyTooLarge()
+      const text = await request.text()
+      if (text.length > bodyBytesMax) throw new BodyTooLarge()
+      return parseJson(text)
     })
     .onError({ as: 'global' }, ({ code, error, request, path }) => {
       const answer = (kind: ProblemKind, details: ProblemDetails) => refuse(request, kind, details)
       const cause = code === 'PARSE' ? (error as Error).cause : error
       if (cause instanceof UnsupportedMedia)
         return answer(commonProblems.unsupportedMediaType, { detail: cause.message })
+      if (cause instanceof BodyTooLarge) return answer(commonProblems.bodyTooLarge, { detail: cause.message })
       if (cause instanceof MalformedRequest) return answer(commonProblems.malformed, { detail: cause.message })
       if (cause instanceof InvalidValue)
         return answer(commonProblems.validation, {
@@ -148,6 +154,13 @@ class UnsupportedMedia extends Error {
   }
 }
 
+class BodyTooLarge extends Error {
+  override name = 'BodyTooLarge'
+  constructor() {
+    super(`a body may have at most ${bodyBytesMax} bytes`)
+  }
+}
+
 const faultDetails = {
   database_unavailable: 'the database cannot be reached',
   broker_unavailable: 'the broker cannot be reached',
@@ -189,11 +202,11 @@ function notFound(app: { routes: { method: string; path: string }[] }, request: 
   })
 }
 
+/** As the router sees it: a slash at the end makes no difference, and a parameter is not empty. */
 function matches(route: string, path: string): boolean {
-  const [expected, actual] = [route.split('/'), path.split('/')]
-  return (
-    expected.length === actual.length && expected.every((part, index) => part.startsWith(':') || part === actual[index])
-  )
+  const [expected, actual] = [route, path.replace(/(?<=.)\/$/, '')].map((one) => one.split('/'))
+  if (expected?.length !== actual?.length) return false
+  return Boolean(expected?.every((part, index) => (part.startsWith(':') ? actual?.[index] : part === actual?.[index])))
 }
 
 /** Body as in the health check draft that most tools read. `warn` is still ready. */

@@ -46,6 +46,12 @@ export const commonProblems = {
     title: 'The method is not allowed here',
     description: 'The path exists, but not for this method. The header `Allow` lists those it has.',
   },
+  bodyTooLarge: {
+    name: 'body-too-large',
+    status: 413,
+    title: 'The body is too large',
+    description: 'No request needs a body of that size. Nothing was done.',
+  },
   unsupportedMediaType: {
     name: 'unsupported-media-type',
     status: 415,

@@ -85,6 +85,18 @@ test('a transfer is answered as the course answers it, ours beside, and read bac
   await expectSoundLedger(wallets)
 })
 
+test('names and references of any script are kept as they were sent', async () => {
+  await using wallets = await startWallets()
+  const wallet = only(wallets)
+  const client = await wallet.post('/clients', { name: 'Zoë 😀 李', email: 'zoë@exämple.com' })
+  expect((await wallet.get(client.headers.get('location') ?? '')).body).toMatchObject({
+    name: 'Zoë 😀 李',
+    email: 'zoë@exämple.com',
+  })
+  const paid = await wallet.post('/transactions', transfer(eva, frank, 1, { reference: 'två\nrader 😀' }))
+  expect((await wallet.get(paid.headers.get('location') ?? '')).body).toMatchObject({ reference: 'två\nrader 😀' })
+})
+
 test('a client and an account of it are registered, empty', async () => {
   await using wallets = await startWallets()
   const wallet = only(wallets)
@@ -161,10 +173,22 @@ const refusals = [
     'VALIDATION',
     'the body has an invalid value',
   ],
+  [
+    '/transactions',
+    transfer(eva, frank, 1, { reference: 'half a pair \ud800' }),
+    422,
+    'VALIDATION',
+    /an invalid value/,
+  ],
+  ['/clients', { name: 'a\u0000b', email: 'a@b' }, 422, 'VALIDATION', 'the body has an invalid value'],
+  ['/clients', { name: 'x'.repeat(256), email: 'a@b' }, 422, 'VALIDATION', 'the body has an invalid value'],
+  ['/clients', { name: 'x'.repeat(2_000_000), email: 'a@b' }, 413, 'BODY_TOO_LARGE', /at most/],
   ['/accounts', { client_id: eva }, 404, 'CLIENT_NOT_FOUND', `client ${eva} does not exist`],
   ['/accounts', { client_id: john, currency: 'brl' }, 422, 'VALIDATION', /not an ISO 4217 currency/],
   ['/clients', { name: ' ', email: 'nobody' }, 422, 'VALIDATION', 'the body has 2 invalid values'],
   ['/nowhere', {}, 404, 'NOT_FOUND', 'nothing is at /nowhere'],
+  ['/transactions/', [], 422, 'VALIDATION', 'the body has an invalid value'],
+  ['/accounts/x/', {}, 405, 'METHOD_NOT_ALLOWED', 'POST is not allowed at /accounts/x/; allowed: GET'],
   ['/livez', {}, 405, 'METHOD_NOT_ALLOWED', 'POST is not allowed at /livez; allowed: GET'],
 ] as const
 
