@@ -1,0 +1,306 @@
+/**
+ * Transfers a second, and what one costs: the wallet as it is deployed, beside the usual way on the same stack and beside PostgreSQL alone. All of
+ * them take turns within one run, so that what else the machine does falls on each; ratios are of the same round. PostgreSQL is durable:
+ * it waits for the disk at every commit. After each turn the ledger has to add up, and to hold what was answered and nothing else.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../../embedded/ports.ts'
+import { startPostgres } from '../../embedded/postgres.ts'
+import { createLog } from '../../platform/log'
+import { prepareDatabase } from '../../platform/migrate'
+import { eventually } from '../eventually.ts'
+import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
+import { accountsMax, checkLedger, connect, seedAccounts } from './ledger-accounts.ts'
+import type { Load, LoadAnswer } from './ledger-load.ts'
+import { preparePgbench, runPgbench, type Script } from './ledger-pgbench.ts'
+
+type Case = { accounts: number; connections: number }
+type Run = { done: number; perSecond: number; p50: number; p99: number }
+type Costs = { serviceMicros: number; postgresMicros: number }
+type Measured = Run & Costs
+
+type Subject = {
+  name: string
+  /** The database whose ledger is checked. */
+  url: string
+  /** The process whose time is the service's, if there is one. */
+  pid?: number
+  /** False for what only commits. */
+  movesMoney: boolean
+  runs(one: Case): boolean
+  run(one: Case, ms: number): Promise<Run>
+  /** Resolves when nothing is left to do of what was measured. Counts as cost, and not as time. */
+  settled?(): Promise<void>
+}
+
+const hot = 10
+const plans = {
+  quick: { connections: [1, 64], hotConnections: [64], rounds: 3, ms: 2000 },
+  full: { connections: [1, 8, 32, 64, 256], hotConnections: [1, 8, 32, 64, 256], rounds: 3, ms: 3000 },
+}
+
+export async function benchLedger(args: string[]): Promise<void> {
+  const plan = args.includes('--full') ? plans.full : plans.quick
+  const directory = mkdtempSync(join(tmpdir(), 'bench-ledger-'))
+  const ending: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
+  try {
+    const { server, urls } = await startDatabases(directory)
+    ending.push(server.stop)
+    const broker = await startBrokerProcess(join(directory, 'broker'))
+    ending.push(() => broker.end('SIGKILL'))
+    // Nobody listens there: the relay finds no broker, tries again now and then, and the outbox grows.
+    const nobody = `127.0.0.1:${freePort()}`
+    const alone = await startWalletProcess(urls.alone, nobody)
+    ending.push(alone.end)
+    const relayed = await startWalletProcess(urls.relayed, broker.brokers)
+    ending.push(relayed.end)
+    const naive = await startNaiveProcess(urls.plain)
+    ending.push(naive.end)
+
+    const uniform64 = ({ accounts, connections }: Case) => accounts === accountsMax && connections === 64
+    const subjects: Subject[] = [
+      overHttp('wallet', urls.alone, alone),
+      {
+        ...overHttp('wallet, relay on', urls.relayed, relayed),
+        runs: uniform64,
+        settled: () => untilRelayed(urls.relayed),
+      },
+      overHttp('naive service', urls.plain, naive),
+    ]
+    if (Bun.which('pgbench'))
+      subjects.push(
+        withPgbench('single statements', urls.plain, directory),
+        withPgbench('one function', urls.plain, directory),
+        {
+          ...withPgbench('one-row commit', urls.plain, directory),
+          movesMoney: false,
+          runs: ({ accounts }) => accounts === accountsMax,
+        },
+      )
+    else console.log('pgbench is not on PATH: the wallet is compared with the naive service alone')
+
+    const warmUp = { accounts: accountsMax, connections: 64 }
+    for (const subject of subjects) await measure(subject, warmUp, 1000, server.pid)
+    const cases = [
+      ...plan.connections.map((connections) => ({ accounts: accountsMax, connections })),
+      ...plan.hotConnections.map((connections) => ({ accounts: hot, connections })),
+    ]
+    for (const one of cases) {
+      const taking = subjects.filter((subject) => subject.runs(one))
+      const measured = new Map<string, Measured[]>(taking.map(({ name }) => [name, []]))
+      for (let round = 0; round < plan.rounds; round++) {
+        for (const subject of round % 2 ? taking.toReversed() : taking)
+          measured.get(subject.name)?.push(await measure(subject, one, plan.ms, server.pid))
+      }
+      report(one, measured)
+    }
+  } finally {
+    for (const end of ending.toReversed()) await end()
+  }
+}
+
+/** Three databases with the same accounts: two for wallets, and one, without the wallet's trigger, for what they are compared with. */
+async function startDatabases(directory: string) {
+  const owner = { user: 'bench', password: 'bench' }
+  const server = await startPostgres({
+    dataDir: join(directory, 'postgres'),
+    databases: [{ name: 'alone', ...owner }],
+  })
+  const log = createLog({ service: 'bench', level: 'error', format: 'json' })
+  const alone = server.url('alone')
+  const folder = join(import.meta.dir, '../../../migrations/wallet')
+  await prepareDatabase({ url: alone, folder, migrate: true, log, signal: new AbortController().signal })
+  await seedAccounts(alone, log)
+  const admin = connect(server.adminUrl)
+  for (const name of ['relayed', 'plain']) await admin.unsafe(`create database ${name} template alone owner bench`)
+  const relayed = await server.createDatabase({ name: 'relayed', ...owner })
+  const plain = await server.createDatabase({ name: 'plain', ...owner })
+  // pgbench connects anew in every turn, and must not be charged for what a password costs.
+  await admin`set scram_iterations = 1`
+  await admin.unsafe(`alter role ${owner.user} password '${owner.password}'`)
+  await admin.end()
+
+  const sql = connect(plain)
+  await sql`drop trigger entries_double_entry on entries`
+  await preparePgbench(sql)
+  const [durable] = await sql`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`
+  await sql.end()
+  console.log(`fsync ${durable?.fsync}, synchronous_commit ${durable?.commit}, ${accountsMax} accounts`)
+  return { server, urls: { alone, relayed, plain } }
+}
+
+type ServiceProcess = { port: number; pid: number; end(): Promise<void> }
+
+async function startWalletProcess(url: string, brokers: string): Promise<ServiceProcess> {
+  const port = freePort()
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, '../../main.ts'), '--lifeline'], {
+    env: {
+      PATH: process.env.PATH,
+      SERVICE: 'wallet',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      LOG_LEVEL: 'error',
+      DATABASE_URL: url,
+      KAFKA_BROKERS: brokers,
+    },
+    stdin: 'pipe',
+    stdout: 'inherit',
+    stderr: 'inherit',
+  })
+  await eventually(
+    async () => {
+      const { status } = await fetch(`http://127.0.0.1:${port}/readyz`)
+      if (status !== 200) throw new Error(`the wallet is not ready: ${status}`)
+    },
+    { timeoutMs: 20_000 },
+  )
+  return { port, pid: child.pid, end: () => endOf(child) }
+}
+
+async function startNaiveProcess(url: string): Promise<ServiceProcess> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'ledger-naive.ts'), url], {
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const { value } = await child.stdout.getReader().read()
+  const [word, port] = new TextDecoder().decode(value).trim().split(' ')
+  if (word !== 'ready') throw new Error('the naive service did not start')
+  return { port: Number(port), pid: child.pid, end: () => endOf(child) }
+}
+
+async function endOf(child: Bun.Subprocess): Promise<void> {
+  child.kill('SIGKILL')
+  await child.exited
+}
+
+function overHttp(name: string, url: string, { port, pid }: ServiceProcess): Subject {
+  return {
+    name,
+    url,
+    pid,
+    movesMoney: true,
+    runs: () => true,
+    async run({ accounts, connections }, ms) {
+      const load: Load = { port, connections, accounts, ms }
+      const child = Bun.spawn([process.execPath, join(import.meta.dir, 'ledger-load.ts'), JSON.stringify(load)], {
+        stdin: 'pipe',
+        stdout: 'pipe',
+        stderr: 'inherit',
+      })
+      const said = await new Response(child.stdout).text()
+      if ((await child.exited) !== 0) throw new Error(`${name}: requests were not answered`)
+      const { statuses, elapsedMs, p50, p99 }: LoadAnswer = JSON.parse(said)
+      const { 201: done = 0, ...others } = statuses
+      if (Object.keys(others).length > 0) throw new Error(`${name} answered ${JSON.stringify(statuses)}`)
+      return { done, perSecond: (done / elapsedMs) * 1000, p50, p99 }
+    },
+  }
+}
+
+const withPgbench = (script: Script, url: string, directory: string): Subject => ({
+  name: `pgbench, ${script}`,
+  url,
+  movesMoney: true,
+  runs: () => true,
+  run: (one, ms) => runPgbench({ script, url, directory, ms, ...one }),
+})
+
+async function untilRelayed(url: string): Promise<void> {
+  const sql = connect(url)
+  try {
+    await eventually(
+      async () => {
+        const [outbox] = await sql`select exists (select from outbox) as waiting`
+        if (outbox?.waiting) throw new Error('events still wait in the outbox')
+      },
+      { timeoutMs: 60_000, intervalMs: 100 },
+    )
+  } finally {
+    await sql.end()
+  }
+}
+
+/** Takes one turn, with all processor time of the service and of the server until nothing of it is left to do. */
+async function measure(subject: Subject, one: Case, ms: number, postmaster: number): Promise<Measured> {
+  const sql = connect(subject.url)
+  try {
+    const before = await checkLedger(sql)
+    const serviceMicros = () => (subject.pid ? cpuMicrosOf(subject.pid) : 0)
+    const [serviceBegun, postgresBegun] = [serviceMicros(), postgresMicrosOf(postmaster)]
+    const run = await subject.run(one, ms)
+    await subject.settled?.()
+    const costs = {
+      serviceMicros: (serviceMicros() - serviceBegun) / run.done,
+      postgresMicros: (postgresMicrosOf(postmaster) - postgresBegun) / run.done,
+    }
+    const added = (await checkLedger(sql)) - before
+    if (added !== (subject.movesMoney ? run.done : 0))
+      throw new Error(`${subject.name}: ${run.done} were answered, and ${added} are in the ledger`)
+    return { ...run, ...costs }
+  } finally {
+    await sql.end()
+  }
+}
+
+/** Processor time of the server: of the processes it has now, and of those it has seen out. NaN where the system does not tell. */
+function postgresMicrosOf(postmaster: number): number {
+  if (process.platform !== 'linux') return Number.NaN
+  let ticks = 0
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      const fields = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number)
+      const [user = 0, system = 0, endedUser = 0, endedSystem = 0] = fields.slice(11, 15)
+      if (Number(pid) === postmaster) ticks += user + system + endedUser + endedSystem
+      else if (fields[1] === postmaster) ticks += user + system
+    } catch {
+      // It ended in between.
+    }
+  }
+  return ticks * 10_000
+}
+
+function report({ accounts, connections }: Case, measured: Map<string, Measured[]>): void {
+  const wallet = measured.get('wallet') ?? []
+  console.log(`\n${connections} connections over ${accounts} accounts; median of ${wallet.length} rounds in turns`)
+  row('', 'per second', 'the wallet is', 'p50 ms', 'p99 ms', 'service µs', 'postgres µs', 'together')
+  for (const [name, runs] of measured) {
+    const middle = (value: (one: Measured) => number) => median(runs.map(value))
+    // Of the same round each, so that a busy moment counts on both sides.
+    const ratio = median(runs.map(({ perSecond }, round) => (wallet[round]?.perSecond ?? Number.NaN) / perSecond))
+    row(
+      name,
+      number(middle(({ perSecond }) => perSecond)),
+      `${number(ratio, 2)}×`,
+      number(
+        middle(({ p50 }) => p50),
+        2,
+      ),
+      number(
+        middle(({ p99 }) => p99),
+        1,
+      ),
+      number(middle(({ serviceMicros }) => serviceMicros)),
+      number(middle(({ postgresMicros }) => postgresMicros)),
+      number(middle(({ serviceMicros, postgresMicros }) => serviceMicros + postgresMicros)),
+    )
+  }
+}
+
+function median(values: number[]): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+function number(value: number, digits = 0): string {
+  return Number.isNaN(value) ? '–' : value.toLocaleString('en', { maximumFractionDigits: digits })
+}
+
+function row(first: string, ...others: string[]): void {
+  console.log(`${first.padEnd(28)}${others.map((cell) => cell.padStart(15)).join('')}`)
+}
