@@ -43,6 +43,42 @@ test('every query is settled, however often its connection is cut', async () => 
   expect(outcomes.lost).toBeGreaterThan(0)
 })
 
+test('a connection that is cut in the middle of an answer leaves nothing of it to the next', async () => {
+  await using opened = await open(1)
+  const { sql } = opened.database
+  for (let round = 0; round < 5; round++) {
+    let rows = 0
+    const large = sql`select n, repeat('x', 1000) as text from generate_series(1, 300000) as n`.forEach(() => {
+      rows++
+    })
+    const outcome = large.then(
+      () => 'whole',
+      (error) => error,
+    )
+    await eventually(() => expect(rows).toBeGreaterThan(0), { intervalMs: 0 })
+    await opened.cut()
+    expect(isConnectionLost(await outcome)).toBe(true)
+    const next = await sql`select 7 as seven`
+    expect([...next]).toEqual([{ seven: 7 }])
+  }
+})
+
+test('closing does not wait for connections that are gone', async () => {
+  const opened = await open(3)
+  const { sql } = opened.database
+  const asking = Array.from({ length: 3 }, () => sql`select pg_sleep(60)`.catch((error) => error))
+  await eventually(async () => {
+    await opened.cut()
+    for (const outcome of asking) expect(Bun.peek.status(outcome)).toBe('fulfilled')
+  })
+  let closed = false
+  const closing = opened.database.close(60_000).then(() => {
+    closed = true
+  })
+  await eventually(() => expect(closed).toBe(true), { timeoutMs: 2000 })
+  await closing
+})
+
 test('a list arrives as it was given, whatever its elements hold', async () => {
   await using opened = await open()
   const given = ['plain', 'with "quotes"', 'back\\slash', '{a,b}', '', 'NULL', null, 'två\n']

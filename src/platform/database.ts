@@ -39,7 +39,7 @@ const connectionOptions = (applicationName: string) => ({
   // Waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an error that somebody sees.
   connection: { application_name: applicationName, TimeZone: 'UTC', statement_timeout: 30_000, lock_timeout: 10_000 },
   // The driver connects again when the next query comes; left to itself it would wait up to 20 s after a few failures.
-  backoff: (failures: number) => Math.min(1, 0.01 * 2 ** failures),
+  backoff: (failures: number) => Math.min(0.25, 0.005 * 2 ** failures),
   onnotice: () => {},
 })
 
