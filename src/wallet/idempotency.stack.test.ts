@@ -129,7 +129,7 @@ test('whoever repeats until there is an answer pays once, whatever happens to th
       if (answer.status === 201) return answer.body.id
     }
   })
-  for (let cut = 0; cut < 4; cut++) {
+  for (let cut = 0; cut < 20; cut++) {
     await wallets.cutConnections()
     await new Promise(setImmediate)
   }
