@@ -7,7 +7,8 @@ import { startBalances } from './balances/start'
 import { ConfigError, readServiceConfig, type ServiceConfig } from './config'
 import { SetupError } from './platform/fault'
 import { createLog } from './platform/log'
-import { type RunningService, startWallet } from './wallet/start'
+import type { RunningService } from './platform/service'
+import { startWallet } from './wallet/start'
 
 const config = configOrExit()
 const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })

@@ -10,10 +10,11 @@ import { startBroker } from '../embedded/broker/broker'
 import { startPostgres } from '../embedded/postgres'
 import { openDatabase } from '../platform/database'
 import { createLog } from '../platform/log'
+import type { RunningService } from '../platform/service'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { type Caller, callerOf, serviceConfig, spawnService } from '../testing/stack'
-import { type RunningService, startBalances } from './start'
+import { startBalances } from './start'
 
 setDefaultTimeout(30_000)
 

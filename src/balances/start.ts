@@ -7,6 +7,7 @@ import { type Check, listen } from '../platform/http'
 import { connectKafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
+import { once, type RunningService } from '../platform/service'
 import { type Consumer, startConsumer } from './consumer'
 import { balancesHttp } from './http'
 import { coalesce } from './read-balance'
@@ -18,8 +19,6 @@ const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
 /** What the read side needs. `transactions` is not among them: a BalanceUpdated carries all that is kept. */
 const topics = ['clients', 'accounts', 'balances'] as const
-
-export type RunningService = { port: number; stop(): Promise<void> }
 
 /** Listens at once, resolves when reads are served. Throws `SetupError` or a driver's error when waiting would not help. */
 export async function startBalances(config: ServiceConfig, log: Log): Promise<RunningService> {
@@ -53,19 +52,13 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const http = listen(app, config)
   log.info({ port: http.port }, 'balances listens')
 
-  const takeApart = async () => {
+  const stop = once(async () => {
     stopping.abort()
     await http.close(config.shutdownTimeoutMs)
     await consumer?.stop()
     await kafka.close()
     await database.close()
-  }
-  let stopped: Promise<void> | undefined
-  /** Whoever calls it again waits for the same end. */
-  const stop = (): Promise<void> => {
-    stopped ??= takeApart()
-    return stopped
-  }
+  })
 
   try {
     const { url } = config.database

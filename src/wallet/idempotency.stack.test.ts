@@ -1,36 +1,8 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import postgres from 'postgres'
-import { createLog } from '../platform/log'
-import { backing } from '../testing/backing'
-import { type Caller, callerOf, serviceConfig } from '../testing/stack'
-import { startWallet } from './start'
+import type { Caller } from '../testing/stack'
+import { eva, frank, startWallets } from '../testing/wallets'
 
 setDefaultTimeout(60_000)
-
-const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
-const log = createLog({ service: 'test', level: 'error', format: 'json' })
-
-async function startWallets(count = 1) {
-  const shared = await backing()
-  const { url, name } = await shared.createDatabase('idempotency')
-  const { brokers } = shared
-  const config = serviceConfig('wallet', { url, brokers, topicPrefix: shared.topicPrefix(), seed: true })
-  const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, log)))
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
-  return {
-    callers: services.map((service) => callerOf(service.port)),
-    wallet: callerOf(services[0]?.port ?? 0),
-    sql,
-    cutConnections: () => shared.cutConnections(name),
-    /** Transfers made since the seed. */
-    made: async () => Number((await sql`select count(*)::int - 17 as count from transactions`)[0]?.count),
-    async [Symbol.asyncDispose]() {
-      await Promise.all(services.map((service) => service.stop()))
-      await sql.end()
-    },
-  }
-}
 
 const pay = (caller: Caller, key: string | undefined, amount: number, more = {}) =>
   caller.post(

@@ -8,6 +8,7 @@ import { type Check, listen } from '../platform/http'
 import { connectKafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
+import { once, type RunningService } from '../platform/service'
 import { createBatch } from './batch'
 import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
@@ -29,8 +30,6 @@ const outboxAgeMaxMs = 10_000
 /** How often expired idempotency keys are removed, in milliseconds, and how many at once: together more than can expire. */
 const sweepMs = 60_000
 const keysRemovedMax = 500_000
-
-export type RunningService = { port: number; stop(): Promise<void> }
 
 /** Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when waiting would not help. */
 export async function startWallet(config: ServiceConfig, log: Log): Promise<RunningService> {
@@ -71,7 +70,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
       log.warn({}, `expired idempotency keys stay for now: ${messageOf(error)}`),
     )
   }, sweepMs)
-  const takeApart = async () => {
+  const stop = once(async () => {
     stopping.abort()
     clearInterval(sweeping)
     await http.close(config.shutdownTimeoutMs)
@@ -79,13 +78,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     await relay?.stop(config.shutdownTimeoutMs)
     await kafka.close()
     await database.close()
-  }
-  let stopped: Promise<void> | undefined
-  /** Whoever calls it again waits for the same end. */
-  const stop = (): Promise<void> => {
-    stopped ??= takeApart()
-    return stopped
-  }
+  })
 
   try {
     const { url } = config.database

@@ -1,60 +1,12 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import postgres from 'postgres'
-import { createLog } from '../platform/log'
-import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
-import { type Answer, callerOf, serviceConfig } from '../testing/stack'
+import { type Answer, callerOf } from '../testing/stack'
+import { eva, expectSoundLedger, frank, log, startWallets, world } from '../testing/wallets'
 import { startWallet } from './start'
 
 setDefaultTimeout(60_000)
 
-const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 const john = 'd6a3b836-bbd0-11ee-8a24-0242ac120003'
-const world = '00000000-0000-0000-0000-00000042524c'
-
-const log = createLog({ service: 'test', level: 'error', format: 'json' })
-
-/** One database, and as many wallets on it as asked for. */
-async function startWallets(count = 1) {
-  const shared = await backing()
-  const { url, name } = await shared.createDatabase('wallet')
-  const config = serviceConfig('wallet', {
-    url,
-    brokers: shared.brokers,
-    topicPrefix: shared.topicPrefix(),
-    seed: true,
-  })
-  const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, log)))
-  const sql = postgres(url, { max: 1, onnotice: () => {}, types: { bigint: postgres.BigInt } })
-  return {
-    config,
-    sql,
-    callers: services.map((service) => callerOf(service.port)),
-    cutConnections: () => shared.cutConnections(name),
-    async [Symbol.asyncDispose]() {
-      await Promise.all(services.map((service) => service.stop()))
-      await sql.end()
-    },
-  }
-}
-
-type Wallets = Awaited<ReturnType<typeof startWallets>>
-const only = ({ callers }: Wallets) => callers[0] as (typeof callers)[number]
-
-/** Everything that has to be true of a ledger at any instant. */
-async function expectSoundLedger({ sql }: Wallets) {
-  const [sum] = await sql`select sum(balance_minor)::text as total from accounts`
-  expect(sum?.total).toBe('0')
-  const wrong = await sql`
-    select id from accounts
-    left join lateral (
-      select count(*) as entries, coalesce(max(version), 0) as version, coalesce(sum(amount_minor), 0) as balance
-      from entries where account_id = accounts.id
-    ) as fold on true
-    where fold.entries <> accounts.version or fold.version <> accounts.version or fold.balance <> accounts.balance_minor`
-  expect([...wrong]).toEqual([])
-}
 
 const transfer = (from: string, to: string, amount: number | string, more = {}) => ({
   account_id_from: from,
@@ -65,7 +17,7 @@ const transfer = (from: string, to: string, amount: number | string, more = {}) 
 
 test('a transfer is answered as the course answers it, ours beside, and read back the same', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const made = await wallet.post('/transactions', transfer(eva, frank, 100, { reference: 'rent' }))
   expect(made.status).toBe(201)
   expect(made.body).toMatchObject({
@@ -87,7 +39,7 @@ test('a transfer is answered as the course answers it, ours beside, and read bac
 
 test('names and references of any script are kept as they were sent', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const client = await wallet.post('/clients', { name: 'Zoë 😀 李', email: 'zoë@exämple.com' })
   expect((await wallet.get(client.headers.get('location') ?? '')).body).toMatchObject({
     name: 'Zoë 😀 李',
@@ -99,7 +51,7 @@ test('names and references of any script are kept as they were sent', async () =
 
 test('a client and an account of it are registered, empty', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const client = await wallet.post('/clients', { name: 'Ivy', email: 'ivy@example.com' })
   expect(client).toMatchObject({ status: 201, body: { name: 'Ivy', email: 'ivy@example.com' } })
   const account = await wallet.post('/accounts', { client_id: client.body.id, currency: 'JPY' })
@@ -113,7 +65,7 @@ test('a client and an account of it are registered, empty', async () => {
 
 test('deposits come from the world and withdrawals go there, so that everything adds up to zero', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const deposit = await wallet.post(`/accounts/${eva}/deposits`, { amount: 250, reference: 'salary' })
   expect(deposit).toMatchObject({
     status: 201,
@@ -132,7 +84,7 @@ test('deposits come from the world and withdrawals go there, so that everything 
 
 test('the first account of a currency brings its world with it', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const opened = await wallet.post('/accounts', { client_id: john, currency: 'JPY' })
   const deposits = `/accounts/${opened.body.id}/deposits`
   expect(await wallet.post(deposits, { amount: 500 })).toMatchObject({
@@ -194,7 +146,7 @@ const refusals = [
 
 test('every refusal is a problem with its status, its code and a sentence, and changes nothing', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   for (const [path, body, status, code, detail] of refusals) {
     const answer = await wallet.post(path, body)
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
@@ -209,7 +161,7 @@ test('every refusal is a problem with its status, its code and a sentence, and c
 
 test('bodies that are no JSON, or of another media type, are told apart', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const form = await wallet.post('/transactions', {}, { 'content-type': 'application/x-www-form-urlencoded' })
   expect(form).toMatchObject({ status: 415, body: { code: 'UNSUPPORTED_MEDIA_TYPE' } })
 
@@ -223,7 +175,7 @@ test('bodies that are no JSON, or of another media type, are told apart', async 
 
 test('concurrent transfers out of one account never overdraw it, and a refused one spoils no other', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, index) =>
       wallet.post('/transactions', index % 10 === 9 ? transfer(eva, eva, 1) : transfer(eva, frank, 20)),
@@ -256,7 +208,7 @@ test('several wallets on one database collide, decide again, and end balanced', 
 
 test('connections that the server ends in the middle move no money twice and lose no answer', async () => {
   await using wallets = await startWallets()
-  const wallet = only(wallets)
+  const wallet = wallets.wallet
   const answers: Answer[] = []
   for (let round = 0; round < 40; round++) {
     const posts = Array.from({ length: 5 }, () => wallet.post('/transactions', transfer(frank, eva, 1)))
@@ -329,7 +281,7 @@ test('four replicas may start at once on an empty database, and seed it once', a
 
 test('the seed is not put in again over what has changed since', async () => {
   await using wallets = await startWallets()
-  await only(wallets).post('/transactions', transfer(eva, frank, 100))
+  await wallets.wallet.post('/transactions', transfer(eva, frank, 100))
   const again = await startWallet(wallets.config, log)
   expect((await callerOf(again.port).get(`/accounts/${eva}`)).body).toMatchObject({ balance: 700, version: 5 })
   await again.stop()
@@ -340,7 +292,7 @@ test('a database of another history is refused, and left as it is', async () => 
   await wallets.sql`update drizzle.__drizzle_migrations set hash = 'another' where id = 1`
   await expect(startWallet(wallets.config, log)).rejects.toThrow(/migrated by another version/)
   await expect(startWallet({ ...wallets.config, migrateOnStart: false }, log)).rejects.toThrow(/MIGRATE_ON_START/)
-  expect((await only(wallets).get(`/accounts/${eva}`)).status).toBe(200)
+  expect((await wallets.wallet.get(`/accounts/${eva}`)).status).toBe(200)
 })
 
 test('a database that refuses the login ends the start with a sentence that says what to change', async () => {
