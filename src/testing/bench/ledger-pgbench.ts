@@ -5,7 +5,7 @@ import type postgres from 'postgres'
 import { accountId } from './ledger-accounts.ts'
 
 /** The server has 200, and others need some. */
-const connectionsMax = 170
+const connectionsMax = 150
 
 const prefix = accountId(0).slice(0, 24)
 const first = accountId(0).slice(24)

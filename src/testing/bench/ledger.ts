@@ -38,7 +38,7 @@ type Subject = {
 const hot = 10
 const plans = {
   quick: { connections: [1, 64], hotConnections: [64], rounds: 3, ms: 2000 },
-  full: { connections: [1, 8, 32, 64, 256], hotConnections: [1, 8, 32, 64, 256], rounds: 3, ms: 3000 },
+  full: { connections: [1, 8, 32, 64, 256], hotConnections: [1, 8, 32, 64, 256], rounds: 3, ms: 2000 },
 }
 
 export async function benchLedger(args: string[]): Promise<void> {
