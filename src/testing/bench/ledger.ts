@@ -82,7 +82,7 @@ export async function benchLedger(args: string[]): Promise<void> {
     else console.log('pgbench is not on PATH: the wallet is compared with the naive service alone')
 
     const warmUp = { accounts: accountsMax, connections: 64 }
-    for (const subject of subjects) await measure(subject, warmUp, 1000, server.pid)
+    for (const subject of subjects.filter(({ pid }) => pid)) await measure(subject, warmUp, 1000, server.pid)
     const cases = [
       ...plan.connections.map((connections) => ({ accounts: accountsMax, connections })),
       ...plan.hotConnections.map((connections) => ({ accounts: hot, connections })),
