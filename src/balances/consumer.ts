@@ -105,11 +105,7 @@ export function startConsumer({ database, kafka, groupId, topics, partitions, lo
         { topic: batch.topic, partition: batch.partition, position: place.next, end: batch.highWatermark },
         'the topic ends before what was applied of it: it was made anew, and is read from its beginning',
       )
-      await waitingFor(
-        () => resetPosition(database.sql, place, place.next),
-        signal,
-        () => true,
-      )
+      await waitingFor(() => resetPosition(database.sql, place, place.next), signal)
       await reload(place, signal)
     }
     if (batch.fetchedFrom !== place.next) {

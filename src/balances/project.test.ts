@@ -11,7 +11,7 @@ const readAll = (values: unknown[]): Reading<number>[] =>
   values.map((value, origin) => {
     const timestampMs = Date.parse(at(origin))
     const bytes = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-    return { decoded: decodeRecord({ value: bytes, timestampMs }), timestampMs, origin }
+    return { decoded: decodeRecord({ value: bytes }), timestampMs, origin }
   })
 
 const projecting = (values: unknown[], known: Record<string, KnownAccount> = {}) =>

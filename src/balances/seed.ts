@@ -26,7 +26,7 @@ export function projectSeed(text: string): Projection<number> {
   const lines = text.split('\n').filter((line) => line !== '')
   const readings = lines.map((line, index) => {
     const timestampMs = Number.NaN
-    return { decoded: decodeRecord({ value: Buffer.from(line), timestampMs }), timestampMs, origin: index + 1 }
+    return { decoded: decodeRecord({ value: Buffer.from(line) }), timestampMs, origin: index + 1 }
   })
   const projection = project(readings, new Map())
   const [faulty] = projection.deadLetters

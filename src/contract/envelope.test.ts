@@ -2,8 +2,7 @@ import { expect, test } from 'bun:test'
 import { cloudEventHeaders, decodeRecord, encodeEvent } from './envelope'
 import type { SaldoEvent } from './events'
 
-const decode = (text: string | null) =>
-  decodeRecord({ value: text === null ? null : new TextEncoder().encode(text), timestampMs: 0 })
+const decode = (text: string | null) => decodeRecord({ value: text === null ? null : new TextEncoder().encode(text) })
 
 const updated: SaldoEvent = {
   name: 'BalanceUpdated',
@@ -93,7 +92,7 @@ test.each(unreadable)('%p is unreadable: %s', (text, cause) => {
 
 test('invalid UTF-8 is unreadable, not a replacement character', () => {
   const value = new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d])
-  expect(decodeRecord({ value, timestampMs: 0 })).toMatchObject({ kind: 'unreadable', reason: { cause: 'not_json' } })
+  expect(decodeRecord({ value })).toMatchObject({ kind: 'unreadable', reason: { cause: 'not_json' } })
 })
 
 test.each(['SomethingNewer', 'toString', '__proto__'])('an event called %s is unknown, not an error', (name) => {

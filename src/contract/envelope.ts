@@ -8,8 +8,8 @@ import { parseJson } from './json'
 /** A record as it goes to the broker. */
 export type EncodedEvent = { topic: string; key: string; value: string; name: EventName; subject: string; time: string }
 
-/** What a reader has of a record. Headers may be absent: the course's services send neither them nor a key. */
-export type ReceivedRecord = { value: Uint8Array | null; timestampMs: number }
+/** All that is needed of a record to read it: the course's services send neither key nor headers. */
+export type ReceivedRecord = { value: Uint8Array | null }
 
 /** Why a record could not be read. A code, once released, keeps its name. */
 export type Unreadable = {

@@ -165,7 +165,6 @@ const faultDetails = {
   database_unavailable: 'the database cannot be reached',
   broker_unavailable: 'the broker cannot be reached',
   overloaded: 'more requests are waiting than can be answered in time',
-  stopping: 'the service is stopping',
 } as const satisfies Record<Fault['code'], string>
 
 /** One complaint per value: the first one says what to do, those behind it repeat it in other words. */
