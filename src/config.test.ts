@@ -42,6 +42,19 @@ test('a password never shows up in a fault', () => {
   expect(fault).not.toContain('hunter2')
 })
 
+test('the owner of the database is asked for by the wallet alone, and only when the service is somebody else', () => {
+  const owner = { MIGRATION_DATABASE_URL: 'postgres://owner:secret@localhost/wallet' }
+  expect(readServiceConfig(enough).database.migrationUrl).toBeUndefined()
+  expect(readServiceConfig({ ...enough, ...owner }).database.migrationUrl).toBe(owner.MIGRATION_DATABASE_URL)
+  expect(faultsOf({ ...enough, MIGRATION_DATABASE_URL: 'localhost', PORT: '80x' })).toEqual([
+    'PORT must be a whole number from 0 to 65535, but is "80x"',
+    'MIGRATION_DATABASE_URL must be a URL like postgres://user:password@host:5432/database',
+  ])
+  expect(faultsOf({ ...enough, ...owner, SERVICE: 'balances' })).toEqual([
+    'MIGRATION_DATABASE_URL is for the wallet alone; balances works as the owner of its database',
+  ])
+})
+
 test('SASL asks for a user and a password only when it is switched on', () => {
   expect(readServiceConfig(enough).kafka.sasl).toBeUndefined()
   expect(faultsOf({ ...enough, KAFKA_SASL_MECHANISM: 'plain' })).toEqual([

@@ -36,7 +36,13 @@ export type ServiceConfig = {
   port: number
   logLevel: LogLevel
   logFormat: 'json' | 'pretty'
-  database: { url: string; poolMax: number; prepare: boolean }
+  database: {
+    url: string
+    /** The owner, while the service starts, when `url` is a role with fewer rights. */
+    migrationUrl: string | undefined
+    poolMax: number
+    prepare: boolean
+  }
   kafka: KafkaConfig
   migrateOnStart: boolean
   seedOnStart: boolean
@@ -64,6 +70,8 @@ export function readServiceConfig(env: Environment): ServiceConfig {
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {
         url: variable('DATABASE_URL', postgresUrl),
+        migrationUrl:
+          variable('MIGRATION_DATABASE_URL', service === 'balances' ? notForBalances : postgresUrl, null) ?? undefined,
         poolMax: variable('DATABASE_POOL_MAX', integer(2, 1000), 10),
         prepare: variable('DATABASE_PREPARE', flag, true),
       },
@@ -194,6 +202,11 @@ const postgresUrl: Parser<string> = (value) => {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (url && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1) return value
   throw new Error('must be a URL like postgres://user:password@host:5432/database')
+}
+
+/** Better refused than ignored: somebody would believe that balances works with fewer rights. */
+const notForBalances: Parser<string> = () => {
+  throw new Error('is for the wallet alone; balances works as the owner of its database')
 }
 
 const brokerList: Parser<string[]> = (value) => {

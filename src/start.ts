@@ -111,8 +111,16 @@ function databaseOf(name: ServiceName): Database {
   return { name, user: name, password: name }
 }
 
-function databaseUrl(name: ServiceName, { postgresPort }: StartConfig): string {
-  return `postgres://${name}:${name}@127.0.0.1:${postgresPort}/${name}`
+function databaseUrl(name: ServiceName, { postgresPort }: StartConfig, user: string = name): string {
+  return `postgres://${user}:${user}@127.0.0.1:${postgresPort}/${name}`
+}
+
+/** The wallet works as a role that it makes for itself, as the owner; balances as the owner. Empty is as good as absent. */
+function databaseUrls(name: ServiceName, config: StartConfig) {
+  const owner = databaseUrl(name, config)
+  return name === 'wallet'
+    ? { DATABASE_URL: databaseUrl(name, config, 'wallet_service'), MIGRATION_DATABASE_URL: owner }
+    : { DATABASE_URL: owner, MIGRATION_DATABASE_URL: '' }
 }
 
 function brokerPart({ dataDir, kafkaPort }: StartConfig): StartPart {
@@ -140,7 +148,7 @@ function servicePart(config: StartConfig, name: ServiceName): StartPart {
       SERVICE: name,
       HOST: host,
       PORT: String(port),
-      DATABASE_URL: databaseUrl(name, config),
+      ...databaseUrls(name, config),
       KAFKA_BROKERS: `127.0.0.1:${kafkaPort}`,
       MIGRATE_ON_START: 'true',
       SEED_ON_START: 'true',

@@ -65,8 +65,8 @@ const courses = (account: string, count: number) =>
 
 async function freshConfig({ seed = false } = {}): Promise<ServiceConfig> {
   const shared = await backing()
-  const { url } = await shared.createDatabase('balances')
-  return serviceConfig('balances', { url, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed })
+  const database = await shared.createDatabase('balances')
+  return serviceConfig('balances', { database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed })
 }
 
 type Running = Caller & RunningService & AsyncDisposable

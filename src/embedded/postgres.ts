@@ -25,7 +25,7 @@ import { findPostmaster, removeReusedPid } from './postmaster-pid.ts'
 
 export type Database = {
   name: string
-  /** The role that owns the database, and can connect to no other one. */
+  /** The role that owns the database, can make roles for its services, and can connect to no other database. */
   user: string
   password: string
 }
@@ -325,7 +325,9 @@ async function ensureDatabase(sql: postgres.Sql, { name, user, password }: Datab
   const [found] = await sql<{ role: boolean; database: boolean }[]>`
     select exists (select from pg_roles where rolname = ${user}) as role,
            exists (select from pg_database where datname = ${name}) as database`
-  await sql.unsafe(`${found?.role ? 'alter' : 'create'} role ${quoted.user} login password ${quoted.password}`)
+  await sql.unsafe(
+    `${found?.role ? 'alter' : 'create'} role ${quoted.user} login createrole password ${quoted.password}`,
+  )
   if (!found?.database) await sql.unsafe(`create database ${quoted.name} owner ${quoted.user}`)
   for (const each of [quoted.name, 'postgres', 'template1'])
     await sql.unsafe(`revoke connect on database ${each} from public`)

@@ -7,36 +7,84 @@ import { isConnectionLost, violation } from './database'
 import { messageOf, SetupError } from './fault'
 import type { Log } from './log'
 import { keepTrying } from './retry'
+import { admitService, examineRole, type Grants } from './service-role'
 
 /** One lock for everything that prepares a database. The number means nothing, but must stay the same in every version. */
 const preparationLock = 7_236_015_001
 
-export type Preparation = { url: string; folder: string; migrate: boolean; log: Log; signal: AbortSignal }
+export type Preparation = {
+  /** What the service works with. */
+  url: string
+  /** The owner of the database, when the service is not. Used here and nowhere else, and only to migrate. */
+  ownerUrl?: string
+  /** What the service is granted by the owner. Without it the service is the owner. */
+  grants?: Grants
+  folder: string
+  migrate: boolean
+  log: Log
+  signal: AbortSignal
+}
 
 /**
  * Waits for the database as long as it takes, then migrates it, or checks that somebody did. Throws `SetupError` when waiting cannot help: the
- * login is refused, the database does not exist, or it has the schema of another version.
+ * login is refused, the database does not exist, it has the schema of another version, or the service's role may not do its work.
  */
-export async function prepareDatabase({ url, folder, log, signal, ...preparation }: Preparation): Promise<void> {
-  await keepTrying(() => (preparation.migrate ? migrate(url, folder, log) : assertMigrated(url, folder)), {
+export async function prepareDatabase({ log, signal, ...preparation }: Preparation): Promise<void> {
+  const { url, ownerUrl, grants, folder } = preparation
+  const prepare = async () => {
+    if (preparation.migrate)
+      await naming(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
+        whilePreparing(ownerUrl ?? url, async (sql) => {
+          await migrate(sql, folder, log)
+          if (ownerUrl && grants) await admitService(sql, url, grants)
+        }),
+      )
+    return naming('DATABASE_URL', () =>
+      withSession(url, async (sql) => {
+        await assertMigrated(sql, folder)
+        return grants && examineRole(sql, grants)
+      }),
+    )
+  }
+  const examined = await keepTrying(prepare, {
     backoff: { firstMs: 200, limitMs: 5000 },
     signal,
     isPassing: isConnectionLost,
     onFailure: (error, failures) => log.warn({ failures }, `waiting for the database: ${messageOf(error)}`),
-  }).catch((error) => {
+  })
+  if (examined?.beyond)
+    log[ownerUrl ? 'warn' : 'info'](
+      examined,
+      'the database role may do more than the service needs: give it a role of its own as DATABASE_URL, and the owner as MIGRATION_DATABASE_URL',
+    )
+}
+
+/** Turns a refusal of the server into a sentence that names the variable to look at. */
+async function naming<T>(variable: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
     const { sqlState = '' } = violation(error) ?? {}
     // Refused login, unknown database, missing privilege: the server's own sentence says which, and holds no secret.
     if (/^(28|3D000|42501)/.test(sqlState))
-      throw new SetupError(`The database refuses the service: ${messageOf(error)}. Check DATABASE_URL.`)
+      throw new SetupError(
+        `The database refuses the service: ${messageOf(error)}. Check ${variable}${sqlState === '42501' ? ', and what its role may do' : ''}.`,
+      )
     throw error
-  })
+  }
 }
 
 /** Runs `work` while no other replica prepares this database, on a connection of its own, since the lock belongs to the session. */
-export async function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+export function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  return withSession(url, async (sql) => {
+    await sql`select pg_advisory_lock(${preparationLock})`
+    return work(sql)
+  })
+}
+
+async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false })
   try {
-    await sql`select pg_advisory_lock(${preparationLock})`
     return await work(sql)
   } finally {
     await sql.end({ timeout: 5 })
@@ -47,42 +95,38 @@ export async function whilePreparing<T>(url: string, work: (sql: postgres.Sql) =
  * Applies what is missing from `folder`. Throws `SetupError` when the database has a history that this version does not know: it was
  * made by a newer version, or a migration was changed after it had been applied.
  */
-async function migrate(url: string, folder: string, log: Log): Promise<void> {
+async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder: folder })
   assertAscending(known.map((migration) => migration.folderMillis))
 
-  await whilePreparing(url, async (sql) => {
-    const before = await appliedMigrations(sql)
-    for (const [index, hash] of before.entries()) {
-      if (known[index]?.hash === hash) continue
-      throw new SetupError(
-        `The database has migration ${index + 1} in a form that this version does not know. It was migrated by another version: ` +
-          'start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
-      )
-    }
-    if (before.length === known.length) return
-    await runMigrations(drizzle(sql), { migrationsFolder: folder })
-
-    // drizzle skips a migration that is dated before the newest applied one, and still says it succeeded.
-    const after = await appliedMigrations(sql)
-    if (after.length !== known.length || after.some((hash, index) => hash !== known[index]?.hash))
-      throw new SetupError(`After migrating, the database has ${after.length} of ${known.length} migrations.`)
-    log.info({ from: before.length, to: after.length }, 'database migrated')
+  const before = await appliedMigrations(sql)
+  for (const [index, hash] of before.entries()) {
+    if (known[index]?.hash === hash) continue
+    throw new SetupError(
+      `The database has migration ${index + 1} in a form that this version does not know. It was migrated by another version: ` +
+        'start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
+    )
+  }
+  if (before.length === known.length) return
+  await runMigrations(drizzle(sql), { migrationsFolder: folder }).catch((error) => {
+    // What the server said is what decides whether to wait. drizzle wraps it.
+    throw error.cause ?? error
   })
+
+  // drizzle skips a migration that is dated before the newest applied one, and still says it succeeded.
+  const after = await appliedMigrations(sql)
+  if (after.length !== known.length || after.some((hash, index) => hash !== known[index]?.hash))
+    throw new SetupError(`After migrating, the database has ${after.length} of ${known.length} migrations.`)
+  log.info({ from: before.length, to: after.length }, 'database migrated')
 }
 
-async function assertMigrated(url: string, folder: string): Promise<void> {
+async function assertMigrated(sql: postgres.Sql, folder: string): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder: folder })
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false })
-  try {
-    const applied = await appliedMigrations(sql)
-    if (applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)) return
-    throw new SetupError(
-      `The database has ${applied.length} migrations, this version needs its own ${known.length}. Set MIGRATE_ON_START=true, or migrate first.`,
-    )
-  } finally {
-    await sql.end({ timeout: 5 })
-  }
+  const applied = await appliedMigrations(sql)
+  if (applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)) return
+  throw new SetupError(
+    `The database has ${applied.length} migrations, this version needs its own ${known.length}. Set MIGRATE_ON_START=true, or migrate first.`,
+  )
 }
 
 async function appliedMigrations(sql: postgres.Sql): Promise<string[]> {

@@ -10,10 +10,18 @@ import { readTestConfig } from '../config'
 import { startBroker } from '../embedded/broker/broker'
 import { startPostgres } from '../embedded/postgres'
 
+export type TestDatabase = {
+  name: string
+  /** Connects as its owner, a role of its own. */
+  url: string
+  /** Connects as a role that does not exist yet, and whose name and password have to be quoted. */
+  serviceUrl: string
+}
+
 export type Backing = {
   brokers: string[]
-  /** A fresh, empty database, with an owner of its own. Gone when the run ends. */
-  createDatabase(label: string): Promise<{ url: string; name: string }>
+  /** A fresh, empty database. Gone when the run ends. */
+  createDatabase(label: string): Promise<TestDatabase>
   /** Ends every connection to a database, as a failing server would. */
   cutConnections(database: string): Promise<void>
   /** A prefix that no other test uses, for topics and groups. */
@@ -54,14 +62,17 @@ async function start(): Promise<Started> {
     brokers: config.brokers ?? [broker?.brokers ?? ''],
     async createDatabase(label) {
       const name = `${label}_${run}_${++count}`
-      await admin.unsafe(`create role ${name} login password '${name}'`)
+      await admin.unsafe(`create role ${name} login createrole password '${name}'`)
       await admin.unsafe(`create database ${name} owner ${name}`)
       created.push(name)
-      const url = new URL(adminUrl)
-      url.username = name
-      url.password = name
-      url.pathname = `/${name}`
-      return { url: url.href, name }
+      const urlAs = (user: string, password: string) => {
+        const url = new URL(adminUrl)
+        url.username = user
+        url.password = password
+        url.pathname = `/${name}`
+        return url.href
+      }
+      return { name, url: urlAs(name, name), serviceUrl: urlAs(`${name}-service`, `${name}'s`) }
     },
     async cutConnections(database) {
       await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${database}`
@@ -69,10 +80,9 @@ async function start(): Promise<Started> {
     topicPrefix: () => `t${run}${++count}-`,
     async stop() {
       // Embedded servers take everything with them; others must find themselves as they were.
-      for (const name of server ? [] : created) {
-        await admin.unsafe(`drop database ${name} with (force)`)
-        await admin.unsafe(`drop role ${name}`)
-      }
+      const left = server ? [] : created
+      for (const name of left) await admin.unsafe(`drop database ${name} with (force)`)
+      for (const name of left) await admin.unsafe(`drop role if exists "${name}-service", ${name}`)
       await admin.end({ timeout: 1 })
       await Promise.all([server?.stop(), broker?.stop()])
       rmSync(dataDir, { recursive: true, force: true })

@@ -74,12 +74,14 @@ const environmentOf = (name: string): Environment =>
 test.each(serviceNames)('compose: %s starts with what it is given, on its own database', (name) => {
   const config = readServiceConfig(environmentOf(name))
   const database = new URL(config.database.url)
+  const owner = new URL(config.database.migrationUrl ?? config.database.url)
+  expect(owner.host + owner.pathname).toBe(database.host + database.pathname)
   expect(config.service).toBe(name)
   expect(config.seedOnStart).toBe(true)
   expect(services[name]?.ports).toEqual([`127.0.0.1:${config.port}:${config.port}`])
   expect(environmentOf(database.hostname)).toEqual({
-    POSTGRES_USER: database.username,
-    POSTGRES_PASSWORD: database.password,
+    POSTGRES_USER: owner.username,
+    POSTGRES_PASSWORD: owner.password,
     POSTGRES_DB: database.pathname.slice(1),
   })
   expect(services[name]?.depends_on).toEqual({

@@ -6,7 +6,7 @@ import { startBalances } from '../balances/start'
 import type { ServiceConfig, ServiceName } from '../config'
 import { createLog } from '../platform/log'
 import { startWallet } from '../wallet/start'
-import { type Backing, backing } from './backing'
+import { type Backing, backing, type TestDatabase } from './backing'
 import { eventually } from './eventually'
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> }
@@ -23,7 +23,7 @@ export type Stack = {
   balances: Caller
   config: Record<ServiceName, ServiceConfig>
   backing: Backing
-  databases: Record<ServiceName, { url: string; name: string }>
+  databases: Record<ServiceName, TestDatabase>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -38,8 +38,8 @@ export async function startStack({ seed = true, start = ['wallet', 'balances'] }
   }
   const topicPrefix = shared.topicPrefix()
   const config = {
-    wallet: serviceConfig('wallet', { url: databases.wallet.url, brokers: shared.brokers, topicPrefix, seed }),
-    balances: serviceConfig('balances', { url: databases.balances.url, brokers: shared.brokers, topicPrefix, seed }),
+    wallet: serviceConfig('wallet', { database: databases.wallet, brokers: shared.brokers, topicPrefix, seed }),
+    balances: serviceConfig('balances', { database: databases.balances, brokers: shared.brokers, topicPrefix, seed }),
   }
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const wallet = start.includes('wallet') ? await startWallet(config.wallet, log) : undefined
@@ -56,16 +56,21 @@ export async function startStack({ seed = true, start = ['wallet', 'balances'] }
   }
 }
 
-export type Settings = { url: string; brokers: string[]; topicPrefix: string; seed: boolean }
+export type Settings = { database: TestDatabase; brokers: string[]; topicPrefix: string; seed: boolean }
 
-export function serviceConfig(service: ServiceName, { url, brokers, topicPrefix, seed }: Settings): ServiceConfig {
+/** As it is meant to be deployed: the wallet works as a role of its own, balances as the owner of its database. */
+export function serviceConfig(service: ServiceName, { database, brokers, topicPrefix, seed }: Settings): ServiceConfig {
+  const urls =
+    service === 'wallet'
+      ? { url: database.serviceUrl, migrationUrl: database.url }
+      : { url: database.url, migrationUrl: undefined }
   return {
     service,
     host: '127.0.0.1',
     port: 0,
     logLevel: 'error',
     logFormat: 'json',
-    database: { url, poolMax: 5, prepare: true },
+    database: { ...urls, poolMax: 5, prepare: true },
     kafka: {
       brokers,
       clientId: service,
@@ -114,6 +119,7 @@ export async function spawnService(config: ServiceConfig, port = 0): Promise<Ser
       HOST: config.host,
       PORT: String(port),
       DATABASE_URL: config.database.url,
+      MIGRATION_DATABASE_URL: config.database.migrationUrl,
       KAFKA_BROKERS: config.kafka.brokers.join(),
       KAFKA_TOPIC_PREFIX: config.kafka.topicPrefix,
       KAFKA_PARTITIONS: String(config.kafka.partitions),

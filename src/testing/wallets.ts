@@ -16,7 +16,7 @@ export const world = '00000000-0000-0000-0000-00000042524c'
 
 export type Wallets = {
   config: ServiceConfig
-  /** A connection of the test's own to the wallets' database. */
+  /** A connection of the test's own to the wallets' database, as its owner. */
   sql: Sql
   /** One per wallet. */
   callers: Caller[]
@@ -31,19 +31,19 @@ export type Wallets = {
 /** One seeded database, and as many wallets on it as asked for. */
 export async function startWallets(count = 1): Promise<Wallets> {
   const shared = await backing()
-  const { url, name } = await shared.createDatabase('wallet')
+  const database = await shared.createDatabase('wallet')
   const { brokers } = shared
-  const config = serviceConfig('wallet', { url, brokers, topicPrefix: shared.topicPrefix(), seed: true })
+  const config = serviceConfig('wallet', { database, brokers, topicPrefix: shared.topicPrefix(), seed: true })
   const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, log)))
   const callers = services.map((service) => callerOf(service.port))
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} })
   return {
     config,
     sql,
     callers,
     wallet: callers[0] as Caller,
     made: async () => Number((await sql`select count(*)::int - 17 as count from transactions`)[0]?.count),
-    cutConnections: () => shared.cutConnections(name),
+    cutConnections: () => shared.cutConnections(database.name),
     async [Symbol.asyncDispose]() {
       await Promise.all(services.map((service) => service.stop()))
       await sql.end()

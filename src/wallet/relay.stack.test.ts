@@ -20,19 +20,19 @@ const log = createLog({ service: 'test', level: 'error', format: 'json' })
 /** A wallet with a broker of its own, which may be stopped and made to fail. */
 async function start(wallets = 1) {
   const shared = await backing()
-  const { url, name } = await shared.createDatabase('relay')
+  const database = await shared.createDatabase('relay')
   const dataDir = mkdtempSync(join(tmpdir(), 'saldo-relay-'))
   let broker: Broker = await startBroker({ dataDir, fsync: false })
   const { port, brokers } = broker
   const topicPrefix = shared.topicPrefix()
-  const config = serviceConfig('wallet', { url, brokers: [brokers], topicPrefix, seed: true })
+  const config = serviceConfig('wallet', { database, brokers: [brokers], topicPrefix, seed: true })
   const services = await Promise.all(Array.from({ length: wallets }, () => startWallet(config, log)))
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  const sql = postgres(config.database.url, { max: 1, onnotice: () => {} })
   const kafka = connectKafka(config.kafka, log)
   return {
     callers: services.map((service) => callerOf(service.port)),
     sql,
-    database: name,
+    database: database.name,
     broker: () => broker,
     async restartBroker() {
       broker = await startBroker({ dataDir, port, fsync: false })

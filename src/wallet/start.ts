@@ -14,6 +14,7 @@ import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
 import { type Command, type Settled, settle } from './settle'
+import { grants } from './store/grants'
 import { removeExpiredKeys } from './store/idempotency-keys'
 import { measureOutbox } from './store/outbox'
 import type { Wallet } from './wallet'
@@ -81,9 +82,17 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   })
 
   try {
-    const { url } = config.database
+    const { url, migrationUrl: ownerUrl } = config.database
     const { signal } = stopping
-    await prepareDatabase({ url, folder: migrationsFolder, migrate: config.migrateOnStart, log, signal })
+    await prepareDatabase({
+      url,
+      ownerUrl,
+      grants,
+      folder: migrationsFolder,
+      migrate: config.migrateOnStart,
+      log,
+      signal,
+    })
     if (config.seedOnStart) await seedWallet(url, database, log)
 
     const { topicPrefix, partitions } = config.kafka

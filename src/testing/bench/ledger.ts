@@ -135,6 +135,8 @@ type ServiceProcess = { port: number; pid: number; end(): Promise<void> }
 
 async function startWalletProcess(url: string, brokers: string): Promise<ServiceProcess> {
   const port = freePort()
+  const serviceUrl = new URL(url)
+  serviceUrl.username = serviceUrl.password = 'bench_service'
   const child = Bun.spawn([process.execPath, join(import.meta.dir, '../../main.ts'), '--lifeline'], {
     env: {
       PATH: process.env.PATH,
@@ -142,7 +144,8 @@ async function startWalletProcess(url: string, brokers: string): Promise<Service
       HOST: '127.0.0.1',
       PORT: String(port),
       LOG_LEVEL: 'error',
-      DATABASE_URL: url,
+      DATABASE_URL: serviceUrl.href,
+      MIGRATION_DATABASE_URL: url,
       KAFKA_BROKERS: brokers,
     },
     stdin: 'pipe',
