@@ -40,13 +40,21 @@ test('wallet.http, over the seed', async () => {
     transferOnce: 201,
     deposit: 201,
     withdrawal: 201,
+    batch: 201,
+    reverse: 201,
+    placeHold: 201,
+    hold: 200,
+    captureHold: 201,
+    releaseHold: 409,
     transaction: 200,
     transactions: 200,
     transactionsOfJanuary: 200,
+    transactionsOfClient: 200,
     account: 200,
     client: 200,
     registerClient: 201,
     openAccount: 201,
+    openAccountWithOverdraft: 201,
     openAccountInYen: 201,
     insufficientFunds: 422,
     sameAccount: 422,
@@ -57,7 +65,7 @@ test('wallet.http, over the seed', async () => {
     readyz: 200,
     healthz: 200,
   })
-  expect(answers.account?.body).toMatchObject({ balance: 710.25, version: 6 })
+  expect(answers.account?.body).toMatchObject({ balance: 710.26, version: 7 })
   expect(answers.transactions?.body.data).toHaveLength(2)
   expect(answers.transactionsOfJanuary?.body.data).toHaveLength(2)
   expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })

@@ -41,7 +41,7 @@ test('headers are CloudEvents attributes, and the same fact has the same id', ()
 })
 
 test('what we could not read ourselves is not sent', () => {
-  const payload = { ...updated.payload, version_account_id_from: 0 }
+  const payload = { ...updated.payload, version_account_id_from: -1 }
   expect(() => encodeEvent({ name: 'BalanceUpdated', payload }, '')).toThrow('/version_account_id_from')
 })
 

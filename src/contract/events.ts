@@ -9,8 +9,9 @@ const Id = Type.String({ minLength: 1, maxLength: 255 })
 const Money = Type.Number({
   description: 'Major units, at most the decimals of the currency and 15 significant digits.',
 })
+const Held = Type.Number({ minimum: 0, description: 'Promised by open holds: part of the balance, and not available.' })
 const Version = Type.Integer({
-  minimum: 1,
+  minimum: 0,
   description: 'The entry of the account that led to this balance; counts 1, 2, 3 …',
 })
 const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217. BRL where absent.' })
@@ -62,11 +63,52 @@ export const TransactionCreated = defineEvent({
     currency: Type.Optional(Currency),
     kind: Type.Optional(Type.String()),
     reference: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    reverses: Type.Optional(
+      Type.String({ description: 'The transaction that this one takes back, whole or in part.' }),
+    ),
+    hold_id: Type.Optional(Type.String({ description: 'The hold that this one captures.' })),
     effective_at: Type.Optional(Time),
     created_at: Type.Optional(Time),
   }),
 })
 export type TransactionCreated = Static<typeof TransactionCreated.payload>
+
+const holdFields = {
+  id: Id,
+  account_id_from: Id,
+  account_id_to: Id,
+  amount: Money,
+  currency: Currency,
+  reference: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+}
+
+/** Tells that money was promised: it stays in the balance, and is no longer available. Notification. */
+export const HoldPlaced = defineEvent({
+  name: 'HoldPlaced',
+  topic: 'transactions',
+  version: 1,
+  key: (payload) => payload.account_id_from,
+  subject: (payload) => payload.id,
+  time: (payload) => payload.created_at,
+  payload: Type.Object({ ...holdFields, expires_at: Time, created_at: Time }),
+})
+export type HoldPlaced = Static<typeof HoldPlaced.payload>
+
+/** Tells that a promise ended and nothing was paid. One that was paid ends with the TransactionCreated that bears its `hold_id`. Notification. */
+export const HoldReleased = defineEvent({
+  name: 'HoldReleased',
+  topic: 'transactions',
+  version: 1,
+  key: (payload) => payload.account_id_from,
+  subject: (payload) => payload.id,
+  time: (payload) => payload.created_at,
+  payload: Type.Object({
+    ...holdFields,
+    reason: Type.Union([Type.Literal('released'), Type.Literal('expired')]),
+    created_at: Time,
+  }),
+})
+export type HoldReleased = Static<typeof HoldReleased.payload>
 
 /**
  * Tells what both accounts of a movement hold once it is done. Event-carried state transfer, and the only event of topic `balances`,
@@ -87,7 +129,16 @@ export const BalanceUpdated = defineEvent({
     balance_account_id_to: Money,
     version_account_id_from: Type.Optional(Version),
     version_account_id_to: Type.Optional(Version),
-    transaction_id: Type.Optional(Id),
+    held_account_id_from: Type.Optional(Held),
+    held_account_id_to: Type.Optional(Held),
+    transaction_id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'What led to it: a transaction, a hold, or its release.',
+      }),
+    ),
+    hold_id: Type.Optional(Type.String({ description: 'The hold that began or ended with it.' })),
     amount: Type.Optional(Money),
     currency: Type.Optional(Currency),
     effective_at: Type.Optional(Time),
@@ -96,7 +147,14 @@ export const BalanceUpdated = defineEvent({
 })
 export type BalanceUpdated = Static<typeof BalanceUpdated.payload>
 
-export const events = { ClientRegistered, AccountOpened, TransactionCreated, BalanceUpdated } as const
+export const events = {
+  ClientRegistered,
+  AccountOpened,
+  TransactionCreated,
+  HoldPlaced,
+  HoldReleased,
+  BalanceUpdated,
+} as const
 export type EventName = keyof typeof events
 
 /** An event as it is told: its name beside its payload. */

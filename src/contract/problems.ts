@@ -46,6 +46,58 @@ export const problems = {
     description:
       'No balance may have more than 15 significant digits, so that every reader of JSON sees it exactly. Nothing was moved.',
   },
+  notReversible: {
+    name: 'not-reversible',
+    status: 422,
+    title: 'The transaction cannot be reversed',
+    description: 'It is a reversal itself. To undo a reversal, move the money again. Nothing was moved.',
+  },
+  alreadyReversed: {
+    name: 'already-reversed',
+    status: 409,
+    title: 'The transaction was reversed already',
+    description: 'All of it was taken back before, by one reversal or by several. Nothing was moved.',
+  },
+  amountExceedsOriginal: {
+    name: 'amount-exceeds-original',
+    status: 422,
+    title: 'The amount is more than can be reversed',
+    description:
+      'Reversals together never take back more than the transaction moved. Send a smaller amount, or none for all that is left.',
+  },
+  holdNotFound: {
+    name: 'hold-not-found',
+    status: 404,
+    title: 'The hold does not exist',
+    description: 'No hold has this id: it was refused, or it was never sent to this wallet.',
+  },
+  alreadyCaptured: {
+    name: 'already-captured',
+    status: 409,
+    title: 'The hold was captured already',
+    description:
+      'A hold ends once. This one was paid, whole or in part, and what was not paid is available again. Nothing was moved.',
+  },
+  alreadyVoided: {
+    name: 'already-voided',
+    status: 409,
+    title: 'The hold is no longer open',
+    description:
+      'A hold ends once. This one was released, or its time ran out (`code` says which), and its amount is available again. Nothing was moved.',
+  },
+  amountExceedsHold: {
+    name: 'amount-exceeds-hold',
+    status: 422,
+    title: 'The amount is more than was held',
+    description: 'A capture pays at most what was held. Send a smaller amount, or none for all of it.',
+  },
+  batchRefused: {
+    name: 'batch-refused',
+    status: 422,
+    title: 'The batch was refused',
+    description:
+      'A batch in mode `atomic` is carried out whole or not at all. `errors` names the transaction that was refused, and why. Nothing was moved.',
+  },
   idempotencyKeyReused: {
     name: 'idempotency-key-reused',
     status: 422,

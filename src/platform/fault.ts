@@ -1,5 +1,5 @@
 /** A dependency failed. Thrown, and retried in one place; never used for a refusal, which is a value, nor for a bug, which is asserted. */
-export type FaultCode = 'database_unavailable' | 'broker_unavailable' | 'overloaded'
+export type FaultCode = 'database_unavailable' | 'broker_unavailable' | 'overloaded' | 'deadline_exceeded'
 
 export class Fault extends Error {
   override name = 'Fault'

@@ -25,14 +25,13 @@ export type HttpOptions = {
   isReady: () => boolean
 }
 
-/** A value is well-formed JSON, but cannot be taken. `pointer` is a JSON Pointer as URI fragment. */
+/** Values are well-formed JSON, but cannot be taken. A `pointer` is a JSON Pointer as URI fragment. */
 export class InvalidValue extends Error {
   override name = 'InvalidValue'
-  constructor(
-    readonly pointer: string,
-    detail: string,
-  ) {
-    super(detail)
+  readonly errors: { pointer: string; detail: string }[]
+  constructor(...errors: { pointer: string; detail: string }[]) {
+    super(errors.length === 1 ? errors[0]?.detail : `${errors.length} values are invalid`)
+    this.errors = errors
   }
 }
 
@@ -68,10 +67,7 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
       if (cause instanceof BodyTooLarge) return answer(commonProblems.bodyTooLarge, { detail: cause.message })
       if (cause instanceof MalformedRequest) return answer(commonProblems.malformed, { detail: cause.message })
       if (cause instanceof InvalidValue)
-        return answer(commonProblems.validation, {
-          detail: cause.message,
-          errors: [{ detail: cause.message, pointer: cause.pointer }],
-        })
+        return answer(commonProblems.validation, { detail: cause.message, errors: cause.errors })
       if (code === 'PARSE')
         return answer(commonProblems.malformed, {
           detail: `the body is not JSON: ${messageOf(cause).replace(/^JSON Parse error: /, '')}`,
@@ -80,7 +76,8 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
       if (code === 'NOT_FOUND') return notFound(app, request, path)
       if (cause instanceof Fault) {
         log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, cause.message)
-        const kind = cause.code === 'overloaded' ? commonProblems.overloaded : commonProblems.unavailable
+        const isLoad = cause.code === 'overloaded' || cause.code === 'deadline_exceeded'
+        const kind = isLoad ? commonProblems.overloaded : commonProblems.unavailable
         return answer(kind, { detail: faultDetails[cause.code] })
       }
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
@@ -165,6 +162,7 @@ const faultDetails = {
   database_unavailable: 'the database cannot be reached',
   broker_unavailable: 'the broker cannot be reached',
   overloaded: 'more requests are waiting than can be answered in time',
+  deadline_exceeded: 'the request waited for longer than it may, and nothing was done for it',
 } as const satisfies Record<Fault['code'], string>
 
 /** One complaint per value: the first one says what to do, those behind it repeat it in other words. */

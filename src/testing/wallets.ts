@@ -61,6 +61,10 @@ export async function expectSoundLedger({ sql }: Pick<Wallets, 'sql'>): Promise<
       select count(*) as entries, coalesce(max(version), 0) as version, coalesce(sum(amount_minor), 0) as balance
       from entries where account_id = accounts.id
     ) as fold on true
-    where fold.entries <> accounts.version or fold.version <> accounts.version or fold.balance <> accounts.balance_minor`
+    left join lateral (
+      select coalesce(sum(amount_minor), 0) as held from holds where account_id_from = accounts.id and status = 'placed'
+    ) as open on true
+    where fold.entries <> accounts.version or fold.version <> accounts.version or fold.balance <> accounts.balance_minor
+      or open.held <> accounts.held_minor`
   expect([...wrong]).toEqual([])
 }

@@ -3,7 +3,7 @@
 import { type EncodedEvent, encodeEvent } from '../contract/envelope'
 import type { AccountOpened, ClientRegistered, SaldoEvent } from '../contract/events'
 import { presentMoney } from '../contract/money'
-import type { Transfer } from './domain/transfer'
+import type { Fact, Transaction } from './domain/movement'
 
 export function announceClient(client: ClientRegistered): EncodedEvent {
   return encodeEvent({ name: 'ClientRegistered', payload: client }, client.created_at)
@@ -14,30 +14,67 @@ export function announceAccount(account: AccountOpened): EncodedEvent {
 }
 
 /** The notification first, as the course's wallet does, then the balances of both accounts as they stand afterwards. */
-export function announceTransfer(transfer: Transfer, createdAt: string): EncodedEvent[] {
-  const { transactionId, accountIdFrom, accountIdTo, currency, kind, reference, entryFrom, entryTo } = transfer
-  const amount = presentMoney(transfer.amountMinor, currency)
-  const accounts = { account_id_from: accountIdFrom, account_id_to: accountIdTo }
-  const times = { effective_at: createdAt, created_at: createdAt }
-  const told: SaldoEvent[] = [
-    {
-      name: 'TransactionCreated',
-      payload: { id: transactionId, ...accounts, amount, currency, kind, reference, ...times },
+export function announceFact(fact: Fact): EncodedEvent[] {
+  const createdAt = fact.createdAt.toISOString()
+  return [notificationOf(fact, createdAt), balancesOf(fact, createdAt)].map((event) => encodeEvent(event, createdAt))
+}
+
+function notificationOf(fact: Fact, createdAt: string): SaldoEvent {
+  if (fact.transaction) return transactionCreated(fact.transaction, createdAt)
+
+  const { hold } = fact
+  const payload = {
+    id: hold.id,
+    account_id_from: hold.accountIdFrom,
+    account_id_to: hold.accountIdTo,
+    amount: presentMoney(hold.amountMinor, hold.currency),
+    currency: hold.currency,
+    reference: hold.reference,
+    created_at: createdAt,
+  }
+  if (fact.type === 'hold')
+    return { name: 'HoldPlaced', payload: { ...payload, expires_at: hold.expiresAt.toISOString() } }
+  const reason = hold.status === 'expired' ? 'expired' : 'released'
+  return { name: 'HoldReleased', payload: { ...payload, reason } }
+}
+
+const transactionCreated = (transaction: Transaction, createdAt: string): SaldoEvent => ({
+  name: 'TransactionCreated',
+  payload: {
+    id: transaction.id,
+    account_id_from: transaction.accountIdFrom,
+    account_id_to: transaction.accountIdTo,
+    amount: presentMoney(transaction.amountMinor, transaction.currency),
+    currency: transaction.currency,
+    kind: transaction.kind,
+    reference: transaction.reference,
+    ...(transaction.reverses === null ? {} : { reverses: transaction.reverses }),
+    ...(transaction.holdId === null ? {} : { hold_id: transaction.holdId }),
+    effective_at: transaction.effectiveAt.toISOString(),
+    created_at: createdAt,
+  },
+})
+
+/** Whatever changes the state of an account tells it, a hold too: the holder is a version further, the payee stands as it stood. */
+function balancesOf({ id, from, to, transaction, hold }: Fact, createdAt: string): SaldoEvent {
+  const { currency } = from
+  return {
+    name: 'BalanceUpdated',
+    payload: {
+      account_id_from: from.id,
+      account_id_to: to.id,
+      balance_account_id_from: presentMoney(from.balanceMinor, currency),
+      balance_account_id_to: presentMoney(to.balanceMinor, currency),
+      version_account_id_from: Number(from.version),
+      version_account_id_to: Number(to.version),
+      held_account_id_from: presentMoney(from.heldMinor, currency),
+      held_account_id_to: presentMoney(to.heldMinor, currency),
+      transaction_id: id,
+      ...(hold ? { hold_id: hold.id } : {}),
+      amount: presentMoney(transaction?.amountMinor ?? 0n, currency),
+      currency,
+      effective_at: transaction?.effectiveAt.toISOString() ?? createdAt,
+      created_at: createdAt,
     },
-    {
-      name: 'BalanceUpdated',
-      payload: {
-        ...accounts,
-        balance_account_id_from: presentMoney(entryFrom.balanceMinor, currency),
-        balance_account_id_to: presentMoney(entryTo.balanceMinor, currency),
-        version_account_id_from: Number(entryFrom.version),
-        version_account_id_to: Number(entryTo.version),
-        transaction_id: transactionId,
-        amount,
-        currency,
-        ...times,
-      },
-    },
-  ]
-  return told.map((event) => encodeEvent(event, createdAt))
+  }
 }

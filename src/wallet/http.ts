@@ -1,85 +1,56 @@
-/** The wallet over HTTP. The only file of the wallet that knows status codes and snake_case. */
+/** The routes of the wallet. With `http-requests` and `http-answers` the only files of it that know status codes and snake_case. */
 
-import { type Static, Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { InexactNumber, parseJson } from '../contract/json'
-import { currencyDefault, isCurrency, parseMoney, presentMoney } from '../contract/money'
 import { problems } from '../contract/problems'
-import { encodeCursor, pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
+import { encodeCursor, pageSizeDefault, parseCursor } from '../platform/cursor'
 import { reaching } from '../platform/database'
 import { createHttp, type Health, InvalidValue, MalformedRequest, refuse, traceOf } from '../platform/http'
-import { fingerprint, parseIdempotencyKey } from '../platform/idempotency-key'
 import type { Log } from '../platform/log'
-import { commonProblems, type ProblemKind } from '../platform/problem'
-import { worldIdOf } from './domain/account'
-import type { IdempotencyKey } from './domain/idempotency'
-import { type TransferKind, transferKinds } from './domain/transfer'
+import type { Command } from './domain/book'
+import {
+  answerBatch,
+  answerOne,
+  created,
+  type Named,
+  ok,
+  presentAccount,
+  presentClient,
+  presentHold,
+  presentTransaction,
+} from './http-answers'
+import {
+  isId,
+  NewAccount,
+  NewBatch,
+  NewCapture,
+  NewClient,
+  NewHold,
+  NewMovement,
+  NewRelease,
+  NewReversal,
+  NewTransaction,
+  parseBatch,
+  parseCurrency,
+  parseHold,
+  parseOverdraftLimit,
+  parsePart,
+  parseTime,
+  parseTransfer,
+  readIdempotencyKey,
+  readWaitMs,
+  TransactionQuery,
+} from './http-requests'
 import { readTransactionPage } from './list-transactions'
 import { openAccount } from './open-account'
 import { registerClient } from './register-client'
-import type { Refusal } from './settle'
-import { findAccount, type StoredAccount } from './store/accounts'
-import { type Client, findClient } from './store/clients'
-import { findTransaction, type StoredTransaction } from './store/transactions'
-import { transferMoney } from './transfer-money'
+import { findAccount } from './store/accounts'
+import { findClient } from './store/clients'
+import { findHold } from './store/holds'
+import { findTransaction, type Place } from './store/transactions'
+import { submit } from './submit'
 import type { Wallet } from './wallet'
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-/** What PostgreSQL keeps, and every reader of an event gets, as it was sent: no NUL, and no half of a surrogate pair. */
-const text = (pattern: string, maxLength: number, wanted: string) =>
-  Type.RegExp(new RegExp(`^(?=${pattern}$)[^\\0\\p{Cs}]*$`, 'su'), { maxLength, wanted })
-
-const Id = Type.String({ pattern: uuid.source.replace(/a-f/g, 'a-fA-F'), wanted: 'must be a UUID' })
-const Currency = Type.String({ maxLength: 3, wanted: 'must be an ISO 4217 code such as BRL' })
-
-const NewClient = Type.Object(
-  {
-    name: text('.*\\S.*', 255, 'must be a name of 1 to 255 characters'),
-    email: text('[^\\s@]+@[^\\s@]+', 254, 'must be an e-mail address'),
-  },
-  { additionalProperties: false },
-)
-
-const NewAccount = Type.Object({ client_id: Id, currency: Type.Optional(Currency) }, { additionalProperties: false })
-
-const movement = {
-  amount: Type.Union([Type.Number(), Type.String()], { wanted: 'must be a number or a plain decimal string' }),
-  currency: Type.Optional(Currency),
-  reference: Type.Optional(
-    Type.Union([text('.*', 255, 'must be a text of at most 255 characters'), Type.Null()], {
-      wanted: 'must be a text of at most 255 characters',
-    }),
-  ),
-}
-const NewMovement = Type.Object(movement, { additionalProperties: false })
-const NewTransaction = Type.Object(
-  { account_id_from: Id, account_id_to: Id, ...movement },
-  { additionalProperties: false },
-)
-
-const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
-const Time = Type.String({ pattern: time.source, wanted: 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z' })
-
-// As text, because that is what a query is made of.
-const TransactionQuery = Type.Object(
-  {
-    account_id: Id,
-    kind: Type.Optional(
-      Type.Union(
-        transferKinds.map((kind) => Type.Literal(kind)),
-        { wanted: `must be one of ${transferKinds.join(', ')}` },
-      ),
-    ),
-    since: Type.Optional(Time),
-    until: Type.Optional(Time),
-    limit: Type.Optional(
-      Type.String({ pattern: '^([1-9]\\d?|1\\d\\d|200)$', wanted: `must be a whole number from 1 to ${pageSizeMax}` }),
-    ),
-    cursor: Type.Optional(Type.String()),
-  },
-  { additionalProperties: false },
-)
 
 export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean }
 
@@ -103,7 +74,9 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
       async ({ body, request }) => {
         const clientId = body.client_id.toLowerCase()
         const currency = parseCurrency(body.currency)
-        const opened = await openAccount(wallet, { clientId, currency, traceparent: traceOf(request) })
+        const overdraftLimitMinor = parseOverdraftLimit(body.overdraft_limit, currency)
+        const traceparent = traceOf(request)
+        const opened = await openAccount(wallet, { clientId, currency, overdraftLimitMinor, traceparent })
         if (!opened.accepted)
           return refuse(request, problems.clientNotFound, { detail: `client ${clientId} does not exist` })
         return created(`/accounts/${opened.account.id}`, presentAccount(opened.account))
@@ -135,58 +108,106 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
         }),
       { body: NewMovement },
     )
+    .post(
+      '/transactions/batch',
+      async ({ body, request }) => {
+        const { mode = 'atomic' } = body
+        const commands = parseBatch(body.transactions, wallet.clock())
+        const submitted = await submitAs(wallet, request, { commands, atomic: mode === 'atomic', body })
+        return answerBatch(request, submitted, { mode, commands })
+      },
+      { body: NewBatch },
+    )
     .get('/transactions', ({ query, request }) => answerTransactions(wallet, request, query), {
       query: TransactionQuery,
     })
     .get('/transactions/:id', async ({ params, request }) => {
       const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
-      if (!transaction)
-        return refuse(request, problems.transactionNotFound, { detail: `transaction ${params.id} does not exist` })
-      return ok(presentTransaction(transaction))
+      return transaction ? ok(presentTransaction(transaction)) : noTransaction(request, params.id)
     })
+    .post(
+      '/transactions/:id/reverse',
+      async ({ params, body, request }) => {
+        const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
+        if (!original) return noTransaction(request, params.id)
+        const { id: reverses, accountIdFrom, accountIdTo, currency } = original
+        const parties = { accountIdFrom: accountIdTo, accountIdTo: accountIdFrom }
+        const part = parsePart(body, currency, wallet.clock())
+        return answerCommand(wallet, request, { type: 'reversal', reverses, ...parties, ...part }, { currency, body })
+      },
+      { body: NewReversal },
+    )
+    .post(
+      '/holds',
+      ({ body, request }) => {
+        const command = parseHold(body, wallet.clock())
+        return answerCommand(wallet, request, command, { currency: command.currency, body })
+      },
+      { body: NewHold },
+    )
+    .get('/holds/:id', async ({ params, request }) => {
+      const hold = await findById(params.id, (id) => findHold(wallet.database, id))
+      return hold ? ok(presentHold(hold)) : noHold(request, params.id)
+    })
+    .post(
+      '/holds/:id/capture',
+      async ({ params, body, request }) => {
+        const hold = await findById(params.id, (id) => findHold(wallet.database, id))
+        if (!hold) return noHold(request, params.id)
+        const { id: holdId, accountIdFrom, accountIdTo, currency } = hold
+        const part = parsePart(body, currency, wallet.clock())
+        const command = { type: 'capture' as const, holdId, accountIdFrom, accountIdTo, ...part }
+        return answerCommand(wallet, request, command, { currency, body })
+      },
+      { body: NewCapture },
+    )
+    .post(
+      '/holds/:id/release',
+      async ({ params, body, request }) => {
+        const hold = await findById(params.id, (id) => findHold(wallet.database, id))
+        if (!hold) return noHold(request, params.id)
+        const { id: holdId, accountIdFrom, accountIdTo, currency } = hold
+        const parties = { accountIdFrom, accountIdTo }
+        const command = {
+          type: 'release' as const,
+          id: randomUUIDv7(),
+          holdId,
+          ...parties,
+          reason: 'released' as const,
+        }
+        return answerCommand(wallet, request, command, { currency, body })
+      },
+      { body: NewRelease },
+    )
 }
 
-/** What all movements have in common. Null is `world`, the outside: where deposits come from and withdrawals go. */
-type Asked = Static<typeof NewMovement> & {
-  kind: TransferKind
-  account_id_from: string | null
-  account_id_to: string | null
+type Body = { body: object }
+
+function submitAs(
+  wallet: Wallet,
+  request: Request,
+  { commands, atomic, body }: { commands: Command[]; atomic: boolean } & Body,
+) {
+  const idempotencyKey = readIdempotencyKey(request, body)
+  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey }, readWaitMs(request))
 }
 
-async function answerTransfer(wallet: Wallet, request: Request, asked: Asked): Promise<Response> {
-  const currency = parseCurrency(asked.currency)
-  const world = worldIdOf(currency)
-  const [from, to] = [asked.account_id_from, asked.account_id_to].map((id) => (id === null ? world : id.toLowerCase()))
-  const command = {
-    transactionId: randomUUIDv7(),
-    kind: asked.kind,
-    accountIdFrom: from ?? world,
-    accountIdTo: to ?? world,
-    amountMinor: parseAmount(asked.amount, currency),
-    currency,
-    reference: asked.reference ?? null,
-    traceparent: traceOf(request),
-    idempotencyKey: readIdempotencyKey(request, asked),
-  }
-  const unknown = [command.accountIdFrom, command.accountIdTo].find((id) => !uuid.test(id))
+async function answerCommand(
+  wallet: Wallet,
+  request: Request,
+  command: Command,
+  { currency, body }: Pick<Named, 'currency'> & Body,
+): Promise<Response> {
+  const submitted = await submitAs(wallet, request, { commands: [command], atomic: true, body })
+  return answerOne(request, submitted, { ...command, currency })
+}
+
+function answerTransfer(wallet: Wallet, request: Request, asked: Parameters<typeof parseTransfer>[0]) {
+  const command = parseTransfer(asked, wallet.clock())
+  const unknown = [command.accountIdFrom, command.accountIdTo].find((id) => !isId(id))
   if (unknown !== undefined)
     return refuse(request, problems.accountNotFound, { detail: `account ${unknown} does not exist` })
-
-  const settled = await transferMoney(wallet, command)
-  if (settled === 'in_progress')
-    return refuse(request, problems.idempotencyInProgress, {
-      detail: 'the first request under this key has no answer yet',
-      headers: { 'retry-after': '1' },
-    })
-  const replayed: Record<string, string> = settled.repeated ? { 'idempotency-replayed': 'true' } : {}
-  if (!settled.accepted) return refuseTransfer(request, settled.rejection, command, replayed)
-
-  const { transaction } = settled
-  const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
-  return created(`/transactions/${id}`, presentTransaction(transaction), {
-    'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}`,
-    ...replayed,
-  })
+  return answerCommand(wallet, request, command, { currency: command.currency, body: asked })
 }
 
 async function answerTransactions(
@@ -197,138 +218,51 @@ async function answerTransactions(
   const parsed = cursor === undefined ? undefined : parseCursor(cursor, filter)
   if (parsed?.ok === false) throw new MalformedRequest(parsed.detail)
 
-  const { transactions, nextBefore } = await readTransactionPage(
+  const { account_id, client_id } = filter
+  const whose = account_id ? { accountId: account_id.toLowerCase() } : { clientId: client_id?.toLowerCase() ?? '' }
+  if ((account_id === undefined) === (client_id === undefined))
+    throw new InvalidValue({ pointer: '#/account_id', detail: 'name either an account_id or a client_id' })
+
+  const page = await readTransactionPage(
     wallet,
-    {
-      accountId: filter.account_id.toLowerCase(),
-      kind: filter.kind,
-      since: parseTime('since', filter.since),
-      until: parseTime('until', filter.until),
-    },
-    { before: parsed && BigInt(parsed.position), size: limit === undefined ? pageSizeDefault : Number(limit) },
+    whose,
+    { kind: filter.kind, since: parseTime('since', filter.since), until: parseTime('until', filter.until) },
+    { from: parsed && parsePlaces(parsed.position), size: limit === undefined ? pageSizeDefault : Number(limit) },
   )
-  const next = nextBefore === undefined ? null : encodeCursor(String(nextBefore), filter)
+  const next = page.next ? encodeCursor(presentPlaces(page.next), filter) : null
   const headers: Record<string, string> = {}
   if (next) {
     const url = new URL(request.url)
     url.searchParams.set('cursor', next)
     headers.link = `<${url.pathname}${url.search}>; rel="next"`
   }
-  return Response.json({ data: transactions.map(presentTransaction), next_cursor: next }, { headers })
+  return Response.json({ data: page.transactions.map(presentTransaction), next_cursor: next }, { headers })
 }
 
-/** A time of the right form may still not exist: there is no 13th month. */
-function parseTime(name: string, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined
-  const parsed = new Date(text)
-  if (Number.isNaN(parsed.getTime())) throw new InvalidValue(`#/${name}`, `${name} is not a time that exists`)
-  return parsed
-}
+/** The places of a cursor, which is sealed: they come back as they were given out. */
+const presentPlaces = (places: Place[]): string => places.map((place) => `${place.accountId}:${place.before}`).join()
+const parsePlaces = (position: string): Place[] =>
+  position.split(',').map((place) => {
+    const [accountId = '', before = ''] = place.split(':')
+    return { accountId, before: BigInt(before) }
+  })
 
 /** A number that would be rounded is well-formed JSON, and still no value to take money by. */
 function parseBody(text: string): unknown {
   try {
     return parseJson(text)
   } catch (error) {
-    throw error instanceof InexactNumber ? new InvalidValue('#', error.message) : error
+    throw error instanceof InexactNumber ? new InvalidValue({ pointer: '#', detail: error.message }) : error
   }
 }
 
 /** An id that is no UUID cannot exist: it is asked for like any other, and not found. */
 async function findById<T>(id: string, find: (id: string) => Promise<T | undefined>): Promise<T | undefined> {
-  return uuid.test(id) ? reaching(find(id.toLowerCase())) : undefined
+  return isId(id) ? reaching(find(id.toLowerCase())) : undefined
 }
 
-/** Null when the caller sent none: then every request is a new one. An empty key is a mistake, not the absence of one. */
-function readIdempotencyKey(request: Request, body: object): IdempotencyKey | null {
-  const header = request.headers.get('idempotency-key')
-  if (header === null) return null
+const noTransaction = (request: Request, id: string): Response =>
+  refuse(request, problems.transactionNotFound, { detail: `transaction ${id} does not exist` })
 
-  const scope = `${request.method} ${new URL(request.url).pathname}`
-  const parsed = parseIdempotencyKey(header)
-  if (!parsed.ok) throw new MalformedRequest(parsed.detail)
-  return { scope, key: parsed.key, fingerprint: fingerprint(scope, body) }
-}
-
-function parseCurrency(currency: string | undefined): string {
-  if (currency === undefined) return currencyDefault
-  if (!isCurrency(currency))
-    throw new InvalidValue('#/currency', `${JSON.stringify(currency)} is not an ISO 4217 currency`)
-  return currency
-}
-
-/** Zero and negative amounts pass: to refuse them is the ledger's business. */
-function parseAmount(amount: number | string, currency: string): bigint {
-  const money = parseMoney(amount, currency)
-  if (!money.ok) throw new InvalidValue('#/amount', `amount ${money.detail}`)
-  return money.minor
-}
-
-type Refused = { accountIdFrom: string; accountIdTo: string; currency: string }
-
-/** Every rejection has its problem and its sentence; one without either does not compile. */
-const refusals = {
-  amount_not_positive: [commonProblems.validation, () => 'amount must be greater than zero'],
-  accounts_not_different: [problems.sameAccount, () => 'an account cannot transfer to itself'],
-  account_from_not_found: [problems.accountNotFound, ({ accountIdFrom }) => `account ${accountIdFrom} does not exist`],
-  account_to_not_found: [problems.accountNotFound, ({ accountIdTo }) => `account ${accountIdTo} does not exist`],
-  currency_not_equal: [
-    problems.currencyMismatch,
-    ({ currency }) => `the transfer is in ${currency}, and not both accounts are kept in it`,
-  ],
-  insufficient_funds: [problems.insufficientFunds, () => 'insufficient funds'],
-  balance_limit_reached: [problems.balanceLimit, () => 'a balance would have more than 15 digits'],
-  idempotency_key_reused: [
-    problems.idempotencyKeyReused,
-    () => 'this Idempotency-Key was sent before with another request',
-  ],
-} as const satisfies Record<Refusal, [ProblemKind, (command: Refused) => string]>
-
-function refuseTransfer(
-  request: Request,
-  rejection: Refusal,
-  command: Refused,
-  headers: Record<string, string>,
-): Response {
-  const [kind, sentence] = refusals[rejection]
-  const detail = sentence(command)
-  const code = rejection.toUpperCase()
-  const errors = rejection === 'amount_not_positive' ? { errors: [{ detail, pointer: '#/amount' }] } : {}
-  return refuse(request, kind, { detail, code, headers, ...errors })
-}
-
-const presentClient = ({ id, name, email, createdAt }: Client) => ({
-  id,
-  name,
-  email,
-  created_at: createdAt.toISOString(),
-})
-
-const presentAccount = (account: StoredAccount) => ({
-  id: account.id,
-  client_id: account.clientId,
-  currency: account.currency,
-  balance: presentMoney(account.balanceMinor, account.currency),
-  version: Number(account.version),
-  created_at: account.createdAt.toISOString(),
-  updated_at: account.updatedAt.toISOString(),
-})
-
-const presentTransaction = (transaction: StoredTransaction) => ({
-  id: transaction.id,
-  account_id_from: transaction.accountIdFrom,
-  account_id_to: transaction.accountIdTo,
-  amount: presentMoney(transaction.amountMinor, transaction.currency),
-  currency: transaction.currency,
-  kind: transaction.kind,
-  reference: transaction.reference,
-  version_account_id_from: Number(transaction.versionFrom),
-  version_account_id_to: Number(transaction.versionTo),
-  effective_at: transaction.effectiveAt.toISOString(),
-  created_at: transaction.createdAt.toISOString(),
-})
-
-const ok = (body: object): Response => Response.json(body)
-
-const created = (location: string, body: object, headers: Record<string, string> = {}): Response =>
-  Response.json(body, { status: 201, headers: { location, ...headers } })
+const noHold = (request: Request, id: string): Response =>
+  refuse(request, problems.holdNotFound, { detail: `hold ${id} does not exist` })

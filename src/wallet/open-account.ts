@@ -8,26 +8,31 @@ import { insertAccounts, type NewAccount, type StoredAccount } from './store/acc
 import { findClient } from './store/clients'
 import type { Wallet } from './wallet'
 
-export type OpenAccount = { clientId: string; currency: string; traceparent: string | null }
+export type OpenAccount = {
+  clientId: string
+  currency: string
+  overdraftLimitMinor: bigint
+  traceparent: string | null
+}
 
 export type Opened = { accepted: true; account: StoredAccount } | { accepted: false; rejection: 'client_not_found' }
 
-export async function openAccount(wallet: Wallet, { clientId, currency, traceparent }: OpenAccount): Promise<Opened> {
-  if (!(await reaching(findClient(wallet.database, clientId))))
+export async function openAccount(wallet: Wallet, asked: OpenAccount): Promise<Opened> {
+  if (!(await reaching(findClient(wallet.database, asked.clientId))))
     return { accepted: false, rejection: 'client_not_found' }
 
   const createdAt = wallet.clock()
-  const account = newAccount({ id: randomUUIDv7(), clientId, currency, createdAt, traceparent })
-  await reaching(insertAccounts(wallet.database.sql, [newWorld(currency, createdAt), account]))
+  const account = newAccount({ id: randomUUIDv7(), createdAt, ...asked })
+  await reaching(insertAccounts(wallet.database.sql, [newWorld(asked.currency, createdAt), account]))
   wallet.relay.wake()
   const { event: _, ...stored } = account
-  return { accepted: true, account: { ...stored, balanceMinor: 0n, version: 0n, updatedAt: createdAt } }
+  return { accepted: true, account: { ...stored, balanceMinor: 0n, heldMinor: 0n, version: 0n, updatedAt: createdAt } }
 }
 
-type Opening = { id: string; clientId: string; currency: string; createdAt: Date; traceparent: string | null }
+type Opening = OpenAccount & { id: string; createdAt: Date }
 
 export function newAccount({ traceparent, ...account }: Opening): NewAccount {
-  return withEvent({ ...account, overdraftLimitMinor: 0n }, traceparent)
+  return withEvent(account, traceparent)
 }
 
 /** The other side of every deposit and withdrawal of a currency. Written beside each new account, and kept by whoever was first. */

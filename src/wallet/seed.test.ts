@@ -12,9 +12,8 @@ test('the events of the seed are those that the read side is seeded with', async
 test('everybody ends where the course begins, and the world holds the other side of it', () => {
   const { accounts, clients, transfers } = readSeed()
   const balances = new Map(accounts.map((account) => [account.id, 0n]))
-  for (const { transfer } of transfers) {
-    for (const { accountId, balanceMinor } of [transfer.entryFrom, transfer.entryTo])
-      balances.set(accountId, balanceMinor)
+  for (const { fact } of transfers) {
+    for (const { accountId, balanceMinor } of fact.entries) balances.set(accountId, balanceMinor)
   }
   const named = clients.map(({ id, name }) => {
     const account = accounts.find(({ clientId }) => clientId === id)

@@ -6,9 +6,11 @@ import { parseMoney } from '../contract/money'
 import type { Database } from '../platform/database'
 import type { Log } from '../platform/log'
 import { whilePreparing } from '../platform/migrate'
-import { announceClient, announceTransfer } from './announce'
+import { announceClient, announceFact } from './announce'
 import type { Account } from './domain/account'
-import { applyTransfer, decideTransfer, type Transfer, type TransferKind } from './domain/transfer'
+import { apply, type Book } from './domain/book'
+import type { Fact, TransferKind } from './domain/movement'
+import { decideTransfer } from './domain/transfer'
 import { newAccount, newWorld } from './open-account'
 import { insertAccounts, type NewAccount } from './store/accounts'
 import { append } from './store/append'
@@ -37,7 +39,7 @@ export type Seed = {
   name: string
   clients: (Client & { event: OutboxRow })[]
   accounts: NewAccount[]
-  transfers: { transfer: Transfer; createdAt: string; outbox: OutboxRow[] }[]
+  transfers: { fact: Fact; outbox: OutboxRow[] }[]
 }
 
 /** Everything the seed will write, decided from the file alone. Pure but for reading the file. */
@@ -52,17 +54,17 @@ export function readSeed(): Seed {
         id: account.id,
         clientId: account.client_id,
         currency,
+        overdraftLimitMinor: 0n,
         createdAt: new Date(account.created_at),
         traceparent: null,
       }),
     ),
   ]
-  const book = new Map<string, Account>(
-    opened.map(({ id, overdraftLimitMinor }) => [
-      id,
-      { id, currency, balanceMinor: 0n, version: 0n, overdraftLimitMinor },
-    ]),
-  )
+  const empty = opened.map(({ id, overdraftLimitMinor }): [string, Account] => [
+    id,
+    { id, currency, balanceMinor: 0n, heldMinor: 0n, version: 0n, overdraftLimitMinor },
+  ])
+  const book: Book = { accounts: new Map(empty), holds: new Map(), originals: new Map() }
   return {
     name,
     clients: clients.map((client) => ({
@@ -77,21 +79,24 @@ export function readSeed(): Seed {
       const amount = parseMoney(transaction.amount, currency)
       const decision = decideTransfer(
         {
-          transactionId: transaction.id,
+          type: 'transfer',
+          id: transaction.id,
           kind: transaction.kind,
           accountIdFrom: transaction.account_id_from,
           accountIdTo: transaction.account_id_to,
           amountMinor: amount.ok ? amount.minor : 0n,
           currency,
           reference: null,
+          metadata: null,
+          effectiveAt: null,
         },
-        book,
+        book.accounts,
+        new Date(transaction.created_at),
       )
       if (!decision.accepted) throw new Error(`seed transaction ${transaction.id} is refused: ${decision.rejection}`)
-      applyTransfer(book, decision.transfer)
-      const createdAt = transaction.created_at
-      const outbox = announceTransfer(decision.transfer, createdAt).map(untraced)
-      return { transfer: decision.transfer, createdAt, outbox }
+      const { fact } = decision
+      apply(book, fact)
+      return { fact, outbox: announceFact(fact).map(untraced) }
     }),
   }
 }
@@ -111,8 +116,8 @@ export async function seedWallet(url: string, database: Database, log: Log): Pro
       if (!(await markSeeded(tx, name))) return
       await insertClients(tx, clients)
       await insertAccounts(tx, accounts)
-      for (const { transfer, createdAt, outbox } of transfers) {
-        await append(tx, { transfers: [transfer], keys: [], outbox, createdAt })
+      for (const { fact, outbox } of transfers) {
+        await append(tx, { facts: [fact], keys: [], outbox, createdAt: fact.createdAt })
       }
       log.info(
         { clients: clients.length, accounts: accounts.length - 1, transfers: transfers.length },

@@ -1,139 +1,113 @@
-/** A batch of transfers from the accounts as they are to the accounts as they will be: load, decide, append. */
+/** A batch of requests from the ledger as it is to the ledger as it will be: load, decide, append. */
 import type { Database } from '../platform/database'
 import { Fault, messageOf } from '../platform/fault'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
-import { announceTransfer } from './announce'
+import { announceFact } from './announce'
+import { type Book, type Command, decideAll, type Outcome } from './domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from './domain/idempotency'
-import { applyTransfer, decideTransfer, type Rejection, type Transfer, type TransferMoney } from './domain/transfer'
-import { append, classifyAppendFailure } from './store/append'
-import { type Book, loadBook } from './store/book'
-import { type KeyAnswer, loadKeys } from './store/idempotency-keys'
-import type { StoredTransaction } from './store/transactions'
+import type { Fact } from './domain/movement'
+import { append, type Changes, classifyAppendFailure } from './store/append'
+import { loadBook } from './store/book'
+import { loadKeys } from './store/idempotency-keys'
 
 export type Ledger = { database: Database; log: Log; clock: () => Date; onAppended: () => void }
 
-/** A transfer as it was asked for, and the request it belongs to. */
-export type Command = TransferMoney & { traceparent: string | null; idempotencyKey: IdempotencyKey | null }
+/** What one caller asks for at once, answered as a whole. */
+export type Request = {
+  commands: Command[]
+  /** Whether all commands are carried out, or none. */
+  atomic: boolean
+  traceparent: string | null
+  idempotencyKey: IdempotencyKey | null
+}
 
-/** What a caller is told. `repeated` when it was told before, under the same key. */
-export type Settled = (KeyAnswer | { accepted: false; rejection: Refusal }) & { repeated: boolean }
+/** What a caller is told: an outcome per command, `repeated` when they were told before, under the same key. */
+export type Settled = { kind: 'settled'; outcomes: Outcome[]; repeated: boolean } | { kind: 'key_reused' }
 
-/** Every way a transfer can be refused: first by its key, then by the ledger. */
-export type Refusal = Rejection | 'idempotency_key_reused'
+/** A request with its answer, and what has to be appended for it. */
+type Step = { request: Request; settled: Settled; facts: Fact[] }
 
-/** A command with its answer, and the transfer that has to be appended for it. */
-type Step = { command: Command; settled: Settled; transfer: Transfer | undefined }
-
-type Known = { accounts: Book['accounts']; keys: Map<string, UsedKey<KeyAnswer>> }
+type Known = { book: Book; keys: Map<string, UsedKey<Outcome[]>> }
 
 /** How often a batch is decided again before it is given up. Every further try lost a race, or its connection. */
 const triesMax = 25
 const backoff = { firstMs: 2, limitMs: 500 }
 
 /**
- * Decides every command over the accounts as they stand, each seeing what the one before it left, and appends all that was accepted at once. A
- * refused command costs its neighbours nothing. A command that failed by itself has its error as outcome; throws a `Fault` when the database
+ * Decides every request over the ledger as it stands, each seeing what the one before it left, and appends all that was accepted at once. A
+ * refused command costs its neighbours nothing. A request that failed by itself has its error as outcome; throws a `Fault` when the database
  * stays away.
  */
-export async function settle(ledger: Ledger, commands: Command[]): Promise<(Settled | Error)[]> {
-  const { sql } = ledger.database
-  const accountIds = [...new Set(commands.flatMap((command) => [command.accountIdFrom, command.accountIdTo]))]
-  const idempotencyKeys = commands.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
+export async function settle(ledger: Ledger, requests: Request[]): Promise<(Settled | Error)[]> {
+  const { database } = ledger
+  const commands = requests.flatMap((request) => request.commands)
+  const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
   const createdAt = ledger.clock()
   let steps: Step[] = []
   for (let attempt = 1; ; attempt++) {
     try {
       // Keys first: one that is taken in between collides in the append.
-      const keys = await loadKeys(sql, idempotencyKeys)
-      const { accounts, appended } = await loadBook(sql, accountIds, idsOf(steps))
+      const keys = await loadKeys(database, idempotencyKeys)
+      const { book, appended } = await loadBook(database, commands, firstFactOf(steps))
       // The statement of the last try may have been carried out although its answer was lost. Its decisions stand then: had any of their
       // accounts changed in between, the statement would have collided; had none, this try would decide the same.
       if (!appended) {
-        const known = { accounts, keys }
-        steps = commands.map((command) => decideStep(command, known, createdAt))
-        await append(sql, changesOf(steps, createdAt.toISOString()))
+        steps = requests.map((request) => decideStep(request, { book, keys }, createdAt))
+        await append(database.sql, changesOf(steps, createdAt))
       }
       // After the append: a relay that is woken earlier cannot see the rows yet, and would go back to sleep.
-      if (steps.some(({ transfer }) => transfer)) ledger.onAppended()
+      if (firstFactOf(steps)) ledger.onAppended()
       return steps.map(({ settled }) => settled)
     } catch (error) {
       const failure = classifyAppendFailure(error)
-      if (!failure) return settleApart(ledger, commands, error as Error)
+      if (!failure) return settleApart(ledger, requests, error as Error)
       if (attempt >= triesMax)
         throw new Fault('database_unavailable', `gave up after ${attempt} tries: ${messageOf(error)}`, { cause: error })
-      ledger.log.debug({ failure, attempt, commands: commands.length }, 'deciding again')
+      ledger.log.debug({ failure, attempt, requests: requests.length }, 'deciding again')
       await pause(backoffMs(backoff, attempt))
     }
   }
 }
 
-/** Decides one command, and leaves accounts and keys as the next one finds them. */
-function decideStep(command: Command, { accounts, keys }: Known, createdAt: Date): Step {
-  const key = command.idempotencyKey
+/** Decides one request, and leaves book and keys as the next one finds them. */
+function decideStep(request: Request, { book, keys }: Known, createdAt: Date): Step {
+  const key = request.idempotencyKey
   const before = key ? decideKey(key, keys.get(nameOf(key))) : { kind: 'first' as const }
-  if (before.kind === 'repeated') return { command, settled: { ...before.answer, repeated: true }, transfer: undefined }
-  if (before.kind === 'reused')
-    return {
-      command,
-      settled: { accepted: false, rejection: 'idempotency_key_reused', repeated: false },
-      transfer: undefined,
-    }
+  if (before.kind === 'repeated')
+    return { request, settled: { kind: 'settled', outcomes: before.answer, repeated: true }, facts: [] }
+  if (before.kind === 'reused') return { request, settled: { kind: 'key_reused' }, facts: [] }
 
-  const decision = decideTransfer(command, accounts)
-  if (decision.accepted) applyTransfer(accounts, decision.transfer)
-  const answer: KeyAnswer = decision.accepted
-    ? { accepted: true, transaction: transactionOf(decision.transfer, createdAt) }
-    : decision
-  if (key) keys.set(nameOf(key), { fingerprint: key.fingerprint, answer })
-  return {
-    command,
-    settled: { ...answer, repeated: false },
-    transfer: decision.accepted ? decision.transfer : undefined,
-  }
+  const { outcomes, facts } = decideAll(request, book, createdAt)
+  if (key) keys.set(nameOf(key), { fingerprint: key.fingerprint, answer: outcomes })
+  return { request, settled: { kind: 'settled', outcomes, repeated: false }, facts }
 }
 
-function changesOf(steps: Step[], createdAt: string) {
-  const made = steps.flatMap(({ command, transfer }) => (transfer ? [{ command, transfer }] : []))
+function changesOf(steps: Step[], createdAt: Date): Changes {
   return {
     createdAt,
-    transfers: made.map(({ transfer }) => transfer),
-    outbox: made.flatMap(({ command: { traceparent }, transfer }) =>
-      announceTransfer(transfer, createdAt).map((event) => ({ ...event, traceparent })),
+    facts: steps.flatMap(({ facts }) => facts),
+    outbox: steps.flatMap(({ request: { traceparent }, facts }) =>
+      facts.flatMap(announceFact).map((event) => ({ ...event, traceparent })),
     ),
     // A refusal is an answer, too. Only what the key itself led to is not kept under it again.
-    keys: steps.flatMap(({ command: { idempotencyKey }, settled: { repeated, ...answer } }) =>
-      idempotencyKey && !repeated && isKept(answer) ? [{ ...idempotencyKey, answer }] : [],
+    keys: steps.flatMap(({ request: { idempotencyKey }, settled }) =>
+      idempotencyKey && settled.kind === 'settled' && !settled.repeated
+        ? [{ ...idempotencyKey, outcomes: settled.outcomes }]
+        : [],
     ),
   }
 }
 
-const isKept = (answer: KeyAnswer | { accepted: false; rejection: Refusal }): answer is KeyAnswer =>
-  answer.accepted || answer.rejection !== 'idempotency_key_reused'
-
-/** One command that the database refuses for a reason of its own must not fail its neighbours: each is tried alone. */
-async function settleApart(ledger: Ledger, commands: Command[], error: Error): Promise<(Settled | Error)[]> {
-  ledger.log.error({ error, commands: commands.length }, 'the database refused a batch')
-  if (commands.length === 1) return [error]
+/** One request that the database refuses for a reason of its own must not fail its neighbours: each is tried alone. */
+async function settleApart(ledger: Ledger, requests: Request[], error: Error): Promise<(Settled | Error)[]> {
+  ledger.log.error({ error, requests: requests.length }, 'the database refused a batch')
+  if (requests.length === 1) return [error]
   const outcomes: (Settled | Error)[] = []
-  for (const command of commands) {
-    outcomes.push(...(await settle(ledger, [command]).catch((failure: Error) => [failure])))
+  for (const request of requests) {
+    outcomes.push(...(await settle(ledger, [request]).catch((failure: Error) => [failure])))
   }
   return outcomes
 }
 
-const transactionOf = (transfer: Transfer, createdAt: Date): StoredTransaction => ({
-  id: transfer.transactionId,
-  kind: transfer.kind,
-  accountIdFrom: transfer.accountIdFrom,
-  accountIdTo: transfer.accountIdTo,
-  versionFrom: transfer.entryFrom.version,
-  versionTo: transfer.entryTo.version,
-  amountMinor: transfer.amountMinor,
-  currency: transfer.currency,
-  reference: transfer.reference,
-  effectiveAt: createdAt,
-  createdAt,
-})
-
-const idsOf = (steps: Step[]): string[] => steps.flatMap(({ transfer }) => (transfer ? [transfer.transactionId] : []))
+const firstFactOf = (steps: Step[]): Fact | undefined => steps.find(({ facts }) => facts.length > 0)?.facts[0]

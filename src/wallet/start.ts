@@ -13,10 +13,10 @@ import { createBatch } from './batch'
 import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
-import { type Command, type Settled, settle } from './settle'
+import { type Request, type Settled, settle } from './settle'
 import { grants } from './store/grants'
-import { removeExpiredKeys } from './store/idempotency-keys'
 import { measureOutbox } from './store/outbox'
+import { startSweeping } from './sweep'
 import type { Wallet } from './wallet'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
@@ -25,12 +25,10 @@ const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
 const batchSizeMax = 500
 /** Commands that may wait: about a second's work. */
 const queueMax = 5000
+/** Who waited this long has given up, or will. In milliseconds; a caller may ask for less. */
+const waitMaxMs = 10_000
 /** An event that waits longer than this is worth a warning, in milliseconds. */
 const outboxAgeMaxMs = 10_000
-
-/** How often expired idempotency keys are removed, in milliseconds, and how many at once: together more than can expire. */
-const sweepMs = 60_000
-const keysRemovedMax = 500_000
 
 /** Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when waiting would not help. */
 export async function startWallet(config: ServiceConfig, log: Log): Promise<RunningService> {
@@ -44,10 +42,12 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const wallet: Wallet = {
     database,
     clock,
-    transfers: createBatch<Command, Settled>({
-      settle: (commands) => settle(ledger, commands),
+    batch: createBatch<Request, Settled>({
+      settle: (requests) => settle(ledger, requests),
+      sizeOf: (request) => request.commands.length,
       sizeMax: batchSizeMax,
       queueMax,
+      waitMaxMs,
     }),
     keysInProgress: new Set(),
     relay: { wake: () => relay?.wake() },
@@ -65,17 +65,12 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const http = listen(walletHttp({ wallet, log, health, isReady }), config)
   log.info({ port: http.port }, 'wallet listens')
 
-  const sweeping = setInterval(() => {
-    if (!relay) return
-    removeExpiredKeys(database.sql, keysRemovedMax).catch((error) =>
-      log.warn({}, `expired idempotency keys stay for now: ${messageOf(error)}`),
-    )
-  }, sweepMs)
+  const stopSweeping = startSweeping({ wallet, log, isInCharge: () => relay?.state().leads ?? false })
   const stop = once(async () => {
     stopping.abort()
-    clearInterval(sweeping)
+    stopSweeping()
     await http.close(config.shutdownTimeoutMs)
-    await wallet.transfers.idle()
+    await wallet.batch.idle()
     await relay?.stop(config.shutdownTimeoutMs)
     await kafka.close()
     await database.close()

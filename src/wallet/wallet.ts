@@ -2,12 +2,12 @@
 import type { Database } from '../platform/database'
 import type { Batch } from './batch'
 import type { Relay } from './relay'
-import type { Command, Settled } from './settle'
+import type { Request, Settled } from './settle'
 
 export type Wallet = {
   database: Database
-  transfers: Batch<Command, Settled>
-  /** Idempotency keys of commands that this process has not answered yet. Other processes' collide in the database. */
+  batch: Batch<Request, Settled>
+  /** Idempotency keys of requests that this process has not answered yet. Other processes' collide in the database. */
   keysInProgress: Set<string>
   relay: Pick<Relay, 'wake'>
   clock: () => Date

@@ -2,7 +2,7 @@
 import postgres from 'postgres'
 import { openDatabase } from '../../platform/database'
 import type { Log } from '../../platform/log'
-import { type Command, settle } from '../../wallet/settle'
+import { type Request, settle } from '../../wallet/settle'
 
 export const accountsMax = 10_000
 
@@ -29,7 +29,8 @@ export async function seedAccounts(url: string, log: Log): Promise<void> {
     for (let first = 1; first <= accountsMax; first += 500) {
       const deposits = Array.from({ length: 500 }, (_, index) => depositTo(accountId(first + index)))
       for (const settled of await settle(ledger, deposits))
-        if (settled instanceof Error || !settled.accepted) throw new Error('a deposit was refused')
+        if (settled instanceof Error || settled.kind !== 'settled' || settled.outcomes[0]?.result !== 'transaction')
+          throw new Error('a deposit was refused')
     }
     await sql`truncate outbox`
     await sql`vacuum analyze`
@@ -38,14 +39,22 @@ export async function seedAccounts(url: string, log: Log): Promise<void> {
   }
 }
 
-const depositTo = (id: string): Command => ({
-  transactionId: Bun.randomUUIDv7(),
-  kind: 'deposit',
-  accountIdFrom: world,
-  accountIdTo: id,
-  amountMinor: 100_000_000n,
-  currency: 'BRL',
-  reference: null,
+const depositTo = (id: string): Request => ({
+  commands: [
+    {
+      type: 'transfer',
+      id: Bun.randomUUIDv7(),
+      kind: 'deposit',
+      accountIdFrom: world,
+      accountIdTo: id,
+      amountMinor: 100_000_000n,
+      currency: 'BRL',
+      reference: null,
+      metadata: null,
+      effectiveAt: null,
+    },
+  ],
+  atomic: true,
   traceparent: null,
   idempotencyKey: null,
 })

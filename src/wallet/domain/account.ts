@@ -5,9 +5,11 @@ export type Account = {
   currency: string
   /** What the entries add up to. */
   balanceMinor: bigint
+  /** Promised to others by holds that are open: still in the balance, and no longer available. */
+  heldMinor: bigint
   /** Number of its newest entry; 0 before the first. */
   version: bigint
-  /** How far below zero the balance may go. Null for the system account `world`, which has no limit. */
+  /** How far below zero what is available may go. Null for the system account `world`, which has no limit. */
   overdraftLimitMinor: bigint | null
 }
 
@@ -15,11 +17,16 @@ export type Account = {
 export type Entry = {
   accountId: string
   version: bigint
-  /** Signed: negative when money leaves the account. */
+  /** Signed: negative when money leaves the account. Zero when only what is held changes. */
   amountMinor: bigint
   /** What the account holds after it. */
   balanceMinor: bigint
+  /** What of that is held after it. */
+  heldMinor: bigint
 }
+
+/** No balance goes past 15 digits on either side of zero; the reason is with `moneyMinorMax` in the contract. In minor units. */
+export const balanceMinorMax = 999_999_999_999_999n
 
 /** `world` stands for everything outside the wallet: money comes from there and goes there, so that all accounts together hold zero. */
 export const isWorld = (account: Account): boolean => account.overdraftLimitMinor === null
@@ -33,19 +40,30 @@ export function worldIdOf(currency: string): string {
   return `00000000-0000-0000-0000-${letters.padStart(12, '0')}`
 }
 
-/** The entry that moves `amountMinor` (signed) next. */
-export function nextEntry(account: Account, amountMinor: bigint): Entry {
-  return {
-    accountId: account.id,
-    version: account.version + 1n,
-    amountMinor,
-    balanceMinor: account.balanceMinor + amountMinor,
-  }
-}
+/** What the account may spend, its overdraft limit left aside. */
+export const availableMinor = ({ balanceMinor, heldMinor }: Pick<Account, 'balanceMinor' | 'heldMinor'>): bigint =>
+  balanceMinor - heldMinor
 
-/** The account once the entry is written: one step of the fold that an account is. */
-export const evolve = (account: Account, entry: Entry): Account => ({
+/** Whether the account has spent, or promised, more than it may. */
+export const isOverdrawn = (account: Account): boolean =>
+  account.overdraftLimitMinor !== null && availableMinor(account) < -account.overdraftLimitMinor
+
+export const isWithinDigits = ({ balanceMinor }: Account): boolean =>
+  -balanceMinorMax <= balanceMinor && balanceMinor <= balanceMinorMax
+
+/** The account after its next entry: one step of the fold that an account is. Both changes are signed. */
+export const evolve = (account: Account, change: { amountMinor: bigint; heldMinor: bigint }): Account => ({
   ...account,
-  balanceMinor: entry.balanceMinor,
-  version: entry.version,
+  balanceMinor: account.balanceMinor + change.amountMinor,
+  heldMinor: account.heldMinor + change.heldMinor,
+  version: account.version + 1n,
+})
+
+/** The entry that leads from one state of an account to the next. */
+export const entryBetween = (before: Account, after: Account): Entry => ({
+  accountId: after.id,
+  version: after.version,
+  amountMinor: after.balanceMinor - before.balanceMinor,
+  balanceMinor: after.balanceMinor,
+  heldMinor: after.heldMinor,
 })

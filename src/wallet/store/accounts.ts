@@ -15,7 +15,12 @@ export type NewAccount = {
   event: OutboxRow
 }
 
-export type StoredAccount = Omit<NewAccount, 'event'> & { balanceMinor: bigint; version: bigint; updatedAt: Date }
+export type StoredAccount = Omit<NewAccount, 'event'> & {
+  balanceMinor: bigint
+  heldMinor: bigint
+  version: bigint
+  updatedAt: Date
+}
 
 /** Writes empty accounts and their events in one statement. An account whose id exists stays as it is, and its event is not told again. */
 export async function insertAccounts(sql: Statements, rows: NewAccount[]): Promise<void> {
@@ -43,4 +48,9 @@ export async function insertAccounts(sql: Statements, rows: NewAccount[]): Promi
 export async function findAccount({ orm }: Database, id: string): Promise<StoredAccount | undefined> {
   const [row] = await orm.select().from(accounts).where(eq(accounts.id, id))
   return row
+}
+
+export async function listAccountIds({ orm }: Database, clientId: string): Promise<string[]> {
+  const rows = await orm.select({ id: accounts.id }).from(accounts).where(eq(accounts.clientId, clientId))
+  return rows.map((row) => row.id)
 }

@@ -1,10 +1,11 @@
-/** Writes decided transfers: everything that belongs to a batch, in one statement. */
+/** Writes what was decided: everything that belongs to a batch, in one statement. */
 import { arrayOf, isConnectionLost, type Statements, violation } from '../../platform/database'
-import type { Transfer } from '../domain/transfer'
-import type { KeyRow } from './idempotency-keys'
+import type { Hold } from '../domain/hold'
+import type { Fact, Transaction } from '../domain/movement'
+import { type KeyRow, storedOutcome } from './idempotency-keys'
 import { insertOutbox, type OutboxRow } from './outbox'
 
-export type Changes = { transfers: Transfer[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: string }
+export type Changes = { facts: Fact[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: Date }
 
 /** What became of an append that did not succeed. */
 export type AppendFailure =
@@ -14,76 +15,133 @@ export type AppendFailure =
   | 'outcome_unknown'
 
 /**
- * Appends entries, snapshots, transactions, used keys and outbox rows, or nothing at all: as one statement it is atomic whatever becomes of the
- * connection, and holds no lock while anybody thinks. Two writers that read the same version of an account collide on the primary key of
- * `entries`. Throws what `classifyAppendFailure` tells apart.
+ * Appends entries, snapshots, transactions, holds, used keys and outbox rows, or nothing at all: as one statement it is atomic whatever becomes
+ * of the connection, and holds no lock while anybody thinks. Two writers that read the same version of an account collide on the primary key
+ * of `entries`. Throws what `classifyAppendFailure` tells apart.
  */
-export async function append(sql: Statements, changes: Changes): Promise<void> {
-  const { transfers, keys, createdAt } = changes
-  if (transfers.length === 0 && keys.length === 0) return
+export async function append(sql: Statements, { facts, keys, outbox, createdAt }: Changes): Promise<void> {
+  if (facts.length === 0 && keys.length === 0) return
+  const at = createdAt.toISOString()
 
   // Sorted, so that writers who want the same rows ask for them in the same order and wait rather than deadlock.
-  const entries = transfers
-    .flatMap(({ transactionId, entryFrom, entryTo }) => [
-      { ...entryFrom, transactionId },
-      { ...entryTo, transactionId },
-    ])
+  const entries = facts
+    .flatMap((fact) => fact.entries.map((entry) => ({ ...entry, transactionId: fact.id })))
     .sort((a, b) => (a.accountId < b.accountId ? -1 : a.accountId > b.accountId ? 1 : Number(a.version - b.version)))
   const latest = entries.filter((entry, index) => entries[index + 1]?.accountId !== entry.accountId)
+  const holds = new Map(facts.flatMap(({ hold }) => (hold ? [[hold.id, hold] as const] : [])))
 
   await sql`
     with appended_entries as (
-      insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
-      select account_id, version, transaction_id, amount_minor, balance_minor, ${createdAt}::timestamptz
+      insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, held_minor, created_at)
+      select account_id, version, transaction_id, amount_minor, balance_minor, held_minor, ${at}::timestamptz
       from unnest(
         ${arrayOf(entries.map((entry) => entry.accountId))}::uuid[],
         ${arrayOf(entries.map((entry) => entry.version))}::bigint[],
         ${arrayOf(entries.map((entry) => entry.transactionId))}::uuid[],
         ${arrayOf(entries.map((entry) => entry.amountMinor))}::bigint[],
-        ${arrayOf(entries.map((entry) => entry.balanceMinor))}::bigint[]
-      ) as entry (account_id, version, transaction_id, amount_minor, balance_minor)
+        ${arrayOf(entries.map((entry) => entry.balanceMinor))}::bigint[],
+        ${arrayOf(entries.map((entry) => entry.heldMinor))}::bigint[]
+      ) as entry (account_id, version, transaction_id, amount_minor, balance_minor, held_minor)
     ), moved_snapshots as (
       update accounts
-      set balance_minor = latest.balance_minor, version = latest.version, updated_at = ${createdAt}::timestamptz
+      set balance_minor = latest.balance_minor, held_minor = latest.held_minor, version = latest.version,
+        updated_at = ${at}::timestamptz
       from unnest(
         ${arrayOf(latest.map((entry) => entry.accountId))}::uuid[],
         ${arrayOf(latest.map((entry) => entry.version))}::bigint[],
-        ${arrayOf(latest.map((entry) => entry.balanceMinor))}::bigint[]
-      ) as latest (account_id, version, balance_minor)
+        ${arrayOf(latest.map((entry) => entry.balanceMinor))}::bigint[],
+        ${arrayOf(latest.map((entry) => entry.heldMinor))}::bigint[]
+      ) as latest (account_id, version, balance_minor, held_minor)
       where accounts.id = latest.account_id
-    ), appended_transactions as (
-      insert into transactions (
-        id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, effective_at, created_at
-      )
-      select
-        id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference,
-        ${createdAt}::timestamptz, ${createdAt}::timestamptz
-      from unnest(
-        ${arrayOf(transfers.map((transfer) => transfer.transactionId))}::uuid[],
-        ${arrayOf(transfers.map((transfer) => transfer.kind))}::text[],
-        ${arrayOf(transfers.map((transfer) => transfer.accountIdFrom))}::uuid[],
-        ${arrayOf(transfers.map((transfer) => transfer.accountIdTo))}::uuid[],
-        ${arrayOf(transfers.map((transfer) => transfer.entryFrom.version))}::bigint[],
-        ${arrayOf(transfers.map((transfer) => transfer.entryTo.version))}::bigint[],
-        ${arrayOf(transfers.map((transfer) => transfer.amountMinor))}::bigint[],
-        ${arrayOf(transfers.map((transfer) => transfer.currency))}::text[],
-        ${arrayOf(transfers.map((transfer) => transfer.reference))}::text[]
-      ) as transfer (
-        id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference
-      )
-    ), used_keys as (
-      insert into idempotency_keys (scope, key, fingerprint, transaction_id, rejection, created_at)
-      select scope, key, fingerprint, transaction_id, rejection, ${createdAt}::timestamptz
+    ),
+    ${appendTransactions(
+      sql,
+      facts.flatMap(({ transaction }) => transaction ?? []),
+      at,
+    )}
+    ${holds.size > 0 ? appendHolds(sql, [...holds.values()]) : sql``}
+    used_keys as (
+      insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
+      select scope, key, fingerprint, outcomes::json, ${at}::timestamptz
       from unnest(
         ${arrayOf(keys.map((row) => row.scope))}::text[],
         ${arrayOf(keys.map((row) => row.key))}::text[],
         ${arrayOf(keys.map((row) => row.fingerprint))}::text[],
-        ${arrayOf(keys.map(({ answer }) => (answer.accepted ? answer.transaction.id : null)))}::uuid[],
-        ${arrayOf(keys.map(({ answer }) => (answer.accepted ? null : answer.rejection)))}::text[]
-      ) as used (scope, key, fingerprint, transaction_id, rejection)
+        ${arrayOf(keys.map((row) => JSON.stringify(row.outcomes.map(storedOutcome))))}::text[]
+      ) as used (scope, key, fingerprint, outcomes)
     )
-    ${insertOutbox(sql, changes.outbox)}`
+    ${insertOutbox(sql, outbox)}`
 }
+
+const appendTransactions = (sql: Statements, rows: Transaction[], at: string) => sql`
+  appended_transactions as (
+    insert into transactions (
+      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, metadata,
+      reverses, hold_id, effective_at, created_at
+    )
+    select
+      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, metadata::json,
+      reverses, hold_id, coalesce(effective_at::timestamptz, ${at}::timestamptz), ${at}::timestamptz
+    from unnest(
+      ${arrayOf(rows.map((row) => row.id))}::uuid[],
+      ${arrayOf(rows.map((row) => row.kind))}::text[],
+      ${arrayOf(rows.map((row) => row.accountIdFrom))}::uuid[],
+      ${arrayOf(rows.map((row) => row.accountIdTo))}::uuid[],
+      ${arrayOf(rows.map((row) => row.versionFrom))}::bigint[],
+      ${arrayOf(rows.map((row) => row.versionTo))}::bigint[],
+      ${arrayOf(rows.map((row) => row.amountMinor))}::bigint[],
+      ${arrayOf(rows.map((row) => row.currency))}::text[],
+      ${arrayOf(rows.map((row) => row.reference))}::text[],
+      ${arrayOf(rows.map((row) => jsonOf(row.metadata)))}::text[],
+      ${arrayOf(rows.map((row) => row.reverses))}::uuid[],
+      ${arrayOf(rows.map((row) => row.holdId))}::uuid[],
+      ${arrayOf(rows.map((row) => timeOf(row.effectiveAt, row.createdAt)))}::text[]
+    ) as transaction (
+      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, metadata,
+      reverses, hold_id, effective_at
+    )
+  ),`
+
+/** As they stand: one that is there already has ended by now. In a part of its own, since most batches have none. */
+const appendHolds = (sql: Statements, rows: Hold[]) => sql`
+  appended_holds as (
+    insert into holds (
+      id, account_id_from, account_id_to, amount_minor, currency, reference, metadata, expires_at, created_at, version_placed,
+      status, captured_minor, ended_by, ended_at, version_ended
+    )
+    select
+      id, account_id_from, account_id_to, amount_minor, currency, reference, metadata::json, expires_at::timestamptz,
+      created_at::timestamptz, version_placed, status, captured_minor, ended_by, ended_at::timestamptz, version_ended
+    from unnest(
+      ${arrayOf(rows.map((row) => row.id))}::uuid[],
+      ${arrayOf(rows.map((row) => row.accountIdFrom))}::uuid[],
+      ${arrayOf(rows.map((row) => row.accountIdTo))}::uuid[],
+      ${arrayOf(rows.map((row) => row.amountMinor))}::bigint[],
+      ${arrayOf(rows.map((row) => row.currency))}::text[],
+      ${arrayOf(rows.map((row) => row.reference))}::text[],
+      ${arrayOf(rows.map((row) => jsonOf(row.metadata)))}::text[],
+      ${arrayOf(rows.map((row) => row.expiresAt.toISOString()))}::text[],
+      ${arrayOf(rows.map((row) => row.createdAt.toISOString()))}::text[],
+      ${arrayOf(rows.map((row) => row.versionPlaced))}::bigint[],
+      ${arrayOf(rows.map((row) => row.status))}::text[],
+      ${arrayOf(rows.map((row) => row.capturedMinor))}::bigint[],
+      ${arrayOf(rows.map((row) => row.endedBy))}::uuid[],
+      ${arrayOf(rows.map((row) => row.endedAt?.toISOString()))}::text[],
+      ${arrayOf(rows.map((row) => row.versionEnded))}::bigint[]
+    ) as hold (
+      id, account_id_from, account_id_to, amount_minor, currency, reference, metadata, expires_at, created_at, version_placed,
+      status, captured_minor, ended_by, ended_at, version_ended
+    )
+    on conflict (id) do update set
+      status = excluded.status, captured_minor = excluded.captured_minor, ended_by = excluded.ended_by,
+      ended_at = excluded.ended_at, version_ended = excluded.version_ended
+  ),`
+
+const jsonOf = (metadata: object | null): string | null => (metadata ? JSON.stringify(metadata) : null)
+
+/** Null where it goes without saying. */
+const timeOf = (time: Date, unless: Date): string | null =>
+  time.getTime() === unless.getTime() ? null : time.toISOString()
 
 const takenByAnother = new Set([
   'entries_pkey',

@@ -6,6 +6,7 @@ export const grants = {
   applied_seeds: ['select', 'insert'],
   clients: ['select', 'insert'],
   entries: ['select', 'insert'],
+  holds: ['select', 'insert', 'update'],
   idempotency_keys: ['select', 'insert', 'delete'],
   outbox: ['select', 'insert', 'delete'],
   transactions: ['select', 'insert'],

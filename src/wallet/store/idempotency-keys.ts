@@ -1,59 +1,70 @@
 /** Keys that callers have used, and what came of them. They are written by `append`, beside what they answer for. */
-import { arrayOf, type Statements } from '../../platform/database'
-import { type IdempotencyKey, nameOf } from '../domain/idempotency'
-import type { Rejection } from '../domain/transfer'
-import type { StoredTransaction } from './transactions'
+import { arrayOf, type Database, type Statements } from '../../platform/database'
+import type { Outcome } from '../domain/book'
+import { asPlaced } from '../domain/hold'
+import { type IdempotencyKey, nameOf, type UsedKey } from '../domain/idempotency'
+import type { Rejection } from '../domain/rejection'
+import { loadHolds } from './holds'
+import { loadTransactions } from './transactions'
 
 /** For this long a key is remembered, in hours. After that it is new. Published in the documentation. */
 export const keyHours = 24
 
-export type KeyAnswer = { accepted: true; transaction: StoredTransaction } | { accepted: false; rejection: Rejection }
-export type KeyRow = IdempotencyKey & { answer: KeyAnswer }
-export type StoredKey = { fingerprint: string; answer: KeyAnswer }
+export type KeyRow = IdempotencyKey & { outcomes: Outcome[] }
+
+/** An outcome as it is kept: what it was about can be read from the ledger, where it does not change. */
+type StoredOutcome = { transaction: string } | { placed: string } | { ended: string } | { rejection: Rejection }
 
 /** Those of the keys that are in use, by name. Expired ones are removed on the way, so that their names can be taken again. */
-export async function loadKeys(sql: Statements, keys: IdempotencyKey[]): Promise<Map<string, StoredKey>> {
+export async function loadKeys(database: Database, keys: IdempotencyKey[]): Promise<Map<string, UsedKey<Outcome[]>>> {
   if (keys.length === 0) return new Map()
+  const { sql } = database
   const asked = sql`unnest(
     ${arrayOf(keys.map((key) => key.scope))}::text[], ${arrayOf(keys.map((key) => key.key))}::text[]
   ) as asked (scope, key)`
-  const rows = await sql`
+  const rows = await sql<{ scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }[]>`
     with expired as (
       delete from idempotency_keys using ${asked}
       where idempotency_keys.scope = asked.scope and idempotency_keys.key = asked.key
         and idempotency_keys.created_at < now() - make_interval(hours => ${keyHours})
     )
-    select used.scope, used.key, used.fingerprint, used.rejection, transactions.*
+    select used.scope, used.key, used.fingerprint, used.outcomes
     from ${asked}
     join idempotency_keys as used on used.scope = asked.scope and used.key = asked.key
-    left join transactions on transactions.id = used.transaction_id
     where used.created_at >= now() - make_interval(hours => ${keyHours})`
-  return new Map(
-    rows.map((row) => [
-      nameOf({ scope: row.scope, key: row.key }),
-      {
-        fingerprint: row.fingerprint,
-        answer: row.rejection
-          ? { accepted: false, rejection: row.rejection }
-          : {
-              accepted: true,
-              transaction: {
-                id: row.id,
-                kind: row.kind,
-                accountIdFrom: row.account_id_from,
-                accountIdTo: row.account_id_to,
-                versionFrom: row.version_from,
-                versionTo: row.version_to,
-                amountMinor: row.amount_minor,
-                currency: row.currency,
-                reference: row.reference,
-                effectiveAt: new Date(row.effective_at),
-                createdAt: new Date(row.created_at),
-              },
-            },
-      },
-    ]),
-  )
+  if (rows.length === 0) return new Map()
+
+  const stored = rows.flatMap((row) => row.outcomes)
+  const [transactions, holds] = await Promise.all([
+    loadTransactions(
+      database,
+      stored.flatMap((outcome) => ('transaction' in outcome ? outcome.transaction : [])),
+    ),
+    loadHolds(
+      database,
+      stored.flatMap((outcome) => ('placed' in outcome ? outcome.placed : 'ended' in outcome ? outcome.ended : [])),
+    ),
+  ])
+  const told = (outcome: StoredOutcome): Outcome => {
+    if ('rejection' in outcome) return { result: 'rejected', rejection: outcome.rejection }
+    if ('transaction' in outcome)
+      return { result: 'transaction', transaction: found(transactions, outcome.transaction) }
+    if ('ended' in outcome) return { result: 'hold', hold: found(holds, outcome.ended) }
+    return { result: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
+  }
+  return new Map(rows.map((row) => [nameOf(row), { fingerprint: row.fingerprint, answer: row.outcomes.map(told) }]))
+}
+
+export function storedOutcome(outcome: Outcome): StoredOutcome {
+  if (outcome.result === 'rejected') return { rejection: outcome.rejection }
+  if (outcome.result === 'transaction') return { transaction: outcome.transaction.id }
+  return outcome.hold.status === 'placed' ? { placed: outcome.hold.id } : { ended: outcome.hold.id }
+}
+
+function found<T>(known: Map<string, T>, id: string): T {
+  const one = known.get(id)
+  if (!one) throw new Error(`${id} was told under a key, and is not in the ledger`)
+  return one
 }
 
 /** Removes keys that are past their time, a bounded number at once. Answers how many. */

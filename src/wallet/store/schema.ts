@@ -1,9 +1,15 @@
 /** The wallet's tables. What drizzle cannot say (the statement trigger that checks the double entry) is in `migrations/wallet`. */
 import { sql } from 'drizzle-orm'
-import { bigint, check, index, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { bigint, check, customType, index, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { type HoldStatus, holdStatuses } from '../domain/hold'
+import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
 
 // Defaults of bigint columns are written as SQL, because drizzle-kit cannot serialize a bigint.
 const minor = (name: string) => bigint(name, { mode: 'bigint' })
+/** JSON, kept as it came. The driver reads it; what is written goes through `append`. */
+const json = <T>() => customType<{ data: T }>({ dataType: () => 'json' })()
+/** The values of a closed list, for a CHECK. */
+const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '))
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
 
 export const clients = pgTable('clients', {
@@ -22,6 +28,8 @@ export const accounts = pgTable(
     clientId: uuid('client_id').references(() => clients.id),
     currency: text().notNull(),
     balanceMinor: minor('balance_minor').notNull().default(sql`0`),
+    /** Promised by open holds: part of the balance, and not available. */
+    heldMinor: minor('held_minor').notNull().default(sql`0`),
     version: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
     /** Null for `world`: without limit. */
     overdraftLimitMinor: minor('overdraft_limit_minor').default(sql`0`),
@@ -31,7 +39,8 @@ export const accounts = pgTable(
   (table) => [
     index('accounts_client_id').on(table.clientId),
     check('accounts_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
-    check('accounts_overdraft', sql`${table.balanceMinor} >= -${table.overdraftLimitMinor}`),
+    check('accounts_overdraft', sql`${table.balanceMinor} - ${table.heldMinor} >= -${table.overdraftLimitMinor}`),
+    check('accounts_held', sql`${table.heldMinor} >= 0`),
     check('accounts_digits', sql`abs(${table.balanceMinor}) <= 999999999999999`),
   ],
 )
@@ -41,7 +50,7 @@ export const transactions = pgTable(
   'transactions',
   {
     id: uuid().primaryKey(),
-    kind: text().notNull(),
+    kind: text().$type<TransactionKind>().notNull(),
     accountIdFrom: uuid('account_id_from').notNull(),
     accountIdTo: uuid('account_id_to').notNull(),
     versionFrom: bigint('version_from', { mode: 'bigint' }).notNull(),
@@ -49,13 +58,56 @@ export const transactions = pgTable(
     amountMinor: minor('amount_minor').notNull(),
     currency: text().notNull(),
     reference: text(),
+    /** A JSON object of the caller's, which nobody here reads. */
+    metadata: json<Metadata>(),
+    /** The transaction that this one takes back, whole or in part. */
+    reverses: uuid(),
+    /** The hold that this one captures. */
+    holdId: uuid('hold_id'),
     effectiveAt: time('effective_at').notNull(),
     createdAt: time('created_at').notNull(),
   },
   (table) => [
     check('transactions_amount', sql`${table.amountMinor} > 0`),
     check('transactions_accounts', sql`${table.accountIdFrom} <> ${table.accountIdTo}`),
-    check('transactions_kind', sql`${table.kind} in ('transfer', 'deposit', 'withdrawal')`),
+    check('transactions_kind', sql`${table.kind} in (${oneOf(transactionKinds)})`),
+    check('transactions_reverses', sql`(${table.kind} = 'reversal') = (${table.reverses} is not null)`),
+    check('transactions_hold', sql`(${table.kind} = 'capture') = (${table.holdId} is not null)`),
+    index('transactions_reverses').on(table.reverses).where(sql`${table.reverses} is not null`),
+  ],
+)
+
+/** Money that is promised. What was asked for never changes; how it ended is filled in once. */
+export const holds = pgTable(
+  'holds',
+  {
+    id: uuid().primaryKey(),
+    accountIdFrom: uuid('account_id_from').notNull(),
+    accountIdTo: uuid('account_id_to').notNull(),
+    amountMinor: minor('amount_minor').notNull(),
+    currency: text().notNull(),
+    reference: text(),
+    /** A JSON object of the caller's, which nobody here reads. */
+    metadata: json<Metadata>(),
+    expiresAt: time('expires_at').notNull(),
+    createdAt: time('created_at').notNull(),
+    status: text().$type<HoldStatus>().notNull(),
+    capturedMinor: minor('captured_minor'),
+    /** The transaction or the release that ended it. */
+    endedBy: uuid('ended_by'),
+    endedAt: time('ended_at'),
+    /** The entries that the paying account got by it. */
+    versionPlaced: bigint('version_placed', { mode: 'bigint' }).notNull(),
+    versionEnded: bigint('version_ended', { mode: 'bigint' }),
+  },
+  (table) => [
+    check('holds_amount', sql`${table.amountMinor} > 0`),
+    check('holds_captured', sql`${table.capturedMinor} between 0 and ${table.amountMinor}`),
+    check('holds_status', sql`${table.status} in (${oneOf(holdStatuses)})`),
+    check('holds_ended', sql`(${table.status} = 'placed') = (${table.endedBy} is null)`),
+    // Of those that are open only, which are few: who promised, and what is past its time.
+    index('holds_open').on(table.accountIdFrom).where(sql`${table.status} = 'placed'`),
+    index('holds_expiry').on(table.expiresAt).where(sql`${table.status} = 'placed'`),
   ],
 )
 
@@ -65,18 +117,17 @@ export const entries = pgTable(
   {
     accountId: uuid('account_id').notNull(),
     version: bigint({ mode: 'bigint' }).notNull(),
+    /** What led to it: a transaction, a hold, or the release of one. */
     transactionId: uuid('transaction_id').notNull(),
     amountMinor: minor('amount_minor').notNull(),
     balanceMinor: minor('balance_minor').notNull(),
+    heldMinor: minor('held_minor').notNull().default(sql`0`),
     createdAt: time('created_at').notNull(),
   },
-  (table) => [
-    primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] }),
-    check('entries_amount', sql`${table.amountMinor} <> 0`),
-  ],
+  (table) => [primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] })],
 )
 
-/** Keys that callers have used, each with what came of it: a transaction, or a refusal. Kept for a day. */
+/** Keys that callers have used, each with what came of it. Kept for a day. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -84,14 +135,13 @@ export const idempotencyKeys = pgTable(
     key: text().notNull(),
     /** SHA-256 of what was asked for, in hex. */
     fingerprint: text().notNull(),
-    transactionId: uuid('transaction_id'),
-    rejection: text(),
+    /** For each command of the request the transaction or the hold that came of it, or the refusal. */
+    outcomes: json<unknown[]>().notNull(),
     createdAt: time('created_at').notNull(),
   },
   (table) => [
     primaryKey({ name: 'idempotency_keys_pkey', columns: [table.scope, table.key] }),
     index('idempotency_keys_created_at').on(table.createdAt),
-    check('idempotency_keys_answer', sql`(${table.transactionId} is null) <> (${table.rejection} is null)`),
   ],
 )
 

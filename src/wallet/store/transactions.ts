@@ -1,45 +1,81 @@
 /** Transactions, read back. They are written by `append` alone. */
-import { and, desc, eq, gte, lt } from 'drizzle-orm'
-import type { Database } from '../../platform/database'
-import type { TransferKind } from '../domain/transfer'
-import { entries, transactions } from './schema'
+import { eq, sql } from 'drizzle-orm'
+import { arrayOf, type Database } from '../../platform/database'
+import type { Transaction, TransactionKind } from '../domain/movement'
+import type { Original } from '../domain/reversal'
+import { transactions } from './schema'
 
-export type StoredTransaction = typeof transactions.$inferSelect
-
-export async function findTransaction({ orm }: Database, id: string): Promise<StoredTransaction | undefined> {
+export async function findTransaction({ orm }: Database, id: string): Promise<Transaction | undefined> {
   const [row] = await orm.select().from(transactions).where(eq(transactions.id, id))
   return row
 }
 
+/** Those of the transactions that exist, by id. */
+export async function loadTransactions({ orm }: Database, ids: string[]): Promise<Map<string, Transaction>> {
+  if (ids.length === 0) return new Map()
+  const rows = await orm.select().from(transactions).where(isAnyOf(ids))
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+/** Transactions that are to be reversed, each with what was taken back of it so far. */
+export async function loadOriginals({ orm }: Database, ids: string[]): Promise<Map<string, Original>> {
+  if (ids.length === 0) return new Map()
+  const reversedMinor = sql<string>`(
+    select coalesce(sum(reversal.amount_minor), 0) from transactions as reversal where reversal.reverses = transactions.id
+  )`
+  const rows = await orm.select({ transaction: transactions, reversedMinor }).from(transactions).where(isAnyOf(ids))
+  return new Map(rows.map((row) => [row.transaction.id, { ...row, reversedMinor: BigInt(row.reversedMinor) }]))
+}
+
+const isAnyOf = (ids: string[]) => sql`${transactions.id} = any(${arrayOf(ids)}::uuid[])`
+
 export type TransactionFilter = {
-  accountId: string
-  kind: TransferKind | undefined
+  kind: TransactionKind | undefined
   /** Recorded at this time or later. */
   since: Date | undefined
   /** Recorded before this time. */
   until: Date | undefined
 }
 
-/** What moved an account's money, newest first, from below `before`, the number of an entry of the account. With the number of each. */
-export function listTransactions(
-  { orm }: Database,
-  { accountId, kind, since, until }: TransactionFilter,
-  page: { before: bigint | undefined; size: number },
-): Promise<{ transaction: StoredTransaction; version: bigint }[]> {
-  // By the entries of the account, whose key is the order that is wanted.
-  return orm
-    .select({ transaction: transactions, version: entries.version })
-    .from(entries)
-    .innerJoin(transactions, eq(transactions.id, entries.transactionId))
-    .where(
-      and(
-        eq(entries.accountId, accountId),
-        page.before === undefined ? undefined : lt(entries.version, page.before),
-        kind && eq(transactions.kind, kind),
-        since && gte(transactions.createdAt, since),
-        until && lt(transactions.createdAt, until),
-      ),
-    )
-    .orderBy(desc(entries.version))
-    .limit(page.size)
+/** A place in the history of an account: everything from below the entry of this number. From the newest one when null. */
+export type Place = { accountId: string; before: bigint | null }
+export type Line = { accountId: string; version: bigint; transactionId: string; createdAt: string }
+
+/**
+ * Of each account at most `size` lines about transactions, newest first, one account after the other. What moved money between two of the accounts
+ * is in the history of the one that paid only.
+ */
+export async function listLines(
+  { sql: statements }: Database,
+  places: Place[],
+  { kind, since, until }: TransactionFilter,
+  size: number,
+): Promise<Line[]> {
+  const ids = arrayOf(places.map((place) => place.accountId))
+  // By the entries of an account, whose key is the order that is wanted.
+  const rows = await statements`
+    select line.*
+    from unnest(${ids}::uuid[], ${arrayOf(places.map((place) => place.before))}::bigint[])
+      with ordinality as place (account_id, before, position)
+    cross join lateral (
+      select entries.account_id, entries.version, entries.transaction_id, entries.created_at
+      from entries join transactions on transactions.id = entries.transaction_id
+      where entries.account_id = place.account_id
+        and entries.version < coalesce(place.before, ${maxVersion})
+        and transactions.kind = coalesce(${kind ?? null}, transactions.kind)
+        and transactions.created_at >= coalesce(${since?.toISOString() ?? null}::timestamptz, '-infinity')
+        and transactions.created_at < coalesce(${until?.toISOString() ?? null}::timestamptz, 'infinity')
+        and (entries.account_id = transactions.account_id_from or transactions.account_id_from <> all (${ids}::uuid[]))
+      order by entries.version desc
+      limit ${size}
+    ) as line
+    order by place.position, line.version desc`
+  return rows.map((row) => ({
+    accountId: row.account_id,
+    version: row.version,
+    transactionId: row.transaction_id,
+    createdAt: new Date(row.created_at).toISOString(),
+  }))
 }
+
+const maxVersion = 2n ** 63n - 1n

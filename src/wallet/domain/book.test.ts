@@ -1,0 +1,152 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { type Account, availableMinor, type Entry } from './account'
+import { type Book, type Command, decideAll } from './book'
+import type { Hold } from './hold'
+import { type TransferKind, transferKinds } from './movement'
+
+const at = new Date('2026-02-01T00:00:00Z')
+
+const account = (id: string, balanceMinor: bigint, overdraftLimitMinor: bigint | null = 0n): Account => ({
+  id,
+  currency: 'BRL',
+  balanceMinor,
+  heldMinor: 0n,
+  version: 0n,
+  overdraftLimitMinor,
+})
+
+const bookOf = (...accounts: Account[]): Book => ({
+  accounts: new Map(accounts.map((one) => [one.id, one])),
+  holds: new Map(),
+  originals: new Map(),
+})
+
+const transfer = (accountIdFrom: string, accountIdTo: string, amountMinor: bigint, id = 't1'): Command => ({
+  type: 'transfer',
+  id,
+  kind: 'transfer',
+  accountIdFrom,
+  accountIdTo,
+  amountMinor,
+  currency: 'BRL',
+  reference: null,
+  metadata: null,
+  effectiveAt: null,
+})
+
+test('each command sees what the one before it left', () => {
+  const book = bookOf(account('eva', 100n), account('frank', 0n), account('grace', 0n))
+  const commands = [transfer('eva', 'frank', 100n), transfer('frank', 'grace', 60n), transfer('frank', 'grace', 60n)]
+  const { outcomes, facts } = decideAll({ commands, atomic: false }, book, at)
+  expect(outcomes.map((outcome) => outcome.result)).toEqual(['transaction', 'transaction', 'rejected'])
+  expect(facts.length).toBe(2)
+  expect(book.accounts.get('frank')).toMatchObject({ balanceMinor: 40n, version: 2n })
+})
+
+test('all or nothing: one refusal leaves the book as it was, and is the one that is told', () => {
+  const book = bookOf(account('eva', 100n), account('frank', 0n))
+  const commands = [transfer('eva', 'frank', 60n), transfer('eva', 'frank', 60n), transfer('eva', 'nobody', 1n)]
+  expect(decideAll({ commands, atomic: true }, book, at)).toEqual({
+    outcomes: [
+      { result: 'rejected', rejection: 'batch_refused' },
+      { result: 'rejected', rejection: 'insufficient_funds' },
+      { result: 'rejected', rejection: 'batch_refused' },
+    ],
+    facts: [],
+  })
+  expect(book).toEqual(bookOf(account('eva', 100n), account('frank', 0n)))
+})
+
+test('two reversals of one request share what is left of the transaction', () => {
+  const book = bookOf(account('eva', 100n), account('frank', 0n))
+  const paid = decideAll({ commands: [transfer('eva', 'frank', 100n, 'paid')], atomic: true }, book, at).facts[0]
+  if (!paid?.transaction) throw new Error('refused')
+  book.originals.set('paid', { transaction: paid.transaction, reversedMinor: 0n })
+  const reversal = (id: string): Command => ({
+    type: 'reversal',
+    id,
+    reverses: 'paid',
+    accountIdFrom: 'frank',
+    accountIdTo: 'eva',
+    amountMinor: 60n,
+    reference: null,
+    metadata: null,
+    effectiveAt: null,
+  })
+  const { outcomes } = decideAll({ commands: [reversal('r1'), reversal('r2')], atomic: false }, book, at)
+  expect(outcomes[1]).toEqual({ result: 'rejected', rejection: 'amount_exceeds_original' })
+})
+
+test('whatever is asked for, no money appears, nobody spends what is not there, versions count without gaps', () => {
+  const names = ['eva', 'frank', 'overdrawn', 'world', 'nobody']
+  const asked = fc.array(
+    fc.record({
+      type: fc.constantFrom('transfer', 'transfer', 'reversal', 'hold', 'capture', 'release'),
+      from: fc.constantFrom(...names),
+      to: fc.constantFrom(...names),
+      amountMinor: fc.bigInt({ min: -10n, max: 900n }),
+      kind: fc.constantFrom<TransferKind>(...transferKinds),
+      which: fc.nat(),
+      whole: fc.boolean(),
+    }),
+    { maxLength: 60 },
+  )
+  const begin = () => [
+    account('eva', 800n),
+    account('frank', 1200n),
+    account('overdrawn', 0n, 500n),
+    account('world', -2000n, null),
+  ]
+
+  fc.assert(
+    fc.property(asked, (steps) => {
+      const book = bookOf(...begin())
+      const entries: Entry[] = []
+      for (const [index, { type, from, to, amountMinor, kind, which, whole }] of steps.entries()) {
+        const id = `f${index}`
+        const common = { id, amountMinor, reference: null, metadata: null, effectiveAt: null }
+        const part = { ...common, amountMinor: whole ? null : amountMinor }
+        const hold = [...book.holds.values()][which % (book.holds.size || 1)]
+        const original = [...book.originals.values()][which % (book.originals.size || 1)]?.transaction
+        const ofHold = hold && { holdId: hold.id, accountIdFrom: hold.accountIdFrom, accountIdTo: hold.accountIdTo }
+        const parties = { accountIdFrom: from, accountIdTo: to, currency: 'BRL' }
+        let command: Command | undefined
+        if (type === 'transfer') command = { type, kind, ...parties, ...common }
+        else if (type === 'hold')
+          command = { type, toWorld: to === 'world', expiresAt: new Date(8e15), ...parties, ...common }
+        else if (type === 'capture' && ofHold) command = { type, ...ofHold, ...part }
+        else if (type === 'release' && ofHold) command = { type, id, reason: 'released', ...ofHold }
+        else if (type === 'reversal' && original)
+          command = {
+            type,
+            reverses: original.id,
+            accountIdFrom: original.accountIdTo,
+            accountIdTo: original.accountIdFrom,
+            ...part,
+          }
+        if (!command) continue
+        const { facts } = decideAll({ commands: [command], atomic: true }, book, at)
+        for (const fact of facts) {
+          entries.push(...fact.entries)
+          if (fact.transaction) book.originals.set(id, { transaction: fact.transaction, reversedMinor: 0n })
+        }
+      }
+
+      const accounts = [...book.accounts.values()]
+      expect(accounts.reduce((sum, one) => sum + one.balanceMinor, 0n)).toBe(0n)
+      for (const one of accounts) {
+        if (one.overdraftLimitMinor !== null) expect(availableMinor(one) >= -one.overdraftLimitMinor).toBe(true)
+        const isOpen = (hold: Hold) => hold.accountIdFrom === one.id && hold.status === 'placed'
+        const open = [...book.holds.values()].filter(isOpen).reduce((sum, hold) => sum + hold.amountMinor, 0n)
+        expect(one.heldMinor).toBe(open)
+        const own = entries.filter((entry) => entry.accountId === one.id)
+        expect(own.map((entry) => entry.version)).toEqual(own.map((_, index) => BigInt(index + 1)))
+        expect(own.at(-1)?.balanceMinor ?? one.balanceMinor).toBe(one.balanceMinor)
+      }
+      for (const { transaction, reversedMinor } of book.originals.values())
+        expect(0n <= reversedMinor && reversedMinor <= transaction.amountMinor).toBe(true)
+    }),
+    { numRuns: 500 },
+  )
+})

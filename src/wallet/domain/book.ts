@@ -1,0 +1,96 @@
+/** All that commands are decided over, and how each leaves it to the next. Pure. */
+import type { Account } from './account'
+import {
+  type CaptureHold,
+  decideCapture,
+  decideHold,
+  decideRelease,
+  type Hold,
+  type PlaceHold,
+  type ReleaseHold,
+} from './hold'
+import { type Decision, type Fact, reject, type Transaction } from './movement'
+import type { Rejection } from './rejection'
+import { decideReversal, type Original, type ReverseTransaction } from './reversal'
+import { decideTransfer, type TransferMoney } from './transfer'
+
+export type Command = TransferMoney | ReverseTransaction | PlaceHold | CaptureHold | ReleaseHold
+
+export type Book = {
+  /** The accounts as they stand. Ids that do not exist are absent, in all three. */
+  accounts: Map<string, Account>
+  holds: Map<string, Hold>
+  /** Transactions that are to be reversed. */
+  originals: Map<string, Original>
+}
+
+/** What a caller is told of a command. */
+export type Outcome =
+  | { result: 'transaction'; transaction: Transaction }
+  | { result: 'hold'; hold: Hold }
+  | { result: 'rejected'; rejection: Rejection }
+
+/** Asserts that what a command refers to is in the book: who asks for it has looked it up, and neither holds nor transactions go away. */
+export function decide(command: Command, { accounts, holds, originals }: Book, at: Date): Decision {
+  if (command.type === 'transfer') return decideTransfer(command, accounts, at)
+  if (command.type === 'hold') return decideHold(command, accounts, at)
+
+  const [from, to] = [accounts.get(command.accountIdFrom), accounts.get(command.accountIdTo)]
+  if (!from || !to) throw new Error(`the accounts of ${command.type} ${command.id} are missing`)
+  if (command.type === 'reversal') {
+    const original = originals.get(command.reverses)
+    if (!original) throw new Error(`transaction ${command.reverses} is missing`)
+    return decideReversal(command, original, { from, to }, at)
+  }
+  const hold = holds.get(command.holdId)
+  if (!hold) throw new Error(`hold ${command.holdId} is missing`)
+  if (command.type === 'capture') return decideCapture(command, hold, { from, to }, at)
+  return decideRelease(command, hold, { from, to }, at)
+}
+
+/** The book after the fact. The next command is decided over it. */
+export function apply(book: Book, { from, to, hold, transaction }: Fact): void {
+  book.accounts.set(from.id, from).set(to.id, to)
+  if (hold) book.holds.set(hold.id, hold)
+  const original = transaction?.reverses ? book.originals.get(transaction.reverses) : undefined
+  if (transaction && original) {
+    const reversedMinor = original.reversedMinor + transaction.amountMinor
+    book.originals.set(original.transaction.id, { ...original, reversedMinor })
+  }
+}
+
+/** Decides commands one after the other, each over what the one before it left. Of those that are `atomic` all are accepted, or none is. */
+export function decideAll(
+  { commands, atomic }: { commands: Command[]; atomic: boolean },
+  book: Book,
+  at: Date,
+): { outcomes: Outcome[]; facts: Fact[] } {
+  const before = atomic && commands.length > 1 ? copyOf(book) : undefined
+  const outcomes: Outcome[] = []
+  const facts: Fact[] = []
+  for (const [index, command] of commands.entries()) {
+    const decision = decide(command, book, at)
+    if (decision.accepted) {
+      apply(book, decision.fact)
+      facts.push(decision.fact)
+      outcomes.push(outcomeOf(decision.fact))
+    } else if (before) {
+      Object.assign(book, before)
+      return { outcomes: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)), facts: [] }
+    } else outcomes.push(rejected(decision))
+  }
+  return { outcomes, facts }
+}
+
+const copyOf = ({ accounts, holds, originals }: Book): Book => ({
+  accounts: new Map(accounts),
+  holds: new Map(holds),
+  originals: new Map(originals),
+})
+
+const refusedBatch = reject('batch_refused')
+const rejected = ({ rejection }: { rejection: Rejection }): Outcome => ({ result: 'rejected', rejection })
+
+/** Of a capture, too, the transaction is what is told. */
+const outcomeOf = (fact: Fact): Outcome =>
+  fact.transaction ? { result: 'transaction', transaction: fact.transaction } : { result: 'hold', hold: fact.hold }

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'bun:test'
+import type { Account } from './account'
+import type { Transaction, TransactionKind } from './movement'
+import { decideReversal } from './reversal'
+
+const at = new Date('2026-02-01T00:00:00Z')
+
+const account = (id: string, balanceMinor: bigint, heldMinor = 0n): Account => ({
+  id,
+  currency: 'BRL',
+  balanceMinor,
+  heldMinor,
+  version: 4n,
+  overdraftLimitMinor: 0n,
+})
+
+/** Eva paid Frank 100. */
+const paid = (kind: TransactionKind = 'transfer'): Transaction => ({
+  id: 'paid',
+  kind,
+  accountIdFrom: 'eva',
+  accountIdTo: 'frank',
+  versionFrom: 3n,
+  versionTo: 3n,
+  amountMinor: 100n,
+  currency: 'BRL',
+  reference: 'lunch',
+  metadata: null,
+  reverses: kind === 'reversal' ? 'before' : null,
+  holdId: null,
+  effectiveAt: new Date('2026-01-01T00:00:00Z'),
+  createdAt: new Date('2026-01-01T00:00:00Z'),
+})
+
+type Case = { amountMinor?: bigint | null; reversedMinor?: bigint; kind?: TransactionKind; frank?: Account }
+
+const decide = ({ amountMinor = null, reversedMinor = 0n, kind, frank = account('frank', 500n) }: Case) =>
+  decideReversal(
+    {
+      type: 'reversal',
+      id: 'r1',
+      reverses: 'paid',
+      accountIdFrom: 'frank',
+      accountIdTo: 'eva',
+      amountMinor,
+      reference: null,
+      metadata: null,
+      effectiveAt: null,
+    },
+    { transaction: paid(kind), reversedMinor },
+    { from: frank, to: account('eva', 700n) },
+    at,
+  )
+
+describe('refusals', () => {
+  const empty = account('frank', 0n)
+  // Each line breaks one rule and, where it can, those below it, so the table also pins the order of the checks.
+  const refusals: [string, Case][] = [
+    ['amount_not_positive', { amountMinor: 0n, reversedMinor: 100n, kind: 'reversal', frank: empty }],
+    ['transaction_not_reversible', { amountMinor: 101n, reversedMinor: 100n, kind: 'reversal', frank: empty }],
+    ['transaction_already_reversed', { amountMinor: 101n, reversedMinor: 100n, frank: empty }],
+    ['transaction_already_reversed', { reversedMinor: 100n, frank: empty }],
+    ['amount_exceeds_original', { amountMinor: 41n, reversedMinor: 60n, frank: empty }],
+    ['insufficient_funds', { amountMinor: 40n, reversedMinor: 60n, frank: empty }],
+    ['insufficient_funds', { frank: account('frank', 500n, 401n) }],
+  ]
+  test.each(refusals)('%s: %p', (rejection, asked) => {
+    expect(decide(asked)).toEqual({ accepted: false, rejection } as never)
+  })
+})
+
+test.each([
+  ['all of it', {}, 100n],
+  ['a part', { amountMinor: 30n }, 30n],
+  ['all that is left', { reversedMinor: 60n }, 40n],
+  ['exactly what is left', { reversedMinor: 60n, amountMinor: 40n }, 40n],
+] as [string, Case, bigint][])('%s goes back the way it came', (_, asked, amountMinor) => {
+  expect(decide(asked)).toMatchObject({
+    accepted: true,
+    fact: {
+      entries: [
+        { accountId: 'frank', version: 5n, amountMinor: -amountMinor },
+        { accountId: 'eva', version: 5n, amountMinor },
+      ],
+      transaction: { kind: 'reversal', reverses: 'paid', amountMinor, currency: 'BRL', createdAt: at },
+    },
+  })
+})

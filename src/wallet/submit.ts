@@ -1,0 +1,23 @@
+/** The way of every request that moves or promises money: into the batch, and back with what came of it. */
+import { nameOf } from './domain/idempotency'
+import type { Request, Settled } from './settle'
+import type { Wallet } from './wallet'
+
+export type Submitted = Settled | { kind: 'key_in_progress' }
+
+/**
+ * `key_in_progress` when this process has not answered the first request of the same key yet. Throws a `Fault` when the database stays away, or
+ * when the request waited for longer than `waitMs`: then nothing was done for it.
+ */
+export async function submit(wallet: Wallet, request: Request, waitMs?: number): Promise<Submitted> {
+  if (!request.idempotencyKey) return wallet.batch.submit(request, waitMs)
+
+  const name = nameOf(request.idempotencyKey)
+  if (wallet.keysInProgress.has(name)) return { kind: 'key_in_progress' }
+  wallet.keysInProgress.add(name)
+  try {
+    return await wallet.batch.submit(request, waitMs)
+  } finally {
+    wallet.keysInProgress.delete(name)
+  }
+}

@@ -1,0 +1,62 @@
+/** What is past its time is ended, or taken away: holds that nobody ended, and idempotency keys. */
+import { randomUUIDv7 } from 'bun'
+import { messageOf } from '../platform/fault'
+import type { Log } from '../platform/log'
+import type { Hold, ReleaseHold } from './domain/hold'
+import { listExpiredHolds } from './store/holds'
+import { removeExpiredKeys } from './store/idempotency-keys'
+import { submit } from './submit'
+import type { Wallet } from './wallet'
+
+/** How often holds are looked at, in milliseconds: for so long an expired one may still count. And how many end in one batch. */
+const holdsMs = 1000
+const holdsMax = 500
+/** The same of keys: together more than can expire. */
+const keysMs = 60_000
+const keysMax = 500_000
+
+export type Sweeping = {
+  wallet: Wallet
+  log: Log
+  /** Of several wallets one is enough; two do no harm, since a hold ends once. */
+  isInCharge: () => boolean
+}
+
+/** Answers how to stop. */
+export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void {
+  const timers = [
+    every(holdsMs, () => expireHolds(wallet)),
+    every(keysMs, () => removeExpiredKeys(wallet.database.sql, keysMax)),
+  ]
+  return () => timers.forEach(clearInterval)
+
+  function every(ms: number, sweep: () => Promise<unknown>) {
+    let busy = false
+    return setInterval(async () => {
+      if (busy || !isInCharge()) return
+      busy = true
+      await sweep().catch((error) => log.warn({}, `what has expired stays for now: ${messageOf(error)}`))
+      busy = false
+    }, ms)
+  }
+}
+
+async function expireHolds(wallet: Wallet): Promise<void> {
+  for (;;) {
+    const expired = await listExpiredHolds(wallet.database, wallet.clock(), holdsMax)
+    if (expired.length > 0) {
+      const commands = expired.map(expiryOf)
+      await submit(wallet, { commands, atomic: false, traceparent: null, idempotencyKey: null })
+    }
+    if (expired.length < holdsMax) return
+  }
+}
+
+const expiryOf = ({ id: holdId, accountIdFrom, accountIdTo }: Hold): ReleaseHold => ({
+  type: 'release',
+  id: randomUUIDv7(),
+  holdId,
+  accountIdFrom,
+  accountIdTo,
+  reason: 'expired',
+})
