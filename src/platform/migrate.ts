@@ -31,6 +31,10 @@ export type Preparation = {
  */
 export async function prepareDatabase({ log, signal, ...preparation }: Preparation): Promise<void> {
   const { url, ownerUrl, grants, folder } = preparation
+  const remedy =
+    preparation.migrate && ownerUrl
+      ? 'DATABASE_URL and MIGRATION_DATABASE_URL have to name the same database.'
+      : 'Set MIGRATE_ON_START=true, or migrate first.'
   const prepare = async () => {
     if (preparation.migrate)
       await naming(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
@@ -41,7 +45,7 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
       )
     return naming('DATABASE_URL', () =>
       withSession(url, async (sql) => {
-        await assertMigrated(sql, folder)
+        await assertMigrated(sql, folder, remedy)
         return grants && examineRole(sql, grants)
       }),
     )
@@ -120,12 +124,12 @@ async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<voi
   log.info({ from: before.length, to: after.length }, 'database migrated')
 }
 
-async function assertMigrated(sql: postgres.Sql, folder: string): Promise<void> {
+async function assertMigrated(sql: postgres.Sql, folder: string, remedy: string): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder: folder })
   const applied = await appliedMigrations(sql)
   if (applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)) return
   throw new SetupError(
-    `The database has ${applied.length} migrations, this version needs its own ${known.length}. Set MIGRATE_ON_START=true, or migrate first.`,
+    `The database has ${applied.length} migrations, this version needs its own ${known.length}. ${remedy}`,
   )
 }
 

@@ -143,13 +143,17 @@ test('two databases may share a role, and create it at the same time', async () 
   for (const service of await services.starting) await service.stop()
 })
 
-test('a role that is missing and may not be created, and an owner who is none, end the start with what to do', async () => {
+test('a role that may not be created, an owner who is none, and two databases in place of one end the start with what to do', async () => {
   const config = await freshConfig()
   await visit(config)
   const { url, migrationUrl } = config.database
   const absent = (await freshConfig()).database.url.replace(/[^/]*$/, new URL(url).pathname.slice(1))
   await expect(startWallet(withDatabase(config, { url: absent, migrationUrl: url }), log)).rejects.toThrow(
     /The role ".*-service" of DATABASE_URL does not exist, and .*-service may not create it\. Run "create role/,
+  )
+
+  await expect(startWallet(withDatabase(await freshConfig(), { migrationUrl }), log)).rejects.toThrow(
+    /has 0 migrations, .* DATABASE_URL and MIGRATION_DATABASE_URL have to name the same database/,
   )
 
   await using owner = connect(migrationUrl ?? '')
