@@ -11,6 +11,7 @@ const eva: Balance = {
   ownerName: 'Eva',
   currency: 'BRL',
   balanceMinor: 80_050n,
+  heldMinor: 50n,
   version: 4n,
   createdAt: '2020-01-07T00:00:00.000Z',
   updatedAt: '2024-01-27T17:13:55.000Z',

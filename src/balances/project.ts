@@ -15,10 +15,29 @@ export type BalanceRow = {
   clientId: string | null
   currency: string
   balanceMinor: bigint
+  heldMinor: bigint
   version: bigint
   opened: boolean
   createdAt: string
   updatedAt: string
+}
+
+/** One version of one account: what it changed, and what it left. Times are RFC 3339, UTC. */
+export type EntryRow = {
+  accountId: string
+  version: bigint
+  /** Signed. Null where the event does not say, and the version before it is not known either. */
+  amountMinor: bigint | null
+  balanceMinor: bigint
+  heldMinor: bigint
+  /** What led to it: a transaction, a hold, or its release. The course's records do not say. */
+  transactionId: string | null
+  holdId: string | null
+  /** Null for a movement within one account. */
+  counterpartyId: string | null
+  /** Null where it counts from the time it was written, as nearly all do. */
+  effectiveAt: string | null
+  createdAt: string
 }
 
 export type ClientRow = { id: string; name: string; email: string; createdAt: string }
@@ -27,24 +46,28 @@ export type ClientRow = { id: string; name: string; email: string; createdAt: st
 export type DeadReason = { cause: Unreadable['cause'] | 'balance_invalid' | 'not_storable'; detail: string }
 
 /** What is stored about an account that an event leaves something unsaid of. */
-export type KnownAccount = { version: bigint; currency: string }
+export type KnownAccount = { version: bigint; currency: string; balanceMinor: bigint }
 
 export type Projection<Origin> = {
   /** One row per account, its newest in these records. */
   balances: BalanceRow[]
+  /** Every version that these records tell of, in log order. The first to tell of one is right. */
+  entries: EntryRow[]
   clients: ClientRow[]
   deadLetters: { origin: Origin; reason: DeadReason }[]
   /** Names of events this version does not know, and therefore skips. */
   unknown: string[]
 }
 
-/** Accounts of which the stored version or currency has to be known, because an event does not say them. None in our own events. */
+/** Accounts of which the stored state has to be known, because an event leaves version, currency or amount unsaid. None in our own events. */
 export function accountsToKnow(readings: readonly Reading<unknown>[]): string[] {
   const ids = new Set<string>()
   for (const { decoded } of readings) {
     if (decoded.kind !== 'event' || decoded.event.name !== 'BalanceUpdated') continue
-    for (const side of sidesOf(decoded.event.payload))
-      if (side.version === undefined || decoded.event.payload.currency === undefined) ids.add(side.accountId)
+    const { payload } = decoded.event
+    for (const side of sidesOf(payload))
+      if (side.version === undefined || payload.currency === undefined || payload.amount === undefined)
+        ids.add(side.accountId)
   }
   return [...ids].filter(isStorable)
 }
@@ -58,6 +81,7 @@ export function project<Origin>(
   known: ReadonlyMap<string, KnownAccount>,
 ): Projection<Origin> {
   const balances = new Map<string, BalanceRow>()
+  const entries: EntryRow[] = []
   const clients = new Map<string, ClientRow>()
   const deadLetters: Projection<Origin>['deadLetters'] = []
   const unknown: string[] = []
@@ -70,11 +94,12 @@ export function project<Origin>(
       let reason: DeadReason | undefined
       if (event.name === 'ClientRegistered') reason = registerClient(clients, event.payload)
       else if (event.name === 'AccountOpened') reason = openAccount(balances, event.payload)
-      else if (event.name === 'BalanceUpdated') reason = updateBalances(balances, known, event.payload, timestampMs)
+      else if (event.name === 'BalanceUpdated')
+        reason = updateBalances({ balances, entries, known }, event.payload, timestampMs)
       if (reason) deadLetters.push({ origin, reason })
     }
   }
-  return { balances: [...balances.values()], clients: [...clients.values()], deadLetters, unknown }
+  return { balances: [...balances.values()], entries, clients: [...clients.values()], deadLetters, unknown }
 }
 
 /** A client is registered once; what tells it again changes nothing. */
@@ -105,70 +130,134 @@ function openAccount(
   const opening = { clientId: client_id, opened: true, createdAt }
   // The currency of a balance is the one it was read in: it is not exchanged under it.
   if (row) Object.assign(row, opening)
-  else balances.set(id, { accountId: id, currency, balanceMinor: 0n, version: 0n, updatedAt: createdAt, ...opening })
+  else
+    balances.set(id, {
+      accountId: id,
+      currency,
+      balanceMinor: 0n,
+      heldMinor: 0n,
+      version: 0n,
+      updatedAt: createdAt,
+      ...opening,
+    })
 }
 
+type Updating = { balances: Map<string, BalanceRow>; entries: EntryRow[]; known: ReadonlyMap<string, KnownAccount> }
+
 function updateBalances(
-  balances: Map<string, BalanceRow>,
-  known: ReadonlyMap<string, KnownAccount>,
+  { balances, entries, known }: Updating,
   payload: BalanceUpdated,
   timestampMs: number,
 ): DeadReason | undefined {
-  const updatedAt = payload.created_at === undefined ? timeOf(timestampMs) : parseTime(payload.created_at)
-  if (!updatedAt)
+  const { transaction_id: transactionId = null, hold_id: holdId = null } = payload
+  const createdAt = payload.created_at === undefined ? timeOf(timestampMs) : parseTime(payload.created_at)
+  if (!createdAt)
     return invalid(
       '/created_at',
       payload.created_at === undefined ? 'is missing, and so is the time of the record' : noTime,
     )
+  const effectiveAt = payload.effective_at === undefined ? createdAt : parseTime(payload.effective_at)
+  if (!effectiveAt) return invalid('/effective_at', noTime)
+  if (transactionId !== null && !isStorable(transactionId)) return invalid('/transaction_id', notStorable)
+  if (holdId !== null && !isStorable(holdId)) return invalid('/hold_id', notStorable)
 
-  const updates: Pick<BalanceRow, 'accountId' | 'currency' | 'balanceMinor' | 'version'>[] = []
-  for (const { accountId, balance, version, suffix } of sidesOf(payload)) {
+  const updates: (Pick<BalanceRow, 'accountId' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version'> & {
+    amountMinor: bigint | null
+    isEntry: boolean
+  })[] = []
+  const sides = sidesOf(payload)
+  for (const { accountId, balance, held, version: told, sign, suffix } of sides) {
     if (!isStorable(accountId)) return invalid(`/account_id_${suffix}`, notStorable)
-    if (version !== undefined && !Number.isSafeInteger(version))
+    if (told !== undefined && !Number.isSafeInteger(told))
       return invalid(`/version_account_id_${suffix}`, 'is too large')
 
     const row = balances.get(accountId)
     const stored = known.get(accountId)
     const currency = payload.currency ?? row?.currency ?? stored?.currency ?? currencyDefault
     const money = parseMoney(balance, currency)
-    if (!money.ok) return { cause: 'balance_invalid', detail: `/balance_account_id_${suffix}: ${money.detail}` }
+    if (!money.ok) return balanceInvalid(`/balance_account_id_${suffix}`, money.detail)
+    const heldMoney = held === 0 ? nothing : parseMoney(held, currency)
+    if (!heldMoney.ok) return balanceInvalid(`/held_account_id_${suffix}`, heldMoney.detail)
+    const amount = payload.amount === undefined ? undefined : parseMoney(payload.amount, currency)
+    if (amount && !amount.ok) return balanceInvalid('/amount', amount.detail)
+
+    const before = row && (!stored || row.version > stored.version) ? row : stored
+    // Without a version the log's order is the order: one more than whatever was there before.
+    const version = told === undefined ? (before?.version ?? 0n) + 1n : BigInt(told)
     updates.push({
       accountId,
       currency,
       balanceMinor: money.minor,
-      // Without a version the log's order is the order: one more than whatever was there before.
-      version: version === undefined ? highest(row?.version, stored?.version) + 1n : BigInt(version),
+      heldMinor: heldMoney.minor,
+      version,
+      amountMinor:
+        amount && sides.length > 1
+          ? sign * amount.minor
+          : before?.version === version - 1n
+            ? money.minor - before.balanceMinor
+            : null,
+      // Where nothing moved, as with a hold, the payee is only told of as it stands: its version is another event's to explain.
+      isEntry: version > 0n && !(suffix === 'to' && amount?.minor === 0n),
     })
   }
 
-  for (const update of updates) {
-    const row = balances.get(update.accountId)
-    if (!row)
-      balances.set(update.accountId, { ...update, clientId: null, opened: false, createdAt: updatedAt, updatedAt })
-    else if (row.version < update.version) Object.assign(row, update, { updatedAt })
+  for (const { amountMinor, isEntry, ...update } of updates) {
+    const { accountId, version, balanceMinor, heldMinor } = update
+    const row = balances.get(accountId)
+    if (!row) balances.set(accountId, { ...update, clientId: null, opened: false, createdAt, updatedAt: createdAt })
+    else if (row.version < version) Object.assign(row, update, { updatedAt: createdAt })
+    if (isEntry)
+      entries.push({
+        accountId,
+        version,
+        amountMinor,
+        balanceMinor,
+        heldMinor,
+        transactionId,
+        holdId,
+        counterpartyId: updates.find((other) => other.accountId !== accountId)?.accountId ?? null,
+        effectiveAt: effectiveAt === createdAt ? null : effectiveAt,
+        createdAt,
+      })
   }
 }
 
-type Side = { accountId: string; balance: number; version: number | undefined; suffix: 'from' | 'to' }
+type Side = {
+  accountId: string
+  balance: number
+  held: number
+  version: number | undefined
+  sign: bigint
+  suffix: 'from' | 'to'
+}
 
 /** Both accounts of a movement; of a movement within one account, which the course's wallet allows, the side that it stores itself. */
 function sidesOf(payload: BalanceUpdated): Side[] {
   const from: Side = {
     accountId: payload.account_id_from,
     balance: payload.balance_account_id_from,
+    held: payload.held_account_id_from ?? 0,
     version: payload.version_account_id_from,
+    sign: -1n,
     suffix: 'from',
   }
   const to: Side = {
     accountId: payload.account_id_to,
     balance: payload.balance_account_id_to,
+    held: payload.held_account_id_to ?? 0,
     version: payload.version_account_id_to,
+    sign: 1n,
     suffix: 'to',
   }
   return from.accountId === to.accountId ? [to] : [from, to]
 }
 
-const highest = (one = 0n, other = 0n): bigint => (one > other ? one : other)
+const nothing = { ok: true, minor: 0n } as const
+
+const balanceInvalid = (path: string, detail: string): DeadReason => ({
+  cause: 'balance_invalid',
+  detail: `${path}: ${detail}`,
+})
 
 /** What PostgreSQL takes as text, and gives back as it was. */
 const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')

@@ -15,8 +15,8 @@ const seedName = 'events'
 
 /** Puts the seed in once, whatever became of it since. The same events from the topic change nothing, since they bear the same versions. */
 export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
-  const { balances, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
-  const rows = { balances, clients, deadLetters: [] }
+  const { balances, entries, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
+  const rows = { balances, entries, clients, deadLetters: [] }
   const { claimed } = await whilePreparing(url, () => apply(database.sql, markSeeded(seedName), rows))
   if (claimed) log.info({ accounts: balances.length, clients: clients.length }, 'fictitious data put in')
 }

@@ -1,11 +1,13 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/database'
 import { createLog } from '../../platform/log'
 import { prepareDatabase } from '../../platform/migrate'
 import { backing } from '../../testing/backing'
-import type { BalanceRow } from '../project'
+import type { BalanceRow, EntryRow } from '../project'
 import { apply, type Claim } from './apply'
 import { findBalances, rfc3339 } from './balances'
 import { mergeBalances } from './merge-model'
@@ -15,10 +17,11 @@ setDefaultTimeout(30_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
+const migrations = join(import.meta.dir, '../../../migrations/balances')
+
 async function openBalances() {
   const { url } = await (await backing()).createDatabase('balances')
-  const folder = join(import.meta.dir, '../../../migrations/balances')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  await prepareDatabase({ url, folder: migrations, migrate: true, log, signal: new AbortController().signal })
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
   return { ...database, [Symbol.asyncDispose]: () => database.close() }
 }
@@ -35,6 +38,7 @@ const row = fc
     clientId: fc.constantFrom('client', 'another', null),
     currency: fc.constantFrom('BRL', 'JPY'),
     balanceMinor: fc.bigInt({ min: -999_999_999_999_999n, max: 999_999_999_999_999n }),
+    heldMinor: fc.bigInt({ min: 0n, max: 999n }),
     version: fc.oneof(fc.bigInt({ min: 0n, max: 4n }), fc.constantFrom(2n ** 53n, 2n ** 53n + 1n)),
     opened: fc.boolean(),
     createdAt: time,
@@ -58,10 +62,11 @@ test('rows are merged by the rule, and come back exactly as they were written', 
       await database.sql`delete from balances`
       for (const balances of batches) {
         mergeBalances(expected, balances)
-        await apply(database.sql, freely, { balances, clients: [], deadLetters: [] })
+        await apply(database.sql, freely, { balances, entries: [], clients: [], deadLetters: [] })
       }
       const stored = await database.sql<BalanceRow[]>`
-          select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor", version, opened,
+          select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor",
+            held_minor as "heldMinor", version, opened,
             created_at as "createdAt", updated_at as "updatedAt"
           from balances`
       expect(
@@ -82,6 +87,7 @@ const opening = (version: bigint): BalanceRow => ({
   clientId: 'client',
   currency: 'BRL',
   balanceMinor: version * 100n,
+  heldMinor: 0n,
   version,
   opened: true,
   createdAt: '2020-01-07T00:00:00.000Z',
@@ -91,18 +97,81 @@ const opening = (version: bigint): BalanceRow => ({
 test('a claim that was somebody else’s writes nothing', async () => {
   await using database = await openBalances()
   const client = { id: 'client', name: 'Eva', email: 'eva@email.com', createdAt: '2020-01-07T00:00:00.000Z' }
-  const rows = (version: bigint) => ({ balances: [opening(version)], clients: [client], deadLetters: [] })
+  const rows = (version: bigint) => ({ balances: [opening(version)], entries: [], clients: [client], deadLetters: [] })
   expect(await apply(database.sql, markSeeded('seed'), rows(1n))).toEqual({ claimed: true, changed: 1 })
   expect(await apply(database.sql, markSeeded('seed'), rows(2n))).toEqual({ claimed: false, changed: 0 })
   const found = (await findBalances(database.sql, ['eva', 'nobody'])).get('eva')
   expect(found).toMatchObject({ version: 1n, balanceMinor: 100n, ownerName: 'Eva' })
 })
 
+const entry = (version: bigint, extra: Partial<EntryRow> = {}): EntryRow => ({
+  accountId: 'é"\\{},',
+  version,
+  amountMinor: -version,
+  balanceMinor: 2n ** 49n,
+  heldMinor: 7n,
+  transactionId: 'NULL',
+  holdId: null,
+  counterpartyId: 'b',
+  effectiveAt: null,
+  createdAt: '2020-01-07T00:00:00.000Z',
+  ...extra,
+})
+
+test('an entry is written once: the first to tell of it is right, and comes back as it was written', async () => {
+  await using database = await openBalances()
+  const record = (...entries: EntryRow[]) =>
+    apply(database.sql, freely, { balances: [], entries, clients: [], deadLetters: [] })
+  const unsaid = {
+    amountMinor: null,
+    transactionId: null,
+    counterpartyId: null,
+    effectiveAt: '2019-12-31T23:00:00.000Z',
+  }
+  await record(entry(2n), entry(2n, { balanceMinor: 1n }), entry(1n, unsaid))
+  await record(entry(3n), entry(1n), entry(2n, { transactionId: 'another' }))
+  const stored = await database.sql<EntryRow[]>`
+    select account_id as "accountId", version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor",
+      transaction_id as "transactionId", hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt",
+      created_at as "createdAt"
+    from entries order by version`
+  expect(
+    stored.map((row) => ({
+      ...row,
+      effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
+      createdAt: rfc3339(row.createdAt),
+    })),
+  ).toEqual([entry(1n, unsaid), entry(2n), entry(3n)])
+})
+
+test('a database of the version before keeps its balances, and gets its entries from now on', async () => {
+  const { url } = await (await backing()).createDatabase('balances')
+  const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
+  cpSync(migrations, before, { recursive: true })
+  const journal = await Bun.file(join(before, 'meta/_journal.json')).json()
+  await Bun.write(
+    join(before, 'meta/_journal.json'),
+    JSON.stringify({ ...journal, entries: journal.entries.slice(0, 1) }),
+  )
+  const { signal } = new AbortController()
+  await prepareDatabase({ url, folder: before, migrate: true, log, signal })
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  await database.sql`insert into balances values ('eva', 'client', 'BRL', 500, 5, true, now(), now())`
+  await prepareDatabase({ url, folder: migrations, migrate: true, log, signal })
+
+  const rows = { balances: [opening(6n)], entries: [entry(6n, { accountId: 'eva' })], clients: [], deadLetters: [] }
+  expect(await apply(database.sql, freely, rows)).toEqual({ claimed: true, changed: 1 })
+  expect((await findBalances(database.sql, ['eva'])).get('eva')).toMatchObject({ version: 6n, heldMinor: 0n })
+  expect([...(await database.sql`select version from entries`)]).toEqual([{ version: 6n }])
+  await database.close()
+  rmSync(before, { recursive: true })
+})
+
 test('a client is registered once, and the tables refuse what no projection makes', async () => {
   await using database = await openBalances()
   const client = (name: string) => ({ id: 'client', name, email: 'e', createdAt: '2020-01-07T00:00:00.000Z' })
   for (const name of ['Eva', 'Frank'])
-    await apply(database.sql, freely, { balances: [], clients: [client(name)], deadLetters: [] })
+    await apply(database.sql, freely, { balances: [], entries: [], clients: [client(name)], deadLetters: [] })
   expect([...(await database.sql`select name from clients`)]).toEqual([{ name: 'Eva' }])
 
   const odd: Partial<BalanceRow>[] = [
@@ -114,6 +183,7 @@ test('a client is registered once, and the tables refuse what no projection make
   for (const part of odd) {
     const applying = apply(database.sql, freely, {
       balances: [{ ...opening(1n), ...part }],
+      entries: [],
       clients: [],
       deadLetters: [],
     })

@@ -1,7 +1,7 @@
 /** Writes a projection, in one statement: all of it or nothing, whatever happens to the connection on the way. */
 import type { PendingQuery, Row } from 'postgres'
 import { arrayOf, type Statements } from '../../platform/database'
-import type { BalanceRow, ClientRow, DeadReason } from '../project'
+import type { BalanceRow, ClientRow, DeadReason, EntryRow } from '../project'
 
 export type DeadLetterRow = DeadReason & {
   clusterId: string
@@ -15,7 +15,7 @@ export type DeadLetterRow = DeadReason & {
   recordAt: string | null
 }
 
-export type Rows = { balances: BalanceRow[]; clients: ClientRow[]; deadLetters: DeadLetterRow[] }
+export type Rows = { balances: BalanceRow[]; entries: EntryRow[]; clients: ClientRow[]; deadLetters: DeadLetterRow[] }
 
 /** A statement that returns a row to whoever may write, and none to anybody who comes second. */
 export type Claim = (sql: Statements) => PendingQuery<Row[]>
@@ -24,13 +24,14 @@ export type Claim = (sql: Statements) => PendingQuery<Row[]>
 export type Applied = { claimed: boolean; changed: number }
 
 /**
- * Keeps the newest version of each account. Idempotent: rows told twice, or late, change nothing. The claim comes first: it holds its row's
+ * Keeps the newest version of each account, and every entry once. Idempotent: rows told twice, or late, change nothing. The claim comes first: it holds its row's
  * lock, so a competitor waits for it and then finds the claim gone.
  */
 export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
   // In one order for everybody, so that two writers of the same accounts never wait for each other in a circle.
   const balances = rows.balances.toSorted((a, b) => compare(a.accountId, b.accountId))
   const clients = rows.clients.toSorted((a, b) => compare(a.id, b.id))
+  const { entries } = rows
   const letters = rows.deadLetters
 
   // Columns travel as arrays of text and are cast by the server: the driver has no array of every type.
@@ -38,23 +39,25 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
     with claimed as (${claim(sql)}),
     changed as (
       insert into balances as held
-        (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
-      select account_id, client_id, currency, balance_minor::bigint, version::bigint, opened::boolean,
+        (account_id, client_id, currency, balance_minor, held_minor, version, opened, created_at, updated_at)
+      select account_id, client_id, currency, balance_minor::bigint, held_minor::bigint, version::bigint, opened::boolean,
         created_at::timestamptz, updated_at::timestamptz
       from unnest(
         ${arrayOf(balances.map((row) => row.accountId))}::text[],
         ${arrayOf(balances.map((row) => row.clientId))}::text[],
         ${arrayOf(balances.map((row) => row.currency))}::text[],
         ${arrayOf(balances.map((row) => row.balanceMinor))}::text[],
+        ${arrayOf(balances.map((row) => row.heldMinor))}::text[],
         ${arrayOf(balances.map((row) => row.version))}::text[],
         ${arrayOf(balances.map((row) => row.opened))}::text[],
         ${arrayOf(balances.map((row) => row.createdAt))}::text[],
         ${arrayOf(balances.map((row) => row.updatedAt))}::text[]
-      ) as told (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
+      ) as told (account_id, client_id, currency, balance_minor, held_minor, version, opened, created_at, updated_at)
       where exists (select from claimed)
       on conflict (account_id) do update set
         currency = case when held.version < excluded.version then excluded.currency else held.currency end,
         balance_minor = case when held.version < excluded.version then excluded.balance_minor else held.balance_minor end,
+        held_minor = case when held.version < excluded.version then excluded.held_minor else held.held_minor end,
         updated_at = case when held.version < excluded.version then excluded.updated_at else held.updated_at end,
         version = greatest(held.version, excluded.version),
         client_id = case when held.opened then held.client_id else excluded.client_id end,
@@ -62,6 +65,26 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
         opened = held.opened or excluded.opened
       where held.version < excluded.version or (excluded.opened and not held.opened)
       returning 1
+    ),
+    recorded as (
+      insert into entries
+        (account_id, version, amount_minor, balance_minor, held_minor, transaction_id, hold_id, counterparty_id, effective_at, created_at)
+      select account_id, version::bigint, amount_minor::bigint, balance_minor::bigint, held_minor::bigint,
+        transaction_id, hold_id, counterparty_id, effective_at::timestamptz, created_at::timestamptz
+      from unnest(
+        ${arrayOf(entries.map((row) => row.accountId))}::text[],
+        ${arrayOf(entries.map((row) => row.version))}::text[],
+        ${arrayOf(entries.map((row) => row.amountMinor))}::text[],
+        ${arrayOf(entries.map((row) => row.balanceMinor))}::text[],
+        ${arrayOf(entries.map((row) => row.heldMinor))}::text[],
+        ${arrayOf(entries.map((row) => row.transactionId))}::text[],
+        ${arrayOf(entries.map((row) => row.holdId))}::text[],
+        ${arrayOf(entries.map((row) => row.counterpartyId))}::text[],
+        ${arrayOf(entries.map((row) => row.effectiveAt))}::text[],
+        ${arrayOf(entries.map((row) => row.createdAt))}::text[]
+      ) as told (account_id, version, amount_minor, balance_minor, held_minor, transaction_id, hold_id, counterparty_id, effective_at, created_at)
+      where exists (select from claimed)
+      on conflict do nothing
     ),
     registered as (
       insert into clients (id, name, email, created_at)

@@ -10,6 +10,7 @@ export type Balance = {
   ownerName: string | null
   currency: string
   balanceMinor: bigint
+  heldMinor: bigint
   version: bigint
   createdAt: string
   updatedAt: string
@@ -18,7 +19,7 @@ export type Balance = {
 export async function findBalances(sql: Statements, accountIds: readonly string[]): Promise<Map<string, Balance>> {
   const rows = await sql<Balance[]>`
     select account_id as "accountId", client_id as "clientId", clients.name as "ownerName", currency,
-      balance_minor as "balanceMinor", version, balances.created_at as "createdAt", updated_at as "updatedAt"
+      balance_minor as "balanceMinor", held_minor as "heldMinor", version, balances.created_at as "createdAt", updated_at as "updatedAt"
     from balances left join clients on clients.id = client_id
     where account_id = any(${arrayOf(accountIds)}::text[])`
   return new Map(
@@ -35,7 +36,7 @@ export async function loadKnownAccounts(
 ): Promise<Map<string, KnownAccount>> {
   if (accountIds.length === 0) return new Map()
   const rows = await sql<({ accountId: string } & KnownAccount)[]>`
-    select account_id as "accountId", version, currency from balances where account_id = any(${arrayOf(accountIds)}::text[])`
+    select account_id as "accountId", version, currency, balance_minor as "balanceMinor" from balances where account_id = any(${arrayOf(accountIds)}::text[])`
   return new Map(rows.map(({ accountId, ...known }) => [accountId, known]))
 }
 

@@ -16,6 +16,7 @@ export function mergeBalances(stored: Map<string, BalanceRow>, rows: readonly Ba
     if (row.version > held.version) {
       held.version = row.version
       held.balanceMinor = row.balanceMinor
+      held.heldMinor = row.heldMinor
       held.currency = row.currency
       held.updatedAt = row.updatedAt
     }
