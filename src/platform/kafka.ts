@@ -2,11 +2,12 @@
  * The broker behind two small ports, a publisher and a subscription: the only file that knows which client library is used.
  * The library gets few retries of its own, so that waiting for an absent broker happens in one place, where it can be seen and stopped.
  */
-import { type Admin, Kafka as KafkaClient, logLevel, Partitioners } from 'kafkajs'
+import { type Admin, type ICustomPartitioner, Kafka as KafkaClient, logLevel, type Message } from 'kafkajs'
 // @ts-expect-error The package ships no types for its inner modules.
 import RequestQueue from 'kafkajs/src/network/requestQueue'
 import { Fault, messageOf } from './fault'
 import type { Log } from './log'
+import { murmur2 } from './murmur2'
 
 export type KafkaOptions = {
   brokers: string[]
@@ -40,9 +41,15 @@ export type IncomingBatch = {
   records: IncomingRecord[]
 }
 
+/** Where a record is, within its topic. */
+export type Place = { partition: number; offset: bigint }
+
 export type Publisher = {
-  /** Returns once all in-sync replicas have every record. On a `Fault` some, all or none may have been written: send again. */
-  send(records: OutgoingRecord[]): Promise<void>
+  /**
+   * Answers with the place of each record, in their order, once all in-sync replicas have every one. On a `Fault` some, all or none may have
+   * been written: send again. A record that was written twice is at two places, and the one that is answered is as good as the other.
+   */
+  send(records: OutgoingRecord[]): Promise<Place[]>
   close(): Promise<void>
 }
 
@@ -160,20 +167,24 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
 
     publisher() {
       const producer = client.producer({
-        createPartitioner: Partitioners.DefaultPartitioner,
+        createPartitioner: choosesPartition,
         allowAutoTopicCreation: false,
+        // The caller sends again, as a whole. The library would keep the answers of the brokers that did well for its next try, and leave
+        // out the partitions of others that have moved to one of these in between: records would be lost, and nobody told.
+        retry: { retries: 0 },
       })
       let ready: Promise<void> | undefined
       return {
         async send(records) {
-          const topicMessages = [...Map.groupBy(records, (record) => record.topic)].map(([topic, messages]) => ({
-            topic,
-            messages: messages.map(({ key, value, headers }) => ({ key, value, headers })),
-          }))
+          const messages: Placed[] = records.map(({ key, value, headers }) => ({ key, value, headers, partition: -1 }))
+          const topicMessages = [...Map.groupBy(messages.keys(), (index) => records[index]?.topic ?? '')].map(
+            ([topic, indexes]) => ({ topic, messages: indexes.map((index) => messages[index] as Placed) }),
+          )
           try {
             ready ??= producer.connect()
             await ready
-            await producer.sendBatch({ acks: -1, topicMessages })
+            const answers = await producer.sendBatch({ acks: -1, topicMessages })
+            return placesOf(records, messages, answers)
           } catch (error) {
             ready = undefined
             throw unreachable(error)
@@ -189,6 +200,35 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       await connected?.then((admin) => admin.disconnect()).catch(() => {})
     },
   }
+}
+
+type Placed = Message & { key: string; partition: number }
+
+/** By the hash of its key, as Java's clients do. Noted on the message, so that it can be told where it went. */
+const choosesPartition: ICustomPartitioner =
+  () =>
+  ({ partitionMetadata, message }) => {
+    const placed = message as Placed
+    placed.partition = (murmur2(Buffer.from(placed.key)) & 0x7fffffff) % partitionMetadata.length
+    return placed.partition
+  }
+
+/** The broker answers with the first offset of each partition; the records of one follow on from there, in the order in which they were given. */
+export function placesOf(
+  records: Pick<OutgoingRecord, 'topic'>[],
+  partitions: { partition: number }[],
+  answers: { topicName: string; partition: number; baseOffset?: string }[],
+): Place[] {
+  const nameOf = (topic: string, partition: number) => `${topic}/${partition}`
+  const next = new Map(answers.map((one) => [nameOf(one.topicName, one.partition), BigInt(one.baseOffset ?? -1)]))
+  return records.map(({ topic }, index) => {
+    const partition = partitions[index]?.partition ?? -1
+    const name = nameOf(topic, partition)
+    const offset = next.get(name) ?? -1n
+    if (offset < 0n) throw new Fault('broker_unavailable', `the broker did not say where in ${name} the records are`)
+    next.set(name, offset + 1n)
+    return { partition, offset }
+  })
 }
 
 async function subscribe(client: KafkaClient, options: SubscriptionOptions): Promise<Subscription> {
