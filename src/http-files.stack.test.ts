@@ -47,6 +47,7 @@ test('wallet.http, over the seed', async () => {
     captureHold: 201,
     releaseHold: 409,
     transaction: 200,
+    delivery: 200,
     transactions: 200,
     transactionsOfJanuary: 200,
     transactionsOfClient: 200,

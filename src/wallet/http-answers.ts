@@ -1,4 +1,5 @@
 /** What the wallet answers: how each thing is shown, and which problem each refusal is. */
+import { events } from '../contract/events'
 import { presentMoney } from '../contract/money'
 import { problems } from '../contract/problems'
 import { refuse } from '../platform/http'
@@ -10,6 +11,7 @@ import type { Transaction } from './domain/movement'
 import type { Rejection } from './domain/rejection'
 import type { StoredAccount } from './store/accounts'
 import type { Client } from './store/clients'
+import type { Delivery } from './store/deliveries'
 import type { Submitted } from './submit'
 
 /** What a refusal may have to name. */
@@ -160,6 +162,25 @@ export const presentTransaction = (transaction: Transaction) => ({
   effective_at: transaction.effectiveAt.toISOString(),
   created_at: transaction.createdAt.toISOString(),
 })
+
+/** An event that has no place and does not wait was published, and where is no longer known. */
+export function presentDelivery(id: string, { committedAt, askedAt, waits, places }: Delivery, topicPrefix: string) {
+  const shown = [events.TransactionCreated, events.BalanceUpdated].map(({ name, topic }) => {
+    const place = places.find(({ event }) => event === name)
+    const isPending = !place && waits
+    return {
+      name,
+      topic: topicPrefix + topic,
+      status: isPending ? 'pending' : 'published',
+      partition: place?.partition ?? null,
+      offset: place?.offset ?? null,
+      published_at: place?.publishedAt.toISOString() ?? null,
+      waiting_seconds: isPending ? (askedAt.getTime() - committedAt.getTime()) / 1000 : null,
+    }
+  })
+  const status = shown.some((event) => event.status === 'pending') ? 'pending' : 'published'
+  return { transaction_id: id, committed_at: committedAt.toISOString(), status, events: shown }
+}
 
 export const presentHold = (hold: Hold) => ({
   id: hold.id,

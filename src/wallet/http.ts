@@ -17,6 +17,7 @@ import {
   ok,
   presentAccount,
   presentClient,
+  presentDelivery,
   presentHold,
   presentTransaction,
 } from './http-answers'
@@ -47,14 +48,15 @@ import { openAccount } from './open-account'
 import { registerClient } from './register-client'
 import { findAccount } from './store/accounts'
 import { findClient } from './store/clients'
+import { findDelivery } from './store/deliveries'
 import { findHold } from './store/holds'
 import { findTransaction, type Place } from './store/transactions'
 import { submit } from './submit'
 import type { Wallet } from './wallet'
 
-export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean }
+export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean; topicPrefix: string }
 
-export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
+export function walletHttp({ wallet, log, health, isReady, topicPrefix }: WalletHttp) {
   return createHttp({ log, parseJson: parseBody, problems: Object.values(problems), health, isReady })
     .post(
       '/clients',
@@ -124,6 +126,11 @@ export function walletHttp({ wallet, log, health, isReady }: WalletHttp) {
     .get('/transactions/:id', async ({ params, request }) => {
       const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
       return transaction ? ok(presentTransaction(transaction)) : noTransaction(request, params.id)
+    })
+    .get('/transactions/:id/delivery', async ({ params, request }) => {
+      const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
+      if (!delivery) return noTransaction(request, params.id)
+      return ok(presentDelivery(params.id.toLowerCase(), delivery, topicPrefix))
     })
     .post(
       '/transactions/:id/reverse',

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { type Broker, startBroker } from '../embedded/broker/broker'
+import { openSession } from '../platform/database'
 import { connectKafka, type IncomingRecord } from '../platform/kafka'
 import { createLog } from '../platform/log'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
-import { type Caller, callerOf, serviceConfig } from '../testing/stack'
+import { type Caller, callerOf, type ServiceProcess, serviceConfig, spawnService } from '../testing/stack'
 import { startWallet } from './start'
+import { removeOldDeliveries } from './store/deliveries'
 
 setDefaultTimeout(60_000)
 
@@ -28,38 +30,67 @@ async function start(wallets = 1) {
   const config = serviceConfig('wallet', { database, brokers: [brokers], topicPrefix, seed: true })
   const services = await Promise.all(Array.from({ length: wallets }, () => startWallet(config, log)))
   const sql = postgres(config.database.url, { max: 1, onnotice: () => {} })
+  const owner = openSession({ url: database.url, applicationName: 'test' })
   const kafka = connectKafka(config.kafka, log)
+  type Placed = IncomingRecord & { topic: string; partition: number }
+  const read = async (topics: string[], enough: (records: Placed[]) => boolean) => {
+    const records: Placed[] = []
+    const subscription = await kafka.subscribe({
+      groupId: shared.topicPrefix(),
+      topics: topics.map((topic) => topicPrefix + topic),
+      onAssigned: async () => [],
+      onTrouble: () => {},
+      onBatch: async ({ topic, partition, records: batch, next }) => {
+        records.push(...batch.map((record) => ({ topic, partition, ...record })))
+        return next
+      },
+    })
+    await eventually(() => expect(enough(records)).toBe(true))
+    await subscription.close()
+    return records
+  }
   return {
     callers: services.map((service) => callerOf(service.port)),
     sql,
-    database: database.name,
+    owner,
+    cutRelays: () => sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'saldo-relay'`,
     broker: () => broker,
     async restartBroker() {
       broker = await startBroker({ dataDir, port, fsync: false })
     },
     pending: async () => Number((await sql`select count(*)::int as count from outbox`)[0]?.count),
+    config,
+    topicPrefix,
     /** Everything on topic `balances`, from its beginning, once `enough` says so. */
-    async records(enough: (records: IncomingRecord[]) => boolean): Promise<IncomingRecord[]> {
-      const records: IncomingRecord[] = []
-      const subscription = await kafka.subscribe({
-        groupId: shared.topicPrefix(),
-        topics: [`${topicPrefix}balances`],
-        onAssigned: async () => [],
-        onTrouble: () => {},
-        onBatch: async (batch) => {
-          records.push(...batch.records)
-          return batch.next
-        },
+    records: (enough: (records: IncomingRecord[]) => boolean) => read(['balances'], enough),
+    /** Every event of these transactions is where the wallet says it is. */
+    async expectDelivered(caller: Caller, ids: string[]): Promise<void> {
+      const answers = await Promise.all(ids.map((id) => caller.get(`/transactions/${id}/delivery`)))
+      const places = answers.flatMap(({ body }, index) => {
+        expect(body).toMatchObject({ transaction_id: ids[index], status: 'published' })
+        return (body.events as Place[]).map(
+          ({ name, ...place }) => [`${name}/${ids[index]}` as string, placeName(place)] as const,
+        )
       })
-      await eventually(() => expect(enough(records)).toBe(true))
-      await subscription.close()
-      return records
+      expect(places.map(([id]) => id)).toEqual(
+        ids.flatMap((id) => [`TransactionCreated/${id}`, `BalanceUpdated/${id}`]),
+      )
+      const byPlace = (records: Placed[]) => new Map(records.map((record) => [placeName(record), record.headers.ce_id]))
+      const records = await read(['transactions', 'balances'], (seen) => {
+        const there = byPlace(seen)
+        return places.every(([, place]) => there.has(place))
+      })
+      const found = byPlace(records)
+      expect(places.map(([, place]) => found.get(place))).toEqual(places.map(([id]) => id))
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(services.map((service) => service.stop()))
       await kafka.close()
       await broker.stop()
       await sql.end()
+      await owner.end()
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
@@ -68,6 +99,17 @@ async function start(wallets = 1) {
 const only = (callers: Caller[]): Caller => callers[0] as Caller
 const pay = (caller: Caller, amount: number) =>
   caller.post('/transactions', { account_id_from: eva, account_id_to: frank, amount })
+
+type Place = { name: string; topic: string; partition: number; offset: number }
+const placeName = ({
+  topic,
+  partition,
+  offset,
+}: {
+  topic: string
+  partition: number
+  offset: number | bigint
+}): string => `${topic}/${partition}/${offset}`
 
 type Told = { transaction_id: string; version_account_id_from: number; account_id_from: string }
 const told = (record: IncomingRecord): Told => JSON.parse(String(record.value)).Payload
@@ -96,6 +138,7 @@ test('with the broker away money goes on moving, readiness says what waits, and 
   const versions = records.map(told).filter((one) => one.account_id_from === eva)
   expect(versions.map((one) => one.version_account_id_from)).toEqual(versions.map((_, index) => index + 2))
   expect((await wallet.get('/readyz')).body).toMatchObject({ status: 'pass' })
+  await stack.expectDelivered(wallet, ids)
 })
 
 test('an acknowledgement that is lost repeats events, under the same id, and loses none', async () => {
@@ -110,6 +153,7 @@ test('an acknowledgement that is lost repeats events, under the same id, and los
   const ofIt = (records: IncomingRecord[]) => records.filter((record) => told(record).transaction_id === body.id)
   const repeats = ofIt(await stack.records((seen) => ofIt(seen).length >= 2))
   expect(new Set(repeats.map((record) => record.headers.ce_id))).toEqual(new Set([`BalanceUpdated/${body.id}`]))
+  await stack.expectDelivered(wallet, [String(body.id)])
 })
 
 test('what the broker refuses stays in the outbox until it is taken', async () => {
@@ -147,6 +191,7 @@ test('one relay leads; when its session ends another one does, and every event i
   }
   await eventually(async () => expect(await stack.pending()).toBe(0))
   await stack.records((seen) => ids.every((id) => seen.some((record) => told(record).transaction_id === id)))
+  await stack.expectDelivered(only(stack.callers), ids)
 })
 
 test('a row whose id was drawn early and committed late is not passed over', async () => {
@@ -154,14 +199,139 @@ test('a row whose id was drawn early and committed late is not passed over', asy
   const wallet = only(stack.callers)
   await eventually(async () => expect(await stack.pending()).toBe(0))
   const late = await stack.sql.reserve()
+  const late7 = Bun.randomUUIDv7()
   const row = (subject: string) => late`
     insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
     values ('balances', 'late', 'BalanceUpdated', ${JSON.stringify({ Name: 'BalanceUpdated', Payload: { transaction_id: subject } })}, ${subject}, now())`
   await late`begin`
-  await row('late')
+  await row(late7)
   const { body } = await pay(wallet, 1)
   await stack.records((seen) => seen.some((record) => told(record).transaction_id === body.id))
   await late`commit`
   late.release()
-  await stack.records((seen) => seen.some((record) => told(record).transaction_id === 'late'))
+  await stack.records((seen) => seen.some((record) => told(record).transaction_id === late7))
+})
+
+test('a transaction says when it was committed, and where its events are or for how long they wait', async () => {
+  await using stack = await start()
+  const wallet = only(stack.callers)
+  await eventually(async () => expect(await stack.pending()).toBe(0))
+  await stack.broker().stop()
+  const paid = await pay(wallet, 1)
+  const path = `/transactions/${paid.body.id}/delivery`
+
+  const waiting = await wallet.get(path)
+  const unknown = { status: 'pending', partition: null, offset: null, published_at: null }
+  const places = ['transactions', 'balances'].map((topic) => stack.topicPrefix + topic)
+  expect([waiting.status, waiting.body]).toEqual([
+    200,
+    {
+      transaction_id: paid.body.id,
+      committed_at: paid.body.created_at,
+      status: 'pending',
+      events: [
+        { name: 'TransactionCreated', topic: places[0], ...unknown, waiting_seconds: expect.any(Number) },
+        { name: 'BalanceUpdated', topic: places[1], ...unknown, waiting_seconds: expect.any(Number) },
+      ],
+    },
+  ])
+  const ageOf = ({ body }: typeof waiting) => (body.events as { waiting_seconds: number }[])[0]?.waiting_seconds ?? 0
+  await eventually(async () => expect(ageOf(await wallet.get(path))).toBeGreaterThan(ageOf(waiting)))
+
+  await stack.restartBroker()
+  await eventually(async () => expect((await wallet.get(path)).body).toMatchObject({ status: 'published' }))
+  const { body } = await wallet.get(path)
+  for (const event of body.events as Record<string, unknown>[]) {
+    expect(event).toMatchObject({ status: 'published', waiting_seconds: null })
+    expect(Date.parse(String(event.published_at))).toBeGreaterThanOrEqual(Date.parse(String(paid.body.created_at)))
+  }
+  await stack.expectDelivered(wallet, [String(paid.body.id)])
+
+  for (const id of [crypto.randomUUID(), 'mine']) {
+    const { status, body } = await wallet.get(`/transactions/${id}/delivery`)
+    expect([status, body.type]).toEqual([404, '/problems/transaction-not-found'])
+  }
+})
+
+test('what was published before its place was kept, or too long ago, is published, and where is no longer known', async () => {
+  await using stack = await start()
+  const wallet = only(stack.callers)
+  const { body } = await pay(wallet, 1)
+  await eventually(async () => expect(await stack.pending()).toBe(0))
+  await stack.owner`delete from deliveries where subject = ${String(body.id)}`
+  const path = `/transactions/${body.id}/delivery`
+  const forgotten = { status: 'published', partition: null, offset: null, published_at: null, waiting_seconds: null }
+  await eventually(async () => {
+    expect((await wallet.get(path)).body).toMatchObject({ status: 'published', events: [forgotten, forgotten] })
+  })
+})
+
+test('whatever is cut or killed on the way, every event of every transaction is where the wallet says it is', async () => {
+  await using stack = await start(0)
+  const wallets: ServiceProcess[] = [await spawnService(stack.config), await spawnService(stack.config)]
+  const ids: string[] = []
+  const troubles = [
+    () => stack.broker().faults.inject('Produce', { kind: 'lose' }, 2),
+    () => stack.broker().faults.inject('Produce', { kind: 'drop' }),
+    () => stack.broker().faults.inject('Produce', { kind: 'error', error: 'NOT_LEADER_OR_FOLLOWER' }, 2),
+    () => stack.broker().faults.dropConnections(),
+    () => stack.cutRelays(),
+    async () => {
+      await stack.broker().stop()
+      await stack.restartBroker()
+    },
+    async () => {
+      await wallets[0]?.kill()
+      wallets[0] = await spawnService(stack.config)
+    },
+  ]
+  try {
+    for (const trouble of troubles) {
+      const paid = wallets.flatMap((wallet) => Array.from({ length: 10 }, () => pay(wallet, 0.01)))
+      const answered = Promise.allSettled(paid)
+      await paid[0]
+      await trouble()
+      // Who was killed answers no more, and what it took may have been committed; what was answered is.
+      for (const one of await answered) if (one.status === 'fulfilled') ids.push(String(one.value.body.id))
+    }
+    expect(ids.length).toBeGreaterThan(120)
+    await eventually(async () => expect(await stack.pending()).toBe(0))
+    await stack.expectDelivered(wallets[1] as Caller, ids)
+    // Those of the seed, too, and of requests whose answer was lost.
+    const [without] = await stack.owner`
+      select count(*)::int as count from transactions
+      where (select count(*) from deliveries where subject = transactions.id) <> 2`
+    expect(without?.count).toBe(0)
+  } finally {
+    for (const wallet of wallets) await wallet.stop()
+  }
+})
+
+test('places are forgotten after their time, and those of events that came late are not', async () => {
+  await using stack = await start()
+  await eventually(async () => expect(await stack.pending()).toBe(0))
+  const old = '01800000-0000-7000-8000-000000000000'
+  const late = '01800000-0000-7000-8000-000000000001'
+  const days = (published: number) => stack.owner`now() - make_interval(days => ${published})`
+  await stack.owner`
+    insert into deliveries (subject, event, partition, "offset", published_at)
+    values (${old}, 'BalanceUpdated', 0, 0, ${days(31)}), (${late}, 'BalanceUpdated', 0, 1, ${days(29)})`
+  const [before] = await stack.owner`select count(*)::int as count from deliveries`
+  expect(await removeOldDeliveries(stack.owner, 1000)).toBe(1)
+  const left = await stack.owner`select subject from deliveries where subject in (${old}, ${late})`
+  expect(left.map(({ subject }) => subject)).toEqual([late])
+  expect(Number((await stack.owner`select count(*)::int as count from deliveries`)[0]?.count)).toBe(before?.count - 1)
+})
+
+test('readiness counts what waits up to a bound, and says that there is more', async () => {
+  await using stack = await start()
+  const wallet = only(stack.callers)
+  await eventually(async () => expect(await stack.pending()).toBe(0))
+  await stack.broker().stop()
+  await stack.sql`
+    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at, created_at)
+    select 'balances', 'many', 'BalanceUpdated', '{}', ${Bun.randomUUIDv7()}, now(), now() - interval '1 hour'
+    from generate_series(1, 10001)`
+  const { body } = await wallet.get('/readyz')
+  expect(JSON.stringify(body)).toMatch(/more than 10000 events wait, the oldest for 36\d\d s/)
 })

@@ -1,6 +1,6 @@
 /**
- * Carries events from the outbox to the broker: the set of unpublished rows in id order, removed only after all replicas acknowledged them. One relay
- * per database is active, any number wait. A crash repeats events and never loses one.
+ * Carries events from the outbox to the broker: the set of unpublished rows in id order, removed only after all replicas acknowledged them, in the
+ * statement that notes where each one is. One relay per database is active, any number wait. A crash repeats events and never loses one.
  */
 import { cloudEventHeaders } from '../contract/envelope'
 import { openSession } from '../platform/database'
@@ -8,7 +8,7 @@ import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
-import { outboxChannel, type PendingRow, readPending, removePublished, tryLead } from './store/outbox'
+import { outboxChannel, type PendingRow, type PublishedRow, removePublished, tryLead } from './store/outbox'
 
 export type RelayOptions = {
   /** The relay keeps a connection of its own, since the leader's lock belongs to its session. */
@@ -47,18 +47,21 @@ export function startRelay(options: RelayOptions): Relay {
   let prepared = false
   let notifying = false
 
+  /** What the broker has and the outbox too. Removed with the next statement that succeeds, under whichever session: published is published. */
+  let published: PublishedRow[] = []
+
   /** Publishes until nothing is pending. False when the session is a new one: the lock went with the old one. */
   const drain = async (): Promise<boolean> => {
     for (;;) {
-      const pending = await readPending(sql, batchSizeMax)
+      const pending = await removePublished(sql, published, batchSizeMax)
+      if (published.length > 0) trouble = undefined
+      published = []
       if (pending.session !== session) return false
       if (pending.rows.length === 0) return true
       if (!prepared) await options.prepareBroker()
       prepared = true
-      await publisher.send(pending.rows.map((row) => recordOf(row, options.topicPrefix)))
-      const ids = pending.rows.map((row) => row.id)
-      await removePublished(sql, ids)
-      trouble = undefined
+      const places = await publisher.send(pending.rows.map((row) => recordOf(row, options.topicPrefix)))
+      published = places.map((place, index) => ({ id: (pending.rows[index] as PendingRow).id, ...place }))
     }
   }
 

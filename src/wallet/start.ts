@@ -15,7 +15,7 @@ import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
 import { type Request, type Settled, settle } from './settle'
 import { grants } from './store/grants'
-import { measureOutbox } from './store/outbox'
+import { measureOutbox, pendingMax } from './store/outbox'
 import { startSweeping } from './sweep'
 import type { Wallet } from './wallet'
 
@@ -62,7 +62,8 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     )
   }
   const isReady = () => relay !== undefined && !stopping.signal.aborted
-  const http = listen(walletHttp({ wallet, log, health, isReady }), config)
+  const { topicPrefix, partitions } = config.kafka
+  const http = listen(walletHttp({ wallet, log, health, isReady, topicPrefix }), config)
   log.info({ port: http.port }, 'wallet listens')
 
   const stopSweeping = startSweeping({ wallet, log, isInCharge: () => relay?.state().leads ?? false })
@@ -90,7 +91,6 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     })
     if (config.seedOnStart) await seedWallet(url, database, log)
 
-    const { topicPrefix, partitions } = config.kafka
     const prefixed = topics.map((topic) => topicPrefix + topic)
     relay = startRelay({
       databaseUrl: url,
@@ -109,7 +109,8 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
 
 /** An absent broker is no reason not to take money: the outbox keeps the events. It is a reason to say so. */
 function outboxCheck(outbox: { pending: number; oldestAgeMs: number }, trouble: string | undefined): Check {
-  const waiting = `${outbox.pending} events wait, the oldest for ${Math.round(outbox.oldestAgeMs / 1000)} s`
+  const count = outbox.pending > pendingMax ? `more than ${pendingMax}` : outbox.pending
+  const waiting = `${count} events wait, the oldest for ${Math.round(outbox.oldestAgeMs / 1000)} s`
   if (trouble) return { status: 'warn', output: `${waiting}: ${trouble}` }
   return outbox.oldestAgeMs > outboxAgeMaxMs ? { status: 'warn', output: waiting } : { status: 'pass', output: waiting }
 }

@@ -1,8 +1,9 @@
-/** What is past its time is ended, or taken away: holds that nobody ended, and idempotency keys. */
+/** What is past its time is ended, or taken away: holds that nobody ended, idempotency keys, and where events are on the broker. */
 import { randomUUIDv7 } from 'bun'
 import { messageOf } from '../platform/fault'
 import type { Log } from '../platform/log'
 import type { Hold, ReleaseHold } from './domain/hold'
+import { removeOldDeliveries } from './store/deliveries'
 import { listExpiredHolds } from './store/holds'
 import { removeExpiredKeys } from './store/idempotency-keys'
 import { submit } from './submit'
@@ -14,6 +15,9 @@ const holdsMax = 500
 /** The same of keys: together more than can expire. */
 const keysMs = 60_000
 const keysMax = 500_000
+/** The same of places, of which there are two or more to a transaction. */
+const deliveriesMs = 10_000
+const deliveriesMax = 200_000
 
 export type Sweeping = {
   wallet: Wallet
@@ -27,6 +31,7 @@ export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void
   const timers = [
     every(holdsMs, () => expireHolds(wallet)),
     every(keysMs, () => removeExpiredKeys(wallet.database.sql, keysMax)),
+    every(deliveriesMs, () => removeOldDeliveries(wallet.database.sql, deliveriesMax)),
   ]
   return () => timers.forEach(clearInterval)
 

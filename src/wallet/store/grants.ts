@@ -5,6 +5,7 @@ export const grants = {
   accounts: ['select', 'insert', 'update'],
   applied_seeds: ['select', 'insert'],
   clients: ['select', 'insert'],
+  deliveries: ['select', 'insert', 'delete'],
   entries: ['select', 'insert'],
   holds: ['select', 'insert', 'update'],
   idempotency_keys: ['select', 'insert', 'delete'],

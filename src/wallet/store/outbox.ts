@@ -27,16 +27,43 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
 /** Other processes listen on this channel; what is sent there says only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
 
+/** A row whose event the broker has, and where. */
+export type PublishedRow = { id: bigint; partition: number; offset: bigint }
+
 /**
- * The oldest rows that are not yet published, in id order, and the database session that was asked. Always the *set* of rows that are there:
- * ids are drawn before they are committed, so a reader that remembered the last one would skip those that commit late.
+ * Removes rows that the broker has acknowledged, notes where their events are, and answers with the oldest of those that are left, in id order, and
+ * the database session that was asked. One statement, so that an event is either in the outbox or has its place. Whoever removes a row
+ * notes the place: one that another relay has removed meanwhile has its own.
+ *
+ * What is read is always the *set* of rows that are there: ids are drawn before they are committed, so a reader that remembered the last one would
+ * skip those that commit late. An event that is told again keeps its first place, which is as true as before.
  */
-export async function readPending(sql: Statements, limit: number): Promise<{ session: number; rows: PendingRow[] }> {
+export async function removePublished(
+  sql: Statements,
+  published: PublishedRow[],
+  limit: number,
+): Promise<{ session: number; rows: PendingRow[] }> {
+  const ids = arrayOf(published.map((row) => row.id))
   const rows = await sql`
+    with removed as (
+      delete from outbox
+      using unnest(
+        ${ids}::bigint[],
+        ${arrayOf(published.map((row) => row.partition))}::int[],
+        ${arrayOf(published.map((row) => row.offset))}::bigint[]
+      ) as published (id, partition, "offset")
+      where outbox.id = published.id
+      returning outbox.subject, outbox.type, published.partition, published."offset"
+    ), delivered as (
+      insert into deliveries (subject, event, partition, "offset", published_at)
+      select subject::uuid, type, partition, "offset", now() from removed
+      on conflict do nothing
+    )
     select pg_backend_pid() as session, pending.*
     from (select) as always left join (
       select id, aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at
       from outbox
+      where id <> all (${ids}::bigint[])
       order by id
       limit ${limit}
     ) as pending on true
@@ -58,16 +85,17 @@ export async function readPending(sql: Statements, limit: number): Promise<{ ses
   }
 }
 
-/** Only after the broker has acknowledged them: a crash in between repeats events, and never loses one. */
-export async function removePublished(sql: Statements, ids: bigint[]): Promise<void> {
-  await sql`delete from outbox where id = any(${arrayOf(ids)}::bigint[])`
-}
+/** Rows are counted up to here: to count a million at every question would cost more than to publish them. */
+export const pendingMax = 10_000
 
-/** How much is waiting, and since when. */
+/** How much is waiting, where one more than `pendingMax` means any number beyond it, and since when. */
 export async function measureOutbox(sql: Statements): Promise<{ pending: number; oldestAgeMs: number }> {
   const [row] = await sql<{ pending: number; oldest_age_ms: number }[]>`
-    select count(*)::int as pending, coalesce(extract(epoch from now() - min(created_at)) * 1000, 0)::float8 as oldest_age_ms
-    from outbox`
+    select
+      (select count(*)::int from (select from outbox limit ${pendingMax + 1}) as counted) as pending,
+      coalesce(
+        (select extract(epoch from now() - created_at) * 1000 from outbox order by id limit 1), 0
+      )::float8 as oldest_age_ms`
   return { pending: row?.pending ?? 0, oldestAgeMs: row?.oldest_age_ms ?? 0 }
 }
 

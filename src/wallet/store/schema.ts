@@ -1,6 +1,17 @@
 /** The wallet's tables. What drizzle cannot say (the statement trigger that checks the double entry) is in `migrations/wallet`. */
 import { sql } from 'drizzle-orm'
-import { bigint, check, customType, index, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  check,
+  customType,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import { type HoldStatus, holdStatuses } from '../domain/hold'
 import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
 
@@ -161,6 +172,23 @@ export const outbox = pgTable('outbox', {
   occurredAt: time('occurred_at').notNull(),
   createdAt: time('created_at').notNull().defaultNow(),
 })
+
+/**
+ * Where each event is on the broker, once it was taken from the outbox: kept for some days. Found by what the event is about, and without an index
+ * beside that, since every event pays for it.
+ */
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    offset: bigint({ mode: 'bigint' }).notNull(),
+    publishedAt: time('published_at').notNull(),
+    partition: integer().notNull(),
+    subject: uuid().notNull(),
+    /** Event name. */
+    event: text().notNull(),
+  },
+  (table) => [primaryKey({ name: 'deliveries_pkey', columns: [table.subject, table.event] })],
+)
 
 /** Fictitious data that was put in, so that it is never put in again. */
 export const appliedSeeds = pgTable('applied_seeds', {
