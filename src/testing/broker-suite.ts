@@ -5,7 +5,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
 import { type Admin, CompressionTypes, type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
-import { Writer } from '../embedded/broker/wire.ts'
+import { apiVersions, findCoordinator, metadata } from '../embedded/broker/apis/cluster.ts'
+import { fetch, initProducerId, produce } from '../embedded/broker/apis/records.ts'
+import { int8, typeOf } from '../embedded/broker/wire.ts'
 import { eventually } from './eventually.ts'
 import {
   fetchBody,
@@ -92,9 +94,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       const raw = await RawKafka.connect(broker.brokers)
       const member = new RawMember(raw, groupId, { sessionMs, rebalanceMs })
       await eventually(async () => {
-        const answer = await raw.request(10, 2, new Writer().string(groupId).int8(0))
-        answer.int32()
-        expect(answer.int16()).toBe(error.none)
+        expect((await raw.request(findCoordinator, { key: groupId })).errorCode).toBe(error.none)
         expect(coordinatorMoving).not.toContain(await member.heartbeat({ generation: 1, memberId: 'stranger' }))
       })
       return Object.assign(member, { [Symbol.asyncDispose]: () => raw[Symbol.asyncDispose]() })
@@ -196,7 +196,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       test('without acks nothing is answered, and the record arrives all the same', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
-        raw.send(frame(0, 7, 900, produceBody({ topic, acks: 0, batch: recordBatch([{ value: 'unanswered' }]) })))
+        raw.send(frame(produce, produceBody({ topic, acks: 0, batch: recordBatch([{ value: 'unanswered' }]) })))
         // An answer to it would be taken for the next one's, and fail there.
         expect(await listOffsetRaw(raw, topic, -2)).toEqual({ errorCode: error.none, offset: 0 })
         await eventually(async () => expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 1 }))
@@ -267,13 +267,8 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       test('one that nobody created is unknown to metadata, producers and readers', async () => {
         const topic = `nobody-${randomUUID()}`
         await using raw = await RawKafka.connect(broker.brokers)
-        const metadata = await raw.request(3, 6, new Writer().int32(1).string(topic).boolean(false))
-        metadata.int32()
-        metadata.array(() => [metadata.int32(), metadata.string(), metadata.int32(), metadata.nullableString()])
-        metadata.nullableString()
-        metadata.int32()
-        expect(metadata.int32()).toBe(1)
-        expect(metadata.int16()).toBe(error.unknownTopic)
+        const { topics } = await raw.request(metadata, { topics: [topic], mayCreate: false })
+        expect(topics).toMatchObject([{ name: topic, errorCode: error.unknownTopic }])
         expect(await produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) })).toMatchObject({
           errorCode: error.unknownTopic,
         })
@@ -282,38 +277,18 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         expect(await admin.listTopics()).not.toContain(topic)
       })
 
-      test('metadata is of all topics, of none or of those named, as each version asks for it', async () => {
+      test('metadata is of all topics, of none or of those named, in each version', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
-        const topicsOf = async (version: number, body: Writer) => {
-          const answer = await raw.request(3, version, body)
-          answer.array(() => [
-            answer.int32(),
-            answer.string(),
-            answer.int32(),
-            version >= 1 ? answer.nullableString() : null,
-          ])
-          if (version >= 1) answer.int32()
-          return answer.array(() => {
-            answer.int16()
-            const name = answer.string()
-            if (version >= 1) answer.boolean()
-            answer.array(() => {
-              answer.int16()
-              return [
-                answer.int32(),
-                answer.int32(),
-                answer.array(() => answer.int32()),
-                answer.array(() => answer.int32()),
-              ]
-            })
-            return name
-          })
+        for (const version of [4, 5, 6]) {
+          const topicsOf = async (names: string[] | null) => {
+            const { topics } = await raw.request(metadata, { topics: names, mayCreate: false }, version)
+            return topics.map(({ name }) => name)
+          }
+          expect(await topicsOf(null)).toContain(topic)
+          expect(await topicsOf([])).toEqual([])
+          expect(await topicsOf([topic])).toEqual([topic])
         }
-        expect(await topicsOf(0, new Writer().int32(0))).toContain(topic)
-        expect(await topicsOf(1, new Writer().int32(-1))).toContain(topic)
-        expect(await topicsOf(1, new Writer().int32(0))).toEqual([])
-        expect(await topicsOf(1, new Writer().int32(1).string(topic))).toEqual([topic])
       })
 
       test('creation refuses what it cannot give, and a name that is taken', async () => {
@@ -412,9 +387,8 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       if (!features.transactions) {
         test('with a transactional id is refused plainly', async () => {
           await using raw = await RawKafka.connect(broker.brokers)
-          const answer = await raw.request(22, 1, new Writer().string('pay').int32(60_000))
-          answer.int32()
-          expect(answer.int16()).not.toBe(error.none)
+          const asked = { transactionalId: 'pay', transactionTimeoutMs: 60_000 }
+          expect((await raw.request(initProducerId, asked)).errorCode).not.toBe(error.none)
         })
       }
     })
@@ -567,7 +541,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const ids = [1, 2, 3, 4]
-        const bytes = Buffer.concat(ids.map((id) => frame(1, 11, id, fetchBody({ topic, offset: 0, waitMaxMs: 0 }))))
+        const bytes = Buffer.concat(
+          ids.map((correlationId) => frame(fetch, fetchBody({ topic, offset: 0, waitMaxMs: 0 }), { correlationId })),
+        )
         const answers = ids.map((id) => raw.answer(id))
         // Byte by byte through the first request and into the second, then the rest of it and two more at once.
         const cut = Math.floor(bytes.length / 3)
@@ -578,11 +554,11 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('a version that is too new is answered with those that are served', async () => {
         await using raw = await RawKafka.connect(broker.brokers)
-        // A header this new ends in a list of tagged fields, here an empty one.
-        const answer = await raw.request(18, 99, new Writer().int8(0))
-        expect(answer.int16()).toBe(error.unsupportedVersion)
-        const served = answer.array(() => [answer.int16(), answer.int16(), answer.int16()])
-        expect(served.find(([key]) => key === 18)).toBeDefined()
+        // A header this new ends in a list of tagged fields, here an empty one; the answer has the layout of version 0.
+        raw.send(frame({ ...apiVersions, request: typeOf({ tags: int8 }) }, { tags: 0 }, { version: 99 }))
+        const { errorCode, apis } = apiVersions.answer.read(await raw.answer(1))
+        expect(errorCode).toBe(error.unsupportedVersion)
+        expect(apis.find(({ key }) => key === apiVersions.key)).toBeDefined()
       })
 
       test('many of them work at once', async () => {
@@ -614,7 +590,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         raw.send(Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
         await raw.closed
         await using other = await RawKafka.connect(broker.brokers)
-        expect((await other.request(18, 0)).int16()).toBe(error.none)
+        expect((await other.request(apiVersions, {})).errorCode).toBe(error.none)
       })
     })
 

@@ -1,10 +1,33 @@
 /**
  * A Kafka client that does nothing by itself: it sends exactly the request it is told, in any order and any shape, and hands back
- * what the broker answered. For the promises of a broker that no client library lets a test ask about.
+ * what the broker answered. For the promises of a broker that no client library lets a test ask about. It takes the shapes of the
+ * messages from the embedded broker, which cannot hide a mistake in them: Apache Kafka is asked with the same.
  */
 import { connect, type Socket } from 'node:net'
+import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../embedded/broker/apis/groups.ts'
+import { offsetCommit, offsetFetch } from '../embedded/broker/apis/offsets.ts'
+import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
+import { createTopics } from '../embedded/broker/apis/topics.ts'
+import { answerHeader, requestHeader } from '../embedded/broker/connection.ts'
 import { crc32c } from '../embedded/broker/log/crc32c.ts'
-import { Reader, Writer } from '../embedded/broker/wire.ts'
+import {
+  int8,
+  int16,
+  int32,
+  int64,
+  Reader,
+  type Type,
+  typeOf,
+  Writer,
+  type WrittenOf,
+} from '../embedded/broker/wire.ts'
+
+type Message<Request, Answer> = {
+  key: number
+  versions: readonly [lowest: number, highest: number]
+  request: Type<Request, unknown>
+  answer: Type<never, Answer>
+}
 
 export class RawKafka {
   readonly #socket: Socket
@@ -29,17 +52,23 @@ export class RawKafka {
     })
   }
 
-  /** Sends one request; the answer is a reader that stands behind the correlation id. Rejects when the connection closes first. */
-  request(key: number, version: number, body = new Writer()): Promise<Reader> {
+  /** Sends one request, in the newest version that is served unless told otherwise. Rejects when the connection closes first. */
+  async request<Request, Answer>(
+    message: Message<Request, Answer>,
+    request: Request,
+    version = message.versions[1],
+  ): Promise<Answer> {
     const correlationId = ++this.#correlationId
-    this.send(frame(key, version, correlationId, body))
-    return this.answer(correlationId)
+    this.send(frame(message, request, { version, correlationId }))
+    const answer = await this.answer(correlationId)
+    answer.version = version
+    return message.answer.read(answer)
   }
 
-  /** The next answer that nobody waits for yet, which must be the one with this id. */
+  /** The next answer that nobody waits for yet, which must be the one with this id. It stands behind the header. */
   answer(correlationId: number): Promise<Reader> {
     const answer = new Promise<Reader>((resolve) => this.#waiting.push(resolve)).then((reader) => {
-      const answered = reader.int32()
+      const answered = answerHeader.read(reader).correlationId
       if (answered !== correlationId) throw new Error(`answer ${answered} came in place of ${correlationId}`)
       return reader
     })
@@ -75,16 +104,32 @@ export class RawKafka {
     while (this.#received.length >= 4) {
       const end = 4 + this.#received.readInt32BE(0)
       if (this.#received.length < end) return
-      this.#waiting.shift()?.(new Reader(this.#received.subarray(4, end)))
+      this.#waiting.shift()?.(new Reader(this.#received.subarray(0, end)))
       this.#received = this.#received.subarray(end)
     }
   }
 }
 
-export function frame(key: number, version: number, correlationId: number, body: Writer): Buffer {
-  const header = new Writer().int16(key).int16(version).int32(correlationId).string('raw')
-  const request = Buffer.concat([header.finish(), body.finish()])
-  return Buffer.concat([new Writer().int32(request.length).finish(), request])
+/** A whole request as bytes. */
+export function frame<Request>(
+  { key, versions, request }: Pick<Message<Request, never>, 'key' | 'versions' | 'request'>,
+  body: Request,
+  { version = versions[1], correlationId = 1 } = {},
+): Buffer {
+  const writer = new Writer(version)
+  int32.write(writer, 0)
+  requestHeader.write(writer, { key, version, correlationId, clientId: 'raw' })
+  request.write(writer, body)
+  const bytes = writer.finish()
+  bytes.writeInt32BE(bytes.length - 4)
+  return bytes
+}
+
+/** Bytes of any shape. */
+export function encode<S extends Parameters<typeof typeOf>[0]>(shape: S, value: WrittenOf<S>): Buffer {
+  const writer = new Writer()
+  typeOf(shape).write(writer, value as never)
+  return writer.finish()
 }
 
 export type RawRecord = { value: string | Buffer; timestamp?: number }
@@ -108,26 +153,31 @@ export function recordBatch(records: RawRecord[], producer?: RawProducer): Buffe
     ])
     return Buffer.concat([varint(body.length), body])
   })
-  const checked = new Writer()
-    .int16(0)
-    .int32(records.length - 1)
-    .int64(baseTimestamp)
-    .int64(Math.max(...timestamps))
-    .int64(producer?.producerId ?? -1)
-    .int16(producer?.producerEpoch ?? -1)
-    .int32(producer?.baseSequence ?? -1)
-    .int32(records.length)
-    .raw(Buffer.concat(encoded))
-    .finish()
-  const head = new Writer()
-    .int64(0)
-    .int32(checked.length + 9)
-    .int32(-1)
-    .int8(2)
-  return head
-    .int32(crc32c(checked) | 0)
-    .raw(checked)
-    .finish()
+  const header = encode(checkedHeader, {
+    attributes: 0,
+    lastOffsetDelta: records.length - 1,
+    baseTimestamp,
+    maxTimestamp: Math.max(...timestamps),
+    producerId: producer?.producerId ?? -1,
+    producerEpoch: producer?.producerEpoch ?? -1,
+    baseSequence: producer?.baseSequence ?? -1,
+    recordsCount: records.length,
+  })
+  const checked = Buffer.concat([header, ...encoded])
+  const front = { baseOffset: 0, length: checked.length + 9, leaderEpoch: -1, magic: 2, crc: crc32c(checked) | 0 }
+  return Buffer.concat([encode(uncheckedHeader, front), checked])
+}
+
+const uncheckedHeader = { baseOffset: int64, length: int32, leaderEpoch: int32, magic: int8, crc: int32 }
+const checkedHeader = {
+  attributes: int16,
+  lastOffsetDelta: int32,
+  baseTimestamp: int64,
+  maxTimestamp: int64,
+  producerId: int64,
+  producerEpoch: int16,
+  baseSequence: int32,
+  recordsCount: int32,
 }
 
 function varint(value: number): Buffer {
@@ -138,101 +188,75 @@ function varint(value: number): Buffer {
   return Buffer.from(bytes)
 }
 
-export async function produceRaw(
-  client: RawKafka,
-  { topic, partition = 0, acks = -1, batch }: { topic: string; partition?: number; acks?: number; batch: Buffer },
-): Promise<{ errorCode: number; baseOffset: number }> {
-  const answer = await client.request(0, 7, produceBody({ topic, partition, acks, batch }))
-  answer.int32()
-  answer.string()
-  answer.int32()
-  answer.int32()
-  return { errorCode: answer.int16(), baseOffset: answer.int64() }
+export async function createTopicRaw(client: RawKafka, name: string, partitions = 1): Promise<number> {
+  const topics = [{ name, partitions, replicationFactor: 1 }]
+  const answer = await client.request(createTopics, { topics, timeoutMs: 1_000, validateOnly: false })
+  return only(answer.topics).errorCode
 }
 
-export function produceBody({
-  topic,
-  partition = 0,
-  acks = -1,
-  batch,
-}: {
-  topic: string
-  partition?: number
-  acks?: number
-  batch: Buffer
-}) {
-  const body = new Writer().string(null).int16(acks).int32(30_000)
-  return body.int32(1).string(topic).int32(1).int32(partition).bytes(batch)
+type Produced = { topic: string; partition?: number; acks?: number; batch: Buffer }
+
+export function produceBody({ topic, partition = 0, acks = -1, batch }: Produced) {
+  const topics = [{ name: topic, partitions: [{ index: partition, records: batch }] }]
+  return { acks, timeoutMs: 30_000, topics }
 }
 
-export type Fetched = { errorCode: number; highWatermark: number; startOffset: number; records: Buffer }
-
-export async function fetchRaw(
-  client: RawKafka,
-  wanted: {
-    topic: string
-    partition?: number
-    offset: number
-    waitMaxMs?: number
-    bytesMin?: number
-    bytesMax?: number
-  },
-): Promise<Fetched> {
-  const answer = await client.request(1, 11, fetchBody(wanted))
-  answer.int32()
-  if (answer.int16() !== 0) throw new Error('the fetch failed as a whole')
-  answer.int32()
-  answer.int32()
-  answer.string()
-  answer.int32()
-  answer.int32()
-  const errorCode = answer.int16()
-  const highWatermark = answer.int64()
-  answer.int64()
-  const startOffset = answer.int64()
-  answer.nullableArray(() => [answer.int64(), answer.int64()])
-  answer.int32()
-  return { errorCode, highWatermark, startOffset, records: answer.nullableBytes() ?? Buffer.alloc(0) }
+export async function produceRaw(client: RawKafka, produced: Produced) {
+  const { topics } = await client.request(produce, produceBody(produced))
+  const { errorCode, baseOffset } = onlyPartition(topics)
+  return { errorCode, baseOffset }
 }
 
-export function fetchBody(wanted: {
+type Fetched = {
   topic: string
   partition?: number
   offset: number
   waitMaxMs?: number
   bytesMin?: number
   bytesMax?: number
-}) {
-  const { topic, partition = 0, offset, waitMaxMs = 500, bytesMin = 1, bytesMax = 1 << 20 } = wanted
-  const body = new Writer().int32(-1).int32(waitMaxMs).int32(bytesMin).int32(bytesMax).int8(0).int32(0).int32(-1)
-  body.int32(1).string(topic).int32(1).int32(partition).int32(-1).int64(offset).int64(-1).int32(bytesMax)
-  return body.int32(0).string('')
+}
+
+export function fetchBody({
+  topic,
+  partition = 0,
+  offset,
+  waitMaxMs = 500,
+  bytesMin = 1,
+  bytesMax = 1 << 20,
+}: Fetched) {
+  const topics = [{ name: topic, partitions: [{ index: partition, offset, bytesMax }] }]
+  return { waitMaxMs, bytesMin, bytesMax, topics }
+}
+
+export async function fetchRaw(client: RawKafka, wanted: Fetched) {
+  const { errorCode, topics } = await client.request(fetch, fetchBody(wanted))
+  if (errorCode !== 0) throw new Error('the fetch failed as a whole')
+  return onlyPartition(topics)
 }
 
 /** The offset of the first record at or after the timestamp (-1 the end of the log, -2 its start), or the error code. */
-export async function listOffsetRaw(
-  client: RawKafka,
-  topic: string,
-  timestamp: number,
-  partition = 0,
-): Promise<{ errorCode: number; offset: number }> {
-  const body = new Writer().int32(-1).int8(0).int32(1).string(topic).int32(1).int32(partition).int64(timestamp)
-  const answer = await client.request(2, 3, body)
-  answer.int32()
-  answer.int32()
-  answer.string()
-  answer.int32()
-  answer.int32()
-  const errorCode = answer.int16()
-  answer.int64()
-  return { errorCode, offset: answer.int64() }
+export async function listOffsetRaw(client: RawKafka, topic: string, timestamp: number, partition = 0) {
+  const asked = [{ name: topic, partitions: [{ index: partition, timestamp }] }]
+  const { topics } = await client.request(listOffsets, { topics: asked })
+  const { errorCode, offset } = onlyPartition(topics)
+  return { errorCode, offset }
 }
 
 export async function producerIdRaw(client: RawKafka): Promise<number> {
-  const answer = await client.request(22, 1, new Writer().string(null).int32(60_000))
-  answer.int32()
-  if (answer.int16() !== 0) throw new Error('no producer id')
-  return answer.int64()
+  const asked = { transactionalId: null, transactionTimeoutMs: 60_000 }
+  const { errorCode, producerId } = await client.request(initProducerId, asked)
+  if (errorCode !== 0) throw new Error('no producer id')
+  return producerId
+}
+
+function only<Item>(items: readonly Item[]): Item {
+  const [item] = items
+  if (item === undefined || items.length > 1) throw new Error(`one answer was due, ${items.length} came`)
+  return item
+}
+
+function onlyPartition<Partition>(topics: readonly { partitions: readonly Partition[] }[]): Partition {
+  return only(only(topics).partitions)
 }
 
 /** A group member by hand. Every method answers with the broker's error code beside what else matters. */
@@ -246,54 +270,38 @@ export class RawMember {
     readonly timeouts: { sessionMs: number; rebalanceMs: number },
   ) {}
 
-  async join({ version = 5, metadata = 'm' } = {}) {
-    const body = new Writer().string(this.groupId).int32(this.timeouts.sessionMs).int32(this.timeouts.rebalanceMs)
-    body.string(this.memberId)
-    if (version >= 5) body.string(null)
-    body.string('consumer').int32(1).string('range').bytes(Buffer.from(metadata))
-    const answer = await this.client.request(11, version, body)
-    answer.int32()
-    const errorCode = answer.int16()
-    const generation = answer.int32()
-    answer.nullableString()
-    const leader = answer.string()
-    const memberId = answer.string()
-    const members = answer.array(() => {
-      const id = answer.string()
-      if (version >= 5) answer.nullableString()
-      answer.bytes()
-      return id
+  async join({ metadata = 'm' } = {}) {
+    const { groupId, memberId, timeouts } = this
+    const joined = await this.client.request(joinGroup, {
+      groupId,
+      memberId,
+      sessionTimeoutMs: timeouts.sessionMs,
+      rebalanceTimeoutMs: timeouts.rebalanceMs,
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.from(metadata) }],
     })
+    const { errorCode, leader } = joined
     // The id comes with success, and with the refusal that says to come back with it.
-    if (errorCode === 0 || errorCode === 79) this.memberId = memberId
-    if (errorCode === 0) this.generation = generation
-    return { errorCode, leader, members }
+    if (errorCode === 0 || errorCode === 79) this.memberId = joined.memberId
+    if (errorCode === 0) this.generation = joined.generation
+    return { errorCode, leader, members: joined.members.map((member) => member.memberId) }
   }
 
-  async sync(assignments: Record<string, string> = {}) {
-    const body = new Writer().string(this.groupId).int32(this.generation).string(this.memberId).string(null)
-    body.array(Object.entries(assignments), ([memberId, part]) => body.string(memberId).bytes(Buffer.from(part)))
-    const answer = await this.client.request(14, 3, body)
-    answer.int32()
-    return { errorCode: answer.int16(), assignment: answer.bytes().toString() }
+  async sync(parts: Record<string, string> = {}) {
+    const { groupId, generation, memberId } = this
+    const assignments = Object.entries(parts).map(([id, part]) => ({ memberId: id, assignment: Buffer.from(part) }))
+    const synced = await this.client.request(syncGroup, { groupId, generation, memberId, assignments })
+    return { errorCode: synced.errorCode, assignment: synced.assignment.toString() }
   }
 
   async heartbeat({ generation = this.generation, memberId = this.memberId } = {}): Promise<number> {
-    const body = new Writer().string(this.groupId).int32(generation).string(memberId).string(null)
-    const answer = await this.client.request(12, 3, body)
-    answer.int32()
-    return answer.int16()
+    const { groupId } = this
+    return (await this.client.request(heartbeat, { groupId, generation, memberId })).errorCode
   }
 
   async leave(): Promise<number> {
-    const body = new Writer().string(this.groupId).int32(1).string(this.memberId).string(null)
-    const answer = await this.client.request(13, 3, body)
-    answer.int32()
-    answer.int16()
-    answer.int32()
-    answer.string()
-    answer.nullableString()
-    return answer.int16()
+    const { groupId, memberId } = this
+    return only((await this.client.request(leaveGroup, { groupId, members: [{ memberId }] })).members).errorCode
   }
 
   async commit(
@@ -301,29 +309,15 @@ export class RawMember {
     offset: number,
     { generation = this.generation, memberId = this.memberId } = {},
   ): Promise<number> {
-    const body = new Writer().string(this.groupId).int32(generation).string(memberId)
-    body.int32(1).string(topic).int32(1).int32(0).int64(offset).string('note')
-    const answer = await this.client.request(8, 5, body)
-    answer.int32()
-    answer.int32()
-    answer.string()
-    answer.int32()
-    answer.int32()
-    return answer.int16()
+    const topics = [{ name: topic, partitions: [{ partition: 0, offset, metadata: 'note' }] }]
+    const { groupId } = this
+    return onlyPartition((await this.client.request(offsetCommit, { groupId, generation, memberId, topics })).topics)
+      .errorCode
   }
 
   /** -1 where nothing was committed. */
   async committed(topic: string): Promise<number> {
-    const answer = await this.client.request(
-      9,
-      4,
-      new Writer().string(this.groupId).int32(1).string(topic).int32(1).int32(0),
-    )
-    answer.int32()
-    answer.int32()
-    answer.string()
-    answer.int32()
-    answer.int32()
-    return answer.int64()
+    const asked = { groupId: this.groupId, topics: [{ name: topic, partitions: [0] }] }
+    return onlyPartition((await this.client.request(offsetFetch, asked)).topics).offset
   }
 }

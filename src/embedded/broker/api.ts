@@ -1,9 +1,9 @@
 import type { CommittedOffsets } from './committed-offsets.ts'
-import { type ErrorName, errorCodes, Refusal } from './error-codes.ts'
+import { type ErrorName, errorCodes, Refusal } from './errors.ts'
 import type { Groups } from './group.ts'
 import type { PartitionLog } from './log/partition-log.ts'
 import type { Topics } from './topics.ts'
-import type { Reader, Writer } from './wire.ts'
+import { int32, optional, type Reader, type ReadOf, type Type, typeOf, type Writer, type WrittenOf } from './wire.ts'
 
 /** The only node is number 1, leads every partition and coordinates every group. */
 export const nodeId = 1
@@ -13,8 +13,7 @@ export type Node = {
   /** The address clients are told to come back to. */
   readonly host: string
   readonly port: number
-  readonly partitionsDefault: number
-  readonly autoCreateTopics: boolean
+  readonly apis: readonly Api[]
   readonly topics: Topics
   readonly groups: Groups
   readonly offsets: CommittedOffsets
@@ -29,95 +28,97 @@ export type Client = {
 }
 
 export type Context = Node & {
-  readonly version: number
   readonly client: Client
   /** Fault on demand: whatever this request asks for is refused with this error. */
   readonly refusal?: ErrorName
 }
 
-/** The requests served, by the protocol's own names and keys. */
-const apiKeys = {
-  Produce: 0,
-  Fetch: 1,
-  ListOffsets: 2,
-  Metadata: 3,
-  OffsetCommit: 8,
-  OffsetFetch: 9,
-  FindCoordinator: 10,
-  JoinGroup: 11,
-  Heartbeat: 12,
-  LeaveGroup: 13,
-  SyncGroup: 14,
-  DescribeGroups: 15,
-  ListGroups: 16,
-  ApiVersions: 18,
-  CreateTopics: 19,
-  DeleteTopics: 20,
-  InitProducerId: 22,
-  DescribeConfigs: 32,
-  DeleteGroups: 42,
+export type Api = {
+  readonly name: string
+  readonly key: number
+  readonly versions: readonly [lowest: number, highest: number]
+  /** Answers in the version of the request, or with nothing when the client expects no answer. */
+  handle(request: Reader, answer: Writer, context: Context): Promise<Writer | undefined>
 }
-export type ApiName = keyof typeof apiKeys
+
+/** The broker slows nobody down. Answers begin with it unless they have it somewhere else. */
+export const throttleMs = optional(int32, 0)
 
 /**
- * Reads the whole request before it acts on it, because what is malformed must have no effect. Answers with the writer, or with
- * nothing when the client expects no answer.
+ * One request of the Kafka protocol: what it and its answer look like, in the versions that are served, and what it does. The whole
+ * request is read before anything is done, because what is malformed must have no effect.
  */
-type Serve = (request: Reader, answer: Writer, context: Context) => Writer | undefined | Promise<Writer | undefined>
-
-/** One request of the Kafka protocol, served in versions that are not flexible (no tagged fields, no compact strings). */
-export type Api = ReturnType<typeof api>
-
-export function api(name: ApiName, versions: readonly [lowest: number, highest: number], serve: Serve) {
-  return { key: apiKeys[name], name, versions, serve }
+export function api<const Name extends string, Request extends object, Answer extends object>(
+  name: Name,
+  key: number,
+  versions: Api['versions'],
+  {
+    serve,
+    ...shapes
+  }: {
+    request: Request
+    answer: Answer
+    serve(request: ReadOf<Request>, context: Context): Served<Answer> | Promise<Served<Answer>>
+  },
+) {
+  const request = typeOf(shapes.request as never) as Type<WrittenOf<Request>, ReadOf<Request>>
+  const whole = 'throttleMs' in shapes.answer ? shapes.answer : { throttleMs, ...shapes.answer }
+  const answer = typeOf(whole as never) as Type<WrittenOf<Answer>, ReadOf<Answer>>
+  const handle: Api['handle'] = async (from, to, context) => {
+    const served = await serve(request.read(from), context)
+    if (served) answer.write(to, served)
+    return served && to
+  }
+  return { name, key, versions, request, answer, serve, handle }
 }
 
-export type Outcome = { errorCode: number; errorMessage: string | null }
+type Served<Answer> = WrittenOf<Answer> | undefined
+
+type Outcome = { errorCode: number; errorMessage: string | null }
 
 /**
- * Runs what may refuse and gives the refusal its place in the answer, with `refused` for the fields that then mean nothing. Any
+ * Runs what may refuse and gives the refusal its place in the answer, beside the fields as they are when there is nothing to tell. Any
  * error that is not a refusal is a bug and goes on.
  */
-export async function attempt<Answer extends object, Refused extends object>(
+export async function attempt<Fields extends object>(
   { refusal }: Pick<Context, 'refusal'>,
-  refused: Refused,
-  run: () => Answer | Promise<Answer>,
-): Promise<Outcome & (Answer | Refused)> {
+  blank: Fields,
+  run: () => Partial<Fields & Outcome> | undefined | Promise<Partial<Fields> | undefined>,
+): Promise<Fields & Outcome> {
   try {
     if (refusal) throw new Refusal(refusal)
-    return { errorCode: errorCodes.NONE, errorMessage: null, ...(await run()) }
+    return { ...blank, errorCode: errorCodes.NONE, errorMessage: null, ...(await run()) }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    return { ...refused, errorCode: error.code, errorMessage: error.message }
+    return { ...blank, errorCode: errorCodes[error.code], errorMessage: error.message }
   }
 }
 
-export function requirePartition({ topics }: Context, topic: string, partition: number): PartitionLog {
+/** Begins with every item, in order, before it waits for any. What was asked comes back in the answer. */
+export function each<Item extends object, Fields extends object>(
+  context: Pick<Context, 'refusal'>,
+  items: readonly Item[],
+  blank: Fields,
+  run: (item: Item) => Partial<Fields> | undefined | Promise<Partial<Fields> | undefined>,
+): Promise<(Item & Fields & Outcome)[]> {
+  return Promise.all(items.map((item) => attempt(context, { ...item, ...blank }, () => run(item) as never)))
+}
+
+export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
+
+/** The same for requests about partitions. */
+export function eachPartition<Partition extends object, Fields extends object>(
+  context: Pick<Context, 'refusal'>,
+  topics: PerTopic<Partition>,
+  blank: Fields,
+  run: (topic: string, partition: Partition) => Partial<Fields> | undefined | Promise<Partial<Fields> | undefined>,
+): Promise<PerTopic<Partition & Fields & Outcome>> {
+  const begin = (topic: string, partitions: Partition[]) => each(context, partitions, blank, (one) => run(topic, one))
+  return Promise.all(topics.map(async ({ name, partitions }) => ({ name, partitions: await begin(name, partitions) })))
+}
+
+export function requirePartition({ topics }: Pick<Context, 'topics'>, topic: string, partition: number): PartitionLog {
   const log = topics.find(topic)?.log(partition)
   if (!log) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
   return log
-}
-
-/** The shape that requests and answers about partitions share: `[topic string · [partition ..]]`. */
-export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
-
-export function readTopics<Partition>(request: Reader, readPartition: () => Partition): PerTopic<Partition> {
-  return request.array(() => ({ name: request.string(), partitions: request.array(readPartition) }))
-}
-
-export function writeTopics<Partition>(
-  answer: Writer,
-  topics: PerTopic<Partition>,
-  writePartition: (partition: Partition) => void,
-): Writer {
-  return answer.array(topics, ({ name, partitions }) => answer.string(name).array(partitions, writePartition))
-}
-
-/** Begins with every partition, in order, before it waits for any. */
-export function eachPartition<Partition, Answer>(
-  topics: PerTopic<Partition>,
-  begin: (topic: string, partition: Partition) => Answer | Promise<Answer>,
-): Promise<PerTopic<Answer>> {
-  const begun = topics.map(({ name, partitions }) => ({ name, answers: partitions.map((each) => begin(name, each)) }))
-  return Promise.all(begun.map(async ({ name, answers }) => ({ name, partitions: await Promise.all(answers) })))
 }

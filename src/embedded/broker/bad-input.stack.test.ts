@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../../testing/eventually.ts'
 import {
+  createTopicRaw,
+  encode,
   fetchBody,
   frame,
   listOffsetRaw,
@@ -12,9 +14,15 @@ import {
   RawKafka,
   recordBatch,
 } from '../../testing/raw-kafka.ts'
+import { apiVersions, findCoordinator, metadata } from './apis/cluster.ts'
+import { deleteGroups, describeGroups, heartbeat, joinGroup, leaveGroup, listGroups, syncGroup } from './apis/groups.ts'
+import { offsetCommit, offsetFetch } from './apis/offsets.ts'
+import { fetch, initProducerId, listOffsets, produce } from './apis/records.ts'
+import { createTopics, deleteTopics, describeConfigs } from './apis/topics.ts'
+import { apis } from './apis.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { connectionLimits } from './connection.ts'
-import { Writer } from './wire.ts'
+import { int16, int32, typeOf, type WrittenOf } from './wire.ts'
 
 const topic = 'target'
 let dataDir: string
@@ -26,13 +34,12 @@ async function start(limits = connectionLimits) {
     {
       dataDir,
       fsync: false,
-      autoCreateTopics: true,
       log: (_, message, fields) => reasons.push(`${message}: ${JSON.stringify(fields)}`),
     },
     limits,
   )
   await using raw = await RawKafka.connect(broker.brokers)
-  await raw.request(3, 6, new Writer().int32(1).string(topic).boolean(true))
+  await createTopicRaw(raw, topic)
 }
 
 beforeEach(() => {
@@ -52,15 +59,19 @@ async function stillServes(): Promise<void> {
   expect(offset).toBeGreaterThan(0)
 }
 
-const size = (bytes: number) => new Writer().int32(bytes).finish()
+const size = (bytes: number) => encode(int32, bytes)
+/** A request for metadata whose body is something else. */
+const metadataOf = <S extends Parameters<typeof typeOf>[0]>(shape: S, value: WrittenOf<S>) => {
+  return frame({ ...metadata, request: typeOf(shape) }, value)
+}
 const nonsense: [string, Buffer][] = [
   ['a length of two gigabytes', Buffer.concat([size(0x7fffffff), Buffer.alloc(64)])],
   ['a negative length', Buffer.concat([size(-1), Buffer.alloc(64)])],
   ['a length too short for a header', Buffer.concat([size(3), Buffer.alloc(3)])],
-  ['an unknown request', frame(999, 0, 1, new Writer())],
-  ['a version that is not served', frame(1, 99, 1, new Writer())],
-  ['a request cut short', frame(3, 6, 1, new Writer().int32(1).int16(50))],
-  ['an array of two thousand million topics', frame(3, 6, 1, new Writer().int32(0x7fffffff))],
+  ['an unknown request', frame({ ...metadata, key: 999, request: typeOf({}) }, {}, { version: 0 })],
+  ['a version that is not served', frame(fetch, fetchBody({ topic, offset: 0 }), { version: 99 })],
+  ['a request cut short', metadataOf({ topics: int32, length: int16 }, { topics: 1, length: 50 })],
+  ['an array of two thousand million topics', metadataOf(int32, 0x7fffffff)],
   ['another protocol', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
 ]
 
@@ -71,7 +82,7 @@ test.each(nonsense)('%s closes the connection with a line in the log, and no oth
   raw.send(bytes)
   await raw.closed
   expect(reasons.filter((reason) => reason.startsWith('connection closed'))).toHaveLength(1)
-  expect((await bystander.request(18, 0)).int16()).toBe(0)
+  expect((await bystander.request(apiVersions, {})).errorCode).toBe(0)
 })
 
 test('a request that never becomes complete is closed in time', async () => {
@@ -108,7 +119,7 @@ test('answers that are not read cannot either', async () => {
   for (const hoarder of hoarders) {
     hoarder.pause()
     // The operating system takes the first few for itself.
-    for (let id = 1; id <= 8; id++) hoarder.send(frame(1, 11, id, fetchBody({ topic, offset: 0, bytesMax: 16 << 20 })))
+    for (let sent = 0; sent < 8; sent++) hoarder.send(frame(fetch, fetchBody({ topic, offset: 0, bytesMax: 16 << 20 })))
   }
   await eventually(() => expect(reasons.join()).toContain('hold too much'))
   await stillServes()
@@ -121,7 +132,7 @@ test('requests piled up behind a slow one are not read into memory without end',
   // The fetch is held, and behind it comes four times what may be buffered: the socket has to push back.
   const { promise: until, resolve: letGo } = Promise.withResolvers<void>()
   broker.faults.inject('Fetch', { kind: 'delay', until })
-  const waiting = raw.request(1, 11, fetchBody({ topic, offset: 0, waitMaxMs: 0 }))
+  const waiting = raw.request(fetch, fetchBody({ topic, offset: 0, waitMaxMs: 0 }))
   const batch = recordBatch([{ value: 'x'.repeat(500_000) }])
   const produced = Array.from({ length: 64 }, () => produceRaw(raw, { topic, batch }))
   for (let round = 0; round < 50; round++) await stillServes()
@@ -134,10 +145,12 @@ test('requests piled up behind a slow one are not read into memory without end',
 test('more connections than are allowed are closed, those before stay', async () => {
   await start({ ...connectionLimits, connectionsMax: 5 })
   const clients = await Promise.all(Array.from({ length: 5 }, () => RawKafka.connect(broker.brokers)))
-  for (const raw of clients) expect((await raw.request(18, 0)).int16()).toBe(0)
+  for (const raw of clients) expect((await raw.request(apiVersions, {})).errorCode).toBe(0)
   await using excess = await RawKafka.connect(broker.brokers)
   await excess.closed
-  expect(await Promise.all(clients.map(async (raw) => (await raw.request(18, 0)).int16()))).toEqual([0, 0, 0, 0, 0])
+  expect(await Promise.all(clients.map(async (raw) => (await raw.request(apiVersions, {})).errorCode))).toEqual([
+    0, 0, 0, 0, 0,
+  ])
   for (const raw of clients) raw.close()
 })
 
@@ -146,46 +159,36 @@ test('random, cut and twisted requests never bring it down', async () => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
+  const member = { groupId: 'g', generation: 1, memberId: 'm' }
+  const position = { partition: 0, offset: 1, metadata: '' }
+  const timeouts = { sessionTimeoutMs: 50, rebalanceTimeoutMs: 50 }
+  const protocols = [{ name: 'range', metadata: Buffer.alloc(4) }]
   const valid = [
-    frame(0, 7, 1, produceBody({ topic, batch: recordBatch([{ value: 'a' }, { value: 'b' }]) })),
-    frame(1, 11, 1, fetchBody({ topic, offset: 0, waitMaxMs: 1 })),
-    frame(2, 3, 1, new Writer().int32(-1).int8(0).int32(1).string(topic).int32(1).int32(0).int64(-1)),
-    frame(3, 6, 1, new Writer().int32(-1).boolean(false)),
-    frame(
-      8,
-      5,
-      1,
-      new Writer().string('g').int32(-1).string('').int32(1).string(topic).int32(1).int32(0).int64(1).string(''),
-    ),
-    frame(9, 4, 1, new Writer().string('g').int32(-1)),
-    frame(10, 2, 1, new Writer().string('g').int8(0)),
-    frame(
-      11,
-      5,
-      1,
-      new Writer()
-        .string('g')
-        .int32(50)
-        .int32(50)
-        .string('')
-        .string(null)
-        .string('consumer')
-        .int32(1)
-        .string('range')
-        .bytes(Buffer.alloc(4)),
-    ),
-    frame(12, 3, 1, new Writer().string('g').int32(1).string('m').string(null)),
-    frame(13, 3, 1, new Writer().string('g').int32(1).string('m').string(null)),
-    frame(14, 3, 1, new Writer().string('g').int32(1).string('m').string(null).int32(0)),
-    frame(15, 2, 1, new Writer().int32(1).string('g')),
-    frame(16, 2, 1, new Writer()),
-    frame(18, 2, 1, new Writer()),
-    frame(19, 3, 1, new Writer().int32(1).string('t').int32(1).int16(1).int32(0).int32(0).int32(1_000).boolean(true)),
-    frame(20, 3, 1, new Writer().int32(1).string('t').int32(1_000)),
-    frame(22, 1, 1, new Writer().string(null).int32(1_000)),
-    frame(32, 2, 1, new Writer().int32(1).int8(2).string(topic).int32(-1).boolean(false)),
-    frame(42, 1, 1, new Writer().int32(1).string('g')),
+    frame(produce, produceBody({ topic, batch: recordBatch([{ value: 'a' }, { value: 'b' }]) })),
+    frame(fetch, fetchBody({ topic, offset: 0, waitMaxMs: 1 })),
+    frame(listOffsets, { topics: [{ name: topic, partitions: [{ index: 0, timestamp: -1 }] }] }),
+    frame(metadata, { topics: null, mayCreate: false }),
+    frame(offsetCommit, { ...member, generation: -1, topics: [{ name: topic, partitions: [position] }] }),
+    frame(offsetFetch, { groupId: 'g', topics: null }),
+    frame(findCoordinator, { key: 'g' }),
+    frame(joinGroup, { groupId: 'g', memberId: '', protocolType: 'consumer', ...timeouts, protocols }),
+    frame(heartbeat, member),
+    frame(leaveGroup, { groupId: 'g', members: [{ memberId: 'm' }] }),
+    frame(syncGroup, { ...member, assignments: [] }),
+    frame(describeGroups, { groupIds: ['g'] }),
+    frame(listGroups, {}),
+    frame(apiVersions, {}),
+    frame(createTopics, {
+      topics: [{ name: 't', partitions: 1, replicationFactor: 1, config: [{ name: 'retention.ms', value: '1' }] }],
+      timeoutMs: 1_000,
+      validateOnly: true,
+    }),
+    frame(deleteTopics, { names: ['t'], timeoutMs: 1_000 }),
+    frame(initProducerId, { transactionalId: null, transactionTimeoutMs: 1_000 }),
+    frame(describeConfigs, { resources: [{ type: 2, name: topic, keys: null }], includeSynonyms: false }),
+    frame(deleteGroups, { groupIds: ['g'] }),
   ]
+  expect(valid).toHaveLength(apis.length)
   const twist = (bytes: Buffer): Buffer => {
     const twisted = Buffer.from(bytes)
     for (let change = 0; change <= below(4); change++) {

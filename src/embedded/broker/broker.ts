@@ -1,19 +1,10 @@
-import { mkdirSync } from 'node:fs'
-import type { Api } from './api.ts'
-import { apiVersions, findCoordinator, metadata } from './apis/cluster.ts'
-import { fetch } from './apis/fetch.ts'
-import { deleteGroups, describeGroups, listGroups } from './apis/groups.ts'
-import { listOffsets } from './apis/list-offsets.ts'
-import { heartbeat, joinGroup, leaveGroup, syncGroup } from './apis/membership.ts'
-import { offsetCommit, offsetFetch } from './apis/offsets.ts'
-import { initProducerId, produce } from './apis/produce.ts'
-import { createTopics, deleteTopics, describeConfigs } from './apis/topics.ts'
+import { apis } from './apis.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
 import { Connection, type ConnectionLimits, connectionLimits, type Log, type Server } from './connection.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { Faults } from './faults.ts'
 import { Groups } from './group.ts'
-import { Disk } from './log/append-file.ts'
+import { Disk } from './log/disk.ts'
 import { Topics } from './topics.ts'
 
 /**
@@ -27,9 +18,6 @@ export type BrokerOptions = {
   host?: string
   /** 0 asks for any free port. */
   port?: number
-  /** Partitions of a topic that is created without a number. */
-  partitionsDefault?: number
-  autoCreateTopics?: boolean
   /** Off, what was acknowledged survives a killed process but not a lost machine. */
   fsync?: boolean
   log?: Log
@@ -48,25 +36,17 @@ export type Broker = {
 
 const housekeepingMs = 30_000
 
-const apis: readonly Api[] = [
-  ...[apiVersions(() => apis), metadata, findCoordinator],
-  ...[produce, initProducerId, fetch, listOffsets, offsetCommit, offsetFetch],
-  ...[joinGroup, syncGroup, heartbeat, leaveGroup, listGroups, describeGroups, deleteGroups],
-  ...[createTopics, deleteTopics, describeConfigs],
-]
-
 /**
  * Resolves when clients may connect. Rejects when the port is taken (`EADDRINUSE`), or when another broker has the directory, which
  * it names by its pid.
  */
 export async function startBroker(
-  { dataDir, host = '127.0.0.1', log = () => {}, ...options }: BrokerOptions,
+  { dataDir, host = '127.0.0.1', port = 0, fsync = true, log = () => {} }: BrokerOptions,
   limits: ConnectionLimits = connectionLimits,
 ): Promise<Broker> {
-  mkdirSync(dataDir, { recursive: true })
   const unlock = lockDirectory(dataDir)
   try {
-    const disk = new Disk(options.fsync ?? true)
+    const disk = new Disk(fsync)
     const topics = new Topics(dataDir, disk, (topic, partition, bytes) => {
       log('warn', 'torn end of a log cut off', { topic, partition, bytes })
     })
@@ -77,17 +57,13 @@ export async function startBroker(
       for (const connection of [...connections]) connection.close()
     }
     const faults = new Faults(disk, closeConnections)
-    const node = {
-      host: advertised(host),
-      port: 0,
-      partitionsDefault: options.partitionsDefault ?? 1,
-      autoCreateTopics: options.autoCreateTopics ?? false,
-      ...{ topics, groups, offsets },
-    }
-    const server: Server = { node, apis, faults, limits, log, connections, heldBytes: 0 }
+    // Who listens on every address still has to name one.
+    const advertised = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+    const node = { host: advertised, port, apis, topics, groups, offsets }
+    const server: Server = { node, faults, limits, log, connections, heldBytes: 0 }
     const listener = Bun.listen<Connection>({
       hostname: host,
-      port: options.port ?? 0,
+      port,
       socket: {
         open(socket) {
           socket.data = new Connection(server, socket)
@@ -104,39 +80,30 @@ export async function startBroker(
     const housekeeping = setInterval(async () => {
       try {
         groups.forgetIdle()
-        await topics.retain(Date.now())
-        await disk.idle()
         offsets.compact()
+        await topics.retain(Date.now())
       } catch (error) {
         log('error', 'old segments not removed', { error: String(error) })
       }
     }, housekeepingMs)
 
-    const end = async () => {
+    let stopped = false
+    const stop = async () => {
+      if (stopped) return
+      stopped = true
       clearInterval(housekeeping)
       listener.stop(true)
       faults.clear()
       closeConnections()
       groups.close()
-      await disk.flush()
       topics.close()
       offsets.close()
       unlock()
     }
-    let stopped: Promise<void> | undefined
-    const stop = () => {
-      stopped ??= end()
-      return stopped
-    }
-    const { port } = node
-    return { host: node.host, port, brokers: `${node.host}:${port}`, faults, stop, [Symbol.asyncDispose]: stop }
+    const brokers = `${node.host}:${node.port}`
+    return { host: node.host, port: node.port, brokers, faults, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
     unlock()
     throw error
   }
-}
-
-/** Who listens on every address still has to name one. */
-function advertised(host: string): string {
-  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
 }

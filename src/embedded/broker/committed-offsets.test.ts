@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommittedOffsets } from './committed-offsets.ts'
-import { Disk } from './log/append-file.ts'
+import { Disk } from './log/disk.ts'
 
 let directory: string
 
@@ -30,7 +30,11 @@ test('the last commit of each partition is there after a restart, deleted groups
   }
   using offsets = open()
   expect(offsets.groups()).toEqual(['readers'])
-  expect(offsets.all('readers')).toEqual([commit('a', 0, 8), commit('a', 1, 6)])
+  expect(offsets.committed('readers')).toEqual([{ name: 'a', partitions: [0, 1] }])
+  expect([offsets.find('readers', 'a', 0), offsets.find('readers', 'a', 1)]).toEqual([
+    commit('a', 0, 8),
+    commit('a', 1, 6),
+  ])
   expect(offsets.find('readers', 'b', 0)).toBeUndefined()
 })
 

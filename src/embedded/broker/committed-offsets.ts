@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { AppendFile, type Disk } from './log/append-file.ts'
+import { AppendFile, type Disk } from './log/disk.ts'
 
 export type Commit = { topic: string; partition: number; offset: number; metadata: string | null }
 
@@ -28,16 +28,18 @@ export class CommittedOffsets {
   }
 
   find(group: string, topic: string, partition: number): Commit | undefined {
-    return this.#groups.get(group)?.get(keyOf(topic, partition))
+    return this.#groups.get(group)?.get(`${topic}:${partition}`)
   }
 
-  all(group: string): Commit[] {
-    return [...(this.#groups.get(group)?.values() ?? [])]
+  /** Where the group has committed at all. */
+  committed(group: string): { name: string; partitions: number[] }[] {
+    const byTopic = Map.groupBy(this.#groups.get(group)?.values() ?? [], ({ topic }) => topic)
+    return [...byTopic].map(([name, commits]) => ({ name, partitions: commits.map(({ partition }) => partition) }))
   }
 
   /** Resolves once the commits are on disk. */
-  commit(group: string, commits: Commit[]): Promise<void> {
-    return commits.length === 0 ? Promise.resolve() : this.#append({ group, commits })
+  async commit(group: string, commits: Commit[]): Promise<void> {
+    if (commits.length > 0) await this.#append({ group, commits })
   }
 
   deleteGroup(group: string): Promise<void> {
@@ -48,7 +50,7 @@ export class CommittedOffsets {
     return this.#append({ topicDeleted: topic })
   }
 
-  /** Drops what later commits have replaced. The caller makes sure no fsync is under way. */
+  /** Drops what later commits have replaced. */
   compact(): void {
     if (this.#file.bytes < compactBytes) return
     const lines = [...this.#groups].map(([group, commits]) => lineOf({ group, commits: [...commits.values()] }))
@@ -72,12 +74,12 @@ export class CommittedOffsets {
       this.#groups.delete(entry.groupDeleted)
     } else if ('topicDeleted' in entry) {
       for (const commits of this.#groups.values()) {
-        for (const [key, commit] of commits) if (commit.topic === entry.topicDeleted) commits.delete(key)
+        for (const [key, { topic }] of commits) if (topic === entry.topicDeleted) commits.delete(key)
       }
     } else {
       const known = this.#groups.get(entry.group) ?? new Map<string, Commit>()
       this.#groups.set(entry.group, known)
-      for (const commit of entry.commits) known.set(keyOf(commit.topic, commit.partition), commit)
+      for (const commit of entry.commits) known.set(`${commit.topic}:${commit.partition}`, commit)
     }
   }
 
@@ -95,10 +97,6 @@ export class CommittedOffsets {
     }
     return start
   }
-}
-
-function keyOf(topic: string, partition: number): string {
-  return `${topic}:${partition}`
 }
 
 function lineOf(entry: Entry): string {

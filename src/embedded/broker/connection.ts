@@ -1,9 +1,9 @@
 import type { Socket } from 'bun'
-import type { Api, Client, Node } from './api.ts'
-import { writeApiVersions } from './apis/cluster.ts'
-import { errorCodes } from './error-codes.ts'
+import type { Api, Client, Context, Node } from './api.ts'
+import { apiVersions } from './apis/cluster.ts'
+import { errorCodes } from './errors.ts'
 import type { Faults } from './faults.ts'
-import { MalformedRequest, Reader, Writer } from './wire.ts'
+import { int16, int32, MalformedRequest, nullableString, Reader, typeOf, Writer } from './wire.ts'
 
 export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void
 
@@ -28,7 +28,6 @@ export const connectionLimits: ConnectionLimits = {
 /** What all connections of a broker share. */
 export type Server = {
   readonly node: Node
-  readonly apis: readonly Api[]
   readonly faults: Faults
   readonly limits: ConnectionLimits
   readonly log: Log
@@ -39,18 +38,21 @@ export type Server = {
 /** More than this waiting behind a slow request, and the socket is not read until there is room again. */
 const readAheadBytes = 1 << 20
 
+/** In front of every request, and behind its size. */
+export const requestHeader = typeOf({ key: int16, version: int16, correlationId: int32, clientId: nullableString })
+/** In front of every answer. */
+export const answerHeader = typeOf({ size: int32, correlationId: int32 })
+
 /**
  * One client. Requests are served strictly one after the other, so answers keep the order of requests and at most one answer is
  * held for a client that does not read it.
- *
- *     Request => size int32 · api_key int16 · api_version int16 · correlation_id int32 · client_id nullable string · body
- *     Response => size int32 · correlation_id int32 · body
  */
 export class Connection implements Client {
   /** What the client calls itself. */
   id = ''
   readonly #server: Server
   readonly #socket: Socket<Connection>
+  readonly #context: Context
   readonly #onClose = new Set<() => void>()
   #chunks: Buffer[] = []
   #receivedBytes = 0
@@ -64,6 +66,7 @@ export class Connection implements Client {
   constructor(server: Server, socket: Socket<Connection>) {
     this.#server = server
     this.#socket = socket
+    this.#context = { ...server.node, client: this }
     server.connections.add(this)
   }
 
@@ -166,24 +169,23 @@ export class Connection implements Client {
   }
 
   async #answer(request: Reader): Promise<Buffer | undefined> {
-    const { node, apis, faults } = this.#server
-    const [key, version, correlationId] = [request.int16(), request.int16(), request.int32()]
-    const writer = new Writer().int32(0).int32(correlationId)
-
-    const api = apis.find((one) => one.key === key)
+    const { node, faults } = this.#server
+    const { key, version, correlationId, clientId } = requestHeader.read(request)
+    const api = node.apis.find((one) => one.key === key)
     if (!api) throw new MalformedRequest(`request ${key} is not known`)
     if (version < api.versions[0] || version > api.versions[1]) {
-      if (api.name !== 'ApiVersions') throw new MalformedRequest(`${api.name} version ${version} is not served`)
-      return sized(writeApiVersions(writer, errorCodes.UNSUPPORTED_VERSION, apis))
+      if (api.key !== apiVersions.key) throw new MalformedRequest(`${api.name} version ${version} is not served`)
+      return sized(refuseVersion(writerOf(0, correlationId), node.apis))
     }
-    this.id = request.nullableString() ?? ''
+    this.id = clientId ?? ''
+    request.version = version
 
     await faults.resumed
     const fault = faults.take(api.name)
     if (fault?.kind === 'drop') this.close()
     if (this.#closed) return undefined
-    const refusal = fault?.kind === 'error' ? fault.error : undefined
-    const answer = await api.serve(request, writer, { ...node, version, refusal, client: this })
+    const context = fault?.kind === 'error' ? { ...this.#context, refusal: fault.error } : this.#context
+    const answer = await api.handle(request, writerOf(version, correlationId), context)
     if (fault?.kind === 'lose') this.close()
     if (fault?.kind === 'delay') await fault.until
     await faults.resumed
@@ -215,6 +217,19 @@ export class Connection implements Client {
     }
     return !this.#closed
   }
+}
+
+function writerOf(version: number, correlationId: number): Writer {
+  const writer = new Writer(version)
+  answerHeader.write(writer, { size: 0, correlationId })
+  return writer
+}
+
+/** Answers a version that is too new, in the layout of version 0, from which every client learns what to ask instead (KIP-511). */
+function refuseVersion(writer: Writer, apis: readonly Api[]): Writer {
+  const served = apis.map(({ key, versions: [lowest, highest] }) => ({ key, lowest, highest }))
+  apiVersions.answer.write(writer, { errorCode: errorCodes.UNSUPPORTED_VERSION, apis: served })
+  return writer
 }
 
 /** Fills in the size that stands in front of an answer. */

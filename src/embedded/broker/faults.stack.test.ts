@@ -4,9 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Admin, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
 import { eventually } from '../../testing/eventually.ts'
-import { fetchRaw, listOffsetRaw, produceRaw, RawKafka, RawMember, recordBatch } from '../../testing/raw-kafka.ts'
+import {
+  createTopicRaw,
+  fetchRaw,
+  listOffsetRaw,
+  produceRaw,
+  RawKafka,
+  RawMember,
+  recordBatch,
+} from '../../testing/raw-kafka.ts'
 import { type Broker, startBroker } from './broker.ts'
-import { Writer } from './wire.ts'
 
 const topic = 'faulty'
 let dataDir: string
@@ -169,11 +176,7 @@ test('a full disk is told to producers and committers and loses nothing', async 
   const member = new RawMember(raw, 'group', { sessionMs: 1_000, rebalanceMs: 1_000 })
   const commit = (offset: number) => member.commit(topic, offset, { generation: -1, memberId: '' })
   expect([await produce(), await commit(1)]).toEqual([0, 0])
-  const create = async () => {
-    const topics = new Writer().int32(1).string('new').int32(1).int16(1).int32(0).int32(0)
-    const answer = await raw.request(19, 3, topics.int32(1_000).boolean(false))
-    return [answer.int32(), answer.int32(), answer.string(), answer.int16()].at(-1)
-  }
+  const create = () => createTopicRaw(raw, 'new')
   broker.faults.diskFull(true)
   expect([await produce(), await commit(2), await create()]).toEqual([56, 56, 56])
   expect([await endOffset(), await member.committed(topic)]).toEqual([1, 1])

@@ -1,6 +1,6 @@
-import type { ApiName } from './api.ts'
-import type { ErrorName } from './error-codes.ts'
-import type { Disk } from './log/append-file.ts'
+import type { ApiName } from './apis.ts'
+import type { ErrorName } from './errors.ts'
+import type { Disk } from './log/disk.ts'
 
 /** What may go wrong with one request. */
 export type Fault =
@@ -19,47 +19,35 @@ export type Injected = {
   cancel(): void
 }
 
-type Pending = { fault: Fault; left: number; hits: number }
-
 /** Faults on demand, for tests of those who must live with a broker. All of them end with `clear`. */
 export class Faults {
-  readonly #pending = new Map<ApiName, Pending[]>()
-  readonly #disk: Disk
-  readonly #dropConnections: () => void
+  #injected: { api: ApiName; fault: Fault; left: number; hits: number }[] = []
   #resume: PromiseWithResolvers<void> | undefined
   /** For the broker: whether a new connection is to be closed. */
   refusing = false
 
-  constructor(disk: Disk, dropConnections: () => void) {
-    this.#disk = disk
-    this.#dropConnections = dropConnections
-  }
+  constructor(
+    readonly disk: Disk,
+    /** Closes every connection there is. */
+    readonly dropConnections: () => void,
+  ) {}
 
   /** Meets the next `times` requests of this kind (`Infinity`: until cancelled). Several queue up. */
   inject(api: ApiName, fault: Fault, times = 1): Injected {
-    const pending: Pending = { fault, left: times, hits: 0 }
-    const queue = this.#pending.get(api) ?? []
-    this.#pending.set(api, queue)
-    queue.push(pending)
-    return {
-      get hits() {
-        return pending.hits
-      },
+    const injected = {
+      ...{ api, fault, left: times, hits: 0 },
       cancel() {
-        pending.left = 0
+        injected.left = 0
       },
     }
-  }
-
-  /** Closes every connection there is. */
-  dropConnections(): void {
-    this.#dropConnections()
+    this.#injected.push(injected)
+    return injected
   }
 
   /** New connections are closed as soon as they are made, and so are those there are. */
   refuseConnections(refuse: boolean): void {
     this.refusing = refuse
-    if (refuse) this.#dropConnections()
+    if (refuse) this.dropConnections()
   }
 
   /** Nothing is served and nothing answered, on any connection, until it is lifted: a broker that hangs. */
@@ -71,11 +59,11 @@ export class Faults {
 
   /** Whatever would be written is refused with KAFKA_STORAGE_ERROR. */
   diskFull(full: boolean): void {
-    this.#disk.full = full
+    this.disk.full = full
   }
 
   clear(): void {
-    this.#pending.clear()
+    this.#injected = []
     this.refusing = false
     this.pause(false)
     this.diskFull(false)
@@ -87,8 +75,8 @@ export class Faults {
   }
 
   /** For the broker: the fault that the next request of this kind meets. */
-  take(api: ApiName): Fault | undefined {
-    const next = this.#pending.get(api)?.find(({ left }) => left > 0)
+  take(api: string): Fault | undefined {
+    const next = this.#injected.find((injected) => injected.api === api && injected.left > 0)
     if (!next) return undefined
     next.hits++
     next.left--

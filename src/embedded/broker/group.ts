@@ -1,32 +1,36 @@
-import { randomUUID } from 'node:crypto'
-import { errorCodes, Refusal } from './error-codes.ts'
-
-export type Protocol = { name: string; metadata: Buffer }
+import { Refusal } from './errors.ts'
 
 export type JoinRequest = {
   memberId: string
-  /** From version 4 on a nameless member is first told its id and joins with it. */
-  memberIdRequired: boolean
+  /** It came without an id: it is told this one, and to join again with it. */
+  isNew: boolean
   sessionTimeoutMs: number
   rebalanceTimeoutMs: number
   protocolType: string
-  protocols: Protocol[]
+  protocols: { name: string; metadata: Buffer }[]
   clientId: string
   clientHost: string
 }
 
-export type JoinAnswer = ReturnType<typeof joinRefused>
-export type SyncAnswer = ReturnType<typeof syncRefused>
+export type Joined = {
+  generation: number
+  protocol: string
+  leader: string
+  /** For the leader alone. */
+  members: { memberId: string; metadata: Buffer }[]
+}
 
-type Member = Omit<JoinRequest, 'memberIdRequired'> & {
+type Member = JoinRequest & {
   assignment: Buffer
   session: Timer
-  answerJoin?: (answer: JoinAnswer) => void
-  answerSync?: (answer: SyncAnswer) => void
+  /** It waits for the others to join, or for the leader to assign. */
+  joining?: PromiseWithResolvers<Joined>
+  syncing?: PromiseWithResolvers<Buffer>
   synced: boolean
 }
 
 type State = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'
+type Log = (message: string, fields: object) => void
 
 const nothing: Buffer = Buffer.alloc(0)
 const sessionTimeoutMaxMs = 30 * 60_000
@@ -35,7 +39,7 @@ const sessionTimeoutMaxMs = 30 * 60_000
 export class Groups {
   readonly #groups = new Map<string, Group>()
 
-  constructor(readonly log: (message: string, fields: object) => void) {}
+  constructor(readonly log: Log) {}
 
   /** The group, made when it is new. */
   open(groupId: string): Group {
@@ -69,14 +73,14 @@ export class Group {
   #protocolType = ''
   #protocol = ''
   #leader = ''
-  #members = new Map<string, Member>()
+  readonly #members = new Map<string, Member>()
   /** Ids given out by MEMBER_ID_REQUIRED whose owners have not come back yet; a rebalance waits for them. */
-  #announced = new Map<string, Timer>()
+  readonly #announced = new Map<string, Timer>()
   #rebalance: Timer | undefined
 
   constructor(
     readonly id: string,
-    readonly log: (message: string, fields: object) => void,
+    readonly log: Log,
   ) {}
 
   get isEmpty(): boolean {
@@ -89,74 +93,75 @@ export class Group {
   }
 
   /** Answers when the rebalance this causes is complete: all have joined, or the slow ones ran out of their time. */
-  join(request: JoinRequest): Promise<JoinAnswer> {
-    const refusal = this.#refuseJoin(request)
-    if (refusal !== errorCodes.NONE) return Promise.resolve(joinRefused(refusal, request.memberId))
-    if (request.memberId !== '') return this.#enter(request)
-    const memberId = `${request.clientId}-${randomUUID()}`
-    if (!request.memberIdRequired) return this.#enter({ ...request, memberId })
-    this.#announced.set(
-      memberId,
-      setTimeout(() => this.#forgetAnnounced(memberId), request.sessionTimeoutMs),
-    )
-    return Promise.resolve(joinRefused(errorCodes.MEMBER_ID_REQUIRED, memberId))
+  async join(request: JoinRequest): Promise<Joined> {
+    this.#checkJoin(request)
+    const { memberId, isNew, sessionTimeoutMs, protocolType } = request
+    if (isNew) {
+      const forget = setTimeout(() => this.#forgetAnnounced(memberId), sessionTimeoutMs)
+      this.#announced.set(memberId, forget)
+      throw new Refusal('MEMBER_ID_REQUIRED')
+    }
+    const known = this.#members.get(memberId)
+    if (known && !this.#mustRebalance(known, request)) {
+      this.#refreshSession(known)
+      return this.#joined(known)
+    }
+    clearTimeout(this.#announced.get(memberId))
+    this.#announced.delete(memberId)
+    known?.joining?.reject(new Refusal('UNKNOWN_MEMBER_ID'))
+    clearTimeout(known?.session)
+    const session = setTimeout(() => this.#expire(memberId), sessionTimeoutMs)
+    const joining = Promise.withResolvers<Joined>()
+    const assignment = known?.assignment ?? nothing
+    this.#members.set(memberId, { ...request, assignment, session, joining, synced: false })
+    this.#protocolType = protocolType
+    this.#prepareRebalance(known ? 'a member joined again' : 'a member joined')
+    return joining.promise
   }
 
   /** Answers with the member's part once the leader has handed in all of them. */
-  sync(generation: number, memberId: string, assignments: Map<string, Buffer>): Promise<SyncAnswer> {
-    const errorCode = this.heartbeat(generation, memberId)
-    const member = this.#members.get(memberId)
-    if (!member || errorCode !== errorCodes.NONE) return Promise.resolve(syncRefused(errorCode))
+  async sync(generation: number, memberId: string, assignments: Map<string, Buffer>): Promise<Buffer> {
+    const member = this.heartbeat(generation, memberId)
     member.synced = true
-    if (this.#state === 'Stable') return Promise.resolve({ errorCode, assignment: member.assignment })
-
-    const { promise, resolve } = Promise.withResolvers<SyncAnswer>()
-    member.answerSync = resolve
+    if (this.#state === 'Stable') return member.assignment
+    member.syncing = Promise.withResolvers<Buffer>()
+    const { promise } = member.syncing
     if (memberId === this.#leader) {
       this.#state = 'Stable'
       for (const each of this.#members.values()) {
         each.assignment = assignments.get(each.memberId) ?? nothing
-        this.#answerSync(each, { errorCode, assignment: each.assignment })
+        each.syncing?.resolve(each.assignment)
+        each.syncing = undefined
       }
     }
     return promise
   }
 
-  /** The error code a heartbeat is answered with. A known member stays alive by it, whatever the answer. */
-  heartbeat(generation: number, memberId: string): number {
-    const member = this.#members.get(memberId)
-    if (!member) return errorCodes.UNKNOWN_MEMBER_ID
-    if (generation !== this.#generation) return errorCodes.ILLEGAL_GENERATION
-    this.#refreshSession(member)
-    return this.#state === 'PreparingRebalance' ? errorCodes.REBALANCE_IN_PROGRESS : errorCodes.NONE
+  /** Refused while the group rebalances, which is how a member learns that it has to join again. */
+  heartbeat(generation: number, memberId: string): Member {
+    const member = this.#alive(generation, memberId)
+    if (this.#state === 'PreparingRebalance') throw new Refusal('REBALANCE_IN_PROGRESS')
+    return member
   }
 
-  leave(memberId: string): number {
-    if (this.#forgetAnnounced(memberId)) return errorCodes.NONE
+  leave(memberId: string): void {
+    if (this.#forgetAnnounced(memberId)) return
     const member = this.#members.get(memberId)
-    if (!member) return errorCodes.UNKNOWN_MEMBER_ID
+    if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')
     this.#remove(member, 'left')
-    return errorCodes.NONE
   }
 
-  /** The error code for a commit: members of an older generation are fenced; without members anyone may commit. */
-  checkCommit(generation: number, memberId: string): number {
-    if (generation < 0 && this.isEmpty) return errorCodes.NONE
-    const errorCode = this.heartbeat(generation, memberId)
+  /** Refuses commits of an older generation; without members anyone may commit. */
+  checkCommit(generation: number, memberId: string): void {
+    if (generation < 0 && this.isEmpty) return
+    this.#alive(generation, memberId)
     // While members join again they may still commit what they have read. Once the group agreed on new members but not yet on who
     // reads what, nobody may speak for a partition.
-    if (this.#state === 'CompletingRebalance' && errorCode === errorCodes.NONE) return errorCodes.REBALANCE_IN_PROGRESS
-    return errorCode === errorCodes.REBALANCE_IN_PROGRESS ? errorCodes.NONE : errorCode
+    if (this.#state === 'CompletingRebalance') throw new Refusal('REBALANCE_IN_PROGRESS')
   }
 
   describe() {
-    const members = [...this.#members.values()].map((member) => ({
-      memberId: member.memberId,
-      clientId: member.clientId,
-      clientHost: member.clientHost,
-      metadata: this.#metadataOf(member),
-      assignment: member.assignment,
-    }))
+    const members = [...this.#members.values()].map((each) => ({ ...each, metadata: this.#metadataOf(each) }))
     return { state: this.#state, protocolType: this.#protocolType, protocol: this.#protocol, members }
   }
 
@@ -167,56 +172,18 @@ export class Group {
     for (const member of this.#members.values()) clearTimeout(member.session)
   }
 
-  #refuseJoin({ memberId, sessionTimeoutMs, protocolType, protocols }: JoinRequest): number {
-    if (sessionTimeoutMs < 1 || sessionTimeoutMs > sessionTimeoutMaxMs) return errorCodes.INVALID_SESSION_TIMEOUT
-    if (memberId !== '' && !this.#members.has(memberId) && !this.#announced.has(memberId))
-      return errorCodes.UNKNOWN_MEMBER_ID
-    if (protocolType === '' || protocols.length === 0) return errorCodes.INCONSISTENT_GROUP_PROTOCOL
+  #checkJoin({ memberId, isNew, sessionTimeoutMs, protocolType, protocols }: JoinRequest): void {
+    if (sessionTimeoutMs < 1 || sessionTimeoutMs > sessionTimeoutMaxMs) throw new Refusal('INVALID_SESSION_TIMEOUT')
+    if (!isNew && !this.#members.has(memberId) && !this.#announced.has(memberId)) throw new Refusal('UNKNOWN_MEMBER_ID')
     const others = [...this.#members.values()].filter((member) => member.memberId !== memberId)
-    if (others.length === 0) return errorCodes.NONE
     const shared = protocols.some(({ name }) => others.every((member) => supports(member, name)))
-    return protocolType === this.#protocolType && shared ? errorCodes.NONE : errorCodes.INCONSISTENT_GROUP_PROTOCOL
-  }
-
-  #enter(request: JoinRequest): Promise<JoinAnswer> {
-    const { memberId } = request
-    const known = this.#members.get(memberId)
-    if (known && !this.#mustRebalance(known, request)) {
-      this.#refreshSession(known)
-      return Promise.resolve(this.#joinAnswer(known))
-    }
-    clearTimeout(this.#announced.get(memberId))
-    this.#announced.delete(memberId)
-    known?.answerJoin?.(joinRefused(errorCodes.UNKNOWN_MEMBER_ID, memberId))
-    clearTimeout(known?.session)
-    const { promise, resolve } = Promise.withResolvers<JoinAnswer>()
-    const { memberIdRequired: _, ...joined } = request
-    // The bytes are views of a request; a member outlives it.
-    const protocols = joined.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }))
-    const member: Member = {
-      ...joined,
-      protocols,
-      assignment: known?.assignment ?? nothing,
-      session: setTimeout(() => this.#expire(memberId), request.sessionTimeoutMs),
-      answerJoin: resolve,
-      synced: false,
-    }
-    this.#members.set(memberId, member)
-    this.#protocolType = request.protocolType
-    this.#prepareRebalance(known ? 'a member joined again' : 'a member joined')
-    return promise
+    if (protocolType === '' || !shared || (others.length > 0 && protocolType !== this.#protocolType))
+      throw new Refusal('INCONSISTENT_GROUP_PROTOCOL')
   }
 
   /** A member that repeats its join (it may have missed the answer) gets that answer again; the leader may ask for a new round. */
   #mustRebalance(member: Member, request: JoinRequest): boolean {
-    if (this.#state === 'PreparingRebalance') return true
-    const same =
-      member.protocols.length === request.protocols.length &&
-      member.protocols.every(({ name, metadata }, index) => {
-        const other = request.protocols[index]
-        return other?.name === name && metadata.equals(other.metadata)
-      })
-    if (!same) return true
+    if (this.#state === 'PreparingRebalance' || !Bun.deepEquals(member.protocols, request.protocols)) return true
     return this.#state === 'Stable' && member.memberId === this.#leader
   }
 
@@ -224,9 +191,7 @@ export class Group {
     if (this.#state !== 'PreparingRebalance') {
       this.log('group rebalances', { group: this.id, generation: this.#generation, reason })
       this.#state = 'PreparingRebalance'
-      for (const member of this.#members.values()) {
-        this.#answerSync(member, syncRefused(errorCodes.REBALANCE_IN_PROGRESS))
-      }
+      for (const member of this.#members.values()) this.#refuseSync(member, 'REBALANCE_IN_PROGRESS')
       clearTimeout(this.#rebalance)
       this.#rebalance = setTimeout(() => this.#completeJoin(), this.#rebalanceTimeoutMs())
     }
@@ -235,57 +200,48 @@ export class Group {
 
   #completeJoinIfAllHere(): void {
     if (this.#state !== 'PreparingRebalance' || this.#announced.size > 0) return
-    for (const member of this.#members.values()) if (!member.answerJoin) return
-    this.#completeJoin()
+    if ([...this.#members.values()].every(({ joining }) => joining)) this.#completeJoin()
   }
 
   #completeJoin(): void {
     clearTimeout(this.#rebalance)
-    for (const member of this.#members.values()) {
-      if (member.answerJoin) continue
-      clearTimeout(member.session)
-      this.#members.delete(member.memberId)
+    for (const { memberId, joining, session } of this.#members.values()) {
+      if (joining) continue
+      clearTimeout(session)
+      this.#members.delete(memberId)
     }
     this.#generation++
-    if (this.isEmpty) {
-      this.#state = 'Empty'
-      this.#protocol = ''
-      this.#leader = ''
-      return
-    }
-    this.#state = 'CompletingRebalance'
+    this.#state = this.isEmpty ? 'Empty' : 'CompletingRebalance'
     this.#protocol = this.#electProtocol()
     // The oldest member leads: the leader stays the same as long as it is there.
     this.#leader = this.#members.keys().next().value ?? ''
+    if (this.isEmpty) return
     for (const member of this.#members.values()) {
       member.synced = false
-      const answer = member.answerJoin
-      member.answerJoin = undefined
       this.#refreshSession(member)
-      answer?.(this.#joinAnswer(member))
+      member.joining?.resolve(this.#joined(member))
+      member.joining = undefined
     }
     // Who heartbeats but never syncs would hold up the group for ever, the leader first of all.
-    const generation = this.#generation
     this.#rebalance = setTimeout(() => {
-      if (generation !== this.#generation) return
       for (const member of this.#members.values()) if (!member.synced) this.#remove(member, 'did not sync in time')
     }, this.#rebalanceTimeoutMs())
   }
 
+  /** The one most members prefer among those all of them know. */
   #electProtocol(): string {
     const members = [...this.#members.values()]
-    const votes = new Map<string, number>()
-    for (const member of members) {
-      const choice = member.protocols.find(({ name }) => members.every((other) => supports(other, name)))
-      if (choice) votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1)
-    }
-    return [...votes].sort(([, left], [, right]) => right - left)[0]?.[0] ?? ''
+    const votes = members.map(({ protocols }) => {
+      return protocols.find(({ name }) => members.every((member) => supports(member, name)))?.name ?? ''
+    })
+    const counted = [...Map.groupBy(votes, (name) => name)]
+    return counted.sort(([, left], [, right]) => right.length - left.length)[0]?.[0] ?? ''
   }
 
   #expire(memberId: string): void {
     const member = this.#members.get(memberId)
     // Who waits for the others to join or for the leader to assign cannot heartbeat meanwhile, and is not dead for it.
-    if (!member || member.answerJoin || member.answerSync) return
+    if (!member || member.joining || member.syncing) return
     this.#remove(member, 'did not heartbeat in time')
   }
 
@@ -293,8 +249,8 @@ export class Group {
     clearTimeout(member.session)
     this.#members.delete(member.memberId)
     this.log('group member removed', { group: this.id, member: member.memberId, reason })
-    member.answerJoin?.(joinRefused(errorCodes.UNKNOWN_MEMBER_ID, member.memberId))
-    this.#answerSync(member, syncRefused(errorCodes.UNKNOWN_MEMBER_ID))
+    member.joining?.reject(new Refusal('UNKNOWN_MEMBER_ID'))
+    this.#refuseSync(member, 'UNKNOWN_MEMBER_ID')
     this.#prepareRebalance(reason)
   }
 
@@ -306,9 +262,18 @@ export class Group {
     return known
   }
 
-  #answerSync(member: Member, answer: SyncAnswer): void {
-    member.answerSync?.(answer)
-    member.answerSync = undefined
+  #refuseSync(member: Member, error: 'REBALANCE_IN_PROGRESS' | 'UNKNOWN_MEMBER_ID'): void {
+    member.syncing?.reject(new Refusal(error))
+    member.syncing = undefined
+  }
+
+  /** The member, which stays alive by whatever it asks for, even when that is refused. */
+  #alive(generation: number, memberId: string): Member {
+    const member = this.#members.get(memberId)
+    if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')
+    if (generation !== this.#generation) throw new Refusal('ILLEGAL_GENERATION')
+    this.#refreshSession(member)
+    return member
   }
 
   #refreshSession(member: Member): void {
@@ -320,34 +285,16 @@ export class Group {
     return Math.max(1, ...[...this.#members.values()].map((member) => member.rebalanceTimeoutMs))
   }
 
-  #joinAnswer(member: Member): JoinAnswer {
-    const isLeader = member.memberId === this.#leader
-    return {
-      errorCode: errorCodes.NONE,
-      generation: this.#generation,
-      protocol: this.#protocol,
-      leader: this.#leader,
-      memberId: member.memberId,
-      members: isLeader
-        ? [...this.#members.values()].map((each) => ({ memberId: each.memberId, metadata: this.#metadataOf(each) }))
-        : [],
-    }
+  #joined({ memberId }: Member): Joined {
+    const members = memberId === this.#leader ? this.describe().members : []
+    return { generation: this.#generation, protocol: this.#protocol, leader: this.#leader, members }
   }
 
-  #metadataOf(member: Member): Buffer {
-    return member.protocols.find(({ name }) => name === this.#protocol)?.metadata ?? nothing
+  #metadataOf({ protocols }: Member): Buffer {
+    return protocols.find(({ name }) => name === this.#protocol)?.metadata ?? nothing
   }
 }
 
-function supports(member: { protocols: Protocol[] }, name: string): boolean {
+function supports(member: { protocols: { name: string }[] }, name: string): boolean {
   return member.protocols.some((protocol) => protocol.name === name)
-}
-
-export function joinRefused(errorCode: number, memberId: string) {
-  const members: { memberId: string; metadata: Buffer }[] = []
-  return { errorCode, generation: -1, protocol: '', leader: '', memberId, members }
-}
-
-export function syncRefused(errorCode: number) {
-  return { errorCode, assignment: nothing }
 }

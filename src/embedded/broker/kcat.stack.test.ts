@@ -2,9 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { RawKafka } from '../../testing/raw-kafka.ts'
+import { createTopicRaw, RawKafka } from '../../testing/raw-kafka.ts'
 import { type Broker, startBroker } from './broker.ts'
-import { Writer } from './wire.ts'
 
 const kcat = Bun.which('kcat') ?? Bun.which('kafkacat')
 if (!kcat)
@@ -19,13 +18,7 @@ beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'broker-kcat-'))
   broker = await startBroker({ dataDir, fsync: false })
   await using raw = await RawKafka.connect(broker.brokers)
-  for (const topic of ['plain', 'packed', 'shared']) {
-    await raw.request(
-      19,
-      3,
-      new Writer().int32(1).string(topic).int32(2).int16(1).int32(0).int32(0).int32(1_000).boolean(false),
-    )
-  }
+  for (const topic of ['plain', 'packed', 'shared']) await createTopicRaw(raw, topic, 2)
 })
 afterAll(async () => {
   await broker.stop()

@@ -2,10 +2,17 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fetchRaw, listOffsetRaw, produceRaw, producerIdRaw, RawKafka, recordBatch } from '../../testing/raw-kafka.ts'
+import {
+  createTopicRaw,
+  fetchRaw,
+  listOffsetRaw,
+  produceRaw,
+  producerIdRaw,
+  RawKafka,
+  recordBatch,
+} from '../../testing/raw-kafka.ts'
 import { startBroker } from './broker.ts'
 import { readHeader } from './log/record-batch.ts'
-import { Writer } from './wire.ts'
 
 let dataDir: string
 const topic = 'durable'
@@ -91,11 +98,7 @@ test('kill -9 at any moment loses nothing that was acknowledged, and writes noth
     const broker = run('--port', '0')
     const raw = await RawKafka.connect(await serving(broker))
     if (round === 0) {
-      await raw.request(
-        19,
-        3,
-        new Writer().int32(1).string(topic).int32(1).int16(1).int32(0).int32(0).int32(1_000).boolean(false),
-      )
+      await createTopicRaw(raw, topic)
       producerId = await producerIdRaw(raw)
     }
     // Killed while batches are on their way, in each round after another number of answers.

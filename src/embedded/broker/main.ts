@@ -12,8 +12,6 @@ const { values } = parseArgs({
     'data-dir': { type: 'string' },
     host: { type: 'string', default: '127.0.0.1' },
     port: { type: 'string', default: '9092' },
-    partitions: { type: 'string', default: '1' },
-    'auto-create-topics': { type: 'boolean', default: false },
     lifeline: { type: 'boolean', default: false },
   },
 })
@@ -31,8 +29,6 @@ const broker = await startBroker({
   dataDir,
   port,
   host: values.host,
-  partitionsDefault: Number(values.partitions),
-  autoCreateTopics: values['auto-create-topics'],
   log: (level, message, fields) => console.error(JSON.stringify({ level, message, ...fields })),
 }).catch((error: NodeJS.ErrnoException) => {
   if (error.code === 'EADDRINUSE')

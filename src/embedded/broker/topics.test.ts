@@ -2,11 +2,12 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { recordBatch } from '../../testing/raw-kafka.ts'
+import { encode, recordBatch } from '../../testing/raw-kafka.ts'
 import type { Context } from './api.ts'
-import { readWhenThere } from './apis/fetch.ts'
-import { Disk } from './log/append-file.ts'
+import { fetch } from './apis/records.ts'
+import { Disk } from './log/disk.ts'
 import { Topics } from './topics.ts'
+import { Reader } from './wire.ts'
 
 let dataDir: string
 
@@ -26,25 +27,25 @@ test('what a crash left of a deleted topic is removed, and never becomes part of
   writeFileSync(join(ghost, '00000000000000000000.log'), recordBatch([{ value: 'ghost' }]))
   using topics = open()
   expect(existsSync(ghost)).toBe(false)
-  topics.create({ name: 'a', partitions: 1, config: {} })
+  topics.create('a')
   expect(topics.find('a')?.log(0)?.highWatermark).toBe(0)
 })
 
-test('deleting leaves no file behind', async () => {
+test('deleting leaves no file behind', () => {
   using topics = open()
-  topics.create({ name: 'a', partitions: 3, config: {} })
+  topics.create('a', 3)
   topics
     .find('a')
     ?.log(1)
     ?.append(recordBatch([{ value: 'x' }]))
-  expect(await topics.delete('a')).toBe(true)
-  expect(await topics.delete('a')).toBe(false)
+  topics.delete('a')
+  expect(() => topics.delete('a')).toThrow('UNKNOWN_TOPIC')
   expect(readdirSync(join(dataDir, 'logs'))).toEqual([])
 })
 
 test('a fetch that waits ends with its connection, and with its topic', async () => {
   using topics = open()
-  topics.create({ name: 'a', partitions: 1, config: {} })
+  topics.create('a')
   let disconnect = () => {}
   const client = {
     id: 'c',
@@ -54,15 +55,16 @@ test('a fetch that waits ends with its connection, and with its topic', async ()
       return () => {}
     },
   }
-  const wait = () => {
-    const topicsWanted = [{ name: 'a', partitions: [{ index: 0, offset: 0, bytesMax: 1 }] }]
-    const wanted = { waitMaxMs: 60_000, bytesMin: 1, bytesMax: 1, topics: topicsWanted }
-    return readWhenThere(wanted, { topics, client } as unknown as Context)
+  const body = { waitMaxMs: 60_000, bytesMin: 1, bytesMax: 1, topics: [] }
+  const wait = async () => {
+    const asked = [{ name: 'a', partitions: [{ index: 0, offset: 0, bytesMax: 1 }] }]
+    const wanted = { ...fetch.request.read(new Reader(encode(fetch.request, body))), topics: asked }
+    return (await fetch.serve(wanted as never, { topics, client } as unknown as Context))?.topics
   }
   const first = wait()
   disconnect()
   expect(await first).toMatchObject([{ partitions: [{ errorCode: 0 }] }])
   const second = wait()
-  await topics.delete('a')
+  topics.delete('a')
   expect(await second).toMatchObject([{ partitions: [{ errorCode: 3 }] }])
 })

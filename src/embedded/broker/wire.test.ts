@@ -1,52 +1,84 @@
 import { expect, test } from 'bun:test'
-import { MalformedRequest, Reader, Writer } from './wire.ts'
+import {
+  array,
+  boolean,
+  bytes,
+  int8,
+  int16,
+  int32,
+  int64,
+  MalformedRequest,
+  nullableArray,
+  nullableBytes,
+  nullableString,
+  optional,
+  Reader,
+  since,
+  string,
+  type Type,
+  typeOf,
+  until,
+  Writer,
+} from './wire.ts'
 
-test('reads back what it wrote, byte strings longer than a chunk among it', () => {
-  const large = Buffer.alloc(5_000, 7)
-  const bytes = new Writer()
-    .int8(-1)
-    .boolean(true)
-    .int16(-2)
-    .int32(-3)
-    .int64(2 ** 52)
-    .string('ação')
-    .string(null)
-    .bytes(large)
-    .bytes(null)
-    .array([1, 2], () => {})
-    .int32(9)
-    .finish()
-
-  const reader = new Reader(bytes)
-  expect([reader.int8(), reader.boolean(), reader.int16(), reader.int32(), reader.int64()]).toEqual([
-    -1,
-    true,
-    -2,
-    -3,
-    2 ** 52,
-  ])
-  expect([reader.string(), reader.nullableString()]).toEqual(['ação', null])
-  expect(reader.bytes().equals(large)).toBe(true)
-  expect(reader.nullableBytes()).toBeNull()
-  expect([reader.int32(), reader.int32()]).toEqual([2, 9])
-  expect(reader.remaining).toBe(0)
+const message = typeOf({
+  numbers: { one: int8, two: int16, three: int32, four: int64 },
+  yes: boolean,
+  texts: array(string),
+  noText: nullableString,
+  large: bytes,
+  noBytes: nullableBytes,
+  nobody: nullableArray({ name: string }),
+  named: array({ name: string, age: optional(int8, 7) }),
+  old: until(1, int8, -5),
+  young: since(2, int16, -6),
+  last: int32,
 })
 
-const lies: [string, Buffer, (reader: Reader) => unknown][] = [
-  ['a number past the end', Buffer.alloc(3), (reader) => reader.int32()],
-  ['a string longer than the request', new Writer().int16(400).finish(), (reader) => reader.string()],
-  ['a string of negative length', new Writer().int16(-2).finish(), (reader) => reader.nullableString()],
-  ['a null string where one is required', new Writer().int16(-1).finish(), (reader) => reader.string()],
-  ['bytes longer than the request', new Writer().int32(0x7fffffff).finish(), (reader) => reader.bytes()],
-  [
-    'an array of two thousand million items',
-    new Writer().int32(0x7fffffff).finish(),
-    (reader) => reader.array(() => reader.int8()),
-  ],
-  ['an array of negative length', new Writer().int32(-2).finish(), (reader) => reader.array(() => reader.int8())],
-  ['an offset beyond 2^53', Buffer.alloc(8, 0x7f), (reader) => reader.int64()],
+test('reads back what it wrote, byte strings longer than a chunk among it, and what the version has', () => {
+  const value = {
+    numbers: { one: -1, two: -2, three: -3, four: 2 ** 52 },
+    yes: true,
+    texts: ['ação', ''],
+    noText: null,
+    large: Buffer.alloc(5_000, 7),
+    noBytes: null,
+    nobody: null,
+    named: [{ name: 'eva' }, { name: 'frank', age: 8 }],
+    last: 9,
+  }
+  const named = [
+    { name: 'eva', age: 7 },
+    { name: 'frank', age: 8 },
+  ]
+  for (const [version, ages] of [
+    [1, { old: 3, young: -6 }],
+    [2, { old: -5, young: 4 }],
+  ] as const) {
+    const writer = new Writer(version)
+    message.write(writer, { ...value, old: 3, young: 4 })
+    const reader = new Reader(writer.finish(), version)
+    expect(message.read(reader)).toEqual({ ...value, named, ...ages })
+    expect(reader.remaining).toBe(0)
+  }
+})
+
+const written = <Value>(type: Type<Value>, value: Value) => {
+  const writer = new Writer()
+  type.write(writer, value)
+  return writer.finish()
+}
+const lies: [string, Buffer, Type<never, unknown>][] = [
+  ['a number past the end', Buffer.alloc(3), int32],
+  ['a string longer than the request', written(int16, 400), string],
+  ['a string of negative length', written(int16, -2), nullableString],
+  ['a null string where one is required', written(int16, -1), string],
+  ['bytes longer than the request', written(int32, 0x7fffffff), bytes],
+  ['an array of two thousand million items', written(int32, 0x7fffffff), array(int8)],
+  ['an array of negative length', written(int32, -2), array(int8)],
+  ['an offset beyond 2^53', Buffer.alloc(8, 0x7f), int64],
 ]
 
-test.each(lies)('refuses %s', (_, bytes, read) => {
-  expect(() => read(new Reader(bytes))).toThrow(MalformedRequest)
+test.each(lies)('refuses %s', (_, lie, type) => {
+  expect(() => type.read(new Reader(lie))).toThrow(MalformedRequest)
 })

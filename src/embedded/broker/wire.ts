@@ -1,6 +1,6 @@
 /**
- * The primitive types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), non-flexible versions only.
- * Written for a server: whatever a stranger sends is refused before it costs memory.
+ * The types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), each with both directions; versions that are not
+ * flexible only (no tagged fields, no compact strings). Written for a server: whatever a stranger sends is refused before it costs memory.
  */
 
 /** The bytes are not what the protocol says they are. The connection that sent them is closed. */
@@ -8,160 +8,208 @@ export class MalformedRequest extends Error {
   override name = 'MalformedRequest'
 }
 
-/** Reads one request. Every read is checked against the end of the buffer and throws `MalformedRequest` beyond it. */
-export class Reader {
-  readonly #buffer: Buffer
-  #offset = 0
+/** What may be written, and what is then read: a field that has a default may be left out. */
+export type Type<Written, Read = Written> = {
+  read(from: Reader): Read
+  write(to: Writer, value: Written): void
+}
 
-  constructor(buffer: Buffer) {
-    this.#buffer = buffer
-  }
+type Shape = { [field: string]: Shape } | Type<never, unknown>
+export type ReadOf<S> = S extends Type<never, infer Read> ? Read : { [Field in keyof S]: ReadOf<S[Field]> }
+export type WrittenOf<S> =
+  S extends Type<infer Written, unknown>
+    ? Written
+    : { [F in Exclude<keyof S, HasDefault<S>>]: WrittenOf<S[F]> } & { [F in HasDefault<S>]?: WrittenOf<S[F]> }
+type HasDefault<S> = {
+  [F in keyof S]: S[F] extends Type<infer Written, unknown> ? (undefined extends Written ? F : never) : never
+}[keyof S]
+
+/** Goes through one message. Every step is checked against the end of the buffer and throws `MalformedRequest` beyond it. */
+export class Reader {
+  #at = 0
+
+  constructor(
+    readonly buffer: Buffer,
+    public version = 0,
+  ) {}
 
   get remaining(): number {
-    return this.#buffer.length - this.#offset
+    return this.buffer.length - this.#at
   }
 
-  int8(): number {
-    return this.#buffer.readInt8(this.#advance(1))
-  }
-
-  boolean(): boolean {
-    return this.int8() !== 0
-  }
-
-  int16(): number {
-    return this.#buffer.readInt16BE(this.#advance(2))
-  }
-
-  int32(): number {
-    return this.#buffer.readInt32BE(this.#advance(4))
-  }
-
-  /** As a number: offsets, timestamps and producer ids beyond 2^53 are nobody's honest request. */
-  int64(): number {
-    const value = Number(this.#buffer.readBigInt64BE(this.#advance(8)))
-    if (!Number.isSafeInteger(value)) throw new MalformedRequest(`int64 out of range: ${value}`)
-    return value
-  }
-
-  string(): string {
-    return required(this.nullableString())
-  }
-
-  nullableString(): string | null {
-    const length = this.int16()
-    if (length === -1) return null
-    const start = this.#advance(length)
-    return this.#buffer.toString('utf8', start, start + length)
-  }
-
-  bytes(): Buffer {
-    return required(this.nullableBytes())
-  }
-
-  /** A view of the request, not a copy. */
-  nullableBytes(): Buffer | null {
-    const length = this.int32()
-    if (length === -1) return null
-    const start = this.#advance(length)
-    return this.#buffer.subarray(start, start + length)
-  }
-
-  array<Item>(readItem: () => Item): Item[] {
-    return this.nullableArray(readItem) ?? []
-  }
-
-  nullableArray<Item>(readItem: () => Item): Item[] | null {
-    const length = this.int32()
-    if (length === -1) return null
-    // No item is shorter than one byte, so a longer claim is a lie and is not worth an allocation.
-    if (length < 0 || length > this.remaining) throw new MalformedRequest(`array of ${length} items`)
-    const items: Item[] = []
-    for (let index = 0; index < length; index++) items.push(readItem())
-    return items
-  }
-
-  #advance(length: number): number {
-    const start = this.#offset
+  /** Where the next `length` bytes begin, which are then behind us. */
+  take(length: number): number {
     if (length < 0 || length > this.remaining)
       throw new MalformedRequest(`${length} bytes wanted, ${this.remaining} left`)
-    this.#offset = start + length
-    return start
+    this.#at += length
+    return this.#at - length
   }
 }
 
-function required<Value>(value: Value | null): Value {
-  if (value === null) throw new MalformedRequest('null where a value is required')
-  return value
-}
-
-/** Builds one answer in a buffer that grows. */
+/** Builds one message in a buffer that grows. */
 export class Writer {
-  #buffer = Buffer.allocUnsafe(512)
+  buffer = Buffer.allocUnsafe(512)
   #length = 0
 
-  int8(value: number): this {
-    const at = this.#reserve(1)
-    this.#buffer.writeInt8(value, at)
-    return this
-  }
+  constructor(readonly version = 0) {}
 
-  boolean(value: boolean): this {
-    return this.int8(value ? 1 : 0)
-  }
-
-  int16(value: number): this {
-    const at = this.#reserve(2)
-    this.#buffer.writeInt16BE(value, at)
-    return this
-  }
-
-  int32(value: number): this {
-    const at = this.#reserve(4)
-    this.#buffer.writeInt32BE(value, at)
-    return this
-  }
-
-  int64(value: number): this {
-    const at = this.#reserve(8)
-    this.#buffer.writeBigInt64BE(BigInt(value), at)
-    return this
-  }
-
-  string(value: string | null): this {
-    if (value === null) return this.int16(-1)
-    const bytes = Buffer.from(value)
-    return this.int16(bytes.length).raw(bytes)
-  }
-
-  bytes(value: Buffer | null): this {
-    return value === null ? this.int32(-1) : this.int32(value.length).raw(value)
-  }
-
-  raw(value: Buffer): this {
-    const at = this.#reserve(value.length)
-    value.copy(this.#buffer, at)
-    return this
-  }
-
-  array<Item>(items: readonly Item[], writeItem: (item: Item) => void): this {
-    this.int32(items.length)
-    for (const item of items) writeItem(item)
-    return this
+  /** Where the next `length` bytes begin, for which there is room now. */
+  take(length: number): number {
+    const at = this.#length
+    this.#length += length
+    if (this.#length > this.buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(this.#length, 2 * this.buffer.length))
+      this.buffer.copy(larger, 0, 0, at)
+      this.buffer = larger
+    }
+    return at
   }
 
   finish(): Buffer {
-    return this.#buffer.subarray(0, this.#length)
+    return this.buffer.subarray(0, this.#length)
   }
+}
 
-  #reserve(length: number): number {
-    const at = this.#length
-    this.#length += length
-    if (this.#length > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#length, 2 * this.#buffer.length))
-      this.#buffer.copy(larger, 0, 0, at)
-      this.#buffer = larger
-    }
-    return at
+function fixed<Value>(
+  length: number,
+  read: (buffer: Buffer, at: number) => Value,
+  write: (buffer: Buffer, value: Value, at: number) => void,
+): Type<Value> {
+  return {
+    read: (from) => read(from.buffer, from.take(length)),
+    write(to, value) {
+      const at = to.take(length)
+      write(to.buffer, value, at)
+    },
+  }
+}
+
+const number = (length: number) =>
+  fixed(
+    length,
+    (buffer, at) => buffer.readIntBE(at, length),
+    (buffer, value: number, at) => buffer.writeIntBE(value, at, length),
+  )
+export const int8 = number(1)
+export const int16 = number(2)
+export const int32 = number(4)
+
+export const boolean = fixed(
+  1,
+  (buffer, at) => buffer[at] !== 0,
+  (buffer, value: boolean, at) => buffer.writeInt8(value ? 1 : 0, at),
+)
+
+/** As a number: offsets, timestamps and producer ids beyond 2^53 are nobody's honest request. */
+export const int64 = fixed(
+  8,
+  (buffer, at) => {
+    const value = Number(buffer.readBigInt64BE(at))
+    if (!Number.isSafeInteger(value)) throw new MalformedRequest(`int64 out of range: ${value}`)
+    return value
+  },
+  (buffer, value: number, at) => buffer.writeBigInt64BE(BigInt(value), at),
+)
+
+/** Bytes behind their length, which is -1 for null. What is read is a view of the message, not a copy. */
+function prefixed(length: Type<number>): Type<Buffer | null> {
+  return {
+    read(from) {
+      const bytes = length.read(from)
+      if (bytes === -1) return null
+      const at = from.take(bytes)
+      return from.buffer.subarray(at, at + bytes)
+    },
+    write(to, value) {
+      length.write(to, value?.length ?? -1)
+      const at = to.take(value?.length ?? 0)
+      value?.copy(to.buffer, at)
+    },
+  }
+}
+
+function required<Value>({ read, write }: Type<Value | null>): Type<Value> {
+  const readRequired = (from: Reader) => {
+    const value = read(from)
+    if (value === null) throw new MalformedRequest('null where a value is required')
+    return value
+  }
+  return { read: readRequired, write }
+}
+
+const shortBytes = prefixed(int16)
+export const nullableString: Type<string | null> = {
+  read: (from) => shortBytes.read(from)?.toString() ?? null,
+  write: (to, value) => shortBytes.write(to, value === null ? null : Buffer.from(value)),
+}
+export const string = required(nullableString)
+export const nullableBytes = prefixed(int32)
+export const bytes = required(nullableBytes)
+
+export function nullableArray<S extends Shape>(item: S): Type<readonly WrittenOf<S>[] | null, ReadOf<S>[] | null> {
+  const type = typeOf(item)
+  return {
+    read(from) {
+      const length = int32.read(from)
+      if (length === -1) return null
+      // No item is shorter than one byte, so a longer claim is a lie and is not worth an allocation.
+      if (length < 0 || length > from.remaining) throw new MalformedRequest(`array of ${length} items`)
+      const items: ReadOf<S>[] = []
+      for (let index = 0; index < length; index++) items.push(type.read(from))
+      return items
+    },
+    write(to, items) {
+      int32.write(to, items?.length ?? -1)
+      for (const item of items ?? []) type.write(to, item)
+    },
+  }
+}
+
+export function array<S extends Shape>(item: S): Type<readonly WrittenOf<S>[], ReadOf<S>[]> {
+  const { read, write } = nullableArray(item)
+  return { read: (from) => read(from) ?? [], write }
+}
+
+/** The shape that most requests and answers about partitions share. */
+export function perTopic<S extends Shape>(partition: S) {
+  return array({ name: string, partitions: array(partition) })
+}
+
+/** There in some versions only. In the others, and where it is left out, it is `otherwise`. */
+function when<Written, Read extends Written>(
+  isThere: (version: number) => boolean,
+  type: Type<Written, Read>,
+  otherwise: Read,
+): Type<Written | undefined, Read> {
+  return {
+    read: (from) => (isThere(from.version) ? type.read(from) : otherwise),
+    write(to, value = otherwise) {
+      if (isThere(to.version)) type.write(to, value)
+    },
+  }
+}
+
+export function since<Written, Read extends Written>(first: number, type: Type<Written, Read>, otherwise: Read) {
+  return when((version) => version >= first, type, otherwise)
+}
+
+export function until<Written, Read extends Written>(last: number, type: Type<Written, Read>, otherwise: Read) {
+  return when((version) => version <= last, type, otherwise)
+}
+
+/** May be left out by who writes it. */
+export function optional<Written, Read extends Written>(type: Type<Written, Read>, otherwise: Read) {
+  return since(0, type, otherwise)
+}
+
+/** An object is its fields, one behind the other. */
+export function typeOf<S extends Shape>(shape: S): Type<WrittenOf<S>, ReadOf<S>> {
+  if (typeof shape.read === 'function') return shape as unknown as Type<WrittenOf<S>, ReadOf<S>>
+  const fields = Object.entries(shape).map(([name, field]) => ({ name, type: typeOf(field as Shape) }))
+  return {
+    read: (from) => Object.fromEntries(fields.map(({ name, type }) => [name, type.read(from)])) as ReadOf<S>,
+    write(to, value) {
+      for (const { name, type } of fields) type.write(to, (value as Record<string, never>)[name] as never)
+    },
   }
 }

@@ -8,9 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { readTestConfig } from '../../config.ts'
-import { Writer } from '../../embedded/broker/wire.ts'
 import { eventually } from '../eventually.ts'
-import { fetchRaw, produceRaw, RawKafka, recordBatch } from '../raw-kafka.ts'
+import { createTopicRaw, fetchRaw, produceRaw, RawKafka, recordBatch } from '../raw-kafka.ts'
 import { type BrokerProcess, cpuMicrosOf, peakMegabytesOf, startBrokerProcess } from './broker-process.ts'
 
 type Target = { name: string; kafka: Kafka; pid: number | undefined }
@@ -182,11 +181,7 @@ async function benchStart(directory: string): Promise<void> {
   const [topic, partitions, megabytes] = ['large', 64, 1_024]
   const filled = await startBrokerProcess(dataDir)
   const writer = await RawKafka.connect(filled.brokers)
-  await writer.request(
-    19,
-    3,
-    new Writer().int32(1).string(topic).int32(partitions).int16(1).int32(0).int32(0).int32(1_000).boolean(false),
-  )
+  await createTopicRaw(writer, topic, partitions)
   const batch = recordBatch(Array.from({ length: 1_000 }, () => ({ value: Buffer.alloc(1_000, 'v') })))
   for (let sent = 0; sent < megabytes; sent += partitions) {
     const produced = Array.from({ length: partitions }, (_, partition) =>

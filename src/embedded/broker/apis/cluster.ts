@@ -1,83 +1,74 @@
-import { type Api, api, attempt, nodeId } from '../api.ts'
-import { errorCodes, Refusal } from '../error-codes.ts'
-import type { Writer } from '../wire.ts'
-
 /** How a client finds its way: what is served, where the partitions are, and who coordinates a group. */
+import { api, attempt, each, nodeId } from '../api.ts'
+import { Refusal } from '../errors.ts'
+import { array, boolean, int8, int16, int32, nullableArray, nullableString, optional, since, string } from '../wire.ts'
 
-/**
- *     ApiVersions Request v0-2 => (empty)
- *     ApiVersions Response v0-2 => error_code int16 · [api_key int16 · min_version int16 · max_version int16] · v1+ throttle_time_ms int32
- */
-export const apiVersions = (apis: () => readonly Api[]): Api =>
-  api('ApiVersions', [0, 2], (_, answer, { version }) => {
-    writeApiVersions(answer, errorCodes.NONE, apis())
-    return version >= 1 ? answer.int32(0) : answer
-  })
-
-/** Also answers a version that is too new, in the layout of version 0, from which every client learns what to ask instead (KIP-511). */
-export function writeApiVersions(answer: Writer, errorCode: number, apis: readonly Api[]): Writer {
-  return answer
-    .int16(errorCode)
-    .array(apis, ({ key, versions: [low, high] }) => answer.int16(key).int16(low).int16(high))
-}
-
-/**
- *     Metadata Request v0-6 => [topic string] (v0: empty means all; v1+: null means all) · v4+ allow_auto_topic_creation boolean
- *     Metadata Response v0-6 => v3+ throttle_time_ms int32 · [node_id int32 · host string · port int32 · v1+ rack nullable string] ·
- *       v2+ cluster_id nullable string · v1+ controller_id int32 ·
- *       [error_code int16 · name string · v1+ is_internal boolean ·
- *         [error_code int16 · partition_index int32 · leader_id int32 · replicas [int32] · isr [int32] · v5+ offline_replicas [int32]]]
- */
-export const metadata = api('Metadata', [0, 6], async (request, answer, context) => {
-  const { version, topics, partitionsDefault } = context
-  const named = request.nullableArray(() => request.string())
-  const mayCreate = context.autoCreateTopics && (version >= 4 ? request.boolean() : true)
-
-  const all = named === null || (version === 0 && named.length === 0)
-  const names = all ? topics.all().map(({ name }) => name) : named
-  const described = names.map((name) =>
-    attempt(context, { name, partitions: 0 }, () => {
-      if (mayCreate && !topics.find(name)) topics.create({ name, partitions: partitionsDefault, config: {} })
-      const topic = topics.find(name)
-      if (!topic) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
-      return { name, partitions: topic.partitions }
-    }),
-  )
-
-  if (version >= 3) answer.int32(0)
-  answer.int32(1).int32(nodeId).string(context.host).int32(context.port)
-  if (version >= 1) answer.string(null)
-  if (version >= 2) answer.string(topics.clusterId)
-  if (version >= 1) answer.int32(nodeId)
-  return answer.array(await Promise.all(described), ({ errorCode, name, partitions }) => {
-    answer.int16(errorCode).string(name)
-    if (version >= 1) answer.boolean(false)
-    answer.array([...Array(partitions).keys()], (index) => {
-      answer.int16(errorCodes.NONE).int32(index).int32(nodeId)
-      answer.int32(1).int32(nodeId).int32(1).int32(nodeId)
-      if (version >= 5) answer.int32(0)
-    })
-  })
+export const apiVersions = api('ApiVersions', 18, [0, 2], {
+  request: {},
+  answer: {
+    errorCode: optional(int16, 0),
+    apis: array({ key: int16, lowest: int16, highest: int16 }),
+    throttleMs: since(1, int32, 0),
+  },
+  serve(_, { apis }) {
+    return { apis: apis.map(({ key, versions: [lowest, highest] }) => ({ key, lowest, highest })) }
+  },
 })
 
-/**
- *     FindCoordinator Request v0-2 => key string · v1+ key_type int8
- *     FindCoordinator Response v0-2 => v1+ throttle_time_ms int32 · error_code int16 · v1+ error_message nullable string ·
- *       node_id int32 · host string · port int32
- *
- * Key type 0 is a group. The coordinator of transactions (1) is where a transactional producer learns that there are none.
- */
-export const findCoordinator = api('FindCoordinator', [0, 2], async (request, answer, context) => {
-  const { version } = context
-  request.string()
-  const keyType = version >= 1 ? request.int8() : 0
+/** Without names it is about all topics. */
+export const metadata = api('Metadata', 3, [4, 6], {
+  request: { topics: nullableArray(string), mayCreate: boolean },
+  answer: {
+    brokers: array({ id: int32, host: string, port: int32, rack: optional(nullableString, null) }),
+    clusterId: nullableString,
+    controllerId: int32,
+    topics: array({
+      errorCode: int16,
+      name: string,
+      isInternal: optional(boolean, false),
+      partitions: array({
+        errorCode: optional(int16, 0),
+        index: int32,
+        leaderId: int32,
+        replicas: array(int32),
+        inSync: array(int32),
+        offline: since(5, array(int32), []),
+      }),
+    }),
+  },
+  async serve({ topics: names }, context) {
+    const { host, port, topics } = context
+    const asked = names?.map((name) => ({ name })) ?? topics.all()
+    const described = await each(context, asked, { count: 0 }, ({ name }) => ({
+      count: topics.require(name).partitions,
+    }))
+    const partition = (index: number) => ({ index, leaderId: nodeId, replicas: [nodeId], inSync: [nodeId] })
+    return {
+      brokers: [{ id: nodeId, host, port }],
+      clusterId: topics.clusterId,
+      controllerId: nodeId,
+      topics: described.map(({ errorCode, name, count }) => {
+        return { errorCode, name, partitions: Array.from({ length: count }, (_, index) => partition(index)) }
+      }),
+    }
+  },
+})
 
-  const found = await attempt(context, { id: -1, host: '', port: -1 }, () => {
-    if (keyType !== 0) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
-    return { id: nodeId, host: context.host, port: context.port }
-  })
-  if (version >= 1) answer.int32(0)
-  answer.int16(found.errorCode)
-  if (version >= 1) answer.string(found.errorMessage)
-  return answer.int32(found.id).string(found.host).int32(found.port)
+/** Key type 0 is a group. The coordinator of transactions (1) is where a transactional producer learns that there are none. */
+export const findCoordinator = api('FindCoordinator', 10, [0, 2], {
+  request: { key: string, keyType: since(1, int8, 0) },
+  answer: {
+    throttleMs: since(1, int32, 0),
+    errorCode: int16,
+    errorMessage: since(1, nullableString, null),
+    nodeId: int32,
+    host: string,
+    port: int32,
+  },
+  serve({ keyType }, context) {
+    return attempt(context, { nodeId: -1, host: '', port: -1 }, () => {
+      if (keyType !== 0) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
+      return { nodeId, host: context.host, port: context.port }
+    })
+  },
 })

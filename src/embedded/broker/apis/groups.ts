@@ -1,65 +1,147 @@
-import { api, attempt } from '../api.ts'
-import { Refusal } from '../error-codes.ts'
+/** Being a member of a consumer group, and looking at groups as an administrator does. */
+import { randomUUID } from 'node:crypto'
+import { api, attempt, each } from '../api.ts'
+import { Refusal } from '../errors.ts'
+import type { Group, Joined } from '../group.ts'
+import { array, bytes, int16, int32, nullableString, optional, since, string, until } from '../wire.ts'
 
-/** Groups as an administrator sees them: those with members, and those that have committed. */
+/** Static membership: such a member is treated as any other. */
+const instanceId = optional(nullableString, null)
+const nothing: Buffer = Buffer.alloc(0)
 
-/**
- *     ListGroups Request v0-2 => (empty)
- *     ListGroups Response v0-2 => v1+ throttle_time_ms int32 · error_code int16 · [group_id string · protocol_type string]
- */
-export const listGroups = api('ListGroups', [0, 2], async (_, answer, context) => {
-  const { errorCode, groups } = await attempt(context, { groups: [] }, () => {
-    const known = new Map(context.offsets.groups().map((groupId) => [groupId, 'consumer']))
-    for (const group of context.groups.occupied()) known.set(group.id, group.describe().protocolType)
-    return { groups: [...known] }
-  })
-  if (context.version >= 1) answer.int32(0)
-  return answer.int16(errorCode).array(groups, ([groupId, type]) => answer.string(groupId).string(type))
+export const joinGroup = api('JoinGroup', 11, [5, 5], {
+  request: {
+    groupId: string,
+    sessionTimeoutMs: int32,
+    rebalanceTimeoutMs: int32,
+    memberId: string,
+    instanceId,
+    protocolType: string,
+    protocols: array({ name: string, metadata: bytes }),
+  },
+  answer: {
+    errorCode: int16,
+    generation: int32,
+    protocol: string,
+    leader: string,
+    memberId: string,
+    members: array({ memberId: string, instanceId, metadata: bytes }),
+  },
+  serve(request, context) {
+    const { client, groups } = context
+    const memberId = request.memberId || `${client.id}-${randomUUID()}`
+    const blank: Joined & { memberId: string } = { generation: -1, protocol: '', leader: '', memberId, members: [] }
+    return attempt(context, blank, () => {
+      const who = { memberId, isNew: request.memberId === '', clientId: client.id, clientHost: client.host }
+      return groups.open(request.groupId).join({ ...request, ...who })
+    })
+  },
 })
 
-/**
- *     DescribeGroups Request v0-2 => [group_id string]
- *     DescribeGroups Response v0-2 => v1+ throttle_time_ms int32 · [error_code int16 · group_id string · group_state string ·
- *       protocol_type string · protocol_data string ·
- *       [member_id string · client_id string · client_host string · member_metadata bytes · member_assignment bytes]]
- */
-export const describeGroups = api('DescribeGroups', [0, 2], async (request, answer, context) => {
-  const groupIds = request.array(() => request.string())
+export const syncGroup = api('SyncGroup', 14, [3, 3], {
+  request: {
+    groupId: string,
+    generation: int32,
+    memberId: string,
+    instanceId,
+    assignments: array({ memberId: string, assignment: bytes }),
+  },
+  answer: { errorCode: int16, assignment: bytes },
+  serve({ groupId, generation, memberId, assignments }, context) {
+    return attempt(context, { assignment: nothing }, async () => {
+      const parts = new Map(assignments.map((part) => [part.memberId, part.assignment]))
+      return { assignment: await context.groups.open(groupId).sync(generation, memberId, parts) }
+    })
+  },
+})
 
-  const described = groupIds.map((groupId) => {
-    const dead = { groupId, state: 'Dead', protocolType: '', protocol: '', members: [] }
-    return attempt(context, dead, () => {
+export const heartbeat = api('Heartbeat', 12, [3, 3], {
+  request: { groupId: string, generation: int32, memberId: string, instanceId },
+  answer: { errorCode: int16 },
+  serve({ groupId, generation, memberId }, context) {
+    return attempt(context, {}, () => {
+      context.groups.open(groupId).heartbeat(generation, memberId)
+      return {}
+    })
+  },
+})
+
+/** Before version 3, which is librdkafka's, there is one member, and its error is the error. */
+export const leaveGroup = api('LeaveGroup', 13, [1, 3], {
+  request: {
+    groupId: string,
+    memberId: until(2, string, ''),
+    members: since(3, array({ memberId: string, instanceId }), []),
+  },
+  answer: {
+    errorCode: int16,
+    members: since(3, array({ memberId: string, instanceId, errorCode: int16 }), []),
+  },
+  async serve({ groupId, memberId, members }, context) {
+    const leaving = memberId === '' ? members : [{ memberId }]
+    const left = await each(context, leaving, {}, (member) => {
+      context.groups.open(groupId).leave(member.memberId)
+      return {}
+    })
+    return { errorCode: memberId === '' ? 0 : (left[0]?.errorCode ?? 0), members: left }
+  },
+})
+
+export const listGroups = api('ListGroups', 16, [2, 2], {
+  request: {},
+  answer: {
+    errorCode: int16,
+    groups: array({ groupId: string, protocolType: string }),
+  },
+  serve(_, context) {
+    return attempt(context, { groups: [] as { groupId: string; protocolType: string }[] }, () => {
+      const known = new Map(context.offsets.groups().map((groupId) => [groupId, 'consumer']))
+      for (const group of context.groups.occupied()) known.set(group.id, group.describe().protocolType)
+      return { groups: [...known].map(([groupId, protocolType]) => ({ groupId, protocolType })) }
+    })
+  },
+})
+
+export const describeGroups = api('DescribeGroups', 15, [2, 2], {
+  request: { groupIds: array(string) },
+  answer: {
+    groups: array({
+      errorCode: int16,
+      groupId: string,
+      state: string,
+      protocolType: string,
+      protocol: string,
+      members: array({ memberId: string, clientId: string, clientHost: string, metadata: bytes, assignment: bytes }),
+    }),
+  },
+  async serve({ groupIds }, context) {
+    const asked = groupIds.map((groupId) => ({ groupId }))
+    const dead = {
+      state: 'Dead',
+      protocolType: '',
+      protocol: '',
+      members: [] as ReturnType<Group['describe']>['members'],
+    }
+    const groups = await each(context, asked, dead, ({ groupId }) => {
       const group = context.groups.occupied().find(({ id }) => id === groupId)
-      if (group) return { groupId, ...group.describe() }
-      return context.offsets.groups().includes(groupId) ? { ...dead, state: 'Empty', protocolType: 'consumer' } : dead
+      if (group) return group.describe()
+      return context.offsets.groups().includes(groupId) ? { state: 'Empty', protocolType: 'consumer' } : {}
     })
-  })
-  if (context.version >= 1) answer.int32(0)
-  return answer.array(await Promise.all(described), (group) => {
-    answer.int16(group.errorCode).string(group.groupId).string(group.state)
-    answer.string(group.protocolType).string(group.protocol)
-    answer.array(group.members, ({ memberId, clientId, clientHost, metadata, assignment }) => {
-      answer.string(memberId).string(clientId).string(clientHost).bytes(metadata).bytes(assignment)
-    })
-  })
+    return { groups }
+  },
 })
 
-/**
- *     DeleteGroups Request v0-1 => [group_id string]
- *     DeleteGroups Response v0-1 => throttle_time_ms int32 · [group_id string · error_code int16]
- */
-export const deleteGroups = api('DeleteGroups', [0, 1], async (request, answer, context) => {
-  const groupIds = request.array(() => request.string())
-
-  const deleted = groupIds.map((groupId) =>
-    attempt(context, { groupId }, async () => {
+export const deleteGroups = api('DeleteGroups', 42, [1, 1], {
+  request: { groupIds: array(string) },
+  answer: { groups: array({ groupId: string, errorCode: int16 }) },
+  async serve({ groupIds }, context) {
+    const asked = groupIds.map((groupId) => ({ groupId }))
+    const groups = await each(context, asked, {}, async ({ groupId }) => {
       if (context.groups.occupied().some(({ id }) => id === groupId)) throw new Refusal('NON_EMPTY_GROUP')
       if (!context.offsets.groups().includes(groupId)) throw new Refusal('GROUP_ID_NOT_FOUND')
       await context.offsets.deleteGroup(groupId)
-      return { groupId }
-    }),
-  )
-  return answer
-    .int32(0)
-    .array(await Promise.all(deleted), ({ groupId, errorCode }) => answer.string(groupId).int16(errorCode))
+      return {}
+    })
+    return { groups }
+  },
 })

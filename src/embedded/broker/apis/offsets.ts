@@ -1,82 +1,58 @@
-import { api, attempt, eachPartition, readTopics, requirePartition, writeTopics } from '../api.ts'
-import type { Commit } from '../committed-offsets.ts'
-import { errorCodes, Refusal } from '../error-codes.ts'
-
 /** How far a group has read. */
+import { api, attempt, eachPartition, requirePartition } from '../api.ts'
+import type { Commit } from '../committed-offsets.ts'
+import { Refusal } from '../errors.ts'
+import { array, int16, int32, int64, nullableArray, nullableString, perTopic, string } from '../wire.ts'
 
 const metadataMax = 4096
 
-/**
- *     OffsetCommit Request v2-5 => group_id string · generation_id int32 · member_id string · v2-4 retention_time_ms int64 ·
- *       [name string · [partition int32 · committed_offset int64 · metadata nullable string]]
- *     OffsetCommit Response v2-5 => v3+ throttle_time_ms int32 · [name string · [partition int32 · error_code int16]]
- *
- * Answers when the commits are on disk.
- */
-export const offsetCommit = api('OffsetCommit', [2, 5], async (request, answer, context) => {
-  const { version } = context
-  const groupId = request.string()
-  const generation = request.int32()
-  const memberId = request.string()
-  if (version <= 4) request.int64()
-  const topics = readTopics(request, () => ({
-    partition: request.int32(),
-    offset: request.int64(),
-    metadata: request.nullableString(),
-  }))
-
-  const commits: Commit[] = []
-  const checked = await eachPartition(topics, async (topic, position) => {
-    const { errorCode } = await attempt(context, {}, () => {
-      const groupError = context.groups.open(groupId).checkCommit(generation, memberId)
-      if (groupError !== errorCodes.NONE) return { errorCode: groupError }
+/** Answers when the commits are on disk. */
+export const offsetCommit = api('OffsetCommit', 8, [5, 5], {
+  request: {
+    groupId: string,
+    generation: int32,
+    memberId: string,
+    topics: perTopic({ partition: int32, offset: int64, metadata: nullableString }),
+  },
+  answer: { topics: perTopic({ partition: int32, errorCode: int16 }) },
+  async serve({ groupId, generation, memberId, topics }, context) {
+    const commits: Commit[] = []
+    const checked = await eachPartition(context, topics, {}, (topic, position) => {
+      context.groups.open(groupId).checkCommit(generation, memberId)
       if (Buffer.byteLength(position.metadata ?? '') > metadataMax) throw new Refusal('OFFSET_METADATA_TOO_LARGE')
       requirePartition(context, topic, position.partition)
       commits.push({ topic, ...position })
       return {}
     })
-    return { partition: position.partition, errorCode }
-  })
-  const committed = await attempt({}, {}, async () => {
-    await context.offsets.commit(groupId, commits)
-    return {}
-  })
-  if (version >= 3) answer.int32(0)
-  return writeTopics(answer, checked, ({ partition, errorCode }) => {
-    answer.int32(partition).int16(errorCode || committed.errorCode)
-  })
+    const committed = await attempt({}, {}, async () => {
+      await context.offsets.commit(groupId, commits)
+      return {}
+    })
+    const outcome = ({ partition, errorCode }: (typeof checked)[number]['partitions'][number]) => {
+      return { partition, errorCode: errorCode || committed.errorCode }
+    }
+    return { topics: checked.map(({ name, partitions }) => ({ name, partitions: partitions.map(outcome) })) }
+  },
 })
 
-/**
- *     OffsetFetch Request v1-4 => group_id string · [name string · [partition int32]] (v2+: null means all)
- *     OffsetFetch Response v1-4 => v3+ throttle_time_ms int32 ·
- *       [name string · [partition int32 · committed_offset int64 · metadata nullable string · error_code int16]] · v2+ error_code int16
- *
- * Offset -1 where nothing was committed.
- */
-export const offsetFetch = api('OffsetFetch', [1, 4], async (request, answer, context) => {
-  const { version, offsets } = context
-  const groupId = request.string()
-  const named = request.nullableArray(() => {
-    return { name: request.string(), partitions: request.array(() => request.int32()) }
-  })
-
-  const { errorCode, topics } = await attempt(context, { topics: named ?? [] }, () => {
-    if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
-    const byTopic = Map.groupBy(offsets.all(groupId), ({ topic }) => topic)
-    const all = [...byTopic].map(([name, commits]) => ({
-      name,
-      partitions: commits.map(({ partition }) => partition),
-    }))
-    return { topics: named ?? all }
-  })
-  if (version >= 3) answer.int32(0)
-  answer.array(topics, ({ name, partitions }) => {
-    answer.string(name).array(partitions, (partition) => {
-      const commit = errorCode === errorCodes.NONE ? offsets.find(groupId, name, partition) : undefined
-      answer.int32(partition).int64(commit?.offset ?? -1)
-      answer.string(commit ? commit.metadata : '').int16(errorCode)
+/** Without topics it is about all of the group. Offset -1 where nothing was committed. */
+export const offsetFetch = api('OffsetFetch', 9, [4, 4], {
+  request: { groupId: string, topics: nullableArray({ name: string, partitions: array(int32) }) },
+  answer: {
+    topics: perTopic({ partition: int32, offset: int64, metadata: nullableString, errorCode: int16 }),
+    errorCode: int16,
+  },
+  async serve({ groupId, topics }, context) {
+    const { errorCode } = await attempt(context, {}, () => {
+      if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
+      return {}
     })
-  })
-  return version >= 2 ? answer.int16(errorCode) : answer
+    const find = (name: string, partition: number) => {
+      const commit = errorCode === 0 ? context.offsets.find(groupId, name, partition) : undefined
+      return { partition, offset: commit?.offset ?? -1, metadata: commit ? commit.metadata : '', errorCode }
+    }
+    const asked = topics ?? context.offsets.committed(groupId)
+    const found = asked.map(({ name, partitions }) => ({ name, partitions: partitions.map((one) => find(name, one)) }))
+    return { topics: found, errorCode }
+  },
 })

@@ -1,9 +1,18 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RawProducer, recordBatch } from '../../../testing/raw-kafka.ts'
-import { Disk } from './append-file.ts'
+import { Disk } from './disk.ts'
 import { type LogLimits, PartitionLog } from './partition-log.ts'
 import { readHeader } from './record-batch.ts'
 
@@ -17,16 +26,8 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 const unlimited: LogLimits = { batchBytesMax: 1 << 20, segmentBytes: 1 << 20, retentionBytes: -1, retentionMs: -1 }
 
 function open(limits: Partial<LogLimits> = {}, disk = new Disk(false)) {
-  let torn = 0
-  const log = new PartitionLog({
-    directory,
-    disk,
-    limits: { ...unlimited, ...limits },
-    onTorn: (bytes) => {
-      torn = bytes
-    },
-  })
-  return Object.assign(log, { torn, [Symbol.dispose]: () => log.close() })
+  const log = new PartitionLog(directory, disk, { ...unlimited, ...limits })
+  return Object.assign(log, { [Symbol.dispose]: () => log.close() })
 }
 
 const numbered = (number: number, timestamp?: number) => recordBatch([{ value: `record ${number}`, timestamp }])
@@ -84,12 +85,15 @@ test('wherever a crash cut the last batch, all before it is kept and the rest is
   }
   const bytes = statSync(path).size
   copyFileSync(path, `${path}.whole`)
+  const whole = readFileSync(path)
   for (let cut = wholeBytes; cut < bytes; cut++) {
     copyFileSync(`${path}.whole`, path)
     truncateSync(path, cut)
     using log = open()
     expect(offsetsOf(log)).toEqual([0, 1, 2])
-    expect(log.torn).toBe(cut - wholeBytes)
+    // Zeros count as space that was set aside.
+    expect(log.torn).toBe(whole.subarray(wholeBytes, cut).findLastIndex((byte) => byte !== 0) + 1)
+    expect(statSync(path).size).toBe(wholeBytes)
     expect(log.append(numbered(3)).baseOffset).toBe(3)
   }
 })
@@ -102,12 +106,43 @@ test('bytes behind the last batch that a crash left are cut off, a batch with a 
   }
   const spoiled = numbered(1)
   spoiled[spoiled.length - 1] = 99
-  for (const garbage of [spoiled, Buffer.alloc(500), Buffer.from('nothing of ours')]) {
+  // Zeros are space set aside for batches to come, so none are lost with them.
+  const cases: [Buffer, number][] = [
+    [spoiled, spoiled.length],
+    [Buffer.from('nothing of ours'), 15],
+    [Buffer.concat([spoiled, Buffer.alloc(500)]), spoiled.length],
+    [Buffer.alloc(500), 0],
+  ]
+  const { size } = statSync(path)
+  for (const [garbage, torn] of cases) {
     appendFileSync(path, garbage)
     using log = open()
-    expect(log.torn).toBe(garbage.length)
+    expect(log.torn).toBe(torn)
     expect(offsetsOf(log)).toEqual([0])
+    expect(statSync(path).size).toBe(size)
   }
+})
+
+test('a log that was killed leaves the space it had set aside, and goes on without it', async () => {
+  const path = join(directory, '00000000000000000000.log')
+  const killed = open({}, new Disk(true))
+  for (let number = 0; number < 50; number++) await killed.append(numbered(number)).durable
+  expect(statSync(path).size).toBeGreaterThan(killed.bytes)
+  using log = open({}, new Disk(true))
+  expect([log.torn, log.highWatermark, log.bytes]).toEqual([0, 50, killed.bytes])
+  await log.append(numbered(50)).durable
+  expect(offsetsOf(log)).toEqual([...Array(51).keys()])
+})
+
+test('segments that are full, and those of a log that was closed, have no space set aside', async () => {
+  {
+    using log = open({ segmentBytes: 2_000 }, new Disk(true))
+    for (let number = 0; number < 100; number++) await log.append(numbered(number)).durable
+  }
+  const sizes = segments().map((name) => statSync(join(directory, name)).size)
+  using log = open({ segmentBytes: 2_000 })
+  expect(sizes.reduce((total, size) => total + size, 0)).toBe(log.bytes)
+  expect(offsetsOf(log)).toEqual([...Array(100).keys()])
 })
 
 test('readers see a record only once it is on disk', async () => {
@@ -173,7 +208,7 @@ test('an epoch that was replaced is fenced, and a new one starts from sequence 0
     recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch, baseSequence })
   log.append(sent(1, 0))
   expect(() => log.append(sent(0, 1))).toThrow('INVALID_PRODUCER_EPOCH')
-  expect(() => log.append(sent(2, 5))).toThrow('sequence 0')
+  expect(() => log.append(sent(2, 5))).toThrow('expected 0')
   expect(log.append(sent(2, 0)).baseOffset).toBe(1)
 })
 

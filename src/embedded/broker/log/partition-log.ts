@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync } from 'node:fs'
-import { Refusal } from '../error-codes.ts'
-import type { Disk } from './append-file.ts'
+import { Refusal } from '../errors.ts'
+import type { Disk } from './disk.ts'
 import { ProducerStates } from './producer-states.ts'
 import { checkProduced, findTimestamp, stampOffset } from './record-batch.ts'
 import { Segment } from './segment.ts'
@@ -16,12 +16,6 @@ export type LogLimits = {
   retentionMs: number
 }
 
-export type Appended = {
-  baseOffset: number
-  /** Settles when the batch is on disk and readers may see it. */
-  durable: Promise<void>
-}
-
 /** After a restart producers are remembered from the newest segments that hold this much: more than any has in flight. */
 const producersBytes = 8 << 20
 
@@ -30,30 +24,28 @@ const producersBytes = 8 << 20
  * a batch (the high watermark passes it) only once it is on disk, so nothing that was read can vanish in a crash.
  */
 export class PartitionLog {
-  readonly #directory: string
-  readonly #disk: Disk
-  readonly #limits: LogLimits
   readonly #segments: Segment[]
   readonly #producers = new ProducerStates()
   readonly #watchers = new Set<() => void>()
   #endOffset = 0
   #highWatermark = 0
-  #failure: unknown
+  /** Bytes of a batch that a crash cut short, and that were cut off when the log was opened. */
+  readonly torn: number
 
   /** Opens the directory, makes it when it is absent, and cuts what a crash left unfinished at the end. */
-  constructor(options: { directory: string; disk: Disk; limits: LogLimits; onTorn?: (bytes: number) => void }) {
-    this.#directory = options.directory
-    this.#disk = options.disk
-    this.#limits = options.limits
-    mkdirSync(this.#directory, { recursive: true })
-    this.#segments = readdirSync(this.#directory)
+  constructor(
+    readonly directory: string,
+    readonly disk: Disk,
+    readonly limits: LogLimits,
+  ) {
+    mkdirSync(directory, { recursive: true })
+    this.#segments = readdirSync(directory)
       .filter((name) => name.endsWith('.log'))
       .map((name) => Number.parseInt(name, 10))
       .sort((left, right) => left - right)
-      .map((baseOffset) => new Segment(this.#directory, baseOffset, this.#disk))
+      .map((baseOffset) => new Segment(directory, baseOffset, disk))
     if (this.#segments.length === 0) this.#openSegment()
-    const torn = this.#recover()
-    if (torn > 0) options.onTorn?.(torn)
+    this.torn = this.#recover()
   }
 
   get startOffset(): number {
@@ -71,28 +63,26 @@ export class PartitionLog {
 
   /**
    * Appends the one batch in `records`, or finds that it is already there (a repeat of an idempotent producer answers as the
-   * first time). Refuses with the code the producer is to see. The bytes are stamped in place.
+   * first time). Refuses with the code the producer is to see. The bytes are stamped in place. `durable` settles when the batch is
+   * on disk and readers may see it.
    */
-  append(records: Buffer): Appended {
-    const produced = checkProduced(records, this.#limits.batchBytesMax)
-    this.#checkSound()
+  append(records: Buffer): { baseOffset: number; durable: Promise<void> } {
+    const produced = checkProduced(records, this.limits.batchBytesMax)
+    this.#active.checkSound()
     const repeated = this.#producers.check(produced)
     if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#active.sync() }
 
-    const baseOffset = this.#endOffset
-    const batch = stampOffset(records, produced, baseOffset)
-    if (this.#active.bytes > 0 && this.#active.bytes + records.length > this.#limits.segmentBytes) this.#roll()
+    const { bytes } = this.#active
+    if (bytes > 0 && bytes + records.length > this.limits.segmentBytes) this.#roll()
+    const batch = stampOffset(records, produced, this.#endOffset)
     this.#active.appendBatch(records, batch)
     this.#producers.record(batch)
-    const end = batch.lastOffset + 1
-    this.#endOffset = end
-    if (!this.#disk.fsync) return { baseOffset, durable: Promise.resolve(this.#show(end)) }
-    const durable = this.#active.sync().then(() => this.#show(end))
+    this.#endOffset = batch.lastOffset + 1
+    if (!this.disk.fsync) this.#show(this.#endOffset)
+    const durable = this.#active.sync().then(() => this.#show(batch.lastOffset + 1))
     // With acks 0 and 1 nobody waits for it.
-    durable.catch((error) => {
-      this.#failure = error
-    })
-    return { baseOffset, durable }
+    durable.catch(() => {})
+    return { baseOffset: batch.baseOffset, durable }
   }
 
   /** Whole batches from the one that holds `offset`; empty at the end of the log. The first batch is given whatever its size. */
@@ -120,12 +110,12 @@ export class PartitionLog {
     return () => this.#watchers.delete(watcher)
   }
 
-  /** Removes whole segments that are past the limits. The caller makes sure no fsync is under way. */
+  /** Removes whole segments that are past the limits. */
   retain(now: number): void {
-    const { retentionBytes, retentionMs } = this.#limits
+    const { retentionBytes, retentionMs } = this.limits
     const isOld = (segment: Segment) => retentionMs >= 0 && segment.timestampMax < now - retentionMs
     if (this.#active.bytes > 0 && isOld(this.#active)) this.#roll()
-    let bytes = this.bytes
+    let { bytes } = this
     for (let oldest = this.#segments[0]; oldest && oldest !== this.#active; oldest = this.#segments[0]) {
       const tooLarge = retentionBytes >= 0 && bytes - oldest.bytes >= retentionBytes
       if (!tooLarge && !isOld(oldest)) break
@@ -135,7 +125,6 @@ export class PartitionLog {
     }
   }
 
-  /** The caller makes sure no fsync is under way. */
   close(): void {
     for (const segment of this.#segments) segment.close()
     for (const watcher of [...this.#watchers]) watcher()
@@ -147,16 +136,11 @@ export class PartitionLog {
     return active
   }
 
-  /** Readers may see what lies before `end`; never again anything once the disk has failed, in whichever segment. */
+  /** Readers may see what lies before `end`. */
   #show(end: number): void {
-    this.#checkSound()
     if (end <= this.#highWatermark) return
     this.#highWatermark = end
     for (const watcher of [...this.#watchers]) watcher()
-  }
-
-  #checkSound(): void {
-    if (this.#failure) throw this.#failure
   }
 
   /**
@@ -183,13 +167,15 @@ export class PartitionLog {
     return torn
   }
 
+  /** The next segment is begun only when this one is on disk. */
   #roll(): void {
-    this.#active.syncNow()
+    this.#active.seal()
+    this.#active.checkSound()
     this.#openSegment()
   }
 
   #openSegment(): void {
-    this.#segments.push(new Segment(this.#directory, this.#endOffset, this.#disk))
-    this.#disk.syncDirectory(this.#directory)
+    this.#segments.push(new Segment(this.directory, this.#endOffset, this.disk))
+    this.disk.syncDirectory(this.directory)
   }
 }

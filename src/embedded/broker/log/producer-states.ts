@@ -1,4 +1,4 @@
-import { Refusal } from '../error-codes.ts'
+import { Refusal } from '../errors.ts'
 import type { BatchHeader } from './record-batch.ts'
 
 type ProducerState = { epoch: number; appended: BatchHeader[] }
@@ -18,29 +18,23 @@ export class ProducerStates {
     // As in Apache Kafka: of a producer whose records are all gone any sequence is taken as the next.
     if (!state) return undefined
     if (batch.producerEpoch < state.epoch) throw new Refusal('INVALID_PRODUCER_EPOCH')
-    if (batch.producerEpoch > state.epoch) {
-      if (batch.baseSequence === 0) return undefined
-      throw new Refusal('OUT_OF_ORDER_SEQUENCE_NUMBER', 'a new epoch starts with sequence 0')
-    }
-    const repeated = state.appended.find(
-      (earlier) => earlier.baseSequence === batch.baseSequence && earlier.recordsCount === batch.recordsCount,
+    // A new epoch starts with sequence 0.
+    const appended = batch.producerEpoch === state.epoch ? state.appended : []
+    const repeated = appended.find(
+      ({ baseSequence, recordsCount }) => baseSequence === batch.baseSequence && recordsCount === batch.recordsCount,
     )
-    if (repeated) return repeated
-    const last = state.appended.at(-1)
+    const last = appended.at(-1)
     const expected = last ? (last.baseSequence + last.recordsCount) % sequences : 0
-    if (batch.baseSequence !== expected) {
+    if (!repeated && batch.baseSequence !== expected)
       throw new Refusal('OUT_OF_ORDER_SEQUENCE_NUMBER', `sequence ${batch.baseSequence}, expected ${expected}`)
-    }
-    return undefined
+    return repeated
   }
 
   record(batch: BatchHeader): void {
     const { producerId, producerEpoch: epoch } = batch
     if (producerId < 0) return
     const known = this.#byProducer.get(producerId)
-    const appended = known?.epoch === epoch ? known.appended : []
-    appended.push(batch)
-    if (appended.length > appendedKept) appended.shift()
+    const appended = known?.epoch === epoch ? [...known.appended.slice(1 - appendedKept), batch] : [batch]
     // Deleting first keeps the map in the order of last use, so that the first entry is the one to forget.
     this.#byProducer.delete(producerId)
     this.#byProducer.set(producerId, { epoch, appended })

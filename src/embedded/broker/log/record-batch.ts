@@ -1,5 +1,5 @@
 import { gunzipSync, zstdDecompressSync } from 'bun'
-import { Refusal } from '../error-codes.ts'
+import { Refusal } from '../errors.ts'
 import { crc32c } from './crc32c.ts'
 
 /**
@@ -10,18 +10,7 @@ import { crc32c } from './crc32c.ts'
  *     lastOffsetDelta int32 · baseTimestamp int64 · maxTimestamp int64 · producerId int64 · producerEpoch int16 ·
  *     baseSequence int32 · recordsCount int32 · records
  */
-export type BatchHeader = {
-  baseOffset: number
-  lastOffset: number
-  bytes: number
-  attributes: number
-  baseTimestamp: number
-  maxTimestamp: number
-  producerId: number
-  producerEpoch: number
-  baseSequence: number
-  recordsCount: number
-}
+export type BatchHeader = NonNullable<ReturnType<typeof readHeader>>
 
 export const headerBytes = 61
 /** What stands in front of the part that `batchLength` counts. */
@@ -33,17 +22,14 @@ const compressionMask = 0x07
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** Reads the header at `at`. Undefined when there are too few bytes for one, or they cannot be one. */
-export function readHeader(buffer: Buffer, at = 0): BatchHeader | undefined {
+export function readHeader(buffer: Buffer, at = 0) {
   if (buffer.length - at < headerBytes || buffer[at + 16] !== 2) return undefined
-  const bytes = buffer.readInt32BE(at + 8) + lengthBytes
   const baseOffset = Number(buffer.readBigInt64BE(at))
-  const lastOffsetDelta = buffer.readInt32BE(at + 23)
-  if (bytes < headerBytes || lastOffsetDelta < 0) return undefined
-  return {
+  const header = {
     baseOffset,
-    lastOffset: baseOffset + lastOffsetDelta,
-    bytes,
+    bytes: buffer.readInt32BE(at + 8) + lengthBytes,
     attributes: buffer.readInt16BE(at + 21),
+    lastOffset: baseOffset + buffer.readInt32BE(at + 23),
     baseTimestamp: Number(buffer.readBigInt64BE(at + 27)),
     maxTimestamp: Number(buffer.readBigInt64BE(at + 35)),
     producerId: Number(buffer.readBigInt64BE(at + 43)),
@@ -51,6 +37,7 @@ export function readHeader(buffer: Buffer, at = 0): BatchHeader | undefined {
     baseSequence: buffer.readInt32BE(at + 53),
     recordsCount: buffer.readInt32BE(at + 57),
   }
+  return header.bytes < headerBytes || header.lastOffset < baseOffset ? undefined : header
 }
 
 /** True when the whole batch is in `batch` and its checksum holds. */
@@ -62,19 +49,15 @@ export function isIntact(batch: Buffer): boolean {
 export function checkProduced(records: Buffer, bytesMax: number): BatchHeader {
   if (records.length > bytesMax)
     throw new Refusal('MESSAGE_TOO_LARGE', `batch of ${records.length} bytes, at most ${bytesMax}`)
-  if (records.length > 16 && records[16] !== 2) {
-    throw new Refusal('UNSUPPORTED_FOR_MESSAGE_FORMAT', `message format ${records[16]}, only 2 is kept`)
-  }
+  if (records.length > 16 && records[16] !== 2) throw new Refusal('UNSUPPORTED_FOR_MESSAGE_FORMAT', 'only 2 is kept')
   const header = readHeader(records)
   if (!header || header.bytes !== records.length) throw new Refusal('CORRUPT_MESSAGE', 'not exactly one record batch')
   if (!isIntact(records)) throw new Refusal('CORRUPT_MESSAGE', 'checksum does not match')
-  if (header.recordsCount < 1 || header.recordsCount !== header.lastOffset - header.baseOffset + 1) {
+  if (header.recordsCount < 1 || header.recordsCount !== header.lastOffset - header.baseOffset + 1)
     throw new Refusal('INVALID_RECORD', 'record count and offsets disagree')
-  }
   if (!codecs[header.attributes & compressionMask]) throw new Refusal('UNSUPPORTED_COMPRESSION_TYPE')
-  if (header.attributes & (transactionalBit | controlBit)) {
-    throw new Refusal('INVALID_RECORD', 'transactions are not supported by this broker')
-  }
+  if (header.attributes & (transactionalBit | controlBit))
+    throw new Refusal('INVALID_RECORD', 'transactions are not supported')
   return header
 }
 

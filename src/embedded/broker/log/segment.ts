@@ -1,5 +1,6 @@
+import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { AppendFile, type Disk } from './append-file.ts'
+import { AppendFile, type Disk } from './disk.ts'
 import { type BatchHeader, headerBytes, isIntact, readHeader } from './record-batch.ts'
 
 /** One index entry per this many bytes: little memory, and a read scans at most this much too far. */
@@ -30,7 +31,10 @@ export class Segment extends AppendFile {
     return this.#timestampMax
   }
 
-  /** Walks every batch, checksums included, and cuts the file where the first one is torn. Answers with the bytes cut. */
+  /**
+   * Walks every batch, checksums included, and cuts the file where they end. Answers with the bytes cut that are no zeros set aside:
+   * a batch that is torn.
+   */
   recover(visit: (batch: BatchHeader) => void): number {
     this.#index = []
     let end = 0
@@ -39,8 +43,8 @@ export class Segment extends AppendFile {
       visit(batch)
       end = position + batch.bytes
     }
-    const torn = this.bytes - end
-    if (torn > 0) this.truncate(end)
+    const torn = this.readAt(end, this.bytes - end).findLastIndex((byte) => byte !== 0) + 1
+    if (this.bytes > end) this.truncate(end)
     return torn
   }
 
@@ -52,11 +56,12 @@ export class Segment extends AppendFile {
 
   /** Whole batches from the one that holds `offset`, up to `bytesMax` and below `offsetEnd`; the first one whatever its size. */
   read(offset: number, bytesMax: number, offsetEnd: number): Buffer {
-    const first = this.#locate(offset)
+    const before = this.#load().findLast((entry) => entry.offset <= offset)
+    const batches = this.batches({ from: before?.position, blockBytes: 2 * indexEveryBytes })
+    const first = batches.find(({ batch }) => batch.lastOffset >= offset)
     if (!first || first.batch.baseOffset >= offsetEnd) return Buffer.alloc(0)
-    const { batch, position } = first
-    const block = this.readAt(position, Math.max(batch.bytes, Math.min(bytesMax, this.bytes - position)))
-    let end = batch.bytes
+    const block = this.readAt(first.position, Math.max(first.batch.bytes, bytesMax))
+    let end = first.batch.bytes
     for (;;) {
       const next = readHeader(block, end)
       if (!next || next.baseOffset >= offsetEnd || end + next.bytes > block.length) return block.subarray(0, end)
@@ -67,10 +72,8 @@ export class Segment extends AppendFile {
   /** The first batch whose largest timestamp reaches `timestamp`. */
   findTimestamp(timestamp: number): { batch: BatchHeader; bytes: Buffer } | undefined {
     if (this.timestampMax < timestamp) return undefined
-    for (const { batch, position } of this.batches()) {
-      if (batch.maxTimestamp >= timestamp) return { batch, bytes: this.readAt(position, batch.bytes) }
-    }
-    return undefined
+    const found = this.batches().find(({ batch }) => batch.maxTimestamp >= timestamp)
+    return found && { batch: found.batch, bytes: this.readAt(found.position, found.batch.bytes) }
   }
 
   /** The batches from a position on, ending early where one is torn (and, when verifying, where a checksum does not hold). */
@@ -81,7 +84,7 @@ export class Segment extends AppendFile {
     const ensure = (length: number) => {
       if (position - blockStart + length <= block.length) return
       blockStart = position
-      block = this.readAt(position, Math.min(Math.max(length, blockBytes), this.bytes - position))
+      block = this.readAt(position, Math.max(length, blockBytes))
     }
     while (position + headerBytes <= this.bytes) {
       ensure(headerBytes)
@@ -97,12 +100,9 @@ export class Segment extends AppendFile {
     }
   }
 
-  #locate(offset: number): Located | undefined {
-    const before = this.#load().findLast((entry) => entry.offset <= offset)
-    for (const located of this.batches({ from: before?.position, blockBytes: 2 * indexEveryBytes })) {
-      if (located.batch.lastOffset >= offset) return located
-    }
-    return undefined
+  remove(): void {
+    this.close()
+    unlinkSync(this.path)
   }
 
   #load(): IndexEntry[] {
