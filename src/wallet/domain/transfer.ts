@@ -39,11 +39,9 @@ export function findParties(
 
   const from = accounts.get(accountIdFrom)
   const to = accounts.get(accountIdTo)
-  // Where no `world` of the currency is, no account is kept in it.
-  if (fromWorld && !from && to) return reject('currency_not_equal')
-  if (toWorld && from && !to) return reject('currency_not_equal')
-  if (!from || isWorld(from) !== fromWorld) return reject('account_from_not_found')
-  if (!to || isWorld(to) !== toWorld) return reject('account_to_not_found')
-  if (from.currency !== currency || to.currency !== currency) return reject('currency_not_equal')
+  if (from ? isWorld(from) !== fromWorld : !fromWorld) return reject('account_from_not_found')
+  if (to ? isWorld(to) !== toWorld : !toWorld) return reject('account_to_not_found')
+  // Where the currency has no `world`, no account is kept in it.
+  if (from?.currency !== currency || to?.currency !== currency) return reject('currency_not_equal')
   return { accepted: true, from, to }
 }
