@@ -22,8 +22,8 @@ export type Backing = {
   brokers: string[]
   /** A fresh, empty database. Gone when the run ends. */
   createDatabase(label: string): Promise<TestDatabase>
-  /** Ends every connection to a database, as a failing server would. */
-  cutConnections(database: string): Promise<void>
+  /** Ends every connection to a database, as a failing server would, or a share of them by chance. */
+  cutConnections(database: string, share?: number): Promise<void>
   /** A prefix that no other test uses, for topics and groups. */
   topicPrefix(): string
 }
@@ -74,8 +74,8 @@ async function start(): Promise<Started> {
       }
       return { name, url: urlAs(name, name), serviceUrl: urlAs(`${name}-service`, `${name}'s`) }
     },
-    async cutConnections(database) {
-      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${database}`
+    async cutConnections(database, share = 1) {
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${database} and random() < ${share}`
     },
     topicPrefix: () => `t${run}${++count}-`,
     async stop() {

@@ -5,6 +5,7 @@ import type { ServiceConfig } from '../config'
 import { createLog } from '../platform/log'
 import { startWallet } from '../wallet/start'
 import { backing } from './backing'
+import { findFaults } from './ledger-faults'
 import { type Caller, callerOf, serviceConfig } from './stack'
 
 export const log = createLog({ service: 'test', level: 'error', format: 'json' })
@@ -24,26 +25,27 @@ export type Wallets = {
   wallet: Caller
   /** Transactions made since the seed. */
   made(): Promise<number>
-  cutConnections(): Promise<void>
+  cutConnections(share?: number): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** One seeded database, and as many wallets on it as asked for. */
-export async function startWallets(count = 1): Promise<Wallets> {
+/** One seeded database, and as many wallets on it as asked for. `begin` gets the database while it is empty, before they start. */
+export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unknown>): Promise<Wallets> {
   const shared = await backing()
   const database = await shared.createDatabase('wallet')
   const { brokers } = shared
   const config = serviceConfig('wallet', { database, brokers, topicPrefix: shared.topicPrefix(), seed: true })
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} })
+  await begin?.(sql)
   const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, log)))
   const callers = services.map((service) => callerOf(service.port))
-  const sql = postgres(database.url, { max: 1, onnotice: () => {} })
   return {
     config,
     sql,
     callers,
     wallet: callers[0] as Caller,
     made: async () => Number((await sql`select count(*)::int - 17 as count from transactions`)[0]?.count),
-    cutConnections: () => shared.cutConnections(database.name),
+    cutConnections: (share) => shared.cutConnections(database.name, share),
     async [Symbol.asyncDispose]() {
       await Promise.all(services.map((service) => service.stop()))
       await sql.end()
@@ -53,18 +55,5 @@ export async function startWallets(count = 1): Promise<Wallets> {
 
 /** Everything that has to be true of a ledger at any instant. */
 export async function expectSoundLedger({ sql }: Pick<Wallets, 'sql'>): Promise<void> {
-  const [sum] = await sql`select sum(balance_minor)::text as total from accounts`
-  expect(sum?.total).toBe('0')
-  const wrong = await sql`
-    select id from accounts
-    left join lateral (
-      select count(*) as entries, coalesce(max(version), 0) as version, coalesce(sum(amount_minor), 0) as balance
-      from entries where account_id = accounts.id
-    ) as fold on true
-    left join lateral (
-      select coalesce(sum(amount_minor), 0) as held from holds where account_id_from = accounts.id and status = 'placed'
-    ) as open on true
-    where fold.entries <> accounts.version or fold.version <> accounts.version or fold.balance <> accounts.balance_minor
-      or open.held <> accounts.held_minor`
-  expect([...wrong]).toEqual([])
+  expect(await findFaults(sql)).toEqual([])
 }

@@ -46,7 +46,8 @@ export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void
   }
 }
 
-async function expireHolds(wallet: Wallet): Promise<void> {
+/** Ends all holds that are past their time by now. */
+export async function expireHolds(wallet: Wallet): Promise<void> {
   for (;;) {
     const expired = await listExpiredHolds(wallet.database, wallet.clock(), holdsMax)
     if (expired.length > 0) {

@@ -1,0 +1,178 @@
+/**
+ * The ledger as somebody would keep it with pencil and paper: balances, open holds, and what was paid. For tests, which ask it what the wallet has to
+ * answer. It shares no rule and no word of code with the wallet, so that a mistake has to be made twice to go unseen.
+ */
+
+export type Refusal = { status: number; code: string }
+export type Note = { reference: string | null; metadata: object | null; effective_at: string | null }
+export type Payment = {
+  kind: 'transfer' | 'deposit' | 'withdrawal'
+  from: string
+  to: string
+  amount: bigint
+  currency: string
+  note: Note
+}
+export type Paid = {
+  /** Empty until the wallet has said what it is. */
+  id: string
+  kind: Payment['kind'] | 'capture' | 'reversal'
+  from: string
+  to: string
+  amount: bigint
+  note: Note
+  /** Of this one, how much was taken back since. */
+  takenBack: bigint
+  reverses: string | null
+  hold: string | null
+  versions: [from: number, to: number]
+}
+export type Promised = {
+  id: string
+  from: string
+  to: string
+  amount: bigint
+  note: Note
+  status: 'placed' | 'captured' | 'released' | 'expired'
+  /** Its time is over, whether or not somebody has noticed. */
+  late: boolean
+  captured: bigint | null
+  paidBy: Paid | null
+  version: number
+}
+/** The limit of the outside is null: it has none. */
+type Account = { currency: string; balance: bigint; limit: bigint | null; version: number }
+
+export const isRefusal = (it: object): it is Refusal => 'code' in it
+const refuse = (status: number, code: string): Refusal => ({ status, code })
+
+/** The account that stands for the outside: the letters of the currency, as bytes. */
+export const outsideOf = (currency: string): string =>
+  `00000000-0000-0000-0000-000000${Buffer.from(currency, 'ascii').toString('hex')}`
+
+export class LedgerModel {
+  readonly accounts = new Map<string, Account>()
+  readonly promises: Promised[] = []
+  readonly payments: Paid[] = []
+
+  held(id: string): bigint {
+    return this.promises.reduce((sum, one) => (one.from === id && one.status === 'placed' ? sum + one.amount : sum), 0n)
+  }
+
+  /** The most that the account may part with. */
+  spendable(id: string): bigint {
+    const account = this.accounts.get(id)
+    return account ? account.balance - this.held(id) + (account.limit ?? 10n ** 9n) : 0n
+  }
+
+  pay(payment: Payment): Paid | Refusal {
+    const { kind, from, to, amount, currency, note } = payment
+    const refusal = this.refusalOf({ ...payment, fromOutside: kind === 'deposit', toOutside: kind === 'withdrawal' })
+    if (refusal) return refusal
+    if (currency === '') throw new Error('a payment in no currency')
+    return this.move({ kind, from, to, amount, note, reverses: null, hold: null })
+  }
+
+  promise(asked: Omit<Payment, 'kind'> & { toOutside: boolean }): Promised | Refusal {
+    const { from, to, amount, note } = asked
+    const refusal = this.refusalOf({ ...asked, fromOutside: false })
+    if (refusal) return refusal
+    const version = this.turnPage(from, 0n)
+    const promised: Promised = {
+      ...{ id: '', from, to, amount, note, version },
+      ...{ status: 'placed', late: false, captured: null, paidBy: null },
+    }
+    this.promises.push(promised)
+    return promised
+  }
+
+  /** Null for all of it. */
+  capture(promised: Promised, part: bigint | null, note: Note): Paid | Refusal {
+    const amount = part ?? promised.amount
+    if (amount <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
+    if (promised.status === 'captured') return refuse(409, 'HOLD_ALREADY_CAPTURED')
+    if (promised.status === 'released') return refuse(409, 'HOLD_ALREADY_RELEASED')
+    if (promised.status === 'expired' || promised.late) return refuse(409, 'HOLD_EXPIRED')
+    if (amount > promised.amount) return refuse(422, 'AMOUNT_EXCEEDS_HOLD')
+    const { from, to, id } = promised
+    const own = {
+      ...note,
+      reference: note.reference ?? promised.note.reference,
+      metadata: note.metadata ?? promised.note.metadata,
+    }
+    const paid = this.move({ kind: 'capture', from, to, amount, note: own, reverses: null, hold: id })
+    Object.assign(promised, { status: 'captured', captured: amount, paidBy: paid, version: paid.versions[0] })
+    return paid
+  }
+
+  release(promised: Promised, status: 'released' | 'expired' = 'released'): Promised | Refusal {
+    if (promised.status === 'captured') return refuse(409, 'HOLD_ALREADY_CAPTURED')
+    if (promised.status === 'released') return refuse(409, 'HOLD_ALREADY_RELEASED')
+    if (promised.status === 'expired') return refuse(409, 'HOLD_EXPIRED')
+    return Object.assign(promised, { status, captured: 0n, version: this.turnPage(promised.from, 0n) })
+  }
+
+  /** Null for all that is left. */
+  reverse(paid: Paid, part: bigint | null, note: Note): Paid | Refusal {
+    const left = paid.amount - paid.takenBack
+    if (part !== null && part <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
+    if (paid.kind === 'reversal') return refuse(422, 'TRANSACTION_NOT_REVERSIBLE')
+    if (left === 0n) return refuse(409, 'TRANSACTION_ALREADY_REVERSED')
+    const amount = part ?? left
+    if (amount > left) return refuse(422, 'AMOUNT_EXCEEDS_ORIGINAL')
+    const [from, to] = [paid.to, paid.from]
+    if (this.isTooMuch(from, amount)) return refuse(422, 'INSUFFICIENT_FUNDS')
+    paid.takenBack += amount
+    return this.move({ kind: 'reversal', from, to, amount, note, reverses: paid.id, hold: null })
+  }
+
+  /** All or nothing: the first refusal, by its place, and nothing is done. */
+  payAll(payments: Payment[]): Paid[] | (Refusal & { at: number }) {
+    const accounts = structuredClone(this.accounts)
+    const count = this.payments.length
+    const all: Paid[] = []
+    for (const [at, payment] of payments.entries()) {
+      const one = this.pay(payment)
+      if (!isRefusal(one)) all.push(one)
+      else {
+        for (const [id, account] of accounts) this.accounts.set(id, account)
+        this.payments.length = count
+        return { ...one, at }
+      }
+    }
+    return all
+  }
+
+  /** Why a payment, or the promise of one, cannot be made. */
+  private refusalOf(asked: Omit<Payment, 'kind' | 'note'> & { fromOutside: boolean; toOutside: boolean }) {
+    const { from, to, amount, currency, fromOutside, toOutside } = asked
+    if (amount <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
+    if (from === to) return refuse(422, 'ACCOUNTS_NOT_DIFFERENT')
+    const isSomebodys = (id: string) => this.accounts.has(id) && this.accounts.get(id)?.limit !== null
+    if (!fromOutside && !isSomebodys(from)) return refuse(404, 'ACCOUNT_FROM_NOT_FOUND')
+    if (!toOutside && !isSomebodys(to)) return refuse(404, 'ACCOUNT_TO_NOT_FOUND')
+    if (!fromOutside && this.accounts.get(from)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
+    if (!toOutside && this.accounts.get(to)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
+    return this.isTooMuch(from, amount) ? refuse(422, 'INSUFFICIENT_FUNDS') : undefined
+  }
+
+  private isTooMuch(id: string, amount: bigint): boolean {
+    return this.accounts.get(id)?.limit !== null && amount > this.spendable(id)
+  }
+
+  private move(paid: Omit<Paid, 'id' | 'takenBack' | 'versions'>): Paid {
+    const versions: Paid['versions'] = [this.turnPage(paid.from, -paid.amount), this.turnPage(paid.to, paid.amount)]
+    const done = { ...paid, id: '', takenBack: 0n, versions }
+    this.payments.push(done)
+    return done
+  }
+
+  /** One line more in the account's book. Answers its number. */
+  private turnPage(id: string, amount: bigint): number {
+    const account = this.accounts.get(id)
+    if (!account) throw new Error(`the model has no account ${id}`)
+    account.balance += amount
+    account.version += 1
+    return account.version
+  }
+}
