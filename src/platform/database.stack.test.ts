@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
-import { arrayOf, isConnectionLost, openDatabase } from './database'
+import { arrayOf, type Database, isConnectionLost, openDatabase } from './database'
 
 setDefaultTimeout(60_000)
 
@@ -16,15 +16,17 @@ async function open(poolMax = 2) {
   }
 }
 
-test('every query is settled, however often its connection is cut', async () => {
+test.each([
+  ['a statement', async ({ sql }: Database) => sql`select 1`],
+  ['a query of drizzle', async ({ orm }: Database) => orm.execute('select 1')],
+])('%s is settled, however often its connection is cut', async (_, ask) => {
   await using opened = await open(1)
-  const { sql } = opened.database
   let running = true
   const outcomes = { answered: 0, lost: 0 }
   // Asks again at once after a failure: in that instant the driver takes the dead connection for a living one.
   const asking = (async () => {
     while (running) {
-      await sql`select 1`.then(
+      await ask(opened.database).then(
         () => outcomes.answered++,
         (error) => {
           if (!isConnectionLost(error)) throw error

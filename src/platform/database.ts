@@ -1,4 +1,5 @@
 /** A PostgreSQL database: one pool, drizzle on top of it, and one place that tells a passing failure from a lasting one. */
+import { DrizzleQueryError } from 'drizzle-orm'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import { Fault, messageOf } from './fault'
@@ -53,8 +54,12 @@ export function arrayOf(values: readonly (string | number | bigint | boolean | n
   return `{${elements.join()}}`
 }
 
+/** What the driver threw. drizzle puts it into an error of its own, which tells statement and parameters instead. */
+const driverError = (error: unknown): unknown => (error instanceof DrizzleQueryError ? error.cause : error)
+
 /** True for failures that pass by themselves: the server is away, restarting, out of connections, or ended this connection. */
-export function isConnectionLost(error: unknown): boolean {
+export function isConnectionLost(thrown: unknown): boolean {
+  const error = driverError(thrown)
   if (!(error instanceof Error) || !('code' in error)) return false
   const code = String(error.code)
   return driverCodes.has(code) || /^(08|57P0[1-5]|53300|25P03)/.test(code)
@@ -76,7 +81,8 @@ const driverCodes = new Set([
 ])
 
 /** SQLSTATE of the server's answer, and the constraint it names. */
-export function violation(error: unknown): { sqlState: string; constraint: string | undefined } | undefined {
+export function violation(thrown: unknown): { sqlState: string; constraint: string | undefined } | undefined {
+  const error = driverError(thrown)
   if (!(error instanceof postgres.PostgresError)) return undefined
   return { sqlState: error.code, constraint: error.constraint_name }
 }
@@ -85,9 +91,10 @@ export function violation(error: unknown): { sqlState: string; constraint: strin
 export async function reaching<T>(query: PromiseLike<T>): Promise<T> {
   try {
     return await query
-  } catch (error) {
+  } catch (thrown) {
+    const error = driverError(thrown)
     if (isConnectionLost(error))
       throw new Fault('database_unavailable', `the database cannot be reached: ${messageOf(error)}`, { cause: error })
-    throw error
+    throw thrown
   }
 }
