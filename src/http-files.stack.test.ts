@@ -23,12 +23,35 @@ test('balances.http, over the seed', async () => {
   expect(statuses(answers)).toMatchObject({
     balanceOfEvaUnchanged: 304,
     balanceOfNobody: 404,
+    balances: 200,
+    balancesOfTheRich: 200,
+    balancesOfClient: 200,
+    statement: 200,
+    statementOfJanuary: 200,
+    balanceAt: 200,
+    balanceInTheBooksAt: 200,
+    explain: 200,
     problem: 200,
     deadLetters: 200,
     livez: 200,
     readyz: 200,
     healthz: 200,
   })
+})
+
+test('balances.http tells how the people of the seed came by their money', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  const answers = await runHttpFile('balances.http', stack.balances.port)
+  const dataOf = (name: string) => answers[name]?.body.data as { [field: string]: unknown }[]
+  expect(dataOf('balances')).toHaveLength(5)
+  expect(answers.balances?.body.next_cursor).toBeString()
+  expect(dataOf('balancesOfTheRich').map((row) => row.owner_name)).toEqual(['Frank'])
+  expect(dataOf('balancesOfClient').map((row) => row.owner_name)).toEqual(['Eva'])
+  expect(dataOf('statement').map((line) => line.amount)).toEqual([-50, -50, -100, 1000])
+  expect(dataOf('statementOfJanuary').map((line) => line.balance)).toEqual([900, 1000])
+  for (const name of ['balanceAt', 'balanceInTheBooksAt'])
+    expect(answers[name]?.body).toMatchObject({ balance: 900, complete: true })
+  expect(answers.explain?.body).toMatchObject({ balance: 800, closing: 800, opening: 0, complete: true })
 })
 
 test('wallet.http, over the seed', async () => {

@@ -33,16 +33,26 @@ const letter: DeadLetter = {
   recordedAt: '2024-01-27T17:13:55.000Z',
 }
 
+const never = () => {
+  throw new Error('not asked here')
+}
+
 function serving(
   overrides: { stored?: Balance; letters?: DeadLetter[]; fault?: Error; isReady?: boolean } = {},
 ): (path: string, headers?: Record<string, string>) => Promise<Response> {
   const { stored = eva, letters = [], fault, isReady = true } = overrides
   const app = balancesHttp({
-    findBalance: async (id) => {
-      if (fault) throw fault
-      return id === stored.accountId ? stored : undefined
+    reads: {
+      balance: async (id) => {
+        if (fault) throw fault
+        return id === stored.accountId ? stored : undefined
+      },
+      deadLetters: async (limit) => letters.slice(0, limit),
+      balances: async () => [],
+      balanceAt: never,
+      explanation: never,
+      statement: never,
     },
-    listDeadLetters: async (limit) => letters.slice(0, limit),
     log: silent,
     health: async () => ({}),
     isReady: () => isReady,
@@ -55,12 +65,15 @@ test('a balance answers with the fields of the course and ours beside them, at b
   const answers = await Promise.all(['/balances/eva', '/accounts/eva'].map((path) => get(path)))
   for (const answer of answers) {
     expect(answer.status).toBe(200)
-    expect(answer.headers.get('etag')).toBe('"4"')
+    expect(answer.headers.get('etag')).toMatch(/^"4-[0-9a-z]+"$/)
     expect(answer.headers.get('cache-control')).toBe('private, no-cache')
+    expect(answer.headers.get('content-type')).toBe('application/json')
     expect(await answer.json()).toEqual({
       id: 'eva',
       account_id: 'eva',
       balance: 800.5,
+      held: 0.5,
+      available: 800,
       currency: 'BRL',
       version: 4,
       client_id: 'client-of-eva',
@@ -72,19 +85,29 @@ test('a balance answers with the fields of the course and ours beside them, at b
 })
 
 test.each([
-  ['"4"', 304],
-  ['W/"4"', 304],
+  ['TAG', 304],
+  ['W/TAG', 304],
   ['*', 304],
-  ['"3", W/"4", "5"', 304],
+  ['"3", W/TAG, "5"', 304],
   ['"3"', 200],
   ['4', 200],
-  ['"44"', 200],
-])('If-None-Match: %s answers %d', async (header, status) => {
-  const answer = await serving()('/balances/eva', { 'if-none-match': header })
+  ['"4"', 200],
+])('If-None-Match: %s answers %d', async (written, status) => {
+  const get = serving()
+  const etag = (await get('/balances/eva')).headers.get('etag') ?? ''
+  const answer = await get('/balances/eva', { 'if-none-match': written.replace('TAG', etag) })
   expect(answer.status).toBe(status)
-  expect(answer.headers.get('etag')).toBe('"4"')
+  expect(answer.headers.get('etag')).toBe(etag)
   expect(answer.headers.get('cache-control')).toBe('private, no-cache')
   if (status === 304) expect(await answer.text()).toBe('')
+})
+
+test('the entity tag stands for all that is shown: an owner heard of late is another one', async () => {
+  const etagOf = async (part: Partial<Balance>) =>
+    (await serving({ stored: { ...eva, ...part } })('/balances/eva')).headers.get('etag')
+  const tags = await Promise.all([{}, {}, { ownerName: null }, { clientId: null }, { heldMinor: 0n }].map(etagOf))
+  expect(new Set(tags).size).toBe(4)
+  expect(tags[0]).toBe(tags[1] as string)
 })
 
 test('an id is opaque, and may hold whatever a path can carry', async () => {
@@ -143,4 +166,25 @@ test.each([
   const body = (await answer.json()) as { data?: object[]; errors?: object[] }
   if (status === 422) expect(body.errors).toMatchObject([{ pointer: '#/limit' }])
   else expect(body.data).toHaveLength(Math.min(Number(limit), 2))
+})
+
+test.each([
+  ['/balances?limit=201', 422, '#/limit'],
+  ['/balances?min_balance=5', 422, '#/currency'],
+  ['/balances?currency=ABC', 422, '#/currency'],
+  ['/balances?currency=BRL&max_balance=0.001', 422, '#/max_balance'],
+  ['/balances?color=blue', 422, '#/color'],
+  ['/balances?cursor=x', 400, undefined],
+  ['/balances/eva?at=yesterday', 422, '#/at'],
+  ['/balances/eva?at=2024-13-01T00:00:00Z', 422, '#/at'],
+  ['/balances/eva?at=2024-01-01T00:00:00Z&time=local', 422, '#/time'],
+  ['/balances/eva/statement?since=yesterday', 422, '#/since'],
+  ['/balances/eva/statement?cursor=WyJ4IiwieCJd', 400, undefined],
+  ['/balances/eva/explain?until=2024-01-01T00:00:00Z', 422, '#/until'],
+  ['/balances/eva/explain?cursor=', 400, undefined],
+])('%s answers %d', async (path, status, pointer) => {
+  const answer = await serving()(path)
+  expect(answer.status).toBe(status)
+  const { errors } = (await answer.json()) as { errors?: object[] }
+  if (pointer) expect(errors).toMatchObject([{ pointer }])
 })

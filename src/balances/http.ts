@@ -1,58 +1,117 @@
-/** The read side over HTTP. The only file of balances that knows status codes and snake_case. */
-import { Type } from '@sinclair/typebox'
+/** The read side over HTTP. Of balances, only the http files know status codes and snake_case. */
 import { parseJson } from '../contract/json'
-import { presentMoney } from '../contract/money'
 import { problems } from '../contract/problems'
-import { reaching } from '../platform/database'
+import { encodeCursor } from '../platform/cursor'
 import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
-import type { Balance } from './store/balances'
-import type { DeadLetter } from './store/dead-letters'
+import { money, presentBalance, presentBalanceAt, presentDeadLetter, presentLine } from './http-answers'
+import {
+  BalanceQuery,
+  BalancesQuery,
+  DeadLetterQuery,
+  ExplanationQuery,
+  pageSizeOf,
+  parseFilter,
+  parsePlace,
+  parsePosition,
+  parseTime,
+  StatementQuery,
+} from './http-requests'
+import type { Reads } from './reads'
 
 const accountIdLengthMax = 255
 
-// As text, because that is what a query is made of.
-const DeadLetterQuery = Type.Object(
-  {
-    limit: Type.Optional(
-      Type.String({ pattern: '^([1-9]\\d?|1\\d\\d|200)$', wanted: 'must be a whole number from 1 to 200' }),
-    ),
-  },
-  { additionalProperties: false },
-)
-const deadLetterLimit = 50
+export type BalancesHttp = { reads: Reads; log: Log; health: Health; isReady: () => boolean }
 
-export type BalancesHttp = {
-  findBalance: (accountId: string) => Promise<Balance | undefined>
-  listDeadLetters: (limit: number) => Promise<DeadLetter[]>
-  log: Log
-  health: Health
-  isReady: () => boolean
-}
-
-export function balancesHttp({ findBalance, listDeadLetters, log, health, isReady }: BalancesHttp) {
-  const answerBalance = async ({ params, request }: { params: { account_id: string | null }; request: Request }) => {
+export function balancesHttp({ reads, log, health, isReady }: BalancesHttp) {
+  const answerBalance = async ({ params, query, request }: Asked<typeof BalanceQuery.static>) => {
     const accountId = params.account_id
-    const balance = canExist(accountId) ? await reaching(findBalance(accountId)) : undefined
-    if (!balance)
-      return refuse(request, problems.accountNotFound, {
-        detail: `account ${accountId ?? 'of that name'} is not known here; if it was opened just now, its event may not have arrived yet`,
-      })
-
-    const headers = { etag: `"${balance.version}"`, 'cache-control': 'private, no-cache' }
-    if (isMatch(request.headers.get('if-none-match'), headers.etag)) return new Response(null, { status: 304, headers })
-    return Response.json(presentBalance(balance), { headers })
+    if (!canExist(accountId)) return noAccount(request, accountId)
+    const at = parseTime('at', query.at)
+    if (at !== undefined) {
+      const clock = query.time ?? 'recorded'
+      const found = await reads.balanceAt(accountId, { at, clock })
+      if (!found) return noAccount(request, accountId)
+      return tagged(request, presentBalanceAt(found.account, found.balance, at, clock), found.balance.version)
+    }
+    const balance = await reads.balance(accountId)
+    return balance ? tagged(request, presentBalance(balance), balance.version) : noAccount(request, accountId)
   }
 
   return (
     createHttp({ log, parseJson, problems: [problems.accountNotFound], health, isReady })
-      .get('/balances/:account_id', answerBalance)
+      .get(
+        '/balances',
+        async ({ query: { limit, cursor, ...filter }, request }) => {
+          const size = pageSizeOf(limit)
+          const after = parsePosition(cursor, filter)
+          // One more than the page holds tells whether there is another.
+          const rows = await reads.balances(parseFilter(filter), { after, limit: size + 1 })
+          const page = rows.slice(0, size)
+          const next = rows.length > size ? encodeCursor(page.at(-1)?.accountId ?? '', filter) : null
+          return listed(request, { data: page.map(presentBalance) }, next)
+        },
+        { query: BalancesQuery },
+      )
+      .get('/balances/:account_id', answerBalance, { query: BalanceQuery })
       // The course's other spelling.
-      .get('/accounts/:account_id', answerBalance)
+      .get('/accounts/:account_id', answerBalance, { query: BalanceQuery })
+      .get(
+        '/balances/:account_id/statement',
+        async ({ params: { account_id: accountId }, query: { limit, cursor, ...period }, request }) => {
+          if (!canExist(accountId)) return noAccount(request, accountId)
+          const filter = { statement: accountId, ...period }
+          const [floor, before] = parsePlace(cursor, filter, /^(\d{1,19}):(\d{1,19})$/) ?? []
+          const found = await reads.statement(
+            accountId,
+            { since: parseTime('since', period.since), until: parseTime('until', period.until) },
+            {
+              place: floor === undefined || before === undefined ? undefined : { floor, before },
+              size: pageSizeOf(limit),
+            },
+          )
+          if (!found) return noAccount(request, accountId)
+          const { lines, next } = found.statement
+          const { currency } = found.account
+          const data = lines.map((line) => presentLine(line, currency))
+          const body = { account_id: accountId, currency, data }
+          return listed(request, body, next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null)
+        },
+        { query: StatementQuery },
+      )
+      .get(
+        '/balances/:account_id/explain',
+        async ({ params: { account_id: accountId }, query, request }) => {
+          if (!canExist(accountId)) return noAccount(request, accountId)
+          const clock = query.time ?? 'recorded'
+          const filter = { explain: accountId, at: query.at, clock }
+          const [atMs, version, before, closingMinor] =
+            parsePlace(query.cursor, filter, /^(-?\d{1,15}):(\d{1,19}):(\d{1,19}):(-?\d{1,15})$/) ?? []
+          const place =
+            atMs === undefined || version === undefined || before === undefined || closingMinor === undefined
+              ? undefined
+              : { at: new Date(Number(atMs)).toISOString(), version, before, closingMinor }
+          const asked = { at: parseTime('at', query.at), clock } as const
+          const found = await reads.explanation(accountId, asked, { place, size: pageSizeOf(query.limit) })
+          if (!found) return noAccount(request, accountId)
+          const { account, at, balance, explanation } = found
+          const { currency } = account
+          const body = {
+            ...presentBalanceAt(account, balance, at, clock),
+            closing: money(explanation.closingMinor, currency),
+            data: explanation.lines.map((line) => presentLine(line, currency)),
+            opening: money(explanation.openingMinor, currency),
+          }
+          const { next } = explanation
+          const position = next && `${Date.parse(next.at)}:${next.version}:${next.before}:${next.closingMinor}`
+          return listed(request, body, position ? encodeCursor(position, filter) : null)
+        },
+        { query: ExplanationQuery },
+      )
       .get(
         '/dead-letters',
         async ({ query }) => {
-          const letters = await reaching(listDeadLetters(Number(query.limit ?? deadLetterLimit)))
+          const letters = await reads.deadLetters(pageSizeOf(query.limit))
           return Response.json({ data: letters.map(presentDeadLetter) }, { headers: { 'cache-control': 'no-store' } })
         },
         { query: DeadLetterQuery },
@@ -60,9 +119,27 @@ export function balancesHttp({ findBalance, listDeadLetters, log, health, isRead
   )
 }
 
+type Asked<Query> = { params: { account_id: string | null }; query: Query; request: Request }
+
+const noAccount = (request: Request, accountId: string | null): Response =>
+  refuse(request, problems.accountNotFound, {
+    detail: `account ${accountId ?? 'of that name'} is not known here; if it was opened just now, its event may not have arrived yet`,
+  })
+
 /** Ids are opaque to the read side. What no event can have brought is not asked for; null is what the router makes of a path that is not UTF-8. */
 const canExist = (accountId: string | null): accountId is string =>
   accountId !== null && accountId.length <= accountIdLengthMax && accountId.isWellFormed() && !accountId.includes('\0')
+
+/**
+ * A body with its entity tag, or 304 where the caller has it already. The tag is the version, for people, and the hash of the body: an owner
+ * that is heard of late changes what is shown, and no version.
+ */
+function tagged(request: Request, body: object, version: bigint): Response {
+  const text = JSON.stringify(body)
+  const headers = { etag: `"${version}-${Bun.hash(text).toString(36)}"`, 'cache-control': 'private, no-cache' }
+  if (isMatch(request.headers.get('if-none-match'), headers.etag)) return new Response(null, { status: 304, headers })
+  return new Response(text, { headers: { ...headers, 'content-type': 'application/json' } })
+}
 
 /** If-None-Match (RFC 9110): any of a list of entity tags, compared weakly, or `*` for whatever there is. */
 function isMatch(header: string | null, etag: string): boolean {
@@ -72,35 +149,12 @@ function isMatch(header: string | null, etag: string): boolean {
   return tags.includes(etag)
 }
 
-const presentBalance = (balance: Balance) => ({
-  id: balance.accountId,
-  account_id: balance.accountId,
-  balance: presentMoney(balance.balanceMinor, balance.currency),
-  currency: balance.currency,
-  version: Number(balance.version),
-  client_id: balance.clientId,
-  owner_name: balance.ownerName,
-  created_at: balance.createdAt,
-  updated_at: balance.updatedAt,
-})
-
-/** Key and value are shown as text where they are text, else in base64: what cannot be read need not be UTF-8. */
-const presentDeadLetter = (letter: DeadLetter) => ({
-  id: String(letter.id),
-  topic: letter.topic,
-  partition: letter.partition,
-  offset: Number(letter.recordOffset),
-  cause: letter.cause,
-  detail: letter.detail,
-  ...presentBytes('key', letter.key),
-  ...presentBytes('value', letter.value),
-  headers: letter.headers,
-  record_at: letter.recordAt,
-  recorded_at: letter.recordedAt,
-})
-
-function presentBytes<Name extends 'key' | 'value'>(name: Name, bytes: Buffer | null): Record<string, string | null> {
-  if (!bytes) return { [name]: null }
-  const text = bytes.toString('utf8')
-  return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}_base64`]: bytes.toString('base64') }
+function listed(request: Request, body: object, next: string | null): Response {
+  const headers: Record<string, string> = { 'cache-control': 'private, no-cache' }
+  if (next) {
+    const url = new URL(request.url)
+    url.searchParams.set('cursor', next)
+    headers.link = `<${url.pathname}${url.search}>; rel="next"`
+  }
+  return Response.json({ ...body, next_cursor: next }, { headers })
 }

@@ -10,10 +10,9 @@ import { prepareDatabase } from '../platform/migrate'
 import { once, type RunningService } from '../platform/service'
 import { type Consumer, startConsumer } from './consumer'
 import { balancesHttp } from './http'
-import { coalesce } from './read-balance'
+import { openReads } from './reads'
 import { seedBalances } from './seed'
-import { findBalances } from './store/balances'
-import { countDeadLetters, listDeadLetters } from './store/dead-letters'
+import { countDeadLetters } from './store/dead-letters'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
@@ -43,8 +42,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     )
 
   const app = balancesHttp({
-    findBalance: coalesce((accountIds) => findBalances(database.sql, accountIds)),
-    listDeadLetters: (limit) => listDeadLetters(database.sql, limit),
+    reads: openReads(database),
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,

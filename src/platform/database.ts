@@ -44,6 +44,10 @@ const connectionOptions = (applicationName: string) => ({
   onnotice: () => {},
 })
 
+/** Lets several queries see one state of the database. They only read. */
+export const inSnapshot = <T>(sql: Sql<Types>, read: (sql: Statements) => Promise<T>): Promise<T> =>
+  sql.begin('isolation level repeatable read read only', read) as Promise<T>
+
 /** A list as one parameter, in PostgreSQL's own notation. Cast it where it is used: `${arrayOf(ids)}::uuid[]`. */
 export function arrayOf(values: readonly (string | number | bigint | boolean | null | undefined)[]): string {
   const elements = values.map((value) => {

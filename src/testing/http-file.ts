@@ -10,9 +10,13 @@ export async function runHttpFile(name: string, port: number): Promise<HttpFileA
   const caller = callerOf(port)
   const answers: HttpFileAnswers = {}
   for (const written of text.split(/^###.*$/m).slice(1)) {
-    const block = written.replace(/\{\{(\w+)\.response\.body\.\$\.(\w+)\}\}/g, (_, earlier, field) =>
-      String(answers[earlier]?.body[field]),
-    )
+    const block = written
+      .replace(/\{\{(\w+)\.response\.body\.\$\.(\w+)\}\}/g, (_, earlier, field) =>
+        String(answers[earlier]?.body[field]),
+      )
+      .replace(/\{\{(\w+)\.response\.headers\.([\w-]+)\}\}/g, (_, earlier, name) =>
+        String(answers[earlier]?.headers.get(name)),
+      )
     const label = /^# @name (\w+)$/m.exec(block)?.[1]
     const match = /^(GET|POST) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(block)
     if (!label || !match) throw new Error(`${name} has a request that cannot be read: ${block}`)

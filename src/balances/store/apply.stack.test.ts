@@ -49,6 +49,7 @@ const row = fc
     (row): BalanceRow => ({
       ...row,
       balanceMinor: row.version === 0n ? 0n : row.balanceMinor,
+      heldMinor: row.balanceMinor < 0n ? 0n : row.heldMinor,
       clientId: row.opened ? row.clientId : null,
     }),
   )
@@ -179,6 +180,8 @@ test('a client is registered once, and the tables refuse what no projection make
     { version: 0n, balanceMinor: 1n },
     { balanceMinor: 1_000_000_000_000_000n },
     { currency: 'brl' },
+    { heldMinor: -1n },
+    { balanceMinor: -999_999_999_999_999n, heldMinor: 1n },
   ]
   for (const part of odd) {
     const applying = apply(database.sql, freely, {
@@ -187,6 +190,6 @@ test('a client is registered once, and the tables refuse what no projection make
       clients: [],
       deadLetters: [],
     })
-    await expect(applying).rejects.toThrow(/balances_(version|digits|currency)/)
+    await expect(applying).rejects.toThrow(/balances_(version|digits|available|currency)/)
   }
 })

@@ -41,8 +41,14 @@ export const balances = pgTable(
     updatedAt: time('updated_at').notNull(),
   },
   (table) => [
+    // Written once for an account: balances change without touching an index.
+    index('balances_client').on(table.clientId, table.accountId),
     check('balances_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
     check('balances_digits', sql`abs(${table.balanceMinor}) <= 999999999999999`),
+    check(
+      'balances_available',
+      sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999`,
+    ),
     check('balances_version', sql`${table.version} > 0 or (${table.version} = 0 and ${table.balanceMinor} = 0)`),
   ],
 )
@@ -70,6 +76,10 @@ export const entries = pgTable(
   (table) => [
     primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] }),
     check('entries_version', sql`${table.version} > 0`),
+    check(
+      'entries_available',
+      sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999`,
+    ),
     // Few are backdated, and nothing else is asked for by the time it counts from.
     index('entries_backdated').on(table.accountId, table.effectiveAt).where(sql`${table.effectiveAt} is not null`),
   ],

@@ -1,0 +1,3 @@
+CREATE INDEX "balances_client" ON "balances" USING btree ("client_id","account_id");--> statement-breakpoint
+ALTER TABLE "balances" ADD CONSTRAINT "balances_available" CHECK ("balances"."held_minor" >= 0 and abs("balances"."balance_minor" - "balances"."held_minor") <= 999999999999999);--> statement-breakpoint
+ALTER TABLE "entries" ADD CONSTRAINT "entries_available" CHECK ("entries"."held_minor" >= 0 and abs("entries"."balance_minor" - "entries"."held_minor") <= 999999999999999);

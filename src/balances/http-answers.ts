@@ -1,0 +1,94 @@
+/** What callers of the read side get: how balances, entries and dead letters are shown. */
+import { presentMoney } from '../contract/money'
+import type { BalanceAt, Clock, Line } from './history'
+import type { Balance } from './store/balances'
+import type { DeadLetter } from './store/dead-letters'
+import type { Entry } from './store/entries'
+
+export const presentBalance = (balance: Balance) => ({
+  id: balance.accountId,
+  account_id: balance.accountId,
+  ...presentHoldings(balance, balance.currency),
+  currency: balance.currency,
+  version: Number(balance.version),
+  client_id: balance.clientId,
+  owner_name: balance.ownerName,
+  created_at: balance.createdAt,
+  updated_at: balance.updatedAt,
+})
+
+const presentHoldings = (
+  { balanceMinor, heldMinor }: Pick<Balance, 'balanceMinor' | 'heldMinor'>,
+  currency: string,
+) => ({
+  balance: presentMoney(balanceMinor, currency),
+  held: presentMoney(heldMinor, currency),
+  available: presentMoney(balanceMinor - heldMinor, currency),
+})
+
+/** Holds count from when they were placed and from no other time, so what was held is told by the time of writing alone. */
+export function presentBalanceAt({ accountId, currency }: Balance, balance: BalanceAt, at: string, clock: Clock) {
+  const { balanceMinor, heldMinor, version, complete } = balance
+  return {
+    id: accountId,
+    account_id: accountId,
+    at,
+    time: clock,
+    balance: money(balanceMinor, currency),
+    ...(clock === 'effective'
+      ? {}
+      : {
+          held: money(heldMinor, currency),
+          available: balanceMinor === null || heldMinor === null ? null : money(balanceMinor - heldMinor, currency),
+          version: Number(version),
+        }),
+    currency,
+    complete,
+  }
+}
+
+export const presentLine = (line: Line, currency: string) =>
+  'gap' in line
+    ? {
+        gap: {
+          from_version: Number(line.gap.fromVersion),
+          to_version: Number(line.gap.toVersion),
+          amount: money(line.gap.amountMinor, currency),
+        },
+      }
+    : presentEntry(line.entry, currency)
+
+const presentEntry = (entry: Entry, currency: string) => ({
+  version: Number(entry.version),
+  amount: money(entry.amountMinor, currency),
+  ...presentHoldings(entry, currency),
+  transaction_id: entry.transactionId,
+  hold_id: entry.holdId,
+  counterparty_account_id: entry.counterpartyId,
+  effective_at: entry.effectiveAt ?? entry.createdAt,
+  created_at: entry.createdAt,
+})
+
+export const money = (minor: bigint | null, currency: string): number | null =>
+  minor === null ? null : presentMoney(minor, currency)
+
+/** Key and value are shown as text where they are text, else in base64: what cannot be read need not be UTF-8. */
+export const presentDeadLetter = (letter: DeadLetter) => ({
+  id: String(letter.id),
+  topic: letter.topic,
+  partition: letter.partition,
+  offset: Number(letter.recordOffset),
+  cause: letter.cause,
+  detail: letter.detail,
+  ...presentBytes('key', letter.key),
+  ...presentBytes('value', letter.value),
+  headers: letter.headers,
+  record_at: letter.recordAt,
+  recorded_at: letter.recordedAt,
+})
+
+function presentBytes<Name extends 'key' | 'value'>(name: Name, bytes: Buffer | null): Record<string, string | null> {
+  if (!bytes) return { [name]: null }
+  const text = bytes.toString('utf8')
+  return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}_base64`]: bytes.toString('base64') }
+}

@@ -1,0 +1,90 @@
+/** What callers of the read side send: the shape of each query, and how its values are read. */
+import { Type } from '@sinclair/typebox'
+import { isCurrency, parseMoney } from '../contract/money'
+import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
+import { InvalidValue, MalformedRequest } from '../platform/http'
+import { clocks } from './history'
+import type { BalanceFilter } from './store/balances'
+
+// As text, because that is what a query is made of.
+const Limit = Type.String({
+  pattern: '^([1-9]\\d?|1\\d\\d|200)$',
+  wanted: `must be a whole number from 1 to ${pageSizeMax}`,
+})
+const Time = Type.String({
+  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$',
+  wanted: 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z',
+})
+const ClockName = Type.Union(
+  clocks.map((clock) => Type.Literal(clock)),
+  { wanted: `must be one of ${clocks.join(', ')}` },
+)
+const closed = { additionalProperties: false }
+const paging = { limit: Type.Optional(Limit), cursor: Type.Optional(Type.String()) }
+
+export const DeadLetterQuery = Type.Object({ limit: Type.Optional(Limit) }, closed)
+export const BalanceQuery = Type.Object({ at: Type.Optional(Time), time: Type.Optional(ClockName) }, closed)
+export const ExplanationQuery = Type.Object({ ...BalanceQuery.properties, ...paging }, closed)
+export const StatementQuery = Type.Object({ since: Type.Optional(Time), until: Type.Optional(Time), ...paging }, closed)
+export const BalancesQuery = Type.Object(
+  {
+    client_id: Type.Optional(Type.String()),
+    currency: Type.Optional(Type.String()),
+    min_balance: Type.Optional(Type.String()),
+    max_balance: Type.Optional(Type.String()),
+    ...paging,
+  },
+  closed,
+)
+
+export const pageSizeOf = (limit: string | undefined): number => (limit === undefined ? pageSizeDefault : Number(limit))
+
+/** A time of the right form may still not exist: there is no 13th month. */
+export function parseTime(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const parsed = new Date(text)
+  // PostgreSQL and RFC 3339 know no year 0.
+  if (Number.isNaN(parsed.getTime()) || parsed.getUTCFullYear() < 1)
+    throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} is not a time that exists` })
+  return parsed.toISOString()
+}
+
+/** An amount means nothing without its currency, so whoever filters by the one has to name the other. */
+export function parseFilter(query: {
+  client_id?: string
+  currency?: string
+  min_balance?: string
+  max_balance?: string
+}): BalanceFilter {
+  const { client_id: clientId, currency } = query
+  if (currency !== undefined && !isCurrency(currency))
+    throw new InvalidValue({ pointer: '#/currency', detail: `${JSON.stringify(currency)} is not an ISO 4217 currency` })
+  const minorOf = (name: 'min_balance' | 'max_balance'): bigint | undefined => {
+    const text = query[name]
+    if (text === undefined) return undefined
+    if (currency === undefined)
+      throw new InvalidValue({ pointer: '#/currency', detail: `currency is missing; ${name} is meant in one` })
+    const money = parseMoney(text, currency)
+    if (!money.ok) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${money.detail}` })
+    return money.minor
+  }
+  return { clientId, currency, minMinor: minorOf('min_balance'), maxMinor: minorOf('max_balance') }
+}
+
+/** The place of a cursor: what `pattern` finds in it, its groups as whole numbers. Undefined without a cursor. */
+export function parsePlace(cursor: string | undefined, filter: Filter, pattern: RegExp): bigint[] | undefined {
+  const position = parsePosition(cursor, filter)
+  if (position === undefined) return undefined
+  const match = pattern.exec(position)
+  if (!match) throw new MalformedRequest('cursor is not one that was given out; begin without one')
+  return match.slice(1).map(BigInt)
+}
+
+type Filter = Parameters<typeof parseCursor>[1]
+
+export function parsePosition(cursor: string | undefined, filter: Filter): string | undefined {
+  if (cursor === undefined) return undefined
+  const parsed = parseCursor(cursor, filter)
+  if (!parsed.ok) throw new MalformedRequest(parsed.detail)
+  return parsed.position
+}

@@ -1,0 +1,69 @@
+/** Every question the read side answers from its tables. Answers that take several queries see one state of the database. */
+import { type Database, inSnapshot, reaching, type Statements } from '../platform/database'
+import {
+  type BalanceAt,
+  type Clock,
+  type Explanation,
+  type ExplanationPlace,
+  explainBalance,
+  type Page,
+  readBalanceAt,
+  readStatement,
+  type StatementPlace,
+} from './history'
+import { coalesce } from './read-balance'
+import { type Balance, type BalanceFilter, findBalances, listBalances } from './store/balances'
+import { type DeadLetter, listDeadLetters } from './store/dead-letters'
+
+/** What is asked of an account that is not known is answered undefined. */
+export type Reads = {
+  balance(accountId: string): Promise<Balance | undefined>
+  balances(filter: BalanceFilter, page: { after: string | undefined; limit: number }): Promise<Balance[]>
+  balanceAt(accountId: string, moment: Moment): Promise<Of<{ balance: BalanceAt }> | undefined>
+  /** Without a time, of what the account holds now. */
+  explanation(
+    accountId: string,
+    moment: { at: string | undefined; clock: Clock },
+    page: { place: ExplanationPlace | undefined; size: number },
+  ): Promise<Of<{ at: string; balance: BalanceAt; explanation: Explanation }> | undefined>
+  statement(
+    accountId: string,
+    period: { since: string | undefined; until: string | undefined },
+    page: { place: StatementPlace | undefined; size: number },
+  ): Promise<Of<{ statement: Page<StatementPlace> }> | undefined>
+  deadLetters(limit: number): Promise<DeadLetter[]>
+}
+
+export type Moment = { at: string; clock: Clock }
+type Of<Answer> = Answer & { account: Balance }
+
+export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
+  const findBalance = coalesce((accountIds) => findBalances(sql, accountIds))
+
+  const of = <Answer>(accountId: string, read: (tx: Statements, account: Balance) => Promise<Answer>) =>
+    reaching(
+      inSnapshot(sql, async (tx) => {
+        const account = (await findBalances(tx, [accountId])).get(accountId)
+        return account && { account, ...(await read(tx, account)) }
+      }),
+    )
+
+  return {
+    balance: (accountId) => reaching(findBalance(accountId)),
+    balances: (filter, page) => reaching(listBalances(sql, filter, page)),
+    balanceAt: (accountId, { at, clock }) =>
+      of(accountId, async (tx, account) => ({ balance: await readBalanceAt(tx, account, at, clock) })),
+    explanation: (accountId, { at: asked, clock }, page) =>
+      of(accountId, async (tx, account) => {
+        const at = page.place?.at ?? asked ?? latest(new Date().toISOString(), account.updatedAt)
+        const balance = await readBalanceAt(tx, account, at, clock)
+        return { at, balance, explanation: await explainBalance(tx, account, balance, { at, clock }, page) }
+      }),
+    statement: (accountId, period, page) =>
+      of(accountId, async (tx, account) => ({ statement: await readStatement(tx, account, period, page) })),
+    deadLetters: (limit) => reaching(listDeadLetters(sql, limit)),
+  }
+}
+
+/** What was written by a clock that is ahead of ours counts as well. */
+const latest = (one: string, other: string): string => (one > other ? one : other)

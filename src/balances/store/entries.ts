@@ -1,0 +1,87 @@
+/** What made an account what it is: entries by version, newest first, and where a time lies among them. */
+import type { Statements } from '../../platform/database'
+import type { EntryRow } from '../project'
+import { rfc3339 } from './balances'
+
+export type Entry = Omit<EntryRow, 'accountId'>
+
+const columns = (sql: Statements) => sql`
+  version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
+  hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt", created_at as "createdAt"`
+
+const withTimes = (row: Entry): Entry => ({
+  ...row,
+  effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
+  createdAt: rfc3339(row.createdAt),
+})
+
+/** Versions above `floor` and below `before`, newest first. */
+export async function listEntries(
+  sql: Statements,
+  accountId: string,
+  { floor, before, limit }: { floor: bigint; before: bigint; limit: number },
+): Promise<Entry[]> {
+  const rows = await sql<Entry[]>`
+    select ${columns(sql)} from entries
+    where account_id = ${accountId} and version > ${String(floor)}::bigint and version < ${String(before)}::bigint
+    order by version desc limit ${limit}`
+  return rows.map(withTimes)
+}
+
+export async function findEntryAfter(sql: Statements, accountId: string, version: bigint): Promise<Entry | undefined> {
+  const rows = await sql<Entry[]>`
+    select ${columns(sql)} from entries where account_id = ${accountId} and version > ${String(version)}::bigint
+    order by version limit 1`
+  return rows.map(withTimes)[0]
+}
+
+/**
+ * The version that an account had at a time, by the times of writing: 0 before its first entry. Versions are in the order of writing, so it is found by
+ * halving, in as many steps as the number of entries has binary digits, and needs no index but the key. Where the clocks of writers disagreed, it is a
+ * version whose time had come, and whose next one's had not.
+ */
+export async function findVersionAt(sql: Statements, accountId: string, at: string): Promise<bigint> {
+  const [found] = await sql<{ version: bigint }[]>`
+    with recursive search as (
+      select 0::bigint as low, coalesce(max(version), 0) as high from entries where account_id = ${accountId}
+      union all
+      select case when is_past then probed else low end, case when is_past then high else (low + high + 1) / 2 - 1 end
+      from search left join lateral (
+        select version as probed, created_at <= ${at}::timestamptz as is_past from entries
+        where account_id = ${accountId} and version between (low + high + 1) / 2 and high
+        order by version limit 1
+      ) as probe on true
+      where low < high
+    )
+    select max(low) as version from search`
+  return found?.version ?? 0n
+}
+
+/** What entries do to a balance at `at` that count from another time than they were written, and how many entries above `version` are there at all. */
+export async function sumShifted(
+  sql: Statements,
+  accountId: string,
+  { version, at }: { version: bigint; at: string },
+): Promise<{ laterMinor: bigint; earlierMinor: bigint; above: bigint }> {
+  const [sums] = await sql<{ laterMinor: bigint; earlierMinor: bigint; above: bigint }[]>`
+    select
+      coalesce(sum(amount_minor) filter (where version > ${String(version)}::bigint and effective_at <= ${at}::timestamptz), 0)::bigint as "laterMinor",
+      coalesce(sum(amount_minor) filter (where version <= ${String(version)}::bigint and effective_at > ${at}::timestamptz), 0)::bigint as "earlierMinor",
+      (select count(*) from entries where account_id = ${accountId} and version > ${String(version)}::bigint) as above
+    from entries where account_id = ${accountId} and effective_at is not null`
+  return sums ?? { laterMinor: 0n, earlierMinor: 0n, above: 0n }
+}
+
+/** Entries above `version` that count from a time up to `at` all the same, newest first, and below `before`. */
+export async function listBackdated(
+  sql: Statements,
+  accountId: string,
+  { version, at, before, limit }: { version: bigint; at: string; before: bigint; limit: number },
+): Promise<Entry[]> {
+  const rows = await sql<Entry[]>`
+    select ${columns(sql)} from entries
+    where account_id = ${accountId} and effective_at is not null and effective_at <= ${at}::timestamptz
+      and version > ${String(version)}::bigint and version < ${String(before)}::bigint and amount_minor is not null
+    order by version desc limit ${limit}`
+  return rows.map(withTimes)
+}
