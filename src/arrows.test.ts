@@ -10,7 +10,7 @@ type Room = keyof typeof arrows
 /** What each room may import of ours, beside itself. Files directly in `src` are rooms of one file. */
 const arrows = {
   'main.ts': ['config.ts', 'wallet', 'balances', 'platform'],
-  'start.ts': ['config.ts', 'embedded', 'platform'],
+  'start.ts': ['config.ts', 'embedded', 'embedded/broker', 'platform'],
   'config.ts': [],
   wallet: ['wallet/domain', 'wallet/store', 'contract', 'platform', 'config.ts'],
   'wallet/domain': [],

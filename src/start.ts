@@ -8,11 +8,11 @@ import { rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigError, readStartConfig, type ServiceName, type StartConfig } from './config.ts'
+import { type DirectoryLock, DirectoryTaken, lockDirectory } from './embedded/broker/directory-lock.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './embedded/child-log.ts'
 import { findPortHolder, freePort, whyNotFree } from './embedded/ports.ts'
 import { type Database, startPostgres, stopPostgres } from './embedded/postgres.ts'
 import { type Part, type ProcessOptions, type Supervised, startProcess, supervise } from './embedded/supervise.ts'
-import { DirectoryTaken, lockForSupervisor, type SupervisorLock } from './embedded/supervisor-lock.ts'
 import { backoffMs, pause } from './platform/retry.ts'
 
 const root = resolve(import.meta.dir, '..')
@@ -38,7 +38,7 @@ class StartError extends Error {}
 
 type Stack = {
   config: StartConfig
-  lock?: SupervisorLock
+  lock?: DirectoryLock
   /** Those of one list at the same time, the lists one after the other. */
   stopOrder: Supervised[][]
   /** Set once somebody wants the end. */
@@ -74,9 +74,9 @@ async function start(stack: Stack): Promise<void> {
 }
 
 /** Throws when another supervisor has the directory. */
-function lock(dataDir: string): SupervisorLock {
+function lock(dataDir: string): DirectoryLock {
   try {
-    return lockForSupervisor(dataDir)
+    return lockDirectory(dataDir)
   } catch (error) {
     if (!(error instanceof DirectoryTaken)) throw error
     throw new StartError(
@@ -250,7 +250,7 @@ async function wipe(dataDir: string): Promise<void> {
 type WantedPort = { name: string; variable: string; port: number }
 
 /** Throws, before anything is started, when a port is taken or given twice. After a killed run it waits until that one's children are gone. */
-async function claimPorts(lock: SupervisorLock, config: StartConfig): Promise<void> {
+async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<void> {
   const wanted: WantedPort[] = [
     { name: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort },
     { name: 'broker', variable: 'KAFKA_PORT', port: config.kafkaPort },

@@ -8,7 +8,7 @@ import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../embedded/broker/
 import { offsetCommit, offsetFetch } from '../embedded/broker/apis/offsets.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
 import { createTopics } from '../embedded/broker/apis/topics.ts'
-import { answerHeader, requestHeader } from '../embedded/broker/connection.ts'
+import { answerHeader, requestHeader, sized } from '../embedded/broker/connection.ts'
 import { crc32c } from '../embedded/broker/log/crc32c.ts'
 import {
   int8,
@@ -120,9 +120,7 @@ export function frame<Request>(
   int32.write(writer, 0)
   requestHeader.write(writer, { key, version, correlationId, clientId: 'raw' })
   request.write(writer, body)
-  const bytes = writer.finish()
-  bytes.writeInt32BE(bytes.length - 4)
-  return bytes
+  return sized(writer.finish())
 }
 
 /** Bytes of any shape. */

@@ -1,6 +1,6 @@
 import { apis } from './apis.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
-import { Connection, type ConnectionLimits, connectionLimits, type Log, type Server } from './connection.ts'
+import { Connection, connectionLimits, type Log } from './connection.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { Faults } from './faults.ts'
 import { Groups } from './group.ts'
@@ -24,7 +24,6 @@ export type BrokerOptions = {
 }
 
 export type Broker = {
-  readonly host: string
   readonly port: number
   /** `host:port`, as clients want it. */
   readonly brokers: string
@@ -42,9 +41,9 @@ const housekeepingMs = 30_000
  */
 export async function startBroker(
   { dataDir, host = '127.0.0.1', port = 0, fsync = true, log = () => {} }: BrokerOptions,
-  limits: ConnectionLimits = connectionLimits,
+  limits = connectionLimits,
 ): Promise<Broker> {
-  const unlock = lockDirectory(dataDir)
+  const lock = lockDirectory(dataDir)
   try {
     const disk = new Disk(fsync)
     const topics = new Topics(dataDir, disk, (topic, partition, bytes) => {
@@ -58,9 +57,9 @@ export async function startBroker(
     }
     const faults = new Faults(disk, closeConnections)
     // Who listens on every address still has to name one.
-    const advertised = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-    const node = { host: advertised, port, apis, topics, groups, offsets }
-    const server: Server = { node, faults, limits, log, connections, heldBytes: 0 }
+    const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+    const shared = { apis, topics, groups, offsets, faults, limits, log, connections, heldBytes: 0 }
+    const server = { host: address, port, ...shared }
     const listener = Bun.listen<Connection>({
       hostname: host,
       port,
@@ -75,7 +74,7 @@ export async function startBroker(
         error: (socket) => socket.data.close(),
       },
     })
-    node.port = listener.port
+    server.port = listener.port
 
     const housekeeping = setInterval(async () => {
       try {
@@ -98,12 +97,12 @@ export async function startBroker(
       groups.close()
       topics.close()
       offsets.close()
-      unlock()
+      lock.release()
     }
-    const brokers = `${node.host}:${node.port}`
-    return { host: node.host, port: node.port, brokers, faults, stop, [Symbol.asyncDispose]: stop }
+    const brokers = `${server.host}:${server.port}`
+    return { port: server.port, brokers, faults, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
-    unlock()
+    lock.release()
     throw error
   }
 }

@@ -1,35 +1,37 @@
 import type { Socket } from 'bun'
-import type { Api, Client, Context, Node } from './api.ts'
+import type { api, Context } from './api.ts'
 import { apiVersions } from './apis/cluster.ts'
-import { errorCodes } from './errors.ts'
+import type { CommittedOffsets } from './committed-offsets.ts'
+import type { ErrorName } from './errors.ts'
 import type { Faults } from './faults.ts'
+import type { Groups } from './group.ts'
+import type { Topics } from './topics.ts'
 import { int16, int32, MalformedRequest, nullableString, Reader, typeOf, Writer } from './wire.ts'
 
-export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void
-
 /** What one stranger may cost. */
-export type ConnectionLimits = {
+export const connectionLimits = {
   /** A request announced as longer closes its connection. */
-  requestBytesMax: number
-  /** All connections together may hold this much of requests not served and answers not read; the one that goes beyond is closed. */
-  heldBytesMax: number
-  connectionsMax: number
-  /** A request that has begun must be complete within this time. */
-  requestMs: number
-}
-
-export const connectionLimits: ConnectionLimits = {
   requestBytesMax: 32 << 20,
+  /** All connections together may hold this much of requests not served and answers not read; the one that goes beyond is closed. */
   heldBytesMax: 256 << 20,
   connectionsMax: 2_000,
+  /** A request that has begun must be complete within this time. */
   requestMs: 30_000,
 }
 
+export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void
+
 /** What all connections of a broker share. */
 export type Server = {
-  readonly node: Node
+  /** The address clients are told to come back to. */
+  readonly host: string
+  readonly port: number
+  readonly apis: readonly Pick<ReturnType<typeof api>, 'name' | 'key' | 'versions' | 'handle'>[]
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly offsets: CommittedOffsets
   readonly faults: Faults
-  readonly limits: ConnectionLimits
+  readonly limits: typeof connectionLimits
   readonly log: Log
   readonly connections: Set<Connection>
   heldBytes: number
@@ -47,12 +49,9 @@ export const answerHeader = typeOf({ size: int32, correlationId: int32 })
  * One client. Requests are served strictly one after the other, so answers keep the order of requests and at most one answer is
  * held for a client that does not read it.
  */
-export class Connection implements Client {
+export class Connection {
   /** What the client calls itself. */
   id = ''
-  readonly #server: Server
-  readonly #socket: Socket<Connection>
-  readonly #context: Context
   readonly #onClose = new Set<() => void>()
   #chunks: Buffer[] = []
   #receivedBytes = 0
@@ -63,16 +62,16 @@ export class Connection implements Client {
   /** Runs while the first bytes of a request are here and the rest is not. */
   #incomplete: Timer | undefined
 
-  constructor(server: Server, socket: Socket<Connection>) {
-    this.#server = server
-    this.#socket = socket
-    this.#context = { ...server.node, client: this }
+  constructor(
+    readonly server: Server,
+    readonly socket: Socket<Connection>,
+  ) {
     server.connections.add(this)
   }
 
   /** Closes it again at once when there is no place for it. The socket must know its connection by then. */
   opened(): void {
-    const { connections, faults, limits } = this.#server
+    const { connections, faults, limits } = this.server
     if (faults.refusing) this.close()
     else if (connections.size > limits.connectionsMax) this.close('too many connections')
   }
@@ -83,7 +82,7 @@ export class Connection implements Client {
     this.#receivedBytes += chunk.length
     if (!this.#hold(chunk.length)) return
     if (!this.#serving) void this.#serve()
-    else if (this.#receivedBytes > readAheadBytes) this.#socket.pause()
+    else if (this.#receivedBytes > readAheadBytes) this.socket.pause()
   }
 
   /** The socket takes more. */
@@ -96,16 +95,16 @@ export class Connection implements Client {
   /** With a reason it is the client's fault, and logged. */
   close(reason?: string): void {
     if (this.#closed) return
-    if (reason) this.#server.log('warn', 'connection closed', { reason, remote: this.#socket.remoteAddress })
+    if (reason) this.server.log('warn', 'connection closed', { reason, remote: this.socket.remoteAddress })
     this.closed()
-    this.#socket.terminate()
+    this.socket.terminate()
   }
 
   /** The socket is gone, whoever ended it. */
   closed(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#server.connections.delete(this)
+    this.server.connections.delete(this)
     this.#hold(-this.#receivedBytes)
     this.#receivedBytes = 0
     this.#chunks = []
@@ -115,7 +114,7 @@ export class Connection implements Client {
   }
 
   get host(): string {
-    return `/${this.#socket.remoteAddress}`
+    return `/${this.socket.remoteAddress}`
   }
 
   onClose(callback: () => void): () => void {
@@ -132,16 +131,16 @@ export class Connection implements Client {
       }
     } catch (error) {
       const malformed = error instanceof MalformedRequest
-      if (!malformed) this.#server.log('error', 'request failed', { error: (error as Error).stack })
+      if (!malformed) this.server.log('error', 'request failed', { error: (error as Error).stack })
       this.close(malformed ? error.message : 'request failed')
     }
     this.#serving = false
-    if (!this.#closed) this.#socket.resume()
+    if (!this.#closed) this.socket.resume()
   }
 
   /** The next whole request without its size, when it has arrived. */
   #nextFrame(): Buffer | undefined {
-    const { requestBytesMax, requestMs } = this.#server.limits
+    const { requestBytesMax, requestMs } = this.server.limits
     const length = this.#receivedBytes < 4 ? undefined : this.#first(4).readInt32BE(0)
     if (length !== undefined && (length < 8 || length > requestBytesMax))
       throw new MalformedRequest(`request of ${length} bytes`)
@@ -169,27 +168,30 @@ export class Connection implements Client {
   }
 
   async #answer(request: Reader): Promise<Buffer | undefined> {
-    const { node, faults } = this.#server
+    const { apis, faults } = this.server
     const { key, version, correlationId, clientId } = requestHeader.read(request)
-    const api = node.apis.find((one) => one.key === key)
-    if (!api) throw new MalformedRequest(`request ${key} is not known`)
-    if (version < api.versions[0] || version > api.versions[1]) {
-      if (api.key !== apiVersions.key) throw new MalformedRequest(`${api.name} version ${version} is not served`)
-      return sized(refuseVersion(writerOf(0, correlationId), node.apis))
-    }
     this.id = clientId ?? ''
-    request.version = version
+    const api = apis.find((one) => one.key === key)
+    if (!api) throw new MalformedRequest(`request ${key} is not known`)
+    const isServed = version >= api.versions[0] && version <= api.versions[1]
+    // That one is answered in the layout of version 0, from which every client learns what to ask instead (KIP-511).
+    if (!isServed && api.key !== apiVersions.key)
+      throw new MalformedRequest(`${api.name} version ${version} is not served`)
+    request.version = isServed ? version : 0
 
     await faults.resumed
     const fault = faults.take(api.name)
     if (fault?.kind === 'drop') this.close()
     if (this.#closed) return undefined
-    const context = fault?.kind === 'error' ? { ...this.#context, refusal: fault.error } : this.#context
-    const answer = await api.handle(request, writerOf(version, correlationId), context)
+    const refusal: ErrorName | undefined = fault?.kind === 'error' ? fault.error : undefined
+    const answer = new Writer(request.version)
+    answerHeader.write(answer, { size: 0, correlationId })
+    const context: Context = { ...this.server, client: this, refusal: isServed ? refusal : 'UNSUPPORTED_VERSION' }
+    const isAnswered = await api.handle(request, answer, context)
     if (fault?.kind === 'lose') this.close()
     if (fault?.kind === 'delay') await fault.until
     await faults.resumed
-    return answer && sized(answer)
+    return isAnswered ? sized(answer.finish()) : undefined
   }
 
   /** Resolves when the operating system has taken all of it, however slowly the client reads. */
@@ -205,36 +207,22 @@ export class Connection implements Client {
 
   /** What the socket did not take. */
   #write(bytes: Buffer): Buffer | undefined {
-    const written = Math.max(0, this.#socket.write(bytes))
+    const written = Math.max(0, this.socket.write(bytes))
     return written < bytes.length ? bytes.subarray(written) : undefined
   }
 
   /** Counts bytes kept in memory for this client. False when that was one too many, and the connection is closed. */
   #hold(bytes: number): boolean {
-    this.#server.heldBytes += bytes
-    if (bytes > 0 && this.#server.heldBytes > this.#server.limits.heldBytesMax) {
+    this.server.heldBytes += bytes
+    if (bytes > 0 && this.server.heldBytes > this.server.limits.heldBytesMax) {
       this.close('requests and answers of all connections hold too much')
     }
     return !this.#closed
   }
 }
 
-function writerOf(version: number, correlationId: number): Writer {
-  const writer = new Writer(version)
-  answerHeader.write(writer, { size: 0, correlationId })
-  return writer
-}
-
-/** Answers a version that is too new, in the layout of version 0, from which every client learns what to ask instead (KIP-511). */
-function refuseVersion(writer: Writer, apis: readonly Api[]): Writer {
-  const served = apis.map(({ key, versions: [lowest, highest] }) => ({ key, lowest, highest }))
-  apiVersions.answer.write(writer, { errorCode: errorCodes.UNSUPPORTED_VERSION, apis: served })
-  return writer
-}
-
-/** Fills in the size that stands in front of an answer. */
-function sized(answer: Writer): Buffer {
-  const bytes = answer.finish()
-  bytes.writeInt32BE(bytes.length - 4)
-  return bytes
+/** Fills in the size that stands in front of a message. */
+export function sized(message: Buffer): Buffer {
+  message.writeInt32BE(message.length - 4)
+  return message
 }

@@ -1,36 +1,49 @@
-import { Database, SQLiteError } from 'bun:sqlite'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/**
+ * Keeps a data directory for one process. The lock is the operating system's, on an SQLite file, so it ends with its owner however that
+ * ends: there is no stale lock to tell from a living one, and no process id that could be in use again.
+ */
+import { Database } from 'bun:sqlite'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/**
- * Makes this process the only owner of the data directory until the answer is called. Throws an error that names the owner's pid
- * when there is another. What holds is SQLite's lock on a file, because that is the operating system's: it ends with the process,
- * however that ends, so there is never a stale one to clean up. The file beside it only tells whose it is.
- */
-export function lockDirectory(directory: string): () => void {
-  mkdirSync(directory, { recursive: true })
-  const ownerPath = join(directory, 'lock')
-  const lock = new Database(join(directory, 'lock.sqlite'))
-  try {
-    lock.run('BEGIN EXCLUSIVE')
-  } catch (error) {
-    lock.close()
-    if (!(error instanceof SQLiteError && error.code === 'SQLITE_BUSY')) throw error
-    throw new Error(
-      `data directory ${directory} is in use by the broker with ${readOwner(ownerPath)}; stop it or choose another directory`,
-    )
-  }
-  writeFileSync(ownerPath, JSON.stringify({ pid: process.pid }))
-  return () => {
-    rmSync(ownerPath, { force: true })
-    lock.close()
+export class DirectoryTaken extends Error {
+  override name = 'DirectoryTaken'
+  constructor(
+    readonly directory: string,
+    /** The owner's, once it has written it down. */
+    readonly pid: string | undefined,
+  ) {
+    super(`data directory ${directory} is in use by pid ${pid ?? 'unknown'}: stop it or choose another directory`)
   }
 }
 
-function readOwner(path: string): string {
+export type DirectoryLock = {
+  /** The owner before us was killed: what it ran may still be ending. */
+  afterKill: boolean
+  /** Twice is safe. */
+  release(): void
+}
+
+/** Throws `DirectoryTaken` when there is another owner. Makes the directory when missing. */
+export function lockDirectory(directory: string): DirectoryLock {
+  mkdirSync(directory, { recursive: true })
+  const pidFile = join(directory, 'lock.pid')
+  const database = new Database(join(directory, 'lock.sqlite'))
   try {
-    return `pid ${JSON.parse(readFileSync(path, 'utf8')).pid}`
-  } catch {
-    return 'a pid it has not written down yet'
+    database.run('begin exclusive')
+  } catch (error) {
+    database.close()
+    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+    throw new DirectoryTaken(directory, existsSync(pidFile) ? readFileSync(pidFile, 'utf8').trim() : undefined)
+  }
+  // Removed at the end of every orderly run.
+  const afterKill = existsSync(pidFile)
+  writeFileSync(pidFile, `${process.pid}\n`)
+  return {
+    afterKill,
+    release() {
+      rmSync(pidFile, { force: true })
+      database.close()
+    },
   }
 }

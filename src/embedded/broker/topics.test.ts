@@ -28,16 +28,13 @@ test('what a crash left of a deleted topic is removed, and never becomes part of
   using topics = open()
   expect(existsSync(ghost)).toBe(false)
   topics.create('a')
-  expect(topics.find('a')?.log(0)?.highWatermark).toBe(0)
+  expect(topics.partition('a', 0).highWatermark).toBe(0)
 })
 
 test('deleting leaves no file behind', () => {
   using topics = open()
   topics.create('a', 3)
-  topics
-    .find('a')
-    ?.log(1)
-    ?.append(recordBatch([{ value: 'x' }]))
+  topics.partition('a', 1).append(recordBatch([{ value: 'x' }]))
   topics.delete('a')
   expect(() => topics.delete('a')).toThrow('UNKNOWN_TOPIC')
   expect(readdirSync(join(dataDir, 'logs'))).toEqual([])

@@ -112,18 +112,23 @@ export const int64 = fixed(
 )
 
 /** Bytes behind their length, which is -1 for null. What is read is a view of the message, not a copy. */
-function prefixed(length: Type<number>): Type<Buffer | null> {
+function prefixed<Value>(
+  length: Type<number>,
+  fromBytes: (bytes: Buffer) => Value,
+  toBytes: (value: Value) => Buffer,
+): Type<Value | null> {
   return {
     read(from) {
       const bytes = length.read(from)
       if (bytes === -1) return null
       const at = from.take(bytes)
-      return from.buffer.subarray(at, at + bytes)
+      return fromBytes(from.buffer.subarray(at, at + bytes))
     },
     write(to, value) {
-      length.write(to, value?.length ?? -1)
-      const at = to.take(value?.length ?? 0)
-      value?.copy(to.buffer, at)
+      const bytes = value === null ? null : toBytes(value)
+      length.write(to, bytes?.length ?? -1)
+      const at = to.take(bytes?.length ?? 0)
+      bytes?.copy(to.buffer, at)
     },
   }
 }
@@ -137,13 +142,13 @@ function required<Value>({ read, write }: Type<Value | null>): Type<Value> {
   return { read: readRequired, write }
 }
 
-const shortBytes = prefixed(int16)
-export const nullableString: Type<string | null> = {
-  read: (from) => shortBytes.read(from)?.toString() ?? null,
-  write: (to, value) => shortBytes.write(to, value === null ? null : Buffer.from(value)),
-}
+export const nullableString = prefixed(int16, String, (text: string) => Buffer.from(text))
 export const string = required(nullableString)
-export const nullableBytes = prefixed(int32)
+export const nullableBytes = prefixed(
+  int32,
+  (bytes) => bytes,
+  (bytes: Buffer) => bytes,
+)
 export const bytes = required(nullableBytes)
 
 export function nullableArray<S extends Shape>(item: S): Type<readonly WrittenOf<S>[] | null, ReadOf<S>[] | null> {

@@ -1,17 +1,18 @@
 /** How a client finds its way: what is served, where the partitions are, and who coordinates a group. */
 import { api, attempt, each, nodeId } from '../api.ts'
-import { Refusal } from '../errors.ts'
+import { errorCodes, Refusal } from '../errors.ts'
 import { array, boolean, int8, int16, int32, nullableArray, nullableString, optional, since, string } from '../wire.ts'
 
 export const apiVersions = api('ApiVersions', 18, [0, 2], {
   request: {},
   answer: {
-    errorCode: optional(int16, 0),
+    errorCode: int16,
     apis: array({ key: int16, lowest: int16, highest: int16 }),
     throttleMs: since(1, int32, 0),
   },
-  serve(_, { apis }) {
-    return { apis: apis.map(({ key, versions: [lowest, highest] }) => ({ key, lowest, highest })) }
+  serve(_, { apis, refusal = 'NONE' }) {
+    const served = apis.map(({ key, versions: [lowest, highest] }) => ({ key, lowest, highest }))
+    return { errorCode: errorCodes[refusal], apis: served }
   },
 })
 
@@ -38,7 +39,7 @@ export const metadata = api('Metadata', 3, [4, 6], {
   },
   async serve({ topics: names }, context) {
     const { host, port, topics } = context
-    const asked = names?.map((name) => ({ name })) ?? topics.all()
+    const asked = (names ?? topics.names()).map((name) => ({ name }))
     const described = await each(context, asked, { count: 0 }, ({ name }) => ({
       count: topics.require(name).partitions,
     }))

@@ -58,12 +58,8 @@ export const syncGroup = api('SyncGroup', 14, [3, 3], {
 export const heartbeat = api('Heartbeat', 12, [3, 3], {
   request: { groupId: string, generation: int32, memberId: string, instanceId },
   answer: { errorCode: int16 },
-  serve({ groupId, generation, memberId }, context) {
-    return attempt(context, {}, () => {
-      context.groups.open(groupId).heartbeat(generation, memberId)
-      return {}
-    })
-  },
+  serve: ({ groupId, generation, memberId }, context) =>
+    attempt(context, {}, () => context.groups.open(groupId).heartbeat(generation, memberId)),
 })
 
 /** Before version 3, which is librdkafka's, there is one member, and its error is the error. */
@@ -81,7 +77,6 @@ export const leaveGroup = api('LeaveGroup', 13, [1, 3], {
     const leaving = memberId === '' ? members : [{ memberId }]
     const left = await each(context, leaving, {}, (member) => {
       context.groups.open(groupId).leave(member.memberId)
-      return {}
     })
     return { errorCode: memberId === '' ? 0 : (left[0]?.errorCode ?? 0), members: left }
   },
@@ -140,7 +135,6 @@ export const deleteGroups = api('DeleteGroups', 42, [1, 1], {
       if (context.groups.occupied().some(({ id }) => id === groupId)) throw new Refusal('NON_EMPTY_GROUP')
       if (!context.offsets.groups().includes(groupId)) throw new Refusal('GROUP_ID_NOT_FOUND')
       await context.offsets.deleteGroup(groupId)
-      return {}
     })
     return { groups }
   },

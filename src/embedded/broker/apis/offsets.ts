@@ -1,5 +1,5 @@
 /** How far a group has read. */
-import { api, attempt, eachPartition, requirePartition } from '../api.ts'
+import { api, attempt, eachPartition } from '../api.ts'
 import type { Commit } from '../committed-offsets.ts'
 import { Refusal } from '../errors.ts'
 import { array, int16, int32, int64, nullableArray, nullableString, perTopic, string } from '../wire.ts'
@@ -20,14 +20,10 @@ export const offsetCommit = api('OffsetCommit', 8, [5, 5], {
     const checked = await eachPartition(context, topics, {}, (topic, position) => {
       context.groups.open(groupId).checkCommit(generation, memberId)
       if (Buffer.byteLength(position.metadata ?? '') > metadataMax) throw new Refusal('OFFSET_METADATA_TOO_LARGE')
-      requirePartition(context, topic, position.partition)
+      context.topics.partition(topic, position.partition)
       commits.push({ topic, ...position })
-      return {}
     })
-    const committed = await attempt({}, {}, async () => {
-      await context.offsets.commit(groupId, commits)
-      return {}
-    })
+    const committed = await attempt({}, {}, () => context.offsets.commit(groupId, commits))
     const outcome = ({ partition, errorCode }: (typeof checked)[number]['partitions'][number]) => {
       return { partition, errorCode: errorCode || committed.errorCode }
     }
@@ -45,7 +41,6 @@ export const offsetFetch = api('OffsetFetch', 9, [4, 4], {
   async serve({ groupId, topics }, context) {
     const { errorCode } = await attempt(context, {}, () => {
       if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
-      return {}
     })
     const find = (name: string, partition: number) => {
       const commit = errorCode === 0 ? context.offsets.find(groupId, name, partition) : undefined

@@ -1,5 +1,5 @@
 /** Writing and reading records, and finding offsets by time. */
-import { api, attempt, type Context, eachPartition, type PerTopic, requirePartition, throttleMs } from '../api.ts'
+import { api, attempt, type Context, eachPartition, type PerTopic, throttleMs } from '../api.ts'
 import { errorCodes, Refusal } from '../errors.ts'
 import {
   array,
@@ -43,7 +43,7 @@ export const produce = api('Produce', 0, [3, 7], {
     const appended = await eachPartition(context, topics, blank, async (topic, { index, records }) => {
       if (acks < -1 || acks > 1) throw new Refusal('INVALID_REQUIRED_ACKS')
       if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
-      const log = requirePartition(context, topic, index)
+      const log = context.topics.partition(topic, index)
       const { baseOffset, durable } = log.append(records ?? nothing)
       if (acks === -1) await durable
       return { baseOffset, startOffset: log.startOffset }
@@ -132,7 +132,7 @@ function readAll({ topics, bytesMax }: Wanted, context: Context) {
     const { index } = wanted
     try {
       if (context.refusal) throw new Refusal(context.refusal)
-      const log = requirePartition(context, topic, index)
+      const log = context.topics.partition(topic, index)
       const { highWatermark, startOffset } = log
       // The first batch of the answer comes whatever its size, or a reader could never get past a large one.
       const room = Math.max(0, Math.min(left, wanted.bytesMax))
@@ -157,14 +157,14 @@ function moreToRead({ topics }: Wanted, context: Context, waitMs: number): Promi
   return new Promise((resolve) => {
     const settle = (more: boolean) => {
       clearTimeout(timer)
-      for (const stop of stops) stop?.()
+      for (const stop of stops) stop()
       resolve(more)
     }
     const timer = setTimeout(settle, waitMs, false)
     const logs = topics.flatMap(({ name, partitions }) => {
-      return partitions.map(({ index }) => context.topics.find(name)?.log(index))
+      return partitions.map(({ index }) => context.topics.partition(name, index))
     })
-    const stops = [context.client.onClose(() => settle(false)), ...logs.map((log) => log?.watch(() => settle(true)))]
+    const stops = [context.client.onClose(() => settle(false)), ...logs.map((log) => log.watch(() => settle(true)))]
   })
 }
 
@@ -184,7 +184,7 @@ export const listOffsets = api('ListOffsets', 2, [2, 3], {
   async serve({ topics }, context) {
     const none = { timestamp: -1, offset: -1 }
     const found = await eachPartition(context, topics, none, (topic, { index, timestamp }) => {
-      const log = requirePartition(context, topic, index)
+      const log = context.topics.partition(topic, index)
       if (timestamp === latest) return { timestamp: -1, offset: log.highWatermark }
       if (timestamp === earliest) return { timestamp: -1, offset: log.startOffset }
       return log.findTimestamp(timestamp) ?? none

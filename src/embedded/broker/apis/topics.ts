@@ -27,7 +27,6 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
         throw new Refusal('INVALID_REPLICATION_FACTOR', `replication factor ${replicationFactor}, but one broker`)
       const settings = Object.fromEntries(config.map(({ name, value }) => [name, value ?? '']))
       context.topics.create(name, partitions === -1 ? 1 : partitions, settings, validateOnly)
-      return {}
     })
     return { topics: created }
   },
@@ -43,7 +42,6 @@ export const deleteTopics = api('DeleteTopics', 20, [1, 3], {
       context.topics.require(name)
       await context.offsets.deleteTopic(name)
       context.topics.delete(name)
-      return {}
     })
     return { topics }
   },

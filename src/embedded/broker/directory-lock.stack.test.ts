@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DirectoryTaken, lockForSupervisor } from './supervisor-lock.ts'
+import { DirectoryTaken, lockDirectory } from './directory-lock.ts'
 
 let dataDir: string
 beforeEach(() => {
@@ -16,8 +16,8 @@ async function lockElsewhere() {
     [
       process.execPath,
       '-e',
-      `const { lockForSupervisor } = await import(${JSON.stringify(join(import.meta.dir, 'supervisor-lock.ts'))})
-       const lock = lockForSupervisor(${JSON.stringify(dataDir)})
+      `const { lockDirectory } = await import(${JSON.stringify(join(import.meta.dir, 'directory-lock.ts'))})
+       const lock = lockDirectory(${JSON.stringify(dataDir)})
        console.log('locked')
        process.stdin.on('end', () => { lock.release(); process.exit(0) }).resume()`,
     ],
@@ -30,7 +30,7 @@ async function lockElsewhere() {
 test('a second owner is refused and told the process id of the first', async () => {
   const owner = await lockElsewhere()
 
-  expect(() => lockForSupervisor(dataDir)).toThrow(new DirectoryTaken(dataDir, owner.pid))
+  expect(() => lockDirectory(dataDir)).toThrow(new DirectoryTaken(dataDir, String(owner.pid)))
   owner.stdin.end()
   await owner.exited
 })
@@ -40,7 +40,7 @@ test('the lock of an owner that stopped is free, and nothing has to be cleaned u
   owner.stdin.end()
   await owner.exited
 
-  const lock = lockForSupervisor(dataDir)
+  const lock = lockDirectory(dataDir)
   expect(lock.afterKill).toBe(false)
   lock.release()
   lock.release()
@@ -51,7 +51,7 @@ test('the lock of an owner that was killed is free, and it is known that it was 
   owner.kill('SIGKILL')
   await owner.exited
 
-  const lock = lockForSupervisor(dataDir)
+  const lock = lockDirectory(dataDir)
   expect(lock.afterKill).toBe(true)
   lock.release()
 })
