@@ -2,9 +2,12 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { Refusal } from '../errors.ts'
 
-/** An fsync takes half the time where the file does not grow, so a file that is written to is made longer by as much again, up to this. */
-const setAsideBytesMax = 1 << 20
-const zeros = Buffer.alloc(setAsideBytesMax)
+/**
+ * An fsync takes half the time where the file does not grow, so what is appended is written over zeros that were set aside: as much
+ * again as there is, within these bounds.
+ */
+const setAside = { bytesMin: 64 << 10, bytesMax: 1 << 20 }
+const zeros = Buffer.alloc(setAside.bytesMax)
 
 /**
  * What all files of a broker share: their fsyncs, and faults on demand. With fsync off everything counts as on disk as soon as the
@@ -105,8 +108,9 @@ export class AppendFile {
       this.disk.checkRoom()
       this.#write(bytes, this.#bytes)
       if (this.disk.fsync && end > this.#setAside) {
-        this.#write(zeros.subarray(0, end), end)
-        this.#setAside = end + Math.min(end, setAsideBytesMax)
+        const more = zeros.subarray(0, Math.max(end, setAside.bytesMin))
+        this.#write(more, end)
+        this.#setAside = end + more.length
       }
     } catch (error) {
       this.truncate(this.#bytes)
