@@ -15,10 +15,19 @@ export type Database = {
   close(timeoutMs?: number): Promise<void>
 }
 
-export type DatabaseOptions = { url: string; poolMax: number; prepare: boolean; applicationName: string }
+export type DatabaseOptions = {
+  url: string
+  poolMax: number
+  prepare: boolean
+  applicationName: string
+  /** Settings of the server for these connections. */
+  settings?: Record<string, string>
+}
 
-export function openDatabase({ url, poolMax, prepare, applicationName }: DatabaseOptions): Database {
-  const sql = postgres(url, { ...connectionOptions(applicationName), max: poolMax, prepare })
+export function openDatabase({ url, poolMax, prepare, applicationName, settings }: DatabaseOptions): Database {
+  const options = connectionOptions(applicationName)
+  const connection = { ...options.connection, ...settings }
+  const sql = postgres(url, { ...options, connection, max: poolMax, prepare })
   return {
     sql,
     orm: drizzle(sql),
@@ -50,13 +59,21 @@ export const inSnapshot = <T>(sql: Sql<Types>, read: (sql: Statements) => Promis
 
 /** A list as one parameter, in PostgreSQL's own notation. Cast it where it is used: `${arrayOf(ids)}::uuid[]`. */
 export function arrayOf(values: readonly (string | number | bigint | boolean | null | undefined)[]): string {
-  const elements = values.map((value) => {
-    if (value === null || value === undefined) return 'NULL'
-    const text = String(value)
-    return `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`
-  })
-  return `{${elements.join()}}`
+  let text = '{'
+  for (const value of values) {
+    if (text.length > 1) text += ','
+    if (value === null || value === undefined) text += 'NULL'
+    else if (typeof value !== 'string' || plain.test(value)) text += value
+    else text += `"${/["\\]/.test(value) ? value.replace(/["\\]/g, '\\$&') : value}"`
+  }
+  return `${text}}`
 }
+
+/** Means the same with quotes and without. Nearly all that is sent is: ids, names, times. */
+const plain = /^(?!null$)[\w.:-]+$/i
+
+/** Texts without line breaks, such as JSON, as one parameter: nothing of them needs quoting. Use it as `string_to_array(…, chr(10))`. */
+export const linesOf = (texts: readonly string[]): string => texts.join('\n')
 
 /** What the driver threw. drizzle puts it into an error of its own, which tells statement and parameters instead. */
 const driverError = (error: unknown): unknown => (error instanceof DrizzleQueryError ? error.cause : error)

@@ -19,7 +19,9 @@ function gated() {
   return { batches, settle, open }
 }
 
-const sizes = { sizeOf: () => 1, waitMaxMs: 60_000 }
+/** Nothing to build on: everything is settled. */
+const attempt = async () => undefined
+const sizes = { sizeOf: () => 1, waitMaxMs: 60_000, attempt }
 
 test('what arrives while one batch is settled is the next one', async () => {
   const { batches, settle, open } = gated()
@@ -55,7 +57,7 @@ test('a full queue turns a command away before anything is done for it', async (
 
 test('a request of many commands takes up as much room as it has commands, and is never split', async () => {
   const { batches, settle, open } = gated()
-  const batch = createBatch({ settle, sizeOf: (request) => request, sizeMax: 5, queueMax: 20, waitMaxMs: 60_000 })
+  const batch = createBatch({ ...sizes, settle, sizeOf: (request) => request, sizeMax: 5, queueMax: 20 })
   const accepted = [1, 2, 3, 9, 5].map((request) => batch.submit(request))
   expect(batch.submit(1)).rejects.toMatchObject({ code: 'overloaded' })
   for (const index of [0, 1, 2, 3]) await open(index)
@@ -73,6 +75,96 @@ test('who waited for longer than they may is turned away, and nothing is done fo
   for (const index of [0, 1]) await open(index)
   expect(await Promise.all([inFlight, patient])).toEqual([10, 20])
   expect(batches).toEqual([[1], [2]])
+})
+
+/** Attempts and settlements that wait until they are let go, in the order in which they began. */
+function flying(outcomes: (requests: number[]) => (number | undefined)[] | Error) {
+  const begun: { how: 'attempt' | 'settle' | 'settle again'; requests: number[]; gate: PromiseWithResolvers<void> }[] =
+    []
+  const begin = (how: (typeof begun)[number]['how'], requests: number[]) => {
+    const gate = Promise.withResolvers<void>()
+    begun.push({ how, requests, gate })
+    return gate.promise
+  }
+  const batch = createBatch<number, number>({
+    ...sizes,
+    attempt: async (requests) => {
+      const answers = begin('attempt', requests).then(() => {
+        const answered = outcomes(requests)
+        if (answered instanceof Error) throw answered
+        return answered
+      })
+      return { answers }
+    },
+    settle: async (requests, again) => {
+      await begin(again ? 'settle again' : 'settle', requests)
+      return requests.map((request) => -request)
+    },
+    sizeMax: 1000,
+    queueMax: 1000,
+  })
+  const until = async (count: number) => {
+    while (begun.length < count) await new Promise(setImmediate)
+  }
+  const submit = (from: number, to: number) =>
+    Promise.all(Array.from({ length: to - from }, (_, index) => batch.submit(from + index)))
+  const sizesOf = () => begun.map(({ how, requests }) => [how, requests.length])
+  return { begun, until, submit, sizesOf, land: (index: number) => begun[index]?.gate.resolve() }
+}
+
+test('a batch as large as the one in flight is sent behind it, a smaller one waits, and never are there three', async () => {
+  const { until, submit, sizesOf, land } = flying((requests) => requests)
+  const first = submit(0, 20)
+  await until(1)
+  const second = submit(20, 39)
+  await new Promise(setImmediate)
+  expect(sizesOf()).toEqual([['attempt', 20]])
+  const third = submit(39, 41)
+  await until(2)
+  const fourth = submit(41, 91)
+  await new Promise(setImmediate)
+  expect(sizesOf()).toEqual([
+    ['attempt', 20],
+    ['attempt', 21],
+  ])
+  for (const index of [0, 1, 2]) {
+    await until(index + 1)
+    land(index)
+  }
+  expect((await Promise.all([first, second, third, fourth])).flat()).toEqual(
+    Array.from({ length: 91 }, (_, one) => one),
+  )
+})
+
+test('what an attempt leaves open is settled with nothing else in flight, and all of it when the attempt fails', async () => {
+  const { begun, until, submit, land } = flying((requests) =>
+    requests.includes(30)
+      ? new Error('a version was taken')
+      : requests.map((one) => (one % 10 === 0 ? undefined : one)),
+  )
+  const first = submit(0, 20)
+  await until(1)
+  const second = submit(20, 40)
+  await until(2)
+  const third = submit(40, 42)
+  land(0)
+  await new Promise(setImmediate)
+  expect(begun.length).toBe(2)
+  land(1)
+  await until(3)
+  expect(begun[2]).toMatchObject({
+    how: 'settle again',
+    requests: [0, 10, ...Array.from({ length: 20 }, (_, index) => 20 + index)],
+  })
+  land(2)
+  for (const index of [3, 4]) {
+    await until(index + 1)
+    land(index)
+  }
+  expect(begun[4]).toMatchObject({ how: 'settle again', requests: [40] })
+  expect((await first).slice(0, 2)).toEqual([-0, 1])
+  expect(await second).toEqual(Array.from({ length: 20 }, (_, index) => -20 - index))
+  expect(await third).toEqual([-40, 41])
 })
 
 test('an error is the outcome of its own command; a throw is that of the whole batch, and the next one goes on', async () => {

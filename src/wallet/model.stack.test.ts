@@ -19,7 +19,7 @@ import {
 import type { Answer } from '../testing/stack'
 import { log, startWallets, type Wallets } from '../testing/wallets'
 import { createBatch } from './batch'
-import { type Request, type Settled, settle } from './settle'
+import { attempt, createForesight, type Request, type Settled, settle } from './settle'
 import { tryLead } from './store/outbox'
 import { expireHolds } from './sweep'
 
@@ -114,10 +114,11 @@ test('a wallet answers what a ledger on paper would answer, and so do its tables
 
 /** Another process of the same ledger, which ends what is past its time, one caller at a time. */
 function sweeper({ config }: Wallets) {
-  const database = openDatabase({ ...config.database, applicationName: 'sweeper' })
-  const ledger = { database, log, clock: () => new Date(), onAppended: () => {} }
+  const database = openDatabase({ ...config.database, poolMax: 1, applicationName: 'sweeper' })
+  const ledger = { database, log, clock: () => new Date(), onAppended: () => {}, foresight: createForesight() }
   const batch = createBatch<Request, Settled>({
-    settle: (requests) => settle(ledger, requests),
+    attempt: (requests) => attempt(ledger, requests),
+    settle: (requests, again) => settle(ledger, requests, again),
     sizeOf: (request) => request.commands.length,
     ...{ sizeMax: 500, queueMax: 500, waitMaxMs: 10_000 },
   })

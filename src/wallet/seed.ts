@@ -8,7 +8,7 @@ import type { Log } from '../platform/log'
 import { whilePreparing } from '../platform/migrate'
 import { announceClient, announceFact } from './announce'
 import type { Account } from './domain/account'
-import { apply, type Book } from './domain/book'
+import { apply, emptyBook } from './domain/book'
 import type { Fact, TransferKind } from './domain/movement'
 import { decideTransfer } from './domain/transfer'
 import { newAccount, newWorld } from './open-account'
@@ -64,7 +64,7 @@ export function readSeed(): Seed {
     id,
     { id, currency, balanceMinor: 0n, heldMinor: 0n, version: 0n, overdraftLimitMinor },
   ])
-  const book: Book = { accounts: new Map(empty), holds: new Map(), originals: new Map() }
+  const book = emptyBook(new Map(empty))
   return {
     name,
     clients: clients.map((client) => ({

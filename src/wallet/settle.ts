@@ -1,17 +1,28 @@
-/** A batch of requests from the ledger as it is to the ledger as it will be: load, decide, append. */
+/**
+ * A batch of requests from the ledger as it is to the ledger as it will be. `settle` loads, decides and appends, as often as it takes. `attempt` decides
+ * over what the appends before it will leave, and sends its own behind them; what it cannot answer for certain is settled.
+ */
 import type { Database } from '../platform/database'
 import { Fault, messageOf } from '../platform/fault'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
 import { announceFact } from './announce'
-import { type Book, type Command, decideAll, type Outcome } from './domain/book'
+import type { Account } from './domain/account'
+import { type Book, type Command, decideAll, emptyBook, type Outcome } from './domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from './domain/idempotency'
 import type { Fact } from './domain/movement'
 import { append, type Changes, classifyAppendFailure } from './store/append'
-import { loadBook } from './store/book'
-import { loadKeys } from './store/idempotency-keys'
+import { accountIdsOf, loadAccounts, loadBook } from './store/book'
+import { type KeyRow, loadKeys } from './store/idempotency-keys'
 
-export type Ledger = { database: Database; log: Log; clock: () => Date; onAppended: () => void }
+export type Ledger = {
+  /** One connection, which carries out statements in the order in which they are sent. */
+  database: Database
+  log: Log
+  clock: () => Date
+  onAppended: () => void
+  foresight: Foresight
+}
 
 /** What one caller asks for at once, answered as a whole. */
 export type Request = {
@@ -25,8 +36,23 @@ export type Request = {
 /** What a caller is told: an outcome per command, `repeated` when they were told before, under the same key. */
 export type Settled = { kind: 'settled'; outcomes: Outcome[]; repeated: boolean } | { kind: 'key_reused' }
 
+/** Accounts as they will stand once all that was sent is written: a guess, which the ledger refuses to build on when it is wrong. */
+export type Foresight = {
+  accounts: Map<string, Account>
+  /** Until then nothing is attempted, on the clock of `performance.now`; and how long the next pause would be. Both in milliseconds. */
+  pausedUntilMs: number
+  pauseMs: number
+}
+export const createForesight = (): Foresight => ({ accounts: new Map(), pausedUntilMs: 0, pauseMs: pauseMinMs })
+
+/** Beyond this it is thrown away and begun anew, in accounts. */
+const foreseenMax = 50_000
+/** Another wallet that writes to the same accounts makes guesses wrong: the pause doubles with each failure and ends with a success. */
+const pauseMinMs = 50
+const pauseMaxMs = 2000
+
 /** A request with its answer, and what has to be appended for it. */
-type Step = { request: Request; settled: Settled; facts: Fact[] }
+type Step = { request: Request; settled: Settled; facts: Fact[]; key?: KeyRow }
 
 type Known = { book: Book; keys: Map<string, UsedKey<Outcome[]>> }
 
@@ -35,52 +61,108 @@ const triesMax = 25
 const backoff = { firstMs: 2, limitMs: 500 }
 
 /**
+ * Answers what is accepted, once it is written. A refusal is not answered: what it was decided on may never be. Keys are taken for new ones; one
+ * that is not fails the append, like any guess that is wrong, and so does every append that was built on it: an entry that does not follow on from
+ * the one before is refused by the ledger.
+ */
+export async function attempt(
+  ledger: Ledger,
+  requests: Request[],
+): Promise<{ answers: Promise<(Settled | undefined)[]> } | undefined> {
+  const { database, foresight, clock } = ledger
+  const commands = requests.flatMap((request) => request.commands)
+  const isForeseeable = commands.every(({ type }) => type === 'transfer' || type === 'hold')
+  if (!isForeseeable || performance.now() < foresight.pausedUntilMs) return undefined
+
+  if (foresight.accounts.size > foreseenMax) foresight.accounts.clear()
+  const missing = [...accountIdsOf(commands)].filter((id) => !foresight.accounts.has(id))
+  if (missing.length > 0) {
+    // Behind all that was sent, so it is there already. None of that touches these accounts anyway: they would be known.
+    for (const [id, account] of await loadAccounts(database.sql, missing)) foresight.accounts.set(id, account)
+  }
+
+  const at = clock()
+  const known = { book: emptyBook(foresight.accounts), keys: new Map() }
+  const steps = requests.map((request) => {
+    // Each whole or not at all, so that what is refused leaves nothing behind to build on.
+    const step = decideStep({ ...request, atomic: true }, known, at)
+    return step.facts.length === request.commands.length ? step : undefined
+  })
+  const accepted = steps.filter((step) => step !== undefined)
+  const appending = append(database.sql, changesOf(accepted, at))
+  return {
+    answers: appending.then(
+      () => {
+        foresight.pauseMs = pauseMinMs
+        if (accepted.length > 0) ledger.onAppended()
+        return steps.map((step) => step?.settled)
+      },
+      (error) => {
+        ledger.log.debug({ requests: requests.length }, `has to be settled: ${messageOf(error)}`)
+        foresight.accounts.clear()
+        foresight.pausedUntilMs = performance.now() + foresight.pauseMs
+        foresight.pauseMs = Math.min(2 * foresight.pauseMs, pauseMaxMs)
+        throw error
+      },
+    ),
+  }
+}
+
+/**
  * Decides every request over the ledger as it stands, each seeing what the one before it left, and appends all that was accepted at once. A
  * refused command costs its neighbours nothing. A request that failed by itself has its error as outcome; throws a `Fault` when the database
- * stays away.
+ * stays away. `again` says that requests may have been carried out already.
  */
-export async function settle(ledger: Ledger, requests: Request[]): Promise<(Settled | Error)[]> {
-  const { database } = ledger
+export async function settle(ledger: Ledger, requests: Request[], again = false): Promise<(Settled | Error)[]> {
+  const { database, foresight } = ledger
   const commands = requests.flatMap((request) => request.commands)
   const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
-  const createdAt = ledger.clock()
-  let steps: Step[] = []
-  for (let attempt = 1; ; attempt++) {
+  const at = ledger.clock()
+  for (let tries = 1; ; tries++) {
     try {
-      // Keys first: one that is taken in between collides in the append.
-      const keys = await loadKeys(database, idempotencyKeys)
-      const { book, appended } = await loadBook(database, commands, firstFactOf(steps))
-      // The statement of the last try may have been carried out although its answer was lost. Its decisions stand then: had any of their
-      // accounts changed in between, the statement would have collided; had none, this try would decide the same.
-      if (!appended) {
-        steps = requests.map((request) => decideStep(request, { book, keys }, createdAt))
-        await append(database.sql, changesOf(steps, createdAt))
-      }
+      // The statement of a try before may have been carried out although its answer was lost: what it did is in the book then.
+      const [book, keys] = await Promise.all([
+        loadBook(database, commands, again || tries > 1),
+        loadKeys(database, idempotencyKeys),
+      ])
+      const steps = requests.map((request) => decideStep(request, { book, keys }, at))
+      await append(database.sql, changesOf(steps, at))
+      for (const [id, account] of book.accounts) foresight.accounts.set(id, account)
       // After the append: a relay that is woken earlier cannot see the rows yet, and would go back to sleep.
-      if (firstFactOf(steps)) ledger.onAppended()
+      if (again || steps.some(({ facts }) => facts.length > 0)) ledger.onAppended()
       return steps.map(({ settled }) => settled)
     } catch (error) {
+      foresight.accounts.clear()
       const failure = classifyAppendFailure(error)
       if (!failure) return settleApart(ledger, requests, error as Error)
-      if (attempt >= triesMax)
-        throw new Fault('database_unavailable', `gave up after ${attempt} tries: ${messageOf(error)}`, { cause: error })
-      ledger.log.debug({ failure, attempt, requests: requests.length }, 'deciding again')
-      await pause(backoffMs(backoff, attempt))
+      if (tries >= triesMax)
+        throw new Fault('database_unavailable', `gave up after ${tries} tries: ${messageOf(error)}`, { cause: error })
+      ledger.log.debug({ failure, tries, requests: requests.length }, 'deciding again')
+      await pause(backoffMs(backoff, tries))
     }
   }
 }
 
 /** Decides one request, and leaves book and keys as the next one finds them. */
-function decideStep(request: Request, { book, keys }: Known, createdAt: Date): Step {
+function decideStep(request: Request, { book, keys }: Known, at: Date): Step {
   const key = request.idempotencyKey
   const before = key ? decideKey(key, keys.get(nameOf(key))) : { kind: 'first' as const }
-  if (before.kind === 'repeated')
-    return { request, settled: { kind: 'settled', outcomes: before.answer, repeated: true }, facts: [] }
+  if (before.kind === 'repeated') {
+    // Unless it is the request itself that was there before, and nobody heard of it.
+    const repeated = !request.commands.some(({ id }) => book.done.has(id))
+    return { request, settled: { kind: 'settled', outcomes: before.answer, repeated }, facts: [] }
+  }
   if (before.kind === 'reused') return { request, settled: { kind: 'key_reused' }, facts: [] }
 
-  const { outcomes, facts } = decideAll(request, book, createdAt)
+  const { outcomes, facts } = decideAll(request, book, at)
   if (key) keys.set(nameOf(key), { fingerprint: key.fingerprint, answer: outcomes })
-  return { request, settled: { kind: 'settled', outcomes, repeated: false }, facts }
+  // A refusal is an answer, too, and kept like any other.
+  return {
+    request,
+    settled: { kind: 'settled', outcomes, repeated: false },
+    facts,
+    ...(key ? { key: { ...key, outcomes } } : {}),
+  }
 }
 
 function changesOf(steps: Step[], createdAt: Date): Changes {
@@ -90,12 +172,7 @@ function changesOf(steps: Step[], createdAt: Date): Changes {
     outbox: steps.flatMap(({ request: { traceparent }, facts }) =>
       facts.flatMap(announceFact).map((event) => ({ ...event, traceparent })),
     ),
-    // A refusal is an answer, too. Only what the key itself led to is not kept under it again.
-    keys: steps.flatMap(({ request: { idempotencyKey }, settled }) =>
-      idempotencyKey && settled.kind === 'settled' && !settled.repeated
-        ? [{ ...idempotencyKey, outcomes: settled.outcomes }]
-        : [],
-    ),
+    keys: steps.flatMap(({ key }) => key ?? []),
   }
 }
 
@@ -105,9 +182,7 @@ async function settleApart(ledger: Ledger, requests: Request[], error: Error): P
   if (requests.length === 1) return [error]
   const outcomes: (Settled | Error)[] = []
   for (const request of requests) {
-    outcomes.push(...(await settle(ledger, [request]).catch((failure: Error) => [failure])))
+    outcomes.push(...(await settle(ledger, [request], true).catch((failure: Error) => [failure])))
   }
   return outcomes
 }
-
-const firstFactOf = (steps: Step[]): Fact | undefined => steps.find(({ facts }) => facts.length > 0)?.facts[0]

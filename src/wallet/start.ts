@@ -13,7 +13,7 @@ import { createBatch } from './batch'
 import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
-import { type Request, type Settled, settle } from './settle'
+import { attempt, createForesight, type Request, type Settled, settle } from './settle'
 import { grants } from './store/grants'
 import { measureOutbox, pendingMax } from './store/outbox'
 import { startSweeping } from './sweep'
@@ -38,12 +38,22 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   let relay: Relay | undefined
 
   const clock = () => new Date()
-  const ledger = { database, log, clock, onAppended: () => relay?.wake() }
+  const writer = openDatabase({
+    ...config.database,
+    poolMax: 1,
+    applicationName: 'saldo-wallet-writer',
+    // Its few statements find everything by key. Left to itself the server plans them again and again, which costs a lone transfer more than
+    // carrying them out.
+    settings: { plan_cache_mode: 'force_generic_plan' },
+  })
+  const onAppended = () => relay?.wake()
+  const ledger = { database: writer, log, clock, onAppended, foresight: createForesight() }
   const wallet: Wallet = {
     database,
     clock,
     batch: createBatch<Request, Settled>({
-      settle: (requests) => settle(ledger, requests),
+      attempt: (requests) => attempt(ledger, requests),
+      settle: (requests, again) => settle(ledger, requests, again),
       sizeOf: (request) => request.commands.length,
       sizeMax: batchSizeMax,
       queueMax,
@@ -74,6 +84,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     await wallet.batch.idle()
     await relay?.stop(config.shutdownTimeoutMs)
     await kafka.close()
+    await writer.close()
     await database.close()
   })
 

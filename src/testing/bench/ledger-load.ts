@@ -4,7 +4,14 @@
  */
 import { accountId } from './ledger-accounts.ts'
 
-export type Load = { port: number; connections: number; accounts: number; ms: number }
+export type Load = {
+  port: number
+  connections: number
+  accounts: number
+  ms: number
+  /** Transfers in a request: with more than one, they go to the batch route. */
+  batch: number
+}
 export type LoadAnswer = { statuses: Record<string, number>; elapsedMs: number; p50: number; p99: number }
 
 /** A request that is not answered within this has failed, and the measurement with it. */
@@ -18,7 +25,7 @@ if (import.meta.main) {
   process.exit(0)
 }
 
-async function run({ port, connections, accounts, ms }: Load): Promise<LoadAnswer> {
+async function run({ port, connections, accounts, ms, batch }: Load): Promise<LoadAnswer> {
   const statuses: Record<string, number> = {}
   const latencies: number[] = []
   const begun = performance.now()
@@ -33,7 +40,7 @@ async function run({ port, connections, accounts, ms }: Load): Promise<LoadAnswe
           return
         }
         sentAt = performance.now()
-        socket.write(requestOf(accounts))
+        socket.write(requestOf(accounts, batch))
       }
       Bun.connect({
         hostname: '127.0.0.1',
@@ -61,12 +68,21 @@ async function run({ port, connections, accounts, ms }: Load): Promise<LoadAnswe
   return { statuses, elapsedMs, p50: part(0.5), p99: part(0.99) }
 }
 
-function requestOf(accounts: number): string {
+function requestOf(accounts: number, batch: number): string {
+  if (batch === 1) return postOf('/transactions', transferOf(accounts))
+  const transactions = Array.from({ length: batch }, () => transferOf(accounts))
+  return postOf('/transactions/batch', `{"transactions":[${transactions.join()}]}`)
+}
+
+function transferOf(accounts: number): string {
   const from = 1 + Math.floor(Math.random() * accounts)
   const other = 1 + Math.floor(Math.random() * (accounts - 1))
   const to = other < from ? other : other + 1
-  const body = `{"account_id_from":"${accountId(from)}","account_id_to":"${accountId(to)}","amount":1}`
-  return `POST /transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  return `{"account_id_from":"${accountId(from)}","account_id_to":"${accountId(to)}","amount":1}`
+}
+
+function postOf(path: string, body: string): string {
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
 }
 
 /** The status of an answer that has arrived as a whole. */

@@ -15,6 +15,7 @@ import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { accountsMax, checkLedger, connect, seedAccounts } from './ledger-accounts.ts'
 import type { Load, LoadAnswer } from './ledger-load.ts'
 import { preparePgbench, runPgbench, type Script } from './ledger-pgbench.ts'
+import { plotRates, type Rates } from './ledger-plot.ts'
 
 type Case = { accounts: number; connections: number }
 type Run = { done: number; perSecond: number; p50: number; p99: number }
@@ -36,6 +37,8 @@ type Subject = {
 }
 
 const hot = 10
+const batchSize = 100
+const batches = `batches of ${batchSize}`
 const plans = {
   quick: { connections: [1, 64], hotConnections: [64], rounds: 3, ms: 2000 },
   full: { connections: [1, 8, 32, 64, 256], hotConnections: [1, 8, 32, 64, 256], rounds: 3, ms: 2000 },
@@ -67,6 +70,7 @@ export async function benchLedger(args: string[]): Promise<void> {
         runs: uniform64,
         settled: () => untilRelayed(urls.relayed),
       },
+      overHttp(batches, urls.alone, alone, batchSize),
       overHttp('naive service', urls.plain, naive),
     ]
     if (Bun.which('pgbench'))
@@ -87,6 +91,7 @@ export async function benchLedger(args: string[]): Promise<void> {
       ...plan.connections.map((connections) => ({ accounts: accountsMax, connections })),
       ...plan.hotConnections.map((connections) => ({ accounts: hot, connections })),
     ]
+    const all: Rates[] = []
     for (const one of cases) {
       const taking = subjects.filter((subject) => subject.runs(one))
       const measured = new Map<string, Measured[]>(taking.map(({ name }) => [name, []]))
@@ -95,7 +100,13 @@ export async function benchLedger(args: string[]): Promise<void> {
           measured.get(subject.name)?.push(await measure(subject, one, plan.ms, server.pid))
       }
       report(one, measured)
+      all.push({
+        ...one,
+        rates: new Map([...measured].map(([name, runs]) => [name, median(runs.map((run) => run.perSecond))])),
+      })
     }
+    const plotFile = args.find((argument) => argument.startsWith('--plot='))?.slice('--plot='.length)
+    if (plotFile) await Bun.write(plotFile, plotRates(all))
   } finally {
     for (const end of ending.toReversed()) await end()
   }
@@ -133,7 +144,7 @@ async function startDatabases(directory: string) {
 
 type ServiceProcess = { port: number; pid: number; end(): Promise<void> }
 
-export async function startWalletProcess(url: string, brokers: string): Promise<ServiceProcess> {
+async function startWalletProcess(url: string, brokers: string): Promise<ServiceProcess> {
   const port = freePort()
   const serviceUrl = new URL(url)
   serviceUrl.username = serviceUrl.password = 'bench_service'
@@ -179,7 +190,7 @@ async function endOf(child: Bun.Subprocess): Promise<void> {
   await child.exited
 }
 
-function overHttp(name: string, url: string, { port, pid }: ServiceProcess): Subject {
+function overHttp(name: string, url: string, { port, pid }: ServiceProcess, batch = 1): Subject {
   return {
     name,
     url,
@@ -187,7 +198,8 @@ function overHttp(name: string, url: string, { port, pid }: ServiceProcess): Sub
     movesMoney: true,
     runs: () => true,
     async run({ accounts, connections }, ms) {
-      const load: Load = { port, connections, accounts, ms }
+      // More batches at once would be more than may wait.
+      const load: Load = { port, connections: batch > 1 ? Math.min(connections, 8) : connections, accounts, ms, batch }
       const child = Bun.spawn([process.execPath, join(import.meta.dir, 'ledger-load.ts'), JSON.stringify(load)], {
         stdin: 'pipe',
         stdout: 'pipe',
@@ -196,7 +208,8 @@ function overHttp(name: string, url: string, { port, pid }: ServiceProcess): Sub
       const said = await new Response(child.stdout).text()
       if ((await child.exited) !== 0) throw new Error(`${name}: requests were not answered`)
       const { statuses, elapsedMs, p50, p99 }: LoadAnswer = JSON.parse(said)
-      const { 201: done = 0, ...others } = statuses
+      const { 201: answered = 0, ...others } = statuses
+      const done = answered * batch
       if (Object.keys(others).length > 0) throw new Error(`${name} answered ${JSON.stringify(statuses)}`)
       return { done, perSecond: (done / elapsedMs) * 1000, p50, p99 }
     },
@@ -271,6 +284,7 @@ function postgresMicrosOf(postmaster: number): number {
 
 function report({ accounts, connections }: Case, measured: Map<string, Measured[]>): void {
   const wallet = measured.get('wallet') ?? []
+  const statements = measured.get('pgbench, single statements') ?? []
   console.log(`\n${connections} connections over ${accounts} accounts; median of ${wallet.length} rounds in turns`)
   row('', 'per second', 'the wallet is', 'p50 ms', 'p99 ms', 'service µs', 'postgres µs', 'together')
   for (const [name, runs] of measured) {
@@ -294,6 +308,9 @@ function report({ accounts, connections }: Case, measured: Map<string, Measured[
       number(middle(({ serviceMicros, postgresMicros }) => serviceMicros + postgresMicros)),
     )
   }
+  const batched = measured.get(batches) ?? []
+  const ratio = median(batched.map(({ perSecond }, round) => perSecond / (statements[round]?.perSecond ?? Number.NaN)))
+  if (batched.length > 0) console.log(`${batches}: ${number(ratio, 2)}× single statements`)
 }
 
 function median(values: number[]): number {

@@ -4,13 +4,14 @@
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
-import { benchReplicas } from './replicas.ts'
 
 const benches: Record<string, { about: string; run(args: string[]): Promise<void> }> = {
   broker: { about: 'the embedded broker, beside the one KAFKA_BROKERS names if any', run: benchBroker },
   'broker-kill': { about: 'kill -9 while producing, 200 times: [rounds] [seed]', run: killBroker },
-  ledger: { about: 'transfers, beside the usual way and beside PostgreSQL alone: [--full]', run: benchLedger },
-  replicas: { about: 'four wallets on one database while connections are cut: [seconds] [--calm]', run: benchReplicas },
+  ledger: {
+    about: 'transfers, beside the usual way and beside PostgreSQL alone: [--full] [--plot=file.svg]',
+    run: benchLedger,
+  },
 }
 
 const [name = '', ...args] = process.argv.slice(2).filter((argument) => argument !== '--lifeline')

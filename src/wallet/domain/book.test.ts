@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Account, availableMinor, type Entry } from './account'
-import { type Book, type Command, decideAll } from './book'
+import { type Book, type Command, decideAll, emptyBook, type Outcome } from './book'
 import type { Hold } from './hold'
 import { type TransferKind, transferKinds } from './movement'
 
@@ -16,11 +16,7 @@ const account = (id: string, balanceMinor: bigint, overdraftLimitMinor: bigint |
   overdraftLimitMinor,
 })
 
-const bookOf = (...accounts: Account[]): Book => ({
-  accounts: new Map(accounts.map((one) => [one.id, one])),
-  holds: new Map(),
-  originals: new Map(),
-})
+const bookOf = (...accounts: Account[]): Book => emptyBook(new Map(accounts.map((one) => [one.id, one])))
 
 const transfer = (accountIdFrom: string, accountIdTo: string, amountMinor: bigint, id = 't1'): Command => ({
   type: 'transfer',
@@ -56,6 +52,15 @@ test('all or nothing: one refusal leaves the book as it was, and is the one that
     facts: [],
   })
   expect(book).toEqual(bookOf(account('eva', 100n), account('frank', 0n)))
+})
+
+test('what was carried out before is told, and not done again', () => {
+  const book = bookOf(account('eva', 100n), account('frank', 0n))
+  const commands = [transfer('eva', 'frank', 100n, 'before')]
+  const first = decideAll({ commands, atomic: true }, book, at)
+  book.done = new Map([['before', first.outcomes[0] as Outcome]])
+  expect(decideAll({ commands, atomic: true }, book, at)).toEqual({ outcomes: first.outcomes, facts: [] })
+  expect(book.accounts.get('frank')).toMatchObject({ version: 1n })
 })
 
 test('two reversals of one request share what is left of the transaction', () => {

@@ -22,6 +22,8 @@ export type Book = {
   holds: Map<string, Hold>
   /** Transactions that are to be reversed. */
   originals: Map<string, Original>
+  /** What commands led to that were carried out before, though nobody heard of it. By the id of the command. */
+  done: ReadonlyMap<string, Outcome>
 }
 
 /** What a caller is told of a command. */
@@ -29,6 +31,13 @@ export type Outcome =
   | { result: 'transaction'; transaction: Transaction }
   | { result: 'hold'; hold: Hold }
   | { result: 'rejected'; rejection: Rejection }
+
+export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => ({
+  accounts,
+  holds: new Map(),
+  originals: new Map(),
+  done: new Map(),
+})
 
 /** Asserts that what a command refers to is in the book: who asks for it has looked it up, and neither holds nor transactions go away. */
 export function decide(command: Command, { accounts, holds, originals }: Book, at: Date): Decision {
@@ -48,15 +57,24 @@ export function decide(command: Command, { accounts, holds, originals }: Book, a
   return decideRelease(command, hold, { from, to }, at)
 }
 
-/** The book after the fact. The next command is decided over it. */
-export function apply(book: Book, { from, to, hold, transaction }: Fact): void {
-  book.accounts.set(from.id, from).set(to.id, to)
-  if (hold) book.holds.set(hold.id, hold)
+/** The book after the fact. The next command is decided over it. Answers how to take it back. */
+export function apply(book: Book, { from, to, hold, transaction }: Fact): () => void {
+  const undo = [put(book.accounts, from.id, from), put(book.accounts, to.id, to)]
+  if (hold) undo.push(put(book.holds, hold.id, hold))
   const original = transaction?.reverses ? book.originals.get(transaction.reverses) : undefined
   if (transaction && original) {
     const reversedMinor = original.reversedMinor + transaction.amountMinor
-    book.originals.set(original.transaction.id, { ...original, reversedMinor })
+    undo.push(put(book.originals, original.transaction.id, { ...original, reversedMinor }))
   }
+  return () => {
+    for (const takeBack of undo) takeBack()
+  }
+}
+
+function put<T>(map: Map<string, T>, id: string, value: T): () => void {
+  const before = map.get(id)
+  map.set(id, value)
+  return () => void (before === undefined ? map.delete(id) : map.set(id, before))
 }
 
 /** Decides commands one after the other, each over what the one before it left. Of those that are `atomic` all are accepted, or none is. */
@@ -65,28 +83,27 @@ export function decideAll(
   book: Book,
   at: Date,
 ): { outcomes: Outcome[]; facts: Fact[] } {
-  const before = atomic && commands.length > 1 ? copyOf(book) : undefined
   const outcomes: Outcome[] = []
   const facts: Fact[] = []
+  const undo: (() => void)[] = []
   for (const [index, command] of commands.entries()) {
+    const done = book.done.get(command.id)
+    if (done) {
+      outcomes.push(done)
+      continue
+    }
     const decision = decide(command, book, at)
     if (decision.accepted) {
-      apply(book, decision.fact)
+      undo.push(apply(book, decision.fact))
       facts.push(decision.fact)
       outcomes.push(outcomeOf(decision.fact))
-    } else if (before) {
-      Object.assign(book, before)
+    } else if (atomic && commands.length > 1) {
+      for (const takeBack of undo.toReversed()) takeBack()
       return { outcomes: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)), facts: [] }
     } else outcomes.push(rejected(decision))
   }
   return { outcomes, facts }
 }
-
-const copyOf = ({ accounts, holds, originals }: Book): Book => ({
-  accounts: new Map(accounts),
-  holds: new Map(holds),
-  originals: new Map(originals),
-})
 
 const refusedBatch = reject('batch_refused')
 const rejected = ({ rejection }: { rejection: Rejection }): Outcome => ({ result: 'rejected', rejection })

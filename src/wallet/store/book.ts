@@ -1,29 +1,58 @@
 /** What a batch of commands has to know before it can be decided. */
-import { arrayOf, type Database } from '../../platform/database'
+import { arrayOf, type Database, type Statements } from '../../platform/database'
 import type { Account } from '../domain/account'
-import type { Book, Command } from '../domain/book'
-import type { Fact } from '../domain/movement'
+import type { Book, Command, Outcome } from '../domain/book'
+import type { Hold } from '../domain/hold'
 import { loadHolds } from './holds'
-import { loadOriginals } from './transactions'
-
-export type Loaded = {
-  book: Book
-  /** Whether `fact` is in the ledger. A batch is appended as a whole, so one fact of it tells for all. */
-  appended: boolean
-}
+import { loadOriginals, loadTransactions } from './transactions'
 
 /**
- * Reads the accounts, and in the same snapshot whether the fact is in the ledger: `appended` is false exactly when they do not hold it yet. Holds and
- * originals are read after the accounts: whatever changes one of them appends an entry to its accounts, so that a batch which was decided
- * over accounts that are older than their holds collides.
+ * Reads the accounts first and the rest after them: whatever changes the rest appends entries to those accounts, so that a batch which was decided over
+ * accounts that are older than their holds collides. `again` says that some commands may have been carried out already; then the book tells
+ * which, and what is carried out while it is read collides as well.
  */
-export async function loadBook(database: Database, commands: Command[], fact: Fact | undefined): Promise<Loaded> {
-  const accountIds = new Set(commands.flatMap((command) => [command.accountIdFrom, command.accountIdTo]))
-  const { accounts, appended } = await loadAccounts(database, [...accountIds], fact)
-  const holdIds = commands.flatMap((command) => ('holdId' in command ? command.holdId : []))
-  const originalIds = commands.flatMap((command) => ('reverses' in command ? command.reverses : []))
-  const [holds, originals] = await Promise.all([loadHolds(database, holdIds), loadOriginals(database, originalIds)])
-  return { book: { accounts, holds, originals }, appended }
+export async function loadBook(database: Database, commands: Command[], again: boolean): Promise<Book> {
+  const holdIds = new Set<string>()
+  const transactionIds: string[] = []
+  const originalIds: string[] = []
+  for (const command of commands) {
+    if ('holdId' in command) holdIds.add(command.holdId)
+    if (command.type === 'hold') {
+      if (again) holdIds.add(command.id)
+    } else if (again && command.type !== 'release') transactionIds.push(command.id)
+    if (command.type === 'reversal') originalIds.push(command.reverses)
+  }
+  // On one connection, which carries them out in this order, without waiting in between.
+  const [accounts, holds, originals, transactions] = await Promise.all([
+    loadAccounts(database.sql, accountIdsOf(commands)),
+    loadHolds(database, [...holdIds]),
+    loadOriginals(database, originalIds),
+    loadTransactions(database, transactionIds),
+  ])
+  return { accounts, holds, originals, done: again ? outcomesOf(commands, { holds, transactions }) : new Map() }
+}
+
+export const accountIdsOf = (commands: Command[]): Set<string> =>
+  new Set(commands.flatMap((command) => [command.accountIdFrom, command.accountIdTo]))
+
+type Written = {
+  holds: Awaited<ReturnType<typeof loadHolds>>
+  transactions: Awaited<ReturnType<typeof loadTransactions>>
+}
+
+function outcomesOf(commands: Command[], { holds, transactions }: Written): Map<string, Outcome> {
+  const done = new Map<string, Outcome>()
+  const tellHold = (id: string, hold: Hold) => done.set(id, { result: 'hold', hold })
+  for (const command of commands) {
+    const { id } = command
+    const transaction = transactions.get(id)
+    if (transaction) done.set(id, { result: 'transaction', transaction })
+    const placed = command.type === 'hold' && holds.get(id)
+    if (placed) tellHold(id, placed)
+    const ended = command.type === 'release' && holds.get(command.holdId)
+    if (ended && ended.endedBy === id) tellHold(id, ended)
+  }
+  return done
 }
 
 type AccountRow = {
@@ -33,33 +62,25 @@ type AccountRow = {
   held_minor: bigint
   version: bigint
   overdraft_limit_minor: bigint | null
-  appended: boolean
 }
 
-async function loadAccounts({ sql }: Database, ids: string[], fact: Fact | undefined) {
-  const entry = fact?.entries[0]
+/** The accounts as they stand. */
+export async function loadAccounts(sql: Statements, ids: Iterable<string>): Promise<Map<string, Account>> {
   const rows = await sql<AccountRow[]>`
-    select
-      id, currency, balance_minor, held_minor, version, overdraft_limit_minor,
-      exists (
-        select from entries
-        where account_id = ${entry?.accountId ?? null} and version = ${entry?.version ?? null}
-          and transaction_id = ${fact?.id ?? null}
-      ) as appended
+    select id, currency, balance_minor, held_minor, version, overdraft_limit_minor
     from accounts
-    where id = any(${arrayOf(ids)}::uuid[])`
-  const accounts = rows.map(
-    (row): Account => ({
-      id: row.id,
-      currency: row.currency,
-      balanceMinor: row.balance_minor,
-      heldMinor: row.held_minor,
-      version: row.version,
-      overdraftLimitMinor: row.overdraft_limit_minor,
-    }),
+    where id = any(${arrayOf([...ids])}::uuid[])`
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      {
+        id: row.id,
+        currency: row.currency,
+        balanceMinor: row.balance_minor,
+        heldMinor: row.held_minor,
+        version: row.version,
+        overdraftLimitMinor: row.overdraft_limit_minor,
+      },
+    ]),
   )
-  return {
-    accounts: new Map(accounts.map((account) => [account.id, account])),
-    appended: rows[0]?.appended ?? false,
-  }
 }

@@ -1,6 +1,6 @@
 /** Events that are committed and not yet known to be on the broker. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/envelope'
-import { arrayOf, type Statements } from '../../platform/database'
+import { arrayOf, linesOf, type Statements } from '../../platform/database'
 
 export type OutboxRow = EncodedEvent & { traceparent: string | null }
 export type PendingRow = OutboxRow & { id: bigint }
@@ -16,7 +16,7 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
     ${arrayOf(rows.map((row) => row.topic))}::text[],
     ${arrayOf(rows.map((row) => row.key))}::text[],
     ${arrayOf(rows.map((row) => row.name))}::text[],
-    ${arrayOf(rows.map((row) => row.value))}::text[],
+    string_to_array(${linesOf(rows.map((row) => row.value))}, chr(10)),
     ${arrayOf(rows.map((row) => row.subject))}::text[],
     ${arrayOf(rows.map((row) => row.traceparent))}::text[],
     ${arrayOf(rows.map((row) => row.time))}::text[]
