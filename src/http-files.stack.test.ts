@@ -19,10 +19,12 @@ test('balances.http, over the seed', async () => {
     ['Frank', 1200],
     ['Eva', 800],
     ...['John', 'Jane', 'Alice', 'Bob', 'Charlie', 'David', 'Grace', 'Harry'].map((name) => [name, 1000]),
+    ['Eva', 800],
   ])
   expect(statuses(answers)).toMatchObject({
     balanceOfEvaUnchanged: 304,
     balanceOfNobody: 404,
+    balanceAfterMovement: 200,
     balances: 200,
     balancesOfTheRich: 200,
     balancesOfClient: 200,

@@ -23,6 +23,8 @@ export type ConsumerOptions = {
   /** Of a topic that does not exist yet. */
   partitions: number
   log: Log
+  /** These accounts may have moved on. */
+  onApplied?: (accountIds: string[]) => void
 }
 
 export type Consumer = {
@@ -38,7 +40,15 @@ const brokerBackoff = { firstMs: 200, limitMs: 5000 }
 const databaseBackoff = { firstMs: 50, limitMs: 2000 }
 
 /** Begins in the background, as soon as there is a broker, and goes on until it is stopped. */
-export function startConsumer({ database, kafka, groupId, topics, partitions, log }: ConsumerOptions): Consumer {
+export function startConsumer({
+  database,
+  kafka,
+  groupId,
+  topics,
+  partitions,
+  log,
+  onApplied,
+}: ConsumerOptions): Consumer {
   const stopping = new AbortController()
   let places = new Map<string, Place>()
   let assigned = false
@@ -203,6 +213,7 @@ export function startConsumer({ database, kafka, groupId, topics, partitions, lo
     )
     if (!claimed) return false
     place.next = to
+    onApplied?.(projection.balances.map((row) => row.accountId))
 
     for (const { topic, partition, recordOffset, cause, detail } of projection.deadLetters)
       log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record kept aside')

@@ -88,3 +88,29 @@ export function parsePosition(cursor: string | undefined, filter: Filter): strin
   if (!parsed.ok) throw new MalformedRequest(parsed.detail)
   return parsed.position
 }
+
+/** `<account>:<version>,…`, as the wallet answers a movement. Undefined without the header. */
+export function parseConsistencyToken(header: string | null): Map<string, bigint> | undefined {
+  if (header === null) return undefined
+  const wanted = new Map<string, bigint>()
+  for (const part of header.split(',')) {
+    const match = /^\s*(\S{1,255}):(\d{1,18})\s*$/.exec(part)
+    if (!match) throw new MalformedRequest('Consistency-Token is not a list of account:version')
+    const [, accountId = '', version = ''] = match
+    const before = wanted.get(accountId) ?? 0n
+    if (BigInt(version) >= before) wanted.set(accountId, BigInt(version))
+  }
+  if (wanted.size > tokenAccountsMax)
+    throw new MalformedRequest(`Consistency-Token names more than ${tokenAccountsMax} accounts`)
+  return wanted
+}
+
+const tokenAccountsMax = 100
+
+/** For how long the caller is willing to wait (RFC 7240, `Prefer: wait=n`), in seconds, and no longer than we let anybody. */
+export function parsePreferredWait(header: string | null): number {
+  const seconds = /(?:^|[,;\s])wait="?(\d{1,6})"?(?=$|[,;\s])/i.exec(header ?? '')?.[1]
+  return Math.min(Number(seconds ?? 0), waitSecondsMax)
+}
+
+const waitSecondsMax = 30

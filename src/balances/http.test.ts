@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { Fault } from '../platform/fault'
 import type { Log } from '../platform/log'
+import type { Behind, Wanted } from './consistency'
 import { balancesHttp } from './http'
 import type { Balance } from './store/balances'
 import type { DeadLetter } from './store/dead-letters'
@@ -37,10 +38,12 @@ const never = () => {
   throw new Error('not asked here')
 }
 
+type Reach = (wanted: Wanted, waitMs: number) => Behind[]
+
 function serving(
-  overrides: { stored?: Balance; letters?: DeadLetter[]; fault?: Error; isReady?: boolean } = {},
+  overrides: { stored?: Balance; letters?: DeadLetter[]; fault?: Error; isReady?: boolean; reach?: Reach } = {},
 ): (path: string, headers?: Record<string, string>) => Promise<Response> {
-  const { stored = eva, letters = [], fault, isReady = true } = overrides
+  const { stored = eva, letters = [], fault, isReady = true, reach = () => [] } = overrides
   const app = balancesHttp({
     reads: {
       balance: async (id) => {
@@ -53,6 +56,7 @@ function serving(
       explanation: never,
       statement: never,
     },
+    consistency: { reach: async (wanted, { waitMs }) => reach(wanted, waitMs) },
     log: silent,
     health: async () => ({}),
     isReady: () => isReady,
@@ -188,3 +192,54 @@ test.each([
   const { errors } = (await answer.json()) as { errors?: object[] }
   if (pointer) expect(errors).toMatchObject([{ pointer }])
 })
+
+const behindEva = [{ accountId: 'eva', wanted: 5n, known: 4n }]
+
+test('a caller who asks for more than is here is told what is', async () => {
+  const answer = await serving({ reach: () => behindEva })('/balances/eva', { 'consistency-token': 'eva:5,frank:2' })
+  expect(answer.status).toBe(503)
+  expect(answer.headers.get('retry-after')).toBe('1')
+  expect(answer.headers.get('preference-applied')).toBeNull()
+  expect(await answer.json()).toMatchObject({
+    type: '/problems/not-yet-consistent',
+    code: 'NOT_YET_CONSISTENT',
+    detail: 'account eva is at version 4 here; the token asks for version 5',
+  })
+})
+
+test.each([
+  ['wait=2', 2000, 'wait=2'],
+  ['respond-async, wait=7', 7000, 'wait=7'],
+  ['wait=100000', 30_000, 'wait=30'],
+  ['wait=0', 0, null],
+  ['wait=soon', 0, null],
+])('Prefer: %s waits for %d ms', async (prefer, waitMs, applied) => {
+  const asked: unknown[] = []
+  const reach: Reach = (wanted, waitMs) => {
+    asked.push([...wanted], waitMs)
+    return []
+  }
+  const headers = { 'consistency-token': 'a:b:5, frank:2 ,frank:1', prefer }
+  const answer = await serving({ reach })('/balances/eva', headers)
+  expect(answer.status).toBe(200)
+  expect(answer.headers.get('preference-applied')).toBe(applied)
+  expect(asked).toEqual([
+    [
+      ['a:b', 5n],
+      ['frank', 2n],
+    ],
+    waitMs,
+  ])
+})
+
+test.each(['', 'eva', 'eva:', 'eva:x', ':1', 'eva:1,', 'eva:-1'])('a token %p cannot be read', async (token) => {
+  expect((await serving()('/balances/eva', { 'consistency-token': token })).status).toBe(400)
+})
+
+test.each(['/balances', '/balances/eva', '/accounts/eva', '/balances/eva/statement', '/balances/eva/explain'])(
+  'a token is honoured at %s',
+  async (path) => {
+    const answer = await serving({ reach: () => behindEva })(path, { 'consistency-token': 'eva:5' })
+    expect(answer.status).toBe(503)
+  },
+)

@@ -4,6 +4,7 @@ import { problems } from '../contract/problems'
 import { encodeCursor } from '../platform/cursor'
 import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
+import type { Consistency } from './consistency'
 import { money, presentBalance, presentBalanceAt, presentDeadLetter, presentLine } from './http-answers'
 import {
   BalanceQuery,
@@ -11,9 +12,11 @@ import {
   DeadLetterQuery,
   ExplanationQuery,
   pageSizeOf,
+  parseConsistencyToken,
   parseFilter,
   parsePlace,
   parsePosition,
+  parsePreferredWait,
   parseTime,
   StatementQuery,
 } from './http-requests'
@@ -21,9 +24,15 @@ import type { Reads } from './reads'
 
 const accountIdLengthMax = 255
 
-export type BalancesHttp = { reads: Reads; log: Log; health: Health; isReady: () => boolean }
+export type BalancesHttp = {
+  reads: Reads
+  consistency: Pick<Consistency, 'reach'>
+  log: Log
+  health: Health
+  isReady: () => boolean
+}
 
-export function balancesHttp({ reads, log, health, isReady }: BalancesHttp) {
+export function balancesHttp({ reads, consistency, log, health, isReady }: BalancesHttp) {
   const answerBalance = async ({ params, query, request }: Asked<typeof BalanceQuery.static>) => {
     const accountId = params.account_id
     if (!canExist(accountId)) return noAccount(request, accountId)
@@ -38,8 +47,23 @@ export function balancesHttp({ reads, log, health, isReady }: BalancesHttp) {
     return balance ? tagged(request, presentBalance(balance), balance.version) : noAccount(request, accountId)
   }
 
+  /** The answer to a caller who asks for more than is here, even after as long as they would wait. */
+  const refuseUntilConsistent = async (request: Request, headers: Record<string, string | number>) => {
+    const wanted = parseConsistencyToken(request.headers.get('consistency-token'))
+    if (!wanted) return undefined
+    const seconds = parsePreferredWait(request.headers.get('prefer'))
+    const applied: Record<string, string> = seconds > 0 ? { 'preference-applied': `wait=${seconds}` } : {}
+    Object.assign(headers, applied)
+    const [behind] = await consistency.reach(wanted, { waitMs: seconds * 1000, signal: request.signal })
+    if (!behind) return undefined
+    const known = behind.known === null ? 'not known here' : `at version ${behind.known} here`
+    const detail = `account ${behind.accountId} is ${known}; the token asks for version ${behind.wanted}`
+    return refuse(request, problems.notYetConsistent, { detail, headers: applied })
+  }
+
   return (
-    createHttp({ log, parseJson, problems: [problems.accountNotFound], health, isReady })
+    createHttp({ log, parseJson, problems: [problems.accountNotFound, problems.notYetConsistent], health, isReady })
+      .onBeforeHandle(async ({ request, set }) => refuseUntilConsistent(request, set.headers))
       .get(
         '/balances',
         async ({ query: { limit, cursor, ...filter }, request }) => {

@@ -1,23 +1,28 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config'
-import { openDatabase } from '../platform/database'
+import { openDatabase, openSession } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import { type Check, listen } from '../platform/http'
 import { connectKafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
 import { once, type RunningService } from '../platform/service'
+import { createConsistency } from './consistency'
 import { type Consumer, startConsumer } from './consumer'
 import { balancesHttp } from './http'
 import { openReads } from './reads'
 import { seedBalances } from './seed'
+import { changedAccounts, changesChannel } from './store/apply'
 import { countDeadLetters } from './store/dead-letters'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
 /** What the read side needs. `transactions` is not among them: a BalanceUpdated carries all that is kept. */
 const topics = ['clients', 'accounts', 'balances'] as const
+
+/** Each holds a connection and next to nothing else. */
+const waitingReadsMax = 2000
 
 /** Listens at once, resolves when reads are served. Throws `SetupError` or a driver's error when waiting would not help. */
 export async function startBalances(config: ServiceConfig, log: Log): Promise<RunningService> {
@@ -41,8 +46,13 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
       (error) => ({ database: { status: 'fail', output: messageOf(error) } }),
     )
 
+  const reads = openReads(database)
+  const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
+  const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
+  let listening: Promise<unknown> | undefined
   const app = balancesHttp({
-    reads: openReads(database),
+    reads,
+    consistency,
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
@@ -52,9 +62,12 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
 
   const stop = once(async () => {
     stopping.abort()
+    consistency.stop()
     await http.close(config.shutdownTimeoutMs)
     await consumer?.stop()
     await kafka.close()
+    await listening
+    await listener.end({ timeout: 1 })
     await database.close()
   })
 
@@ -68,6 +81,15 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     throw error
   }
 
+  // Other replicas tell of what they apply. A hint, and no more: whoever waits looks for himself, also when the connection is new.
+  listening = listener
+    .listen(
+      changesChannel,
+      (notification) => consistency.wake(changedAccounts(notification)),
+      () => consistency.wake(),
+    )
+    .catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
+
   const { topicPrefix, groupId, partitions } = config.kafka
   consumer = startConsumer({
     database,
@@ -76,6 +98,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     topics: topics.map((topic) => topicPrefix + topic),
     partitions,
     log,
+    onApplied: consistency.wake,
   })
   log.info({ port: http.port }, 'balances ready')
   return { port: http.port, stop }

@@ -14,6 +14,13 @@ export const problems = {
     description:
       'No account has this id. At the wallet: open it first with POST /accounts. At balances: an account appears once its event has arrived, usually within milliseconds of its opening.',
   },
+  notYetConsistent: {
+    name: 'not-yet-consistent',
+    status: 503,
+    title: 'What was asked for has not arrived yet',
+    description:
+      'The request bears a Consistency-Token, and an account that it names is not at that version here. Send it again after `Retry-After` seconds, or with `Prefer: wait=n` to wait for up to n seconds.',
+  },
   clientNotFound: {
     name: 'client-not-found',
     status: 404,

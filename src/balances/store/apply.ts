@@ -117,9 +117,24 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       where exists (select from claimed)
       on conflict do nothing
     )
-    select exists (select from claimed) as claimed, (select count(*)::integer from changed) as changed`
-  return applied ?? { claimed: false, changed: 0 }
+    select exists (select from claimed) as claimed, (select count(*)::integer from changed) as changed,
+      (select pg_notify(${changesChannel}, ${namesOf(balances)}) where exists (select from changed)) as told`
+  return { claimed: applied?.claimed ?? false, changed: applied?.changed ?? 0 }
 }
+
+/** Every process that serves reads listens here: these accounts have moved on. Empty when they are too many to name. */
+export const changesChannel = 'saldo_balances'
+
+function namesOf(balances: BalanceRow[]): string {
+  const names = JSON.stringify(balances.map((row) => row.accountId))
+  return Buffer.byteLength(names) < notificationBytesMax ? names : ''
+}
+
+/** PostgreSQL takes less than 8,000. */
+const notificationBytesMax = 7900
+
+export const changedAccounts = (notification: string): string[] | undefined =>
+  notification === '' ? undefined : (JSON.parse(notification) as string[])
 
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
 

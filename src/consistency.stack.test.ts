@@ -1,0 +1,108 @@
+/** Reading what was just written, while the events are late: with the token of the write, and without it. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startBalances } from './balances/start'
+import { startBroker } from './embedded/broker/broker'
+import { createLog } from './platform/log'
+import { backing } from './testing/backing'
+import { eventually } from './testing/eventually'
+import { callerOf, serviceConfig } from './testing/stack'
+import { startWallet } from './wallet/start'
+
+setDefaultTimeout(60_000)
+
+const log = createLog({ service: 'test', level: 'error', format: 'json' })
+const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
+const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
+
+/** The whole, with as many readers as asked for, on a broker of its own that can be made to fail. */
+async function startTown(readers: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
+  const broker = await startBroker({ dataDir: join(folder, 'broker'), fsync: false })
+  const shared = await backing()
+  const topicPrefix = shared.topicPrefix()
+  const settings = { brokers: [broker.brokers], topicPrefix, seed: true }
+  const wallet = await startWallet(
+    serviceConfig('wallet', { ...settings, database: await shared.createDatabase('wallet') }),
+    log,
+  )
+  const database = await shared.createDatabase('balances')
+  const config = serviceConfig('balances', { ...settings, database })
+  const services = await Promise.all(Array.from({ length: readers }, () => startBalances(config, log)))
+  const balances = services.map((service) => callerOf(service.port))
+  for (const one of balances)
+    await eventually(async () => {
+      const { body } = await one.get('/readyz')
+      expect(body.checks).toMatchObject({ consumer: { status: 'pass' } })
+    })
+  return {
+    broker,
+    balances,
+    wallet: callerOf(wallet.port),
+    async [Symbol.asyncDispose]() {
+      broker.faults.clear()
+      await Promise.all([wallet.stop(), ...services.map((service) => service.stop())])
+      await broker.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The version of an account in a token. */
+const versionIn = (token: string, account: string) =>
+  Number(new RegExp(`${account}:(\\d+)`).exec(token)?.[1] ?? Number.NaN)
+
+test('500 reads after 500 writes, with events two seconds late: none is stale with the token, and some are without', async () => {
+  await using town = await startTown(1)
+  const [balances] = town.balances
+  if (!balances) throw new Error('no reader')
+  const late = new Promise((resolve) => setTimeout(resolve, 2000))
+  town.broker.faults.inject('Fetch', { kind: 'delay', until: late }, Number.POSITIVE_INFINITY)
+
+  let staleWithout = 0
+  const versions = await Promise.all(
+    Array.from({ length: 500 }, async () => {
+      const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
+      const moved = await town.wallet.post('/transactions', body)
+      expect(moved.status).toBe(201)
+      const token = moved.headers.get('consistency-token') ?? ''
+      const wanted = versionIn(token, eva)
+
+      const without = await balances.get(`/balances/${eva}`)
+      if (Number(without.body.version) < wanted) staleWithout++
+      const impatient = await balances.get(`/balances/${eva}`, { 'consistency-token': token })
+      if (impatient.status === 200) expect(Number(impatient.body.version)).toBeGreaterThanOrEqual(wanted)
+      else expect(impatient.body.code).toBe('NOT_YET_CONSISTENT')
+
+      const headers = { 'consistency-token': token, prefer: 'wait=20' }
+      const found = await balances.get(`/balances/${eva}`, headers)
+      expect(found.status).toBe(200)
+      expect(found.headers.get('preference-applied')).toBe('wait=20')
+      expect(Number(found.body.version)).toBeGreaterThanOrEqual(wanted)
+      return wanted
+    }),
+  )
+  expect(staleWithout).toBeGreaterThan(0)
+  expect(new Set(versions).size).toBe(500)
+})
+
+test('a reader that applies nothing itself hears of what the others apply', async () => {
+  await using town = await startTown(3)
+  for (let turn = 0; turn < 10; turn++) {
+    town.broker.faults.pause(true)
+    const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
+    const token = (await town.wallet.post('/transactions', body)).headers.get('consistency-token') ?? ''
+    const headers = { 'consistency-token': token, prefer: 'wait=25' }
+    const answers = Promise.all(town.balances.map((one) => one.get(`/balances/${frank}`, headers)))
+    town.broker.faults.pause(false)
+    const startedAt = performance.now()
+    for (const { status, body } of await answers) {
+      expect(status).toBe(200)
+      expect(Number(body.version)).toBeGreaterThanOrEqual(versionIn(token, frank))
+    }
+    // Far from the end of the wait, at which it would look once more.
+    expect(performance.now() - startedAt).toBeLessThan(15_000)
+  }
+})
