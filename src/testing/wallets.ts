@@ -2,7 +2,7 @@
 import { expect } from 'bun:test'
 import postgres, { type Sql } from 'postgres'
 import type { ServiceConfig } from '../config'
-import { createLog } from '../platform/log'
+import { createLog, type Log } from '../platform/log'
 import { startWallet } from '../wallet/start'
 import { backing } from './backing'
 import { findFaults } from './ledger-faults'
@@ -23,6 +23,8 @@ export type Wallets = {
   callers: Caller[]
   /** The first of them. */
   wallet: Caller
+  /** What they have logged as errors. */
+  errors: string[]
   /** Transactions made since the seed. */
   made(): Promise<number>
   cutConnections(share?: number): Promise<void>
@@ -37,12 +39,19 @@ export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unkn
   const config = serviceConfig('wallet', { database, brokers, topicPrefix: shared.topicPrefix(), seed: true })
   const sql = postgres(database.url, { max: 1, onnotice: () => {} })
   await begin?.(sql)
-  const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, log)))
+  const errors: string[] = []
+  const error = (fields: object, text: string) => {
+    errors.push(text)
+    log.error(fields, text)
+  }
+  const watched: Log = Object.create(log, { error: { value: error } })
+  const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, watched)))
   const callers = services.map((service) => callerOf(service.port))
   return {
     config,
     sql,
     callers,
+    errors,
     wallet: callers[0] as Caller,
     made: async () => Number((await sql`select count(*)::int - 17 as count from transactions`)[0]?.count),
     cutConnections: (share) => shared.cutConnections(database.name, share),

@@ -144,7 +144,7 @@ async function startDatabases(directory: string) {
 
 type ServiceProcess = { port: number; pid: number; end(): Promise<void> }
 
-async function startWalletProcess(url: string, brokers: string): Promise<ServiceProcess> {
+export async function startWalletProcess(url: string, brokers: string): Promise<ServiceProcess> {
   const port = freePort()
   const serviceUrl = new URL(url)
   serviceUrl.username = serviceUrl.password = 'bench_service'

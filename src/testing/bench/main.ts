@@ -4,6 +4,7 @@
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
+import { benchReplicas } from './replicas.ts'
 
 const benches: Record<string, { about: string; run(args: string[]): Promise<void> }> = {
   broker: { about: 'the embedded broker, beside the one KAFKA_BROKERS names if any', run: benchBroker },
@@ -12,6 +13,7 @@ const benches: Record<string, { about: string; run(args: string[]): Promise<void
     about: 'transfers, beside the usual way and beside PostgreSQL alone: [--full] [--plot=file.svg]',
     run: benchLedger,
   },
+  replicas: { about: 'four wallets on one database while connections are cut: [seconds] [--calm]', run: benchReplicas },
 }
 
 const [name = '', ...args] = process.argv.slice(2).filter((argument) => argument !== '--lifeline')
