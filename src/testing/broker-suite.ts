@@ -267,7 +267,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       test('one that nobody created is unknown to metadata, producers and readers', async () => {
         const topic = `nobody-${randomUUID()}`
         await using raw = await RawKafka.connect(broker.brokers)
-        const { topics } = await raw.request(metadata, { topics: [topic], mayCreate: false })
+        const { topics } = await raw.request(metadata, { topics: [{ name: topic }], mayCreate: false })
         expect(topics).toMatchObject([{ name: topic, errorCode: error.unknownTopic }])
         expect(await produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) })).toMatchObject({
           errorCode: error.unknownTopic,
@@ -281,13 +281,13 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         for (const version of [4, 5, 6]) {
-          const topicsOf = async (names: string[] | null) => {
-            const { topics } = await raw.request(metadata, { topics: names, mayCreate: false }, version)
+          const topicsOf = async (asked: { name: string }[] | null) => {
+            const { topics } = await raw.request(metadata, { topics: asked, mayCreate: false }, version)
             return topics.map(({ name }) => name)
           }
           expect(await topicsOf(null)).toContain(topic)
           expect(await topicsOf([])).toEqual([])
-          expect(await topicsOf([topic])).toEqual([topic])
+          expect(await topicsOf([{ name: topic }])).toEqual([topic])
         }
       })
 

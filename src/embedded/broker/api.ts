@@ -1,4 +1,4 @@
-import type { Server } from './connection.ts'
+import type { Connection, Server } from './connection.ts'
 import { type ErrorName, errorCodes, Refusal } from './errors.ts'
 import { int32, optional, type Reader, type ReadOf, type Type, typeOf, type Writer, type WrittenOf } from './wire.ts'
 
@@ -6,12 +6,7 @@ import { int32, optional, type Reader, type ReadOf, type Type, typeOf, type Writ
 export const nodeId = 1
 
 export type Context = Server & {
-  readonly client: {
-    readonly id: string
-    readonly host: string
-    /** Calls back when the connection is gone, so that nothing waits for an answer nobody reads. Answers with the way to stop it. */
-    onClose(callback: () => void): () => void
-  }
+  readonly client: Connection
   /** Whatever this request asks for is refused with this error: a fault on demand. */
   readonly refusal?: ErrorName
 }

@@ -175,7 +175,7 @@ test('random, cut and twisted requests never bring it down', async () => {
     frame(heartbeat, member),
     frame(leaveGroup, { groupId: 'g', members: [{ memberId: 'm' }] }),
     frame(syncGroup, { ...member, assignments: [] }),
-    frame(describeGroups, { groupIds: ['g'] }),
+    frame(describeGroups, { groups: [{ groupId: 'g' }] }),
     frame(listGroups, {}),
     frame(apiVersions, {}),
     frame(createTopics, {
@@ -183,10 +183,10 @@ test('random, cut and twisted requests never bring it down', async () => {
       timeoutMs: 1_000,
       validateOnly: true,
     }),
-    frame(deleteTopics, { names: ['t'], timeoutMs: 1_000 }),
+    frame(deleteTopics, { topics: [{ name: 't' }], timeoutMs: 1_000 }),
     frame(initProducerId, { transactionalId: null, transactionTimeoutMs: 1_000 }),
     frame(describeConfigs, { resources: [{ type: 2, name: topic, keys: null }], includeSynonyms: false }),
-    frame(deleteGroups, { groupIds: ['g'] }),
+    frame(deleteGroups, { groups: [{ groupId: 'g' }] }),
   ]
   expect(valid).toHaveLength(apis.length)
   const twist = (bytes: Buffer): Buffer => {

@@ -64,10 +64,7 @@ export async function startBroker(
       hostname: host,
       port,
       socket: {
-        open(socket) {
-          socket.data = new Connection(server, socket)
-          socket.data.opened()
-        },
+        open: (socket) => void new Connection(server, socket),
         data: (socket, chunk) => socket.data.receive(chunk),
         drain: (socket) => socket.data.drain(),
         close: (socket) => socket.data.closed(),

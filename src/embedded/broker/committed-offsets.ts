@@ -11,15 +11,14 @@ const compactBytes = 4 << 20
 
 /** How far each group has read. One JSON line per commit request, on disk before it is answered; the last line about a partition counts. */
 export class CommittedOffsets {
-  readonly #path: string
-  readonly #disk: Disk
   readonly #groups = new Map<string, Map<string, Commit>>()
   #file: AppendFile
 
-  constructor(dataDir: string, disk: Disk) {
-    this.#path = join(dataDir, 'offsets.jsonl')
-    this.#disk = disk
-    this.#file = new AppendFile(this.#path, disk)
+  constructor(
+    dataDir: string,
+    readonly disk: Disk,
+  ) {
+    this.#file = new AppendFile(join(dataDir, 'offsets.jsonl'), disk)
     this.#file.truncate(this.#recover())
   }
 
@@ -54,9 +53,10 @@ export class CommittedOffsets {
   compact(): void {
     if (this.#file.bytes < compactBytes) return
     const lines = [...this.#groups].map(([group, commits]) => lineOf({ group, commits: [...commits.values()] }))
-    this.#disk.replace(this.#path, lines.join(''))
-    this.#file.close()
-    this.#file = new AppendFile(this.#path, this.#disk)
+    const replaced = this.#file
+    this.disk.replace(replaced.path, lines.join(''))
+    replaced.close()
+    this.#file = new AppendFile(replaced.path, this.disk)
   }
 
   close(): void {
@@ -85,7 +85,7 @@ export class CommittedOffsets {
 
   /** Applies every whole line and answers with where they end: a line without its end was never answered. */
   #recover(): number {
-    const text = readFileSync(this.#path)
+    const text = readFileSync(this.#file.path)
     let start = 0
     for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10, start)) {
       try {

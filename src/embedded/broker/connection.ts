@@ -52,7 +52,8 @@ export const answerHeader = typeOf({ size: int32, correlationId: int32 })
 export class Connection {
   /** What the client calls itself. */
   id = ''
-  readonly #onClose = new Set<() => void>()
+  /** For the request that is being served: called when the connection is gone, so that nothing waits for an answer nobody reads. */
+  onClose: (() => void) | undefined
   #chunks: Buffer[] = []
   #receivedBytes = 0
   #serving = false
@@ -66,14 +67,10 @@ export class Connection {
     readonly server: Server,
     readonly socket: Socket<Connection>,
   ) {
+    socket.data = this
     server.connections.add(this)
-  }
-
-  /** Closes it again at once when there is no place for it. The socket must know its connection by then. */
-  opened(): void {
-    const { connections, faults, limits } = this.server
-    if (faults.refusing) this.close()
-    else if (connections.size > limits.connectionsMax) this.close('too many connections')
+    if (server.faults.refusing) this.close()
+    else if (server.connections.size > server.limits.connectionsMax) this.close('too many connections')
   }
 
   receive(chunk: Buffer): void {
@@ -110,16 +107,7 @@ export class Connection {
     this.#chunks = []
     clearTimeout(this.#incomplete)
     this.#sent?.()
-    for (const callback of this.#onClose) callback()
-  }
-
-  get host(): string {
-    return `/${this.socket.remoteAddress}`
-  }
-
-  onClose(callback: () => void): () => void {
-    this.#onClose.add(callback)
-    return () => this.#onClose.delete(callback)
+    this.onClose?.()
   }
 
   async #serve(): Promise<void> {

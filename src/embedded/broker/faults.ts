@@ -13,12 +13,6 @@ export type Fault =
   /** No effect: answered with this error wherever the answer has a place for one. */
   | { kind: 'error'; error: ErrorName }
 
-export type Injected = {
-  /** How many requests it has met so far. */
-  readonly hits: number
-  cancel(): void
-}
-
 /** Faults on demand, for tests of those who must live with a broker. All of them end with `clear`. */
 export class Faults {
   #injected: { api: ApiName; fault: Fault; left: number; hits: number }[] = []
@@ -32,8 +26,8 @@ export class Faults {
     readonly dropConnections: () => void,
   ) {}
 
-  /** Meets the next `times` requests of this kind (`Infinity`: until cancelled). Several queue up. */
-  inject(api: ApiName, fault: Fault, times = 1): Injected {
+  /** Meets the next `times` requests of this kind (`Infinity`: until cancelled). Several queue up. Tells how many it has met. */
+  inject(api: ApiName, fault: Fault, times = 1) {
     const injected = {
       ...{ api, fault, left: times, hits: 0 },
       cancel() {

@@ -43,15 +43,7 @@ test('deleting leaves no file behind', () => {
 test('a fetch that waits ends with its connection, and with its topic', async () => {
   using topics = open()
   topics.create('a')
-  let disconnect = () => {}
-  const client = {
-    id: 'c',
-    host: '/127.0.0.1',
-    onClose: (callback: () => void) => {
-      disconnect = callback
-      return () => {}
-    },
-  }
+  const client: { onClose?: () => void } = {}
   const body = { waitMaxMs: 60_000, bytesMin: 1, bytesMax: 1, topics: [] }
   const wait = async () => {
     const asked = [{ name: 'a', partitions: [{ index: 0, offset: 0, bytesMax: 1 }] }]
@@ -59,7 +51,7 @@ test('a fetch that waits ends with its connection, and with its topic', async ()
     return (await fetch.serve(wanted as never, { topics, client } as unknown as Context))?.topics
   }
   const first = wait()
-  disconnect()
+  client.onClose?.()
   expect(await first).toMatchObject([{ partitions: [{ errorCode: 0 }] }])
   const second = wait()
   topics.delete('a')

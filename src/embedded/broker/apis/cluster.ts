@@ -18,7 +18,7 @@ export const apiVersions = api('ApiVersions', 18, [0, 2], {
 
 /** Without names it is about all topics. */
 export const metadata = api('Metadata', 3, [4, 6], {
-  request: { topics: nullableArray(string), mayCreate: boolean },
+  request: { topics: nullableArray({ name: string }), mayCreate: boolean },
   answer: {
     brokers: array({ id: int32, host: string, port: int32, rack: optional(nullableString, null) }),
     clusterId: nullableString,
@@ -37,9 +37,9 @@ export const metadata = api('Metadata', 3, [4, 6], {
       }),
     }),
   },
-  async serve({ topics: names }, context) {
+  async serve({ topics: named }, context) {
     const { host, port, topics } = context
-    const asked = (names ?? topics.names()).map((name) => ({ name }))
+    const asked = named ?? topics.names().map((name) => ({ name }))
     const described = await each(context, asked, { count: 0 }, ({ name }) => ({
       count: topics.require(name).partitions,
     }))

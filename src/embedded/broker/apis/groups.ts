@@ -32,7 +32,12 @@ export const joinGroup = api('JoinGroup', 11, [5, 5], {
     const memberId = request.memberId || `${client.id}-${randomUUID()}`
     const blank: Joined & { memberId: string } = { generation: -1, protocol: '', leader: '', memberId, members: [] }
     return attempt(context, blank, () => {
-      const who = { memberId, isNew: request.memberId === '', clientId: client.id, clientHost: client.host }
+      const who = {
+        memberId,
+        isNew: request.memberId === '',
+        clientId: client.id,
+        clientHost: `/${client.socket.remoteAddress}`,
+      }
       return groups.open(request.groupId).join({ ...request, ...who })
     })
   },
@@ -84,10 +89,7 @@ export const leaveGroup = api('LeaveGroup', 13, [1, 3], {
 
 export const listGroups = api('ListGroups', 16, [2, 2], {
   request: {},
-  answer: {
-    errorCode: int16,
-    groups: array({ groupId: string, protocolType: string }),
-  },
+  answer: { errorCode: int16, groups: array({ groupId: string, protocolType: string }) },
   serve(_, context) {
     return attempt(context, { groups: [] as { groupId: string; protocolType: string }[] }, () => {
       const known = new Map(context.offsets.groups().map((groupId) => [groupId, 'consumer']))
@@ -98,7 +100,7 @@ export const listGroups = api('ListGroups', 16, [2, 2], {
 })
 
 export const describeGroups = api('DescribeGroups', 15, [2, 2], {
-  request: { groupIds: array(string) },
+  request: { groups: array({ groupId: string }) },
   answer: {
     groups: array({
       errorCode: int16,
@@ -109,8 +111,7 @@ export const describeGroups = api('DescribeGroups', 15, [2, 2], {
       members: array({ memberId: string, clientId: string, clientHost: string, metadata: bytes, assignment: bytes }),
     }),
   },
-  async serve({ groupIds }, context) {
-    const asked = groupIds.map((groupId) => ({ groupId }))
+  async serve({ groups: asked }, context) {
     const dead = {
       state: 'Dead',
       protocolType: '',
@@ -127,10 +128,9 @@ export const describeGroups = api('DescribeGroups', 15, [2, 2], {
 })
 
 export const deleteGroups = api('DeleteGroups', 42, [1, 1], {
-  request: { groupIds: array(string) },
+  request: { groups: array({ groupId: string }) },
   answer: { groups: array({ groupId: string, errorCode: int16 }) },
-  async serve({ groupIds }, context) {
-    const asked = groupIds.map((groupId) => ({ groupId }))
+  async serve({ groups: asked }, context) {
     const groups = await each(context, asked, {}, async ({ groupId }) => {
       if (context.groups.occupied().some(({ id }) => id === groupId)) throw new Refusal('NON_EMPTY_GROUP')
       if (!context.offsets.groups().includes(groupId)) throw new Refusal('GROUP_ID_NOT_FOUND')

@@ -153,19 +153,18 @@ function readAll({ topics, bytesMax }: Wanted, context: Context) {
 }
 
 /** False when the time is up or the client is gone. */
-function moreToRead({ topics }: Wanted, context: Context, waitMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const settle = (more: boolean) => {
-      clearTimeout(timer)
-      for (const stop of stops) stop()
-      resolve(more)
-    }
-    const timer = setTimeout(settle, waitMs, false)
-    const logs = topics.flatMap(({ name, partitions }) => {
-      return partitions.map(({ index }) => context.topics.partition(name, index))
-    })
-    const stops = [context.client.onClose(() => settle(false)), ...logs.map((log) => log.watch(() => settle(true)))]
+async function moreToRead({ topics }: Wanted, { topics: logs, client }: Context, waitMs: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, waitMs, false)
+  client.onClose = () => resolve(false)
+  const stops = topics.flatMap(({ name, partitions }) => {
+    return partitions.map(({ index }) => logs.partition(name, index).watch(() => resolve(true)))
   })
+  const more = await promise
+  clearTimeout(timer)
+  client.onClose = undefined
+  for (const stop of stops) stop()
+  return more
 }
 
 const latest = -1

@@ -17,9 +17,7 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
     timeoutMs: int32,
     validateOnly: boolean,
   },
-  answer: {
-    topics: array({ name: string, errorCode: int16, errorMessage: nullableString }),
-  },
+  answer: { topics: array({ name: string, errorCode: int16, errorMessage: nullableString }) },
   async serve({ topics, validateOnly }, context) {
     const created = await each(context, topics, {}, ({ name, partitions, replicationFactor, assignments, config }) => {
       if (assignments.length > 0) throw new Refusal('INVALID_REPLICA_ASSIGNMENT', 'one broker has all partitions')
@@ -34,16 +32,15 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
 
 /** What groups committed about the topic goes with it, so that a new one of the same name starts afresh. */
 export const deleteTopics = api('DeleteTopics', 20, [1, 3], {
-  request: { names: array(string), timeoutMs: int32 },
+  request: { topics: array({ name: string }), timeoutMs: int32 },
   answer: { topics: array({ name: string, errorCode: int16 }) },
-  async serve({ names }, context) {
-    const asked = names.map((name) => ({ name }))
-    const topics = await each(context, asked, {}, async ({ name }) => {
+  async serve({ topics }, context) {
+    const deleted = await each(context, topics, {}, async ({ name }) => {
       context.topics.require(name)
       await context.offsets.deleteTopic(name)
       context.topics.delete(name)
     })
-    return { topics }
+    return { topics: deleted }
   },
 })
 
@@ -53,10 +50,7 @@ const defaultSource = 5
 
 /** Of topics alone. Without keys it is about all settings. */
 export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
-  request: {
-    resources: array({ type: int8, name: string, keys: nullableArray(string) }),
-    includeSynonyms: boolean,
-  },
+  request: { resources: array({ type: int8, name: string, keys: nullableArray(string) }), includeSynonyms: boolean },
   answer: {
     resources: array({
       errorCode: int16,
