@@ -103,7 +103,7 @@ export class Group {
     }
     const known = this.#members.get(memberId)
     if (known && !this.#mustRebalance(known, request)) {
-      this.#refreshSession(known)
+      known.session.refresh()
       return this.#joined(known)
     }
     clearTimeout(this.#announced.get(memberId))
@@ -218,7 +218,7 @@ export class Group {
     if (this.isEmpty) return
     for (const member of this.#members.values()) {
       member.synced = false
-      this.#refreshSession(member)
+      member.session.refresh()
       member.joining?.resolve(this.#joined(member))
       member.joining = undefined
     }
@@ -272,13 +272,8 @@ export class Group {
     const member = this.#members.get(memberId)
     if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')
     if (generation !== this.#generation) throw new Refusal('ILLEGAL_GENERATION')
-    this.#refreshSession(member)
+    member.session.refresh()
     return member
-  }
-
-  #refreshSession(member: Member): void {
-    clearTimeout(member.session)
-    member.session = setTimeout(() => this.#expire(member.memberId), member.sessionTimeoutMs)
   }
 
   #rebalanceTimeoutMs(): number {

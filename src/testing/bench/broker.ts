@@ -15,8 +15,8 @@ import { type BrokerProcess, cpuMicrosOf, peakMegabytesOf, startBrokerProcess } 
 type Target = { name: string; kafka: Kafka; pid?: number; config?: { name: string; value: string }[] }
 type Measured = { perSecond: number; clientMicros: number; brokerMicros: number }
 
-const rounds = 4
-const records = { small: { batch: 100, count: 20_000 }, large: { batch: 1_000, count: 60_000 } }
+const rounds = 6
+const records = { small: { batch: 100, count: 60_000 }, large: { batch: 1_000, count: 60_000 } }
 const value = Buffer.alloc(100, 'v')
 
 export async function benchBroker(): Promise<void> {

@@ -7,6 +7,7 @@ import { array, bytes, int16, int32, nullableString, optional, since, string, un
 
 /** Static membership: such a member is treated as any other. */
 const instanceId = optional(nullableString, null)
+const member = { groupId: string, generation: int32, memberId: string, instanceId }
 const nothing: Buffer = Buffer.alloc(0)
 
 export const joinGroup = api('JoinGroup', 11, [5, 5], {
@@ -44,13 +45,7 @@ export const joinGroup = api('JoinGroup', 11, [5, 5], {
 })
 
 export const syncGroup = api('SyncGroup', 14, [3, 3], {
-  request: {
-    groupId: string,
-    generation: int32,
-    memberId: string,
-    instanceId,
-    assignments: array({ memberId: string, assignment: bytes }),
-  },
+  request: { ...member, assignments: array({ memberId: string, assignment: bytes }) },
   answer: { errorCode: int16, assignment: bytes },
   serve({ groupId, generation, memberId, assignments }, context) {
     return attempt(context, { assignment: nothing }, async () => {
@@ -61,7 +56,7 @@ export const syncGroup = api('SyncGroup', 14, [3, 3], {
 })
 
 export const heartbeat = api('Heartbeat', 12, [3, 3], {
-  request: { groupId: string, generation: int32, memberId: string, instanceId },
+  request: member,
   answer: { errorCode: int16 },
   serve: ({ groupId, generation, memberId }, context) =>
     attempt(context, {}, () => context.groups.open(groupId).heartbeat(generation, memberId)),

@@ -16,6 +16,7 @@ import {
 } from '../wire.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
+const startOffset = since(5, int64, -1)
 
 /**
  * acks -1 answers when the records are on disk, 1 when they are written, 0 never. One record batch per partition.
@@ -33,8 +34,8 @@ export const produce = api('Produce', 0, [3, 7], {
       index: int32,
       errorCode: int16,
       baseOffset: int64,
-      logAppendTimeMs: optional(int64, -1),
-      startOffset: since(5, int64, -1),
+      appendTimeMs: optional(int64, -1),
+      startOffset,
     }),
     throttleMs,
   },
@@ -76,13 +77,7 @@ export const fetch = api('Fetch', 1, [4, 11], {
     isolationLevel: optional(int8, 0),
     sessionId: since(7, int32, 0),
     sessionEpoch: since(7, int32, -1),
-    topics: perTopic({
-      index: int32,
-      leaderEpoch: since(9, int32, -1),
-      offset: int64,
-      startOffset: since(5, int64, -1),
-      bytesMax: int32,
-    }),
+    topics: perTopic({ index: int32, leaderEpoch: since(9, int32, -1), offset: int64, startOffset, bytesMax: int32 }),
     forgotten: since(7, perTopic(int32), []),
     rackId: since(11, nullableString, ''),
   },
@@ -94,7 +89,7 @@ export const fetch = api('Fetch', 1, [4, 11], {
       errorCode: int16,
       highWatermark: int64,
       lastStableOffset: int64,
-      startOffset: since(5, int64, -1),
+      startOffset,
       abortedTransactions: optional(array({ producerId: int64, firstOffset: int64 }), []),
       preferredReplica: since(11, int32, -1),
       records: bytes,

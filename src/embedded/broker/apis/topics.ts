@@ -47,6 +47,8 @@ export const deleteTopics = api('DeleteTopics', 20, [1, 3], {
 const topicResource = 2
 const topicSource = 1
 const defaultSource = 5
+const no = optional(boolean, false)
+const synonyms = optional(array(string), [])
 
 /** Of topics alone. Without keys it is about all settings. */
 export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
@@ -57,14 +59,7 @@ export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
       errorMessage: nullableString,
       type: int8,
       name: string,
-      entries: array({
-        name: string,
-        value: nullableString,
-        isReadOnly: optional(boolean, false),
-        source: int8,
-        isSensitive: optional(boolean, false),
-        synonyms: optional(array(string), []),
-      }),
+      entries: array({ name: string, value: nullableString, isReadOnly: no, source: int8, isSensitive: no, synonyms }),
     }),
   },
   async serve({ resources }, context) {

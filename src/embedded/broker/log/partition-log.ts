@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { Refusal } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { ProducerStates } from './producer-states.ts'
-import { checkProduced, findTimestamp, stampOffset } from './record-batch.ts'
+import { checkProduced, stampOffset } from './record-batch.ts'
 import { Segment } from './segment.ts'
 
 export type LogLimits = {
@@ -97,9 +97,7 @@ export class PartitionLog {
   findTimestamp(timestamp: number): { offset: number; timestamp: number } | undefined {
     for (const segment of this.#segments) {
       const found = segment.findTimestamp(timestamp)
-      if (!found) continue
-      const record = findTimestamp(found.bytes, found.batch, timestamp)
-      return record.offset < this.#highWatermark ? record : undefined
+      if (found) return found.offset < this.#highWatermark ? found : undefined
     }
     return undefined
   }

@@ -72,11 +72,7 @@ export function stampOffset(batch: Buffer, header: BatchHeader, baseOffset: numb
  * The first record of the batch at or after `timestamp`, whose largest timestamp is known to be. Looks inside where Bun can
  * decompress; otherwise answers with the batch's first offset, which is early but never late.
  */
-export function findTimestamp(
-  batch: Buffer,
-  header: BatchHeader,
-  timestamp: number,
-): { offset: number; timestamp: number } {
+export function findTimestamp(batch: Buffer, header: BatchHeader, timestamp: number) {
   const records = decompress(batch.subarray(headerBytes, header.bytes), header.attributes & compressionMask)
   if (!records) return { offset: header.baseOffset, timestamp: header.maxTimestamp }
   let position = 0

@@ -1,7 +1,7 @@
 import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppendFile, type Disk } from './disk.ts'
-import { type BatchHeader, headerBytes, isIntact, readHeader } from './record-batch.ts'
+import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
 
 /** One index entry per this many bytes: little memory, and a read scans at most this much too far. */
 const indexEveryBytes = 4096
@@ -69,11 +69,11 @@ export class Segment extends AppendFile {
     }
   }
 
-  /** The first batch whose largest timestamp reaches `timestamp`. */
-  findTimestamp(timestamp: number): { batch: BatchHeader; bytes: Buffer } | undefined {
+  /** The first record at or after the timestamp. */
+  findTimestamp(timestamp: number): { offset: number; timestamp: number } | undefined {
     if (this.timestampMax < timestamp) return undefined
     const found = this.batches().find(({ batch }) => batch.maxTimestamp >= timestamp)
-    return found && { batch: found.batch, bytes: this.readAt(found.position, found.batch.bytes) }
+    return found && findTimestamp(this.readAt(found.position, found.batch.bytes), found.batch, timestamp)
   }
 
   /** The batches from a position on, ending early where one is torn (and, when verifying, where a checksum does not hold). */
