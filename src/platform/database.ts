@@ -36,8 +36,13 @@ export function openDatabase({ url, poolMax, prepare, applicationName, settings 
 }
 
 /** One connection, for what belongs to a session: locks and notifications. When it is lost, the next query begins a new session. */
-export function openSession({ url, applicationName }: Pick<DatabaseOptions, 'url' | 'applicationName'>): Sql<Types> {
-  return postgres(url, { ...connectionOptions(applicationName), max: 1 })
+export function openSession(
+  { url, applicationName }: Pick<DatabaseOptions, 'url' | 'applicationName'>,
+  /** Settings of the server, for this session. */
+  settings: Record<string, string> = {},
+): Sql<Types> {
+  const options = connectionOptions(applicationName)
+  return postgres(url, { ...options, connection: { ...options.connection, ...settings }, max: 1 })
 }
 
 const connectionOptions = (applicationName: string) => ({

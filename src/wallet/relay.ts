@@ -3,12 +3,11 @@
  * statement that notes where each one is. One relay per database is active, any number wait. A crash repeats events and never loses one.
  */
 import { cloudEventHeaders } from '../contract/envelope'
-import { openSession } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
-import { outboxChannel, type PendingRow, type PublishedRow, removePublished, tryLead } from './store/outbox'
+import { openOutbox, outboxChannel, type PendingRow, type PublishedRow, removePublished, tryLead } from './store/outbox'
 
 export type RelayOptions = {
   /** The relay keeps a connection of its own, since the leader's lock belongs to its session. */
@@ -40,7 +39,7 @@ export function startRelay(options: RelayOptions): Relay {
   const { publisher, log, batchSizeMax = 500, pollMs = 1000 } = options
   const stopping = new AbortController()
   const alarm = createAlarm()
-  const sql = openSession({ url: options.databaseUrl, applicationName: 'saldo-relay' })
+  const sql = openOutbox(options.databaseUrl)
   let leads = false
   let session = 0
   let trouble: string | undefined

@@ -12,15 +12,21 @@ export type Delivery = {
   places: { event: string; partition: number; offset: number; publishedAt: Date }[]
 }
 
-/** How a transaction's events fare. The outbox is not searched, which may be long: it is published in order, so all that is older than its head is out. */
+/**
+ * How a transaction's events fare. The outbox is not searched, which may be long: it is published in order, so all that is older than its head is
+ * out. Planned each time, as `measureOutbox` is.
+ */
 export async function findDelivery(sql: Statements, id: string): Promise<Delivery | undefined> {
-  const rows = await sql`
+  const rows = await sql.unsafe(
+    `
     select
       created_at, now() as asked_at, event, partition, "offset", published_at,
       -- Much wider than the clocks of wallets differ, and than a batch is tried again.
       created_at >= (select occurred_at - interval '10 minutes' from outbox order by id limit 1) as waits
     from transactions left join deliveries on subject = transactions.id
-    where transactions.id = ${id}`
+    where transactions.id = $1`,
+    [id],
+  )
   const [first] = rows
   if (!first) return undefined
   return {
@@ -40,17 +46,20 @@ export async function findDelivery(sql: Statements, id: string): Promise<Deliver
 
 /**
  * Removes places that are past their time, a bounded number at once. Answers how many. By the order of the key: ids count up with time, and
- * nothing is published before it happens.
+ * nothing is published before it happens. Planned each time, too: few are old at once, and a plan for any number of them would read the table.
  */
 export async function removeOldDeliveries(sql: Statements, limit: number): Promise<number> {
   const before = Date.now() - deliveryDays * 86_400_000
-  const { count } = await sql`
+  const { count } = await sql.unsafe(
+    `
     delete from deliveries where (subject, event) in (
       select subject, event from deliveries
-      where subject < ${firstIdAt(before)}::uuid and published_at < ${new Date(before).toISOString()}::timestamptz
+      where subject < $1 and published_at < $2
       order by subject
-      limit ${limit}
-    )`
+      limit $3
+    )`,
+    [firstIdAt(before), new Date(before).toISOString(), limit],
+  )
   return count
 }
 

@@ -1,6 +1,6 @@
 /** Events that are committed and not yet known to be on the broker. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/envelope'
-import { arrayOf, linesOf, type Statements } from '../../platform/database'
+import { arrayOf, linesOf, openSession, type Statements } from '../../platform/database'
 
 export type OutboxRow = EncodedEvent & { traceparent: string | null }
 export type PendingRow = OutboxRow & { id: bigint }
@@ -23,6 +23,16 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
   ) with ordinality as event (topic, key, name, value, subject, traceparent, occurred_at, position)
   ${where}
   order by position`
+
+/**
+ * A session for the relay. Its statements are planned when the outbox is nearly empty and the plans are kept: a scan of the whole table, which is
+ * best then, would read a million rows for each send once the broker was away for long.
+ */
+export const openOutbox = (url: string) =>
+  openSession(
+    { url, applicationName: 'saldo-relay' },
+    { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' },
+  )
 
 /** Other processes listen on this channel; what is sent there says only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
@@ -88,14 +98,17 @@ export async function removePublished(
 /** Rows are counted up to here: to count a million at every question would cost more than to publish them. */
 export const pendingMax = 10_000
 
-/** How much is waiting, where one more than `pendingMax` means any number beyond it, and since when. */
+/**
+ * How much is waiting, where one more than `pendingMax` means any number beyond it, and since when. Not prepared, but planned each time, for the
+ * outbox as large as it is: see `openOutbox`.
+ */
 export async function measureOutbox(sql: Statements): Promise<{ pending: number; oldestAgeMs: number }> {
-  const [row] = await sql<{ pending: number; oldest_age_ms: number }[]>`
+  const [row] = await sql.unsafe<{ pending: number; oldest_age_ms: number }[]>(`
     select
       (select count(*)::int from (select from outbox limit ${pendingMax + 1}) as counted) as pending,
       coalesce(
         (select extract(epoch from now() - created_at) * 1000 from outbox order by id limit 1), 0
-      )::float8 as oldest_age_ms`
+      )::float8 as oldest_age_ms`)
   return { pending: row?.pending ?? 0, oldestAgeMs: row?.oldest_age_ms ?? 0 }
 }
 

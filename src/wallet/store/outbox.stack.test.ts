@@ -1,0 +1,49 @@
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import { openDatabase } from '../../platform/database'
+import { prepareDatabase } from '../../platform/migrate'
+import { backing } from '../../testing/backing'
+import { log } from '../../testing/wallets'
+import { findDelivery } from './deliveries'
+import { measureOutbox, openOutbox, pendingMax, removePublished } from './outbox'
+
+setDefaultTimeout(60_000)
+
+test('however much the outbox has grown since a statement was planned, it is read by its key', async () => {
+  const { url } = await (await backing()).createDatabase('outbox')
+  const folder = join(import.meta.dir, '../../../migrations/wallet')
+  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const relay = openOutbox(url)
+  const pool = openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'test' })
+  const id = Bun.randomUUIDv7()
+  // Often enough for the server to keep a plan.
+  for (let round = 0; round < 10; round++) {
+    await removePublished(relay, [], 500)
+    await measureOutbox(pool.sql)
+    await findDelivery(pool.sql, id)
+  }
+  await pool.sql`
+    insert into transactions (
+      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, effective_at, created_at
+    ) values (${id}, 'transfer', ${crypto.randomUUID()}, ${crypto.randomUUID()}, 1, 1, 1, 'BRL', now(), now())`
+  await pool.sql`
+    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
+    select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now() from generate_series(1, 50000)`
+
+  const read = async (sql: typeof pool.sql) => {
+    await sql`select pg_stat_force_next_flush()`
+    const [row] = await sql`select seq_tup_read as scanned from pg_stat_user_tables where relname = 'outbox'`
+    return Number(row?.scanned)
+  }
+  const before = await read(pool.sql)
+  const { rows } = await removePublished(relay, [], 500)
+  const published = rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(index) }))
+  expect((await removePublished(relay, published, 1)).rows[0]?.id).toBe(501n)
+  expect(await read(relay)).toBe(before)
+  expect(await findDelivery(pool.sql, id)).toMatchObject({ waits: true, places: [] })
+  expect(await read(pool.sql)).toBe(before)
+  expect(await measureOutbox(pool.sql)).toMatchObject({ pending: pendingMax + 1 })
+  expect((await read(pool.sql)) - before).toBeLessThanOrEqual(pendingMax + 1)
+  await relay.end()
+  await pool.close()
+})
