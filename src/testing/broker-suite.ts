@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
 import { type Admin, CompressionTypes, type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
 import { apiVersions, findCoordinator, metadata } from '../embedded/broker/apis/cluster.ts'
-import { fetch, initProducerId, produce } from '../embedded/broker/apis/records.ts'
+import { leaveGroup } from '../embedded/broker/apis/groups.ts'
+import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
+import { createTopics, deleteTopics } from '../embedded/broker/apis/topics.ts'
 import { int8, typeOf } from '../embedded/broker/wire.ts'
 import { eventually } from './eventually.ts'
 import {
@@ -561,6 +563,56 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         expect(apis.find(({ key }) => key === apiVersions.key)).toBeDefined()
       })
 
+      test('in every version that the embedded broker serves the same is answered', async () => {
+        const groupId = `group-${randomUUID()}`
+        await using member = await newMember(groupId)
+        const raw = member.client
+        const topic = await newTopic()
+        const batch = () => recordBatch([{ value: 'once in each version' }])
+        let end = 0
+        for (const version of versionsOf(produce)) {
+          const { topics } = await raw.request(produce, produceBody({ topic, batch: batch() }), version)
+          expect(topics).toMatchObject([{ partitions: [{ errorCode: error.none, baseOffset: end++ }] }])
+        }
+        for (const version of versionsOf(fetch)) {
+          const { topics } = await raw.request(fetch, fetchBody({ topic, offset: 1 }), version)
+          expect(topics).toMatchObject([{ partitions: [{ errorCode: error.none, highWatermark: end }] }])
+          expect(topics[0]?.partitions[0]?.records.length).toBe((end - 1) * batch().length)
+        }
+        const positions = [{ name: topic, partitions: [{ index: 0, timestamp: -1 }] }]
+        for (const version of versionsOf(listOffsets)) {
+          const { topics } = await raw.request(listOffsets, { topics: positions }, version)
+          expect(topics).toMatchObject([{ name: topic, partitions: [{ errorCode: error.none, offset: end }] }])
+        }
+        for (const version of versionsOf(initProducerId)) {
+          const asked = { transactionalId: null, transactionTimeoutMs: 60_000 }
+          expect(await raw.request(initProducerId, asked, version)).toMatchObject({ errorCode: error.none, epoch: 0 })
+        }
+        const port = Number(broker.brokers.split(',')[0]?.split(':')[1])
+        for (const version of versionsOf(findCoordinator)) {
+          expect(await raw.request(findCoordinator, { key: groupId }, version)).toMatchObject({ errorCode: 0, port })
+        }
+        for (const version of versionsOf(leaveGroup)) {
+          const strangers = version < 3 ? { memberId: 'stranger' } : { members: [{ memberId: 'stranger' }] }
+          const { errorCode, members } = await raw.request(leaveGroup, { groupId, ...strangers }, version)
+          expect(version < 3 ? errorCode : members[0]?.errorCode).toBe(error.unknownMember)
+        }
+        for (const version of versionsOf(createTopics)) {
+          const topics = [{ name: `${topic}-${version}`, partitions: 1, replicationFactor: 1 }]
+          const created = await raw.request(createTopics, { topics, timeoutMs: 5_000, validateOnly: true }, version)
+          expect(created.topics).toMatchObject([{ errorCode: error.none, errorMessage: null }])
+        }
+        for (const version of versionsOf(deleteTopics)) {
+          const name = await newTopic()
+          const deleted = await raw.request(deleteTopics, { topics: [{ name }], timeoutMs: 5_000 }, version)
+          expect(deleted.topics).toEqual([{ name, errorCode: error.none }])
+        }
+        for (const version of versionsOf(apiVersions)) {
+          const { apis } = await raw.request(apiVersions, {}, version)
+          expect(apis.map(({ key }) => key)).toContain(apiVersions.key)
+        }
+      })
+
       test('many of them work at once', async () => {
         const topic = await newTopic()
         const clients = await Promise.all(Array.from({ length: 200 }, () => RawKafka.connect(broker.brokers)))
@@ -635,6 +687,14 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       })
     }
   })
+}
+
+function versionsOf({
+  versions: [lowest, highest],
+}: {
+  versions: readonly [lowest: number, highest: number]
+}): number[] {
+  return Array.from({ length: highest - lowest + 1 }, (_, index) => lowest + index)
 }
 
 /** Asks again while a broker that has only just started says that it cannot give one yet. */

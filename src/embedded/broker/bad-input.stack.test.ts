@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../../testing/eventually.ts'
+import { mulberry32 } from '../../testing/random.ts'
 import {
   createTopicRaw,
   encode,
@@ -219,14 +220,3 @@ test('random, cut and twisted requests never bring it down', async () => {
     throw new Error(`with seed ${seed}`, { cause: error })
   }
 }, 30_000)
-
-/** A small seeded generator, so that a run that failed can be had again. */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

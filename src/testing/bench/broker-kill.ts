@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
+import { mulberry32 } from '../random.ts'
 import { listOffsetRaw, RawKafka } from '../raw-kafka.ts'
 import { startBrokerProcess } from './broker-process.ts'
 
@@ -79,15 +80,4 @@ async function readAll(kafka: Kafka, brokers: string): Promise<string[]> {
   await done.promise
   await consumer.disconnect()
   return found
-}
-
-/** A small seeded generator, so that a run that failed can be had again. */
-function mulberry32(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
