@@ -106,3 +106,41 @@ test('a reader that applies nothing itself hears of what the others apply', asyn
     expect(performance.now() - startedAt).toBeLessThan(15_000)
   }
 })
+
+test('answers say as of when they are: behind while events are late or the broker is away, and not afterwards', async () => {
+  await using town = await startTown(2)
+  const look = async () => {
+    const answers = await Promise.all(town.balances.map((one) => one.get(`/balances/${eva}`)))
+    return answers.map(({ headers }) => ({
+      lag: headers.get('balances-lag'),
+      asOf: headers.get('balances-as-of') ?? '',
+    }))
+  }
+  const isFresh = (since: string) =>
+    eventually(async () => {
+      for (const { lag, asOf } of await look()) expect([lag, asOf > since]).toEqual(['0', true])
+    })
+  await isFresh('')
+
+  // The ends of the logs can be asked for, and their records cannot be fetched.
+  const { promise: until, resolve: arrive } = Promise.withResolvers<void>()
+  town.broker.faults.inject('Fetch', { kind: 'delay', until }, Number.POSITIVE_INFINITY)
+  const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
+  for (let turn = 0; turn < 3; turn++) await town.wallet.post('/transactions', body)
+  const after = new Date().toISOString()
+  await eventually(async () => {
+    for (const { lag, asOf } of await look()) expect([lag, asOf < after]).toEqual(['3', true])
+  })
+  arrive()
+  await isFresh(after)
+
+  town.broker.faults.refuseConnections(true)
+  const gone = new Date().toISOString()
+  await eventually(async () => {
+    const [first, second] = [await look(), await look()]
+    expect(second).toEqual(first)
+    for (const { asOf } of second) expect(asOf < gone).toBe(true)
+  })
+  town.broker.faults.refuseConnections(false)
+  await isFresh(gone)
+})

@@ -105,6 +105,7 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
   const kafka: Kafka = {
     ensureTopics: async () => {},
     clusterId: async () => clusterId,
+    endOffsets: async () => [],
     isReachable: async () => true,
     publisher: () => {
       throw new Error('the read side publishes nothing')

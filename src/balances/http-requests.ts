@@ -71,6 +71,14 @@ export function parseFilter(query: {
   return { clientId, currency, minMinor: minorOf('min_balance'), maxMinor: minorOf('max_balance') }
 }
 
+/** In milliseconds. A cursor that was made up may say anything. */
+export function timeOfCursor(ms: bigint): string {
+  const time = new Date(Number(ms))
+  if (!(time.getUTCFullYear() >= 1))
+    throw new MalformedRequest('cursor is not one that was given out; begin without one')
+  return time.toISOString()
+}
+
 /** The place of a cursor: what `pattern` finds in it, its groups as whole numbers. Undefined without a cursor. */
 export function parsePlace(cursor: string | undefined, filter: Filter, pattern: RegExp): bigint[] | undefined {
   const position = parsePosition(cursor, filter)
@@ -89,9 +97,8 @@ export function parsePosition(cursor: string | undefined, filter: Filter): strin
   return parsed.position
 }
 
-/** `<account>:<version>,…`, as the wallet answers a movement. Undefined without the header. */
-export function parseConsistencyToken(header: string | null): Map<string, bigint> | undefined {
-  if (header === null) return undefined
+/** `<account>:<version>,…`, as the wallet answers a movement. */
+export function parseConsistencyToken(header: string): Map<string, bigint> {
   const wanted = new Map<string, bigint>()
   for (const part of header.split(',')) {
     const match = /^\s*(\S{1,255}):(\d{1,18})\s*$/.exec(part)

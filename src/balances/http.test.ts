@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { Fault } from '../platform/fault'
 import type { Log } from '../platform/log'
 import type { Behind, Wanted } from './consistency'
+import type { Freshness } from './freshness'
 import { balancesHttp } from './http'
 import type { Balance } from './store/balances'
 import type { DeadLetter } from './store/dead-letters'
@@ -41,9 +42,23 @@ const never = () => {
 type Reach = (wanted: Wanted, waitMs: number) => Behind[]
 
 function serving(
-  overrides: { stored?: Balance; letters?: DeadLetter[]; fault?: Error; isReady?: boolean; reach?: Reach } = {},
+  overrides: {
+    stored?: Balance
+    letters?: DeadLetter[]
+    fault?: Error
+    isReady?: boolean
+    reach?: Reach
+    freshness?: Freshness
+  } = {},
 ): (path: string, headers?: Record<string, string>) => Promise<Response> {
-  const { stored = eva, letters = [], fault, isReady = true, reach = () => [] } = overrides
+  const {
+    stored = eva,
+    letters = [],
+    fault,
+    isReady = true,
+    reach = () => [],
+    freshness = { asOf: undefined, lag: undefined },
+  } = overrides
   const app = balancesHttp({
     reads: {
       balance: async (id) => {
@@ -57,6 +72,7 @@ function serving(
       statement: never,
     },
     consistency: { reach: async (wanted, { waitMs }) => reach(wanted, waitMs) },
+    freshness: () => freshness,
     log: silent,
     health: async () => ({}),
     isReady: () => isReady,
@@ -243,3 +259,21 @@ test.each(['/balances', '/balances/eva', '/accounts/eva', '/balances/eva/stateme
     expect(answer.status).toBe(503)
   },
 )
+
+test('every answer says how far it is behind, as far as that is known', async () => {
+  const asOf = '2024-01-27T17:13:55.000Z'
+  const get = serving({ freshness: { asOf, lag: 7n } })
+  const etag = (await get('/balances/eva')).headers.get('etag') ?? ''
+  for (const [path, headers] of [
+    ['/balances/eva', {}],
+    ['/balances/eva', { 'if-none-match': etag }],
+    ['/balances', {}],
+    ['/balances/nobody', {}],
+  ] as const) {
+    const answer = await get(path, headers)
+    expect([answer.headers.get('balances-as-of'), answer.headers.get('balances-lag')]).toEqual([asOf, '7'])
+  }
+  const answer = await serving()('/balances/eva')
+  expect([answer.headers.get('balances-as-of'), answer.headers.get('balances-lag')]).toEqual([null, null])
+  expect(answer.headers.get('etag')).toBe(etag)
+})

@@ -5,6 +5,7 @@ import { encodeCursor } from '../platform/cursor'
 import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Consistency } from './consistency'
+import type { Freshness } from './freshness'
 import { money, presentBalance, presentBalanceAt, presentDeadLetter, presentLine } from './http-answers'
 import {
   BalanceQuery,
@@ -19,6 +20,7 @@ import {
   parsePreferredWait,
   parseTime,
   StatementQuery,
+  timeOfCursor,
 } from './http-requests'
 import type { Reads } from './reads'
 
@@ -27,14 +29,14 @@ const accountIdLengthMax = 255
 export type BalancesHttp = {
   reads: Reads
   consistency: Pick<Consistency, 'reach'>
+  freshness: () => Freshness
   log: Log
   health: Health
   isReady: () => boolean
 }
 
-export function balancesHttp({ reads, consistency, log, health, isReady }: BalancesHttp) {
-  const answerBalance = async ({ params, query, request }: Asked<typeof BalanceQuery.static>) => {
-    const accountId = params.account_id
+export function balancesHttp({ reads, consistency, freshness, log, health, isReady }: BalancesHttp) {
+  const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
     const at = parseTime('at', query.at)
     if (at !== undefined) {
@@ -47,89 +49,109 @@ export function balancesHttp({ reads, consistency, log, health, isReady }: Balan
     return balance ? tagged(request, presentBalance(balance), balance.version) : noAccount(request, accountId)
   }
 
-  /** The answer to a caller who asks for more than is here, even after as long as they would wait. */
-  const refuseUntilConsistent = async (request: Request, headers: Record<string, string | number>) => {
-    const wanted = parseConsistencyToken(request.headers.get('consistency-token'))
-    if (!wanted) return undefined
-    const seconds = parsePreferredWait(request.headers.get('prefer'))
-    const applied: Record<string, string> = seconds > 0 ? { 'preference-applied': `wait=${seconds}` } : {}
-    Object.assign(headers, applied)
+  /** Answers when all that the caller has written is here, and says how fresh the answer is at least. */
+  const reading = async (request: Request, answer: () => Promise<Response>): Promise<Response> => {
+    const token = request.headers.get('consistency-token')
+    const seconds = token === null ? 0 : parsePreferredWait(request.headers.get('prefer'))
+    const refusal = token === null ? undefined : await refuseUntilConsistent(request, token, seconds)
+    // Before the tables are read.
+    const { asOf, lag } = freshness()
+    const response = refusal ?? (await answer())
+    if (seconds > 0) response.headers.set('preference-applied', `wait=${seconds}`)
+    if (asOf !== undefined) response.headers.set('balances-as-of', asOf)
+    if (lag !== undefined) response.headers.set('balances-lag', String(lag))
+    return response
+  }
+
+  const refuseUntilConsistent = async (request: Request, token: string, seconds: number) => {
+    const wanted = parseConsistencyToken(token)
     const [behind] = await consistency.reach(wanted, { waitMs: seconds * 1000, signal: request.signal })
     if (!behind) return undefined
     const known = behind.known === null ? 'not known here' : `at version ${behind.known} here`
-    const detail = `account ${behind.accountId} is ${known}; the token asks for version ${behind.wanted}`
-    return refuse(request, problems.notYetConsistent, { detail, headers: applied })
+    return refuse(request, problems.notYetConsistent, {
+      detail: `account ${behind.accountId} is ${known}; the token asks for version ${behind.wanted}`,
+    })
   }
 
   return (
     createHttp({ log, parseJson, problems: [problems.accountNotFound, problems.notYetConsistent], health, isReady })
-      .onBeforeHandle(async ({ request, set }) => refuseUntilConsistent(request, set.headers))
       .get(
         '/balances',
-        async ({ query: { limit, cursor, ...filter }, request }) => {
-          const size = pageSizeOf(limit)
-          const after = parsePosition(cursor, filter)
-          // One more than the page holds tells whether there is another.
-          const rows = await reads.balances(parseFilter(filter), { after, limit: size + 1 })
-          const page = rows.slice(0, size)
-          const next = rows.length > size ? encodeCursor(page.at(-1)?.accountId ?? '', filter) : null
-          return listed(request, { data: page.map(presentBalance) }, next)
-        },
+        ({ query: { limit, cursor, ...filter }, request }) =>
+          reading(request, async () => {
+            const size = pageSizeOf(limit)
+            const after = parsePosition(cursor, filter)
+            // One more than the page holds tells whether there is another.
+            const rows = await reads.balances(parseFilter(filter), { after, limit: size + 1 })
+            const page = rows.slice(0, size)
+            const next = rows.length > size ? encodeCursor(page.at(-1)?.accountId ?? '', filter) : null
+            return listed(request, { data: page.map(presentBalance) }, next)
+          }),
         { query: BalancesQuery },
       )
-      .get('/balances/:account_id', answerBalance, { query: BalanceQuery })
+      .get(
+        '/balances/:account_id',
+        ({ params, query, request }) => reading(request, () => answerBalance(request, params.account_id, query)),
+        { query: BalanceQuery },
+      )
       // The course's other spelling.
-      .get('/accounts/:account_id', answerBalance, { query: BalanceQuery })
+      .get(
+        '/accounts/:account_id',
+        ({ params, query, request }) => reading(request, () => answerBalance(request, params.account_id, query)),
+        { query: BalanceQuery },
+      )
       .get(
         '/balances/:account_id/statement',
-        async ({ params: { account_id: accountId }, query: { limit, cursor, ...period }, request }) => {
-          if (!canExist(accountId)) return noAccount(request, accountId)
-          const filter = { statement: accountId, ...period }
-          const [floor, before] = parsePlace(cursor, filter, /^(\d{1,19}):(\d{1,19})$/) ?? []
-          const found = await reads.statement(
-            accountId,
-            { since: parseTime('since', period.since), until: parseTime('until', period.until) },
-            {
-              place: floor === undefined || before === undefined ? undefined : { floor, before },
-              size: pageSizeOf(limit),
-            },
-          )
-          if (!found) return noAccount(request, accountId)
-          const { lines, next } = found.statement
-          const { currency } = found.account
-          const data = lines.map((line) => presentLine(line, currency))
-          const body = { account_id: accountId, currency, data }
-          return listed(request, body, next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null)
-        },
+        ({ params: { account_id: accountId }, query: { limit, cursor, ...period }, request }) =>
+          reading(request, async () => {
+            if (!canExist(accountId)) return noAccount(request, accountId)
+            const filter = { statement: accountId, ...period }
+            const [floor, before] = parsePlace(cursor, filter, /^(\d{1,18}):(\d{1,18})$/) ?? []
+            const found = await reads.statement(
+              accountId,
+              { since: parseTime('since', period.since), until: parseTime('until', period.until) },
+              {
+                place: floor === undefined || before === undefined ? undefined : { floor, before },
+                size: pageSizeOf(limit),
+              },
+            )
+            if (!found) return noAccount(request, accountId)
+            const { lines, next } = found.statement
+            const { currency } = found.account
+            const data = lines.map((line) => presentLine(line, currency))
+            const body = { account_id: accountId, currency, data }
+            return listed(request, body, next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null)
+          }),
         { query: StatementQuery },
       )
       .get(
         '/balances/:account_id/explain',
-        async ({ params: { account_id: accountId }, query, request }) => {
-          if (!canExist(accountId)) return noAccount(request, accountId)
-          const clock = query.time ?? 'recorded'
-          const filter = { explain: accountId, at: query.at, clock }
-          const [atMs, version, before, closingMinor] =
-            parsePlace(query.cursor, filter, /^(-?\d{1,15}):(\d{1,19}):(\d{1,19}):(-?\d{1,15})$/) ?? []
-          const place =
-            atMs === undefined || version === undefined || before === undefined || closingMinor === undefined
-              ? undefined
-              : { at: new Date(Number(atMs)).toISOString(), version, before, closingMinor }
-          const asked = { at: parseTime('at', query.at), clock } as const
-          const found = await reads.explanation(accountId, asked, { place, size: pageSizeOf(query.limit) })
-          if (!found) return noAccount(request, accountId)
-          const { account, at, balance, explanation } = found
-          const { currency } = account
-          const body = {
-            ...presentBalanceAt(account, balance, at, clock),
-            closing: money(explanation.closingMinor, currency),
-            data: explanation.lines.map((line) => presentLine(line, currency)),
-            opening: money(explanation.openingMinor, currency),
-          }
-          const { next } = explanation
-          const position = next && `${Date.parse(next.at)}:${next.version}:${next.before}:${next.closingMinor}`
-          return listed(request, body, position ? encodeCursor(position, filter) : null)
-        },
+        ({ params: { account_id: accountId }, query, request }) =>
+          reading(request, async () => {
+            if (!canExist(accountId)) return noAccount(request, accountId)
+            const clock = query.time ?? 'recorded'
+            const filter = { explain: accountId, at: query.at, clock }
+            const [atMs, version, before, closingMinor] =
+              parsePlace(query.cursor, filter, /^(-?\d{1,14}):(\d{1,18}):(\d{1,18}):(-?\d{1,15})$/) ?? []
+            const place =
+              atMs === undefined || version === undefined || before === undefined || closingMinor === undefined
+                ? undefined
+                : { at: timeOfCursor(atMs), version, before, closingMinor }
+            const asked = { at: parseTime('at', query.at), clock } as const
+            const found = await reads.explanation(accountId, asked, { place, size: pageSizeOf(query.limit) })
+            if (!found) return noAccount(request, accountId)
+            const { account, at, balance, explanation } = found
+            const { currency } = account
+            const body = {
+              ...presentBalanceAt(account, balance, at, clock),
+              closing: money(explanation.closingMinor, currency),
+              data: explanation.lines.map((line) => presentLine(line, currency)),
+              opening: money(explanation.openingMinor, currency),
+            }
+            const { next } = explanation
+            const position = next && `${Date.parse(next.at)}:${next.version}:${next.before}:${next.closingMinor}`
+            return listed(request, body, position ? encodeCursor(position, filter) : null)
+          }),
         { query: ExplanationQuery },
       )
       .get(
@@ -142,8 +164,6 @@ export function balancesHttp({ reads, consistency, log, health, isReady }: Balan
       )
   )
 }
-
-type Asked<Query> = { params: { account_id: string | null }; query: Query; request: Request }
 
 const noAccount = (request: Request, accountId: string | null): Response =>
   refuse(request, problems.accountNotFound, {

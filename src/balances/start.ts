@@ -10,11 +10,13 @@ import { prepareDatabase } from '../platform/migrate'
 import { once, type RunningService } from '../platform/service'
 import { createConsistency } from './consistency'
 import { type Consumer, startConsumer } from './consumer'
+import { watchFreshness } from './freshness'
 import { balancesHttp } from './http'
 import { openReads } from './reads'
 import { seedBalances } from './seed'
 import { changedAccounts, changesChannel } from './store/apply'
 import { countDeadLetters } from './store/dead-letters'
+import { listPositions } from './store/positions'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
@@ -49,10 +51,25 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const reads = openReads(database)
   const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
   const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
+  const { topicPrefix, groupId, partitions } = config.kafka
+  const topicNames = topics.map((topic) => topicPrefix + topic)
+  const watch = watchFreshness({
+    async ends() {
+      const ends = await kafka.endOffsets(topicNames)
+      return new Map(ends.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
+    },
+    async positions() {
+      const positions = await listPositions(database.sql, await kafka.clusterId())
+      return new Map(positions.map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]))
+    },
+    everyMs: 1000,
+    log,
+  })
   let listening: Promise<unknown> | undefined
   const app = balancesHttp({
     reads,
     consistency,
+    freshness: watch.freshness,
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
@@ -64,7 +81,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     stopping.abort()
     consistency.stop()
     await http.close(config.shutdownTimeoutMs)
-    await consumer?.stop()
+    await Promise.all([consumer?.stop(), watch.stop()])
     await kafka.close()
     await listening
     await listener.end({ timeout: 1 })
@@ -90,12 +107,11 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     )
     .catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
 
-  const { topicPrefix, groupId, partitions } = config.kafka
   consumer = startConsumer({
     database,
     kafka,
     groupId: topicPrefix + groupId,
-    topics: topics.map((topic) => topicPrefix + topic),
+    topics: topicNames,
     partitions,
     log,
     onApplied: consistency.wake,

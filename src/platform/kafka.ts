@@ -83,6 +83,8 @@ export type Kafka = {
   ensureTopics(topics: string[], partitions: number): Promise<void>
   /** Identity of the broker's data: offsets mean something only together with it. */
   clusterId(): Promise<string>
+  /** One past the newest record of each partition, now. */
+  endOffsets(topics: string[]): Promise<Position[]>
   /** Whether the broker answers now, within two seconds or so. */
   isReachable(): Promise<boolean>
   publisher(): Publisher
@@ -157,6 +159,15 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
         if (!clusterId || clusterId === 'redpanda.initializing')
           throw new Fault('broker_unavailable', 'the broker does not know its cluster id yet')
         return clusterId
+      }),
+
+    endOffsets: (topics) =>
+      asking(async (admin) => {
+        const ofTopics = topics.map(async (topic) => {
+          const partitions = await admin.fetchTopicOffsets(topic)
+          return partitions.map(({ partition, high }) => ({ topic, partition, offset: BigInt(high) }))
+        })
+        return (await Promise.all(ofTopics)).flat()
       }),
 
     isReachable: () =>

@@ -24,6 +24,15 @@ export async function loadPositions(
     where cluster_id = ${clusterId} and partition = number::integer`
 }
 
+/** All positions in the log of a cluster, whoever applies there. */
+export async function listPositions(
+  sql: Statements,
+  clusterId: string,
+): Promise<{ topic: string; partition: number; nextOffset: bigint }[]> {
+  return sql<{ topic: string; partition: number; nextOffset: bigint }[]>`
+    select topic, partition, next_offset as "nextOffset" from consumed_offsets where cluster_id = ${clusterId}`
+}
+
 /** Moves a position, for him who knows where it stands. Whoever finds it elsewhere has lost the partition to another member. */
 export const movePosition =
   ({ clusterId, topic, partition }: Partition, { from, to }: { from: bigint; to: bigint }): Claim =>

@@ -1,0 +1,34 @@
+import { expect, test } from 'bun:test'
+import { createLooks, type Offsets } from './freshness'
+
+const offsets = (one: number, other: number): Offsets =>
+  new Map([
+    ['balances/0', BigInt(one)],
+    ['balances/1', BigInt(other)],
+  ])
+const at = (second: number) => new Date(Date.UTC(2024, 0, 27, 17, 0, second)).toISOString()
+
+test('answers are as of the last look that the positions have reached, on every partition', () => {
+  const looks = createLooks()
+  const take = (second: number, ends: Offsets, positions: Offsets) => looks.take(at(second), ends, positions)
+  expect(take(0, offsets(5, 5), new Map())).toEqual({ asOf: undefined, lag: 10n })
+  expect(take(1, offsets(8, 5), offsets(5, 4))).toEqual({ asOf: undefined, lag: 4n })
+  expect(take(2, offsets(9, 9), offsets(7, 5))).toEqual({ asOf: at(0), lag: 6n })
+  expect(take(3, offsets(9, 9), offsets(8, 9))).toEqual({ asOf: at(1), lag: 1n })
+  expect(take(4, offsets(9, 9), offsets(9, 9))).toEqual({ asOf: at(4), lag: 0n })
+  expect(take(5, offsets(20, 9), offsets(9, 9))).toEqual({ asOf: at(4), lag: 11n })
+})
+
+test('a reader that is behind for hours forgets some looks, and never claims too much', () => {
+  const looks = createLooks()
+  for (let second = 0; second < 5000; second++) looks.take(at(second), offsets(second, 0), offsets(0, 0))
+  for (const position of [1, 700, 2500, 4900]) {
+    const { asOf } = looks.take(at(5000), offsets(5000, 0), offsets(position, 0))
+    expect((asOf ?? '') <= at(position)).toBe(true)
+    expect((asOf ?? '') >= at(Math.max(0, position - 64))).toBe(true)
+  }
+})
+
+test('a topic that was made anew ends before the positions, and is not ahead', () => {
+  expect(createLooks().take(at(0), offsets(0, 3), offsets(9, 3))).toEqual({ asOf: at(0), lag: 0n })
+})
