@@ -11,7 +11,7 @@ import type { Account } from './domain/account'
 import { type Book, type Command, decideAll, emptyBook, type Outcome } from './domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from './domain/idempotency'
 import type { Fact } from './domain/movement'
-import { append, type Changes, classifyAppendFailure } from './store/append'
+import { append, type Changes, classifyAppendFailure, endTurn, takeTurn } from './store/append'
 import { accountIdsOf, loadAccounts, loadBook } from './store/book'
 import { type KeyRow, loadKeys } from './store/idempotency-keys'
 
@@ -59,6 +59,8 @@ type Known = { book: Book; keys: Map<string, UsedKey<Outcome[]>> }
 /** How often a batch is decided again before it is given up. Every further try lost a race, or its connection. */
 const triesMax = 25
 const backoff = { firstMs: 2, limitMs: 500 }
+/** Whoever has lost as many races waits for a turn, one after the other, rather than being beaten again and again. */
+const racesMax = 1
 
 /**
  * Answers what is accepted, once it is written. A refusal is not answered: what it was decided on may never be. Keys are taken for new ones; one
@@ -118,8 +120,11 @@ export async function settle(ledger: Ledger, requests: Request[], again = false)
   const commands = requests.flatMap((request) => request.commands)
   const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
   const at = ledger.clock()
+  let hasTurn = false
   for (let tries = 1; ; tries++) {
     try {
+      if (tries > racesMax) await takeTurn(database.sql)
+      hasTurn ||= tries > racesMax
       // The statement of a try before may have been carried out although its answer was lost: what it did is in the book then.
       const [book, keys] = await Promise.all([
         loadBook(database, commands, again || tries > 1),
@@ -127,6 +132,7 @@ export async function settle(ledger: Ledger, requests: Request[], again = false)
       ])
       const steps = requests.map((request) => decideStep(request, { book, keys }, at))
       await append(database.sql, changesOf(steps, at))
+      if (hasTurn) await endTurn(database.sql)
       for (const [id, account] of book.accounts) foresight.accounts.set(id, account)
       // After the append: a relay that is woken earlier cannot see the rows yet, and would go back to sleep.
       if (again || steps.some(({ facts }) => facts.length > 0)) ledger.onAppended()
@@ -134,11 +140,15 @@ export async function settle(ledger: Ledger, requests: Request[], again = false)
     } catch (error) {
       foresight.accounts.clear()
       const failure = classifyAppendFailure(error)
+      if (hasTurn && (!failure || tries >= triesMax)) await endTurn(database.sql)
       if (!failure) return settleApart(ledger, requests, error as Error)
-      if (tries >= triesMax)
-        throw new Fault('database_unavailable', `gave up after ${tries} tries: ${messageOf(error)}`, { cause: error })
+      if (tries >= triesMax) {
+        const code = failure === 'version_taken' ? 'overloaded' : 'database_unavailable'
+        throw new Fault(code, `gave up after ${tries} tries: ${messageOf(error)}`, { cause: error })
+      }
       ledger.log.debug({ failure, tries, requests: requests.length }, 'deciding again')
-      await pause(backoffMs(backoff, tries))
+      // Nobody gains by waiting for whoever has the turn.
+      if (!hasTurn || failure === 'outcome_unknown') await pause(backoffMs(backoff, tries))
     }
   }
 }

@@ -158,7 +158,19 @@ export function classifyAppendFailure(error: unknown): AppendFailure | undefined
   if (isConnectionLost(error)) return 'outcome_unknown'
   const { sqlState, constraint } = violation(error) ?? {}
   if (sqlState === '23505' && constraint && takenByAnother.has(constraint)) return 'version_taken'
-  // Two batches that wait for each other's keys. The server ended one of them.
-  if (sqlState === '40P01') return 'version_taken'
+  // Two batches that wait for each other's keys, or somebody has been waited for too long. The server ended the wait.
+  if (sqlState === '40P01' || sqlState === '55P03') return 'version_taken'
   return undefined
+}
+
+const turnLock = 7_236_015_003
+
+/** Waits until nobody else of this database has the turn. It belongs to the session: whoever loses the connection loses the turn. */
+export async function takeTurn(sql: Statements): Promise<void> {
+  await sql`select pg_advisory_lock(${turnLock})`
+}
+
+/** However often it was taken. */
+export async function endTurn(sql: Statements): Promise<void> {
+  await sql`select pg_advisory_unlock_all()`.catch(() => undefined)
 }
