@@ -29,10 +29,7 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
  * best then, would read a million rows for each send once the broker was away for long.
  */
 export const openOutbox = (url: string) =>
-  openSession(
-    { url, applicationName: 'saldo-relay' },
-    { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' },
-  )
+  openSession({ url, applicationName: 'saldo-relay' }, { enable_seqscan: 'off', enable_bitmapscan: 'off' })
 
 /** Other processes listen on this channel; what is sent there says only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
@@ -42,42 +39,20 @@ export type PublishedRow = { id: bigint; partition: number; offset: bigint }
 
 /**
  * Removes rows that the broker has acknowledged, notes where their events are, and answers with the oldest of those that are left, in id order, and
- * the database session that was asked. One statement, so that an event is either in the outbox or has its place. Whoever removes a row
- * notes the place: one that another relay has removed meanwhile has its own.
+ * the database session that was asked. Removing and noting is one statement, so that an event is either in the outbox or has its place. Whoever
+ * removes a row notes the place: one that another relay has removed meanwhile has its own. An event that is told again keeps its first
+ * place, which is as true as before.
  *
  * What is read is always the *set* of rows that are there: ids are drawn before they are committed, so a reader that remembered the last one would
- * skip those that commit late. An event that is told again keeps its first place, which is as true as before.
+ * skip those that commit late.
  */
 export async function removePublished(
   sql: Statements,
   published: PublishedRow[],
   limit: number,
 ): Promise<{ session: number; rows: PendingRow[] }> {
-  const ids = arrayOf(published.map((row) => row.id))
-  const rows = await sql`
-    with removed as (
-      delete from outbox
-      using unnest(
-        ${ids}::bigint[],
-        ${arrayOf(published.map((row) => row.partition))}::int[],
-        ${arrayOf(published.map((row) => row.offset))}::bigint[]
-      ) as published (id, partition, "offset")
-      where outbox.id = published.id
-      returning outbox.subject, outbox.type, published.partition, published."offset"
-    ), delivered as (
-      insert into deliveries (subject, event, partition, "offset", published_at)
-      select subject::uuid, type, partition, "offset", now() from removed
-      on conflict do nothing
-    )
-    select pg_backend_pid() as session, pending.*
-    from (select) as always left join (
-      select id, aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at
-      from outbox
-      where id <> all (${ids}::bigint[])
-      order by id
-      limit ${limit}
-    ) as pending on true
-    order by id`
+  // Sent together, and carried out one after the other. Rows are found by `any`, never by a join: the kept plan of a join may read the outbox first.
+  const [, rows] = await Promise.all([published.length > 0 && notePlaces(sql, published), readOldest(sql, limit)])
   return {
     session: rows[0]?.session,
     rows: rows
@@ -94,6 +69,34 @@ export async function removePublished(
       })),
   }
 }
+
+const notePlaces = (sql: Statements, published: PublishedRow[]) => {
+  const ids = arrayOf(published.map((row) => row.id))
+  return sql`
+    with removed as (
+      delete from outbox where id = any(${ids}::bigint[])
+      returning id, subject, type
+    )
+    insert into deliveries (subject, event, partition, "offset", published_at)
+    select removed.subject::uuid, removed.type, place.partition, place."offset", now()
+    from removed
+    join unnest(
+      ${ids}::bigint[],
+      ${arrayOf(published.map((row) => row.partition))}::int[],
+      ${arrayOf(published.map((row) => row.offset))}::bigint[]
+    ) as place (id, partition, "offset") on place.id = removed.id
+    on conflict do nothing`
+}
+
+const readOldest = (sql: Statements, limit: number) => sql`
+  select pg_backend_pid() as session, pending.*
+  from (select) as always left join (
+    select id, aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at
+    from outbox
+    order by id
+    limit ${limit}
+  ) as pending on true
+  order by id`
 
 /** Rows are counted up to here: to count a million at every question would cost more than to publish them. */
 export const pendingMax = 10_000
