@@ -54,9 +54,12 @@ export type BalanceAt = {
   /** Null where nothing that is here tells. */
   balanceMinor: bigint | null
   heldMinor: bigint | null
-  /** False where entries are missing that may belong to it. */
-  complete: boolean
+  /** False where entries are missing that may belong to it; null where too many follow to look through. */
+  complete: boolean | null
 }
+
+/** An entry that is missing may count from any time, so all that follow are looked through for one, as long as there are no more than this. */
+const followersMax = 10_000n
 
 /**
  * By the time of writing: as the account stood, which nothing written later changes. By the time from which entries count: with those that
@@ -65,12 +68,14 @@ export type BalanceAt = {
 export async function readBalanceAt(sql: Statements, account: Balance, at: string, clock: Clock): Promise<BalanceAt> {
   const stood = await standingAt(sql, account, at)
   if (clock === 'recorded') return stood
-  const shifted = await sumShifted(sql, account.accountId, { version: stood.version, at })
+  const followers = account.version - stood.version
+  const countMax = followers > followersMax ? 0 : Number(followers)
+  const shifted = await sumShifted(sql, account.accountId, { version: stood.version, at, countMax })
+  const areAllHere = followers > followersMax ? null : shifted.above === BigInt(countMax)
   return {
     ...stood,
     balanceMinor: stood.balanceMinor === null ? null : stood.balanceMinor + shifted.laterMinor - shifted.earlierMinor,
-    // A missing entry may count from any time.
-    complete: stood.complete && shifted.above === account.version - stood.version,
+    complete: stood.complete && areAllHere,
   }
 }
 
