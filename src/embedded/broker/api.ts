@@ -47,20 +47,19 @@ export function api<const Name extends string, Request extends object, Answer ex
 }
 
 /**
- * Runs what may refuse and gives the refusal its place in the answer, beside the fields as they are when there is nothing to tell. Any
- * error that is not a refusal is a bug and goes on.
+ * Runs what may refuse and gives the refusal its place in the answer, where the other fields then are what their shape says. Any error
+ * that is not a refusal is a bug and goes on.
  */
 export async function attempt<Fields extends object>(
   { refusal }: { refusal?: ErrorName },
-  blank: Fields,
-  run: () => Maybe<Partial<Fields>>,
-): Promise<Fields & Outcome> {
+  run: () => Maybe<Fields>,
+): Promise<Partial<Fields> & Outcome> {
   try {
     if (refusal) throw new Refusal(refusal)
-    return { ...blank, errorCode: errorCodes.NONE, errorMessage: null, ...(await run()) }
+    return { errorCode: errorCodes.NONE, errorMessage: null, ...((await run()) as Partial<Fields>) }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    return { ...blank, errorCode: errorCodes[error.code], errorMessage: error.message }
+    return { errorCode: errorCodes[error.code], errorMessage: error.message } as Partial<Fields> & Outcome
   }
 }
 
@@ -68,12 +67,9 @@ export async function attempt<Fields extends object>(
 export function each<Item extends object, Fields extends object>(
   context: { refusal?: ErrorName },
   items: readonly Item[],
-  blank: Fields,
-  run: (item: Item) => Maybe<Partial<Fields>>,
-): Promise<(Item & Fields & Outcome)[]> {
-  return Promise.all(
-    items.map((item) => attempt<Item & Fields>(context, { ...item, ...blank }, () => run(item) as never)),
-  )
+  run: (item: Item) => Maybe<Fields>,
+): Promise<(Item & Partial<Fields> & Outcome)[]> {
+  return Promise.all(items.map(async (item) => ({ ...item, ...(await attempt(context, () => run(item))) })))
 }
 
 export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
@@ -82,9 +78,8 @@ export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
 export function eachPartition<Partition extends object, Fields extends object>(
   context: { refusal?: ErrorName },
   topics: PerTopic<Partition>,
-  blank: Fields,
-  run: (topic: string, partition: Partition) => Maybe<Partial<Fields>>,
-): Promise<PerTopic<Partition & Fields & Outcome>> {
-  const begin = (topic: string, partitions: Partition[]) => each(context, partitions, blank, (one) => run(topic, one))
+  run: (topic: string, partition: Partition) => Maybe<Fields>,
+): Promise<PerTopic<Partition & Partial<Fields> & Outcome>> {
+  const begin = (topic: string, partitions: Partition[]) => each(context, partitions, (one) => run(topic, one))
   return Promise.all(topics.map(async ({ name, partitions }) => ({ name, partitions: await begin(name, partitions) })))
 }

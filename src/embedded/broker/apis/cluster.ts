@@ -16,6 +16,15 @@ export const apiVersions = api('ApiVersions', 18, [0, 2], {
   },
 })
 
+const partition = {
+  errorCode: optional(int16, 0),
+  index: int32,
+  leaderId: int32,
+  replicas: array(int32),
+  inSync: array(int32),
+  offline: since(5, array(int32), []),
+}
+
 /** Without names it is about all topics. */
 export const metadata = api('Metadata', 3, [4, 6], {
   request: { topics: nullableArray({ name: string }), mayCreate: boolean },
@@ -27,31 +36,19 @@ export const metadata = api('Metadata', 3, [4, 6], {
       errorCode: int16,
       name: string,
       isInternal: optional(boolean, false),
-      partitions: array({
-        errorCode: optional(int16, 0),
-        index: int32,
-        leaderId: int32,
-        replicas: array(int32),
-        inSync: array(int32),
-        offline: since(5, array(int32), []),
-      }),
+      partitions: optional(array(partition), []),
     }),
   },
   async serve({ topics: named }, context) {
     const { host, port, topics } = context
     const asked = named ?? topics.names().map((name) => ({ name }))
-    const described = await each(context, asked, { count: 0 }, ({ name }) => ({
-      count: topics.require(name).partitions,
-    }))
-    const partition = (index: number) => ({ index, leaderId: nodeId, replicas: [nodeId], inSync: [nodeId] })
-    return {
-      brokers: [{ id: nodeId, host, port }],
-      clusterId: topics.clusterId,
-      controllerId: nodeId,
-      topics: described.map(({ errorCode, name, count }) => {
-        return { errorCode, name, partitions: Array.from({ length: count }, (_, index) => partition(index)) }
-      }),
-    }
+    const here = { leaderId: nodeId, replicas: [nodeId], inSync: [nodeId] }
+    const described = await each(context, asked, ({ name }) => {
+      const { partitions } = topics.require(name)
+      return { partitions: Array.from({ length: partitions }, (_, index) => ({ index, ...here })) }
+    })
+    const brokers = [{ id: nodeId, host, port }]
+    return { brokers, clusterId: topics.clusterId, controllerId: nodeId, topics: described }
   },
 })
 
@@ -62,12 +59,12 @@ export const findCoordinator = api('FindCoordinator', 10, [0, 2], {
     throttleMs: since(1, int32, 0),
     errorCode: int16,
     errorMessage: since(1, nullableString, null),
-    nodeId: int32,
-    host: string,
-    port: int32,
+    nodeId: optional(int32, -1),
+    host: optional(string, ''),
+    port: optional(int32, -1),
   },
   serve({ keyType }, context) {
-    return attempt(context, { nodeId: -1, host: '', port: -1 }, () => {
+    return attempt(context, () => {
       if (keyType !== 0) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
       return { nodeId, host: context.host, port: context.port }
     })

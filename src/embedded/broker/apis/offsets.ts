@@ -17,13 +17,13 @@ export const offsetCommit = api('OffsetCommit', 8, [5, 5], {
   answer: { topics: perTopic({ partition: int32, errorCode: int16 }) },
   async serve({ groupId, generation, memberId, topics }, context) {
     const commits: Commit[] = []
-    const checked = await eachPartition(context, topics, {}, (topic, position) => {
+    const checked = await eachPartition(context, topics, (topic, position) => {
       context.groups.open(groupId).checkCommit(generation, memberId)
       if (Buffer.byteLength(position.metadata ?? '') > metadataMax) throw new Refusal('OFFSET_METADATA_TOO_LARGE')
       context.topics.partition(topic, position.partition)
       commits.push({ topic, ...position })
     })
-    const committed = await attempt({}, {}, () => context.offsets.commit(groupId, commits))
+    const committed = await attempt({}, () => context.offsets.commit(groupId, commits))
     const outcome = ({ partition, errorCode }: (typeof checked)[number]['partitions'][number]) => {
       return { partition, errorCode: errorCode || committed.errorCode }
     }
@@ -39,7 +39,7 @@ export const offsetFetch = api('OffsetFetch', 9, [4, 4], {
     errorCode: int16,
   },
   async serve({ groupId, topics }, context) {
-    const { errorCode } = await attempt(context, {}, () => {
+    const { errorCode } = await attempt(context, () => {
       if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
     })
     const find = (name: string, partition: number) => {

@@ -33,15 +33,14 @@ export const produce = api('Produce', 0, [3, 7], {
     topics: perTopic({
       index: int32,
       errorCode: int16,
-      baseOffset: int64,
+      baseOffset: optional(int64, -1),
       appendTimeMs: optional(int64, -1),
       startOffset,
     }),
     throttleMs,
   },
   async serve({ transactionalId, acks, topics }, context) {
-    const blank = { baseOffset: -1, startOffset: -1 }
-    const appended = await eachPartition(context, topics, blank, async (topic, { index, records }) => {
+    const appended = await eachPartition(context, topics, async (topic, { index, records }) => {
       if (acks < -1 || acks > 1) throw new Refusal('INVALID_REQUIRED_ACKS')
       if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
       const log = context.topics.partition(topic, index)
@@ -56,9 +55,9 @@ export const produce = api('Produce', 0, [3, 7], {
 /** Version 0 is librdkafka's sign that there are idempotent producers. */
 export const initProducerId = api('InitProducerId', 22, [0, 1], {
   request: { transactionalId: nullableString, transactionTimeoutMs: int32 },
-  answer: { errorCode: int16, producerId: int64, epoch: int16 },
+  answer: { errorCode: int16, producerId: optional(int64, -1), epoch: optional(int16, -1) },
   serve({ transactionalId }, context) {
-    return attempt(context, { producerId: -1, epoch: -1 }, () => {
+    return attempt(context, () => {
       if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
       return { producerId: context.topics.newProducerId(), epoch: 0 }
     })
@@ -87,12 +86,12 @@ export const fetch = api('Fetch', 1, [4, 11], {
     topics: perTopic({
       index: int32,
       errorCode: int16,
-      highWatermark: int64,
-      lastStableOffset: int64,
+      highWatermark: optional(int64, -1),
+      lastStableOffset: optional(int64, -1),
       startOffset,
       abortedTransactions: optional(array({ producerId: int64, firstOffset: int64 }), []),
       preferredReplica: since(11, int32, -1),
-      records: bytes,
+      records: optional(bytes, nothing),
     }),
   },
   async serve(request, context) {
@@ -139,8 +138,7 @@ function readAll({ topics, bytesMax }: Wanted, context: Context) {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       failed = true
-      const offsets = { highWatermark: -1, lastStableOffset: -1, startOffset: -1 }
-      return { index, errorCode: errorCodes[error.code], ...offsets, records: nothing }
+      return { index, errorCode: errorCodes[error.code] }
     }
   }
   const answers = topics.map(({ name, partitions }) => ({ name, partitions: partitions.map((one) => read(name, one)) }))
@@ -172,16 +170,13 @@ export const listOffsets = api('ListOffsets', 2, [2, 3], {
     isolationLevel: optional(int8, 0),
     topics: perTopic({ index: int32, timestamp: int64 }),
   },
-  answer: {
-    topics: perTopic({ index: int32, errorCode: int16, timestamp: int64, offset: int64 }),
-  },
+  answer: { topics: perTopic({ index: int32, errorCode: int16, timestamp: int64, offset: optional(int64, -1) }) },
   async serve({ topics }, context) {
-    const none = { timestamp: -1, offset: -1 }
-    const found = await eachPartition(context, topics, none, (topic, { index, timestamp }) => {
+    const found = await eachPartition(context, topics, (topic, { index, timestamp }) => {
       const log = context.topics.partition(topic, index)
       if (timestamp === latest) return { timestamp: -1, offset: log.highWatermark }
       if (timestamp === earliest) return { timestamp: -1, offset: log.startOffset }
-      return log.findTimestamp(timestamp) ?? none
+      return log.findTimestamp(timestamp) ?? { timestamp: -1, offset: -1 }
     })
     return { topics: found }
   },

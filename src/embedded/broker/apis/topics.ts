@@ -19,7 +19,7 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
   },
   answer: { topics: array({ name: string, errorCode: int16, errorMessage: nullableString }) },
   async serve({ topics, validateOnly }, context) {
-    const created = await each(context, topics, {}, ({ name, partitions, replicationFactor, assignments, config }) => {
+    const created = await each(context, topics, ({ name, partitions, replicationFactor, assignments, config }) => {
       if (assignments.length > 0) throw new Refusal('INVALID_REPLICA_ASSIGNMENT', 'one broker has all partitions')
       if (replicationFactor !== -1 && replicationFactor !== 1)
         throw new Refusal('INVALID_REPLICATION_FACTOR', `replication factor ${replicationFactor}, but one broker`)
@@ -35,7 +35,7 @@ export const deleteTopics = api('DeleteTopics', 20, [1, 3], {
   request: { topics: array({ name: string }), timeoutMs: int32 },
   answer: { topics: array({ name: string, errorCode: int16 }) },
   async serve({ topics }, context) {
-    const deleted = await each(context, topics, {}, async ({ name }) => {
+    const deleted = await each(context, topics, async ({ name }) => {
       context.topics.require(name)
       await context.offsets.deleteTopic(name)
       context.topics.delete(name)
@@ -49,6 +49,7 @@ const topicSource = 1
 const defaultSource = 5
 const no = optional(boolean, false)
 const synonyms = optional(array(string), [])
+const entry = { name: string, value: string, isReadOnly: no, source: int8, isSensitive: no, synonyms }
 
 /** Of topics alone. Without keys it is about all settings. */
 export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
@@ -59,12 +60,11 @@ export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
       errorMessage: nullableString,
       type: int8,
       name: string,
-      entries: array({ name: string, value: nullableString, isReadOnly: no, source: int8, isSensitive: no, synonyms }),
+      entries: optional(array(entry), []),
     }),
   },
   async serve({ resources }, context) {
-    const blank = { entries: [] as { name: string; value: string; source: number }[] }
-    const described = await each(context, resources, blank, ({ type, name, keys }) => {
+    const described = await each(context, resources, ({ type, name, keys }) => {
       if (type !== topicResource) throw new Refusal('INVALID_REQUEST', 'only topics are described')
       const settings = Object.entries(context.topics.require(name).config)
       const asked = settings.filter(([key]) => !keys?.length || keys.includes(key))
