@@ -11,13 +11,13 @@ export function plotRates(all: Rates[]): string {
   const values = all.flatMap(({ rates }) => [...rates.values()])
   const decades = [Math.floor(Math.log10(Math.min(...values))), Math.ceil(Math.log10(Math.max(...values)))] as const
   const panels = [...Map.groupBy(all, ({ accounts }) => accounts)]
-  const width = panels.length * (panel.width + panel.gap) + panel.left + 150
+  const width = panels.length * (panel.width + panel.gap) + panel.left + 180
   const drawn = panels.map(([accounts, cases], index) => {
     const x = panel.left + index * (panel.width + panel.gap)
     return drawPanel(`${accounts.toLocaleString('en')} accounts`, cases, { names, decades, x })
   })
   const legend = names.map((name, index) => {
-    const [x, y] = [width - 160, panel.top + 20 + index * 20]
+    const [x, y] = [width - 190, panel.top + 20 + index * 20]
     return `<line x1="${x}" x2="${x + 18}" y1="${y}" y2="${y}" stroke="${colours[index]}" stroke-width="2"/>${label(name, x + 24, y + 4)}`
   })
   const height = panel.height + panel.top + 50
