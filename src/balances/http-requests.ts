@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox'
 import { isCurrency, parseMoney } from '../contract/money'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
-import { InvalidValue, MalformedRequest } from '../platform/http'
+import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
 import { clocks } from './history'
 import type { BalanceFilter } from './store/balances'
 
@@ -114,10 +114,7 @@ export function parseConsistencyToken(header: string): Map<string, bigint> {
 
 const tokenAccountsMax = 100
 
-/** For how long the caller is willing to wait (RFC 7240, `Prefer: wait=n`), in seconds, and no longer than we let anybody. */
-export function parsePreferredWait(header: string | null): number {
-  const seconds = /(?:^|[,;\s])wait="?(\d{1,6})"?(?=$|[,;\s])/i.exec(header ?? '')?.[1]
-  return Math.min(Number(seconds ?? 0), waitSecondsMax)
-}
+/** In seconds, and no longer than we let anybody. Without a preference a read does not wait. */
+export const readWaitSeconds = (request: Request): number => Math.min(preferredWait(request) ?? 0, waitSecondsMax)
 
 const waitSecondsMax = 30

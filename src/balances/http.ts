@@ -17,8 +17,8 @@ import {
   parseFilter,
   parsePlace,
   parsePosition,
-  parsePreferredWait,
   parseTime,
+  readWaitSeconds,
   StatementQuery,
   timeOfCursor,
 } from './http-requests'
@@ -52,7 +52,7 @@ export function balancesHttp({ reads, consistency, freshness, log, health, isRea
   /** Answers when all that the caller has written is here, and says how fresh the answer is at least. */
   const reading = async (request: Request, answer: () => Promise<Response>): Promise<Response> => {
     const token = request.headers.get('consistency-token')
-    const seconds = token === null ? 0 : parsePreferredWait(request.headers.get('prefer'))
+    const seconds = token === null ? 0 : readWaitSeconds(request)
     const refusal = token === null ? undefined : await refuseUntilConsistent(request, token, seconds)
     // Before the tables are read.
     const { asOf, lag } = freshness()

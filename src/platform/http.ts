@@ -115,6 +115,12 @@ export function traceOf(request: Request): string {
   return traceparent
 }
 
+/** For how long the caller is willing to wait (RFC 7240, `Prefer: wait=n`), in seconds. A preference that cannot be read is ignored. */
+export function preferredWait(request: Request): number | undefined {
+  const seconds = /(?:^|[,;\s])wait="?(\d{1,6})"?(?=$|[,;\s])/i.exec(request.headers.get('prefer') ?? '')?.[1]
+  return seconds === undefined ? undefined : Number(seconds)
+}
+
 export type Listening = {
   port: number
   /** Refuses new connections at once, lets requests in flight finish, and cuts off what is left after `timeoutMs`. */

@@ -257,9 +257,3 @@ export function readIdempotencyKey(request: Request, body: object): IdempotencyK
   if (!parsed.ok) throw new MalformedRequest(parsed.detail)
   return { scope, key: parsed.key, fingerprint: fingerprint(scope, body) }
 }
-
-/** For how long the caller is willing to wait (RFC 7240, `Prefer: wait=n`, in seconds), in milliseconds. A preference that cannot be read is ignored. */
-export function readWaitMs(request: Request): number | undefined {
-  const seconds = /(?:^|[,;\s])wait="?(\d{1,6})"?(?=$|[,;\s])/i.exec(request.headers.get('prefer') ?? '')?.[1]
-  return seconds === undefined ? undefined : Number(seconds) * 1000
-}

@@ -6,7 +6,15 @@ import { InexactNumber, parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { encodeCursor, pageSizeDefault, parseCursor } from '../platform/cursor'
 import { reaching } from '../platform/database'
-import { createHttp, type Health, InvalidValue, MalformedRequest, refuse, traceOf } from '../platform/http'
+import {
+  createHttp,
+  type Health,
+  InvalidValue,
+  MalformedRequest,
+  preferredWait,
+  refuse,
+  traceOf,
+} from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Command } from './domain/book'
 import {
@@ -40,7 +48,6 @@ import {
   parseTime,
   parseTransfer,
   readIdempotencyKey,
-  readWaitMs,
   TransactionQuery,
 } from './http-requests'
 import { readTransactionPage } from './list-transactions'
@@ -196,7 +203,9 @@ function submitAs(
   { commands, atomic, body }: { commands: Command[]; atomic: boolean } & Body,
 ) {
   const idempotencyKey = readIdempotencyKey(request, body)
-  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey }, readWaitMs(request))
+  const waitSeconds = preferredWait(request)
+  const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
+  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey }, waitMs)
 }
 
 async function answerCommand(
@@ -246,11 +255,13 @@ async function answerTransactions(
   return Response.json({ data: page.transactions.map(presentTransaction), next_cursor: next }, { headers })
 }
 
-/** The places of a cursor, which is sealed: they come back as they were given out. */
+/** A cursor's seal is no secret: what somebody makes up is refused like any other. */
 const presentPlaces = (places: Place[]): string => places.map((place) => `${place.accountId}:${place.before}`).join()
 const parsePlaces = (position: string): Place[] =>
   position.split(',').map((place) => {
     const [accountId = '', before = ''] = place.split(':')
+    if (!isId(accountId) || !/^\d{1,18}$/.test(before))
+      throw new MalformedRequest('cursor is not one that was given out')
     return { accountId, before: BigInt(before) }
   })
 

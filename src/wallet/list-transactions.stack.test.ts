@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
+import { encodeCursor } from '../platform/cursor'
 import { type Caller, startStack } from '../testing/stack'
 
 setDefaultTimeout(30_000)
@@ -82,6 +83,15 @@ test('what cannot be asked for is refused', async () => {
   for (const [query, status] of refusals) {
     const answer = await stack.wallet.get(`/transactions${query}`)
     expect([query, answer.status]).toEqual([query, status])
+  }
+})
+
+test('a cursor that somebody made up is refused, sealed or not', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  for (const position of ['', 'x', `${eva}:`, `${eva}:1e3`, `${eva}:-1`, `eva:1`, `${eva}:${'9'.repeat(30)}`]) {
+    const cursor = encodeCursor(position, { account_id: eva })
+    const answer = await stack.wallet.get(`/transactions?account_id=${eva}&cursor=${cursor}`)
+    expect([position, answer.status]).toEqual([position, 400])
   }
 })
 

@@ -67,14 +67,17 @@ function found<T>(known: Map<string, T>, id: string): T {
   return one
 }
 
-/** Removes keys that are past their time, a bounded number at once. Answers how many. */
+/** Removes keys that are past their time, a bounded number at once. Answers how many. Planned each time, as `measureOutbox` is. */
 export async function removeExpiredKeys(sql: Statements, limit: number): Promise<number> {
-  const { count } = await sql`
+  const { count } = await sql.unsafe(
+    `
     delete from idempotency_keys where (scope, key) in (
       select scope, key from idempotency_keys
       where created_at < now() - make_interval(hours => ${keyHours})
       order by created_at
-      limit ${limit}
-    )`
+      limit $1
+    )`,
+    [limit],
+  )
   return count
 }
