@@ -4,6 +4,7 @@ export type Rates = { accounts: number; connections: number; rates: Map<string, 
 
 const panel = { width: 380, height: 300, left: 56, top: 40, gap: 70 }
 const colours = ['#0b6e4f', '#7fb069', '#3d5a80', '#e07a5f', '#8d6a9f', '#b08900', '#999999']
+const title = 'Transfers a second over connections, both axes logarithmic'
 const style = 'text{font:12px sans-serif;fill:#555} .grid{stroke:#8886;stroke-width:.5} .line{fill:none;stroke-width:2}'
 
 export function plotRates(all: Rates[]): string {
@@ -21,7 +22,7 @@ export function plotRates(all: Rates[]): string {
     return `<line x1="${x}" x2="${x + 18}" y1="${y}" y2="${y}" stroke="${colours[index]}" stroke-width="2"/>${label(name, x + 24, y + 4)}`
   })
   const height = panel.height + panel.top + 50
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"><style>${style}</style>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"><title>${title}</title><style>${style}</style>
 <rect width="100%" height="100%" fill="#fff"/>
 ${[...drawn, ...legend].join('\n')}
 </svg>
