@@ -302,3 +302,25 @@ test('a database that refuses the login ends the start with a sentence that says
   const config = { ...wallets.config, database: { ...wallets.config.database, url: url.href } }
   await expect(startWallet(config, log)).rejects.toThrow(/Check DATABASE_URL/)
 })
+
+test('while the database is held up, a request waits as long as its caller does, and nothing is done for it after that', async () => {
+  await using wallets = await startWallets()
+  const { wallet, sql } = wallets
+  const pay = (headers = {}) =>
+    wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1 }, headers)
+  const inFlight = await sql.begin(async (tx) => {
+    await tx`lock table entries in exclusive mode`
+    const first = pay()
+    await eventually(async () => {
+      const [row] = await tx`select count(*)::int as waiting from pg_locks where not granted`
+      expect(row?.waiting).toBeGreaterThan(0)
+    })
+    const late = await pay({ prefer: 'respond-async, wait=0' })
+    expect(late).toMatchObject({ status: 503, body: { type: '/problems/overloaded', code: 'OVERLOADED' } })
+    expect(late.headers.get('retry-after')).toBe('1')
+    // Not awaited here: it waits for the end of this transaction.
+    return { first }
+  })
+  expect((await inFlight.first).status).toBe(201)
+  expect(await wallets.made()).toBe(1)
+})
