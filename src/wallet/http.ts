@@ -17,6 +17,7 @@ import {
 } from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Command } from './domain/book'
+import type { Hold } from './domain/hold'
 import {
   answerBatch,
   answerOne,
@@ -159,41 +160,46 @@ export function walletHttp({ wallet, log, health, isReady, topicPrefix }: Wallet
       },
       { body: NewHold },
     )
-    .get('/holds/:id', async ({ params, request }) => {
-      const hold = await findById(params.id, (id) => findHold(wallet.database, id))
-      return hold ? ok(presentHold(hold)) : noHold(request, params.id)
-    })
+    .get('/holds/:id', ({ params, request }) => ofHold(wallet, request, params.id, (hold) => ok(presentHold(hold))))
     .post(
       '/holds/:id/capture',
-      async ({ params, body, request }) => {
-        const hold = await findById(params.id, (id) => findHold(wallet.database, id))
-        if (!hold) return noHold(request, params.id)
-        const { id: holdId, accountIdFrom, accountIdTo, currency } = hold
-        const part = parsePart(body, currency, wallet.clock())
-        const command = { type: 'capture' as const, holdId, accountIdFrom, accountIdTo, ...part }
-        return answerCommand(wallet, request, command, { currency, body })
-      },
+      ({ params, body, request }) =>
+        ofHold(wallet, request, params.id, (hold) => {
+          const { currency, ...parties } = partiesOf(hold)
+          const part = parsePart(body, currency, wallet.clock())
+          return answerCommand(wallet, request, { type: 'capture', ...parties, ...part }, { currency, body })
+        }),
       { body: NewCapture },
     )
     .post(
       '/holds/:id/release',
-      async ({ params, body, request }) => {
-        const hold = await findById(params.id, (id) => findHold(wallet.database, id))
-        if (!hold) return noHold(request, params.id)
-        const { id: holdId, accountIdFrom, accountIdTo, currency } = hold
-        const parties = { accountIdFrom, accountIdTo }
-        const command = {
-          type: 'release' as const,
-          id: randomUUIDv7(),
-          holdId,
-          ...parties,
-          reason: 'released' as const,
-        }
-        return answerCommand(wallet, request, command, { currency, body })
-      },
+      ({ params, body, request }) =>
+        ofHold(wallet, request, params.id, (hold) => {
+          const { currency, ...parties } = partiesOf(hold)
+          const command: Command = { type: 'release', id: randomUUIDv7(), ...parties, reason: 'released' }
+          return answerCommand(wallet, request, command, { currency, body })
+        }),
       { body: NewRelease },
     )
 }
+
+/** What never changes of a hold is read before its end is decided on. */
+async function ofHold(
+  wallet: Wallet,
+  request: Request,
+  id: string,
+  answer: (hold: Hold) => Response | Promise<Response>,
+): Promise<Response> {
+  const hold = await findById(id, (known) => findHold(wallet.database, known))
+  return hold ? answer(hold) : refuse(request, problems.holdNotFound, { detail: `hold ${id} does not exist` })
+}
+
+const partiesOf = ({ id: holdId, accountIdFrom, accountIdTo, currency }: Hold) => ({
+  holdId,
+  accountIdFrom,
+  accountIdTo,
+  currency,
+})
 
 type Body = { body: object }
 
@@ -281,6 +287,3 @@ async function findById<T>(id: string, find: (id: string) => Promise<T | undefin
 
 const noTransaction = (request: Request, id: string): Response =>
   refuse(request, problems.transactionNotFound, { detail: `transaction ${id} does not exist` })
-
-const noHold = (request: Request, id: string): Response =>
-  refuse(request, problems.holdNotFound, { detail: `hold ${id} does not exist` })
