@@ -2,8 +2,9 @@
  * Events to rows: what a run of records, in log order, makes of the accounts and clients it names. Pure; the store only writes what comes out.
  * Balances are absolute and versions decide, so events told twice, late or in another order end in the same rows.
  */
+import { Dispatcher } from '../contract/dispatcher'
 import type { Decoded, Unreadable } from '../contract/envelope'
-import type { AccountOpened, BalanceUpdated, ClientRegistered } from '../contract/events'
+import type { AccountOpened, BalanceUpdated, ClientRegistered, Payloads } from '../contract/events'
 import { currencyDefault, isCurrency, parseMoney } from '../contract/money'
 
 /** A record as it was read. `timestampMs` is the time the record itself bears, `origin` whatever the caller knows it by. */
@@ -85,27 +86,38 @@ export function project<Origin>(
   const clients = new Map<string, ClientRow>()
   const deadLetters: Projection<Origin>['deadLetters'] = []
   const unknown: string[] = []
+  const writing: Writing = { balances, entries, clients, known, timestampMs: Number.NaN }
 
   for (const { decoded, timestampMs, origin } of readings) {
     if (decoded.kind === 'unreadable') deadLetters.push({ origin, reason: decoded.reason })
     else if (decoded.kind === 'unknown') unknown.push(decoded.name)
     else {
-      const { event } = decoded
-      let reason: DeadReason | undefined
-      if (event.name === 'ClientRegistered') reason = registerClient(clients, event.payload)
-      else if (event.name === 'AccountOpened') reason = openAccount(balances, event.payload)
-      else if (event.name === 'BalanceUpdated')
-        reason = updateBalances({ balances, entries, known }, event.payload, timestampMs)
-      if (reason) deadLetters.push({ origin, reason })
+      writing.timestampMs = timestampMs
+      for (const reason of projection.dispatch(decoded.event, writing)) if (reason) deadLetters.push({ origin, reason })
     }
   }
   return { balances: [...balances.values()], entries, clients: [...clients.values()], deadLetters, unknown }
 }
 
+/** What an event is projected into, and the time of the record it came in. */
+type Writing = {
+  balances: Map<string, BalanceRow>
+  entries: EntryRow[]
+  clients: Map<string, ClientRow>
+  known: ReadonlyMap<string, KnownAccount>
+  timestampMs: number
+}
+
+/** Notifications have no handler: a BalanceUpdated carries all that is kept of what they tell. */
+const projection = new Dispatcher<Payloads, Writing, DeadReason | undefined>()
+  .register('ClientRegistered', registerClient)
+  .register('AccountOpened', openAccount)
+  .register('BalanceUpdated', updateBalances)
+
 /** A client is registered once; what tells it again changes nothing. */
 function registerClient(
-  clients: Map<string, ClientRow>,
   { id, name, email, created_at }: ClientRegistered,
+  { clients }: Writing,
 ): DeadReason | undefined {
   const createdAt = parseTime(created_at)
   if (!createdAt) return invalid('/created_at', noTime)
@@ -116,8 +128,8 @@ function registerClient(
 
 /** An account begins at zero, version 0. Where a balance was told of first, only the owner and the time of opening are new. */
 function openAccount(
-  balances: Map<string, BalanceRow>,
   { id, client_id, currency, created_at }: AccountOpened,
+  { balances }: Writing,
 ): DeadReason | undefined {
   const createdAt = parseTime(created_at)
   if (!createdAt) return invalid('/created_at', noTime)
@@ -142,12 +154,9 @@ function openAccount(
     })
 }
 
-type Updating = { balances: Map<string, BalanceRow>; entries: EntryRow[]; known: ReadonlyMap<string, KnownAccount> }
-
 function updateBalances(
-  { balances, entries, known }: Updating,
   payload: BalanceUpdated,
-  timestampMs: number,
+  { balances, entries, known, timestampMs }: Writing,
 ): DeadReason | undefined {
   const { transaction_id: transactionId = null, hold_id: holdId = null } = payload
   const createdAt = payload.created_at === undefined ? timeOf(timestampMs) : parseTime(payload.created_at)

@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test'
+import { Type } from '@sinclair/typebox'
 import { cloudEventHeaders, decodeRecord, encodeEvent } from './envelope'
+import { defineEvent, upcast } from './event'
 import type { SaldoEvent } from './events'
 
 const decode = (text: string | null) => decodeRecord({ value: text === null ? null : new TextEncoder().encode(text) })
@@ -97,4 +99,102 @@ test('invalid UTF-8 is unreadable, not a replacement character', () => {
 
 test.each(['SomethingNewer', 'toString', '__proto__'])('an event called %s is unknown, not an error', (name) => {
   expect(decode(JSON.stringify({ Name: name, Payload: {} }))).toEqual({ kind: 'unknown', name })
+})
+
+const binary = { ce_specversion: '1.0', ce_id: '1', ce_source: '/elsewhere', ce_type: 'saldo.balance-updated.v1' }
+const structured = { 'content-type': 'Application/CloudEvents+JSON; charset=UTF-8' }
+const data = { Name: 'BalanceUpdated', Payload: updated.payload }
+const cloudEvent = { specversion: '1.0', id: '1', source: '/elsewhere', type: 'saldo.balance-updated.v1' }
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64')
+const decodeWith = (headers: Record<string, string>, value: unknown) =>
+  decodeRecord({ headers, value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)) })
+
+test.each([
+  ['binary mode', binary, data],
+  ['binary mode, another writer’s type around our envelope', { ...binary, ce_type: 'com.example.balance.v7' }, data],
+  ['structured mode', structured, { ...cloudEvent, data }],
+  ['structured mode with Base64', structured, { ...cloudEvent, data_base64: base64(data) }],
+])('a CloudEvent is read: %s', (_, headers, value) => {
+  expect(decodeWith(headers, value)).toEqual({ kind: 'event', event: updated })
+})
+
+test.each([
+  ['binary', { ...binary, ce_type: 'com.example.paid.v1' }, 'not even JSON'],
+  ['binary', { ...binary, ce_type: 'com.example.paid.v1' }, { invoice: 7 }],
+  ['structured', structured, { ...cloudEvent, type: 'com.example.paid.v1', data: { invoice: 7 } }],
+  ['structured', structured, { ...cloudEvent, type: 'com.example.paid.v1', data_base64: 'bm90IEpTT04=' }],
+])('a CloudEvent of a type that is not ours is unknown, whatever is in it: %s', (_, headers, value) => {
+  expect(decodeWith(headers, value)).toMatchObject({ kind: 'unknown', name: 'com.example.paid.v1' })
+})
+
+const { ce_specversion: _, ...unspecified } = binary
+const faults = [
+  ['no_specversion', /specversion/, unspecified, data],
+  ['no_specversion', /specversion/, structured, { ...cloudEvent, specversion: undefined, data }],
+  ['cloudevent_invalid', /"2.0" is not 1.0/, { ...binary, ce_specversion: '2.0' }, data],
+  ['cloudevent_invalid', /"0.3" is not 1.0/, structured, { ...cloudEvent, specversion: '0.3', data }],
+  ['cloudevent_invalid', /its type/, { ce_specversion: '1.0' }, data],
+  ['cloudevent_invalid', /its type/, structured, { ...cloudEvent, type: 7, data }],
+  ['cloudevent_invalid', /not one CloudEvent/, structured, [{ ...cloudEvent, data }]],
+  ['cloudevent_invalid', /avro cannot be read/, { 'content-type': 'application/cloudevents+avro' }, 'x'],
+  ['cloudevent_invalid', /both/, structured, { ...cloudEvent, data, data_base64: base64(data) }],
+  ['cloudevent_invalid', /not Base64/, structured, { ...cloudEvent, data_base64: '***' }],
+  ['not_json', /./, structured, 'not JSON'],
+  ['not_json', /./, structured, { ...cloudEvent, data_base64: 'bm90IEpTT04=' }],
+  ['no_envelope', /Payload/, structured, cloudEvent],
+  ['no_envelope', /Payload/, binary, {}],
+  ['unknown_version', /version 2 of BalanceUpdated/, { ...binary, ce_type: 'saldo.balance-updated.v2' }, data],
+  ['unknown_version', /version 0 of BalanceUpdated/, { ...binary, ce_type: 'saldo.balance-updated.v0' }, data],
+  ['unknown_version', /version 9/, structured, { ...cloudEvent, type: 'saldo.balance-updated.v9', data }],
+] as const
+
+test.each(faults)('%s: %p', (cause, detail, headers, value) => {
+  const decoded = decodeWith(headers, value)
+  expect(decoded).toMatchObject({ kind: 'unreadable', reason: { cause } })
+  expect((decoded as { reason: { detail: string } }).reason.detail).toMatch(detail)
+})
+
+test('other writers’ names for the fields of a TransactionCreated are read as ours', () => {
+  const Payload = { id: 't1', account_from_id: 'a', account_to_id: 'b', amount: 25.5 }
+  expect(decode(JSON.stringify({ Name: 'TransactionCreated', Payload }))).toEqual({
+    kind: 'event',
+    event: {
+      name: 'TransactionCreated',
+      payload: { id: 't1', account_id_from: 'a', account_id_to: 'b', amount: 25.5 },
+    },
+  })
+})
+
+const ParcelSent = defineEvent({
+  name: 'ParcelSent',
+  topic: 'parcels',
+  version: 3,
+  kind: 'event notification',
+  description: 'Tells that a parcel is on its way.',
+  payload: Type.Object({ id: Type.String(), weight_grams: Type.Integer(), carrier: Type.String() }),
+  example: { id: 'p1', weight_grams: 1500, carrier: 'post' },
+  key: ({ id }) => id,
+  subject: ({ id }) => id,
+  time: () => undefined,
+  upcasts: {
+    1: ({ weight_kg, ...rest }) => ({ ...rest, weight_grams: Number(weight_kg) * 1000 }),
+    2: (payload) => ({ ...payload, carrier: 'post' }),
+  },
+})
+
+test.each([
+  ['without a type', {}, { id: 'p1', weight_kg: 1.5 }],
+  ['of version 1', { ...binary, ce_type: 'saldo.parcel-sent.v1' }, { id: 'p1', weight_kg: 1.5 }],
+  ['of version 2', { ...binary, ce_type: 'saldo.parcel-sent.v2' }, { id: 'p1', weight_grams: 1500 }],
+  ['of version 3', { ...binary, ce_type: 'saldo.parcel-sent.v3' }, ParcelSent.example],
+])('an event %s is brought to the newest version', (_, headers, Payload) => {
+  const value = Buffer.from(JSON.stringify({ Name: 'ParcelSent', Payload }))
+  const decoded: unknown = decodeRecord({ headers, value }, { ParcelSent })
+  expect(decoded).toEqual({ kind: 'event', event: { name: 'ParcelSent', payload: ParcelSent.example } })
+})
+
+test('where no way leads from a version to the newest, there is no payload', () => {
+  const { version } = ParcelSent
+  expect(upcast({ version, upcasts: { 2: (payload) => payload } }, {}, 1)).toBeUndefined()
+  expect(upcast(ParcelSent, {}, 4)).toBeUndefined()
 })

@@ -1,7 +1,8 @@
 /**
  * Events on the wire. The value is the course's envelope, `{"Name":…,"Payload":{…}}`; CloudEvents 1.0 attributes travel as headers
- * (Kafka protocol binding, binary mode), so that one record serves readers of either kind.
+ * (Kafka protocol binding, binary mode), so that one record serves readers of either kind. Structured mode is read, too.
  */
+import { type AnyPayload, type EventDefinition, upcast } from './event'
 import { type EventName, events, type SaldoEvent } from './events'
 import { parseJson } from './json'
 
@@ -9,11 +10,19 @@ import { parseJson } from './json'
 export type EncodedEvent = { topic: string; key: string; value: string; name: EventName; subject: string; time: string }
 
 /** All that is needed of a record to read it: the course's services send neither key nor headers. */
-export type ReceivedRecord = { value: Uint8Array | null }
+export type ReceivedRecord = { value: Uint8Array | null; headers?: Readonly<Record<string, string>> }
 
 /** Why a record could not be read. A code, once released, keeps its name. */
 export type Unreadable = {
-  cause: 'no_value' | 'not_json' | 'inexact_number' | 'no_envelope' | 'payload_invalid'
+  cause:
+    | 'no_value'
+    | 'not_json'
+    | 'inexact_number'
+    | 'no_envelope'
+    | 'payload_invalid'
+    | 'no_specversion'
+    | 'cloudevent_invalid'
+    | 'unknown_version'
   detail: string
 }
 
@@ -27,7 +36,7 @@ export type Decoded =
 export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent {
   const { name, payload } = event
   const definition = events[name]
-  if (!definition.check.Check(payload)) throw new TypeError(`${name}: ${faultOf(name, payload)}`)
+  if (!definition.check.Check(payload)) throw new TypeError(`${name}: ${faultOf(definition, payload)}`)
   const of = definition as { [K in 'key' | 'subject' | 'time']: (payload: unknown) => string }
   return {
     topic: definition.topic,
@@ -48,46 +57,139 @@ export function cloudEventHeaders(
     ce_specversion: '1.0',
     ce_id: `${event.name}/${event.subject}`,
     ce_source: source,
-    ce_type: `saldo.${kebab(event.name)}.v${events[event.name].version}`,
+    ce_type: events[event.name].type,
     ce_time: event.time,
     ce_subject: event.subject,
     'content-type': 'application/json',
   }
 }
 
-/** Reads a record of ours or of the course's services. Never throws: what cannot be read comes back with its reason. */
-export function decodeRecord({ value }: ReceivedRecord): Decoded {
-  if (!value) return unreadable('no_value', 'the record has no value')
+/**
+ * Reads a record of ours or of the course's services. Never throws: what cannot be read comes back with its reason. Events other than `known`
+ * are skipped, also where their values are of a form that is not ours.
+ */
+export function decodeRecord(record: ReceivedRecord, known: KnownEvents = events): Decoded {
+  const opened = open(record)
+  const { type } = opened
+  if ('reason' in opened) return opened.skippable && isForeign(type, known) ? skip(type) : unreadable(opened.reason)
 
-  let envelope: unknown
+  const { value } = opened
+  if (!isRecord(value) || typeof value.Name !== 'string' || !isRecord(value.Payload))
+    return isForeign(type, known)
+      ? skip(type)
+      : unreadable(fault('no_envelope', 'the value is not {"Name": …, "Payload": {…}}'))
+
+  const { Name: name, Payload: told } = value
+  const definition = Object.hasOwn(known, name) ? known[name] : undefined
+  if (!definition) return { kind: 'unknown', name }
+  const version = type === definition.type ? definition.version : majorOf(type, definition)
+  const payload = upcast(definition, told, version)
+  if (!payload) return unreadable(fault('unknown_version', `version ${version} of ${name} cannot be read here`))
+
+  if (definition.check.Check(payload)) return { kind: 'event', event: { name, payload } as SaldoEvent }
+  const renamed = withOurNames(payload, definition.aliases)
+  if (renamed && definition.check.Check(renamed))
+    return { kind: 'event', event: { name, payload: renamed } as SaldoEvent }
+  return unreadable(fault('payload_invalid', faultOf(definition, renamed ?? payload)))
+}
+
+/** What has to be known of an event to read it. */
+type KnownEvents = Readonly<
+  Record<string, Pick<EventDefinition, 'version' | 'type' | 'aliases' | 'upcasts'> & { check: Checker }>
+>
+type Checker = {
+  Check(value: unknown): boolean
+  Errors(value: unknown): { First(): { path: string; message: string } | undefined }
+}
+
+/** The data of a record and, of a CloudEvent, its type. `skippable` is a fault that a type of somebody else's explains. */
+type Opened =
+  | { type: string | undefined; value: unknown }
+  | { type: string | undefined; reason: Unreadable; skippable: boolean }
+
+/** Unwraps the data: in binary mode, and in the course's records, it is the value of the record, in structured mode a member of it. */
+function open({ value, headers = {} }: ReceivedRecord): Opened {
+  const contentType = headers['content-type']
+  if (contentType !== undefined && structuredMode.test(contentType)) return openStructured(value, contentType)
+
+  const type = headers.ce_type
+  const specversion = headers.ce_specversion
+  if (type !== undefined || specversion !== undefined) {
+    const reason = attributeFault({ specversion, type })
+    if (reason) return { type, reason, skippable: false }
+  }
+  const parsed = parse(value)
+  return 'reason' in parsed ? { type, ...parsed, skippable: true } : { type, ...parsed }
+}
+
+function openStructured(bytes: Uint8Array | null, contentType: string): Opened {
+  const failed = (reason: Unreadable, type?: string): Opened => ({ type, reason, skippable: type !== undefined })
+  if (!structuredJson.test(contentType))
+    return failed(
+      fault('cloudevent_invalid', `a CloudEvent as ${contentType} cannot be read, only application/cloudevents+json`),
+    )
+  const parsed = parse(bytes)
+  if ('reason' in parsed) return failed(parsed.reason)
+  if (!isRecord(parsed.value)) return failed(fault('cloudevent_invalid', 'the value is not one CloudEvent'))
+
+  const { specversion, type, data, data_base64: base64 } = parsed.value
+  const reason = attributeFault({ specversion, type })
+  if (reason) return failed(reason)
+  const known = type as string
+  if (data !== undefined && base64 !== undefined)
+    return failed(fault('cloudevent_invalid', 'it has both data and data_base64'), known)
+  if (base64 === undefined) return { type: known, value: data }
+  if (typeof base64 !== 'string' || !isBase64.test(base64))
+    return failed(fault('cloudevent_invalid', 'data_base64 is not Base64'), known)
+  const inner = parse(Buffer.from(base64, 'base64'))
+  return 'reason' in inner ? failed(inner.reason, known) : { type: known, ...inner }
+}
+
+/** Of the attributes, those that decide how the rest is read. Who has them gets the rest right, too, or harms nobody here. */
+function attributeFault({ specversion, type }: { specversion: unknown; type: unknown }): Unreadable | undefined {
+  if (specversion === undefined) return fault('no_specversion', 'the CloudEvent does not say its specversion')
+  if (specversion !== '1.0') return fault('cloudevent_invalid', `specversion ${JSON.stringify(specversion)} is not 1.0`)
+  if (typeof type !== 'string' || type === '')
+    return fault('cloudevent_invalid', 'the CloudEvent does not say its type')
+}
+
+function parse(bytes: Uint8Array | null): { value: unknown } | { reason: Unreadable } {
+  if (!bytes) return { reason: fault('no_value', 'the record has no value') }
   try {
-    envelope = parseJson(utf8.decode(value))
+    return { value: parseJson(utf8.decode(bytes)) }
   } catch (error) {
     const { name, message } = error as Error
-    return unreadable(name === 'InexactNumber' ? 'inexact_number' : 'not_json', message)
+    return { reason: fault(name === 'InexactNumber' ? 'inexact_number' : 'not_json', message) }
   }
-  if (!isRecord(envelope) || typeof envelope.Name !== 'string' || !isRecord(envelope.Payload))
-    return unreadable('no_envelope', 'the value is not {"Name": …, "Payload": {…}}')
-
-  const { Name: name, Payload: payload } = envelope
-  if (!isEventName(name)) return { kind: 'unknown', name }
-  const candidate = name === 'BalanceUpdated' ? withCourseNames(payload) : payload
-  if (!events[name].check.Check(candidate)) return unreadable('payload_invalid', faultOf(name, candidate))
-  return { kind: 'event', event: { name, payload: candidate } as SaldoEvent }
 }
 
-/** Some public copies of the course's wallet turn the words of the field names round. */
-function withCourseNames(payload: Record<string, unknown>): Record<string, unknown> {
-  if (!('account_from_id' in payload) && !('balance_account_from' in payload)) return payload
-  const { account_from_id, account_to_id, balance_account_from, balance_account_to, ...rest } = payload
+/** Whether a CloudEvent is said to be none of ours, in any version. */
+function isForeign(type: string | undefined, known: KnownEvents): type is string {
+  if (type === undefined) return false
+  return !Object.values(known).some((definition) => stemOf(definition.type) === stemOf(type))
+}
+
+/** The major version that a type of ours ends in. What bears none, or another writer's type, is of the first. */
+const majorOf = (type: string | undefined, definition: { type: string }): number =>
+  type !== undefined && stemOf(type) === stemOf(definition.type) ? Number(majorSuffix.exec(type)?.[1] ?? 1) : 1
+
+const stemOf = (type: string): string => type.replace(majorSuffix, '')
+
+/** The payload with other writers' names for its fields turned into ours, or undefined where it has none of them. */
+function withOurNames(payload: AnyPayload, aliases: Readonly<Record<string, string>> = {}): AnyPayload | undefined {
+  const renamed = Object.entries(payload).filter(([field]) => Object.hasOwn(aliases, field))
+  if (renamed.length === 0) return undefined
+  const others = Object.entries(payload).filter(([field]) => !Object.hasOwn(aliases, field))
   return {
-    account_id_from: account_from_id,
-    account_id_to: account_to_id,
-    balance_account_id_from: balance_account_from,
-    balance_account_id_to: balance_account_to,
-    ...rest,
+    ...Object.fromEntries(renamed.map(([field, value]) => [aliases[field], value])),
+    ...Object.fromEntries(others),
   }
 }
+
+const majorSuffix = /\.v(\d{1,9})$/
+const structuredMode = /^application\/cloudevents/i
+const structuredJson = /^application\/cloudevents\+json *(;|$)/i
+const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /** Invalid UTF-8 is a fault, never a replacement character in somebody's name. */
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -95,16 +197,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const isEventName = (name: string): name is EventName => Object.hasOwn(events, name)
-
-const kebab = (name: string): string => name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()
-
-function faultOf(name: EventName, payload: unknown): string {
-  const first = events[name].check.Errors(payload).First()
+function faultOf({ check }: { check: Checker }, payload: unknown): string {
+  const first = check.Errors(payload).First()
   return first ? `${first.path || '/'}: ${first.message}` : 'does not fit its schema'
 }
 
-const unreadable = (cause: Unreadable['cause'], detail: string): Decoded => ({
-  kind: 'unreadable',
-  reason: { cause, detail },
-})
+const fault = (cause: Unreadable['cause'], detail: string): Unreadable => ({ cause, detail })
+const unreadable = (reason: Unreadable): Decoded => ({ kind: 'unreadable', reason })
+const skip = (name: string): Decoded => ({ kind: 'unknown', name })

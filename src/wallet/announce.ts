@@ -1,8 +1,10 @@
 /** Turns what happened into the events that tell it, as rows of the outbox. Pure. */
 
+import { type Dispatched, Dispatcher } from '../contract/dispatcher'
 import { type EncodedEvent, encodeEvent } from '../contract/envelope'
 import type { AccountOpened, ClientRegistered, SaldoEvent } from '../contract/events'
 import { presentMoney } from '../contract/money'
+import type { Hold } from './domain/hold'
 import type { Fact, Transaction } from './domain/movement'
 
 export function announceClient(client: ClientRegistered): EncodedEvent {
@@ -13,47 +15,64 @@ export function announceAccount(account: AccountOpened): EncodedEvent {
   return encodeEvent({ name: 'AccountOpened', payload: account }, account.created_at)
 }
 
+/** By type of the fact. */
+type Facts = { [Type in Fact['type']]: Fact & { type: Type } }
+
 /** The notification first, as the course's wallet does, then the balances of both accounts as they stand afterwards. */
+const announcements = new Dispatcher<Facts, string, SaldoEvent>()
+  .register('transaction', transactionCreated)
+  .register('transaction', balancesOf)
+  .register('capture', transactionCreated)
+  .register('capture', balancesOf)
+  .register('hold', holdPlaced)
+  .register('hold', balancesOf)
+  .register('release', holdReleased)
+  .register('release', balancesOf)
+
+/** All of them or none: what cannot be told does not happen. */
 export function announceFact(fact: Fact): EncodedEvent[] {
   const createdAt = fact.createdAt.toISOString()
-  return [notificationOf(fact, createdAt), balancesOf(fact, createdAt)].map((event) => encodeEvent(event, createdAt))
+  const happened = { name: fact.type, payload: fact } as Dispatched<Facts>
+  return announcements.dispatch(happened, createdAt).map((event) => encodeEvent(event, createdAt))
 }
 
-function notificationOf(fact: Fact, createdAt: string): SaldoEvent {
-  if (fact.transaction) return transactionCreated(fact.transaction, createdAt)
+function holdPlaced({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
+  return { name: 'HoldPlaced', payload: { ...holdFields(hold, createdAt), expires_at: hold.expiresAt.toISOString() } }
+}
 
-  const { hold } = fact
-  const payload = {
-    id: hold.id,
-    account_id_from: hold.accountIdFrom,
-    account_id_to: hold.accountIdTo,
-    amount: presentMoney(hold.amountMinor, hold.currency),
-    currency: hold.currency,
-    reference: hold.reference,
-    created_at: createdAt,
-  }
-  if (fact.type === 'hold')
-    return { name: 'HoldPlaced', payload: { ...payload, expires_at: hold.expiresAt.toISOString() } }
+function holdReleased({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
   const reason = hold.status === 'expired' ? 'expired' : 'released'
-  return { name: 'HoldReleased', payload: { ...payload, reason } }
+  return { name: 'HoldReleased', payload: { ...holdFields(hold, createdAt), reason } }
 }
 
-const transactionCreated = (transaction: Transaction, createdAt: string): SaldoEvent => ({
-  name: 'TransactionCreated',
-  payload: {
-    id: transaction.id,
-    account_id_from: transaction.accountIdFrom,
-    account_id_to: transaction.accountIdTo,
-    amount: presentMoney(transaction.amountMinor, transaction.currency),
-    currency: transaction.currency,
-    kind: transaction.kind,
-    reference: transaction.reference,
-    ...(transaction.reverses === null ? {} : { reverses: transaction.reverses }),
-    ...(transaction.holdId === null ? {} : { hold_id: transaction.holdId }),
-    effective_at: transaction.effectiveAt.toISOString(),
-    created_at: createdAt,
-  },
+const holdFields = (hold: Hold, createdAt: string) => ({
+  id: hold.id,
+  account_id_from: hold.accountIdFrom,
+  account_id_to: hold.accountIdTo,
+  amount: presentMoney(hold.amountMinor, hold.currency),
+  currency: hold.currency,
+  reference: hold.reference,
+  created_at: createdAt,
 })
+
+function transactionCreated({ transaction }: { transaction: Transaction }, createdAt: string): SaldoEvent {
+  return {
+    name: 'TransactionCreated',
+    payload: {
+      id: transaction.id,
+      account_id_from: transaction.accountIdFrom,
+      account_id_to: transaction.accountIdTo,
+      amount: presentMoney(transaction.amountMinor, transaction.currency),
+      currency: transaction.currency,
+      kind: transaction.kind,
+      reference: transaction.reference,
+      ...(transaction.reverses === null ? {} : { reverses: transaction.reverses }),
+      ...(transaction.holdId === null ? {} : { hold_id: transaction.holdId }),
+      effective_at: transaction.effectiveAt.toISOString(),
+      created_at: createdAt,
+    },
+  }
+}
 
 /** Whatever changes the state of an account tells it, a hold too: the holder is a version further, the payee stands as it stood. */
 function balancesOf({ id, from, to, transaction, hold }: Fact, createdAt: string): SaldoEvent {
