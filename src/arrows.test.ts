@@ -10,7 +10,7 @@ type Room = keyof typeof arrows
 /** What each room may import of ours, beside itself. Files directly in `src` are rooms of one file. */
 const arrows = {
   'main.ts': ['config.ts', 'wallet', 'balances', 'platform'],
-  'start.ts': ['config.ts', 'embedded', 'embedded/broker', 'platform'],
+  'start.ts': ['config.ts', 'embedded', 'embedded/broker', 'embedded/directory-lock.ts', 'platform'],
   'config.ts': [],
   wallet: ['wallet/domain', 'wallet/store', 'contract', 'platform', 'config.ts'],
   'wallet/domain': [],
@@ -20,8 +20,9 @@ const arrows = {
   'balances/store': ['balances/project.ts', 'contract', 'platform'],
   contract: [],
   platform: [],
-  embedded: ['embedded/broker'],
-  'embedded/broker': [],
+  embedded: ['embedded/broker', 'embedded/directory-lock.ts'],
+  'embedded/broker': ['embedded/directory-lock.ts'],
+  'embedded/directory-lock.ts': [],
   testing: [
     'main.ts',
     'config.ts',

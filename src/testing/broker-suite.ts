@@ -51,7 +51,6 @@ const error = {
   rebalanceInProgress: 27,
   unsupportedVersion: 35,
   outOfOrderSequence: 45,
-  memberIdRequired: 79,
 }
 const coordinatorMoving = [14, 15, 16]
 
@@ -96,16 +95,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       const raw = await RawKafka.connect(broker.brokers)
       const member = new RawMember(raw, groupId, { sessionMs, rebalanceMs })
       await eventually(async () => {
-        expect((await raw.request(findCoordinator, { key: groupId })).errorCode).toBe(error.none)
+        expect((await raw.request(findCoordinator, { groupId })).errorCode).toBe(error.none)
         expect(coordinatorMoving).not.toContain(await member.heartbeat({ generation: 1, memberId: 'stranger' }))
       })
       return Object.assign(member, { [Symbol.asyncDispose]: () => raw[Symbol.asyncDispose]() })
-    }
-
-    /** Joins as told to by the broker: once without an id, then with the one it was given. */
-    async function enter(member: RawMember) {
-      const first = await member.join()
-      return first.errorCode === error.memberIdRequired ? member.join() : first
     }
 
     describe('log', () => {
@@ -279,18 +272,16 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         expect(await admin.listTopics()).not.toContain(topic)
       })
 
-      test('metadata is of all topics, of none or of those named, in each version', async () => {
+      test('metadata is of all topics, of none or of those named', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
-        for (const version of [4, 5, 6]) {
-          const topicsOf = async (asked: { name: string }[] | null) => {
-            const { topics } = await raw.request(metadata, { topics: asked, mayCreate: false }, version)
-            return topics.map(({ name }) => name)
-          }
-          expect(await topicsOf(null)).toContain(topic)
-          expect(await topicsOf([])).toEqual([])
-          expect(await topicsOf([{ name: topic }])).toEqual([topic])
+        const topicsOf = async (asked: { name: string }[] | null) => {
+          const { topics } = await raw.request(metadata, { topics: asked, mayCreate: false })
+          return topics.map(({ name }) => name)
         }
+        expect(await topicsOf(null)).toContain(topic)
+        expect(await topicsOf([])).toEqual([])
+        expect(await topicsOf([{ name: topic }])).toEqual([topic])
       })
 
       test('creation refuses what it cannot give, and a name that is taken', async () => {
@@ -396,11 +387,11 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
     })
 
     describe('group', () => {
-      test('a member without an id is given one and joins with it', async () => {
+      test('a member without an id is given one', async () => {
         await using member = await newMember(`group-${randomUUID()}`)
-        expect(await member.join()).toMatchObject({ errorCode: error.memberIdRequired })
+        const joined = await member.join()
         const { memberId } = member
-        expect(await member.join()).toMatchObject({ errorCode: error.none, leader: memberId, members: [memberId] })
+        expect(joined).toMatchObject({ errorCode: error.none, leader: memberId, members: [memberId] })
         expect(await member.sync({ [memberId]: 'all of it' })).toEqual({
           errorCode: error.none,
           assignment: 'all of it',
@@ -414,10 +405,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const groupId = `group-${randomUUID()}`
         await using first = await newMember(groupId)
         await using second = await newMember(groupId)
-        await enter(first)
+        await first.join()
         await first.sync({ [first.memberId]: 'all' })
 
-        await second.join()
         const secondJoins = second.join()
         await eventually(async () => expect(await first.heartbeat()).toBe(error.rebalanceInProgress))
         const firstJoined = await first.join()
@@ -440,11 +430,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         await using first = await newMember(groupId)
         await using second = await newMember(groupId)
         expect(await first.committed(topic)).toBe(-1)
-        await enter(first)
+        await first.join()
         await first.sync({ [first.memberId]: 'all' })
         expect(await first.commit(topic, 10)).toBe(error.none)
 
-        await second.join()
         const secondJoins = second.join()
         await eventually(async () => expect(await first.heartbeat()).toBe(error.rebalanceInProgress))
         await first.join()
@@ -467,9 +456,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const timeouts = { sessionMs: 30_000, rebalanceMs: 300 }
         await using first = await newMember(groupId, timeouts)
         await using second = await newMember(groupId, timeouts)
-        await enter(first)
+        await first.join()
         await first.sync({ [first.memberId]: 'all' })
-        const joined = await enter(second)
+        const joined = await second.join()
         expect(joined).toMatchObject({ errorCode: error.none, leader: second.memberId, members: [second.memberId] })
         expect(await first.heartbeat()).toBe(error.unknownMember)
       })
@@ -478,10 +467,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const groupId = `group-${randomUUID()}`
         await using dead = await newMember(groupId)
         await using alive = await newMember(groupId, { rebalanceMs: 60_000 })
-        await enter(dead)
+        await dead.join()
         await dead.sync({ [dead.memberId]: 'all' })
         dead.client.close()
-        const joined = await enter(alive)
+        const joined = await alive.join()
         expect(joined).toMatchObject({ errorCode: error.none, members: [alive.memberId] })
       }, 20_000)
 
@@ -507,7 +496,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         expect(new Set(all).size).toBe(all.length)
       })
 
-      test('is listed and described with its members, and deleted only without them', async () => {
+      test('is listed and described with its members, and without them', async () => {
         const topic = await newTopic()
         const groupId = `group-${randomUUID()}`
         const reader = await readInGroup(kafka, groupId, topic)
@@ -520,11 +509,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
           ])
         })
         expect((await admin.listGroups()).groups.map((group) => group.groupId)).toContain(groupId)
-        await expect(admin.deleteGroups([groupId])).rejects.toMatchObject({ groups: [{ errorCode: 68 }] })
         await reader[Symbol.asyncDispose]()
         expect((await admin.describeGroups([groupId])).groups).toMatchObject([{ state: 'Empty', members: [] }])
-        await admin.deleteGroups([groupId])
-        expect((await admin.listGroups()).groups.map((group) => group.groupId)).not.toContain(groupId)
+        expect((await admin.listGroups()).groups.map((group) => group.groupId)).toContain(groupId)
       })
     })
 
@@ -590,13 +577,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         }
         const port = Number(broker.brokers.split(',')[0]?.split(':')[1])
         for (const version of versionsOf(findCoordinator)) {
-          expect(await raw.request(findCoordinator, { key: groupId }, version)).toMatchObject({ errorCode: 0, port })
+          expect(await raw.request(findCoordinator, { groupId }, version)).toMatchObject({ errorCode: 0, port })
         }
-        for (const version of versionsOf(leaveGroup)) {
-          const strangers = version < 3 ? { memberId: 'stranger' } : { members: [{ memberId: 'stranger' }] }
-          const { errorCode, members } = await raw.request(leaveGroup, { groupId, ...strangers }, version)
-          expect(version < 3 ? errorCode : members[0]?.errorCode).toBe(error.unknownMember)
-        }
+        expect((await raw.request(leaveGroup, { groupId, memberId: 'stranger' })).errorCode).toBe(error.unknownMember)
         for (const version of versionsOf(createTopics)) {
           const topics = [{ name: `${topic}-${version}`, partitions: 1, replicationFactor: 1 }]
           const created = await raw.request(createTopics, { topics, timeoutMs: 5_000, validateOnly: true }, version)

@@ -279,9 +279,7 @@ export class RawMember {
       protocols: [{ name: 'range', metadata: Buffer.from(metadata) }],
     })
     const { errorCode, leader } = joined
-    // The id comes with success, and with the refusal that says to come back with it.
-    if (errorCode === 0 || errorCode === 79) this.memberId = joined.memberId
-    if (errorCode === 0) this.generation = joined.generation
+    if (errorCode === 0) Object.assign(this, { memberId: joined.memberId, generation: joined.generation })
     return { errorCode, leader, members: joined.members.map((member) => member.memberId) }
   }
 
@@ -299,7 +297,7 @@ export class RawMember {
 
   async leave(): Promise<number> {
     const { groupId, memberId } = this
-    return only((await this.client.request(leaveGroup, { groupId, members: [{ memberId }] })).members).errorCode
+    return (await this.client.request(leaveGroup, { groupId, memberId })).errorCode
   }
 
   async commit(

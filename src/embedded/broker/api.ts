@@ -14,7 +14,7 @@ export type Context = Server & {
 type Maybe<Value> = Value | undefined | Promise<Value | undefined>
 type Outcome = { errorCode: number; errorMessage: string | null }
 
-/** The broker slows nobody down. Answers begin with it unless they have it somewhere else. */
+/** The broker slows nobody down. */
 export const throttleMs = optional(int32, 0)
 
 /**
@@ -25,18 +25,15 @@ export function api<const Name extends string, Request extends object, Answer ex
   name: Name,
   key: number,
   versions: readonly [lowest: number, highest: number],
-  {
-    serve,
-    ...shapes
-  }: {
+  shapes: {
     request: Request
     answer: Answer
     serve(request: ReadOf<Request>, context: Context): Maybe<WrittenOf<Answer>>
   },
 ) {
+  const { serve } = shapes
   const request = typeOf(shapes.request as never) as Type<WrittenOf<Request>, ReadOf<Request>>
-  const whole = 'throttleMs' in shapes.answer ? shapes.answer : { throttleMs, ...shapes.answer }
-  const answer = typeOf(whole as never) as Type<WrittenOf<Answer>, ReadOf<Answer>>
+  const answer = typeOf(shapes.answer as never) as Type<WrittenOf<Answer>, ReadOf<Answer>>
   /** False when there is no answer. */
   const handle = async (from: Reader, to: Writer, context: Context) => {
     const served = await serve(request.read(from), context)

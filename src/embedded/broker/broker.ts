@@ -1,10 +1,11 @@
+import { lockDirectory } from '../directory-lock.ts'
 import { apis } from './apis.ts'
+import { Catalog } from './catalog.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
 import { Connection, connectionLimits, type Log } from './connection.ts'
-import { lockDirectory } from './directory-lock.ts'
 import { Faults } from './faults.ts'
 import { Groups } from './group.ts'
-import { Disk } from './log/disk.ts'
+import { Disk } from './log/segment.ts'
 import { Topics } from './topics.ts'
 
 /**
@@ -43,19 +44,25 @@ export async function startBroker(
   { dataDir, host = '127.0.0.1', port = 0, fsync = true, log = () => {} }: BrokerOptions,
   limits = connectionLimits,
 ): Promise<Broker> {
-  const lock = lockDirectory(dataDir)
+  const resources = new DisposableStack()
+  const stop = async () => resources.dispose()
   try {
+    resources.adopt(lockDirectory(dataDir), (lock) => lock.release())
     const disk = new Disk(fsync)
-    const topics = new Topics(dataDir, disk, (topic, partition, bytes) => {
+    const catalog = resources.adopt(new Catalog(dataDir, disk), (opened) => opened.close())
+    const onTorn = (topic: string, partition: number, bytes: number) => {
       log('warn', 'torn end of a log cut off', { topic, partition, bytes })
-    })
-    const offsets = new CommittedOffsets(dataDir, disk)
-    const groups = new Groups((message, fields) => log('info', message, fields))
+    }
+    const topics = resources.adopt(new Topics(dataDir, catalog, onTorn), (opened) => opened.close())
+    const offsets = new CommittedOffsets(catalog)
+    const logGroup = (message: string, fields: object) => log('info', message, fields)
+    const groups = resources.adopt(new Groups(logGroup), (opened) => opened.close())
     const connections = new Set<Connection>()
     const closeConnections = () => {
       for (const connection of [...connections]) connection.close()
     }
-    const faults = new Faults(disk, closeConnections)
+    const faults = resources.adopt(new Faults(disk, closeConnections), (injected) => injected.clear())
+    resources.defer(closeConnections)
     // Who listens on every address still has to name one.
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
     const shared = { apis, topics, groups, offsets, faults, limits, log, connections, heldBytes: 0 }
@@ -71,35 +78,20 @@ export async function startBroker(
         error: (socket) => socket.data.close(),
       },
     })
+    resources.adopt(listener, (open) => open.stop(true))
     server.port = listener.port
 
     const housekeeping = setInterval(async () => {
-      try {
-        groups.forgetIdle()
-        offsets.compact()
-        await topics.retain(Date.now())
-      } catch (error) {
+      groups.forgetIdle()
+      await topics.retain(Date.now()).catch((error) => {
         log('error', 'old segments not removed', { error: String(error) })
-      }
+      })
     }, housekeepingMs)
-
-    let stopped = false
-    const stop = async () => {
-      if (stopped) return
-      stopped = true
-      clearInterval(housekeeping)
-      listener.stop(true)
-      faults.clear()
-      closeConnections()
-      groups.close()
-      topics.close()
-      offsets.close()
-      lock.release()
-    }
-    const brokers = `${server.host}:${server.port}`
-    return { port: server.port, brokers, faults, stop, [Symbol.asyncDispose]: stop }
+    resources.defer(() => clearInterval(housekeeping))
+    const { port: listening } = listener
+    return { port: listening, brokers: `${address}:${listening}`, faults, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
-    lock.release()
+    await stop()
     throw error
   }
 }

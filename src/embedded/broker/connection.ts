@@ -2,7 +2,6 @@ import type { Socket } from 'bun'
 import type { api, Context } from './api.ts'
 import { apiVersions } from './apis/cluster.ts'
 import type { CommittedOffsets } from './committed-offsets.ts'
-import type { ErrorName } from './errors.ts'
 import type { Faults } from './faults.ts'
 import type { Groups } from './group.ts'
 import type { Topics } from './topics.ts'
@@ -82,11 +81,10 @@ export class Connection {
     else if (this.#receivedBytes > readAheadBytes) this.socket.pause()
   }
 
-  /** The socket takes more. */
+  /** The socket takes more of an answer. */
   drain(): void {
-    if (!this.#unsent) return
-    this.#unsent = this.#write(this.#unsent)
-    if (!this.#unsent) this.#sent?.()
+    this.#unsent = this.#unsent?.subarray(Math.max(0, this.socket.write(this.#unsent)))
+    if (!this.#unsent?.length) this.#sent?.()
   }
 
   /** With a reason it is the client's fault, and logged. */
@@ -129,10 +127,9 @@ export class Connection {
   /** The next whole request without its size, when it has arrived. */
   #nextFrame(): Buffer | undefined {
     const { requestBytesMax, requestMs } = this.server.limits
-    const length = this.#receivedBytes < 4 ? undefined : this.#first(4).readInt32BE(0)
-    if (length !== undefined && (length < 8 || length > requestBytesMax))
-      throw new MalformedRequest(`request of ${length} bytes`)
-    if (length === undefined || this.#receivedBytes < 4 + length) {
+    const end = this.#receivedBytes < 4 ? 4 : 4 + this.#first(4).readInt32BE(0)
+    if (end !== 4 && (end < 12 || end > requestBytesMax)) throw new MalformedRequest(`request of ${end - 4} bytes`)
+    if (this.#receivedBytes < Math.max(end, 5)) {
       if (this.#receivedBytes > 0) {
         this.#incomplete ??= setTimeout(() => this.close('request not complete in time'), requestMs)
       }
@@ -140,7 +137,6 @@ export class Connection {
     }
     clearTimeout(this.#incomplete)
     this.#incomplete = undefined
-    const end = 4 + length
     const first = this.#first(end)
     if (first.length > end) this.#chunks[0] = first.subarray(end)
     else this.#chunks.shift()
@@ -171,7 +167,7 @@ export class Connection {
     const fault = faults.take(api.name)
     if (fault?.kind === 'drop') this.close()
     if (this.#closed) return undefined
-    const refusal: ErrorName | undefined = fault?.kind === 'error' ? fault.error : undefined
+    const refusal = fault?.kind === 'error' ? fault.error : undefined
     const answer = new Writer(request.version)
     answerHeader.write(answer, { size: 0, correlationId })
     const context: Context = { ...this.server, client: this, refusal: isServed ? refusal : 'UNSUPPORTED_VERSION' }
@@ -184,19 +180,14 @@ export class Connection {
 
   /** Resolves when the operating system has taken all of it, however slowly the client reads. */
   async #send(answer: Buffer): Promise<void> {
-    this.#unsent = this.#write(answer)
-    if (!this.#unsent) return
-    // What is left is a view of the whole answer and keeps all of it in memory.
     const { promise, resolve } = Promise.withResolvers<void>()
+    this.#unsent = answer
     this.#sent = resolve
+    this.drain()
+    if (this.#unsent.length === 0) return
+    // What is left is a view of the whole answer and keeps all of it in memory.
     if (this.#hold(answer.length)) await promise
     this.#hold(-answer.length)
-  }
-
-  /** What the socket did not take. */
-  #write(bytes: Buffer): Buffer | undefined {
-    const written = Math.max(0, this.socket.write(bytes))
-    return written < bytes.length ? bytes.subarray(written) : undefined
   }
 
   /** Counts bytes kept in memory for this client. False when that was one too many, and the connection is closed. */

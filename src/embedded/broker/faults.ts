@@ -1,6 +1,6 @@
 import type { ApiName } from './apis.ts'
 import type { ErrorName } from './errors.ts'
-import type { Disk } from './log/disk.ts'
+import type { Disk } from './log/segment.ts'
 
 /** What may go wrong with one request. */
 export type Fault =

@@ -1,9 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { Refusal } from './errors.ts'
 
 export type JoinRequest = {
+  /** Empty at first: the answer has the id it was given. */
   memberId: string
-  /** It came without an id: it is told this one, and to join again with it. */
-  isNew: boolean
   sessionTimeoutMs: number
   rebalanceTimeoutMs: number
   protocolType: string
@@ -12,23 +12,7 @@ export type JoinRequest = {
   clientHost: string
 }
 
-export type Joined = {
-  generation: number
-  protocol: string
-  leader: string
-  /** For the leader alone. */
-  members: { memberId: string; metadata: Buffer }[]
-}
-
-type Member = JoinRequest & {
-  assignment: Buffer
-  session: Timer
-  /** It waits for the others to join, or for the leader to assign. */
-  joining?: PromiseWithResolvers<Joined>
-  syncing?: PromiseWithResolvers<Buffer>
-  synced: boolean
-}
-
+type Member = JoinRequest & { assignment: Buffer; session?: Timer }
 type State = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable'
 type Log = (message: string, fields: object) => void
 
@@ -41,7 +25,6 @@ export class Groups {
 
   constructor(readonly log: Log) {}
 
-  /** The group, made when it is new. */
   open(groupId: string): Group {
     if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
     const group = this.#groups.get(groupId) ?? new Group(groupId, this.log)
@@ -55,7 +38,7 @@ export class Groups {
 
   /** Forgets groups nobody is in; whoever comes back finds what was committed, which is kept elsewhere. */
   forgetIdle(): void {
-    for (const [groupId, group] of this.#groups) if (group.isIdle) this.#groups.delete(groupId)
+    for (const [groupId, group] of this.#groups) if (group.isEmpty) this.#groups.delete(groupId)
   }
 
   close(): void {
@@ -64,19 +47,19 @@ export class Groups {
 }
 
 /**
- * One consumer group and its rebalances, as the Kafka group protocol has them: members join, the leader assigns, all heartbeat.
- * Lives in memory: after a restart members are unknown, are told so, and join again; what they committed is on disk elsewhere.
+ * One consumer group and its rebalances, as the Kafka group protocol has them: all members join, the leader assigns, all sync to get
+ * their part, and heartbeat from then on. Lives in memory: after a restart members are unknown, are told so, and join again.
  */
 export class Group {
   #state: State = 'Empty'
   #generation = 0
-  #protocolType = ''
   #protocol = ''
   #leader = ''
   readonly #members = new Map<string, Member>()
-  /** Ids given out by MEMBER_ID_REQUIRED whose owners have not come back yet; a rebalance waits for them. */
-  readonly #announced = new Map<string, Timer>()
-  #rebalance: Timer | undefined
+  /** Who has yet to join, or to sync, in the step the rebalance is at; the others wait for the step to be over. */
+  #due = new Set<string>()
+  #step = Promise.withResolvers<void>()
+  #deadline: Timer | undefined
 
   constructor(
     readonly id: string,
@@ -87,54 +70,34 @@ export class Group {
     return this.#members.size === 0
   }
 
-  /** Nobody is in it or on the way in. */
-  get isIdle(): boolean {
-    return this.isEmpty && this.#announced.size === 0
-  }
-
   /** Answers when the rebalance this causes is complete: all have joined, or the slow ones ran out of their time. */
-  async join(request: JoinRequest): Promise<Joined> {
+  async join(request: JoinRequest) {
     this.#checkJoin(request)
-    const { memberId, isNew, sessionTimeoutMs, protocolType } = request
-    if (isNew) {
-      const forget = setTimeout(() => this.#forgetAnnounced(memberId), sessionTimeoutMs)
-      this.#announced.set(memberId, forget)
-      throw new Refusal('MEMBER_ID_REQUIRED')
-    }
+    const memberId = request.memberId || `${request.clientId}-${randomUUID()}`
     const known = this.#members.get(memberId)
-    if (known && !this.#mustRebalance(known, request)) {
-      known.session.refresh()
-      return this.#joined(known)
+    // Who repeats its join (it may have missed the answer) gets that answer again; the leader may ask for a new round.
+    const mayRepeat = this.#state === 'CompletingRebalance' || (this.#state === 'Stable' && memberId !== this.#leader)
+    if (!known || !mayRepeat || !Bun.deepEquals(known.protocols, request.protocols)) {
+      this.#members.set(memberId, { assignment: nothing, ...known, ...request, memberId })
+      await this.#rebalance(memberId, known ? 'joined again' : 'joined')
     }
-    clearTimeout(this.#announced.get(memberId))
-    this.#announced.delete(memberId)
-    known?.joining?.reject(new Refusal('UNKNOWN_MEMBER_ID'))
-    clearTimeout(known?.session)
-    const session = setTimeout(() => this.#expire(memberId), sessionTimeoutMs)
-    const joining = Promise.withResolvers<Joined>()
-    const assignment = known?.assignment ?? nothing
-    this.#members.set(memberId, { ...request, assignment, session, joining, synced: false })
-    this.#protocolType = protocolType
-    this.#prepareRebalance(known ? 'a member joined again' : 'a member joined')
-    return joining.promise
+    this.#alive(this.#generation, memberId)
+    const members = memberId === this.#leader ? this.describe().members : []
+    return { generation: this.#generation, protocol: this.#protocol, leader: this.#leader, memberId, members }
   }
 
-  /** Answers with the member's part once the leader has handed in all of them. */
-  async sync(generation: number, memberId: string, assignments: Map<string, Buffer>): Promise<Buffer> {
-    const member = this.heartbeat(generation, memberId)
-    member.synced = true
-    if (this.#state === 'Stable') return member.assignment
-    member.syncing = Promise.withResolvers<Buffer>()
-    const { promise } = member.syncing
-    if (memberId === this.#leader) {
+  /** Answers when the leader has handed in the parts of all members. */
+  async sync(generation: number, memberId: string, assignments: Map<string, Buffer>): Promise<Member> {
+    this.heartbeat(generation, memberId)
+    this.#due.delete(memberId)
+    if (this.#state === 'CompletingRebalance' && memberId === this.#leader) {
+      for (const member of this.#members.values()) member.assignment = assignments.get(member.memberId) ?? nothing
       this.#state = 'Stable'
-      for (const each of this.#members.values()) {
-        each.assignment = assignments.get(each.memberId) ?? nothing
-        each.syncing?.resolve(each.assignment)
-        each.syncing = undefined
-      }
+      this.#step.resolve()
     }
-    return promise
+    await this.#step.promise
+    // The step is over as well when the next rebalance begins, or without this member.
+    return this.heartbeat(generation, memberId)
   }
 
   /** Refused while the group rebalances, which is how a member learns that it has to join again. */
@@ -144,11 +107,12 @@ export class Group {
     return member
   }
 
-  leave(memberId: string): void {
-    if (this.#forgetAnnounced(memberId)) return
+  leave(memberId: string, reason = 'left'): void {
     const member = this.#members.get(memberId)
     if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')
-    this.#remove(member, 'left')
+    clearTimeout(member.session)
+    this.#members.delete(memberId)
+    void this.#rebalance(memberId, reason)
   }
 
   /** Refuses commits of an older generation; without members anyone may commit. */
@@ -161,110 +125,53 @@ export class Group {
   }
 
   describe() {
-    const members = [...this.#members.values()].map((each) => ({ ...each, metadata: this.#metadataOf(each) }))
-    return { state: this.#state, protocolType: this.#protocolType, protocol: this.#protocol, members }
+    const metadataOf = ({ protocols }: Member) => protocols.find(({ name }) => name === this.#protocol)?.metadata
+    const members = [...this.#members.values()].map((one) => ({ ...one, metadata: metadataOf(one) ?? nothing }))
+    return { state: this.#state, protocolType: members[0]?.protocolType ?? '', protocol: this.#protocol, members }
   }
 
   /** Stops every timer. Answers that wait are given up with their connections. */
   close(): void {
-    clearTimeout(this.#rebalance)
-    for (const timer of this.#announced.values()) clearTimeout(timer)
-    for (const member of this.#members.values()) clearTimeout(member.session)
+    clearTimeout(this.#deadline)
+    for (const { session } of this.#members.values()) clearTimeout(session)
   }
 
-  #checkJoin({ memberId, isNew, sessionTimeoutMs, protocolType, protocols }: JoinRequest): void {
+  #checkJoin({ memberId, sessionTimeoutMs, protocolType, protocols }: JoinRequest): void {
     if (sessionTimeoutMs < 1 || sessionTimeoutMs > sessionTimeoutMaxMs) throw new Refusal('INVALID_SESSION_TIMEOUT')
-    if (!isNew && !this.#members.has(memberId) && !this.#announced.has(memberId)) throw new Refusal('UNKNOWN_MEMBER_ID')
+    if (memberId !== '' && !this.#members.has(memberId)) throw new Refusal('UNKNOWN_MEMBER_ID')
     const others = [...this.#members.values()].filter((member) => member.memberId !== memberId)
-    const shared = protocols.some(({ name }) => others.every((member) => supports(member, name)))
-    if (protocolType === '' || !shared || (others.length > 0 && protocolType !== this.#protocolType))
-      throw new Refusal('INCONSISTENT_GROUP_PROTOCOL')
+    const isSameType = protocolType !== '' && others.every((member) => member.protocolType === protocolType)
+    if (!isSameType || !protocols.some(sharedBy(others))) throw new Refusal('INCONSISTENT_GROUP_PROTOCOL')
   }
 
-  /** A member that repeats its join (it may have missed the answer) gets that answer again; the leader may ask for a new round. */
-  #mustRebalance(member: Member, request: JoinRequest): boolean {
-    if (this.#state === 'PreparingRebalance' || !Bun.deepEquals(member.protocols, request.protocols)) return true
-    return this.#state === 'Stable' && member.memberId === this.#leader
-  }
-
-  #prepareRebalance(reason: string): void {
-    if (this.#state !== 'PreparingRebalance') {
-      this.log('group rebalances', { group: this.id, generation: this.#generation, reason })
-      this.#state = 'PreparingRebalance'
-      for (const member of this.#members.values()) this.#refuseSync(member, 'REBALANCE_IN_PROGRESS')
-      clearTimeout(this.#rebalance)
-      this.#rebalance = setTimeout(() => this.#completeJoin(), this.#rebalanceTimeoutMs())
+  /** Has all members join, but for the one that just did, or left. Answers when they have. */
+  #rebalance(memberId: string, reason: string): Promise<void> {
+    this.log('group rebalances', { group: this.id, generation: this.#generation, memberId, reason })
+    if (this.#state !== 'PreparingRebalance') this.#begin('PreparingRebalance')
+    this.#due.delete(memberId)
+    const { promise } = this.#step
+    if (this.#due.size === 0) {
+      this.#generation++
+      this.#protocol = electProtocol([...this.#members.values()])
+      // The oldest member leads: the leader stays the same as long as it is there.
+      this.#leader = this.#members.keys().next().value ?? ''
+      this.#begin(this.isEmpty ? 'Empty' : 'CompletingRebalance')
     }
-    this.#completeJoinIfAllHere()
+    return promise
   }
 
-  #completeJoinIfAllHere(): void {
-    if (this.#state !== 'PreparingRebalance' || this.#announced.size > 0) return
-    if ([...this.#members.values()].every(({ joining }) => joining)) this.#completeJoin()
-  }
-
-  #completeJoin(): void {
-    clearTimeout(this.#rebalance)
-    for (const { memberId, joining, session } of this.#members.values()) {
-      if (joining) continue
-      clearTimeout(session)
-      this.#members.delete(memberId)
+  #begin(state: State): void {
+    this.#state = state
+    this.#due = new Set(this.#members.keys())
+    this.#step.resolve()
+    this.#step = Promise.withResolvers()
+    clearTimeout(this.#deadline)
+    // Who heartbeats but never joins or syncs would hold up the group for ever, the leader first of all.
+    const leaveOutTheLate = () => {
+      for (const memberId of this.#due) this.leave(memberId, 'did not join or sync in time')
     }
-    this.#generation++
-    this.#state = this.isEmpty ? 'Empty' : 'CompletingRebalance'
-    this.#protocol = this.#electProtocol()
-    // The oldest member leads: the leader stays the same as long as it is there.
-    this.#leader = this.#members.keys().next().value ?? ''
-    if (this.isEmpty) return
-    for (const member of this.#members.values()) {
-      member.synced = false
-      member.session.refresh()
-      member.joining?.resolve(this.#joined(member))
-      member.joining = undefined
-    }
-    // Who heartbeats but never syncs would hold up the group for ever, the leader first of all.
-    this.#rebalance = setTimeout(() => {
-      for (const member of this.#members.values()) if (!member.synced) this.#remove(member, 'did not sync in time')
-    }, this.#rebalanceTimeoutMs())
-  }
-
-  /** The one most members prefer among those all of them know. */
-  #electProtocol(): string {
-    const members = [...this.#members.values()]
-    const votes = members.map(({ protocols }) => {
-      return protocols.find(({ name }) => members.every((member) => supports(member, name)))?.name ?? ''
-    })
-    const counted = [...Map.groupBy(votes, (name) => name)]
-    return counted.sort(([, left], [, right]) => right.length - left.length)[0]?.[0] ?? ''
-  }
-
-  #expire(memberId: string): void {
-    const member = this.#members.get(memberId)
-    // Who waits for the others to join or for the leader to assign cannot heartbeat meanwhile, and is not dead for it.
-    if (!member || member.joining || member.syncing) return
-    this.#remove(member, 'did not heartbeat in time')
-  }
-
-  #remove(member: Member, reason: string): void {
-    clearTimeout(member.session)
-    this.#members.delete(member.memberId)
-    this.log('group member removed', { group: this.id, member: member.memberId, reason })
-    member.joining?.reject(new Refusal('UNKNOWN_MEMBER_ID'))
-    this.#refuseSync(member, 'UNKNOWN_MEMBER_ID')
-    this.#prepareRebalance(reason)
-  }
-
-  /** False when no such id was given out. A rebalance that waited for it may now be complete. */
-  #forgetAnnounced(memberId: string): boolean {
-    clearTimeout(this.#announced.get(memberId))
-    const known = this.#announced.delete(memberId)
-    if (known) this.#completeJoinIfAllHere()
-    return known
-  }
-
-  #refuseSync(member: Member, error: 'REBALANCE_IN_PROGRESS' | 'UNKNOWN_MEMBER_ID'): void {
-    member.syncing?.reject(new Refusal(error))
-    member.syncing = undefined
+    const timeoutsMs = [...this.#members.values()].map(({ rebalanceTimeoutMs }) => rebalanceTimeoutMs)
+    if (!this.isEmpty) this.#deadline = setTimeout(leaveOutTheLate, Math.max(1, ...timeoutsMs))
   }
 
   /** The member, which stays alive by whatever it asks for, even when that is refused. */
@@ -272,24 +179,22 @@ export class Group {
     const member = this.#members.get(memberId)
     if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')
     if (generation !== this.#generation) throw new Refusal('ILLEGAL_GENERATION')
-    member.session.refresh()
+    clearTimeout(member.session)
+    member.session = setTimeout(() => {
+      // Who waits for the others cannot heartbeat meanwhile, and is not dead for it.
+      if (this.#state === 'Stable' || this.#due.has(memberId)) this.leave(memberId, 'did not heartbeat in time')
+    }, member.sessionTimeoutMs)
     return member
-  }
-
-  #rebalanceTimeoutMs(): number {
-    return Math.max(1, ...[...this.#members.values()].map((member) => member.rebalanceTimeoutMs))
-  }
-
-  #joined({ memberId }: Member): Joined {
-    const members = memberId === this.#leader ? this.describe().members : []
-    return { generation: this.#generation, protocol: this.#protocol, leader: this.#leader, members }
-  }
-
-  #metadataOf({ protocols }: Member): Buffer {
-    return protocols.find(({ name }) => name === this.#protocol)?.metadata ?? nothing
   }
 }
 
-function supports(member: { protocols: { name: string }[] }, name: string): boolean {
-  return member.protocols.some((protocol) => protocol.name === name)
+/** The one most members prefer among those all of them know. */
+function electProtocol(members: Member[]): string {
+  const votes = members.map(({ protocols }) => protocols.find(sharedBy(members))?.name ?? '')
+  const count = (name: string) => votes.filter((vote) => vote === name).length
+  return votes.toSorted((left, right) => count(right) - count(left))[0] ?? ''
+}
+
+function sharedBy(members: Member[]) {
+  return ({ name }: { name: string }) => members.every(({ protocols }) => protocols.some((one) => one.name === name))
 }

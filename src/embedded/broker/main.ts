@@ -6,7 +6,6 @@ import { startBroker } from './broker.ts'
  * one line, `ready host:port`, when it serves. With `--lifeline` it stops when its stdin closes, so that it never outlives a
  * supervisor that was killed.
  */
-
 const { values } = parseArgs({
   options: {
     'data-dir': { type: 'string' },
@@ -21,19 +20,15 @@ function fail(message: string): never {
   process.exit(1)
 }
 
-const dataDir = values['data-dir'] ?? fail('--data-dir is missing: name the directory that is to hold the log')
+const { host, 'data-dir': dataDir = fail('--data-dir is missing: name the directory that is to hold the log') } = values
 const port = Number(values.port)
 if (!Number.isInteger(port) || port < 0 || port > 65_535) fail(`--port is not a port: ${values.port}`)
 
-const broker = await startBroker({
-  dataDir,
-  port,
-  host: values.host,
-  log: (level, message, fields) => console.error(JSON.stringify({ level, message, ...fields })),
-}).catch((error: NodeJS.ErrnoException) => {
-  if (error.code === 'EADDRINUSE')
-    fail(`port ${port} on ${values.host} is taken: stop what listens there, or choose another with --port`)
-  return fail(error.message)
+const log = (level: string, message: string, fields?: object) =>
+  console.error(JSON.stringify({ level, message, ...fields }))
+const broker = await startBroker({ dataDir, port, host, log }).catch((error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EADDRINUSE') return fail(error.message)
+  return fail(`port ${port} on ${host} is taken: stop what listens there, or choose another with --port`)
 })
 
 async function stop(): Promise<void> {
@@ -42,9 +37,5 @@ async function stop(): Promise<void> {
 }
 process.on('SIGTERM', stop)
 process.on('SIGINT', stop)
-if (values.lifeline) {
-  process.stdin.on('end', stop)
-  process.stdin.on('close', stop)
-  process.stdin.resume()
-}
+if (values.lifeline) process.stdin.on('end', stop).on('close', stop).resume()
 console.log(`ready ${broker.brokers}`)

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { encode, recordBatch } from '../../testing/raw-kafka.ts'
 import type { Context } from './api.ts'
 import { fetch } from './apis/records.ts'
-import { Disk } from './log/disk.ts'
+import { Catalog } from './catalog.ts'
+import { Disk } from './log/segment.ts'
 import { Topics } from './topics.ts'
 import { Reader } from './wire.ts'
 
@@ -17,8 +18,13 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
 function open() {
-  const topics = new Topics(dataDir, new Disk(false), () => {})
-  return Object.assign(topics, { [Symbol.dispose]: () => topics.close() })
+  const catalog = new Catalog(dataDir, new Disk(false))
+  const topics = new Topics(dataDir, catalog)
+  const close = () => {
+    topics.close()
+    catalog.close()
+  }
+  return Object.assign(topics, { [Symbol.dispose]: close })
 }
 
 test('what a crash left of a deleted topic is removed, and never becomes part of a new one', () => {

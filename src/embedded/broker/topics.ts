@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Catalog } from './catalog.ts'
 import { Refusal } from './errors.ts'
-import type { Disk } from './log/disk.ts'
 import { type LogLimits, PartitionLog } from './log/partition-log.ts'
 
 type TopicConfig = Record<string, string>
-type Topic = { id: number; partitions: number; config: TopicConfig }
-type Catalog = { clusterId: string; nextTopicId: number; nextProducerId: number; topics: Map<string, Topic> }
+type Topic = { id: number; name: string; partitions: number; config: TopicConfig; logs: Map<number, PartitionLog> }
 
 /** Topic settings that are accepted, with the broker's defaults. Those a single node cannot act on are kept and shown, no more. */
 export const topicConfigDefaults: TopicConfig = {
@@ -26,48 +24,36 @@ const partitionsMax = 1_000
 
 /** Which topics there are, and their logs. Definitions are on disk before a creation is answered. */
 export class Topics {
-  readonly #catalogPath: string
   readonly #logsDirectory: string
-  readonly #logs = new Map<string, PartitionLog>()
-  #catalog: Catalog = {
-    clusterId: randomBytes(16).toString('base64url'),
-    nextTopicId: 1,
-    nextProducerId: 1,
-    topics: new Map(),
-  }
+  readonly #topics = new Map<string, Topic>()
+  /** Given once per data directory, and the same after every restart. */
+  readonly clusterId: string
 
   constructor(
     dataDir: string,
-    readonly disk: Disk,
-    readonly onTorn: (topic: string, partition: number, bytes: number) => void,
+    readonly catalog: Catalog,
+    readonly onTorn: (topic: string, partition: number, bytes: number) => void = () => {},
   ) {
-    this.#catalogPath = join(dataDir, 'catalog.json')
     this.#logsDirectory = join(dataDir, 'logs')
     mkdirSync(this.#logsDirectory, { recursive: true })
-    if (existsSync(this.#catalogPath)) {
-      const catalog = JSON.parse(readFileSync(this.#catalogPath, 'utf8'))
-      const topics = Object.entries<Topic>(catalog.topics)
-      const withDefaults = ({ config, ...rest }: Topic) => ({ ...rest, config: { ...topicConfigDefaults, ...config } })
-      this.#catalog = { ...catalog, topics: new Map(topics.map(([name, topic]) => [name, withDefaults(topic)])) }
+    const [cluster] = catalog.read<{ id: string }>('select id from cluster')
+    this.clusterId = cluster?.id ?? Bun.randomUUIDv7('base64url')
+    if (!cluster) catalog.write(['insert into cluster values (?)', this.clusterId])
+    for (const row of catalog.read<Omit<Topic, 'config'> & { config: string }>('select * from topics')) {
+      this.#topics.set(row.name, { ...row, config: JSON.parse(row.config), logs: new Map() })
     }
-    this.#save({})
     // What a crash left of topics that were being deleted.
-    const known = [...this.#catalog.topics].map(([name, topic]) => directoryOf(name, topic))
-    for (const entry of readdirSync(this.#logsDirectory)) if (!known.includes(entry)) this.#remove(entry)
-  }
-
-  /** Given once per data directory, and the same after every restart. */
-  get clusterId(): string {
-    return this.#catalog.clusterId
+    const known = new Set([...this.#topics.values()].map(directoryOf))
+    for (const entry of readdirSync(this.#logsDirectory)) if (!known.has(entry)) this.#remove(entry)
   }
 
   names(): string[] {
-    return [...this.#catalog.topics.keys()]
+    return [...this.#topics.keys()]
   }
 
   /** Refuses a name that no topic has. */
   require(name: string): Topic {
-    const topic = this.#catalog.topics.get(name)
+    const topic = this.#topics.get(name)
     if (!topic) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
     return topic
   }
@@ -76,77 +62,67 @@ export class Topics {
   partition(name: string, partition: number): PartitionLog {
     const topic = this.require(name)
     if (partition < 0 || partition >= topic.partitions) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
-    const place = `${directoryOf(name, topic)}/${partition}`
-    const known = this.#logs.get(place)
-    if (known) return known
-    const log = new PartitionLog(join(this.#logsDirectory, place), this.disk, logLimits(topic.config))
-    if (log.torn > 0) this.onTorn(name, partition, log.torn)
-    this.#logs.set(place, log)
+    const directory = join(this.#logsDirectory, directoryOf(topic), String(partition))
+    const onTorn = (bytes: number) => this.onTorn(name, partition, bytes)
+    const open = () => new PartitionLog(directory, this.catalog.disk, logLimits(topic.config), onTorn)
+    const log = topic.logs.get(partition) ?? open()
+    topic.logs.set(partition, log)
     return log
   }
 
   /** Refuses with the code the admin client is to see, in the order of the checks. With `validateOnly` nothing is made. */
   create(name: string, partitions = 1, config: TopicConfig = {}, validateOnly = false): void {
-    const { nextTopicId: id, topics } = this.#catalog
     if (!topicName.test(name)) throw new Refusal('INVALID_TOPIC_EXCEPTION', `topic name ${JSON.stringify(name)}`)
-    if (topics.has(name)) throw new Refusal('TOPIC_ALREADY_EXISTS', `topic ${name} already exists`)
+    if (this.#topics.has(name)) throw new Refusal('TOPIC_ALREADY_EXISTS', `topic ${name} already exists`)
     if (partitions < 1 || partitions > partitionsMax)
       throw new Refusal('INVALID_PARTITIONS', `1 to ${partitionsMax} partitions`)
     for (const [key, value] of Object.entries(config)) checkConfig(key, value)
     if (validateOnly) return
     const settings = { ...topicConfigDefaults, ...config }
-    this.#save({ nextTopicId: id + 1, topics: new Map(topics).set(name, { id, partitions, config: settings }) })
+    const insert = 'insert into topics (name, partitions, config) values (?, ?, ?) returning id'
+    for (const { id } of this.catalog.write<{ id: number }>([insert, name, partitions, JSON.stringify(settings)])) {
+      this.#topics.set(name, { id, name, partitions, config: settings, logs: new Map() })
+    }
   }
 
   delete(name: string): void {
-    const directory = directoryOf(name, this.require(name))
-    this.#save({ topics: new Map([...this.#catalog.topics].filter(([other]) => other !== name)) })
-    for (const [place, log] of this.#logs) {
-      if (!place.startsWith(`${directory}/`)) continue
-      log.close()
-      this.#logs.delete(place)
-    }
-    this.#remove(directory)
+    const topic = this.require(name)
+    this.catalog.write(['delete from topics where name = ?', name], ['delete from commits where topic = ?', name])
+    this.#topics.delete(name)
+    for (const log of topic.logs.values()) log.close()
+    this.#remove(directoryOf(topic))
   }
 
   /** A producer id that no producer had before, across restarts. */
   newProducerId(): number {
-    const { nextProducerId } = this.#catalog
-    this.#save({ nextProducerId: nextProducerId + 1 })
-    return nextProducerId
+    const insert = 'insert into producers default values returning id'
+    const [producer] = this.catalog.write<{ id: number }>([insert], ['delete from producers'])
+    if (!producer) throw new Error('an insert returns its row')
+    return producer.id
   }
 
   /** Removes what is past its topic's limits, giving way to requests between two logs. */
   async retain(now: number): Promise<void> {
-    for (const [name, topic] of this.#catalog.topics) {
+    for (const topic of [...this.#topics.values()]) {
       for (let partition = 0; partition < topic.partitions; partition++) {
         await new Promise((resolve) => setImmediate(resolve))
-        if (this.#catalog.topics.get(name) === topic) this.partition(name, partition).retain(now)
+        if (this.#topics.get(topic.name) === topic) this.partition(topic.name, partition).retain(now)
       }
     }
   }
 
   close(): void {
-    for (const log of this.#logs.values()) log.close()
-    this.#logs.clear()
-    this.#catalog.topics.clear()
+    for (const { logs } of this.#topics.values()) for (const log of logs.values()) log.close()
+    this.#topics.clear()
   }
 
   #remove(directory: string): void {
     rmSync(join(this.#logsDirectory, directory), { recursive: true, force: true })
   }
-
-  /** On disk first, in memory then: what was refused leaves no trace. */
-  #save(changes: Partial<Catalog>): void {
-    const catalog = { ...this.#catalog, ...changes }
-    const text = JSON.stringify({ ...catalog, topics: Object.fromEntries(catalog.topics) }, null, 2)
-    this.disk.replace(this.#catalogPath, `${text}\n`)
-    this.#catalog = catalog
-  }
 }
 
 /** The id keeps a topic made anew apart from what a crash may have left of its namesake. */
-function directoryOf(name: string, { id }: Topic): string {
+function directoryOf({ name, id }: Topic): string {
   return `${name}@${id}`
 }
 

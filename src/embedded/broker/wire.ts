@@ -39,8 +39,8 @@ export class Reader {
 
   /** Where the next `length` bytes begin, which are then behind us. */
   take(length: number): number {
-    if (length < 0 || length > this.remaining)
-      throw new MalformedRequest(`${length} bytes wanted, ${this.remaining} left`)
+    const { remaining } = this
+    if (length < 0 || length > remaining) throw new MalformedRequest(`${length} bytes wanted, ${remaining} left`)
     this.#at += length
     return this.#at - length
   }
@@ -70,85 +70,65 @@ export class Writer {
   }
 }
 
-function fixed<Value>(
-  length: number,
-  read: (buffer: Buffer, at: number) => Value,
-  write: (buffer: Buffer, value: Value, at: number) => void,
-): Type<Value> {
-  return {
-    read: (from) => read(from.buffer, from.take(length)),
-    write(to, value) {
-      const at = to.take(length)
-      write(to.buffer, value, at)
-    },
-  }
-}
-
-const number = (length: number) =>
-  fixed(
-    length,
-    (buffer, at) => buffer.readIntBE(at, length),
-    (buffer, value: number, at) => buffer.writeIntBE(value, at, length),
-  )
+const number = (length: number): Type<number> => ({
+  read: (from) => from.buffer.readIntBE(from.take(length), length),
+  write(to, value) {
+    // First the place, since taking it may change the buffer.
+    const at = to.take(length)
+    to.buffer.writeIntBE(value, at, length)
+  },
+})
 export const int8 = number(1)
 export const int16 = number(2)
 export const int32 = number(4)
 
-export const boolean = fixed(
-  1,
-  (buffer, at) => buffer[at] !== 0,
-  (buffer, value: boolean, at) => buffer.writeInt8(value ? 1 : 0, at),
-)
+export const boolean: Type<boolean> = {
+  read: (from) => int8.read(from) !== 0,
+  write: (to, value) => int8.write(to, value ? 1 : 0),
+}
 
 /** As a number: offsets, timestamps and producer ids beyond 2^53 are nobody's honest request. */
-export const int64 = fixed(
-  8,
-  (buffer, at) => {
-    const value = Number(buffer.readBigInt64BE(at))
+export const int64: Type<number> = {
+  read(from) {
+    const value = Number(from.buffer.readBigInt64BE(from.take(8)))
     if (!Number.isSafeInteger(value)) throw new MalformedRequest(`int64 out of range: ${value}`)
     return value
   },
-  (buffer, value: number, at) => buffer.writeBigInt64BE(BigInt(value), at),
-)
-
-/** Bytes behind their length, which is -1 for null. What is read is a view of the message, not a copy. */
-function prefixed<Value>(
-  length: Type<number>,
-  fromBytes: (bytes: Buffer) => Value,
-  toBytes: (value: Value) => Buffer,
-): Type<Value | null> {
-  return {
-    read(from) {
-      const bytes = length.read(from)
-      if (bytes === -1) return null
-      const at = from.take(bytes)
-      return fromBytes(from.buffer.subarray(at, at + bytes))
-    },
-    write(to, value) {
-      const bytes = value === null ? null : toBytes(value)
-      length.write(to, bytes?.length ?? -1)
-      const at = to.take(bytes?.length ?? 0)
-      bytes?.copy(to.buffer, at)
-    },
-  }
+  write(to, value) {
+    const at = to.take(8)
+    to.buffer.writeBigInt64BE(BigInt(value), at)
+  },
 }
 
-function required<Value>({ read, write }: Type<Value | null>): Type<Value> {
-  const readRequired = (from: Reader) => {
+/** Bytes behind their length, which is -1 for null. What is read is a view of the message, not a copy. */
+const prefixed = <Value>(length: Type<number>, as: (bytes: Buffer) => Value, of: (value: Value) => Buffer) => ({
+  read(from: Reader): Value | null {
+    const bytes = length.read(from)
+    if (bytes === -1) return null
+    const at = from.take(bytes)
+    return as(from.buffer.subarray(at, at + bytes))
+  },
+  write(to: Writer, value: Value | null): void {
+    const bytes = value === null ? null : of(value)
+    length.write(to, bytes?.length ?? -1)
+    const at = to.take(bytes?.length ?? 0)
+    bytes?.copy(to.buffer, at)
+  },
+})
+
+const required = <Value>({ read, write }: Type<Value | null>): Type<Value> => ({
+  read(from) {
     const value = read(from)
     if (value === null) throw new MalformedRequest('null where a value is required')
     return value
-  }
-  return { read: readRequired, write }
-}
+  },
+  write,
+})
 
+const same = (bytes: Buffer) => bytes
 export const nullableString = prefixed(int16, String, (text: string) => Buffer.from(text))
 export const string = required(nullableString)
-export const nullableBytes = prefixed(
-  int32,
-  (bytes) => bytes,
-  (bytes: Buffer) => bytes,
-)
+export const nullableBytes = prefixed(int32, same, same)
 export const bytes = required(nullableBytes)
 
 export function nullableArray<S extends Shape>(item: S): Type<readonly WrittenOf<S>[] | null, ReadOf<S>[] | null> {
@@ -159,9 +139,7 @@ export function nullableArray<S extends Shape>(item: S): Type<readonly WrittenOf
       if (length === -1) return null
       // No item is shorter than one byte, so a longer claim is a lie and is not worth an allocation.
       if (length < 0 || length > from.remaining) throw new MalformedRequest(`array of ${length} items`)
-      const items: ReadOf<S>[] = []
-      for (let index = 0; index < length; index++) items.push(type.read(from))
-      return items
+      return Array.from({ length }, () => type.read(from))
     },
     write(to, items) {
       int32.write(to, items?.length ?? -1)
@@ -170,51 +148,39 @@ export function nullableArray<S extends Shape>(item: S): Type<readonly WrittenOf
   }
 }
 
+/** Clients write an empty one as null, too. */
 export function array<S extends Shape>(item: S): Type<readonly WrittenOf<S>[], ReadOf<S>[]> {
   const { read, write } = nullableArray(item)
   return { read: (from) => read(from) ?? [], write }
 }
 
 /** The shape that most requests and answers about partitions share. */
-export function perTopic<S extends Shape>(partition: S) {
-  return array({ name: string, partitions: array(partition) })
-}
+export const perTopic = <S extends Shape>(partition: S) => array({ name: string, partitions: array(partition) })
 
-/** There in some versions only. In the others, and where it is left out, it is `otherwise`. */
-function when<Written, Read extends Written>(
-  isThere: (version: number) => boolean,
+/** There from version `first` on only. Before it, and where who writes leaves it out, it is `otherwise`. */
+export const since = <Written, Read extends Written>(
+  first: number,
   type: Type<Written, Read>,
   otherwise: Read,
-): Type<Written | undefined, Read> {
-  return {
-    read: (from) => (isThere(from.version) ? type.read(from) : otherwise),
-    write(to, value = otherwise) {
-      if (isThere(to.version)) type.write(to, value)
-    },
-  }
-}
-
-export function since<Written, Read extends Written>(first: number, type: Type<Written, Read>, otherwise: Read) {
-  return when((version) => version >= first, type, otherwise)
-}
-
-export function until<Written, Read extends Written>(last: number, type: Type<Written, Read>, otherwise: Read) {
-  return when((version) => version <= last, type, otherwise)
-}
+): Type<Written | undefined, Read> => ({
+  read: (from) => (from.version >= first ? type.read(from) : otherwise),
+  write(to, value = otherwise) {
+    if (to.version >= first) type.write(to, value)
+  },
+})
 
 /** May be left out by who writes it. */
-export function optional<Written, Read extends Written>(type: Type<Written, Read>, otherwise: Read) {
-  return since(0, type, otherwise)
-}
+export const optional = <Written, Read extends Written>(type: Type<Written, Read>, otherwise: Read) =>
+  since(0, type, otherwise)
 
 /** An object is its fields, one behind the other. */
 export function typeOf<S extends Shape>(shape: S): Type<WrittenOf<S>, ReadOf<S>> {
   if (typeof shape.read === 'function') return shape as unknown as Type<WrittenOf<S>, ReadOf<S>>
-  const fields = Object.entries(shape).map(([name, field]) => ({ name, type: typeOf(field as Shape) }))
+  const fields = Object.entries(shape).map(([name, field]) => [name, typeOf(field as Shape)] as const)
   return {
-    read: (from) => Object.fromEntries(fields.map(({ name, type }) => [name, type.read(from)])) as ReadOf<S>,
+    read: (from) => Object.fromEntries(fields.map(([name, type]) => [name, type.read(from)])) as ReadOf<S>,
     write(to, value) {
-      for (const { name, type } of fields) type.write(to, (value as Record<string, never>)[name] as never)
+      for (const [name, type] of fields) type.write(to, (value as Record<string, never>)[name] as never)
     },
   }
 }

@@ -1,7 +1,7 @@
 /** How a client finds its way: what is served, where the partitions are, and who coordinates a group. */
-import { api, attempt, each, nodeId } from '../api.ts'
-import { errorCodes, Refusal } from '../errors.ts'
-import { array, boolean, int8, int16, int32, nullableArray, nullableString, optional, since, string } from '../wire.ts'
+import { api, attempt, each, nodeId, throttleMs } from '../api.ts'
+import { errorCodes } from '../errors.ts'
+import { array, boolean, int16, int32, nullableArray, nullableString, optional, since, string } from '../wire.ts'
 
 export const apiVersions = api('ApiVersions', 18, [0, 2], {
   request: {},
@@ -16,28 +16,25 @@ export const apiVersions = api('ApiVersions', 18, [0, 2], {
   },
 })
 
+const no = optional(boolean, false)
 const partition = {
   errorCode: optional(int16, 0),
   index: int32,
   leaderId: int32,
   replicas: array(int32),
   inSync: array(int32),
-  offline: since(5, array(int32), []),
 }
+const topic = { errorCode: int16, name: string, isInternal: no, partitions: optional(array(partition), []) }
 
 /** Without names it is about all topics. */
-export const metadata = api('Metadata', 3, [4, 6], {
+export const metadata = api('Metadata', 3, [4, 4], {
   request: { topics: nullableArray({ name: string }), mayCreate: boolean },
   answer: {
+    throttleMs,
     brokers: array({ id: int32, host: string, port: int32, rack: optional(nullableString, null) }),
     clusterId: nullableString,
     controllerId: int32,
-    topics: array({
-      errorCode: int16,
-      name: string,
-      isInternal: optional(boolean, false),
-      partitions: optional(array(partition), []),
-    }),
+    topics: array(topic),
   },
   async serve({ topics: named }, context) {
     const { host, port, topics } = context
@@ -52,21 +49,9 @@ export const metadata = api('Metadata', 3, [4, 6], {
   },
 })
 
-/** Key type 0 is a group. The coordinator of transactions (1) is where a transactional producer learns that there are none. */
-export const findCoordinator = api('FindCoordinator', 10, [0, 2], {
-  request: { key: string, keyType: since(1, int8, 0) },
-  answer: {
-    throttleMs: since(1, int32, 0),
-    errorCode: int16,
-    errorMessage: since(1, nullableString, null),
-    nodeId: optional(int32, -1),
-    host: optional(string, ''),
-    port: optional(int32, -1),
-  },
-  serve({ keyType }, context) {
-    return attempt(context, () => {
-      if (keyType !== 0) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
-      return { nodeId, host: context.host, port: context.port }
-    })
-  },
+/** Of groups alone: who asks for a coordinator of transactions needs a later version, and learns so that there are none. */
+export const findCoordinator = api('FindCoordinator', 10, [0, 0], {
+  request: { groupId: string },
+  answer: { errorCode: int16, nodeId: optional(int32, -1), host: optional(string, ''), port: optional(int32, -1) },
+  serve: (_, context) => attempt(context, () => ({ nodeId, host: context.host, port: context.port })),
 })

@@ -1,126 +1,73 @@
 /** Being a member of a consumer group, and looking at groups as an administrator does. */
-import { randomUUID } from 'node:crypto'
-import { api, attempt, each } from '../api.ts'
-import { Refusal } from '../errors.ts'
-import { array, bytes, int16, int32, nullableString, optional, since, string, until } from '../wire.ts'
+import { api, attempt, type Context, each, throttleMs } from '../api.ts'
+import type { Group } from '../group.ts'
+import { array, bytes, int16, int32, optional, string } from '../wire.ts'
 
-/** Static membership: such a member is treated as any other. */
-const instanceId = optional(nullableString, null)
-const member = { groupId: string, generation: int32, memberId: string, instanceId }
-const nothing: Buffer = Buffer.alloc(0)
+const text = optional(string, '')
+const timeouts = { sessionTimeoutMs: int32, rebalanceTimeoutMs: int32 }
+const protocols = array({ name: string, metadata: bytes })
+const round = { generation: optional(int32, -1), protocol: text, leader: text, memberId: text }
+const candidate = { memberId: string, metadata: bytes }
 
-export const joinGroup = api('JoinGroup', 11, [5, 5], {
-  request: {
-    groupId: string,
-    sessionTimeoutMs: int32,
-    rebalanceTimeoutMs: int32,
-    memberId: string,
-    instanceId,
-    protocolType: string,
-    protocols: array({ name: string, metadata: bytes }),
-  },
-  answer: {
-    errorCode: int16,
-    generation: optional(int32, -1),
-    protocol: optional(string, ''),
-    leader: optional(string, ''),
-    memberId: string,
-    members: optional(array({ memberId: string, instanceId, metadata: bytes }), []),
-  },
-  async serve(request, context) {
-    const { client, groups } = context
-    const memberId = request.memberId || `${client.id}-${randomUUID()}`
-    const joined = await attempt(context, () => {
-      const from = { clientId: client.id, clientHost: `/${client.socket.remoteAddress}` }
-      return groups.open(request.groupId).join({ ...request, ...from, memberId, isNew: request.memberId === '' })
-    })
-    return { memberId, ...joined }
+export const joinGroup = api('JoinGroup', 11, [2, 2], {
+  request: { groupId: string, ...timeouts, memberId: string, protocolType: string, protocols },
+  answer: { throttleMs, errorCode: int16, ...round, members: optional(array(candidate), []) },
+  serve(request, context) {
+    const from = { clientId: context.client.id, clientHost: `/${context.client.socket.remoteAddress}` }
+    return attempt(context, () => context.groups.open(request.groupId).join({ ...request, ...from }))
   },
 })
 
-export const syncGroup = api('SyncGroup', 14, [3, 3], {
+const member = { groupId: string, generation: int32, memberId: string }
+
+export const syncGroup = api('SyncGroup', 14, [1, 1], {
   request: { ...member, assignments: array({ memberId: string, assignment: bytes }) },
-  answer: { errorCode: int16, assignment: optional(bytes, nothing) },
+  answer: { throttleMs, errorCode: int16, assignment: optional(bytes, Buffer.alloc(0)) },
   serve({ groupId, generation, memberId, assignments }, context) {
-    return attempt(context, async () => {
-      const parts = new Map(assignments.map((part) => [part.memberId, part.assignment]))
-      return { assignment: await context.groups.open(groupId).sync(generation, memberId, parts) }
-    })
+    const parts = new Map(assignments.map((part) => [part.memberId, part.assignment]))
+    return attempt(context, () => context.groups.open(groupId).sync(generation, memberId, parts))
   },
 })
 
-export const heartbeat = api('Heartbeat', 12, [3, 3], {
+export const heartbeat = api('Heartbeat', 12, [1, 1], {
   request: member,
-  answer: { errorCode: int16 },
+  answer: { throttleMs, errorCode: int16 },
   serve: ({ groupId, generation, memberId }, context) =>
     attempt(context, () => context.groups.open(groupId).heartbeat(generation, memberId)),
 })
 
-/** Before version 3, which is librdkafka's, there is one member, and its error is the error. */
-export const leaveGroup = api('LeaveGroup', 13, [1, 3], {
-  request: {
-    groupId: string,
-    memberId: until(2, nullableString, null),
-    members: since(3, array({ memberId: string, instanceId }), []),
-  },
-  answer: {
-    errorCode: optional(int16, 0),
-    members: since(3, array({ memberId: string, instanceId, errorCode: int16 }), []),
-  },
-  async serve({ groupId, memberId, members }, context) {
-    const left = await each(context, memberId === null ? members : [{ memberId, instanceId: null }], (leaving) => {
-      context.groups.open(groupId).leave(leaving.memberId)
-    })
-    return { errorCode: memberId === null ? 0 : left[0]?.errorCode, members: left }
-  },
-})
-
-export const listGroups = api('ListGroups', 16, [2, 2], {
-  request: {},
-  answer: { errorCode: int16, groups: optional(array({ groupId: string, protocolType: string }), []) },
-  serve(_, context) {
-    return attempt(context, () => {
-      const known = new Map(context.offsets.groups().map((groupId) => [groupId, 'consumer']))
-      for (const group of context.groups.occupied()) known.set(group.id, group.describe().protocolType)
-      return { groups: [...known].map(([groupId, protocolType]) => ({ groupId, protocolType })) }
-    })
-  },
-})
-
-const emptyGroup = { state: 'Empty', protocolType: 'consumer' }
-const memberShown = { memberId: string, clientId: string, clientHost: string, metadata: bytes, assignment: bytes }
-
-export const describeGroups = api('DescribeGroups', 15, [2, 2], {
-  request: { groups: array({ groupId: string }) },
-  answer: {
-    groups: array({
-      errorCode: int16,
-      groupId: string,
-      state: optional(string, 'Dead'),
-      protocolType: optional(string, ''),
-      protocol: optional(string, ''),
-      members: optional(array(memberShown), []),
+export const leaveGroup = api('LeaveGroup', 13, [1, 1], {
+  request: { groupId: string, memberId: string },
+  answer: { throttleMs, errorCode: int16 },
+  serve: ({ groupId, memberId }, context) =>
+    attempt(context, () => {
+      context.groups.open(groupId).leave(memberId)
     }),
-  },
-  async serve({ groups: asked }, context) {
-    const groups = await each(context, asked, ({ groupId }) => {
-      const group = context.groups.occupied().find(({ id }) => id === groupId)
-      if (group) return group.describe()
-      return context.offsets.groups().includes(groupId) ? emptyGroup : {}
-    })
-    return { groups }
-  },
 })
 
-export const deleteGroups = api('DeleteGroups', 42, [1, 1], {
+const memberShown = { memberId: string, clientId: string, clientHost: string, metadata: bytes, assignment: bytes }
+const shown = { errorCode: int16, groupId: string, state: optional(string, 'Dead'), protocolType: text, protocol: text }
+const empty = { state: 'Empty', protocolType: 'consumer', protocol: '', members: [] } as const
+
+/** All groups there are: those that have members, and those that only have commits. */
+function described({ groups, offsets }: Context) {
+  const all = new Map<string, ReturnType<Group['describe']> | typeof empty>()
+  for (const groupId of offsets.groups()) all.set(groupId, empty)
+  for (const group of groups.occupied()) all.set(group.id, group.describe())
+  return all
+}
+
+export const listGroups = api('ListGroups', 16, [1, 1], {
+  request: {},
+  answer: { throttleMs, errorCode: int16, groups: optional(array({ groupId: string, protocolType: string }), []) },
+  serve: (_, context) =>
+    attempt(context, () => ({ groups: [...described(context)].map(([groupId, group]) => ({ groupId, ...group })) })),
+})
+
+export const describeGroups = api('DescribeGroups', 15, [1, 1], {
   request: { groups: array({ groupId: string }) },
-  answer: { groups: array({ groupId: string, errorCode: int16 }) },
-  async serve({ groups: asked }, context) {
-    const groups = await each(context, asked, async ({ groupId }) => {
-      if (context.groups.occupied().some(({ id }) => id === groupId)) throw new Refusal('NON_EMPTY_GROUP')
-      if (!context.offsets.groups().includes(groupId)) throw new Refusal('GROUP_ID_NOT_FOUND')
-      await context.offsets.deleteGroup(groupId)
-    })
-    return { groups }
-  },
+  answer: { throttleMs, groups: array({ ...shown, members: optional(array(memberShown), []) }) },
+  serve: async ({ groups }, context) => ({
+    groups: await each(context, groups, ({ groupId }) => described(context).get(groupId)),
+  }),
 })

@@ -1,10 +1,8 @@
 /** How far a group has read. */
-import { api, attempt, eachPartition } from '../api.ts'
+import { api, attempt, eachPartition, throttleMs } from '../api.ts'
 import type { Commit } from '../committed-offsets.ts'
 import { Refusal } from '../errors.ts'
 import { array, int16, int32, int64, nullableArray, nullableString, perTopic, string } from '../wire.ts'
-
-const metadataMax = 4096
 
 /** Answers when the commits are on disk. */
 export const offsetCommit = api('OffsetCommit', 8, [5, 5], {
@@ -14,20 +12,17 @@ export const offsetCommit = api('OffsetCommit', 8, [5, 5], {
     memberId: string,
     topics: perTopic({ partition: int32, offset: int64, metadata: nullableString }),
   },
-  answer: { topics: perTopic({ partition: int32, errorCode: int16 }) },
+  answer: { throttleMs, topics: perTopic({ partition: int32, errorCode: int16 }) },
   async serve({ groupId, generation, memberId, topics }, context) {
     const commits: Commit[] = []
     const checked = await eachPartition(context, topics, (topic, position) => {
       context.groups.open(groupId).checkCommit(generation, memberId)
-      if (Buffer.byteLength(position.metadata ?? '') > metadataMax) throw new Refusal('OFFSET_METADATA_TOO_LARGE')
       context.topics.partition(topic, position.partition)
       commits.push({ topic, ...position })
     })
-    const committed = await attempt({}, () => context.offsets.commit(groupId, commits))
-    const outcome = ({ partition, errorCode }: (typeof checked)[number]['partitions'][number]) => {
-      return { partition, errorCode: errorCode || committed.errorCode }
-    }
-    return { topics: checked.map(({ name, partitions }) => ({ name, partitions: partitions.map(outcome) })) }
+    const { errorCode } = await attempt({}, () => void context.offsets.commit(groupId, commits))
+    for (const { partitions } of checked) for (const partition of partitions) partition.errorCode ||= errorCode
+    return { topics: checked }
   },
 })
 
@@ -35,6 +30,7 @@ export const offsetCommit = api('OffsetCommit', 8, [5, 5], {
 export const offsetFetch = api('OffsetFetch', 9, [4, 4], {
   request: { groupId: string, topics: nullableArray({ name: string, partitions: array(int32) }) },
   answer: {
+    throttleMs,
     topics: perTopic({ partition: int32, offset: int64, metadata: nullableString, errorCode: int16 }),
     errorCode: int16,
   },
@@ -42,12 +38,16 @@ export const offsetFetch = api('OffsetFetch', 9, [4, 4], {
     const { errorCode } = await attempt(context, () => {
       if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
     })
-    const find = (name: string, partition: number) => {
-      const commit = errorCode === 0 ? context.offsets.find(groupId, name, partition) : undefined
+    const committed = errorCode === 0 ? context.offsets.committed(groupId) : []
+    const find = (topic: string, partition: number) => {
+      const commit = committed.find((one) => one.topic === topic && one.partition === partition)
       return { partition, offset: commit?.offset ?? -1, metadata: commit ? commit.metadata : '', errorCode }
     }
-    const asked = topics ?? context.offsets.committed(groupId)
-    const found = asked.map(({ name, partitions }) => ({ name, partitions: partitions.map((one) => find(name, one)) }))
+    const byTopic = [...Map.groupBy(committed, ({ topic }) => topic)]
+    const all = byTopic.map(([name, commits]) => ({ name, partitions: commits.map(({ partition }) => partition) }))
+    const found = (topics ?? all).map(({ name, partitions }) => {
+      return { name, partitions: partitions.map((partition) => find(name, partition)) }
+    })
     return { topics: found, errorCode }
   },
 })

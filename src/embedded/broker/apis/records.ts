@@ -1,6 +1,7 @@
 /** Writing and reading records, and finding offsets by time. */
-import { api, attempt, type Context, eachPartition, type PerTopic, throttleMs } from '../api.ts'
+import { api, attempt, eachPartition, throttleMs } from '../api.ts'
 import { errorCodes, Refusal } from '../errors.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
 import {
   array,
   bytes,
@@ -16,11 +17,13 @@ import {
 } from '../wire.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
+const noTransactions = 'transactions are not supported'
+const unknownOffset = optional(int64, -1)
 const startOffset = since(5, int64, -1)
 
 /**
- * acks -1 answers when the records are on disk, 1 when they are written, 0 never. One record batch per partition.
- * Nobody asks for version 3 any more, but librdkafka takes it as the sign that record batches of format 2 may be sent.
+ * Answers when the records are on disk, or never with acks 0. One record batch per partition. Versions 3, and 4 of Fetch, are librdkafka's
+ * signs that record batches of format 2 may be sent; 7, and 10 of Fetch, that they may be compressed with zstd.
  */
 export const produce = api('Produce', 0, [3, 7], {
   request: {
@@ -33,8 +36,8 @@ export const produce = api('Produce', 0, [3, 7], {
     topics: perTopic({
       index: int32,
       errorCode: int16,
-      baseOffset: optional(int64, -1),
-      appendTimeMs: optional(int64, -1),
+      baseOffset: unknownOffset,
+      appendTimeMs: unknownOffset,
       startOffset,
     }),
     throttleMs,
@@ -42,10 +45,10 @@ export const produce = api('Produce', 0, [3, 7], {
   async serve({ transactionalId, acks, topics }, context) {
     const appended = await eachPartition(context, topics, async (topic, { index, records }) => {
       if (acks < -1 || acks > 1) throw new Refusal('INVALID_REQUIRED_ACKS')
-      if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
+      if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', noTransactions)
       const log = context.topics.partition(topic, index)
       const { baseOffset, durable } = log.append(records ?? nothing)
-      if (acks === -1) await durable
+      if (acks !== 0) await durable
       return { baseOffset, startOffset: log.startOffset }
     })
     return acks === 0 ? undefined : { topics: appended }
@@ -55,19 +58,23 @@ export const produce = api('Produce', 0, [3, 7], {
 /** Version 0 is librdkafka's sign that there are idempotent producers. */
 export const initProducerId = api('InitProducerId', 22, [0, 1], {
   request: { transactionalId: nullableString, transactionTimeoutMs: int32 },
-  answer: { errorCode: int16, producerId: optional(int64, -1), epoch: optional(int16, -1) },
+  answer: { throttleMs, errorCode: int16, producerId: unknownOffset, epoch: optional(int16, -1) },
   serve({ transactionalId }, context) {
     return attempt(context, () => {
-      if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
+      if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', noTransactions)
       return { producerId: context.topics.newProducerId(), epoch: 0 }
     })
   },
 })
 
+/** What one answer may weigh, whatever the client allows: it is held in memory until the client has read it. */
+const answerBytesMax = 32 << 20
+
 /**
- * No fetch sessions are kept: session id 0 tells the client to name its partitions every time. Version 4 is for librdkafka, as 3 of Produce.
+ * Waits up to `waitMaxMs` for `bytesMin`; an error in any partition answers at once. No fetch sessions are kept: session id 0 tells the
+ * client to name its partitions every time.
  */
-export const fetch = api('Fetch', 1, [4, 11], {
+export const fetch = api('Fetch', 1, [4, 10], {
   request: {
     replicaId: optional(int32, -1),
     waitMaxMs: int32,
@@ -78,99 +85,67 @@ export const fetch = api('Fetch', 1, [4, 11], {
     sessionEpoch: since(7, int32, -1),
     topics: perTopic({ index: int32, leaderEpoch: since(9, int32, -1), offset: int64, startOffset, bytesMax: int32 }),
     forgotten: since(7, perTopic(int32), []),
-    rackId: since(11, nullableString, ''),
   },
   answer: {
+    throttleMs,
     errorCode: since(7, int16, 0),
     sessionId: since(7, int32, 0),
     topics: perTopic({
       index: int32,
       errorCode: int16,
-      highWatermark: optional(int64, -1),
-      lastStableOffset: optional(int64, -1),
+      highWatermark: unknownOffset,
+      lastStableOffset: unknownOffset,
       startOffset,
-      abortedTransactions: optional(array({ producerId: int64, firstOffset: int64 }), []),
-      preferredReplica: since(11, int32, -1),
+      aborted: optional(array({ producerId: int64, firstOffset: int64 }), []),
       records: optional(bytes, nothing),
     }),
   },
   async serve(request, context) {
     if (request.sessionId !== 0) return { errorCode: errorCodes.FETCH_SESSION_ID_NOT_FOUND, topics: [] }
-    return { topics: await readWhenThere(request, context) }
+    const deadline = performance.now() + request.waitMaxMs
+    for (;;) {
+      let held = 0
+      const more = Promise.withResolvers<boolean>()
+      const wake = () => more.resolve(true)
+      context.client.onClose = () => more.resolve(false)
+      const watched: PartitionLog[] = []
+      const topics = await eachPartition(context, request.topics, (topic, { index, offset, bytesMax }) => {
+        const log = context.topics.partition(topic, index)
+        // Watched from the moment it is looked at, so that nothing can become readable unnoticed.
+        watched.push(log)
+        log.watchers.add(wake)
+        const { highWatermark, startOffset } = log
+        // The first batch of the answer comes whatever its size, or a reader could never get past a large one.
+        const room = Math.max(0, Math.min(bytesMax, request.bytesMax - held, answerBytesMax - held))
+        let records = log.read(offset, room)
+        if (held > 0 && records.length > room) records = nothing
+        held += records.length
+        return { highWatermark, lastStableOffset: highWatermark, startOffset, records }
+      })
+      const failed = topics.some(({ partitions }) => partitions.some(({ errorCode }) => errorCode !== 0))
+      const waitMs = deadline - performance.now()
+      const isEnough = failed || held >= request.bytesMin || waitMs <= 0
+      const timer = isEnough ? undefined : setTimeout(more.resolve, waitMs, false)
+      const goesOn = !isEnough && (await more.promise)
+      clearTimeout(timer)
+      context.client.onClose = undefined
+      for (const log of watched) log.watchers.delete(wake)
+      if (!goesOn) return { topics }
+    }
   },
 })
-
-type PartitionWanted = { index: number; offset: number; bytesMax: number }
-type Wanted = { waitMaxMs: number; bytesMin: number; bytesMax: number; topics: PerTopic<PartitionWanted> }
-
-/** What one answer may weigh, whatever the client allows: it is held in memory until the client has read it. */
-const answerBytesMax = 32 << 20
-
-/** Waits up to `waitMaxMs` for `bytesMin`; an error in any partition answers at once. */
-async function readWhenThere(wanted: Wanted, context: Context) {
-  const deadline = performance.now() + wanted.waitMaxMs
-  for (;;) {
-    const { topics, bytes, failed } = readAll(wanted, context)
-    const waitMs = deadline - performance.now()
-    if (failed || bytes >= wanted.bytesMin || waitMs <= 0) return topics
-    if (!(await moreToRead(wanted, context, waitMs))) return topics
-  }
-}
-
-/** In one go, so that nothing can become readable between the look at the logs and the wait for more. */
-function readAll({ topics, bytesMax }: Wanted, context: Context) {
-  let left = Math.min(bytesMax, answerBytesMax)
-  let bytes = 0
-  let failed = false
-  const read = (topic: string, wanted: PartitionWanted) => {
-    const { index } = wanted
-    try {
-      if (context.refusal) throw new Refusal(context.refusal)
-      const log = context.topics.partition(topic, index)
-      const { highWatermark, startOffset } = log
-      // The first batch of the answer comes whatever its size, or a reader could never get past a large one.
-      const room = Math.max(0, Math.min(left, wanted.bytesMax))
-      let records = log.read(wanted.offset, room)
-      if (bytes > 0 && records.length > room) records = nothing
-      bytes += records.length
-      left -= records.length
-      return { index, errorCode: 0, highWatermark, lastStableOffset: highWatermark, startOffset, records }
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      failed = true
-      return { index, errorCode: errorCodes[error.code] }
-    }
-  }
-  const answers = topics.map(({ name, partitions }) => ({ name, partitions: partitions.map((one) => read(name, one)) }))
-  return { topics: answers, bytes, failed }
-}
-
-/** False when the time is up or the client is gone. */
-async function moreToRead({ topics }: Wanted, { topics: logs, client }: Context, waitMs: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(resolve, waitMs, false)
-  client.onClose = () => resolve(false)
-  const stops = topics.flatMap(({ name, partitions }) => {
-    return partitions.map(({ index }) => logs.partition(name, index).watch(() => resolve(true)))
-  })
-  const more = await promise
-  clearTimeout(timer)
-  client.onClose = undefined
-  for (const stop of stops) stop()
-  return more
-}
 
 const latest = -1
 const earliest = -2
 
 /** Timestamp -1 asks for the end of the log, -2 for its start, any other for the first record at or after it (offset -1: none is). */
-export const listOffsets = api('ListOffsets', 2, [2, 3], {
+export const listOffsets = api('ListOffsets', 2, [2, 2], {
   request: {
     replicaId: optional(int32, -1),
     isolationLevel: optional(int8, 0),
     topics: perTopic({ index: int32, timestamp: int64 }),
   },
-  answer: { topics: perTopic({ index: int32, errorCode: int16, timestamp: int64, offset: optional(int64, -1) }) },
+  answer: { throttleMs, topics: perTopic({ index: int32, errorCode: int16, timestamp: int64, offset: unknownOffset }) },
   async serve({ topics }, context) {
     const found = await eachPartition(context, topics, (topic, { index, timestamp }) => {
       const log = context.topics.partition(topic, index)

@@ -1,5 +1,5 @@
 /** Making, removing and describing topics. A topic is on disk before its creation is answered. */
-import { api, each } from '../api.ts'
+import { api, each, throttleMs } from '../api.ts'
 import { Refusal } from '../errors.ts'
 import { topicConfigDefaults } from '../topics.ts'
 import { array, boolean, int8, int16, int32, nullableArray, nullableString, optional, string } from '../wire.ts'
@@ -17,7 +17,7 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
     timeoutMs: int32,
     validateOnly: boolean,
   },
-  answer: { topics: array({ name: string, errorCode: int16, errorMessage: nullableString }) },
+  answer: { throttleMs, topics: array({ name: string, errorCode: int16, errorMessage: nullableString }) },
   async serve({ topics, validateOnly }, context) {
     const created = await each(context, topics, ({ name, partitions, replicationFactor, assignments, config }) => {
       if (assignments.length > 0) throw new Refusal('INVALID_REPLICA_ASSIGNMENT', 'one broker has all partitions')
@@ -33,14 +33,9 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
 /** What groups committed about the topic goes with it, so that a new one of the same name starts afresh. */
 export const deleteTopics = api('DeleteTopics', 20, [1, 3], {
   request: { topics: array({ name: string }), timeoutMs: int32 },
-  answer: { topics: array({ name: string, errorCode: int16 }) },
+  answer: { throttleMs, topics: array({ name: string, errorCode: int16 }) },
   async serve({ topics }, context) {
-    const deleted = await each(context, topics, async ({ name }) => {
-      context.topics.require(name)
-      await context.offsets.deleteTopic(name)
-      context.topics.delete(name)
-    })
-    return { topics: deleted }
+    return { topics: await each(context, topics, ({ name }) => void context.topics.delete(name)) }
   },
 })
 
@@ -48,13 +43,20 @@ const topicResource = 2
 const topicSource = 1
 const defaultSource = 5
 const no = optional(boolean, false)
-const synonyms = optional(array(string), [])
-const entry = { name: string, value: string, isReadOnly: no, source: int8, isSensitive: no, synonyms }
+const entry = {
+  name: string,
+  value: string,
+  isReadOnly: no,
+  source: int8,
+  isSensitive: no,
+  synonyms: optional(array(string), []),
+}
 
 /** Of topics alone. Without keys it is about all settings. */
 export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
   request: { resources: array({ type: int8, name: string, keys: nullableArray(string) }), includeSynonyms: boolean },
   answer: {
+    throttleMs,
     resources: array({
       errorCode: int16,
       errorMessage: nullableString,
@@ -68,9 +70,10 @@ export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
       if (type !== topicResource) throw new Refusal('INVALID_REQUEST', 'only topics are described')
       const settings = Object.entries(context.topics.require(name).config)
       const asked = settings.filter(([key]) => !keys?.length || keys.includes(key))
-      const sourceOf = (key: string, value: string) =>
-        value === topicConfigDefaults[key] ? defaultSource : topicSource
-      return { entries: asked.map(([key, value]) => ({ name: key, value, source: sourceOf(key, value) })) }
+      const entries = asked.map(([key, value]) => {
+        return { name: key, value, source: value === topicConfigDefaults[key] ? defaultSource : topicSource }
+      })
+      return { entries }
     })
     return { resources: described }
   },

@@ -12,9 +12,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RawProducer, recordBatch } from '../../../testing/raw-kafka.ts'
-import { Disk } from './disk.ts'
 import { type LogLimits, PartitionLog } from './partition-log.ts'
 import { readHeader } from './record-batch.ts'
+import { Disk } from './segment.ts'
 
 let directory: string
 
@@ -25,9 +25,18 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
 const unlimited: LogLimits = { batchBytesMax: 1 << 20, segmentBytes: 1 << 20, retentionBytes: -1, retentionMs: -1 }
 
+/** Tells how many bytes of a torn batch it cut off, and appends what is on disk at once. */
 function open(limits: Partial<LogLimits> = {}, disk = new Disk(false)) {
-  const log = new PartitionLog(directory, disk, { ...unlimited, ...limits })
-  return Object.assign(log, { [Symbol.dispose]: () => log.close() })
+  let torn = 0
+  const log = new PartitionLog(directory, disk, { ...unlimited, ...limits }, (bytes) => {
+    torn = bytes
+  })
+  const put = (records: Buffer) => {
+    const { baseOffset } = log.append(records)
+    log.flush()
+    return baseOffset
+  }
+  return Object.assign(log, { torn, put, [Symbol.dispose]: () => log.close() })
 }
 
 const numbered = (number: number, timestamp?: number) => recordBatch([{ value: `record ${number}`, timestamp }])
@@ -55,7 +64,7 @@ function offsetsOf(log: PartitionLog, bytesMax = 1 << 20): number[] {
 
 test('what is appended is read again at its offset, in blocks of any size and over many segments', () => {
   using log = open({ segmentBytes: 2_000 })
-  for (let number = 0; number < 300; number++) expect(log.append(numbered(number)).baseOffset).toBe(number)
+  for (let number = 0; number < 300; number++) expect(log.put(numbered(number))).toBe(number)
   expect(segments().length).toBeGreaterThan(5)
   for (const bytesMax of [0, 100, 5_000, 1 << 20]) expect(offsetsOf(log, bytesMax)).toEqual([...Array(300).keys()])
   for (const offset of [0, 1, 17, 150, 299]) expect(readHeader(log.read(offset, 0))?.baseOffset).toBe(offset)
@@ -66,11 +75,11 @@ test('what is appended is read again at its offset, in blocks of any size and ov
 test('a log opened again has the same records and goes on behind them', () => {
   {
     using log = open({ segmentBytes: 2_000 })
-    for (let number = 0; number < 100; number++) log.append(numbered(number))
+    for (let number = 0; number < 100; number++) log.put(numbered(number))
   }
   using log = open({ segmentBytes: 2_000 })
   expect(log.torn).toBe(0)
-  expect(log.append(numbered(100)).baseOffset).toBe(100)
+  expect(log.put(numbered(100))).toBe(100)
   expect(offsetsOf(log)).toEqual([...Array(101).keys()])
 })
 
@@ -79,9 +88,9 @@ test('wherever a crash cut the last batch, all before it is kept and the rest is
   let wholeBytes = 0
   {
     using log = open()
-    for (let number = 0; number < 3; number++) log.append(numbered(number))
+    for (let number = 0; number < 3; number++) log.put(numbered(number))
     wholeBytes = statSync(path).size
-    log.append(numbered(3))
+    log.put(numbered(3))
   }
   const bytes = statSync(path).size
   copyFileSync(path, `${path}.whole`)
@@ -94,7 +103,7 @@ test('wherever a crash cut the last batch, all before it is kept and the rest is
     // Zeros count as space that was set aside.
     expect(log.torn).toBe(whole.subarray(wholeBytes, cut).findLastIndex((byte) => byte !== 0) + 1)
     expect(statSync(path).size).toBe(wholeBytes)
-    expect(log.append(numbered(3)).baseOffset).toBe(3)
+    expect(log.put(numbered(3))).toBe(3)
   }
 })
 
@@ -102,7 +111,7 @@ test('bytes behind the last batch that a crash left are cut off, a batch with a 
   const path = join(directory, '00000000000000000000.log')
   {
     using log = open()
-    log.append(numbered(0))
+    log.put(numbered(0))
   }
   const spoiled = numbered(1)
   spoiled[spoiled.length - 1] = 99
@@ -150,43 +159,53 @@ test('readers see a record only once it is on disk', async () => {
   const { durable } = log.append(numbered(0))
   expect(log.highWatermark).toBe(0)
   let woken = 0
-  log.watch(() => woken++)
+  log.watchers.add(() => woken++)
   await durable
   expect([log.highWatermark, woken]).toEqual([1, 1])
 })
 
-test('when the disk refuses an fsync nothing counts as durable any more, what waits for the next one and repeats included', async () => {
-  const disk = new Disk(true)
-  using log = open({}, disk)
-  await log.append(numbered(0)).durable
-  const sent = () => recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch: 0, baseSequence: 0 })
-  const waiting = log.append(sent())
-  disk.failing = true
-  expect(waiting.durable).rejects.toThrow('EIO')
-  await waiting.durable.catch(() => {})
-  disk.failing = false
-  expect(() => log.append(sent())).toThrow('EIO')
-  expect(offsetsOf(log)).toEqual([0])
+test('what is appended in one turn is written at once, in order', async () => {
+  using log = open({}, new Disk(true))
+  const appended = Array.from({ length: 20 }, (_, number) => log.append(numbered(number)))
+  expect(appended.map(({ baseOffset }) => baseOffset)).toEqual([...Array(20).keys()])
+  expect(new Set(appended.map(({ durable }) => durable)).size).toBe(1)
+  await appended[0]?.durable
+  expect(offsetsOf(log)).toEqual([...Array(20).keys()])
 })
 
-test('a segment that is removed before its fsync was on disk already, and the log goes on', async () => {
+test.each([true, false])(
+  'what a full disk refused never was: its producer may send it again (fsync: %p)',
+  async (fsync) => {
+    const disk = new Disk(fsync)
+    using log = open({ segmentBytes: 1_100 }, disk)
+    const sent = (baseSequence: number) =>
+      recordBatch([{ value: 'x'.repeat(500) }], { producerId: 7, producerEpoch: 0, baseSequence })
+    await log.append(sent(0)).durable
+    disk.full = true
+    // The third would begin a segment.
+    const refused = [log.append(sent(1)), log.append(sent(2)), log.append(sent(1))]
+    for (const { durable } of refused) expect(durable).rejects.toThrow('ENOSPC')
+    await Promise.allSettled(refused.map(({ durable }) => durable))
+    expect([log.highWatermark, offsetsOf(log)]).toEqual([1, [0]])
+    disk.full = false
+    for (const sequence of [1, 2, 3]) {
+      const { baseOffset, durable } = log.append(sent(sequence))
+      await durable
+      expect(baseOffset).toBe(sequence)
+    }
+    expect(log.put(sent(1))).toBe(1)
+    expect(offsetsOf(log)).toEqual([0, 1, 2, 3])
+  },
+)
+
+test('old segments are removed while records wait to be written, and the log goes on', async () => {
   using log = open({ retentionMs: 1_000 }, new Disk(true))
-  const { durable } = log.append(numbered(0, 1))
+  await log.append(numbered(0, 1)).durable
+  const waiting = log.append(numbered(1, 999_999))
   log.retain(1_000_000)
-  await durable
-  expect([log.startOffset, log.highWatermark]).toEqual([1, 1])
-  await log.append(numbered(1)).durable
+  await waiting.durable
+  expect([log.startOffset, log.highWatermark]).toEqual([1, 2])
   expect(offsetsOf(log)).toEqual([1])
-})
-
-test('a full disk leaves the log as it was', () => {
-  const disk = new Disk(false)
-  using log = open({}, disk)
-  log.append(numbered(0))
-  disk.full = true
-  expect(() => log.append(numbered(1))).toThrow('ENOSPC')
-  disk.full = false
-  expect(log.append(numbered(1)).baseOffset).toBe(1)
 })
 
 test('repeats of an idempotent producer are known after a restart, from earlier segments too', () => {
@@ -194,35 +213,35 @@ test('repeats of an idempotent producer are known after a restart, from earlier 
   const sent = (sequence: number) => recordBatch([{ value: 'x'.repeat(900) }], producer(sequence))
   {
     using log = open({ segmentBytes: 2_000 })
-    for (let sequence = 0; sequence < 6; sequence++) log.append(sent(sequence))
+    for (let sequence = 0; sequence < 6; sequence++) log.put(sent(sequence))
   }
   using log = open({ segmentBytes: 2_000 })
-  expect([2, 3, 4, 5].map((sequence) => log.append(sent(sequence)).baseOffset)).toEqual([2, 3, 4, 5])
+  expect([2, 3, 4, 5].map((sequence) => log.put(sent(sequence)))).toEqual([2, 3, 4, 5])
   expect(() => log.append(sent(7))).toThrow('expected 6')
-  expect(log.append(sent(6)).baseOffset).toBe(6)
+  expect(log.put(sent(6))).toBe(6)
 })
 
 test('an epoch that was replaced is fenced, and a new one starts from sequence 0', () => {
   using log = open()
   const sent = (producerEpoch: number, baseSequence: number) =>
     recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch, baseSequence })
-  log.append(sent(1, 0))
+  log.put(sent(1, 0))
   expect(() => log.append(sent(0, 1))).toThrow('INVALID_PRODUCER_EPOCH')
   expect(() => log.append(sent(2, 5))).toThrow('expected 0')
-  expect(log.append(sent(2, 0)).baseOffset).toBe(1)
+  expect(log.put(sent(2, 0))).toBe(1)
 })
 
 test('sequences go on from 0 behind the largest', () => {
   using log = open()
   const sent = (baseSequence: number) =>
     recordBatch([{ value: 'a' }, { value: 'b' }], { producerId: 7, producerEpoch: 0, baseSequence })
-  log.append(sent(2 ** 31 - 1))
-  expect(log.append(sent(1)).baseOffset).toBe(2)
+  log.put(sent(2 ** 31 - 1))
+  expect(log.put(sent(1))).toBe(2)
 })
 
 test('old segments go when the log is too large, whole and from the old end', () => {
   using log = open({ segmentBytes: 2_000, retentionBytes: 5_000 })
-  for (let number = 0; number < 200; number++) log.append(numbered(number))
+  for (let number = 0; number < 200; number++) log.put(numbered(number))
   log.retain(0)
   expect(log.bytes).toBeGreaterThanOrEqual(5_000)
   expect(log.bytes).toBeLessThan(7_001)
@@ -236,7 +255,7 @@ test('old segments go when their newest record is too old, the last one as well'
   const limits = { segmentBytes: 2_000, retentionMs: 1_000 }
   {
     using log = open(limits)
-    for (let number = 0; number < 100; number++) log.append(numbered(number, number * 100))
+    for (let number = 0; number < 100; number++) log.put(numbered(number, number * 100))
     log.retain(6_000)
     expect(log.startOffset).toBeGreaterThan(20)
     expect(log.startOffset).toBeLessThanOrEqual(50)
@@ -244,12 +263,12 @@ test('old segments go when their newest record is too old, the last one as well'
     expect([log.startOffset, log.highWatermark]).toEqual([100, 100])
   }
   using log = open(limits)
-  expect(log.append(numbered(100)).baseOffset).toBe(100)
+  expect(log.put(numbered(100))).toBe(100)
 })
 
 test('an offset is found by time over all segments', () => {
   using log = open({ segmentBytes: 2_000 })
-  for (let number = 0; number < 100; number++) log.append(numbered(number, 1_000 + number * 10))
+  for (let number = 0; number < 100; number++) log.put(numbered(number, 1_000 + number * 10))
   expect(log.findTimestamp(0)?.offset).toBe(0)
   expect(log.findTimestamp(1_500)).toEqual({ offset: 50, timestamp: 1_500 })
   expect(log.findTimestamp(1_501)?.offset).toBe(51)

@@ -1,14 +1,13 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import fs from 'node:fs'
 import { Refusal } from '../errors.ts'
-import type { Disk } from './disk.ts'
 import { ProducerStates } from './producer-states.ts'
 import { checkProduced, stampOffset } from './record-batch.ts'
-import { Segment } from './segment.ts'
+import { type Disk, Segment } from './segment.ts'
 
 export type LogLimits = {
   /** A batch larger than this is refused. */
   batchBytesMax: number
-  /** A segment is closed before it grows beyond this. */
+  /** The next segment is begun before one grows beyond this. */
   segmentBytes: number
   /** Whole segments are removed from the old end while the log is larger; -1 keeps all. */
   retentionBytes: number
@@ -16,36 +15,40 @@ export type LogLimits = {
   retentionMs: number
 }
 
-/** After a restart producers are remembered from the newest segments that hold this much: more than any has in flight. */
-const producersBytes = 8 << 20
+/** After a restart producers are remembered from this many of the newest segments: more than any has in flight. */
+const producersSegments = 3
 
 /**
  * One partition: an append-only sequence of segments. What has been answered as durable is never lost or changed, and readers see
  * a batch (the high watermark passes it) only once it is on disk, so nothing that was read can vanish in a crash.
  */
 export class PartitionLog {
+  /** Called whenever there is more to read, and when the log is closed. */
+  readonly watchers = new Set<() => void>()
   readonly #segments: Segment[]
-  readonly #producers = new ProducerStates()
-  readonly #watchers = new Set<() => void>()
+  #producers = new ProducerStates()
+  /** Where the next batch goes, and before it up to where all is on disk. Between them is what waits to be written. */
   #endOffset = 0
   #highWatermark = 0
-  /** Bytes of a batch that a crash cut short, and that were cut off when the log was opened. */
-  readonly torn: number
+  #waiting: Buffer[] = []
+  #written: PromiseWithResolvers<void> | undefined
 
-  /** Opens the directory, makes it when it is absent, and cuts what a crash left unfinished at the end. */
+  /** Opens the directory, makes it when it is absent, and cuts what a crash left unfinished at the end, which `onTorn` is told. */
   constructor(
     readonly directory: string,
     readonly disk: Disk,
     readonly limits: LogLimits,
+    readonly onTorn: (bytes: number) => void = () => {},
   ) {
-    mkdirSync(directory, { recursive: true })
-    this.#segments = readdirSync(directory)
+    fs.mkdirSync(directory, { recursive: true })
+    this.#segments = fs
+      .readdirSync(directory)
       .filter((name) => name.endsWith('.log'))
       .map((name) => Number.parseInt(name, 10))
       .sort((left, right) => left - right)
       .map((baseOffset) => new Segment(directory, baseOffset, disk))
     if (this.#segments.length === 0) this.#openSegment()
-    this.torn = this.#recover()
+    this.#recover()
   }
 
   get startOffset(): number {
@@ -64,25 +67,48 @@ export class PartitionLog {
   /**
    * Appends the one batch in `records`, or finds that it is already there (a repeat of an idempotent producer answers as the
    * first time). Refuses with the code the producer is to see. The bytes are stamped in place. `durable` settles when the batch is
-   * on disk and readers may see it.
+   * on disk and readers may see it; whatever is appended in one turn of the event loop shares one write.
    */
   append(records: Buffer): { baseOffset: number; durable: Promise<void> } {
     const produced = checkProduced(records, this.limits.batchBytesMax)
-    this.#active.checkSound()
     const repeated = this.#producers.check(produced)
-    if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#active.sync() }
+    if (repeated) return { baseOffset: repeated.baseOffset, durable: this.#written?.promise ?? Promise.resolve() }
 
-    const { bytes } = this.#active
-    if (bytes > 0 && bytes + records.length > this.limits.segmentBytes) this.#roll()
     const batch = stampOffset(records, produced, this.#endOffset)
-    this.#active.appendBatch(records, batch)
     this.#producers.record(batch)
     this.#endOffset = batch.lastOffset + 1
-    if (!this.disk.fsync) this.#show(this.#endOffset)
-    const durable = this.#active.sync().then(() => this.#show(batch.lastOffset + 1))
-    // With acks 0 and 1 nobody waits for it.
-    durable.catch(() => {})
-    return { baseOffset: batch.baseOffset, durable }
+    this.#waiting.push(records)
+    if (!this.#written) {
+      this.#written = Promise.withResolvers()
+      // With acks 0 nobody waits for it.
+      this.#written.promise.catch(() => {})
+      setImmediate(() => this.flush())
+    }
+    return { baseOffset: batch.baseOffset, durable: this.#written.promise }
+  }
+
+  /**
+   * Puts on disk what was appended so far, or refuses all of it. In this thread, because handing a write to another one and back costs as
+   * much processor time as the write itself; what arrives meanwhile waits in its sockets and shares the next one.
+   */
+  flush(): void {
+    const written = this.#written
+    if (!written) return
+    const batches = this.#waiting.length > 1 ? Buffer.concat(this.#waiting) : (this.#waiting[0] as Buffer)
+    this.#waiting = []
+    this.#written = undefined
+    try {
+      const { bytes } = this.#active
+      if (bytes > 0 && bytes + batches.length > this.limits.segmentBytes) this.#roll()
+      this.#active.write(batches)
+      this.#highWatermark = this.#endOffset
+      written.resolve()
+      this.#wake()
+    } catch (error) {
+      // As after a crash: what is not on disk never was, and producers of it are forgotten.
+      this.#recover()
+      written.reject(new Refusal('KAFKA_STORAGE_ERROR', String(error)))
+    }
   }
 
   /** Whole batches from the one that holds `offset`; empty at the end of the log. The first batch is given whatever its size. */
@@ -90,22 +116,16 @@ export class PartitionLog {
     if (offset < this.startOffset || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
     if (offset === this.#highWatermark) return Buffer.alloc(0)
     const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= offset)
-    return segment?.read(offset, bytesMax, this.#highWatermark) ?? Buffer.alloc(0)
+    return segment?.read(offset, bytesMax) ?? Buffer.alloc(0)
   }
 
   /** The first record at or after `timestamp` that readers may see. */
   findTimestamp(timestamp: number): { offset: number; timestamp: number } | undefined {
     for (const segment of this.#segments) {
       const found = segment.findTimestamp(timestamp)
-      if (found) return found.offset < this.#highWatermark ? found : undefined
+      if (found) return found
     }
     return undefined
-  }
-
-  /** Calls back whenever there is more to read, and when the log is closed. Answers with the way to stop it. */
-  watch(watcher: () => void): () => void {
-    this.#watchers.add(watcher)
-    return () => this.#watchers.delete(watcher)
   }
 
   /** Removes whole segments that are past the limits. */
@@ -124,34 +144,25 @@ export class PartitionLog {
   }
 
   close(): void {
+    this.flush()
+    this.#active.seal()
     for (const segment of this.#segments) segment.close()
-    for (const watcher of [...this.#watchers]) watcher()
+    this.#wake()
   }
 
   get #active(): Segment {
-    const active = this.#segments.at(-1)
-    if (!active) throw new Error('a log always has a segment')
-    return active
+    return this.#segments.at(-1) as Segment
   }
 
-  /** Readers may see what lies before `end`. */
-  #show(end: number): void {
-    if (end <= this.#highWatermark) return
-    this.#highWatermark = end
-    for (const watcher of [...this.#watchers]) watcher()
+  #wake(): void {
+    for (const watcher of [...this.watchers]) watcher()
   }
 
-  /**
-   * What an older segment holds was on disk before the next one was begun, so only the last one can be torn; those before it are
-   * read for what they tell of producers.
-   */
-  #recover(): number {
+  /** Only the last segment can be torn; those before it are read for what they tell of producers. */
+  #recover(): void {
+    this.#producers = new ProducerStates()
     const active = this.#active
-    let first = this.#segments.length - 1
-    for (let bytes = active.bytes; first > 0 && bytes < producersBytes; first--) {
-      bytes += this.#segments[first - 1]?.bytes ?? 0
-    }
-    for (const segment of this.#segments.slice(first, -1)) {
+    for (const segment of this.#segments.slice(-producersSegments, -1)) {
       for (const { batch } of segment.batches()) this.#producers.record(batch)
     }
     this.#endOffset = active.baseOffset
@@ -159,21 +170,22 @@ export class PartitionLog {
       this.#producers.record(batch)
       this.#endOffset = batch.lastOffset + 1
     })
-    // A killed process leaves bytes with the operating system that no fsync has seen yet, and readers are about to see them.
-    if (active.bytes > 0) active.syncNow()
     this.#highWatermark = this.#endOffset
-    return torn
+    if (torn > 0) this.onTorn(torn)
   }
 
-  /** The next segment is begun only when this one is on disk. */
   #roll(): void {
     this.#active.seal()
-    this.#active.checkSound()
     this.#openSegment()
   }
 
   #openSegment(): void {
-    this.#segments.push(new Segment(this.directory, this.#endOffset, this.disk))
-    this.disk.syncDirectory(this.directory)
+    this.disk.checkRoom()
+    this.#segments.push(new Segment(this.directory, this.#highWatermark, this.disk))
+    if (!this.disk.fsync) return
+    // Makes the new name survive a lost machine.
+    const directory = fs.openSync(this.directory, 'r')
+    fs.fsyncSync(directory)
+    fs.closeSync(directory)
   }
 }

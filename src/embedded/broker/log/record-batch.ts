@@ -15,11 +15,9 @@ export type BatchHeader = NonNullable<ReturnType<typeof readHeader>>
 export const headerBytes = 61
 /** What stands in front of the part that `batchLength` counts. */
 const lengthBytes = 12
-const crcFrom = 21
-const transactionalBit = 0x10
-const controlBit = 0x20
+const transactionalOrControl = 0x30
+/** 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
 const compressionMask = 0x07
-const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** Reads the header at `at`. Undefined when there are too few bytes for one, or they cannot be one. */
 export function readHeader(buffer: Buffer, at = 0) {
@@ -40,10 +38,8 @@ export function readHeader(buffer: Buffer, at = 0) {
   return header.bytes < headerBytes || header.lastOffset < baseOffset ? undefined : header
 }
 
-/** True when the whole batch is in `batch` and its checksum holds. */
-export function isIntact(batch: Buffer): boolean {
-  return batch.readUInt32BE(17) === crc32c(batch.subarray(crcFrom))
-}
+/** Whether the checksum of a whole batch holds. */
+export const isIntact = (batch: Buffer) => batch.readUInt32BE(17) === crc32c(batch.subarray(21))
 
 /** The one batch a producer may send per partition, or the refusal it earns. Nothing is appended that would not be readable again. */
 export function checkProduced(records: Buffer, bytesMax: number): BatchHeader {
@@ -55,9 +51,8 @@ export function checkProduced(records: Buffer, bytesMax: number): BatchHeader {
   if (!isIntact(records)) throw new Refusal('CORRUPT_MESSAGE', 'checksum does not match')
   if (header.recordsCount < 1 || header.recordsCount !== header.lastOffset - header.baseOffset + 1)
     throw new Refusal('INVALID_RECORD', 'record count and offsets disagree')
-  if (!codecs[header.attributes & compressionMask]) throw new Refusal('UNSUPPORTED_COMPRESSION_TYPE')
-  if (header.attributes & (transactionalBit | controlBit))
-    throw new Refusal('INVALID_RECORD', 'transactions are not supported')
+  if ((header.attributes & compressionMask) > 4) throw new Refusal('UNSUPPORTED_COMPRESSION_TYPE')
+  if (header.attributes & transactionalOrControl) throw new Refusal('INVALID_RECORD', 'transactions are not supported')
   return header
 }
 

@@ -1,34 +1,88 @@
-import { unlinkSync } from 'node:fs'
+import fs from 'node:fs'
 import { join } from 'node:path'
-import { AppendFile, type Disk } from './disk.ts'
 import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
+
+/** What all files of a broker share. With fsync off a write survives a killed process but not a lost machine. */
+export class Disk {
+  /** Fault on demand: every write is refused. */
+  full = false
+
+  constructor(readonly fsync: boolean) {}
+
+  /** Called in front of every write. */
+  checkRoom(): void {
+    if (this.full) throw new Error('ENOSPC: no space left on device, on demand')
+  }
+}
+
+/**
+ * A write to disk takes half the time where the file does not grow, so records are written over zeros that were set aside: as much again
+ * as there is, within these bounds.
+ */
+const setAside = { bytesMin: 64 << 10, bytesMax: 1 << 20 }
+const zeros = Buffer.alloc(setAside.bytesMax)
 
 /** One index entry per this many bytes: little memory, and a read scans at most this much too far. */
 const indexEveryBytes = 4096
 const scanBytes = 1 << 20
 
 type IndexEntry = { offset: number; position: number }
-type Located = { batch: BatchHeader; position: number }
 
 /**
- * A file of record batches, named after the offset of its first. The sparse index lives in memory and is built by walking the
- * headers when it is first needed, so there is no second file that could disagree with this one.
+ * A file of record batches, named after the offset of its first; zeros may follow the last. The sparse index lives in memory and is built
+ * by walking the headers when it is first needed, so there is no second file that could disagree with this one.
  */
-export class Segment extends AppendFile {
+export class Segment {
+  readonly #path: string
+  readonly #fd: number
+  #bytes: number
+  /** How long the file is with the zeros. */
+  #fileBytes: number
   #index: IndexEntry[] | undefined
   #timestampMax = -1
 
   constructor(
     directory: string,
     readonly baseOffset: number,
-    disk: Disk,
+    readonly disk: Disk,
   ) {
-    super(join(directory, `${String(baseOffset).padStart(20, '0')}.log`), disk)
+    this.#path = join(directory, `${String(baseOffset).padStart(20, '0')}.log`)
+    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR | fs.constants.O_CREAT)
+    this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   get timestampMax(): number {
     this.#load()
     return this.#timestampMax
+  }
+
+  /**
+   * Puts whole batches, stamped with their offsets, on disk behind those that are there. When it throws nothing was written: an fsync
+   * that fails may have lost its own bytes, which are cut off, and no others, because those before had theirs.
+   */
+  write(batches: Buffer): void {
+    const end = this.#bytes + batches.length
+    const grows = this.disk.fsync && end > this.#fileBytes
+    const bytes = grows ? Buffer.concat([batches, zeros.subarray(0, Math.max(end, setAside.bytesMin))]) : batches
+    try {
+      this.disk.checkRoom()
+      const written = fs.writeSync(this.#fd, bytes, 0, bytes.length, this.#bytes)
+      if (written < bytes.length) throw new Error(`ENOSPC: ${written} of ${bytes.length} bytes written`)
+      if (this.disk.fsync) fs.fdatasyncSync(this.#fd)
+    } catch (error) {
+      this.#truncate(this.#bytes)
+      throw error
+    }
+    this.#fileBytes = Math.max(this.#fileBytes, this.#bytes + bytes.length)
+    for (let at = 0, batch = readHeader(batches); batch; batch = readHeader(batches, at)) {
+      this.#note(batch, this.#bytes + at)
+      at += batch.bytes
+    }
+    this.#bytes = end
   }
 
   /**
@@ -43,30 +97,25 @@ export class Segment extends AppendFile {
       visit(batch)
       end = position + batch.bytes
     }
-    const torn = this.readAt(end, this.bytes - end).findLastIndex((byte) => byte !== 0) + 1
-    if (this.bytes > end) this.truncate(end)
+    const torn = this.readAt(end, this.#fileBytes - end).findLastIndex((byte) => byte !== 0) + 1
+    this.#truncate(end)
+    // A killed process leaves bytes with the operating system that may not be on disk yet, and readers are about to see them.
+    if (this.disk.fsync && end > 0) fs.fsyncSync(this.#fd)
     return torn
   }
 
-  appendBatch(bytes: Buffer, batch: BatchHeader): void {
-    const position = this.bytes
-    this.append(bytes)
-    this.#note(batch, position)
-  }
-
-  /** Whole batches from the one that holds `offset`, up to `bytesMax` and below `offsetEnd`; the first one whatever its size. */
-  read(offset: number, bytesMax: number, offsetEnd: number): Buffer {
+  /** Whole batches from the one that holds `offset`, up to `bytesMax`; the first one whatever its size. */
+  read(offset: number, bytesMax: number): Buffer {
     const before = this.#load().findLast((entry) => entry.offset <= offset)
     const batches = this.batches({ from: before?.position, blockBytes: 2 * indexEveryBytes })
     const first = batches.find(({ batch }) => batch.lastOffset >= offset)
-    if (!first || first.batch.baseOffset >= offsetEnd) return Buffer.alloc(0)
+    if (!first) return Buffer.alloc(0)
     const block = this.readAt(first.position, Math.max(first.batch.bytes, bytesMax))
     let end = first.batch.bytes
-    for (;;) {
-      const next = readHeader(block, end)
-      if (!next || next.baseOffset >= offsetEnd || end + next.bytes > block.length) return block.subarray(0, end)
+    for (let next = readHeader(block, end); next && end + next.bytes <= block.length; next = readHeader(block, end)) {
       end += next.bytes
     }
+    return block.subarray(0, end)
   }
 
   /** The first record at or after the timestamp. */
@@ -77,32 +126,50 @@ export class Segment extends AppendFile {
   }
 
   /** The batches from a position on, ending early where one is torn (and, when verifying, where a checksum does not hold). */
-  *batches({ from = 0, verify = false, blockBytes = scanBytes } = {}): Generator<Located> {
+  *batches({ from = 0, verify = false, blockBytes = scanBytes } = {}) {
     let block: Buffer = Buffer.alloc(0)
     let blockStart = from
     let position = from
-    const ensure = (length: number) => {
-      if (position - blockStart + length <= block.length) return
-      blockStart = position
-      block = this.readAt(position, Math.max(length, blockBytes))
-    }
-    while (position + headerBytes <= this.bytes) {
-      ensure(headerBytes)
-      const batch = readHeader(block, position - blockStart)
-      if (!batch || position + batch.bytes > this.bytes) return
-      if (verify) {
-        ensure(batch.bytes)
-        const at = position - blockStart
-        if (!isIntact(block.subarray(at, at + batch.bytes))) return
+    /** The next `length` bytes, and what else was read with them. */
+    const next = (length: number) => {
+      if (position - blockStart + length > block.length) {
+        blockStart = position
+        block = this.readAt(position, Math.max(length, blockBytes))
       }
+      return block.subarray(position - blockStart)
+    }
+    while (position + headerBytes <= this.#bytes) {
+      const batch = readHeader(next(headerBytes))
+      if (!batch || position + batch.bytes > this.#bytes) return
+      if (verify && !isIntact(next(batch.bytes).subarray(0, batch.bytes))) return
       yield { batch, position }
       position += batch.bytes
     }
   }
 
+  /** Shorter at the end of what was written. */
+  readAt(position: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, this.#bytes - position)))
+    return bytes.subarray(0, fs.readSync(this.#fd, bytes, 0, bytes.length, position))
+  }
+
+  /** Takes the zeros away: nothing more will be written. */
+  seal(): void {
+    this.#truncate(this.#bytes)
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd)
+  }
+
   remove(): void {
     this.close()
-    unlinkSync(this.path)
+    fs.unlinkSync(this.#path)
+  }
+
+  #truncate(bytes: number): void {
+    if (this.#fileBytes > bytes) fs.ftruncateSync(this.#fd, bytes)
+    this.#bytes = this.#fileBytes = bytes
   }
 
   #load(): IndexEntry[] {
