@@ -173,7 +173,7 @@ const ParcelSent = defineEvent({
   description: 'Tells that a parcel is on its way.',
   payload: Type.Object({ id: Type.String(), weight_grams: Type.Integer(), carrier: Type.String() }),
   example: { id: 'p1', weight_grams: 1500, carrier: 'post' },
-  key: ({ id }) => id,
+  key: 'id',
   subject: ({ id }) => id,
   time: () => undefined,
   upcasts: {

@@ -37,16 +37,19 @@ export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent
   const { name, payload } = event
   const definition = events[name]
   if (!definition.check.Check(payload)) throw new TypeError(`${name}: ${faultOf(definition, payload)}`)
-  const of = definition as { [K in 'key' | 'subject' | 'time']: (payload: unknown) => string }
+  const of = definition as { [K in 'subject' | 'time']: (payload: unknown) => string }
   return {
     topic: definition.topic,
-    key: of.key(payload),
+    key: String((payload as AnyPayload)[definition.key]),
     value: JSON.stringify({ Name: name, Payload: payload }),
     name,
     subject: of.subject(payload),
     time: of.time(payload) ?? recordedAt,
   }
 }
+
+/** `ce_source` of all our events: the wallet alone tells any. */
+export const walletSource = '/saldo/wallet'
 
 /** CloudEvents attributes of an event. `ce_source` and `ce_id` together are unique: a fact told twice carries the same two. */
 export function cloudEventHeaders(

@@ -20,8 +20,8 @@ export type EventDefinition<Name extends string = string, Payload extends TObjec
   description: string
   payload: Payload
   example: Static<Payload>
-  /** Record key: events of one key keep their order. */
-  key: (payload: Static<Payload>) => string
+  /** The field that is the record's key: events of one key keep their order. */
+  key: keyof Static<Payload> & string
   /** What the event is about (`ce_subject`): a transaction, an account or a client. */
   subject: (payload: Static<Payload>) => string
   /** When it happened, RFC 3339. */

@@ -5,17 +5,19 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { defineEvent } from './event'
 
-const Id = Type.String({ minLength: 1, maxLength: 255 })
-const Money = Type.Number({
-  description: 'Major units, at most the decimals of the currency and 15 significant digits.',
-})
-const Held = Type.Number({ minimum: 0, description: 'Promised by open holds: part of the balance, and not available.' })
-const Version = Type.Integer({
-  minimum: 0,
-  description: 'The entry of the account that led to this balance; counts 1, 2, 3 …',
-})
-const Currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217. BRL where absent.' })
-const Time = Type.String({ description: 'RFC 3339, UTC.' })
+const idLength = { minLength: 1, maxLength: 255 }
+const id = (description: string) => Type.String({ ...idLength, description })
+const idOrNull = (description: string) => Type.Union([Type.String(idLength), Type.Null()], { description })
+const text = (description: string) => Type.String({ description })
+const textOrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+const money = (description: string) => Type.Number({ description: `${description} In major units.` })
+const held = (description: string) => Type.Number({ ...money(description), minimum: 0 })
+const version = (description: string) => Type.Integer({ minimum: 0, description })
+const currency = (description: string) => Type.String({ pattern: '^[A-Z]{3}$', description })
+
+const effectiveAt = Type.Optional(text('From when it counts in the books: `created_at`, or earlier.'))
+const payer = id('The account that pays.')
+const payee = id('The account that is paid.')
 
 /** Some public copies of the course's wallet turn the words of the field names round. */
 const accountAliases = { account_from_id: 'account_id_from', account_to_id: 'account_id_to' }
@@ -26,10 +28,15 @@ export const ClientRegistered = defineEvent({
   version: 1,
   kind: 'event-carried state transfer',
   description: 'Tells who a client is, so that nobody has to ask.',
-  key: (payload) => payload.id,
+  key: 'id',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
-  payload: Type.Object({ id: Id, name: Type.String(), email: Type.String(), created_at: Time }),
+  payload: Type.Object({
+    id: id('The client.'),
+    name: text('The name to show.'),
+    email: text('As it was given.'),
+    created_at: text('When it was registered.'),
+  }),
   example: {
     id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
     name: 'Eva',
@@ -45,15 +52,15 @@ export const AccountOpened = defineEvent({
   version: 1,
   kind: 'event collaboration',
   description: 'Tells that an account exists, empty; the read side makes its own row of it.',
-  key: (payload) => payload.id,
+  key: 'id',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
   payload: Type.Object({
-    id: Id,
-    client_id: Type.Union([Id, Type.Null()], { description: 'Null for the system account `world`.' }),
-    currency: Currency,
-    overdraft_limit: Type.Optional(Money),
-    created_at: Time,
+    id: id('The account.'),
+    client_id: idOrNull('Whose it is. Null for the system account `world`.'),
+    currency: currency('The one currency of the account, for ever.'),
+    overdraft_limit: Type.Optional(money('How far below zero it may go.')),
+    created_at: text('When it was opened.'),
   }),
   example: {
     id: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
@@ -72,23 +79,21 @@ export const TransactionCreated = defineEvent({
   kind: 'event notification',
   description: 'Tells that money moved: which transaction, between whom, and how much.',
   aliases: accountAliases,
-  key: (payload) => payload.account_id_from,
+  key: 'account_id_from',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
   payload: Type.Object({
-    id: Id,
-    account_id_from: Id,
-    account_id_to: Id,
-    amount: Money,
-    currency: Type.Optional(Currency),
-    kind: Type.Optional(Type.String()),
-    reference: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-    reverses: Type.Optional(
-      Type.String({ description: 'The transaction that this one takes back, whole or in part.' }),
-    ),
-    hold_id: Type.Optional(Type.String({ description: 'The hold that this one captures.' })),
-    effective_at: Type.Optional(Time),
-    created_at: Type.Optional(Time),
+    id: id('The transaction.'),
+    account_id_from: payer,
+    account_id_to: payee,
+    amount: money('How much was moved.'),
+    currency: Type.Optional(currency('BRL where absent.')),
+    kind: Type.Optional(text('`transfer`, `deposit`, `withdrawal`, `reversal` or `capture`; others may follow.')),
+    reference: Type.Optional(textOrNull("A text of the caller's own.")),
+    reverses: Type.Optional(text('The transaction that this one takes back, whole or in part.')),
+    hold_id: Type.Optional(text('The hold that this one captures.')),
+    effective_at: effectiveAt,
+    created_at: Type.Optional(text('When it was written.')),
   }),
   example: {
     id: '018d4be9-e038-7c95-a45a-035264d50b14',
@@ -105,12 +110,12 @@ export const TransactionCreated = defineEvent({
 export type TransactionCreated = Static<typeof TransactionCreated.payload>
 
 const holdFields = {
-  id: Id,
-  account_id_from: Id,
-  account_id_to: Id,
-  amount: Money,
-  currency: Currency,
-  reference: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  id: id('The hold.'),
+  account_id_from: id('The account that promised.'),
+  account_id_to: id('The account it was promised to; `world` where none was named.'),
+  amount: money('How much.'),
+  currency: currency('Of both accounts.'),
+  reference: Type.Optional(textOrNull("A text of the caller's own.")),
 }
 
 export const HoldPlaced = defineEvent({
@@ -119,10 +124,14 @@ export const HoldPlaced = defineEvent({
   version: 1,
   kind: 'event notification',
   description: 'Tells that money was promised: it stays in the balance, and is no longer available.',
-  key: (payload) => payload.account_id_from,
+  key: 'account_id_from',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
-  payload: Type.Object({ ...holdFields, expires_at: Time, created_at: Time }),
+  payload: Type.Object({
+    ...holdFields,
+    expires_at: text('When it ends by itself.'),
+    created_at: text('When it was placed.'),
+  }),
   example: {
     id: '019aab9d-2c00-7f38-9a1c-5a1f7b0e4c11',
     account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
@@ -143,13 +152,13 @@ export const HoldReleased = defineEvent({
   kind: 'event notification',
   description:
     'Tells that a promise ended and nothing was paid; one that was paid ends with the TransactionCreated that bears its hold_id.',
-  key: (payload) => payload.account_id_from,
+  key: 'account_id_from',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
   payload: Type.Object({
     ...holdFields,
-    reason: Type.Union([Type.Literal('released'), Type.Literal('expired')]),
-    created_at: Time,
+    reason: Type.Union([Type.Literal('released'), Type.Literal('expired')], { description: 'How it ended.' }),
+    created_at: text('When it ended.'),
   }),
   example: {
     id: '019aab9d-2c00-7f38-9a1c-5a1f7b0e4c11',
@@ -180,30 +189,28 @@ export const BalanceUpdated = defineEvent({
     balance_account_to: 'balance_account_id_to',
   },
   // One message speaks of two accounts, so no key can order both: readers compare the versions instead.
-  key: (payload) => payload.account_id_from,
+  key: 'account_id_from',
   subject: (payload) => payload.transaction_id ?? payload.account_id_from,
   time: (payload) => payload.created_at,
   payload: Type.Object({
-    account_id_from: Id,
-    account_id_to: Id,
-    balance_account_id_from: Money,
-    balance_account_id_to: Money,
-    version_account_id_from: Type.Optional(Version),
-    version_account_id_to: Type.Optional(Version),
-    held_account_id_from: Type.Optional(Held),
-    held_account_id_to: Type.Optional(Held),
-    transaction_id: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 255,
-        description: 'What led to it: a transaction, a hold, or its release.',
-      }),
+    account_id_from: id('The account that pays, or promises.'),
+    account_id_to: payee,
+    balance_account_id_from: money('What the paying account holds afterwards.'),
+    balance_account_id_to: money('What the paid account holds afterwards.'),
+    version_account_id_from: Type.Optional(
+      version("Which entry of the paying account left that: 1, 2, 3 … Newer wins, whatever the records' order."),
     ),
-    hold_id: Type.Optional(Type.String({ description: 'The hold that began or ended with it.' })),
-    amount: Type.Optional(Money),
-    currency: Type.Optional(Currency),
-    effective_at: Type.Optional(Time),
-    created_at: Type.Optional(Time),
+    version_account_id_to: Type.Optional(version('The same of the paid account.')),
+    held_account_id_from: Type.Optional(
+      held('Promised by open holds of the paying account: part of the balance, and not available.'),
+    ),
+    held_account_id_to: Type.Optional(held('The same of the paid account.')),
+    transaction_id: Type.Optional(id('What led to it: a transaction, a hold, or its release.')),
+    hold_id: Type.Optional(text('The hold that began or ended with it.')),
+    amount: Type.Optional(money('How much was moved; 0 where a hold began or ended without payment.')),
+    currency: Type.Optional(currency('Where absent, that of the accounts.')),
+    effective_at: effectiveAt,
+    created_at: Type.Optional(text('When it was written.')),
   }),
   example: {
     account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',

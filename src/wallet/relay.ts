@@ -2,7 +2,7 @@
  * Carries events from the outbox to the broker: the set of unpublished rows in id order, removed only after all replicas acknowledged them, in the
  * statement that notes where each one is. One relay per database is active, any number wait. A crash repeats events and never loses one.
  */
-import { cloudEventHeaders } from '../contract/envelope'
+import { cloudEventHeaders, walletSource } from '../contract/envelope'
 import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
@@ -116,7 +116,7 @@ export function startRelay(options: RelayOptions): Relay {
 }
 
 function recordOf(row: PendingRow, topicPrefix: string) {
-  const headers = cloudEventHeaders('/saldo/wallet', row)
+  const headers = cloudEventHeaders(walletSource, row)
   if (row.traceparent) headers.traceparent = row.traceparent
   return { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
 }
