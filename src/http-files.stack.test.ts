@@ -34,11 +34,14 @@ test('balances.http, over the seed', async () => {
     balanceInTheBooksAt: 200,
     explain: 200,
     problem: 200,
+    events: 200,
+    asyncapi: 200,
     deadLetters: 200,
     livez: 200,
     readyz: 200,
     healthz: 200,
   })
+  expect(answers.asyncapi?.body.operations).toHaveProperty('receive-balances')
 })
 
 test('balances.http tells how the people of the seed came by their money', async () => {
@@ -87,6 +90,8 @@ test('wallet.http, over the seed', async () => {
     accountNotFound: 404,
     validation: 422,
     problem: 200,
+    events: 200,
+    asyncapi: 200,
     livez: 200,
     readyz: 200,
     healthz: 200,
@@ -97,6 +102,7 @@ test('wallet.http, over the seed', async () => {
   expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })
   expect(answers.client?.body).toMatchObject({ name: 'Eva' })
   expect(answers.validation?.body.errors).toHaveLength(2)
+  expect(answers.asyncapi?.body.operations).toHaveProperty('send-balances')
 })
 
 test('every route of both services is shown in its file', async () => {

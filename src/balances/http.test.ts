@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { readServiceConfig } from '../config'
 import { Fault } from '../platform/fault'
 import type { Log } from '../platform/log'
 import type { Behind, Wanted } from './consistency'
@@ -76,6 +77,13 @@ function serving(
     log: silent,
     health: async () => ({}),
     isReady: () => isReady,
+    kafka: readServiceConfig({
+      SERVICE: 'balances',
+      DATABASE_URL: 'postgres://db/balances',
+      KAFKA_BROKERS: 'kafka:9092',
+      KAFKA_TOPIC_PREFIX: 'shop.',
+    }).kafka,
+    topics: ['balances'],
   })
   return async (path, headers = {}) => app.handle(new Request(`http://balances${path}`, { headers }))
 }
@@ -276,4 +284,16 @@ test('every answer says how far it is behind, as far as that is known', async ()
   const answer = await serving()('/balances/eva')
   expect([answer.headers.get('balances-as-of'), answer.headers.get('balances-lag')]).toEqual([null, null])
   expect(answer.headers.get('etag')).toBe(etag)
+})
+
+test('what the events are is told while the service starts, too, with the topics of the installation', async () => {
+  const get = serving({ isReady: false })
+  const page = await get('/asyncapi')
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+  expect(await page.text()).toContain('<h2 id="balanceupdated">')
+  const document = await get('/asyncapi.json')
+  expect(await document.json()).toMatchObject({
+    servers: { 'broker-1': { host: 'kafka:9092' } },
+    channels: { balances: { address: 'shop.balances' } },
+  })
 })

@@ -1,4 +1,7 @@
 /** The read side over HTTP. Of balances, only the http files know status codes and snake_case. */
+import type { KafkaConfig } from '../config'
+import { eventDocuments } from '../contract/asyncapi'
+import type { Topic } from '../contract/events'
 import { parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { encodeCursor } from '../platform/cursor'
@@ -33,9 +36,13 @@ export type BalancesHttp = {
   log: Log
   health: Health
   isReady: () => boolean
+  kafka: KafkaConfig
+  /** All that it consumes. */
+  topics: readonly Topic[]
 }
 
-export function balancesHttp({ reads, consistency, freshness, log, health, isReady }: BalancesHttp) {
+export function balancesHttp(options: BalancesHttp) {
+  const { reads, consistency, freshness, log, health, isReady, kafka, topics } = options
   const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
     const at = parseTime('at', query.at)
@@ -73,8 +80,10 @@ export function balancesHttp({ reads, consistency, freshness, log, health, isRea
     })
   }
 
+  const documents = eventDocuments({ service: 'balances', action: 'receive', topics, kafka })
+  const refusals = [problems.accountNotFound, problems.notYetConsistent]
   return (
-    createHttp({ log, parseJson, problems: [problems.accountNotFound, problems.notYetConsistent], health, isReady })
+    createHttp({ log, parseJson, problems: refusals, documents, health, isReady })
       .get(
         '/balances',
         ({ query: { limit, cursor, ...filter }, request }) =>

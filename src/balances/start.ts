@@ -73,6 +73,8 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
+    kafka: config.kafka,
+    topics,
   })
   const http = listen(app, config)
   log.info({ port: http.port }, 'balances listens')

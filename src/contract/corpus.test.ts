@@ -17,8 +17,15 @@ test.each(names)('%s is read as it was recorded', async (name) => {
   expect(decodeRecord({ value: Buffer.from(value), headers })).toEqual(decoded)
 })
 
-test('every event is in the corpus', async () => {
+test('every event is in the corpus, and every field of it: a new one comes with a new file', async () => {
   const recorded = await Promise.all(names.map(read))
-  const told = new Set(recorded.map(({ decoded }) => decoded.event?.name))
-  expect(Object.keys(events).filter((name) => !told.has(name))).toEqual([])
+  const told = new Set(
+    recorded.flatMap(({ decoded: { event } }) =>
+      Object.keys(event?.payload ?? {}).map((field) => `${event.name}.${field}`),
+    ),
+  )
+  const fields = Object.values(events).flatMap(({ name, payload }) =>
+    Object.keys(payload.properties).map((field) => `${name}.${field}`),
+  )
+  expect(fields.filter((field) => !told.has(field))).toEqual([])
 })

@@ -2,6 +2,7 @@
 import { Elysia, type ValidationError } from 'elysia'
 import { Fault, messageOf } from './fault'
 import type { Log } from './log'
+import { markdownPage } from './page'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
 import { continueTrace, traceIdOf } from './trace'
 
@@ -19,6 +20,8 @@ export type HttpOptions = {
   parseJson: (text: string) => unknown
   /** Documented at `/problems/{name}`, beside the common ones. */
   problems: readonly ProblemKind[]
+  /** Further documentation by path: a text in Markdown is answered as a page, anything else as JSON. */
+  documents: Readonly<Record<string, () => string | object>>
   /** Everything a ready service needs. Asked by `/readyz` only. */
   health: Health
   /** While false, every route but health and documentation answers 503. */
@@ -41,7 +44,7 @@ export class MalformedRequest extends Error {
 }
 
 /** Begins a service's HTTP. Add the routes to what it returns. */
-export function createHttp({ log, parseJson, problems, health, isReady }: HttpOptions) {
+export function createHttp({ log, parseJson, problems, documents, health, isReady }: HttpOptions) {
   const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
   const app = new Elysia({
     // A property that nobody knows is more often a typing error than a message to a newer version: refuse it rather than drop it.
@@ -49,7 +52,9 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
     serve: { maxRequestBodySize: readBytesMax, idleTimeout: 60 },
   })
     .onRequest(({ request }) => {
-      if (isReady() || alwaysServed.test(new URL(request.url).pathname)) return
+      if (isReady()) return
+      const { pathname } = new URL(request.url)
+      if (alwaysServed.test(pathname) || Object.hasOwn(documents, pathname)) return
       return refuse(request, commonProblems.unavailable, { detail: 'the service is starting or stopping' })
     })
     .onParse({ as: 'global' }, async ({ request }, contentType) => {
@@ -92,6 +97,11 @@ export function createHttp({ log, parseJson, problems, health, isReady }: HttpOp
       return new Response(`${kind.title} (${kind.status})\n\n${kind.description}\n`, {
         headers: { 'content-type': 'text/plain; charset=utf-8' },
       })
+    })
+  for (const [path, write] of Object.entries(documents))
+    app.get(path, () => {
+      const document = write()
+      return typeof document === 'string' ? markdownPage(document) : Response.json(document)
     })
   return app
 }

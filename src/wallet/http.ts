@@ -2,6 +2,9 @@
 
 import type { Static } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
+import type { KafkaConfig } from '../config'
+import { eventDocuments } from '../contract/asyncapi'
+import { topics } from '../contract/events'
 import { InexactNumber, parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { encodeCursor, pageSizeDefault, parseCursor } from '../platform/cursor'
@@ -62,10 +65,11 @@ import { findTransaction, type Place } from './store/transactions'
 import { submit } from './submit'
 import type { Wallet } from './wallet'
 
-export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean; topicPrefix: string }
+export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean; kafka: KafkaConfig }
 
-export function walletHttp({ wallet, log, health, isReady, topicPrefix }: WalletHttp) {
-  return createHttp({ log, parseJson: parseBody, problems: Object.values(problems), health, isReady })
+export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) {
+  const documents = eventDocuments({ service: 'wallet', action: 'send', topics, kafka })
+  return createHttp({ log, parseJson: parseBody, problems: Object.values(problems), documents, health, isReady })
     .post(
       '/clients',
       async ({ body, request }) => {
@@ -138,7 +142,7 @@ export function walletHttp({ wallet, log, health, isReady, topicPrefix }: Wallet
     .get('/transactions/:id/delivery', async ({ params, request }) => {
       const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
       if (!delivery) return noTransaction(request, params.id)
-      return ok(presentDelivery(params.id.toLowerCase(), delivery, topicPrefix))
+      return ok(presentDelivery(params.id.toLowerCase(), delivery, kafka.topicPrefix))
     })
     .post(
       '/transactions/:id/reverse',

@@ -73,7 +73,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   }
   const isReady = () => relay !== undefined && !stopping.signal.aborted
   const { topicPrefix, partitions } = config.kafka
-  const http = listen(walletHttp({ wallet, log, health, isReady, topicPrefix }), config)
+  const http = listen(walletHttp({ wallet, log, health, isReady, kafka: config.kafka }), config)
   log.info({ port: http.port }, 'wallet listens')
 
   const stopSweeping = startSweeping({ wallet, log, isInCharge: () => relay?.state().leads ?? false })

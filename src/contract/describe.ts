@@ -1,0 +1,104 @@
+/** The events as a text for people, in Markdown: `docs/events.md`, and the page of both services. */
+import type { TSchema } from '@sinclair/typebox'
+import { type AnyEvent, exampleRecord, headerMeanings } from './catalogue'
+import { events } from './events'
+
+/** The prefix is that of the installation; `asyncApi` is how to mention the AsyncAPI document, in Markdown. */
+export function describeEvents({ topicPrefix, asyncApi }: { topicPrefix: string; asyncApi: string }): string {
+  const all = Object.values(events)
+  return `# The events of Saldo
+
+The wallet tells what happens, balances makes its answers of it, and anybody else may listen: all that joins the services is on this page.
+
+${table(
+  ['Event', 'Kind', 'Topic', 'Key'],
+  all.map(({ name, kind, topic, key }) => [`[${name}](#${name.toLowerCase()})`, kind, topicPrefix + topic, code(key)]),
+)}
+
+- An **event notification** tells that something happened. Who wants to know more has to ask.
+- **Event-carried state transfer** brings along all that a reader keeps, so that nobody has to ask.
+- In an **event collaboration** each service does its own part when it hears of the event, and nobody is in charge.
+
+## On the wire
+
+The value of a record is JSON in an envelope, \`{"Name": "BalanceUpdated", "Payload": {…}}\`. The headers make it a
+[CloudEvent](https://cloudevents.io) in binary mode as well:
+
+${table(
+  ['Header', 'Meaning'],
+  Object.entries(headerMeanings).map(([name, meaning]) => [code(name), meaning]),
+)}
+
+Amounts are JSON numbers in major units of their currency (10.25), with no more decimals than it has and at most 15 digits, so that nothing
+is rounded on the way. Currencies are ISO 4217, times RFC 3339 in UTC. Ids are opaque. The account \`world\`, one for each currency, stands
+for the outside: money comes from there and goes there.
+
+A record may come more than once, and says nothing new then. Records of one key are in order. An event that speaks of two accounts can be
+in the order of one of them only, so a \`BalanceUpdated\` bears the version of both: keep the newer. Fields and events that a reader does not
+know are to be passed over.
+
+## With the course's services
+
+Saldo answers a challenge of a course, whose own services may stand on either side. The topics, names and fields that they know are theirs;
+ours stand beside, and headers do not concern them. They take every record of topic \`balances\` for a \`BalanceUpdated\`, so nothing else is
+ever sent there. Since they know no versions, their topics need one partition (\`KAFKA_PARTITIONS=1\` before the topics are created).
+
+What they write is read, without key, headers or versions, and so are the other names that public copies of them use. CloudEvents are read
+in structured mode, too.
+
+## How events change
+
+Inside a major version fields are only added, and those are optional. Whatever else changes is a new major version, which \`ce_type\` ends in;
+older ones are brought up to it when they are read. The JSON Schema of each version is a file, for ever: \`docs/events/<event>.v<major>.json\`.
+The same as AsyncAPI, with the topics and brokers of an installation, is at ${asyncApi} of both services.
+
+${all.map((event) => section(event, topicPrefix)).join('\n\n')}
+`
+}
+
+function section(event: AnyEvent, topicPrefix: string): string {
+  const { name, kind, topic, key, type, description, payload } = event
+  const fields = Object.entries(payload.properties).map(([field, schema]) => [
+    code(field),
+    typeOf(schema),
+    payload.required?.includes(field) ? 'yes' : '',
+    String(schema.description),
+  ])
+  return `## ${name}
+
+${description}
+
+*${kind}* · topic ${code(topicPrefix + topic)} · key ${code(key)} · type ${code(type)}
+
+${table(['Field', 'Type', 'Required', 'Meaning'], fields)}
+${otherNames(event)}
+\`\`\`json
+${JSON.stringify(exampleRecord(event), null, 2)}
+\`\`\``
+}
+
+function otherNames({ aliases }: AnyEvent): string {
+  if (!aliases) return ''
+  const names = Object.entries(aliases).map(([theirs, ours]) => `${code(theirs)} for ${code(ours)}`)
+  return `\nAlso read: ${names.join(', ')}.\n`
+}
+
+/** As much of a schema as the definitions use, in words. */
+function typeOf(schema: TSchema): string {
+  const { type, anyOf, minLength, maxLength, minimum, pattern } = schema
+  if ('const' in schema) return code(JSON.stringify(schema.const))
+  if (Array.isArray(anyOf)) return anyOf.map(typeOf).join(' or ')
+  const bounds = [
+    maxLength === undefined ? '' : `, ${minLength} to ${maxLength} characters`,
+    minimum === undefined ? '' : `, at least ${minimum}`,
+    pattern === undefined ? '' : `, ${code(String(pattern))}`,
+  ]
+  return `${type}${bounds.join('')}`
+}
+
+function table(head: string[], rows: string[][]): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|')
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(cell).join(' | ')} |`).join('\n')
+}
+
+const code = (text: string): string => `\`${text}\``

@@ -1,0 +1,63 @@
+/**
+ * Writes `docs/events.md` and `docs/events/*.json` from the definitions of the events (`npm run docs:events`). A test fails when they differ.
+ * The schemas are what was released: one that a definition has broken is not written over, so that nobody does it unawares.
+ */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { AnyEvent } from '../contract/catalogue'
+import { describeEvents } from '../contract/describe'
+import { type EventDefinition, upcast } from '../contract/event'
+import { events } from '../contract/events'
+import { breaks, type JsonSchema } from './breaks'
+
+const root = join(import.meta.dir, '../..')
+const schemas = 'docs/events'
+
+/** By path within the repository, what belongs there. */
+export function writeEventDocs(): Map<string, string> {
+  const ofEvents = Object.values(events).map((event) => {
+    const path = `${schemas}/${event.name}.v${event.version}.json`
+    return [path, `${JSON.stringify(schemaOf(event), null, 2)}\n`] as const
+  })
+  return new Map([['docs/events.md', describeEvents({ topicPrefix: '', asyncApi: '`/asyncapi.json`' })], ...ofEvents])
+}
+
+/** The payload as JSON Schema that stands by itself. */
+function schemaOf({ name, version, type, description, payload, example }: AnyEvent): JsonSchema {
+  const head = { $schema: 'http://json-schema.org/draft-07/schema#', $id: `urn:${type.replaceAll('.', ':')}` }
+  const schema = { ...head, title: `${name}, version ${version}`, description, ...payload, examples: [example] }
+  // What TypeBox notes for itself, under symbols, is no part of it.
+  return JSON.parse(JSON.stringify(schema))
+}
+
+/** What was released and is kept no longer, each with its file. */
+export function brokenPromises(definitions: Readonly<Record<string, unknown>> = events): string[] {
+  return readdirSync(join(root, schemas)).flatMap((file) => {
+    const [, name = '', major] = /^(\w+)\.v(\d+)\.json$/.exec(file) ?? []
+    const definition = definitions[name] as EventDefinition | undefined
+    const released = JSON.parse(readFileSync(join(root, schemas, file), 'utf8'))
+    return (definition ? changes(definition, released, Number(major)) : ['the event is gone']).map(
+      (change) => `${schemas}/${file}: ${change}`,
+    )
+  })
+}
+
+function changes(definition: EventDefinition, released: { examples: [never] }, major: number): string[] {
+  if (major === definition.version) return breaks(released, schemaOf(definition as never))
+  const payload = upcast(definition, released.examples[0], major)
+  if (payload && definition.check.Check(payload)) return []
+  return [`no upcast makes its example one of version ${definition.version}`]
+}
+
+if (import.meta.main) {
+  mkdirSync(join(root, schemas), { recursive: true })
+  const broken = brokenPromises()
+  if (broken.length > 0) {
+    console.error(
+      `${broken.join('\n')}\nInside a major version only optional fields may be added: see docs/contributing.md.`,
+    )
+    process.exit(1)
+  }
+  for (const [path, text] of writeEventDocs()) await Bun.write(join(root, path), text)
+  console.log(`wrote docs/events.md and ${schemas}`)
+}
