@@ -83,7 +83,7 @@ function serving(
       KAFKA_BROKERS: 'kafka:9092',
       KAFKA_TOPIC_PREFIX: 'shop.',
     }).kafka,
-    topics: ['balances'],
+    uses: [{ topic: 'balances', groupId: 'shop.balances' }],
   })
   return async (path, headers = {}) => app.handle(new Request(`http://balances${path}`, { headers }))
 }

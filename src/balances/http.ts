@@ -1,7 +1,6 @@
 /** The read side over HTTP. Of balances, only the http files know status codes and snake_case. */
 import type { KafkaConfig } from '../config'
-import { eventDocuments } from '../contract/asyncapi'
-import type { Topic } from '../contract/events'
+import { eventDocuments, type Use } from '../contract/asyncapi'
 import { parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { encodeCursor } from '../platform/cursor'
@@ -37,12 +36,12 @@ export type BalancesHttp = {
   health: Health
   isReady: () => boolean
   kafka: KafkaConfig
-  /** All that it consumes. */
-  topics: readonly Topic[]
+  /** All that it consumes, for the documentation. */
+  uses: readonly Use[]
 }
 
 export function balancesHttp(options: BalancesHttp) {
-  const { reads, consistency, freshness, log, health, isReady, kafka, topics } = options
+  const { reads, consistency, freshness, log, health, isReady, kafka, uses } = options
   const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
     const at = parseTime('at', query.at)
@@ -80,7 +79,7 @@ export function balancesHttp(options: BalancesHttp) {
     })
   }
 
-  const documents = eventDocuments({ service: 'balances', action: 'receive', topics, kafka })
+  const documents = eventDocuments({ service: 'balances', action: 'receive', uses, kafka })
   const refusals = [problems.accountNotFound, problems.notYetConsistent]
   return (
     createHttp({ log, parseJson, problems: refusals, documents, health, isReady })

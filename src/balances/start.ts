@@ -51,7 +51,8 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const reads = openReads(database)
   const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
   const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
-  const { topicPrefix, groupId, partitions } = config.kafka
+  const { topicPrefix, partitions } = config.kafka
+  const groupId = topicPrefix + config.kafka.groupId
   const topicNames = topics.map((topic) => topicPrefix + topic)
   const watch = watchFreshness({
     async ends() {
@@ -74,7 +75,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
     kafka: config.kafka,
-    topics,
+    uses: topics.map((topic) => ({ topic, groupId })),
   })
   const http = listen(app, config)
   log.info({ port: http.port }, 'balances listens')
@@ -112,7 +113,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   consumer = startConsumer({
     database,
     kafka,
-    groupId: topicPrefix + groupId,
+    groupId,
     topics: topicNames,
     partitions,
     log,

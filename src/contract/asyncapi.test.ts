@@ -12,17 +12,16 @@ import { topics } from './events'
 const kafka = {
   brokers: ['kafka-1:9092', 'kafka-2:9092'],
   clientId: 'someone',
-  groupId: 'balances',
   topicPrefix: 'shop.',
   partitions: 6,
   ssl: true,
   sasl: { mechanism: 'scram-sha-512' },
 } as const
-const wallet = asyncApi({ service: 'wallet', action: 'send', topics, kafka })
+const wallet = asyncApi({ service: 'wallet', action: 'send', uses: topics.map((topic) => ({ topic })), kafka })
 const balances = asyncApi({
   service: 'balances',
   action: 'receive',
-  topics: ['clients', 'accounts', 'balances'],
+  uses: (['clients', 'accounts', 'balances'] as const).map((topic) => ({ topic, groupId: `readers-of-${topic}` })),
   kafka: { ...kafka, ssl: false, sasl: undefined },
 })
 
@@ -72,7 +71,7 @@ test('the wallet sends and balances receives, each what it does, where the insta
   })
   expect(balances.servers['broker-1']).toEqual({ host: 'kafka-1:9092', protocol: 'kafka' })
   expect(balances.operations['receive-balances']?.bindings.kafka).toMatchObject({
-    groupId: { const: 'shop.balances' },
+    groupId: { const: 'readers-of-balances' },
     clientId: { const: 'someone' },
   })
   expect(wallet.operations['send-balances']?.bindings.kafka).not.toHaveProperty('groupId')

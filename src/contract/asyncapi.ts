@@ -4,14 +4,16 @@ import { type AnyEvent, eventsOf, exampleRecord, type Header, headerMeanings } f
 import { describeEvents } from './describe'
 import type { Topic } from './events'
 
+/** A topic that is sent to, or received from by a group of this name. */
+export type Use = { topic: Topic; groupId?: string }
+
 export type AsyncApiOptions = {
   service: string
   action: 'send' | 'receive'
-  topics: readonly Topic[]
+  uses: readonly Use[]
   kafka: {
     brokers: readonly string[]
     clientId: string
-    groupId: string
     topicPrefix: string
     partitions: number
     ssl: boolean
@@ -35,34 +37,30 @@ const promises = {
 
 const securityTypes = { plain: 'plain', 'scram-sha-256': 'scramSha256', 'scram-sha-512': 'scramSha512' } as const
 
-export function asyncApi({ service, action, topics, kafka }: AsyncApiOptions) {
-  const { brokers, ssl, sasl, topicPrefix, partitions, groupId } = kafka
+export function asyncApi({ service, action, uses, kafka }: AsyncApiOptions) {
+  const { brokers, ssl, sasl, topicPrefix, partitions, clientId } = kafka
   const security = sasl && { security: [{ type: securityTypes[sasl.mechanism] }] }
   const server = { protocol: ssl ? 'kafka-secure' : 'kafka', ...security }
-  const client = {
-    clientId: only(kafka.clientId),
-    ...(action === 'receive' && { groupId: only(topicPrefix + groupId) }),
-  }
 
-  const channelOf = (topic: Topic) => ({
+  const channelOf = ({ topic }: Use) => ({
     address: topicPrefix + topic,
     description: 'A topic that is there keeps the partitions it has; a new one gets as many as this says.',
     messages: Object.fromEntries(eventsOf(topic).map((event) => [event.name, messageOf(event, action)])),
     bindings: bind({ topic: topicPrefix + topic, partitions }),
   })
-  const operationOf = (topic: Topic) => ({
+  const operationOf = ({ topic, groupId }: Use) => ({
     action,
     channel: { $ref: `#/channels/${topic}` },
     description: promises[action],
     messages: eventsOf(topic).map(({ name }) => ({ $ref: `#/channels/${topic}/messages/${name}` })),
-    bindings: bind(client),
+    bindings: bind({ clientId: only(clientId), ...(groupId && { groupId: only(groupId) }) }),
   })
   return {
     asyncapi: '3.0.0',
     info: { title: `Saldo: the events of ${service}`, version, license: { name: 'MIT' } },
     servers: Object.fromEntries(brokers.map((host, index) => [`broker-${index + 1}`, { host, ...server }])),
-    channels: Object.fromEntries(topics.map((topic) => [topic, channelOf(topic)])),
-    operations: Object.fromEntries(topics.map((topic) => [`${action}-${topic}`, operationOf(topic)])),
+    channels: Object.fromEntries(uses.map((use) => [use.topic, channelOf(use)])),
+    operations: Object.fromEntries(uses.map((use) => [`${action}-${use.topic}`, operationOf(use)])),
   }
 }
 

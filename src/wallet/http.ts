@@ -68,7 +68,8 @@ import type { Wallet } from './wallet'
 export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: () => boolean; kafka: KafkaConfig }
 
 export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) {
-  const documents = eventDocuments({ service: 'wallet', action: 'send', topics, kafka })
+  const uses = topics.map((topic) => ({ topic }))
+  const documents = eventDocuments({ service: 'wallet', action: 'send', uses, kafka })
   return createHttp({ log, parseJson: parseBody, problems: Object.values(problems), documents, health, isReady })
     .post(
       '/clients',
