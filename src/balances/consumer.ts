@@ -6,7 +6,7 @@ import { decodeRecord } from '../contract/envelope'
 import { type Database, violation } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
-import type { IncomingBatch, IncomingRecord, Kafka, Position } from '../platform/kafka'
+import type { IncomingBatch, IncomingRecord, Kafka, Position, SubscriptionOptions } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { keepTrying, pause } from '../platform/retry'
 import { accountsToKnow, type DeadReason, project, type Reading, timeOf } from './project'
@@ -23,6 +23,8 @@ export type ConsumerOptions = {
   /** Of a topic that does not exist yet. */
   partitions: number
   log: Log
+  /** For whoever has much to catch up with: records are read and projected while others are written. */
+  ahead?: SubscriptionOptions['ahead']
   /** These accounts may have moved on. */
   onApplied?: (accountIds: string[]) => void
 }
@@ -47,6 +49,7 @@ export function startConsumer({
   topics,
   partitions,
   log,
+  ahead,
   onApplied,
 }: ConsumerOptions): Consumer {
   const stopping = new AbortController()
@@ -235,6 +238,7 @@ export function startConsumer({
           return kafka.subscribe({
             groupId,
             topics,
+            ahead,
             onBatch,
             onAssigned,
             onTrouble: (error, final) => {

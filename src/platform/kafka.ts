@@ -58,7 +58,7 @@ export type SubscriptionOptions = {
   topics: string[]
   /**
    * Handles a batch and answers the offset to go on from: `next` of the batch when all of it is done. Any other answer seeks there. Called
-   * for one batch at a time. It may take long: the group is kept informed meanwhile. `signal` is aborted when the batch is no longer ours
+   * for one batch at a time, unless `ahead` says otherwise, and then for one batch of a partition. It may take long: the group is kept informed meanwhile. `signal` is aborted when the batch is no longer ours
    * to handle; a new assignment may then begin before this call has returned.
    */
   onBatch: (batch: IncomingBatch, signal: AbortSignal) => Promise<bigint>
@@ -67,6 +67,8 @@ export type SubscriptionOptions = {
    * goes on from the group's offset. No batch is handled before it has answered; when it throws, consuming ends. `signal` as above.
    */
   onAssigned: (assignment: Record<string, number[]>, signal: AbortSignal) => Promise<Position[]>
+  /** Partitions whose batches are handled at the same time, and bytes of one: 1, and 1 MB. */
+  ahead?: { concurrency: number; batchBytesMax: number }
   /** Consuming was interrupted. It begins again by itself, unless `final`: then close the subscription and subscribe anew. */
   onTrouble: (error: unknown, final: boolean) => void
 }
@@ -83,8 +85,8 @@ export type Kafka = {
   ensureTopics(topics: string[], partitions: number): Promise<void>
   /** Identity of the broker's data: offsets mean something only together with it. */
   clusterId(): Promise<string>
-  /** One past the newest record of each partition, now. */
-  endOffsets(topics: string[]): Promise<Position[]>
+  /** Of each partition one past the newest record, now, and the oldest that is still there. */
+  endOffsets(topics: string[]): Promise<(Position & { first: bigint })[]>
   /** Whether the broker answers now, within two seconds or so. */
   isReachable(): Promise<boolean>
   publisher(): Publisher
@@ -165,7 +167,12 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       asking(async (admin) => {
         const ofTopics = topics.map(async (topic) => {
           const partitions = await admin.fetchTopicOffsets(topic)
-          return partitions.map(({ partition, high }) => ({ topic, partition, offset: BigInt(high) }))
+          return partitions.map(({ partition, low, high }) => ({
+            topic,
+            partition,
+            first: BigInt(low),
+            offset: BigInt(high),
+          }))
         })
         return (await Promise.all(ofTopics)).flat()
       }),
@@ -249,6 +256,7 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
     sessionTimeout: 6000,
     heartbeatInterval: 1000,
     maxWaitTimeInMs: 500,
+    ...(options.ahead ? { maxBytesPerPartition: options.ahead.batchBytesMax } : {}),
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: async () => true },
   })
@@ -290,7 +298,7 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
     autoCommit: false,
     eachBatchAutoResolve: false,
     // Batches share accounts; handled side by side they would wait for each other's rows.
-    partitionsConsumedConcurrently: 1,
+    partitionsConsumedConcurrently: options.ahead?.concurrency ?? 1,
     eachBatch: async ({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }) => {
       if (!isRunning() || isStale()) return
       const { topic, partition } = batch

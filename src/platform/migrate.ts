@@ -144,3 +144,7 @@ function assertAscending(dates: number[]): void {
   if (dates.every((date, index) => index === 0 || date > (dates[index - 1] ?? 0))) return
   throw new SetupError('The dates of the migrations do not ascend; the later ones would be skipped.')
 }
+
+/** All statements of a folder of migrations, in order, for tables that are made outside their history. */
+export const migrationStatements = (folder: string): string[] =>
+  readMigrationFiles({ migrationsFolder: folder }).flatMap((migration) => migration.sql)
