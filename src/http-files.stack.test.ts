@@ -37,6 +37,8 @@ test('balances.http, over the seed', async () => {
     events: 200,
     asyncapi: 200,
     deadLetters: 200,
+    rebuild: 202,
+    rebuildState: 200,
     livez: 200,
     readyz: 200,
     healthz: 200,

@@ -1,6 +1,8 @@
 /** What callers of the read side get: how balances, entries and dead letters are shown. */
+
 import { presentMoney } from '../contract/money'
 import type { BalanceAt, Clock, Line } from './history'
+import type { Progress } from './rebuild'
 import type { Balance } from './store/balances'
 import type { DeadLetter } from './store/dead-letters'
 import type { Entry } from './store/entries'
@@ -92,3 +94,27 @@ function presentBytes<Name extends 'key' | 'value'>(name: Name, bytes: Buffer | 
   const text = bytes.toString('utf8')
   return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}_base64`]: bytes.toString('base64') }
 }
+
+/** Of a rebuild that never was, only that. */
+export const presentRebuild = (progress: Progress | undefined) =>
+  progress
+    ? {
+        state: progress.state,
+        records: { done: Number(progress.done), total: Number(progress.total) },
+        per_second: Math.round(progress.perSecond),
+        seconds_left: progress.secondsLeft === undefined ? null : Math.ceil(progress.secondsLeft),
+        divergence: progress.divergence && {
+          accounts: progress.divergence.accounts,
+          entries: progress.divergence.entries,
+          clients: progress.divergence.clients,
+          accounts_added: progress.divergence.accountsAdded,
+          entries_added: progress.divergence.entriesAdded,
+          examples: progress.divergence.examples,
+        },
+        message: progress.message,
+        manual: progress.manual,
+        force: progress.force,
+        started_at: progress.startedAt,
+        ended_at: progress.endedAt,
+      }
+    : { state: 'none' }

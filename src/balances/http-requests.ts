@@ -4,6 +4,7 @@ import { isCurrency, parseMoney } from '../contract/money'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
 import { clocks } from './history'
+import { rebuildActions } from './rebuild'
 import type { BalanceFilter } from './store/balances'
 
 // As text, because that is what a query is made of.
@@ -23,6 +24,19 @@ const closed = { additionalProperties: false }
 const paging = { limit: Type.Optional(Limit), cursor: Type.Optional(Type.String()) }
 
 export const DeadLetterQuery = Type.Object({ limit: Type.Optional(Limit) }, closed)
+export const RebuildBody = Type.Object(
+  {
+    action: Type.Optional(
+      Type.Union(
+        rebuildActions.map((action) => Type.Literal(action)),
+        { wanted: `must be one of ${rebuildActions.join(', ')}` },
+      ),
+    ),
+    manual: Type.Optional(Type.Boolean()),
+    force: Type.Optional(Type.Boolean()),
+  },
+  closed,
+)
 export const BalanceQuery = Type.Object({ at: Type.Optional(Time), time: Type.Optional(ClockName) }, closed)
 export const ExplanationQuery = Type.Object({ ...BalanceQuery.properties, ...paging }, closed)
 export const StatementQuery = Type.Object({ since: Type.Optional(Time), until: Type.Optional(Time), ...paging }, closed)

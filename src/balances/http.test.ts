@@ -61,6 +61,7 @@ function serving(
     freshness = { asOf: undefined, lag: undefined },
   } = overrides
   const app = balancesHttp({
+    rebuilding: { status: async () => undefined, wish: async () => undefined },
     reads: {
       balance: async (id) => {
         if (fault) throw fault

@@ -8,7 +8,7 @@ import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Consistency } from './consistency'
 import type { Freshness } from './freshness'
-import { money, presentBalance, presentBalanceAt, presentDeadLetter, presentLine } from './http-answers'
+import { money, presentBalance, presentBalanceAt, presentDeadLetter, presentLine, presentRebuild } from './http-answers'
 import {
   BalanceQuery,
   BalancesQuery,
@@ -20,11 +20,13 @@ import {
   parsePlace,
   parsePosition,
   parseTime,
+  RebuildBody,
   readWaitSeconds,
   StatementQuery,
   timeOfCursor,
 } from './http-requests'
 import type { Reads } from './reads'
+import type { Rebuilding, RebuildRefusal } from './rebuild'
 
 const accountIdLengthMax = 255
 
@@ -32,6 +34,7 @@ export type BalancesHttp = {
   reads: Reads
   consistency: Pick<Consistency, 'reach'>
   freshness: () => Freshness
+  rebuilding: Pick<Rebuilding, 'status' | 'wish'>
   log: Log
   health: Health
   isReady: () => boolean
@@ -41,7 +44,7 @@ export type BalancesHttp = {
 }
 
 export function balancesHttp(options: BalancesHttp) {
-  const { reads, consistency, freshness, log, health, isReady, kafka, uses } = options
+  const { reads, consistency, freshness, rebuilding, log, health, isReady, kafka, uses } = options
   const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
     const at = parseTime('at', query.at)
@@ -69,6 +72,9 @@ export function balancesHttp(options: BalancesHttp) {
     return response
   }
 
+  const answerRebuild = async (status: number) =>
+    Response.json(presentRebuild(await rebuilding.status()), { status, headers: { 'cache-control': 'no-store' } })
+
   const refuseUntilConsistent = async (request: Request, token: string, seconds: number) => {
     const wanted = parseConsistencyToken(token)
     const [behind] = await consistency.reach(wanted, { waitMs: seconds * 1000, signal: request.signal })
@@ -80,7 +86,7 @@ export function balancesHttp(options: BalancesHttp) {
   }
 
   const documents = eventDocuments({ service: 'balances', action: 'receive', uses, kafka })
-  const refusals = [problems.accountNotFound, problems.notYetConsistent]
+  const refusals = [problems.accountNotFound, problems.notYetConsistent, problems.rebuildConflict]
   return (
     createHttp({ log, parseJson, problems: refusals, documents, health, isReady })
       .get(
@@ -170,8 +176,27 @@ export function balancesHttp(options: BalancesHttp) {
         },
         { query: DeadLetterQuery },
       )
+      .get('/rebuild', async () => answerRebuild(200))
+      .post(
+        '/rebuild',
+        async ({ body, request }) => {
+          const { action = 'start', manual = false, force = false } = body as typeof RebuildBody.static
+          const refusal = await rebuilding.wish({ action, manual, force })
+          if (!refusal) return answerRebuild(202)
+          return refuse(request, problems.rebuildConflict, { detail: rebuildRefusals[refusal] })
+        },
+        { body: RebuildBody },
+      )
   )
 }
+
+const rebuildRefusals = {
+  already_building: 'a rebuild is building: wait for it, or cancel it first',
+  nothing_to_swap: 'there is no rebuild that is ready to be swapped',
+  diverges: 'the rebuild was refused for what GET /rebuild tells: swap it with force, or cancel it',
+  nothing_to_roll_back: 'there are no tables from before to go back to',
+  nothing_to_cancel: 'there is no rebuild that could be cancelled',
+} as const satisfies Record<RebuildRefusal, string>
 
 const noAccount = (request: Request, accountId: string | null): Response =>
   refuse(request, problems.accountNotFound, {

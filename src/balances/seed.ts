@@ -2,23 +2,26 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeRecord } from '../contract/envelope'
-import type { Database } from '../platform/database'
+import type { Database, Statements } from '../platform/database'
 import { SetupError } from '../platform/fault'
 import type { Log } from '../platform/log'
 import { whilePreparing } from '../platform/migrate'
 import { type Projection, project } from './project'
-import { apply } from './store/apply'
-import { markSeeded } from './store/seeds'
+import { type Applied, apply } from './store/apply'
+import { markSeeded, seedName } from './store/seeds'
 
 const seedFile = join(import.meta.dir, '../../seed/events.jsonl')
-const seedName = 'events'
 
 /** Puts the seed in once, whatever became of it since. The same events from the topic change nothing, since they bear the same versions. */
 export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
+  const { claimed } = await whilePreparing(url, () => putSeedIn(database.sql))
+  if (claimed) log.info({}, 'fictitious data put in')
+}
+
+/** The same, for tables that nobody else prepares. */
+export function putSeedIn(sql: Statements): Promise<Applied> {
   const { balances, entries, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
-  const rows = { balances, entries, clients, deadLetters: [] }
-  const { claimed } = await whilePreparing(url, () => apply(database.sql, markSeeded(seedName), rows))
-  if (claimed) log.info({ accounts: balances.length, clients: clients.length }, 'fictitious data put in')
+  return apply(sql, markSeeded(seedName), { balances, entries, clients, deadLetters: [] })
 }
 
 /** One event value a line. Throws `SetupError` for a line that cannot be read: the file is ours. */

@@ -13,15 +13,15 @@ import { type Consumer, startConsumer } from './consumer'
 import { watchFreshness } from './freshness'
 import { balancesHttp } from './http'
 import { openReads } from './reads'
+import { type Rebuilding, startRebuilding } from './rebuild'
 import { seedBalances } from './seed'
 import { changedAccounts, changesChannel } from './store/apply'
 import { countDeadLetters } from './store/dead-letters'
 import { listPositions } from './store/positions'
+import { tablesChannel } from './store/rebuild'
+import { topics } from './topics'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
-
-/** What the read side needs. `transactions` is not among them: a BalanceUpdated carries all that is kept. */
-const topics = ['clients', 'accounts', 'balances'] as const
 
 /** Each holds a connection and next to nothing else. */
 const waitingReadsMax = 2000
@@ -32,6 +32,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const database = openDatabase({ ...config.database, applicationName: 'saldo-balances' })
   const kafka = connectKafka(config.kafka, log)
   let consumer: Consumer | undefined
+  let rebuilding: Rebuilding | undefined
 
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
@@ -67,10 +68,15 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     log,
   })
   let listening: Promise<unknown> | undefined
+  let restarted = Promise.resolve()
   const app = balancesHttp({
     reads,
     consistency,
     freshness: watch.freshness,
+    rebuilding: {
+      status: async () => rebuilding?.status(),
+      wish: async (wish) => rebuilding?.wish(wish),
+    },
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
@@ -84,7 +90,8 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     stopping.abort()
     consistency.stop()
     await http.close(config.shutdownTimeoutMs)
-    await Promise.all([consumer?.stop(), watch.stop()])
+    await restarted
+    await Promise.all([consumer?.stop(), rebuilding?.stop(), watch.stop()])
     await kafka.close()
     await listening
     await listener.end({ timeout: 1 })
@@ -101,24 +108,27 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     throw error
   }
 
+  const consuming = { database, kafka, groupId, topics: topicNames, partitions, log }
+  const consume = () => startConsumer({ ...consuming, onApplied: consistency.wake })
+  const consumeAnew = async () => {
+    await consumer?.stop()
+    if (!stopping.signal.aborted) consumer = consume()
+  }
   // Other replicas tell of what they apply. A hint, and no more: whoever waits looks for himself, also when the connection is new.
-  listening = listener
-    .listen(
+  listening = Promise.all([
+    listener.listen(
       changesChannel,
       (notification) => consistency.wake(changedAccounts(notification)),
       () => consistency.wake(),
-    )
-    .catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
+    ),
+    listener.listen(tablesChannel, () => {
+      restarted = restarted.then(consumeAnew)
+    }),
+  ]).catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
 
-  consumer = startConsumer({
-    database,
-    kafka,
-    groupId,
-    topics: topicNames,
-    partitions,
-    log,
-    onApplied: consistency.wake,
-  })
+  consumer = consume()
+  const task = { config, groupId, topics: topicNames, partitions }
+  rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
   log.info({ port: http.port }, 'balances ready')
   return { port: http.port, stop }
 }

@@ -21,6 +21,13 @@ export const problems = {
     description:
       'The request bears a Consistency-Token, and an account that it names is not at that version here. Send it again after `Retry-After` seconds, or with `Prefer: wait=n` to wait for up to n seconds.',
   },
+  rebuildConflict: {
+    name: 'rebuild-conflict',
+    status: 409,
+    title: 'The rebuild is not at that point',
+    description:
+      'One rebuild goes on at a time. What can be asked of it depends on its state, which GET /rebuild tells: it can be started unless one is building, swapped when it is ready (or, with `force`, when it was refused), cancelled before it was swapped, and rolled back after that.',
+  },
   clientNotFound: {
     name: 'client-not-found',
     status: 404,

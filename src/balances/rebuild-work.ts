@@ -1,0 +1,114 @@
+/** The work of a rebuild: fills the shadow as the tables that serve were filled, compares the two, and lets them change places. */
+import type { Database, DatabaseOptions } from '../platform/database'
+import type { Kafka } from '../platform/kafka'
+import type { Log } from '../platform/log'
+import { pause } from '../platform/retry'
+import { startConsumer } from './consumer'
+import { putSeedIn } from './seed'
+import { countDeadLetters } from './store/dead-letters'
+import {
+  type Bounds,
+  compareShadow,
+  type Divergence,
+  findRebuild,
+  indexShadow,
+  openShadow,
+  readPositions,
+  swapShadow,
+  updateRebuild,
+} from './store/rebuild'
+import { isSeeded } from './store/seeds'
+
+export type RebuildWork = {
+  database: Pick<Database, 'sql'>
+  connection: Pick<DatabaseOptions, 'url' | 'prepare'>
+  kafka: Kafka
+  groupId: string
+  topics: string[]
+  partitions: number
+  log: Log
+}
+
+const stepMs = 200
+/** Twice as fast as one after the other: one batch is read and projected while the other is written. Larger ones name an account fewer times. */
+const ahead = { concurrency: 2, batchBytesMax: 4 << 20 }
+
+/** Returns when the rebuild is no longer ours to carry on: it has come to an end, or was cancelled, or the signal was given. */
+export async function carryOut(options: RebuildWork, signal: AbortSignal): Promise<void> {
+  const { database, kafka, groupId, topics, partitions, log } = options
+  const { sql } = database
+  const shadow = openShadow({ ...options.connection, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
+  if (await isSeeded(sql)) await putSeedIn(shadow.sql)
+  const consumer = startConsumer({
+    database: shadow,
+    kafka,
+    groupId: `${groupId}-rebuild`,
+    topics,
+    partitions,
+    log: log.child({ rebuild: true }),
+    ahead,
+  })
+  try {
+    for (; !signal.aborted; await pause(stepMs, signal)) {
+      const current = await findRebuild(sql)
+      if (current?.state !== 'building') return
+      const clusterId = await kafka.clusterId()
+      if (!current.bounds) await updateRebuild(sql, { bounds: await boundsOf(options) })
+      const { bounds } = (await findRebuild(sql)) ?? current
+      const { shadow: reached } = await readPositions(sql, clusterId)
+      if (!bounds || Object.entries(bounds).some(([place, { end }]) => (reached.get(place) ?? 0n) < BigInt(end)))
+        continue
+
+      await indexShadow(sql)
+      const divergence = await compareShadow(sql, clusterId)
+      if (!divergence) continue
+      const aside = await countDeadLetters(shadow.sql)
+      if (isApart(divergence) && !current.force) {
+        const message = explain(divergence, bounds, aside)
+        log.warn({ divergence }, `the rebuild is refused: ${message}`)
+        return updateRebuild(sql, { state: 'refused', divergence, message })
+      }
+      await updateRebuild(sql, { divergence })
+      if (current.manual) return updateRebuild(sql, { state: 'ready' })
+      if (await swapShadow(sql, clusterId, current))
+        return log.info({ divergence }, 'the tables were made again and serve now')
+    }
+  } finally {
+    await consumer.stop()
+    await shadow.close()
+  }
+}
+
+async function boundsOf({ kafka, topics, partitions }: RebuildWork): Promise<Bounds> {
+  await kafka.ensureTopics(topics, partitions)
+  const ends = await kafka.endOffsets(topics)
+  return Object.fromEntries(
+    ends.map(({ topic, partition, first, offset }) => [
+      `${topic}/${partition}`,
+      { first: String(first), end: String(offset) },
+    ]),
+  )
+}
+
+const isApart = ({ accounts, entries, clients }: Divergence): boolean => accounts + entries + clients > 0
+
+/** What somebody has to know who decides what to do about it. */
+export function explain({ accounts, entries, clients, examples }: Divergence, bounds: Bounds, aside: number): string {
+  const counted = (count: number, one: string, many: string) =>
+    count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
+  const counts = [
+    ...counted(accounts, 'account', 'accounts'),
+    ...counted(entries, 'entry', 'entries'),
+    ...counted(clients, 'client', 'clients'),
+  ]
+  const lost = Object.entries(bounds).filter(([, { first }]) => first !== '0')
+  return [
+    `Apart from the tables that serve: ${counts.join(', ')}${examples.length > 0 ? `: ${examples.slice(0, 3).join('; ')}` : ''}.`,
+    ...lost.slice(0, 3).map(([place, { first }]) => `${place} begins at offset ${first}.`),
+    ...(lost.length > 0
+      ? ['What topics have lost, `republish` of the wallet tells again: do that, and rebuild again.']
+      : []),
+    ...(aside > 0 ? [`${aside} records are among the dead letters of the rebuild.`] : []),
+    'Nothing was changed. Cancel it, or swap with force.',
+  ].join(' ')
+}

@@ -1,0 +1,159 @@
+/**
+ * Makes the tables of the read side again from the topics while the others go on serving, compares the two, and lets them change places. All that is
+ * known of a rebuild is in the database: whoever is killed in the middle, the next process goes on where the tables are.
+ */
+import type { Database } from '../platform/database'
+import { messageOf } from '../platform/fault'
+import type { Kafka } from '../platform/kafka'
+import type { Log } from '../platform/log'
+import { pause } from '../platform/retry'
+import type { Ended, Task } from './rebuild-worker'
+import {
+  type Bounds,
+  createShadow,
+  dropShadow,
+  findRebuild,
+  type Rebuild,
+  readPositions,
+  rollBack,
+  updateRebuild,
+  whileLeading,
+} from './store/rebuild'
+
+export const rebuildActions = ['start', 'swap', 'rollback', 'cancel'] as const
+export type RebuildAction = (typeof rebuildActions)[number]
+export type RebuildWish = { action: RebuildAction; manual: boolean; force: boolean }
+
+/** Why a wish is not followed. A code, once released, keeps its name. */
+export type RebuildRefusal =
+  | 'already_building'
+  | 'nothing_to_swap'
+  | 'diverges'
+  | 'nothing_to_roll_back'
+  | 'nothing_to_cancel'
+
+/** Records read, of those that the topics had when it began. `perSecond` and `secondsLeft` are averages since then. */
+export type Progress = Rebuild & { done: bigint; total: bigint; perSecond: number; secondsLeft: number | undefined }
+
+export type Rebuilding = {
+  status(): Promise<Progress | undefined>
+  wish(wish: RebuildWish): Promise<RebuildRefusal | undefined>
+  /** Leaves an unfinished rebuild where it is. */
+  stop(): Promise<void>
+}
+
+export type RebuildingOptions = {
+  database: Database
+  kafka: Kafka
+  /** For the thread that does the work. */
+  task: Task
+  migrationsFolder: string
+  log: Log
+  /** How often it looks for a rebuild that another process has left, in milliseconds. */
+  pollMs?: number
+}
+
+/** What is to be done about a wish, given the rebuild there is. */
+export function decideWish(
+  current: Pick<Rebuild, 'state'> | undefined,
+  { action, force }: RebuildWish,
+): RebuildRefusal | undefined {
+  const state = current?.state
+  const isOpen = state === 'building' || state === 'ready' || state === 'refused'
+  if (action === 'start') return state === 'building' ? 'already_building' : undefined
+  if (action === 'swap' && state === 'refused') return force ? undefined : 'diverges'
+  if (action === 'swap') return state === 'ready' ? undefined : 'nothing_to_swap'
+  if (action === 'rollback') return state === 'swapped' ? undefined : 'nothing_to_roll_back'
+  return isOpen ? undefined : 'nothing_to_cancel'
+}
+
+/** Carries rebuilds out, one process at a time, from the moment it is called until it is stopped. */
+export function startRebuilding(options: RebuildingOptions): Rebuilding {
+  const { database, log, pollMs = 5000 } = options
+  const { sql } = database
+  const stopping = new AbortController()
+  let woken = new AbortController()
+  /** Why it does not go on, where it is carried out by this process. */
+  let trouble: string | null = null
+
+  const running = (async () => {
+    while (!stopping.signal.aborted) {
+      woken = new AbortController()
+      try {
+        const current = await findRebuild(sql)
+        if (current?.state === 'building')
+          await whileLeading(options.task.config.database.url, () => onThread(options.task, stopping.signal))
+        trouble = null
+      } catch (error) {
+        trouble = messageOf(error)
+        if (!stopping.signal.aborted) log.warn({}, `the rebuild waits: ${trouble}`)
+      }
+      await pause(pollMs, AbortSignal.any([woken.signal, stopping.signal]))
+    }
+  })()
+
+  return {
+    async status() {
+      const current = await findRebuild(sql)
+      if (!current) return undefined
+      const done = current.bounds ? await doneOf(options, current.bounds) : 0n
+      return measure({ ...current, message: current.message ?? trouble }, done)
+    },
+    async wish(wish) {
+      const refusal = decideWish(await findRebuild(sql), wish)
+      if (refusal) return refusal
+      const { action, manual, force } = wish
+      if (action === 'start') await createShadow(sql, options.migrationsFolder, { manual, force })
+      if (action === 'swap') await updateRebuild(sql, { state: 'building', manual: false, force })
+      if (action === 'cancel') await dropShadow(sql)
+      if (action === 'rollback' && !(await rollBack(sql))) return 'nothing_to_roll_back'
+      log.info({ action, manual, force }, 'rebuild asked for')
+      woken.abort()
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+
+  /** 0 once the tables have changed places: the shadow is gone, and all of it was read. */
+  async function doneOf({ kafka }: RebuildingOptions, bounds: Bounds): Promise<bigint> {
+    const { shadow } = await readPositions(sql, await kafka.clusterId()).catch(() => ({ shadow: undefined }))
+    return Object.entries(bounds).reduce((sum, [place, { first, end }]) => {
+      const next = shadow ? (shadow.get(place) ?? 0n) : BigInt(end)
+      const reached = next < BigInt(end) ? next : BigInt(end)
+      return sum + (reached > BigInt(first) ? reached - BigInt(first) : 0n)
+    }, 0n)
+  }
+}
+
+/** Resolves when the thread has ended its work, or left it. Throws what stopped it. */
+async function onThread(task: Task, signal: AbortSignal): Promise<void> {
+  const worker = new Worker(new URL('./rebuild-worker.ts', import.meta.url).href)
+  const stop = () => worker.postMessage('stop')
+  try {
+    const { trouble } = await new Promise<Ended>((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data)
+      worker.onerror = ({ message }) => reject(new Error(message))
+      worker.postMessage(task)
+      signal.addEventListener('abort', stop)
+      if (signal.aborted) stop()
+    })
+    if (trouble !== null) throw new Error(trouble)
+  } finally {
+    signal.removeEventListener('abort', stop)
+    worker.terminate()
+  }
+}
+
+/** Pure: what a rebuild has done so far, and at what rate. */
+function measure(current: Rebuild, done: bigint): Progress {
+  const total = Object.values(current.bounds ?? {}).reduce(
+    (sum, { first, end }) => sum + BigInt(end) - BigInt(first),
+    0n,
+  )
+  const untilMs = current.endedAt ? Date.parse(current.endedAt) : Date.now()
+  const perSecond = (Number(done) * 1000) / Math.max(1, untilMs - Date.parse(current.startedAt))
+  const secondsLeft = perSecond > 0 ? Number(total - done) / perSecond : undefined
+  return { ...current, done, total, perSecond, secondsLeft }
+}

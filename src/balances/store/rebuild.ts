@@ -1,0 +1,257 @@
+/**
+ * The tables of the read side a second time, in a schema of their own, and the moment at which the two change places. The same migrations make
+ * them, so they have the same names; a connection whose search_path is `shadow` writes them with the statements that write the others.
+ */
+import type { Sql } from 'postgres'
+import {
+  type Database,
+  type DatabaseOptions,
+  openDatabase,
+  openSession,
+  type Statements,
+  violation,
+} from '../../platform/database'
+import { migrationStatements } from '../../platform/migrate'
+
+/** What is made again from the topics. In the order in which readers and writers ask for them, so that nobody waits in a circle. */
+const tables = ['consumed_offsets', 'balances', 'clients', 'entries', 'dead_letters'] as const
+
+export const rebuildStates = ['building', 'ready', 'refused', 'swapped', 'rolled_back'] as const
+export type RebuildState = (typeof rebuildStates)[number]
+
+/** Offsets by `topic/partition`. */
+export type Bounds = Record<string, { first: string; end: string }>
+
+/** What stands in the tables that serve and not, or otherwise, in those that were made again. */
+export type Divergence = {
+  accounts: number
+  entries: number
+  clients: number
+  accountsAdded: number
+  entriesAdded: number
+  examples: string[]
+}
+
+export type Rebuild = {
+  state: RebuildState
+  /** Wait to be told before the tables change places. */
+  manual: boolean
+  /** Change places whatever is different. */
+  force: boolean
+  /** The topics as they were when it began: what has to be read at least. Null until the broker has told. */
+  bounds: Bounds | null
+  divergence: Divergence | null
+  message: string | null
+  startedAt: string
+  endedAt: string | null
+}
+
+/** Connections that write the shadow. What a crash takes of it is read from the topics again, so nobody waits for the disk. */
+export const openShadow = (options: Omit<DatabaseOptions, 'settings'>): Database =>
+  openDatabase({ ...options, settings: { search_path: 'shadow', synchronous_commit: 'off' } })
+
+const rebuildLock = 7_236_015_003
+
+/** Runs `work` unless another process does: then false. The lock ends with its session, however that ends. */
+export async function whileLeading(url: string, work: () => Promise<void>): Promise<boolean> {
+  const sql = openSession({ url, applicationName: 'saldo-balances-rebuild' })
+  try {
+    const [row] = await sql<{ leads: boolean }[]>`select pg_try_advisory_lock(${rebuildLock}) as leads`
+    if (row?.leads) await work()
+    return row?.leads ?? false
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+/**
+ * Empty tables, in place of those of an earlier rebuild that never came to its end. Entries get their key when all are there, which is faster
+ * than keeping an index up to date.
+ */
+export async function createShadow(
+  sql: Sql<{ bigint: bigint }>,
+  migrationsFolder: string,
+  wish: Pick<Rebuild, 'manual' | 'force'>,
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`drop schema if exists shadow cascade`
+    await tx`create schema shadow`
+    await tx`set local search_path = shadow`
+    for (const statement of migrationStatements(migrationsFolder)) await tx.unsafe(statement)
+    await tx`alter table entries drop constraint entries_pkey`
+    await tx`drop index entries_backdated`
+    await tx`
+      create table rebuild (
+        state text not null default 'building', manual boolean not null, force boolean not null, bounds json, divergence json, message text,
+        started_at timestamptz not null default now(), ended_at timestamptz
+      )`
+    await tx`insert into rebuild (manual, force) values (${wish.manual}, ${wish.force})`
+  })
+}
+
+/** The rebuild that goes on, or the last one there was. */
+export async function findRebuild(sql: Statements): Promise<Rebuild | undefined> {
+  const [where] = await sql<{ schema: 'shadow' | 'previous' | null }[]>`
+    select case when to_regclass('shadow.rebuild') is not null then 'shadow'
+      when to_regclass('previous.rebuild') is not null then 'previous' end as schema`
+  if (!where?.schema) return undefined
+  const found = sql<Rebuild[]>`
+    select state, manual, force, bounds, divergence, message,
+      to_json(started_at at time zone 'utc')#>>'{}' || 'Z' as "startedAt", to_json(ended_at at time zone 'utc')#>>'{}' || 'Z' as "endedAt"
+    from ${sql(where.schema)}.rebuild`
+  try {
+    return (await found)[0]
+  } catch (error) {
+    // It moved on between the two questions.
+    if (violation(error)?.sqlState === '42P01') return findRebuild(sql)
+    throw error
+  }
+}
+
+export async function updateRebuild(
+  sql: Statements,
+  changes: Partial<Omit<Rebuild, 'startedAt' | 'endedAt'>>,
+): Promise<void> {
+  const { bounds, divergence, ...plain } = changes
+  await sql`
+    update shadow.rebuild set ${sql({
+      ...plain,
+      ...(bounds === undefined ? {} : { bounds: JSON.stringify(bounds) }),
+      ...(divergence === undefined ? {} : { divergence: JSON.stringify(divergence) }),
+    } as never)}`
+}
+
+/** How far the shadow is, and how far the tables that serve are, in one look. Empty where there is none. */
+export async function readPositions(
+  sql: Statements,
+  clusterId: string,
+): Promise<{ shadow: Map<string, bigint>; serving: Map<string, bigint> }> {
+  const rows = await sql<{ place: string; made: bigint | null; served: bigint | null }[]>`
+    select topic || '/' || partition as place, made.next_offset as made, served.next_offset as served
+    from (select * from shadow.consumed_offsets where cluster_id = ${clusterId}) as made
+    full join (select * from public.consumed_offsets where cluster_id = ${clusterId}) as served using (topic, partition)`
+  const of = (side: 'made' | 'served') => new Map(rows.map((row) => [row.place, row[side] ?? 0n]))
+  return { shadow: of('made'), serving: of('served') }
+}
+
+/** Gives the entries their key, once: of those told twice the first is kept, as it is where they are written one by one. */
+export async function indexShadow(sql: Sql<{ bigint: bigint }>): Promise<void> {
+  const [indexed] = await sql<{ done: boolean }[]>`select to_regclass('shadow.entries_pkey') is not null as done`
+  if (indexed?.done) return
+  await sql.begin(async (tx) => {
+    await tx`set local statement_timeout = 0`
+    await tx`set local search_path = shadow`
+    await tx`set local maintenance_work_mem = '256MB'`
+    await tx`lock table entries in access exclusive mode`
+    await tx`create index entries_told on entries (account_id, version)`
+    await tx`
+      delete from entries using (
+        select ctid as place, row_number() over (partition by account_id, version order by ctid) as turn from entries
+      ) as told
+      where entries.ctid = told.place and told.turn > 1`
+    await tx`drop index entries_told`
+    await tx`alter table entries add constraint entries_pkey primary key (account_id, version)`
+    await tx`create index entries_backdated on entries (account_id, effective_at) where effective_at is not null`
+  })
+  await sql`analyze shadow.balances, shadow.entries, shadow.clients`
+}
+
+const accountsApart = (sql: Statements) => sql`
+  select served.account_id from public.balances as served left join shadow.balances as made using (account_id)
+  where made.account_id is null or made.version < served.version or served.opened > made.opened
+    or (made.version = served.version and (made.balance_minor, made.held_minor, made.currency)
+      is distinct from (served.balance_minor, served.held_minor, served.currency))`
+
+const entriesApart = (sql: Statements) => sql`
+  select served.account_id, version from public.entries as served left join shadow.entries as made using (account_id, version)
+  where made.account_id is null
+    or (made.balance_minor, made.held_minor) is distinct from (served.balance_minor, served.held_minor)
+    or (served.amount_minor is not null and made.amount_minor is distinct from served.amount_minor)
+    or (served.transaction_id is not null and made.transaction_id is distinct from served.transaction_id)`
+
+/**
+ * Compares in one snapshot. Undefined when the tables that serve are ahead of the shadow somewhere in it, so that a difference would mean nothing.
+ * What the shadow has beyond them is no divergence.
+ */
+export function compareShadow(sql: Sql<{ bigint: bigint }>, clusterId: string): Promise<Divergence | undefined> {
+  return sql.begin('isolation level repeatable read read only', async (tx) => {
+    await tx`set local statement_timeout = 0`
+    if (isAhead(await readPositions(tx, clusterId))) return undefined
+    const [row] = await tx<
+      (Omit<Divergence, 'examples'> & { accountExamples: string[] | null; entryExamples: string[] | null })[]
+    >`
+      with accounts as (${accountsApart(tx)}), entries as (${entriesApart(tx)})
+      select (select count(*)::integer from accounts) as accounts, (select count(*)::integer from entries) as entries,
+        (select count(*)::integer from public.clients as served where not exists (select from shadow.clients where id = served.id)) as clients,
+        (select count(*)::integer from shadow.balances) - (select count(*)::integer from public.balances)
+          + (select count(*)::integer from public.balances as served where not exists (select from shadow.balances as made where made.account_id = served.account_id)) as "accountsAdded",
+        (select count(*)::integer from shadow.entries) - (select count(*)::integer from public.entries)
+          + (select count(*)::integer from entries) as "entriesAdded",
+        (select json_agg('account ' || account_id) from (select * from accounts order by 1 limit 10) as sample) as "accountExamples",
+        (select json_agg('account ' || account_id || ' version ' || version) from (select * from entries order by 1, 2 limit 10) as sample) as "entryExamples"`
+    if (!row) throw new Error('counting answers with a row')
+    const { accountExamples, entryExamples, ...counts } = row
+    return { ...counts, examples: [...(accountExamples ?? []), ...(entryExamples ?? [])] }
+  }) as Promise<Divergence | undefined>
+}
+
+const isAhead = ({ shadow, serving }: { shadow: Map<string, bigint>; serving: Map<string, bigint> }): boolean =>
+  [...serving].some(([place, next]) => next > (shadow.get(place) ?? 0n))
+
+/**
+ * Puts the shadow in place of the tables that serve, which are kept as `previous`. All at once: who reads sees the one or the other, and who
+ * writes waits meanwhile and finds the positions of the new tables. False, and nothing is done, when the shadow is behind anywhere, or
+ * an account that was equal before is not any more.
+ */
+export async function swapShadow(
+  sql: Sql<{ bigint: bigint }>,
+  clusterId: string,
+  { force }: { force: boolean },
+): Promise<boolean> {
+  return (await sql.begin(async (tx) => {
+    await lockServing(tx)
+    if (isAhead(await readPositions(tx, clusterId))) return false
+    if (!force && (await tx`${accountsApart(tx)} limit 1`).length > 0) return false
+    await tx`update shadow.rebuild set state = 'swapped', ended_at = now()`
+    await tx`drop schema if exists previous cascade`
+    await tx`create schema previous`
+    await change(tx, 'public', 'previous')
+    await change(tx, 'shadow', 'public')
+    await tx`alter table shadow.rebuild set schema previous`
+    await tx`drop schema shadow cascade`
+    return true
+  })) as boolean
+}
+
+/** Who applies records listens here: the positions are older than they were. Who misses it finds out with the next record of each partition. */
+export const tablesChannel = 'saldo_tables'
+
+/** Puts the tables back that served before the last swap. What came since is applied again from the topics. False when there are none. */
+export async function rollBack(sql: Sql<{ bigint: bigint }>): Promise<boolean> {
+  return (await sql.begin(async (tx) => {
+    const [kept] = await tx<{ there: boolean }[]>`select to_regclass('previous.balances') is not null as there`
+    if (!kept?.there) return false
+    await lockServing(tx)
+    await tx`drop schema if exists shadow cascade`
+    await tx`create schema shadow`
+    await change(tx, 'public', 'shadow')
+    await change(tx, 'previous', 'public')
+    await tx`drop schema shadow cascade`
+    await tx`update previous.rebuild set state = 'rolled_back', ended_at = now()`
+    await tx`select pg_notify(${tablesChannel}, '')`
+    return true
+  })) as boolean
+}
+
+export async function dropShadow(sql: Statements): Promise<void> {
+  await sql`drop schema if exists shadow cascade`
+}
+
+async function lockServing(tx: Statements): Promise<void> {
+  await tx`set local lock_timeout = '5s'`
+  for (const table of tables) await tx`lock table public.${tx(table)} in access exclusive mode`
+}
+
+async function change(tx: Statements, from: string, to: string): Promise<void> {
+  for (const table of tables) await tx`alter table ${tx(from)}.${tx(table)} set schema ${tx(to)}`
+}
