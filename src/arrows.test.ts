@@ -30,6 +30,7 @@ const arrows = {
     'wallet',
     'balances',
     'balances/project.ts',
+    'balances/store',
     'contract',
     'platform',
     'embedded',

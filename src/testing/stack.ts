@@ -106,7 +106,7 @@ export function callerOf(port: number): Caller {
 }
 
 /** A service in a process of its own, so that it can be killed. */
-export type ServiceProcess = Caller & { kill(): Promise<void>; stop(): Promise<number> }
+export type ServiceProcess = Caller & { pid: number; kill(): Promise<void>; stop(): Promise<number> }
 
 /** Starts `src/main.ts` as anybody would, and waits until it is ready. */
 export async function spawnService(config: ServiceConfig, port = 0): Promise<ServiceProcess> {
@@ -154,6 +154,7 @@ export async function spawnService(config: ServiceConfig, port = 0): Promise<Ser
   }
   return {
     ...caller,
+    pid: child.pid,
     kill: async () => void (await end('SIGKILL')),
     stop: () => end('SIGTERM'),
   }

@@ -2,6 +2,7 @@
  * Transfers over HTTP as a process of its own: each connection sends its next request when the last one is answered. Sends for a while, waits for
  * every answer, and prints what came back as one line of JSON. Speaks HTTP by hand, because a real client would cost more than the service.
  */
+import { join } from 'node:path'
 import { accountId } from './ledger-accounts.ts'
 
 export type Load = {
@@ -11,6 +12,8 @@ export type Load = {
   ms: number
   /** Transfers in a request: with more than one, they go to the batch route. */
   batch: number
+  /** Asks for balances instead. */
+  reads?: boolean
 }
 export type LoadAnswer = { statuses: Record<string, number>; elapsedMs: number; p50: number; p99: number }
 
@@ -25,7 +28,19 @@ if (import.meta.main) {
   process.exit(0)
 }
 
-async function run({ port, connections, accounts, ms, batch }: Load): Promise<LoadAnswer> {
+/** In a process of its own, so that it does not take the time of whoever measures. */
+export async function runLoad(load: Load): Promise<LoadAnswer> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'ledger-load.ts'), JSON.stringify(load)], {
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const said = await new Response(child.stdout).text()
+  if ((await child.exited) !== 0) throw new Error('requests were not answered')
+  return JSON.parse(said)
+}
+
+async function run({ port, connections, accounts, ms, batch, reads }: Load): Promise<LoadAnswer> {
   const statuses: Record<string, number> = {}
   const latencies: number[] = []
   const begun = performance.now()
@@ -40,7 +55,7 @@ async function run({ port, connections, accounts, ms, batch }: Load): Promise<Lo
           return
         }
         sentAt = performance.now()
-        socket.write(requestOf(accounts, batch))
+        socket.write(reads ? readOf(accounts) : requestOf(accounts, batch))
       }
       Bun.connect({
         hostname: '127.0.0.1',
@@ -72,6 +87,10 @@ function requestOf(accounts: number, batch: number): string {
   if (batch === 1) return postOf('/transactions', transferOf(accounts))
   const transactions = Array.from({ length: batch }, () => transferOf(accounts))
   return postOf('/transactions/batch', `{"transactions":[${transactions.join()}]}`)
+}
+
+function readOf(accounts: number): string {
+  return `GET /balances/${accountId(1 + Math.floor(Math.random() * accounts))} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 }
 
 function transferOf(accounts: number): string {

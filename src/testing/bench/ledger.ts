@@ -13,7 +13,7 @@ import { prepareDatabase } from '../../platform/migrate'
 import { eventually } from '../eventually.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { accountsMax, checkLedger, connect, seedAccounts } from './ledger-accounts.ts'
-import type { Load, LoadAnswer } from './ledger-load.ts'
+import { type Load, runLoad } from './ledger-load.ts'
 import { preparePgbench, runPgbench, type Script } from './ledger-pgbench.ts'
 import { plotRates, type Rates } from './ledger-plot.ts'
 
@@ -200,14 +200,7 @@ function overHttp(name: string, url: string, { port, pid }: ServiceProcess, batc
     async run({ accounts, connections }, ms) {
       // More batches at once would be more than may wait.
       const load: Load = { port, connections: batch > 1 ? Math.min(connections, 8) : connections, accounts, ms, batch }
-      const child = Bun.spawn([process.execPath, join(import.meta.dir, 'ledger-load.ts'), JSON.stringify(load)], {
-        stdin: 'pipe',
-        stdout: 'pipe',
-        stderr: 'inherit',
-      })
-      const said = await new Response(child.stdout).text()
-      if ((await child.exited) !== 0) throw new Error(`${name}: requests were not answered`)
-      const { statuses, elapsedMs, p50, p99 }: LoadAnswer = JSON.parse(said)
+      const { statuses, elapsedMs, p50, p99 } = await runLoad(load)
       const { 201: answered = 0, ...others } = statuses
       const done = answered * batch
       if (Object.keys(others).length > 0) throw new Error(`${name} answered ${JSON.stringify(statuses)}`)

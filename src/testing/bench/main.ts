@@ -4,6 +4,8 @@
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
+import { benchReads } from './reads.ts'
+import { benchRebuild } from './rebuild.ts'
 import { benchReplicas } from './replicas.ts'
 
 const benches: Record<string, { about: string; run(args: string[]): Promise<void> }> = {
@@ -13,6 +15,8 @@ const benches: Record<string, { about: string; run(args: string[]): Promise<void
     about: 'transfers, beside the usual way and beside PostgreSQL alone: [--full] [--plot=file.svg]',
     run: benchLedger,
   },
+  reads: { about: 'balances asked for, and transfers until they can be read: [samples]', run: benchReads },
+  rebuild: { about: 'the tables of the read side from a topic, while they serve: [events]', run: benchRebuild },
   replicas: { about: 'four wallets on one database while connections are cut: [seconds] [--calm]', run: benchReplicas },
 }
 
