@@ -7,8 +7,9 @@ import { type Database, violation } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
 import type { IncomingBatch, IncomingRecord, Kafka, Position, SubscriptionOptions } from '../platform/kafka'
+import { keepSubscribed } from '../platform/keep-subscribed'
 import type { Log } from '../platform/log'
-import { keepTrying, pause } from '../platform/retry'
+import { keepTrying } from '../platform/retry'
 import { accountsToKnow, type DeadReason, project, type Reading, timeOf } from './project'
 import { apply, type DeadLetterRow } from './store/apply'
 import { loadKnownAccounts } from './store/balances'
@@ -38,7 +39,6 @@ export type Consumer = {
 /** `next` is what the database says; `sought` where the broker was last told to go on. */
 type Place = Partition & { next: bigint; sought: bigint; lag: bigint }
 
-const brokerBackoff = { firstMs: 200, limitMs: 5000 }
 const databaseBackoff = { firstMs: 50, limitMs: 2000 }
 
 /** Begins in the background, as soon as there is a broker, and goes on until it is stopped. */
@@ -227,46 +227,16 @@ export function startConsumer({
     return true
   }
 
-  /** One subscription after the other: a client that the library has given up is replaced. */
-  async function consume(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      const ended = Promise.withResolvers<unknown>()
-      stopping.signal.addEventListener('abort', () => ended.resolve(undefined))
-      const subscription = await keepTrying(
-        async () => {
-          await kafka.ensureTopics(topics, partitions)
-          return kafka.subscribe({
-            groupId,
-            topics,
-            ahead,
-            onBatch,
-            onAssigned,
-            onTrouble: (error, final) => {
-              troubled(error)
-              log.warn({ final }, `consuming was interrupted: ${messageOf(error)}`)
-              if (final) ended.resolve(error)
-            },
-          })
-        },
-        {
-          backoff: brokerBackoff,
-          signal: stopping.signal,
-          isPassing: () => true,
-          onFailure: (error, failures) => {
-            troubled(error)
-            log.warn({ failures }, `waiting for the broker: ${messageOf(error)}`)
-          },
-        },
-      )
-      if (stopping.signal.aborted) ended.resolve(undefined)
-      await ended.promise
-      await subscription.close()
-      if (!stopping.signal.aborted) await pause(brokerBackoff.limitMs, stopping.signal)
-    }
-  }
-
-  const consuming = consume().catch((error) => {
-    if (!stopping.signal.aborted) throw error
+  const consuming = keepSubscribed(kafka, {
+    groupId,
+    topics,
+    partitions,
+    ahead,
+    onBatch,
+    onAssigned,
+    onTrouble: troubled,
+    log,
+    signal: stopping.signal,
   })
 
   return {
