@@ -135,6 +135,25 @@ export const deadLetters = pgTable(
   ],
 )
 
+/** Movements of at least the limit that was set when they were read. The key keeps one that is told again from being noted again. */
+export const largeMovements = pgTable(
+  'large_movements',
+  {
+    transactionId: key('transaction_id').primaryKey(),
+    accountIdFrom: text('account_id_from').notNull(),
+    accountIdTo: text('account_id_to').notNull(),
+    amountMinor: bigint('amount_minor', { mode: 'bigint' }).notNull(),
+    currency: text().notNull(),
+    reference: text(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    index('large_movements_newest').on(table.createdAt, table.transactionId),
+    index('large_movements_from').on(table.accountIdFrom),
+    index('large_movements_to').on(table.accountIdTo),
+  ],
+)
+
 /** Fictitious data that was put in, so that it is never put in again. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),
