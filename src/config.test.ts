@@ -27,12 +27,14 @@ test('three variables are enough, the rest has defaults', () => {
 })
 
 test('every fault is named at once, with what would be accepted', () => {
-  expect(faultsOf({ PORT: '80x', SEED_ON_START: 'perhaps', KAFKA_BROKERS: 'localhost' })).toEqual([
+  const env = { PORT: '80x', SEED_ON_START: 'perhaps', KAFKA_BROKERS: 'localhost', LARGE_MOVEMENT_MIN: '99.90' }
+  expect(faultsOf(env)).toEqual([
     'SERVICE is missing; it must be one of wallet, balances',
     'PORT must be a whole number from 0 to 65535, but is "80x"',
     'DATABASE_URL is missing; it must be a URL like postgres://user:password@host:5432/database',
     'KAFKA_BROKERS must be a comma-separated list of host:port, but is "localhost"',
     'SEED_ON_START must be true or false, but is "perhaps"',
+    'LARGE_MOVEMENT_MIN must be a whole number from 1 to 999999999, but is "99.90"',
   ])
 })
 

@@ -46,6 +46,8 @@ export type ServiceConfig = {
   kafka: KafkaConfig
   migrateOnStart: boolean
   seedOnStart: boolean
+  /** From this on a movement is large, in major units of its currency. Whole ones, which every currency has. Balances alone asks. */
+  largeMovementMin: number
   shutdownTimeoutMs: number
 }
 
@@ -92,6 +94,7 @@ export function readServiceConfig(env: Environment): ServiceConfig {
       },
       migrateOnStart: variable('MIGRATE_ON_START', flag, true),
       seedOnStart: variable('SEED_ON_START', flag, false),
+      largeMovementMin: variable('LARGE_MOVEMENT_MIN', integer(1, 999_999_999), 10_000),
       shutdownTimeoutMs: variable('SHUTDOWN_TIMEOUT_MS', integer(0, 600_000), 10_000),
     }
   })

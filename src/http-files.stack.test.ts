@@ -36,6 +36,8 @@ test('balances.http, over the seed', async () => {
     problem: 200,
     events: 200,
     asyncapi: 200,
+    largeMovements: 200,
+    largeMovementsOfEva: 200,
     deadLetters: 200,
     rebuild: 202,
     rebuildState: 200,

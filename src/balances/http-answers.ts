@@ -1,11 +1,11 @@
-/** What callers of the read side get: how balances, entries and dead letters are shown. */
-
+/** What callers of the read side get: how balances, entries, large movements and dead letters are shown. */
 import { presentMoney } from '../contract/money'
 import type { BalanceAt, Clock, Line } from './history'
 import type { Progress } from './rebuild'
 import type { Balance } from './store/balances'
 import type { DeadLetter } from './store/dead-letters'
 import type { Entry } from './store/entries'
+import type { LargeMovement } from './store/large-movements'
 
 export const presentBalance = (balance: Balance) => ({
   id: balance.accountId,
@@ -73,6 +73,16 @@ const presentEntry = (entry: Entry, currency: string) => ({
 
 export const money = (minor: bigint | null, currency: string): number | null =>
   minor === null ? null : presentMoney(minor, currency)
+
+export const presentLargeMovement = (movement: LargeMovement) => ({
+  transaction_id: movement.transactionId,
+  account_id_from: movement.accountIdFrom,
+  account_id_to: movement.accountIdTo,
+  amount: presentMoney(movement.amountMinor, movement.currency),
+  currency: movement.currency,
+  reference: movement.reference,
+  created_at: movement.createdAt,
+})
 
 /** Key and value are shown as text where they are text, else in base64: what cannot be read need not be UTF-8. */
 export const presentDeadLetter = (letter: DeadLetter) => ({

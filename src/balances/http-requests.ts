@@ -20,6 +20,8 @@ const ClockName = Type.Union(
   clocks.map((clock) => Type.Literal(clock)),
   { wanted: `must be one of ${clocks.join(', ')}` },
 )
+/** Ids are opaque, but no table has one with a NUL in it. */
+const Id = Type.String({ pattern: '^[^\\0]*$', wanted: 'must be an id, without a NUL' })
 const closed = { additionalProperties: false }
 const paging = { limit: Type.Optional(Limit), cursor: Type.Optional(Type.String()) }
 
@@ -40,9 +42,10 @@ export const RebuildBody = Type.Object(
 export const BalanceQuery = Type.Object({ at: Type.Optional(Time), time: Type.Optional(ClockName) }, closed)
 export const ExplanationQuery = Type.Object({ ...BalanceQuery.properties, ...paging }, closed)
 export const StatementQuery = Type.Object({ since: Type.Optional(Time), until: Type.Optional(Time), ...paging }, closed)
+export const LargeMovementsQuery = Type.Object({ account_id: Type.Optional(Id), ...paging }, closed)
 export const BalancesQuery = Type.Object(
   {
-    client_id: Type.Optional(Type.String()),
+    client_id: Type.Optional(Id),
     currency: Type.Optional(Type.String()),
     min_balance: Type.Optional(Type.String()),
     max_balance: Type.Optional(Type.String()),
@@ -88,8 +91,7 @@ export function parseFilter(query: {
 /** In milliseconds. A cursor that was made up may say anything. */
 export function timeOfCursor(ms: bigint): string {
   const time = new Date(Number(ms))
-  if (!(time.getUTCFullYear() >= 1))
-    throw new MalformedRequest('cursor is not one that was given out; begin without one')
+  if (!(time.getUTCFullYear() >= 1)) throw madeUp()
   return time.toISOString()
 }
 
@@ -98,9 +100,11 @@ export function parsePlace(cursor: string | undefined, filter: Filter, pattern: 
   const position = parsePosition(cursor, filter)
   if (position === undefined) return undefined
   const match = pattern.exec(position)
-  if (!match) throw new MalformedRequest('cursor is not one that was given out; begin without one')
+  if (!match) throw madeUp()
   return match.slice(1).map(BigInt)
 }
+
+const madeUp = () => new MalformedRequest('cursor is not one that was given out; begin without one')
 
 type Filter = Parameters<typeof parseCursor>[1]
 
@@ -108,6 +112,7 @@ export function parsePosition(cursor: string | undefined, filter: Filter): strin
   if (cursor === undefined) return undefined
   const parsed = parseCursor(cursor, filter)
   if (!parsed.ok) throw new MalformedRequest(parsed.detail)
+  if (parsed.position.includes('\0')) throw madeUp()
   return parsed.position
 }
 

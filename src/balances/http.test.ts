@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { readServiceConfig } from '../config'
+import { encodeCursor } from '../platform/cursor'
 import { Fault } from '../platform/fault'
 import type { Log } from '../platform/log'
 import type { Behind, Wanted } from './consistency'
@@ -69,6 +70,7 @@ function serving(
       },
       deadLetters: async (limit) => letters.slice(0, limit),
       balances: async () => [],
+      largeMovements: async () => [],
       balanceAt: never,
       explanation: never,
       statement: never,
@@ -211,6 +213,12 @@ test.each([
   ['/balances/eva/statement?cursor=WyJ4IiwieCJd', 400, undefined],
   ['/balances/eva/explain?until=2024-01-01T00:00:00Z', 422, '#/until'],
   ['/balances/eva/explain?cursor=', 400, undefined],
+  ['/balances?client_id=%00', 422, '#/client_id'],
+  [`/balances?cursor=${encodeCursor('\0', {})}`, 400, undefined],
+  ['/large-movements?limit=0', 422, '#/limit'],
+  ['/large-movements?account_id=%00', 422, '#/account_id'],
+  ['/large-movements?currency=BRL', 422, '#/currency'],
+  [`/large-movements?cursor=${encodeCursor('a', {})}`, 400, undefined],
 ])('%s answers %d', async (path, status, pointer) => {
   const answer = await serving()(path)
   expect(answer.status).toBe(status)

@@ -8,12 +8,21 @@ import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Consistency } from './consistency'
 import type { Freshness } from './freshness'
-import { money, presentBalance, presentBalanceAt, presentDeadLetter, presentLine, presentRebuild } from './http-answers'
+import {
+  money,
+  presentBalance,
+  presentBalanceAt,
+  presentDeadLetter,
+  presentLargeMovement,
+  presentLine,
+  presentRebuild,
+} from './http-answers'
 import {
   BalanceQuery,
   BalancesQuery,
   DeadLetterQuery,
   ExplanationQuery,
+  LargeMovementsQuery,
   pageSizeOf,
   parseConsistencyToken,
   parseFilter,
@@ -167,6 +176,20 @@ export function balancesHttp(options: BalancesHttp) {
             return listed(request, body, position ? encodeCursor(position, filter) : null)
           }),
         { query: ExplanationQuery },
+      )
+      // No `reading`: what is noted has its own pace, of which neither a token nor the headers of the balances tell.
+      .get(
+        '/large-movements',
+        async ({ query: { limit, cursor, account_id: accountId }, request }) => {
+          const size = pageSizeOf(limit)
+          const filter = { list: 'large-movements', accountId }
+          const after = parsePosition(cursor, filter)
+          const rows = await reads.largeMovements(accountId, { after, limit: size + 1 })
+          const page = rows.slice(0, size)
+          const next = rows.length > size ? encodeCursor(page.at(-1)?.transactionId ?? '', filter) : null
+          return listed(request, { data: page.map(presentLargeMovement) }, next)
+        },
+        { query: LargeMovementsQuery },
       )
       .get(
         '/dead-letters',

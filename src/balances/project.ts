@@ -269,7 +269,7 @@ const balanceInvalid = (path: string, detail: string): DeadReason => ({
 })
 
 /** What PostgreSQL takes as text, and gives back as it was. */
-const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
+export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
 const notStorable = 'has a NUL or half a surrogate pair in it'
 
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
@@ -277,7 +277,7 @@ const noTime = 'is not an RFC 3339 time'
 const earliestMs = Date.parse('0001-01-01T00:00:00Z')
 const latestMs = Date.parse('9999-12-31T23:59:59.999Z')
 
-const parseTime = (text: string): string | undefined =>
+export const parseTime = (text: string): string | undefined =>
   rfc3339.test(text) ? timeOf(Date.parse(text.toUpperCase())) : undefined
 
 /** Undefined for what is no time in the years 1 to 9999. */

@@ -14,6 +14,7 @@ import {
 import { coalesce } from './read-balance'
 import { type Balance, type BalanceFilter, findBalances, listBalances } from './store/balances'
 import { type DeadLetter, listDeadLetters } from './store/dead-letters'
+import { type LargeMovement, listLargeMovements } from './store/large-movements'
 
 /** What is asked of an account that is not known is answered undefined. */
 export type Reads = {
@@ -31,6 +32,10 @@ export type Reads = {
     period: { since: string | undefined; until: string | undefined },
     page: { place: StatementPlace | undefined; size: number },
   ): Promise<Of<{ statement: Page<StatementPlace> }> | undefined>
+  largeMovements(
+    accountId: string | undefined,
+    page: { after: string | undefined; limit: number },
+  ): Promise<LargeMovement[]>
   deadLetters(limit: number): Promise<DeadLetter[]>
 }
 
@@ -61,6 +66,7 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
       }),
     statement: (accountId, period, page) =>
       of(accountId, async (tx, account) => ({ statement: await readStatement(tx, account, period, page) })),
+    largeMovements: (accountId, page) => reaching(listLargeMovements(sql, accountId, page)),
     deadLetters: (limit) => reaching(listDeadLetters(sql, limit)),
   }
 }

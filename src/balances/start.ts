@@ -12,6 +12,7 @@ import { createConsistency } from './consistency'
 import { type Consumer, startConsumer } from './consumer'
 import { watchFreshness } from './freshness'
 import { balancesHttp } from './http'
+import { type LargeMovements, startLargeMovements } from './large-movements'
 import { openReads } from './reads'
 import { type Rebuilding, startRebuilding } from './rebuild'
 import { seedBalances } from './seed'
@@ -33,12 +34,13 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const kafka = connectKafka(config.kafka, log)
   let consumer: Consumer | undefined
   let rebuilding: Rebuilding | undefined
+  let largeMovements: LargeMovements | undefined
 
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
-    if (!consumer) return { service: { status: 'fail', output: 'starting' } }
+    if (!consumer || !largeMovements) return { service: { status: 'fail', output: 'starting' } }
     const [stored, consuming] = await Promise.all([databaseHealth(), consumer.health()])
-    return { ...stored, consumer: consuming }
+    return { ...stored, consumer: consuming, large_movements: await largeMovements.health() }
   }
   const databaseHealth = (): Promise<Record<string, Check>> =>
     countDeadLetters(database.sql).then(
@@ -91,7 +93,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     consistency.stop()
     await http.close(config.shutdownTimeoutMs)
     await restarted
-    await Promise.all([consumer?.stop(), rebuilding?.stop(), watch.stop()])
+    await Promise.all([consumer?.stop(), largeMovements?.stop(), rebuilding?.stop(), watch.stop()])
     await kafka.close()
     await listening
     await listener.end({ timeout: 1 })
@@ -129,6 +131,16 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   consumer = consume()
   const task = { config, groupId, topics: topicNames, partitions }
   rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
+  largeMovements = startLargeMovements({
+    database,
+    kafka,
+    // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
+    groupId: `${groupId}-large-movements`,
+    topics: [`${topicPrefix}transactions`],
+    partitions,
+    min: config.largeMovementMin,
+    log,
+  })
   log.info({ port: http.port }, 'balances ready')
   return { port: http.port, stop }
 }

@@ -82,6 +82,7 @@ export function serviceConfig(service: ServiceName, { database, brokers, topicPr
     },
     migrateOnStart: true,
     seedOnStart: seed,
+    largeMovementMin: 10_000,
     shutdownTimeoutMs: 5000,
   }
 }
