@@ -126,3 +126,9 @@ test('SQL is written in store, in platform and in what stands in for a server', 
 test('the environment is read in config, from what the entrances hand to it', async () => {
   expect(await mentions(/process\.env|Bun\.env/, /^(main|start)\.ts$|^testing\/|^embedded\/launch\.cjs$/)).toEqual([])
 })
+
+test('no service calls another: they have a client for the database and one for the broker, and none besides', async () => {
+  const client =
+    /\b(fetch|WebSocket|EventSource)\(|Bun\.connect|['"]((node:)?(https?|http2|net|tls)|axios|got|ky|undici)['"]/
+  expect(await mentions(client, /^start\.ts$|^(embedded|testing)\//)).toEqual([])
+})
