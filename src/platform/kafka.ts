@@ -136,9 +136,23 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
     }
   }
 
+  // A connection of its own for each, since whatever was asked about stays on the library's mind: a topic that is being made fails all
+  // questions of its connection, also those about others.
+  const askingAlone = async <T>(question: (admin: Admin) => Promise<T>): Promise<T> => {
+    const admin = client.admin()
+    try {
+      await admin.connect()
+      return await question(admin)
+    } catch (error) {
+      throw unreachable(error)
+    } finally {
+      admin.disconnect().catch(() => {})
+    }
+  }
+
   return {
     ensureTopics: (topics, partitions) =>
-      asking(async (admin) => {
+      askingAlone(async (admin) => {
         const existing = new Set(await admin.listTopics())
         const missing = topics.filter((topic) => !existing.has(topic))
         if (missing.length > 0) {
