@@ -83,7 +83,10 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
     kafka: config.kafka,
-    uses: topics.map((topic) => ({ topic, groupId })),
+    uses: [
+      ...topics.map((topic) => ({ topic, groupId })),
+      { topic: 'transactions', groupId: `${groupId}-large-movements` } as const,
+    ],
   })
   const http = listen(app, config)
   log.info({ port: http.port }, 'balances listens')
