@@ -4,6 +4,8 @@ import { bigint, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { Elysia } from 'elysia'
 import postgres from 'postgres'
+import { createHttp } from '../../platform/http.ts'
+import { createLog } from '../../platform/log.ts'
 
 const minor = (name: string) => bigint(name, { mode: 'bigint' }).notNull()
 const balances = pgTable('balances', {
@@ -27,20 +29,30 @@ const constant = JSON.stringify({
   created_at: '',
 })
 
-const app = new Elysia().get('/balances/:id', async ({ params: { id } }) => {
-  if (kind === 'constant') return new Response(constant, { headers })
+/** With all that balances has around its routes. */
+const http = createHttp({
+  log: createLog({ service: 'constant', level: 'error', format: 'json' }),
+  parseJson: JSON.parse,
+  problems: [],
+  documents: {},
+  health: async () => ({}),
+  isReady: () => true,
+})
+const answering = http.get('/balances/:account_id', () => new Response(constant, { headers }))
+const querying = new Elysia().get('/balances/:id', async ({ params: { id } }) => {
   const [row] = await orm.select().from(balances).where(eq(balances.accountId, id))
   if (!row) return new Response(null, { status: 404 })
-  const { accountId, currency, createdAt } = row
-  const body = {
+  const { accountId, currency, createdAt, version } = row
+  const shown = {
     id,
     account_id: accountId,
     balance: Number(row.balanceMinor) / 100,
     currency,
-    version: Number(row.version),
+    version: Number(version),
   }
-  return new Response(JSON.stringify({ ...body, created_at: createdAt }), { headers })
+  return new Response(JSON.stringify({ ...shown, created_at: createdAt }), { headers })
 })
+const app = kind === 'constant' ? answering : querying
 app.listen({ hostname: '127.0.0.1', port: 0 })
 process.stdin.on('end', () => process.exit(0)).resume()
 console.log(app.server?.port)
