@@ -2,17 +2,28 @@
 
 import { type Dispatched, Dispatcher } from '../contract/dispatcher'
 import { type EncodedEvent, encodeEvent } from '../contract/envelope'
-import type { AccountOpened, ClientRegistered, SaldoEvent } from '../contract/events'
+import type { SaldoEvent } from '../contract/events'
 import { presentMoney } from '../contract/money'
 import type { Hold } from './domain/hold'
 import type { Fact, Transaction } from './domain/movement'
+import type { NewAccount } from './store/accounts'
+import type { Client } from './store/clients'
 
-export function announceClient(client: ClientRegistered): EncodedEvent {
-  return encodeEvent({ name: 'ClientRegistered', payload: client }, client.created_at)
+export function announceClient({ id, name, email, createdAt }: Client): EncodedEvent {
+  const payload = { id, name, email, created_at: createdAt.toISOString() }
+  return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
 }
 
-export function announceAccount(account: AccountOpened): EncodedEvent {
-  return encodeEvent({ name: 'AccountOpened', payload: account }, account.created_at)
+export function announceAccount(account: Omit<NewAccount, 'event'>): EncodedEvent {
+  const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
+  const payload = {
+    id,
+    client_id: clientId,
+    currency,
+    ...(overdraftLimitMinor === null ? {} : { overdraft_limit: presentMoney(overdraftLimitMinor, currency) }),
+    created_at: createdAt.toISOString(),
+  }
+  return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
 }
 
 /** By type of the fact. */

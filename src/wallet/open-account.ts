@@ -1,6 +1,5 @@
 /** Opens an account, empty, and tells it. */
 import { randomUUIDv7 } from 'bun'
-import { presentMoney } from '../contract/money'
 import { reaching } from '../platform/database'
 import { announceAccount } from './announce'
 import { worldIdOf } from './domain/account'
@@ -41,13 +40,5 @@ export function newWorld(currency: string, createdAt: Date): NewAccount {
 }
 
 function withEvent(account: Omit<NewAccount, 'event'>, traceparent: string | null): NewAccount {
-  const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
-  const event = announceAccount({
-    id,
-    client_id: clientId,
-    currency,
-    ...(overdraftLimitMinor === null ? {} : { overdraft_limit: presentMoney(overdraftLimitMinor, currency) }),
-    created_at: createdAt.toISOString(),
-  })
-  return { ...account, event: { ...event, traceparent } }
+  return { ...account, event: { ...announceAccount(account), traceparent } }
 }

@@ -9,8 +9,8 @@ export type RegisterClient = { name: string; email: string; traceparent: string 
 
 export async function registerClient(wallet: Wallet, { name, email, traceparent }: RegisterClient): Promise<Client> {
   const client = { id: randomUUIDv7(), name, email, createdAt: wallet.clock() }
-  const event = announceClient({ id: client.id, name, email, created_at: client.createdAt.toISOString() })
-  await reaching(insertClients(wallet.database.sql, [{ ...client, event: { ...event, traceparent } }]))
+  const event = { ...announceClient(client), traceparent }
+  await reaching(insertClients(wallet.database.sql, [{ ...client, event }]))
   wallet.relay.wake()
   return client
 }

@@ -67,13 +67,10 @@ export function readSeed(): Seed {
   const book = emptyBook(new Map(empty))
   return {
     name,
-    clients: clients.map((client) => ({
-      id: client.id,
-      name: client.name,
-      email: client.email,
-      createdAt: new Date(client.created_at),
-      event: untraced(announceClient(client)),
-    })),
+    clients: clients.map(({ created_at, ...fields }) => {
+      const client = { ...fields, createdAt: new Date(created_at) }
+      return { ...client, event: untraced(announceClient(client)) }
+    }),
     accounts: opened,
     transfers: transactions.map((transaction) => {
       const amount = parseMoney(transaction.amount, currency)
