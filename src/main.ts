@@ -8,6 +8,7 @@ import { ConfigError, readServiceConfig, type ServiceConfig } from './config'
 import { SetupError } from './platform/fault'
 import { createLog } from './platform/log'
 import type { RunningService } from './platform/service'
+import { onStopSignal } from './platform/signals'
 import { startWallet } from './wallet/start'
 
 const config = configOrExit()
@@ -30,19 +31,7 @@ const stop = async (cause: string) => {
   process.exit(0)
 }
 
-for (const [signal, exitCode] of [
-  ['SIGTERM', 143],
-  ['SIGINT', 130],
-] as const) {
-  let firstAt = 0
-  process.on(signal, () => {
-    const now = Date.now()
-    // One Ctrl-C reaches a process more than once within milliseconds; whoever presses again after a second means it.
-    if (firstAt > 0 && now - firstAt > 1000) process.exit(exitCode)
-    firstAt ||= now
-    stop(signal).catch((error) => fail(error, 'could not stop cleanly'))
-  })
-}
+onStopSignal((signal) => stop(signal).catch((error) => fail(error, 'could not stop cleanly')))
 
 // Whoever started this process holds the other end of its standard input. When that is gone, so are the database and the broker, or soon will be.
 if (process.argv.includes('--lifeline')) {

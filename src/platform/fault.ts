@@ -17,6 +17,11 @@ export class SetupError extends Error {
   override name = 'SetupError'
 }
 
+/** A command was asked for in words that it does not understand. The message says which. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
 export const messageOf = (error: unknown): string => {
   if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
   if (error instanceof Error) return error.message || ('code' in error ? String(error.code) : error.name)
