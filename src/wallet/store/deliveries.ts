@@ -1,7 +1,7 @@
 /** Where events are on the broker. They are written by `removePublished` of the outbox alone. */
 import type { Statements } from '../../platform/database'
 
-/** For so long it is known where an event is, in days. Published in the documentation. */
+/** For so long after something happened it is known where its events are, in days. Published in the documentation. */
 export const deliveryDays = 30
 
 export type Delivery = {
@@ -45,20 +45,16 @@ export async function findDelivery(sql: Statements, id: string): Promise<Deliver
 }
 
 /**
- * Removes places that are past their time, a bounded number at once. Answers how many. By the order of the key: ids count up with time, and
- * nothing is published before it happens. Planned each time, too: few are old at once, and a plan for any number of them would read the table.
+ * Removes places that are past their time, a bounded number at once. Answers how many. By the order of the key, since ids count up with time. Planned
+ * each time, too: few are old at once, and a plan for any number of them would read the table.
  */
 export async function removeOldDeliveries(sql: Statements, limit: number): Promise<number> {
-  const before = Date.now() - deliveryDays * 86_400_000
   const { count } = await sql.unsafe(
     `
     delete from deliveries where (subject, event) in (
-      select subject, event from deliveries
-      where subject < $1 and published_at < $2
-      order by subject
-      limit $3
+      select subject, event from deliveries where subject < $1 order by subject limit $2
     )`,
-    [firstIdAt(before), new Date(before).toISOString(), limit],
+    [firstIdAt(Date.now() - deliveryDays * 86_400_000), limit],
   )
   return count
 }

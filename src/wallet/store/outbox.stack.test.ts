@@ -60,3 +60,14 @@ test('however much the outbox has grown since a statement was planned, it is rea
   await relay.end()
   await pool.close()
 })
+
+test('the server looks after a relay whose machine may have vanished', async () => {
+  const { url } = await (await backing()).createDatabase('outbox')
+  const relay = openOutbox(url)
+  // As the operating system of the server has them.
+  const [row] = await relay`
+    select current_setting('tcp_keepalives_idle') as idle, current_setting('tcp_keepalives_interval') as interval,
+      current_setting('tcp_keepalives_count') as count`
+  expect(row).toEqual({ idle: '2', interval: '1', count: '2' })
+  await relay.end()
+})

@@ -1,6 +1,7 @@
 /** Events that are committed and not yet known to be on the broker. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/envelope'
 import { arrayOf, linesOf, openSession, type Statements } from '../../platform/database'
+import { deliveryDays } from './deliveries'
 
 export type OutboxRow = EncodedEvent & { traceparent: string | null }
 export type PendingRow = OutboxRow & { id: bigint }
@@ -26,13 +27,30 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
 
 /**
  * A session for the relay. Its statements are planned when the outbox is nearly empty and the plans are kept: a scan of the whole table, which is
- * best then, would read a million rows for each send once the broker was away for long.
+ * best then, would read a million rows for each send once the broker was away for long. A machine that vanishes says no farewell: the server is to find out
+ * within seconds, rather than hours, that the session is over and its lock free.
  */
 export const openOutbox = (url: string) =>
-  openSession({ url, applicationName: 'saldo-relay' }, { enable_seqscan: 'off', enable_bitmapscan: 'off' })
+  openSession(
+    { url, applicationName: 'saldo-relay' },
+    {
+      enable_seqscan: 'off',
+      enable_bitmapscan: 'off',
+      tcp_keepalives_idle: '2',
+      tcp_keepalives_interval: '1',
+      tcp_keepalives_count: '2',
+      tcp_user_timeout: '4000',
+    },
+  )
 
 /** Other processes listen on this channel; what is sent there says only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
+
+/** Inserts rows that tell of what happened before, and wakes the relay, wherever it runs. */
+export async function tellAgain(sql: Statements, rows: OutboxRow[]): Promise<void> {
+  await insertOutbox(sql, rows)
+  await sql`select pg_notify(${outboxChannel}, '')`
+}
 
 /** A row whose event the broker has, and where. */
 export type PublishedRow = { id: bigint; partition: number; offset: bigint }
@@ -41,7 +59,7 @@ export type PublishedRow = { id: bigint; partition: number; offset: bigint }
  * Removes rows that the broker has acknowledged, notes where their events are, and answers with the oldest of those that are left, in id order, and
  * the database session that was asked. Removing and noting is one statement, so that an event is either in the outbox or has its place. Whoever
  * removes a row notes the place: one that another relay has removed meanwhile has its own. An event that is told again keeps its first
- * place, which is as true as before.
+ * place, which is as true as before, and gets none once that was forgotten: the places that are old have to be those that are past their time.
  *
  * What is read is always the *set* of rows that are there: ids are drawn before they are committed, so a reader that remembered the last one would
  * skip those that commit late.
@@ -75,7 +93,7 @@ const notePlaces = (sql: Statements, published: PublishedRow[]) => {
   return sql`
     with removed as (
       delete from outbox where id = any(${ids}::bigint[])
-      returning id, subject, type
+      returning id, subject, type, occurred_at
     )
     insert into deliveries (subject, event, partition, "offset", published_at)
     select removed.subject::uuid, removed.type, place.partition, place."offset", now()
@@ -85,6 +103,7 @@ const notePlaces = (sql: Statements, published: PublishedRow[]) => {
       ${arrayOf(published.map((row) => row.partition))}::int[],
       ${arrayOf(published.map((row) => row.offset))}::bigint[]
     ) as place (id, partition, "offset") on place.id = removed.id
+    where occurred_at > now() - make_interval(days => ${deliveryDays})
     on conflict do nothing`
 }
 
