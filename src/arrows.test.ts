@@ -10,6 +10,7 @@ type Room = keyof typeof arrows
 /** What each room may import of ours, beside itself. Files directly in `src` are rooms of one file. */
 const arrows = {
   'main.ts': ['config.ts', 'wallet', 'balances', 'platform'],
+  'command.ts': ['config.ts', 'wallet', 'balances', 'platform'],
   'start.ts': ['config.ts', 'embedded', 'embedded/broker', 'embedded/directory-lock.ts', 'platform'],
   'config.ts': [],
   wallet: ['wallet/domain', 'wallet/store', 'contract', 'platform', 'config.ts'],
@@ -124,7 +125,9 @@ test('SQL is written in store, in platform and in what stands in for a server', 
 })
 
 test('the environment is read in config, from what the entrances hand to it', async () => {
-  expect(await mentions(/process\.env|Bun\.env/, /^(main|start)\.ts$|^testing\/|^embedded\/launch\.cjs$/)).toEqual([])
+  expect(
+    await mentions(/process\.env|Bun\.env/, /^(main|start|command)\.ts$|^testing\/|^embedded\/launch\.cjs$/),
+  ).toEqual([])
 })
 
 test('no service calls another: they have a client for the database and one for the broker, and none besides', async () => {

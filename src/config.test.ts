@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError, readServiceConfig, readStartConfig } from './config'
+import { ConfigError, readLedgerUrl, readServiceConfig, readStartConfig } from './config'
 
 const enough = {
   SERVICE: 'wallet',
@@ -24,6 +24,12 @@ test('three variables are enough, the rest has defaults', () => {
   expect(readServiceConfig(enough)).toMatchObject({ service: 'wallet', port: 8080, seedOnStart: false })
   expect(readServiceConfig({ ...enough, SERVICE: 'balances' })).toMatchObject({ port: 3003, kafka: { partitions: 6 } })
   expect(readStartConfig({})).toMatchObject({ walletPort: 8080, balancesPort: 3003, dataDir: '.data' })
+})
+
+test('a command works on the database of npm start when it is not told of another one', () => {
+  const local = 'postgres://wallet_service:wallet_service@127.0.0.1:5555/wallet'
+  expect(readLedgerUrl({ POSTGRES_PORT: '5555' })).toBe(local)
+  expect(readLedgerUrl(enough)).toBe(enough.DATABASE_URL)
 })
 
 test('every fault is named at once, with what would be accepted', () => {

@@ -114,6 +114,17 @@ export function readStartConfig(env: Environment): StartConfig {
   }))
 }
 
+/** The wallet's database, for a command that works on it: the one of `npm start`, unless another one is named. Throws `ConfigError`. */
+export const readLedgerUrl = (env: Environment): string =>
+  read(env, (variable) => {
+    const local = localDatabaseUrl('wallet', variable('POSTGRES_PORT', port, 54329), 'wallet_service')
+    return variable('DATABASE_URL', postgresUrl, local)
+  })
+
+/** A database of `npm start`. It is reached from this machine alone, by whoever tries it out: a password that can be typed serves better than a secret one. */
+export const localDatabaseUrl = (name: ServiceName, postgresPort: number, user: string = name): string =>
+  `postgres://${user}:${user}@127.0.0.1:${postgresPort}/${name}`
+
 /** What the stack tests may be pointed at. Without these they start the embedded stand-ins. Throws `ConfigError`. */
 export function readTestConfig(env: Environment): { databaseUrl: string | undefined; brokers: string[] | undefined } {
   return read(env, (variable) => ({

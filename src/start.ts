@@ -7,7 +7,7 @@
 import { rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ConfigError, readStartConfig, type ServiceName, type StartConfig } from './config.ts'
+import { ConfigError, localDatabaseUrl, readStartConfig, type ServiceName, type StartConfig } from './config.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './embedded/child-log.ts'
 import { type DirectoryLock, DirectoryTaken, lockDirectory } from './embedded/directory-lock.ts'
 import { findPortHolder, freePort, whyNotFree } from './embedded/ports.ts'
@@ -106,20 +106,16 @@ function postgresPart({ dataDir, postgresPort }: StartConfig): StartPart {
   }
 }
 
-/** It is reached from this machine alone, by whoever tries this out: a password that can be typed serves better than a secret one. */
+/** As `localDatabaseUrl` says it. */
 function databaseOf(name: ServiceName): Database {
   return { name, user: name, password: name }
 }
 
-function databaseUrl(name: ServiceName, { postgresPort }: StartConfig, user: string = name): string {
-  return `postgres://${user}:${user}@127.0.0.1:${postgresPort}/${name}`
-}
-
 /** The wallet works as a role that it makes for itself, as the owner; balances as the owner. Empty is as good as absent. */
-function databaseUrls(name: ServiceName, config: StartConfig) {
-  const owner = databaseUrl(name, config)
+function databaseUrls(name: ServiceName, { postgresPort }: StartConfig) {
+  const owner = localDatabaseUrl(name, postgresPort)
   return name === 'wallet'
-    ? { DATABASE_URL: databaseUrl(name, config, 'wallet_service'), MIGRATION_DATABASE_URL: owner }
+    ? { DATABASE_URL: localDatabaseUrl(name, postgresPort, 'wallet_service'), MIGRATION_DATABASE_URL: owner }
     : { DATABASE_URL: owner, MIGRATION_DATABASE_URL: '' }
 }
 
@@ -378,7 +374,7 @@ function readConfigOrExit(): StartConfig {
 }
 
 function presentStack(config: StartConfig): string {
-  const { dataDir, kafkaPort } = config
+  const { dataDir, kafkaPort, postgresPort } = config
   const wallet = urlOf(config, 'wallet')
   const balances = urlOf(config, 'balances')
   const transfer = JSON.stringify({ account_id_from: eva, account_id_to: frank, amount: 100 })
@@ -388,8 +384,8 @@ Saldo runs.
   wallet      ${wallet}
   balances    ${balances}
   broker      127.0.0.1:${kafkaPort} (Kafka protocol, embedded)
-  databases   psql ${databaseUrl('wallet', config)}
-              psql ${databaseUrl('balances', config)}
+  databases   psql ${localDatabaseUrl('wallet', postgresPort)}
+              psql ${localDatabaseUrl('balances', postgresPort)}
   logs        ${shown(join(dataDir, 'logs'))}
 
 Eva pays Frank 100, and both balances follow:

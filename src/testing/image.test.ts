@@ -36,12 +36,15 @@ test('the image exposes the ports that the services listen on when nobody says o
   expect(dockerfile).toMatch(new RegExp(`^EXPOSE ${ports.join(' ')}$`, 'm'))
 })
 
-test('whatever main.ts reaches is in the image, and every package of it is a dependency', async () => {
-  const { files, packages } = await reachedFrom('src/main.ts')
-  expect(files.length).toBeGreaterThan(20)
-  expect(files.filter((file) => !isSent(file))).toEqual([])
-  expect(packages.filter((name) => !(name in packageJson.dependencies))).toEqual([])
-})
+test.each(['main.ts', 'command.ts'])(
+  'whatever %s reaches is in the image, and every package of it is a dependency',
+  async (entry) => {
+    const { files, packages } = await reachedFrom(`src/${entry}`)
+    expect(files.length).toBeGreaterThan(20)
+    expect(files.filter((file) => !isSent(file))).toEqual([])
+    expect(packages.filter((name) => !(name in packageJson.dependencies))).toEqual([])
+  },
+)
 
 test('migrations, seed and patches are in the image; tests and stand-ins are not', () => {
   const sent = [...new Bun.Glob('{src,migrations,seed}/**').scanSync(root)].filter(isSent)

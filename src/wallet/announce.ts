@@ -5,7 +5,7 @@ import { type EncodedEvent, encodeEvent } from '../contract/envelope'
 import type { SaldoEvent } from '../contract/events'
 import { presentMoney } from '../contract/money'
 import type { Hold } from './domain/hold'
-import type { Fact, Transaction } from './domain/movement'
+import type { ToldFact, Transaction } from './domain/movement'
 import type { NewAccount } from './store/accounts'
 import type { Client } from './store/clients'
 
@@ -27,7 +27,7 @@ export function announceAccount(account: Omit<NewAccount, 'event'>): EncodedEven
 }
 
 /** By type of the fact. */
-type Facts = { [Type in Fact['type']]: Fact & { type: Type } }
+type Facts = { [Type in ToldFact['type']]: ToldFact & { type: Type } }
 
 /** The notification first, as the course's wallet does, then the balances of both accounts as they stand afterwards. */
 const announcements = new Dispatcher<Facts, string, SaldoEvent>()
@@ -41,7 +41,7 @@ const announcements = new Dispatcher<Facts, string, SaldoEvent>()
   .register('release', balancesOf)
 
 /** All of them or none: what cannot be told does not happen. */
-export function announceFact(fact: Fact): EncodedEvent[] {
+export function announceFact(fact: ToldFact): EncodedEvent[] {
   const createdAt = fact.createdAt.toISOString()
   const happened = { name: fact.type, payload: fact } as Dispatched<Facts>
   return announcements.dispatch(happened, createdAt).map((event) => encodeEvent(event, createdAt))
@@ -86,7 +86,7 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
 }
 
 /** Whatever changes the state of an account tells it, a hold too: the holder is a version further, the payee stands as it stood. */
-function balancesOf({ id, from, to, transaction, hold }: Fact, createdAt: string): SaldoEvent {
+function balancesOf({ id, from, to, transaction, hold }: ToldFact, createdAt: string): SaldoEvent {
   const { currency } = from
   return {
     name: 'BalanceUpdated',

@@ -13,6 +13,9 @@ export type Account = {
   overdraftLimitMinor: bigint | null
 }
 
+/** What is told of an account: what its newest entry left. */
+export type Standing = Omit<Account, 'overdraftLimitMinor'>
+
 /** One line of an account's history. Versions count 1, 2, 3 … per account, without gaps. */
 export type Entry = {
   accountId: string

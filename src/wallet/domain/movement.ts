@@ -1,5 +1,5 @@
 /** What moving money leaves behind, and how it is moved: two accounts, each one entry further, and the two entries adding up to zero. Pure. */
-import { type Account, type Entry, entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
+import { type Account, type Entry, entryBetween, evolve, isOverdrawn, isWithinDigits, type Standing } from './account'
 import type { Hold } from './hold'
 import type { Rejection } from './rejection'
 
@@ -40,12 +40,18 @@ export type Transaction = Remarks & {
 }
 
 /** What happened to two accounts. `id` is unique: that of the transaction, of the hold, or of the release. */
-export type Fact = {
-  id: string
+export type Fact = ToldFact & {
   entries: Entry[]
-  /** Both accounts as they stand afterwards. */
   from: Account
   to: Account
+}
+
+/** As much of it as is told. */
+export type ToldFact = {
+  id: string
+  /** Both accounts as they stand afterwards. */
+  from: Standing
+  to: Standing
   createdAt: Date
 } & (
   | { type: 'transaction'; transaction: Transaction; hold?: undefined }

@@ -1,5 +1,5 @@
 /** Accounts, apart from what moves their money. */
-import { eq } from 'drizzle-orm'
+import { and, eq, gt, gte, sum } from 'drizzle-orm'
 import { arrayOf, type Database, type Statements } from '../../platform/database'
 import { insertOutbox, type OutboxRow } from './outbox'
 import { accounts } from './schema'
@@ -53,4 +53,33 @@ export async function findAccount({ orm }: Database, id: string): Promise<Stored
 export async function listAccountIds({ orm }: Database, clientId: string): Promise<string[]> {
   const rows = await orm.select({ id: accounts.id }).from(accounts).where(eq(accounts.clientId, clientId))
   return rows.map((row) => row.id)
+}
+
+/** One account or all, as far as they have changed at a time or later. */
+export type AccountFilter = { accountId: string | undefined; since: Date }
+
+/** More than the clocks of wallets differ by: the last change of an account may bear an earlier time than one before. In milliseconds. */
+const skewMs = 600_000
+
+const wanted = ({ accountId, since }: AccountFilter) =>
+  and(gte(accounts.updatedAt, new Date(since.getTime() - skewMs)), accountId ? eq(accounts.id, accountId) : undefined)
+
+/** In the order of their ids, those after `after`; perhaps some that have not changed for some minutes longer. */
+export function listAccounts(
+  { orm }: Database,
+  filter: AccountFilter,
+  after: string,
+  limit: number,
+): Promise<StoredAccount[]> {
+  const isNext = and(gt(accounts.id, after), wanted(filter))
+  return orm.select().from(accounts).where(isNext).orderBy(accounts.id).limit(limit)
+}
+
+/** How many entries these accounts have. */
+export async function countEntries({ orm }: Database, filter: AccountFilter): Promise<number> {
+  const [row] = await orm
+    .select({ entries: sum(accounts.version) })
+    .from(accounts)
+    .where(wanted(filter))
+  return Number(row?.entries ?? 0)
 }

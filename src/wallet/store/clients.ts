@@ -1,8 +1,9 @@
 /** Clients: who owns accounts. */
-import { eq } from 'drizzle-orm'
+import { and, eq, gt, gte, inArray } from 'drizzle-orm'
 import { arrayOf, type Database, type Statements } from '../../platform/database'
+import type { AccountFilter } from './accounts'
 import { insertOutbox, type OutboxRow } from './outbox'
-import { clients } from './schema'
+import { accounts, clients } from './schema'
 
 export type Client = { id: string; name: string; email: string; createdAt: Date }
 
@@ -29,4 +30,24 @@ export async function insertClients(sql: Statements, rows: (Client & { event: Ou
 export async function findClient({ orm }: Database, id: string): Promise<Client | undefined> {
   const [row] = await orm.select().from(clients).where(eq(clients.id, id))
   return row
+}
+
+/** Who was registered at a time or later, in the order of their ids: those after `after`. With an account, its owner alone. */
+export function listClients(
+  { orm }: Database,
+  { accountId, since }: AccountFilter,
+  after: string,
+  limit: number,
+): Promise<Client[]> {
+  const owner = orm
+    .select({ id: accounts.clientId })
+    .from(accounts)
+    .where(eq(accounts.id, accountId ?? after))
+  const isWanted = and(gte(clients.createdAt, since), accountId ? inArray(clients.id, owner) : undefined)
+  return orm
+    .select()
+    .from(clients)
+    .where(and(gt(clients.id, after), isWanted))
+    .orderBy(clients.id)
+    .limit(limit)
 }

@@ -1,0 +1,50 @@
+/**
+ * What can be asked of Saldo beside serving: `bun src/command.ts COMMAND …`. With `main.ts` the only place with signals and exit codes: 0 done, 1 failed, 2
+ * not understood, 130 and the like stopped before the end.
+ */
+import { ConfigError, type Environment } from './config'
+import { SetupError, UsageError } from './platform/fault'
+import { onStopSignal } from './platform/signals'
+import { republish } from './wallet/republish'
+
+type Command = {
+  usage: string
+  about: string
+  /**
+   * Answers the exit code. Ends early, and in order, when the signal is aborted. Throws `UsageError`, or what `parseArgs` throws, for arguments that it
+   * does not understand, before anything is done.
+   */
+  run(args: string[], env: Environment, signal: AbortSignal): Promise<number>
+}
+
+const commands: Record<string, Command> = { republish }
+
+const [name = '', ...args] = process.argv.slice(2)
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+if (!command) leave(2, name ? `There is no command ${name}.\n${usage()}` : usage())
+
+const stopping = new AbortController()
+let stopCode = 0
+onStopSignal((_, exitCode) => {
+  stopCode ||= exitCode
+  stopping.abort()
+})
+
+await command.run(args, process.env, stopping.signal).then(
+  (exitCode) => process.exit(stopCode || exitCode),
+  (error) => {
+    if (error instanceof UsageError || String(error.code).startsWith('ERR_PARSE_ARGS'))
+      leave(2, `${error.message}\nUsage: bun src/command.ts ${command.usage}`)
+    leave(stopCode || 1, error instanceof ConfigError || error instanceof SetupError ? error.message : error)
+  },
+)
+
+function usage(): string {
+  const lines = Object.values(commands).map(({ usage, about }) => `  ${usage}\n      ${about}`)
+  return `Usage: bun src/command.ts COMMAND, where COMMAND is\n${lines.join('\n')}`
+}
+
+function leave(exitCode: number, message: unknown): never {
+  console.error(message)
+  process.exit(exitCode)
+}
