@@ -2,6 +2,7 @@
  * What can be asked of Saldo beside serving: `bun src/command.ts COMMAND …`. With `main.ts` the only place with signals and exit codes: 0 done, 1 failed, 2
  * not understood, 130 and the like stopped before the end.
  */
+import { rebuild } from './balances/rebuild-command'
 import { ConfigError, type Environment } from './config'
 import { SetupError, UsageError } from './platform/fault'
 import { onStopSignal } from './platform/signals'
@@ -17,7 +18,7 @@ type Command = {
   run(args: string[], env: Environment, signal: AbortSignal): Promise<number>
 }
 
-const commands: Record<string, Command> = { republish }
+const commands: Record<string, Command> = { republish, rebuild }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -121,6 +121,17 @@ export const readLedgerUrl = (env: Environment): string =>
     return variable('DATABASE_URL', postgresUrl, local)
   })
 
+/** What the read side works with, for a command beside it: that of `npm start`, as far as nothing else is named. Throws `ConfigError`. */
+export function readReadSideConfig(env: Environment): ServiceConfig {
+  const { postgresPort, kafkaPort } = readStartConfig({ POSTGRES_PORT: env.POSTGRES_PORT, KAFKA_PORT: env.KAFKA_PORT })
+  const databaseUrl = env.DATABASE_URL_FILE ? undefined : localDatabaseUrl('balances', postgresPort)
+  return readServiceConfig({
+    ...{ KAFKA_BROKERS: env.KAFKA_BROKERS_FILE ? undefined : `127.0.0.1:${kafkaPort}`, DATABASE_URL: databaseUrl },
+    ...env,
+    SERVICE: 'balances',
+  })
+}
+
 /** A database of `npm start`. It is reached from this machine alone, by whoever tries it out: a password that can be typed serves better than a secret one. */
 export const localDatabaseUrl = (name: ServiceName, postgresPort: number, user: string = name): string =>
   `postgres://${user}:${user}@127.0.0.1:${postgresPort}/${name}`

@@ -1,7 +1,7 @@
 /** What callers of the read side get: how balances, entries, large movements and dead letters are shown. */
 import { presentMoney } from '../contract/money'
 import type { BalanceAt, Clock, Line } from './history'
-import type { Progress } from './rebuild'
+import type { RebuildProgress } from './rebuild'
 import type { Balance } from './store/balances'
 import type { DeadLetter } from './store/dead-letters'
 import type { Entry } from './store/entries'
@@ -105,26 +105,28 @@ function presentBytes<Name extends 'key' | 'value'>(name: Name, bytes: Buffer | 
   return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}_base64`]: bytes.toString('base64') }
 }
 
-/** Of a rebuild that never was, only that. */
-export const presentRebuild = (progress: Progress | undefined) =>
-  progress
-    ? {
-        state: progress.state,
-        records: { done: Number(progress.done), total: Number(progress.total) },
-        per_second: Math.round(progress.perSecond),
-        seconds_left: progress.secondsLeft === undefined ? null : Math.ceil(progress.secondsLeft),
-        divergence: progress.divergence && {
-          accounts: progress.divergence.accounts,
-          entries: progress.divergence.entries,
-          clients: progress.divergence.clients,
-          accounts_added: progress.divergence.accountsAdded,
-          entries_added: progress.divergence.entriesAdded,
-          examples: progress.divergence.examples,
-        },
-        message: progress.message,
-        manual: progress.manual,
-        force: progress.force,
-        started_at: progress.startedAt,
-        ended_at: progress.endedAt,
-      }
-    : { state: 'none' }
+/** Of a rebuild that never was, only that. Rate and time left are averages since it began. */
+export function presentRebuild(progress: RebuildProgress | undefined) {
+  if (!progress) return { state: 'none' }
+  const { done, total, elapsedMs, divergence } = progress
+  const perSecond = (Number(done) * 1000) / elapsedMs
+  return {
+    state: progress.state,
+    records: { done: Number(done), total: Number(total) },
+    per_second: Math.round(perSecond),
+    seconds_left: done > 0n ? Math.ceil(Number(total - done) / perSecond) : null,
+    divergence: divergence && {
+      accounts: divergence.accounts,
+      entries: divergence.entries,
+      clients: divergence.clients,
+      accounts_added: divergence.accountsAdded,
+      entries_added: divergence.entriesAdded,
+      examples: divergence.examples,
+    },
+    message: progress.message,
+    manual: progress.manual,
+    force: progress.force,
+    started_at: progress.startedAt,
+    ended_at: progress.endedAt,
+  }
+}

@@ -1,68 +1,75 @@
 /** `rebuild` for people at a terminal: asks for what POST /rebuild asks for, shows how far it is, and carries it out when no service does. */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { ServiceConfig } from '../config'
-import { openDatabase } from '../platform/database'
+import { type Environment, readReadSideConfig } from '../config'
+import { openDatabase, reaching } from '../platform/database'
+import { Fault, SetupError } from '../platform/fault'
 import { connectKafka } from '../platform/kafka'
 import { createLog } from '../platform/log'
+import { prepareDatabase } from '../platform/migrate'
+import { presentProgress } from '../platform/progress'
 import { pause } from '../platform/retry'
-import { type Progress, type RebuildAction, startRebuilding } from './rebuild'
+import { type Rebuilding, type RebuildProgress, type RebuildWish, startRebuilding } from './rebuild'
 import { topics } from './topics'
 
-export const rebuildUsage = `rebuild [--manual] [--force]   make the tables again from the topics, and let them serve
-        --swap [--force] | --rollback | --cancel | --status`
-
+const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 const everyMs = 1000
+/** How long a database that does not answer is asked again, in milliseconds. */
+const patienceMs = 5000
 
-/** 0 when it came to its end, 1 when the tables differ or the wish was refused. */
-export async function runRebuild(args: string[], config: ServiceConfig): Promise<number> {
-  const flag = { type: 'boolean', default: false } as const
-  const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
-  const { manual, force, status, ...actions } = parseArgs({ args, options }).values
-  const action = (['swap', 'rollback', 'cancel'] as const).find((one) => actions[one]) ?? 'start'
+export const rebuild = {
+  usage: 'rebuild [--manual] [--force] | --swap [--force] | --rollback | --cancel | --status',
+  about: 'makes the tables of the read side again from the topics while they serve, and puts them in place',
+  /** 0 when it came to its end or is ready, 1 when the tables differ or the wish was refused. */
+  async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
+    const flag = { type: 'boolean', default: false } as const
+    const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
+    const { manual, force, status, ...actions } = parseArgs({ args, options }).values
+    const action = (['swap', 'rollback', 'cancel'] as const).find((one) => actions[one]) ?? 'start'
 
-  const log = createLog({ service: 'rebuild', level: 'error', format: 'pretty' })
-  const { url, prepare } = config.database
-  const { topicPrefix, groupId, partitions } = config.kafka
-  const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
-  const kafka = connectKafka(config.kafka, log)
-  const task = {
-    config,
-    groupId: topicPrefix + groupId,
-    topics: topics.map((topic) => topicPrefix + topic),
-    partitions,
+    const config = readReadSideConfig(env)
+    const { url, prepare } = config.database
+    const { topicPrefix, partitions } = config.kafka
+    const log = createLog({ service: 'rebuild', level: 'error', format: 'pretty' })
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
+    const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-rebuild' })
+    const kafka = connectKafka(config.kafka, log)
+    const names = topics.map((topic) => topicPrefix + topic)
+    const task = { config, groupId: topicPrefix + config.kafka.groupId, topics: names, partitions }
+    let rebuilding: Rebuilding | undefined
+    try {
+      await reaching(prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }))
+      rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
+      return await follow(rebuilding, status ? undefined : { action, manual, force }, signal)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      throw new SetupError(`${error.message}. Run npm start, or check DATABASE_URL and KAFKA_BROKERS.`)
+    } finally {
+      await rebuilding?.stop()
+      await kafka.close()
+      await database.close()
+    }
+  },
+}
+
+/** Without a wish it only tells how things stand. */
+async function follow(rebuilding: Rebuilding, wish: RebuildWish | undefined, signal: AbortSignal): Promise<number> {
+  const refusal = wish && (await rebuilding.wish(wish))
+  if (refusal && refusal !== 'already_building') {
+    console.error(`Refused: ${refusal.replaceAll('_', ' ')}.`)
+    return 1
   }
-  const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
-  const rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
-  try {
-    const refusal = status
-      ? undefined
-      : await rebuilding.wish({ action: action satisfies RebuildAction, manual, force })
-    if (refusal && refusal !== 'already_building') {
-      console.error(`refused: ${refusal.replaceAll('_', ' ')}`)
-      return 1
-    }
-    for (;;) {
-      const progress = await rebuilding.status()
-      if (!progress) return say('no rebuild', 0)
-      if (status || progress.state !== 'building') return say(lineOf(progress), progress.state === 'refused' ? 1 : 0)
-      say(lineOf(progress), 0)
-      await pause(everyMs)
-    }
-  } finally {
-    await rebuilding.stop()
-    await kafka.close()
-    await database.close()
+  for (;;) {
+    const progress = await rebuilding.status()
+    console.error(progress ? lineOf(progress) : 'There is no rebuild.')
+    if (!wish || progress?.state !== 'building') return progress?.state === 'refused' ? 1 : 0
+    if (signal.aborted) console.error('It is left where it is: a service goes on with it, or the same command.')
+    if (signal.aborted) return 0
+    await pause(everyMs, signal)
   }
 }
 
-function say(line: string, code: number): number {
-  console.error(line)
-  return code
-}
-
-function lineOf({ state, done, total, perSecond, secondsLeft, message }: Progress): string {
-  const left = secondsLeft === undefined || state !== 'building' ? '' : `, ${Math.ceil(secondsLeft)} s left`
-  const rate = `${Math.round(perSecond).toLocaleString('en')}/s`
-  return `${state}: ${done.toLocaleString('en')} of ${total.toLocaleString('en')} records, ${rate}${left}${message ? `\n${message}` : ''}`
+function lineOf({ state, done, total, elapsedMs, message }: RebuildProgress): string {
+  const counted = presentProgress({ unit: 'records', total: Number(total), done: Number(done), elapsedMs })
+  return `${state}: ${counted}${message ? `\n${message}` : ''}`
 }

@@ -32,11 +32,11 @@ export type RebuildRefusal =
   | 'nothing_to_roll_back'
   | 'nothing_to_cancel'
 
-/** Records read, of those that the topics had when it began. `perSecond` and `secondsLeft` are averages since then. */
-export type Progress = Rebuild & { done: bigint; total: bigint; perSecond: number; secondsLeft: number | undefined }
+/** Records read, of those that the topics had when it began, and for how long, in milliseconds. */
+export type RebuildProgress = Rebuild & { done: bigint; total: bigint; elapsedMs: number }
 
 export type Rebuilding = {
-  status(): Promise<Progress | undefined>
+  status(): Promise<RebuildProgress | undefined>
   wish(wish: RebuildWish): Promise<RebuildRefusal | undefined>
   /** Leaves an unfinished rebuild where it is. */
   stop(): Promise<void>
@@ -146,14 +146,9 @@ async function onThread(task: Task, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Pure: what a rebuild has done so far, and at what rate. */
-function measure(current: Rebuild, done: bigint): Progress {
-  const total = Object.values(current.bounds ?? {}).reduce(
-    (sum, { first, end }) => sum + BigInt(end) - BigInt(first),
-    0n,
-  )
-  const untilMs = current.endedAt ? Date.parse(current.endedAt) : Date.now()
-  const perSecond = (Number(done) * 1000) / Math.max(1, untilMs - Date.parse(current.startedAt))
-  const secondsLeft = perSecond > 0 ? Number(total - done) / perSecond : undefined
-  return { ...current, done, total, perSecond, secondsLeft }
+function measure(current: Rebuild, done: bigint): RebuildProgress {
+  const bounds = Object.values(current.bounds ?? {})
+  const total = bounds.reduce((sum, { first, end }) => sum + BigInt(end) - BigInt(first), 0n)
+  const until = current.endedAt ? Date.parse(current.endedAt) : Date.now()
+  return { ...current, done, total, elapsedMs: Math.max(1, until - Date.parse(current.startedAt)) }
 }
