@@ -35,7 +35,8 @@ export const rebuild = {
     const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-rebuild' })
     const kafka = connectKafka(config.kafka, log)
     const names = topics.map((topic) => topicPrefix + topic)
-    const task = { config, groupId: topicPrefix + config.kafka.groupId, topics: names, partitions }
+    const quiet = { ...config, logLevel: 'error' as const }
+    const task = { config: quiet, groupId: topicPrefix + config.kafka.groupId, topics: names, partitions }
     let rebuilding: Rebuilding | undefined
     try {
       await reaching(prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }))
@@ -69,7 +70,8 @@ async function follow(rebuilding: Rebuilding, wish: RebuildWish | undefined, sig
   }
 }
 
-function lineOf({ state, done, total, elapsedMs, message }: RebuildProgress): string {
+function lineOf({ state, bounds, done, total, elapsedMs, message }: RebuildProgress): string {
+  if (!bounds) return `${state}: asks the broker how much there is`
   const counted = presentProgress({ unit: 'records', total: Number(total), done: Number(done), elapsedMs })
   return `${state}: ${counted}${message ? `\n${message}` : ''}`
 }

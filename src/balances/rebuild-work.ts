@@ -105,10 +105,8 @@ export function explain({ accounts, entries, clients, examples }: Divergence, bo
   return [
     `Apart from the tables that serve: ${counts.join(', ')}${examples.length > 0 ? `: ${examples.slice(0, 3).join('; ')}` : ''}.`,
     ...lost.slice(0, 3).map(([place, { first }]) => `${place} begins at offset ${first}.`),
-    ...(lost.length > 0
-      ? ['What topics have lost, `republish` of the wallet tells again: do that, and rebuild again.']
-      : []),
+    'What topics no longer hold, `republish` of the wallet tells again: then rebuild again.',
     ...(aside > 0 ? [`${aside} records are among the dead letters of the rebuild.`] : []),
-    'Nothing was changed. Cancel it, or swap with force.',
+    'Nothing was changed. To take the new tables as they are, swap with force.',
   ].join(' ')
 }
