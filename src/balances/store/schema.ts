@@ -124,14 +124,19 @@ export const deadLetters = pgTable(
     /** Not jsonb, which has no place for a NUL that somebody sends. */
     headers: json().notNull(),
     recordAt: time('record_at'),
+    /** When it failed first. */
     recordedAt: time('recorded_at').notNull().defaultNow(),
+    attempts: integer().notNull().default(1),
+    /** When the dead-letter topic was told of the last attempt. */
+    sentAt: time('sent_at'),
   },
   (table) => [
     // With the time, because a topic that was deleted and made anew counts from 0 again.
     unique('dead_letters_origin')
       .on(table.clusterId, table.topic, table.partition, table.recordOffset, table.recordAt)
       .nullsNotDistinct(),
-    index('dead_letters_cause').on(table.cause),
+    index('dead_letters_cause').on(table.cause, table.id),
+    index('dead_letters_unsent').on(table.id).where(sql`${table.sentAt} is null`),
   ],
 )
 
