@@ -16,7 +16,12 @@ export type KafkaOptions = {
   sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | undefined
 }
 
-export type OutgoingRecord = { topic: string; key: string; value: string; headers: Record<string, string> }
+export type OutgoingRecord = {
+  topic: string
+  key: string | Buffer | null
+  value: string | Buffer | null
+  headers: Record<string, string>
+}
 
 export type IncomingRecord = {
   offset: bigint
@@ -234,14 +239,14 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
   }
 }
 
-type Placed = Message & { key: string; partition: number }
+type Placed = Message & { partition: number }
 
-/** By the hash of its key, as Java's clients do. Noted on the message, so that it can be told where it went. */
+/** By the hash of its key, as Java's clients do; none counts as an empty one. Noted on the message, so that it can be told where it went. */
 const choosesPartition: ICustomPartitioner =
   () =>
   ({ partitionMetadata, message }) => {
     const placed = message as Placed
-    placed.partition = (murmur2(Buffer.from(placed.key)) & 0x7fffffff) % partitionMetadata.length
+    placed.partition = (murmur2(Buffer.from(placed.key ?? '')) & 0x7fffffff) % partitionMetadata.length
     return placed.partition
   }
 

@@ -3,6 +3,7 @@
  * statement that notes where each one is. One relay per database is active, any number wait. A crash repeats events and never loses one.
  */
 import { cloudEventHeaders, walletSource } from '../contract/envelope'
+import { createAlarm } from '../platform/alarm'
 import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
@@ -119,25 +120,4 @@ function recordOf(row: PendingRow, topicPrefix: string) {
   const headers = cloudEventHeaders(walletSource, row)
   if (row.traceparent) headers.traceparent = row.traceparent
   return { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
-}
-
-/** Sleeps until the next ring, or for a while. A ring that comes while nobody sleeps is kept for the next sleeper. */
-function createAlarm() {
-  let rung = false
-  let wakeUp: (() => void) | undefined
-  return {
-    ring() {
-      rung = true
-      wakeUp?.()
-    },
-    async next(ms: number, signal: AbortSignal) {
-      if (!rung) {
-        const awake = new AbortController()
-        wakeUp = () => awake.abort()
-        await pause(ms, AbortSignal.any([awake.signal, signal]))
-        wakeUp = undefined
-      }
-      rung = false
-    },
-  }
 }
