@@ -18,6 +18,7 @@ async function open(poolMax = 2) {
 
 test.each([
   ['a statement', async ({ sql }: Database) => sql`select 1`],
+  ['a transaction', async ({ sql }: Database) => sql.begin(async (tx) => tx`select 1`)],
   ['a query of drizzle', async ({ orm }: Database) => orm.execute('select 1')],
 ])('%s is settled, however often its connection is cut', async (_, ask) => {
   await using opened = await open(1)
@@ -63,6 +64,34 @@ test('a connection that is cut in the middle of an answer leaves nothing of it t
     const next = await sql`select 7 as seven`
     expect([...next]).toEqual([{ seven: 7 }])
   }
+})
+
+test('a transaction ends with its connection, and does not go on in another’s', async () => {
+  await using opened = await open(1)
+  const { sql } = opened.database
+  await sql`create table steps (name text)`
+  const begun = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const late = Promise.withResolvers<unknown>()
+  const cut = sql.begin(async (tx) => {
+    await tx`insert into steps values ('cut')`
+    begun.resolve()
+    await goOn.promise
+    await tx`insert into steps values ('late')`.catch(late.resolve)
+    await tx`rollback`
+  })
+  cut.catch(() => {})
+  await begun.promise
+  await opened.cut()
+  const next = sql.begin(async (tx) => {
+    await tx`insert into steps values ('next')`
+    goOn.resolve()
+    expect(isConnectionLost(await late.promise)).toBe(true)
+    return tx`select name from steps`
+  })
+  expect([...(await next)]).toEqual([{ name: 'next' }])
+  expect(isConnectionLost(await cut.catch((error) => error))).toBe(true)
+  expect([...(await sql`select name from steps`)]).toEqual([{ name: 'next' }])
 })
 
 test('closing does not wait for connections that are gone', async () => {
