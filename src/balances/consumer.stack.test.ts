@@ -8,12 +8,14 @@ import { prepareDatabase } from '../platform/migrate'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { type Consumer, startConsumer } from './consumer'
+import { redrive } from './redrive'
 import { findBalances } from './store/balances'
 import { listDeadLetters } from './store/dead-letters'
 
 setDefaultTimeout(30_000)
 
 const topic = 'balances'
+const all = { cause: undefined, topic: undefined }
 
 const course = (account: string, balance: number) =>
   JSON.stringify({
@@ -213,7 +215,7 @@ test('what the database refuses is found among its neighbours and kept aside alo
     'a4 v1 500',
     'a6 v1 700',
   ])
-  const letters = await listDeadLetters(desk.database.sql, 10)
+  const letters = await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })
   expect(letters.map(({ cause, recordOffset }) => [cause, recordOffset])).toEqual([
     ['not_storable', 5n],
     ['not_storable', 2n],
@@ -237,7 +239,7 @@ test('what is kept aside is kept as it came, twice is once', async () => {
   await desk.database.sql`update consumed_offsets set next_offset = 0`
   await member.assign()
   await member.deliver(batch)
-  expect(await listDeadLetters(desk.database.sql, 10)).toMatchObject([
+  expect(await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })).toMatchObject([
     { cause: 'not_json', topic, partition: 0, recordOffset: 0n, key: odd.key, value: odd.value, headers: odd.headers },
   ])
 })
@@ -266,4 +268,23 @@ test('a batch that is taken away while it waits is left undone', async () => {
   taken.abort()
   expect(await delivered).toBe(0n)
   expect(await desk.accounts('a')).toEqual([])
+})
+
+test('records without versions count on one after the other, also while dead letters of the account are applied', async () => {
+  await using desk = await openDesk()
+  const { sql } = desk.database
+  const member = await desk.join()
+  await member.assign()
+  const broken = batchOf(0, Array(10).fill('nonsense'))
+  await member.deliver(broken)
+  // As if it could be read now; of times that nothing else has, so that no letter is superseded.
+  await sql`update dead_letters set value = ${Buffer.from(course('a', 1))}, record_at = now() + id * interval '1 day'`
+
+  const delivering = (async () => {
+    for (let from = 10; from < 30; from++) await member.deliver(batchOf(from, [course('a', from)]))
+  })()
+  const redriven = await redrive(desk.database, { filter: all, after: undefined }, { dryRun: false })
+  await delivering
+  expect(redriven.letters.map(({ outcome }) => outcome)).toEqual(Array(10).fill('applied'))
+  expect(await desk.accounts('a')).toEqual([expect.stringContaining('a v30 ')])
 })

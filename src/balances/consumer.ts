@@ -3,7 +3,7 @@
  * we are; what the broker keeps for the group only shows lag. So every record takes effect once, whatever is killed in between.
  */
 import { decodeRecord } from '../contract/envelope'
-import { type Database, violation } from '../platform/database'
+import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
 import type { IncomingBatch, IncomingRecord, Kafka, Position, SubscriptionOptions } from '../platform/kafka'
@@ -11,7 +11,7 @@ import { keepSubscribed } from '../platform/keep-subscribed'
 import type { Log } from '../platform/log'
 import { keepTrying } from '../platform/retry'
 import { accountsToKnow, type DeadReason, project, type Reading, timeOf } from './project'
-import { apply, type DeadLetterRow } from './store/apply'
+import { apply, type DeadLetterRow, inTurn } from './store/apply'
 import { loadKnownAccounts } from './store/balances'
 import { loadPositions, movePosition, type Partition, resetPosition } from './store/positions'
 
@@ -28,10 +28,14 @@ export type ConsumerOptions = {
   ahead?: SubscriptionOptions['ahead']
   /** These accounts may have moved on. */
   onApplied?: (accountIds: string[]) => void
+  /** Records were kept aside. */
+  onKeptAside?: () => void
 }
 
 export type Consumer = {
   health(): Promise<Check>
+  /** Partitions that are ours at the moment, as `topic/partition`; undefined while the group is being joined. */
+  assigned(): string[] | undefined
   /** Lets the batch in hand finish and leaves the group. */
   stop(): Promise<void>
 }
@@ -51,6 +55,7 @@ export function startConsumer({
   log,
   ahead,
   onApplied,
+  onKeptAside,
 }: ConsumerOptions): Consumer {
   const stopping = new AbortController()
   let places = new Map<string, Place>()
@@ -202,21 +207,23 @@ export function startConsumer({
     signal: AbortSignal,
     refused: { origin: IncomingRecord; reason: DeadReason }[] = [],
   ): Promise<boolean> {
+    const accountIds = accountsToKnow(readings)
+    const write = async (sql: Statements) => {
+      const projection = project(readings, await loadKnownAccounts(sql, accountIds))
+      const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
+      const claim = movePosition(place, { from: place.next, to })
+      const { claimed } = await apply(sql, claim, { ...projection, deadLetters })
+      return { claimed, projection: { ...projection, deadLetters } }
+    }
     const { claimed, projection } = await waitingFor(
-      async () => {
-        const known = await loadKnownAccounts(database.sql, accountsToKnow(readings))
-        const projection = project(readings, known)
-        const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
-        const claim = movePosition(place, { from: place.next, to })
-        const { claimed } = await apply(database.sql, claim, { ...projection, deadLetters })
-        return { claimed, projection: { ...projection, deadLetters } }
-      },
+      () => (accountIds.length === 0 ? write(database.sql) : inTurn(database.sql, write)),
       signal,
-      (error) => !isRefusal(error),
+      (error) => !isDataRefused(error),
     )
     if (!claimed) return false
     place.next = to
     onApplied?.(projection.balances.map((row) => row.accountId))
+    if (projection.deadLetters.length > 0) onKeptAside?.()
 
     for (const { topic, partition, recordOffset, cause, detail } of projection.deadLetters)
       log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record kept aside')
@@ -248,6 +255,7 @@ export function startConsumer({
       const last = appliedAt ? `last applied at ${appliedAt.toISOString()}` : 'nothing applied yet'
       return { status: 'pass', output: `${places.size} partitions, ${lag} records behind, ${last}` }
     },
+    assigned: () => (assigned ? [...places.keys()] : undefined),
     async stop() {
       stopping.abort()
       await consuming
@@ -256,9 +264,6 @@ export function startConsumer({
 }
 
 const placeName = (topic: string, partition: number): string => `${topic}/${partition}`
-
-/** Data exceptions and broken constraints: trying again changes nothing. */
-const isRefusal = (error: unknown): boolean => /^2[23]/.test(violation(error)?.sqlState ?? '')
 
 function toDeadLetter(
   { clusterId, topic, partition }: Partition,

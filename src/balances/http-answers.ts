@@ -2,8 +2,9 @@
 import { presentMoney } from '../contract/money'
 import type { BalanceAt, Clock, Line } from './history'
 import type { RebuildProgress } from './rebuild'
+import { outcomes, type Redriven } from './redrive'
 import type { Balance } from './store/balances'
-import type { DeadLetter } from './store/dead-letters'
+import type { DeadLetter, DeadLetterGroup } from './store/dead-letters'
 import type { Entry } from './store/entries'
 import type { LargeMovement } from './store/large-movements'
 
@@ -97,6 +98,30 @@ export const presentDeadLetter = (letter: DeadLetter) => ({
   headers: letter.headers,
   record_at: letter.recordAt,
   recorded_at: letter.recordedAt,
+  attempts: letter.attempts,
+  sent_at: letter.sentAt,
+})
+
+export const presentDeadLetterGroup = (group: DeadLetterGroup) => ({
+  cause: group.cause,
+  topic: group.topic,
+  count: group.count,
+  first_recorded_at: group.firstAt,
+  last_recorded_at: group.lastAt,
+  example_id: String(group.exampleId),
+})
+
+export const presentRedrive = (letters: Redriven[], dryRun: boolean) => ({
+  dry_run: dryRun,
+  counts: Object.fromEntries(
+    outcomes.map((outcome) => [outcome, letters.filter((letter) => letter.outcome === outcome).length]),
+  ),
+  data: letters.map(({ id, outcome, reason }) => ({
+    id: String(id),
+    outcome,
+    cause: reason?.cause ?? null,
+    detail: reason?.detail ?? null,
+  })),
 })
 
 function presentBytes<Name extends 'key' | 'value'>(name: Name, bytes: Buffer | null): Record<string, string | null> {

@@ -1,10 +1,11 @@
 /** What callers of the read side send: the shape of each query, and how its values are read. */
-import { Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { isCurrency, parseMoney } from '../contract/money'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
 import { clocks } from './history'
 import { rebuildActions } from './rebuild'
+import { type RedriveSelection, redriveMax } from './redrive'
 import type { BalanceFilter } from './store/balances'
 
 // As text, because that is what a query is made of.
@@ -25,7 +26,29 @@ const Id = Type.String({ pattern: '^[^\\0]*$', wanted: 'must be an id, without a
 const closed = { additionalProperties: false }
 const paging = { limit: Type.Optional(Limit), cursor: Type.Optional(Type.String()) }
 
-export const DeadLetterQuery = Type.Object({ limit: Type.Optional(Limit) }, closed)
+const letters = {
+  cause: Type.Optional(Type.String({ pattern: '^[a-z_]{1,50}$', wanted: 'must be a cause such as not_json' })),
+  topic: Type.Optional(Type.String({ pattern: '^[a-zA-Z0-9._-]{1,249}$', wanted: 'must be the name of a topic' })),
+}
+
+export const DeadLetterQuery = Type.Object({ ...letters, ...paging }, closed)
+export const NoQuery = Type.Object({}, closed)
+export const NewRedrive = Type.Object(
+  {
+    ids: Type.Optional(
+      Type.Array(Type.String({ pattern: '^\\d{1,18}$', wanted: 'must be the id of a dead letter' }), {
+        minItems: 1,
+        maxItems: redriveMax,
+        wanted: `must be a list of 1 to ${redriveMax} ids`,
+      }),
+    ),
+    all: Type.Optional(Type.Literal(true, { wanted: 'must be true' })),
+    ...letters,
+    cursor: Type.Optional(Type.String()),
+    dry_run: Type.Optional(Type.Boolean({ wanted: 'must be true or false' })),
+  },
+  closed,
+)
 export const RebuildBody = Type.Object(
   {
     action: Type.Optional(
@@ -87,6 +110,23 @@ export function parseFilter(query: {
   }
   return { clientId, currency, minMinor: minorOf('min_balance'), maxMinor: minorOf('max_balance') }
 }
+
+/** `filter` is what a cursor of the answer is sealed to. */
+export function parseRedrive({ ids, all, cause, topic, cursor }: Static<typeof NewRedrive>): {
+  selection: RedriveSelection
+  filter: Filter
+} {
+  const filter = { redrive: '', cause, topic }
+  if ([ids, all, cause].filter((one) => one !== undefined).length !== 1)
+    throw new InvalidValue({ pointer: '#', detail: 'say which letters are meant by one of ids, cause and all' })
+  if (ids && (topic !== undefined || cursor !== undefined))
+    throw new InvalidValue({ pointer: '#/ids', detail: 'ids go with neither topic nor cursor' })
+  if (ids) return { selection: { ids: [...new Set(ids.map(BigInt))] }, filter }
+  const [after] = parsePlace(cursor, filter, idPattern) ?? []
+  return { selection: { filter: { cause, topic }, after }, filter }
+}
+
+export const idPattern = /^(\d{1,18})$/
 
 /** In milliseconds. A cursor that was made up may say anything. */
 export function timeOfCursor(ms: bigint): string {

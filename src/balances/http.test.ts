@@ -6,6 +6,7 @@ import type { Log } from '../platform/log'
 import type { Behind, Wanted } from './consistency'
 import type { Freshness } from './freshness'
 import { balancesHttp } from './http'
+import type { RedriveAnswer } from './redrive'
 import type { Balance } from './store/balances'
 import type { DeadLetter } from './store/dead-letters'
 
@@ -35,6 +36,8 @@ const letter: DeadLetter = {
   headers: {},
   recordAt: null,
   recordedAt: '2024-01-27T17:13:55.000Z',
+  attempts: 1,
+  sentAt: null,
 }
 
 const never = () => {
@@ -51,8 +54,10 @@ function serving(
     isReady?: boolean
     reach?: Reach
     freshness?: Freshness
+    redriven?: RedriveAnswer
+    asked?: unknown[]
   } = {},
-): (path: string, headers?: Record<string, string>) => Promise<Response> {
+): (path: string, headers?: Record<string, string>, init?: RequestInit) => Promise<Response> {
   const {
     stored = eva,
     letters = [],
@@ -60,6 +65,8 @@ function serving(
     isReady = true,
     reach = () => [],
     freshness = { asOf: undefined, lag: undefined },
+    redriven = { letters: [], next: undefined },
+    asked = [],
   } = overrides
   const app = balancesHttp({
     rebuilding: { status: async () => undefined, wish: async () => undefined },
@@ -68,12 +75,20 @@ function serving(
         if (fault) throw fault
         return id === stored.accountId ? stored : undefined
       },
-      deadLetters: async (limit) => letters.slice(0, limit),
+      deadLetters: async (filter, page) => {
+        asked.push(filter, page)
+        return letters.slice(0, page.limit)
+      },
+      deadLetterGroups: never,
       balances: async () => [],
       largeMovements: async () => [],
       balanceAt: never,
       explanation: never,
       statement: never,
+    },
+    redrive: async (selection, dryRun) => {
+      asked.push(selection, dryRun)
+      return redriven
     },
     consistency: { reach: async (wanted, { waitMs }) => reach(wanted, waitMs) },
     freshness: () => freshness,
@@ -88,7 +103,8 @@ function serving(
     }).kafka,
     uses: [{ topic: 'balances', groupId: 'shop.balances' }],
   })
-  return async (path, headers = {}) => app.handle(new Request(`http://balances${path}`, { headers }))
+  return async (path, headers = {}, init = {}) =>
+    app.handle(new Request(`http://balances${path}`, { headers, ...init }))
 }
 
 test('a balance answers with the fields of the course and ours beside them, at both addresses', async () => {
@@ -185,6 +201,79 @@ test('what was kept aside can be seen: text as text, bytes as base64', async () 
   ])
 })
 
+test('dead letters come in pages, by cause and topic, which a cursor is sealed to', async () => {
+  const asked: unknown[] = []
+  const get = serving({ letters: [letter, { ...letter, id: 6n }], asked })
+  const first = await get('/dead-letters?limit=1&cause=not_json&topic=balances')
+  const { next_cursor: cursor } = (await first.json()) as { next_cursor: string }
+  expect(first.headers.get('link')).toContain('cause=not_json')
+  expect((await get(`/dead-letters?limit=1&cause=not_json&topic=balances&cursor=${cursor}`)).status).toBe(200)
+  const filter = { cause: 'not_json', topic: 'balances' }
+  expect(asked).toEqual([filter, { before: undefined, limit: 2 }, filter, { before: 7n, limit: 2 }])
+  expect((await get(`/dead-letters?limit=1&cursor=${cursor}`)).status).toBe(400)
+})
+
+const post = (body: unknown): RequestInit => ({ method: 'POST', body: JSON.stringify(body) })
+const json = { 'content-type': 'application/json' }
+
+test('a redrive says what became of each letter, and where it goes on', async () => {
+  const asked: unknown[] = []
+  const reason = { cause: 'not_json', detail: 'not JSON' } as const
+  const letters: RedriveAnswer['letters'] = [
+    { id: 7n, outcome: 'applied' },
+    { id: 8n, outcome: 'still_failing', reason },
+  ]
+  const call = serving({ redriven: { letters, next: 8n }, asked })
+  const answer = await call('/dead-letters/redrive', json, post({ all: true, dry_run: true }))
+  expect(answer.headers.get('cache-control')).toBe('no-store')
+  const body = (await answer.json()) as { next_cursor: string }
+  expect(body).toEqual({
+    dry_run: true,
+    counts: { applied: 1, skipped: 0, superseded: 0, still_failing: 1, gone: 0 },
+    data: [
+      { id: '7', outcome: 'applied', cause: null, detail: null },
+      { id: '8', outcome: 'still_failing', ...reason },
+    ],
+    next_cursor: expect.any(String),
+  } as never)
+  await call('/dead-letters/redrive', json, post({ all: true, cursor: body.next_cursor }))
+  await call('/dead-letters/redrive', json, post({ ids: ['7', '8', '7'] }))
+  const all = { cause: undefined, topic: undefined }
+  expect(asked).toEqual([
+    { filter: all, after: undefined },
+    true,
+    { filter: all, after: 8n },
+    false,
+    { ids: [7n, 8n] },
+    false,
+  ])
+})
+
+test.each([
+  [{}, 422, '#'],
+  [{ all: true, ids: ['1'] }, 422, '#'],
+  [{ all: true, cause: 'not_json' }, 422, '#'],
+  [{ topic: 'balances' }, 422, '#'],
+  [{ all: false }, 422, '#/all'],
+  [{ ids: [] }, 422, '#/ids'],
+  [{ ids: ['x'] }, 422, '#/ids/0'],
+  [{ ids: [7] }, 422, '#/ids/0'],
+  [{ ids: Array(1001).fill('7') }, 422, '#/ids'],
+  [{ ids: ['7'], topic: 'balances' }, 422, '#/ids'],
+  [{ cause: 'Not JSON' }, 422, '#/cause'],
+  [{ cause: 'not_json', topic: 'a b' }, 422, '#/topic'],
+  [{ all: true, dry_run: 'yes' }, 422, '#/dry_run'],
+  [{ all: true, dryrun: true }, 422, '#/dryrun'],
+  [{ all: true, cursor: 'x' }, 400, undefined],
+])('redriving %j answers %d', async (body, status, pointer) => {
+  const asked: unknown[] = []
+  const answer = await serving({ asked })('/dead-letters/redrive', json, post(body))
+  expect(answer.status).toBe(status)
+  const { errors } = (await answer.json()) as { errors?: object[] }
+  if (pointer) expect(errors).toMatchObject([{ pointer }])
+  expect(asked).toEqual([])
+})
+
 test.each([
   ['1', 200],
   ['200', 200],
@@ -219,6 +308,10 @@ test.each([
   ['/large-movements?account_id=%00', 422, '#/account_id'],
   ['/large-movements?currency=BRL', 422, '#/currency'],
   [`/large-movements?cursor=${encodeCursor('a', {})}`, 400, undefined],
+  ['/dead-letters?cause=%00', 422, '#/cause'],
+  ['/dead-letters?topic=a/b', 422, '#/topic'],
+  ['/dead-letters?cursor=WyJ4IiwieCJd', 400, undefined],
+  ['/dead-letters/causes?limit=1', 422, '#/limit'],
 ])('%s answers %d', async (path, status, pointer) => {
   const answer = await serving()(path)
   expect(answer.status).toBe(status)

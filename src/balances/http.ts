@@ -13,21 +13,27 @@ import {
   presentBalance,
   presentBalanceAt,
   presentDeadLetter,
+  presentDeadLetterGroup,
   presentLargeMovement,
   presentLine,
   presentRebuild,
+  presentRedrive,
 } from './http-answers'
 import {
   BalanceQuery,
   BalancesQuery,
   DeadLetterQuery,
   ExplanationQuery,
+  idPattern,
   LargeMovementsQuery,
+  NewRedrive,
+  NoQuery,
   pageSizeOf,
   parseConsistencyToken,
   parseFilter,
   parsePlace,
   parsePosition,
+  parseRedrive,
   parseTime,
   RebuildBody,
   readWaitSeconds,
@@ -36,11 +42,13 @@ import {
 } from './http-requests'
 import type { Reads } from './reads'
 import type { Rebuilding, RebuildRefusal } from './rebuild'
+import type { RedriveAnswer, RedriveSelection } from './redrive'
 
 const accountIdLengthMax = 255
 
 export type BalancesHttp = {
   reads: Reads
+  redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveAnswer>
   consistency: Pick<Consistency, 'reach'>
   freshness: () => Freshness
   rebuilding: Pick<Rebuilding, 'status' | 'wish'>
@@ -53,7 +61,7 @@ export type BalancesHttp = {
 }
 
 export function balancesHttp(options: BalancesHttp) {
-  const { reads, consistency, freshness, rebuilding, log, health, isReady, kafka, uses } = options
+  const { reads, redrive, consistency, freshness, rebuilding, log, health, isReady, kafka, uses } = options
   const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
     const at = parseTime('at', query.at)
@@ -193,11 +201,33 @@ export function balancesHttp(options: BalancesHttp) {
       )
       .get(
         '/dead-letters',
-        async ({ query }) => {
-          const letters = await reads.deadLetters(pageSizeOf(query.limit))
-          return Response.json({ data: letters.map(presentDeadLetter) }, { headers: { 'cache-control': 'no-store' } })
+        async ({ query: { limit, cursor, cause, topic }, request }) => {
+          const size = pageSizeOf(limit)
+          const filter = { letters: '', cause, topic }
+          const [before] = parsePlace(cursor, filter, idPattern) ?? []
+          const rows = await reads.deadLetters({ cause, topic }, { before, limit: size + 1 })
+          const page = rows.slice(0, size)
+          const next = rows.length > size ? encodeCursor(String(page.at(-1)?.id), filter) : null
+          return listed(request, { data: page.map(presentDeadLetter) }, next)
         },
         { query: DeadLetterQuery },
+      )
+      .get(
+        '/dead-letters/causes',
+        async ({ request }) =>
+          listed(request, { data: (await reads.deadLetterGroups()).map(presentDeadLetterGroup) }, null),
+        { query: NoQuery },
+      )
+      .post(
+        '/dead-letters/redrive',
+        async ({ body, body: { dry_run: dryRun = false } }) => {
+          const { selection, filter } = parseRedrive(body)
+          const { letters, next } = await redrive(selection, dryRun)
+          const cursor = next === undefined ? null : encodeCursor(String(next), filter)
+          const answer = { ...presentRedrive(letters, dryRun), next_cursor: cursor }
+          return Response.json(answer, { headers: { 'cache-control': 'no-store' } })
+        },
+        { body: NewRedrive },
       )
       .get('/rebuild', async () => answerRebuild(200))
       .post(

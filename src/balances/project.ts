@@ -44,7 +44,10 @@ export type EntryRow = {
 export type ClientRow = { id: string; name: string; email: string; createdAt: string }
 
 /** Why a record was kept aside. A cause, once released, keeps its name. */
-export type DeadReason = { cause: Unreadable['cause'] | 'balance_invalid' | 'not_storable'; detail: string }
+export type DeadReason = {
+  cause: Unreadable['cause'] | 'balance_invalid' | 'not_storable' | 'superseded'
+  detail: string
+}
 
 /** What is stored about an account that an event leaves something unsaid of. */
 export type KnownAccount = { version: bigint; currency: string; balanceMinor: bigint }
@@ -64,14 +67,24 @@ export type Projection<Origin> = {
 export function accountsToKnow(readings: readonly Reading<unknown>[]): string[] {
   const ids = new Set<string>()
   for (const { decoded } of readings) {
-    if (decoded.kind !== 'event' || decoded.event.name !== 'BalanceUpdated') continue
-    const { payload } = decoded.event
-    for (const side of sidesOf(payload))
-      if (side.version === undefined || payload.currency === undefined || payload.amount === undefined)
+    const update = updateIn(decoded)
+    if (!update) continue
+    for (const side of sidesOf(update))
+      if (side.version === undefined || update.currency === undefined || update.amount === undefined)
         ids.add(side.accountId)
   }
   return [...ids].filter(isStorable)
 }
+
+/** Accounts of which an event tells without a version: it is right only in the order of the log. */
+export function accountsWithoutVersion(decoded: Decoded): string[] {
+  const update = updateIn(decoded)
+  const sides = update ? sidesOf(update) : []
+  return sides.filter((side) => side.version === undefined).map((side) => side.accountId)
+}
+
+const updateIn = (decoded: Decoded): BalanceUpdated | undefined =>
+  decoded.kind === 'event' && decoded.event.name === 'BalanceUpdated' ? decoded.event.payload : undefined
 
 /**
  * `known` has the accounts of `accountsToKnow` that are stored. An event that cannot be applied whole is kept aside whole: no part of it

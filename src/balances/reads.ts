@@ -13,7 +13,13 @@ import {
 } from './history'
 import { coalesce } from './read-balance'
 import { type Balance, type BalanceFilter, findBalances, listBalances } from './store/balances'
-import { type DeadLetter, listDeadLetters } from './store/dead-letters'
+import {
+  type DeadLetter,
+  type DeadLetterFilter,
+  type DeadLetterGroup,
+  groupDeadLetters,
+  listDeadLetters,
+} from './store/dead-letters'
 import { type LargeMovement, listLargeMovements } from './store/large-movements'
 
 /** What is asked of an account that is not known is answered undefined. */
@@ -36,7 +42,8 @@ export type Reads = {
     accountId: string | undefined,
     page: { after: string | undefined; limit: number },
   ): Promise<LargeMovement[]>
-  deadLetters(limit: number): Promise<DeadLetter[]>
+  deadLetters(filter: DeadLetterFilter, page: { before: bigint | undefined; limit: number }): Promise<DeadLetter[]>
+  deadLetterGroups(): Promise<DeadLetterGroup[]>
 }
 
 export type Moment = { at: string; clock: Clock }
@@ -67,7 +74,8 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
     statement: (accountId, period, page) =>
       of(accountId, async (tx, account) => ({ statement: await readStatement(tx, account, period, page) })),
     largeMovements: (accountId, page) => reaching(listLargeMovements(sql, accountId, page)),
-    deadLetters: (limit) => reaching(listDeadLetters(sql, limit)),
+    deadLetters: (filter, page) => reaching(listDeadLetters(sql, filter, page)),
+    deadLetterGroups: () => reaching(groupDeadLetters(sql)),
   }
 }
 

@@ -1,7 +1,7 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config'
-import { openDatabase, openSession } from '../platform/database'
+import { openDatabase, openSession, reaching } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import { type Check, listen } from '../platform/http'
 import { connectKafka } from '../platform/kafka'
@@ -15,6 +15,7 @@ import { balancesHttp } from './http'
 import { type LargeMovements, startLargeMovements } from './large-movements'
 import { openReads } from './reads'
 import { type Rebuilding, startRebuilding } from './rebuild'
+import { redrive } from './redrive'
 import { seedBalances } from './seed'
 import { changedAccounts, changesChannel } from './store/apply'
 import { countDeadLetters } from './store/dead-letters'
@@ -73,6 +74,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   let restarted = Promise.resolve()
   const app = balancesHttp({
     reads,
+    redrive: (selection, dryRun) => reaching(redrive(database, selection, { dryRun })),
     consistency,
     freshness: watch.freshness,
     rebuilding: {

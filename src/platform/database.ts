@@ -113,6 +113,9 @@ export function violation(thrown: unknown): { sqlState: string; constraint: stri
   return { sqlState: error.code, constraint: error.constraint_name }
 }
 
+/** Data exceptions and broken constraints: trying again changes nothing. */
+export const isDataRefused = (thrown: unknown): boolean => /^2[23]/.test(violation(thrown)?.sqlState ?? '')
+
 /** Runs a query, and turns a lost connection into a `Fault`. Anything else passes through. */
 export async function reaching<T>(query: PromiseLike<T>): Promise<T> {
   try {

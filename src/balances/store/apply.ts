@@ -1,6 +1,6 @@
 /** Writes a projection, in one statement: all of it or nothing, whatever happens to the connection on the way. */
 import type { PendingQuery, Row } from 'postgres'
-import { arrayOf, type Statements } from '../../platform/database'
+import { arrayOf, type Database, type Statements } from '../../platform/database'
 import type { BalanceRow, ClientRow, DeadReason, EntryRow } from '../project'
 
 export type DeadLetterRow = DeadReason & {
@@ -108,7 +108,7 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
         ${arrayOf(letters.map((row) => row.partition))}::text[],
         ${arrayOf(letters.map((row) => row.recordOffset))}::text[],
         ${arrayOf(letters.map((row) => row.cause))}::text[],
-        ${arrayOf(letters.map((row) => text(row.detail)))}::text[],
+        ${arrayOf(letters.map((row) => storable(row.detail)))}::text[],
         ${arrayOf(letters.map((row) => hex(row.key)))}::text[],
         ${arrayOf(letters.map((row) => hex(row.value)))}::text[],
         ${arrayOf(letters.map((row) => JSON.stringify(row.headers)))}::text[],
@@ -121,6 +121,18 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       (select pg_notify(${changesChannel}, ${namesOf(balances)}) where exists (select from changed)) as told`
   return { claimed: applied?.claimed ?? false, changed: applied?.changed ?? 0 }
 }
+
+const turnLock = 7_236_015_004
+
+/**
+ * For events that leave a version unsaid, which count on from what is stored: from reading that to writing, nobody else who does the same comes in
+ * between. Two of them would give out the same version, and one be lost. Events that bear their versions need no turn.
+ */
+export const inTurn = <T>(sql: Database['sql'], work: (tx: Statements) => Promise<T>): Promise<T> =>
+  sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${turnLock})`
+    return work(tx)
+  }) as Promise<T>
 
 /** Every process that serves reads listens here: these accounts have moved on. Empty when they are too many to name. */
 export const changesChannel = 'saldo_balances'
@@ -141,4 +153,4 @@ const compare = (one: string, other: string): number => (one < other ? -1 : one 
 const hex = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString('hex')
 
 /** A complaint may quote what was sent, and PostgreSQL does not take every text. */
-const text = (detail: string): string => detail.toWellFormed().replaceAll('\0', '\uFFFD')
+export const storable = (detail: string): string => detail.toWellFormed().replaceAll('\0', '\uFFFD')

@@ -1,5 +1,7 @@
-/** Records that were kept aside. */
-import type { Statements } from '../../platform/database'
+/** Records that were kept aside: shown, told to the dead-letter topics, and taken away once they have taken effect. */
+import { arrayOf, type Database, type Statements } from '../../platform/database'
+import type { DeadReason } from '../project'
+import { type Claim, storable } from './apply'
 import { rfc3339 } from './balances'
 
 /** Times are RFC 3339, UTC. */
@@ -14,23 +16,119 @@ export type DeadLetter = {
   value: Buffer | null
   headers: Record<string, string>
   recordAt: string | null
+  /** When it failed first. */
   recordedAt: string
+  attempts: number
+  /** When the dead-letter topic was told of the last attempt. */
+  sentAt: string | null
 }
 
+const told = (sql: Statements) => sql`
+  select id, topic, partition, record_offset as "recordOffset", cause, detail, key, value, headers,
+    record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
+  from dead_letters`
+
+const withTimes = (row: DeadLetter): DeadLetter => ({
+  ...row,
+  recordAt: row.recordAt && rfc3339(row.recordAt),
+  recordedAt: rfc3339(row.recordedAt),
+  sentAt: row.sentAt && rfc3339(row.sentAt),
+})
+
+export type DeadLetterFilter = { cause: string | undefined; topic: string | undefined }
+
+const matching = (sql: Statements, { cause, topic }: DeadLetterFilter) => sql`
+  ${cause === undefined ? sql`` : sql`and cause = ${cause}`}
+  ${topic === undefined ? sql`` : sql`and topic = ${topic}`}`
+
 /** Newest first. */
-export async function listDeadLetters(sql: Statements, limit: number): Promise<DeadLetter[]> {
-  const rows = await sql<DeadLetter[]>`
-    select id, topic, partition, record_offset as "recordOffset", cause, detail, key, value, headers,
-      record_at as "recordAt", recorded_at as "recordedAt"
-    from dead_letters order by id desc limit ${limit}`
-  return rows.map((row) => ({
-    ...row,
-    recordAt: row.recordAt && rfc3339(row.recordAt),
-    recordedAt: rfc3339(row.recordedAt),
-  }))
+export async function listDeadLetters(
+  sql: Statements,
+  filter: DeadLetterFilter,
+  { before, limit }: { before: bigint | undefined; limit: number },
+): Promise<DeadLetter[]> {
+  const rows = await sql<DeadLetter[]>`${told(sql)}
+    where true ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
+    order by id desc limit ${limit}`
+  return rows.map(withTimes)
+}
+
+/** In the order in which they failed. Without what they hold, since many may be asked for. */
+export async function listDeadLetterIds(
+  sql: Statements,
+  filter: DeadLetterFilter,
+  { after, limit }: { after: bigint; limit: number },
+): Promise<bigint[]> {
+  const rows = await sql<{ id: bigint }[]>`
+    select id from dead_letters where id > ${String(after)}::bigint ${matching(sql, filter)} order by id limit ${limit}`
+  return rows.map(({ id }) => id)
+}
+
+export async function findDeadLetter(sql: Statements, id: bigint): Promise<DeadLetter | undefined> {
+  const rows = await sql<DeadLetter[]>`${told(sql)} where id = ${String(id)}::bigint`
+  return rows.map(withTimes)[0]
+}
+
+/** Letters of one cause and topic. `exampleId` is the newest. */
+export type DeadLetterGroup = {
+  cause: string
+  topic: string
+  count: number
+  firstAt: string
+  lastAt: string
+  exampleId: bigint
+}
+
+/** The largest first. */
+export async function groupDeadLetters(sql: Statements): Promise<DeadLetterGroup[]> {
+  const rows = await sql<DeadLetterGroup[]>`
+    select cause, topic, count(*)::integer as count, min(recorded_at) as "firstAt", max(recorded_at) as "lastAt", max(id) as "exampleId"
+    from dead_letters group by cause, topic order by count(*) desc, cause, topic`
+  return rows.map((row) => ({ ...row, firstAt: rfc3339(row.firstAt), lastAt: rfc3339(row.lastAt) }))
 }
 
 export async function countDeadLetters(sql: Statements): Promise<number> {
   const [row] = await sql<{ count: number }[]>`select count(*)::integer as count from dead_letters`
   return row?.count ?? 0
 }
+
+/** Claims the right to apply a letter: it is given once, and the letter is gone with it. */
+export const takeDeadLetter =
+  (id: bigint): Claim =>
+  (sql) =>
+    sql`delete from dead_letters where id = ${String(id)}::bigint returning true`
+
+/** Notes that a letter failed once more, which the dead-letter topic is to be told. False when it is gone. */
+export async function noteFailure(sql: Statements, id: bigint, { cause, detail }: DeadReason): Promise<boolean> {
+  const { count } = await sql`
+    update dead_letters set cause = ${cause}, detail = ${storable(detail)}, attempts = attempts + 1, sent_at = null
+    where id = ${String(id)}::bigint`
+  return count > 0
+}
+
+const sendingLock = 7_236_015_003
+
+/**
+ * Hands the oldest unsent letters to `send`, which answers with those that it has sent, and notes that. Of all processes one does so at a time: to
+ * the others it looks as if nothing was to be sent. No letter is locked meanwhile; one that fails again while it is sent is sent again.
+ */
+export const sendUnsent = (
+  sql: Database['sql'],
+  limit: number,
+  send: (letters: DeadLetter[]) => Promise<DeadLetter[]>,
+): Promise<number> =>
+  sql.begin(async (tx) => {
+    const [lock] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${sendingLock}) as taken`
+    if (!lock?.taken) return 0
+    const rows = await tx<DeadLetter[]>`${told(tx)} where sent_at is null order by id limit ${limit}`
+    if (rows.length === 0) return 0
+    const sent = await send(rows.map(withTimes))
+    await tx`
+      update dead_letters set sent_at = now()
+      from unnest(
+        ${arrayOf(sent.map((letter) => letter.id))}::bigint[],
+        ${arrayOf(sent.map((letter) => letter.attempts))}::integer[]
+      ) as told (id, attempts)
+      where dead_letters.id = told.id and dead_letters.attempts = told.attempts`
+    return sent.length
+  })
