@@ -10,6 +10,7 @@ import { prepareDatabase } from '../platform/migrate'
 import { once, type RunningService } from '../platform/service'
 import { createConsistency } from './consistency'
 import { type Consumer, startConsumer } from './consumer'
+import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-letter-topic'
 import { watchFreshness } from './freshness'
 import { balancesHttp } from './http'
 import { type LargeMovements, startLargeMovements } from './large-movements'
@@ -36,6 +37,7 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   let consumer: Consumer | undefined
   let rebuilding: Rebuilding | undefined
   let largeMovements: LargeMovements | undefined
+  let deadLetterTopic: DeadLetterPublisher | undefined
 
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
@@ -74,7 +76,11 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   let restarted = Promise.resolve()
   const app = balancesHttp({
     reads,
-    redrive: (selection, dryRun) => reaching(redrive(database, selection, { dryRun })),
+    async redrive(selection, dryRun) {
+      const answer = await reaching(redrive(database, selection, { dryRun }))
+      deadLetterTopic?.wake()
+      return answer
+    },
     consistency,
     freshness: watch.freshness,
     rebuilding: {
@@ -98,7 +104,13 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     consistency.stop()
     await http.close(config.shutdownTimeoutMs)
     await restarted
-    await Promise.all([consumer?.stop(), largeMovements?.stop(), rebuilding?.stop(), watch.stop()])
+    await Promise.all([
+      consumer?.stop(),
+      deadLetterTopic?.stop(),
+      largeMovements?.stop(),
+      rebuilding?.stop(),
+      watch.stop(),
+    ])
     await kafka.close()
     await listening
     await listener.end({ timeout: 1 })
@@ -115,8 +127,17 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
     throw error
   }
 
-  const consuming = { database, kafka, groupId, topics: topicNames, partitions, log }
-  const consume = () => startConsumer({ ...consuming, onApplied: consistency.wake })
+  const group = { database, kafka, groupId, log }
+  const keptAside = startDeadLetterPublisher(group)
+  deadLetterTopic = keptAside
+  const consume = () =>
+    startConsumer({
+      ...group,
+      topics: topicNames,
+      partitions,
+      onApplied: consistency.wake,
+      onKeptAside: keptAside.wake,
+    })
   const consumeAnew = async () => {
     await consumer?.stop()
     if (!stopping.signal.aborted) consumer = consume()
@@ -137,14 +158,12 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
   const task = { config, groupId, topics: topicNames, partitions }
   rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
   largeMovements = startLargeMovements({
-    database,
-    kafka,
+    ...group,
     // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
     groupId: `${groupId}-large-movements`,
     topics: [`${topicPrefix}transactions`],
     partitions,
     min: config.largeMovementMin,
-    log,
   })
   log.info({ port: http.port }, 'balances ready')
   return { port: http.port, stop }

@@ -1,0 +1,111 @@
+/**
+ * Tells the dead-letter topics what was kept aside, for whoever watches topics and not tables. The rows are the truth: each is sent, as it came, until
+ * the broker has it, at least once. Whatever becomes of that, nobody waits for it.
+ */
+import { createAlarm } from '../platform/alarm'
+import type { Database } from '../platform/database'
+import { messageOf } from '../platform/fault'
+import type { Kafka, OutgoingRecord } from '../platform/kafka'
+import type { Log } from '../platform/log'
+import { keepTrying } from '../platform/retry'
+import { type DeadLetter, sendUnsent } from './store/dead-letters'
+
+/** How long it sleeps when nobody wakes it, in milliseconds. */
+const pollMs = 10_000
+const backoff = { firstMs: 200, limitMs: 5000 }
+/** Letters that are read at once. */
+const lettersMax = 50
+/** Brokers take 1,048,588 bytes at once unless they are told otherwise. */
+const bytesMax = 1_000_000
+
+export type DeadLetterPublisher = {
+  /** Says that letters were written. */
+  wake(): void
+  /** What was not sent is sent by whoever comes next. */
+  stop(): Promise<void>
+}
+
+/** `groupId` with the installation's prefix. */
+export function startDeadLetterPublisher(options: {
+  database: Database
+  kafka: Kafka
+  groupId: string
+  log: Log
+}): DeadLetterPublisher {
+  const { database, kafka, groupId, log } = options
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const alarm = createAlarm()
+  const publisher = kafka.publisher()
+
+  /** As many as the broker takes at once. */
+  const send = async (letters: DeadLetter[]): Promise<DeadLetter[]> => {
+    let bytes = 0
+    const records = letters.map((letter) => recordOf(letter, groupId))
+    const first = records.filter((record) => {
+      bytes += bytesOf(record)
+      return bytes <= bytesMax
+    })
+    await kafka.ensureTopics([...new Set(first.map(({ topic }) => topic))], 1)
+    await publisher.send(first)
+    return letters.slice(0, first.length)
+  }
+  const drain = async () => {
+    while (!signal.aborted) if ((await sendUnsent(database.sql, lettersMax, send)) === 0) return
+  }
+  const run = async () => {
+    while (!signal.aborted) {
+      await keepTrying(drain, {
+        backoff,
+        signal,
+        isPassing: () => true,
+        onFailure: (error, failures) => log.warn({ failures }, `dead letters wait to be sent: ${messageOf(error)}`),
+      })
+      await alarm.next(pollMs, signal)
+    }
+  }
+  const running = run().catch((error) => {
+    if (!signal.aborted) throw error
+  })
+
+  return {
+    wake: alarm.ring,
+    async stop() {
+      stopping.abort()
+      await running
+      await publisher.close().catch(() => {})
+    },
+  }
+}
+
+/** A group may be called anything, a topic may not. */
+export const deadLetterTopic = (topic: string, groupId: string): string =>
+  `${topic}.${groupId.replace(/[^\w.-]/g, '_')}.dlq`
+
+/** A complaint may quote what was sent. */
+const messageLengthMax = 1000
+
+/** As it came. One that is too large beside its reasons goes without what it held; the table has it. */
+export function recordOf(letter: DeadLetter, groupId: string): OutgoingRecord {
+  const topic = deadLetterTopic(letter.topic, groupId)
+  const reasons = {
+    'dlq-topic': letter.topic,
+    'dlq-partition': String(letter.partition),
+    'dlq-offset': String(letter.recordOffset),
+    'dlq-group': groupId,
+    'dlq-error-type': letter.cause,
+    'dlq-error-message': letter.detail.slice(0, messageLengthMax),
+    'dlq-attempts': String(letter.attempts),
+    'dlq-first-failed-at': letter.recordedAt,
+  }
+  const { key, value } = letter
+  const whole = { topic, key, value, headers: { ...letter.headers, ...reasons } }
+  if (bytesOf(whole) <= bytesMax) return whole
+  return { topic, key: null, value: null, headers: { ...reasons, 'dlq-omitted': 'key, value, headers' } }
+}
+
+/** On the wire, about. */
+function bytesOf({ key, value, headers }: OutgoingRecord): number {
+  const texts = Object.entries(headers).flat()
+  return [key ?? '', value ?? '', ...texts].reduce((sum, part) => sum + Buffer.byteLength(part) + 8, 64)
+}
