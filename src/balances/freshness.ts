@@ -44,7 +44,8 @@ export function createLooks() {
   }
 }
 
-function behind(ends: Offsets, positions: Offsets): bigint {
+/** Records that the logs have and that were not applied. */
+export function behind(ends: Offsets, positions: Offsets): bigint {
   let sum = 0n
   for (const [place, end] of ends) {
     const missing = end - (positions.get(place) ?? 0n)
@@ -57,23 +58,29 @@ export type Watch = { freshness(): Freshness; stop(): Promise<void> }
 
 export function watchFreshness(options: {
   ends: () => Promise<Offsets>
-  positions: () => Promise<Offsets>
+  clusterId: () => Promise<string>
+  positions: (clusterId: string) => Promise<Offsets>
   everyMs: number
   log: Log
+  /** Hears of every look; undefined is what could not be found out. */
+  onLook: (ends: Offsets | undefined, positions: Offsets | undefined) => void
 }): Watch {
   const stopping = new AbortController()
   const looks = createLooks()
   let freshness: Freshness = { asOf: undefined, lag: undefined }
 
+  // Then it is not known, and what was known grows old.
+  const unknown = (error: unknown): undefined =>
+    options.log.debug({}, `how far the topics are ahead is not known: ${messageOf(error)}`) as undefined
+
   const watching = (async () => {
     while (!stopping.signal.aborted) {
       const at = new Date().toISOString()
-      try {
-        freshness = looks.take(at, await options.ends(), await options.positions())
-      } catch (error) {
-        // Then it is not known, and what was known grows old.
-        options.log.debug({}, `how far the topics are ahead is not known: ${messageOf(error)}`)
-      }
+      // At once, so that an absent broker is waited for once.
+      const [ends, clusterId] = await Promise.all([options.ends().catch(unknown), options.clusterId().catch(unknown)])
+      const positions = clusterId ? await options.positions(clusterId).catch(unknown) : undefined
+      if (ends && positions) freshness = looks.take(at, ends, positions)
+      options.onLook(ends, positions)
       await pause(options.everyMs, stopping.signal)
     }
   })()

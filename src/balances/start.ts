@@ -14,6 +14,7 @@ import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-lette
 import { watchFreshness } from './freshness'
 import { balancesHttp } from './http'
 import { type LargeMovements, startLargeMovements } from './large-movements'
+import { judgeProgress, type Progress, standstillMaxMs } from './progress'
 import { openReads } from './reads'
 import { type Rebuilding, startRebuilding } from './rebuild'
 import { redrive } from './redrive'
@@ -29,21 +30,31 @@ const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 /** Each holds a connection and next to nothing else. */
 const waitingReadsMax = 2000
 
+/** How patient it is, in milliseconds. Tests are less so. */
+const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefined as number | undefined }
+
 /** Listens at once, resolves when reads are served. Throws `SetupError` or a driver's error when waiting would not help. */
-export async function startBalances(config: ServiceConfig, log: Log): Promise<RunningService> {
+export async function startBalances(
+  config: ServiceConfig,
+  log: Log,
+  { lookEveryMs, standstillMaxMs, sessionTimeoutMs } = patience,
+): Promise<RunningService> {
   const stopping = new AbortController()
   const database = openDatabase({ ...config.database, applicationName: 'saldo-balances' })
-  const kafka = connectKafka(config.kafka, log)
+  const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
   let consumer: Consumer | undefined
   let rebuilding: Rebuilding | undefined
   let largeMovements: LargeMovements | undefined
   let deadLetterTopic: DeadLetterPublisher | undefined
+  let progress: Progress = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
 
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
     if (!consumer || !largeMovements) return { service: { status: 'fail', output: 'starting' } }
     const [stored, consuming] = await Promise.all([databaseHealth(), consumer.health()])
-    return { ...stored, consumer: consuming, large_movements: await largeMovements.health() }
+    const { stall } = progress
+    const judged: Check = stall ? { status: 'fail', output: stall } : consuming
+    return { ...stored, consumer: judged, large_movements: await largeMovements.health() }
   }
   const databaseHealth = (): Promise<Record<string, Check>> =>
     countDeadLetters(database.sql).then(
@@ -65,12 +76,18 @@ export async function startBalances(config: ServiceConfig, log: Log): Promise<Ru
       const ends = await kafka.endOffsets(topicNames)
       return new Map(ends.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
     },
-    async positions() {
-      const positions = await listPositions(database.sql, await kafka.clusterId())
+    clusterId: kafka.clusterId,
+    async positions(clusterId) {
+      const positions = await listPositions(database.sql, clusterId)
       return new Map(positions.map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]))
     },
-    everyMs: 1000,
+    everyMs: lookEveryMs,
     log,
+    onLook(ends, positions) {
+      // Nothing is to be expected before there is a consumer.
+      const sight = { atMs: performance.now(), ends, positions: consumer && positions, mine: consumer?.assigned() }
+      progress = judgeProgress(progress, sight, standstillMaxMs)
+    },
   })
   let listening: Promise<unknown> | undefined
   let restarted = Promise.resolve()

@@ -14,6 +14,8 @@ export type KafkaOptions = {
   clientId: string
   ssl: boolean
   sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | undefined
+  /** For so long a member that was killed keeps its partitions. The default is the least that brokers allow by default. */
+  sessionTimeoutMs?: number | undefined
 }
 
 export type OutgoingRecord = {
@@ -231,7 +233,7 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       }
     },
 
-    subscribe: (subscription) => subscribe(client, subscription),
+    subscribe: (subscription) => subscribe(client, subscription, options.sessionTimeoutMs ?? 6000),
 
     async close() {
       await connected?.then((admin) => admin.disconnect()).catch(() => {})
@@ -268,12 +270,16 @@ export function placesOf(
   })
 }
 
-async function subscribe(client: KafkaClient, options: SubscriptionOptions): Promise<Subscription> {
+async function subscribe(
+  client: KafkaClient,
+  options: SubscriptionOptions,
+  sessionTimeout: number,
+): Promise<Subscription> {
+  const heartbeatInterval = sessionTimeout / 6
   const consumer = client.consumer({
     groupId: options.groupId,
-    // The least that brokers allow by default: a member that was killed keeps its partitions for as long as this.
-    sessionTimeout: 6000,
-    heartbeatInterval: 1000,
+    sessionTimeout,
+    heartbeatInterval,
     maxWaitTimeInMs: 500,
     ...(options.ahead ? { maxBytesPerPartition: options.ahead.batchBytesMax } : {}),
     allowAutoTopicCreation: false,
@@ -341,7 +347,7 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
         highWatermark: BigInt(batch.highWatermark),
         records,
       }
-      const next = await whileBeating(heartbeat, isRunning, lost.signal, async (signal) => {
+      const next = await whileBeating(heartbeat, heartbeatInterval, isRunning, lost.signal, async (signal) => {
         await placed
         // The batch was fetched before it was known where to go on.
         return isStale() ? undefined : options.onBatch(incoming, signal)
@@ -367,6 +373,7 @@ async function subscribe(client: KafkaClient, options: SubscriptionOptions): Pro
 /** Keeps the membership alive while a batch takes its time. A heartbeat that fails means the batch may be somebody else's by now. */
 async function whileBeating<T>(
   heartbeat: () => Promise<void>,
+  everyMs: number,
   isRunning: () => boolean,
   lost: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
@@ -380,7 +387,7 @@ async function whileBeating<T>(
       failure ??= error
       given.abort()
     })
-  }, 1000)
+  }, everyMs)
   try {
     const result = await work(AbortSignal.any([lost, given.signal]))
     await heartbeat()

@@ -1,0 +1,245 @@
+/** Records that cannot be applied, among others that can, as somebody runs it: topic, table, redrive, and what readiness says meanwhile. */
+import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ServiceConfig } from '../config'
+import { encodeEvent } from '../contract/envelope'
+import { startBroker } from '../embedded/broker/broker'
+import { openDatabase } from '../platform/database'
+import { connectKafka, type IncomingRecord, type OutgoingRecord } from '../platform/kafka'
+import { createLog } from '../platform/log'
+import { backing } from '../testing/backing'
+import { eventually } from '../testing/eventually'
+import { callerOf, serviceConfig } from '../testing/stack'
+import { startDeadLetterPublisher } from './dead-letter-topic'
+import { startBalances } from './start'
+
+setDefaultTimeout(30_000)
+
+const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
+
+/** The read side over topics of one partition, of a broker of its own, and whoever writes and reads there. */
+async function openStage() {
+  const dataDir = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
+  const broker = await startBroker({ dataDir, fsync: false })
+  const shared = await backing()
+  const database = await shared.createDatabase('balances')
+  const settings = {
+    database,
+    brokers: [broker.brokers],
+    topicPrefix: shared.topicPrefix(),
+    seed: false,
+  }
+  const config: ServiceConfig = serviceConfig('balances', settings)
+  config.kafka.partitions = 1
+  const { topicPrefix } = settings
+  const patience = { lookEveryMs: 50, standstillMaxMs: 200, sessionTimeoutMs: 600 }
+  const service = await startBalances(config, log, patience)
+  const client = openDatabase({ ...config.database, poolMax: 1, applicationName: 'test' })
+  const { sql } = client
+  const kafka = connectKafka(config.kafka, log)
+  const publisher = kafka.publisher()
+  const topic = `${topicPrefix}balances`
+  const deadLetterTopic = `${topic}.${topicPrefix}balances.dlq`
+  await kafka.ensureTopics([topic], 1)
+  return {
+    sql,
+    faults: broker.faults,
+    topic,
+    topicPrefix,
+    balances: callerOf(service.port),
+    /** As another replica does. Answers how to end it. */
+    publishDeadLetters(): () => Promise<void> {
+      const database = openDatabase({ ...config.database, applicationName: 'test' })
+      const publisher = startDeadLetterPublisher({ database, kafka, groupId: `${topicPrefix}balances`, log })
+      return async () => {
+        await publisher.stop()
+        await database.close()
+      }
+    },
+    send: (records: Omit<OutgoingRecord, 'topic'>[]) => publisher.send(records.map((record) => ({ topic, ...record }))),
+    /** To everybody but this test. */
+    async closeDatabase(closed: boolean): Promise<void> {
+      await sql.unsafe(`alter database ${database.name} connection limit ${closed ? 0 : -1}`)
+      if (closed)
+        await sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`
+    },
+    /** What the dead-letter topic holds, once there is as much. */
+    async deadLetters(count: number): Promise<IncomingRecord[]> {
+      const records: IncomingRecord[] = []
+      await eventually(async () => {
+        const [end] = await kafka.endOffsets([deadLetterTopic])
+        expect(end?.offset).toBe(BigInt(count))
+      })
+      const subscription = await kafka.subscribe({
+        ...{ groupId: shared.topicPrefix(), topics: [deadLetterTopic] },
+        ...{ onAssigned: async () => [], onTrouble: () => {} },
+        onBatch: async ({ records: batch, next }) => {
+          records.push(...batch)
+          return next
+        },
+      })
+      await eventually(() => expect(records.length).toBeGreaterThanOrEqual(count))
+      await subscription.close()
+      return records
+    },
+    async [Symbol.asyncDispose]() {
+      await service.stop()
+      await publisher.close()
+      await kafka.close()
+      await client.close()
+      await broker.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+type Stage = Awaited<ReturnType<typeof openStage>>
+
+let opened: Promise<Stage> | undefined
+const theStage = (): Promise<Stage> => {
+  opened ??= openStage()
+  return opened
+}
+afterAll(async () => (await opened)?.[Symbol.asyncDispose]())
+
+const readiness = ({ balances }: Stage, status: number, consumer: 'pass' | 'warn' | 'fail', output: RegExp) =>
+  eventually(async () => {
+    const checks = { consumer: { status: consumer, output: expect.stringMatching(output) } }
+    expect(await balances.get('/readyz')).toMatchObject({ status, body: { checks } })
+  })
+
+const createdAt = (version: number) => `2024-01-27T00:00:0${version}.000Z`
+
+/** The world pays one to an account, whose versions are in the order of its payments. */
+const payment = (account: string, version: number, ofWorld: number) => ({
+  key: account,
+  value: encodeEvent(
+    {
+      name: 'BalanceUpdated',
+      payload: {
+        ...{ account_id_from: 'world', balance_account_id_from: -ofWorld, version_account_id_from: ofWorld },
+        ...{ account_id_to: account, balance_account_id_to: version, version_account_id_to: version },
+        ...{ amount: 1, currency: 'BRL', created_at: createdAt(version) },
+      },
+    },
+    createdAt(version),
+  ).value,
+  headers: {},
+})
+
+test('each letter is on the dead-letter topic as it came, once, whichever replica sends it', async () => {
+  const stage = await theStage()
+  const odd = { key: Buffer.from([0, 255]), value: Buffer.from([0xff, 0]), headers: { 'content-type': 'te\0xt' } }
+  const nothing = { key: null, value: null, headers: {} }
+  await stage.send([odd, nothing, ...Array.from({ length: 100 }, () => ({ ...nothing, value: 'nonsense' }))])
+  const letterOf = async (cause: string) => {
+    const { body } = await stage.balances.get(`/dead-letters?cause=${cause}`)
+    return (body.data as { id: string; sent_at: string | null }[])[0]
+  }
+  await eventually(async () => expect((await letterOf('not_json'))?.sent_at).toBeString())
+  await stage.balances.post('/dead-letters/redrive', { ids: [(await letterOf('no_value'))?.id] })
+  await eventually(async () => expect((await letterOf('no_value'))?.sent_at).toBeString())
+  // Two begin at once, when all of it is to be sent once more.
+  await stage.sql`update dead_letters set sent_at = null`
+  const publishers = [stage.publishDeadLetters(), stage.publishDeadLetters()]
+
+  const letters = await stage.deadLetters(205)
+  await Promise.all(publishers.map((stop) => stop()))
+  const offsets = letters.map(({ headers }) => Number(headers['dlq-offset']))
+  const each = [...Array(102).keys()]
+  expect(offsets).toEqual([...each, 1, ...each])
+  const reasons = {
+    'dlq-topic': stage.topic,
+    'dlq-partition': '0',
+    'dlq-group': `${stage.topicPrefix}balances`,
+    'dlq-first-failed-at': expect.stringMatching(/^\d{4}-.*Z$/),
+  }
+  const unreadable = { 'dlq-error-type': 'not_json', 'dlq-attempts': '1' }
+  expect(letters[0]).toMatchObject({ ...odd, headers: { ...odd.headers, ...reasons, ...unreadable } })
+  const empty = { 'dlq-error-type': 'no_value', 'dlq-error-message': 'the record has no value', ...reasons }
+  expect(letters[1]).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '1' } })
+  expect(letters[102]).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '2' } })
+  await stage.sql`delete from dead_letters`
+})
+
+test('one account of fifty cannot be applied: the others are right at once, and it is, too, when the cause is gone', async () => {
+  const stage = await theStage()
+  const { balances, sql } = stage
+  await sql`alter table balances add constraint trouble check (account_id <> 'account-50')`
+  await sql`alter table entries add constraint trouble check (account_id <> 'account-1' or version <> 2)`
+
+  const accounts = Array.from({ length: 50 }, (_, index) => `account-${index + 1}`)
+  const payments = [1, 2, 3, 4].flatMap((version) =>
+    accounts.map((account, index) => payment(account, version, (version - 1) * 50 + index + 1)),
+  )
+  await stage.send(payments)
+  const holding = async (): Promise<string[]> => {
+    const { body } = await balances.get('/balances?limit=200')
+    return (body.data as { id: string; balance: number }[]).map(({ id, balance }) => `${id} ${balance}`).sort()
+  }
+  const lineOf = async (): Promise<string[]> => {
+    const { body } = await balances.get('/balances/account-1/statement')
+    return (body.data as { version?: number }[]).map(({ version = 'gap' }) => String(version))
+  }
+  const expected = [...accounts.map((account) => `${account} 4`), 'world -200'].sort()
+  await eventually(async () => {
+    const right = expected.filter((line) => !/account-50|world/.test(line))
+    expect(await holding()).toEqual([...right, 'world -199'].sort())
+  })
+  expect(await lineOf()).toEqual(['4', '3', 'gap', '1'])
+
+  const { topic } = stage
+  expect((await balances.get('/dead-letters/causes')).body.data).toMatchObject([
+    { cause: 'not_storable', topic, count: 5 },
+  ])
+  const asked = { cause: 'not_storable', topic }
+  const rehearsed = await balances.post('/dead-letters/redrive', { ...asked, dry_run: true })
+  expect(rehearsed.body).toMatchObject({ dry_run: true, counts: { applied: 0, still_failing: 5 } })
+
+  await sql`alter table balances drop constraint trouble`
+  await sql`alter table entries drop constraint trouble`
+  const { status, body } = await balances.post('/dead-letters/redrive', asked)
+  expect([status, body.counts, body.next_cursor]).toEqual([
+    200,
+    { applied: 5, skipped: 0, superseded: 0, still_failing: 0, gone: 0 },
+    null,
+  ])
+  expect(await holding()).toEqual(expected)
+  expect(await lineOf()).toEqual(['4', '3', '2', '1'])
+  expect((await balances.get('/dead-letters')).body.data).toEqual([])
+})
+
+test('readiness fails while records wait and nothing moves, and passes again by itself', async () => {
+  const stage = await theStage()
+  await stage.sql.begin(async (tx) => {
+    await tx`select from consumed_offsets for update`
+    await stage.send([payment('late', 1, 201)])
+    await readiness(stage, 503, 'fail', /^1 records wait, and none was applied for/)
+  })
+  await readiness(stage, 200, 'pass', /0 records behind/)
+  expect((await stage.balances.get('/balances/late')).body).toMatchObject({ balance: 1 })
+})
+
+test('a database that is away for longer than a session lasts costs no membership, and no letter', async () => {
+  const stage = await theStage()
+  const { balances, faults, sql } = stage
+  const counting = (api: 'Heartbeat' | 'JoinGroup') =>
+    faults.inject(api, { kind: 'delay', until: Promise.resolve() }, Number.POSITIVE_INFINITY)
+  const joins = counting('JoinGroup')
+  await stage.closeDatabase(true)
+  await stage.send([payment('after', 1, 202), { key: null, value: 'nonsense', headers: {} }])
+  await readiness(stage, 503, 'warn', /^waiting: /)
+  // A member sends six in each session.
+  const beats = counting('Heartbeat')
+  await eventually(() => expect(beats.hits).toBeGreaterThan(7))
+  const refused = faults.inject('Produce', { kind: 'error', error: 'NOT_LEADER_OR_FOLLOWER' })
+  await stage.closeDatabase(false)
+  await eventually(async () => expect((await balances.get('/balances/after')).body).toMatchObject({ balance: 1 }))
+  expect(joins.hits).toBe(0)
+  await eventually(async () => expect(await sql`select from dead_letters where sent_at is not null`).toHaveLength(1))
+  expect(refused.hits).toBe(1)
+})
