@@ -119,6 +119,22 @@ test('a difference is named and refused, unless forced; and what served before c
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 
+test('tables of another version are no way back, and a rebuild of one is begun anew', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  await using sql = Object.assign(postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} }), {
+    [Symbol.asyncDispose]: () => sql.end(),
+  })
+  await stack.balances.post('/rebuild', { manual: true })
+  await reaches(stack, 'ready')
+  await sql`alter table shadow.balances drop column held_minor`
+  await stack.balances.post('/rebuild', { action: 'swap' })
+  await reaches(stack, 'swapped')
+  expect((await stack.balances.get(`/balances/${frank}`)).body).toMatchObject({ balance: 1200, held: 0 })
+
+  await sql`alter table previous.balances drop column held_minor`
+  expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
+})
+
 test('a rebuild that somebody has left in the middle is carried on by whoever starts next', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const log = createLog({ service: 'test', level: 'error', format: 'json' })

@@ -13,6 +13,7 @@ import {
   createShadow,
   dropShadow,
   findRebuild,
+  isOfThisVersion,
   type Rebuild,
   readPositions,
   rollBack,
@@ -81,6 +82,10 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
       woken = new AbortController()
       try {
         const current = await findRebuild(sql)
+        if (current?.state === 'building' && !(await isOfThisVersion(sql, 'shadow'))) {
+          log.warn({}, 'a rebuild of another version is begun anew')
+          await createShadow(sql, options.migrationsFolder, current)
+        }
         if (current?.state === 'building')
           await whileLeading(options.task.config.database.url, () => onThread(options.task, stopping.signal))
         trouble = null

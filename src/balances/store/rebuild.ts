@@ -4,6 +4,7 @@
  */
 import type { Sql } from 'postgres'
 import {
+  arrayOf,
   type Database,
   type DatabaseOptions,
   openDatabase,
@@ -212,6 +213,11 @@ export async function swapShadow(
     await lockServing(tx)
     if (isAhead(await readPositions(tx, clusterId))) return false
     if (!force && (await tx`${accountsApart(tx)} limit 1`).length > 0) return false
+    // What the dead-letter topic has of a record it has, whichever table kept it aside.
+    await tx`
+      update shadow.dead_letters as made set sent_at = served.sent_at, attempts = served.attempts from public.dead_letters as served
+      where (served.cluster_id, served.topic, served.partition, served.record_offset)
+        = (made.cluster_id, made.topic, made.partition, made.record_offset)`
     await tx`update shadow.rebuild set state = 'swapped', ended_at = now()`
     await tx`drop schema if exists previous cascade`
     await tx`create schema previous`
@@ -226,11 +232,10 @@ export async function swapShadow(
 /** Who applies records listens here: the positions are older than they were. Who misses it finds out with the next record of each partition. */
 export const tablesChannel = 'saldo_tables'
 
-/** Puts the tables back that served before the last swap. What came since is applied again from the topics. False when there are none. */
+/** Puts the tables back that served before the last swap. What came since is applied again from the topics. False when there are none of this version. */
 export async function rollBack(sql: Sql<{ bigint: bigint }>): Promise<boolean> {
   return (await sql.begin(async (tx) => {
-    const [kept] = await tx<{ there: boolean }[]>`select to_regclass('previous.balances') is not null as there`
-    if (!kept?.there) return false
+    if (!(await isOfThisVersion(tx, 'previous'))) return false
     await lockServing(tx)
     await tx`drop schema if exists shadow cascade`
     await tx`create schema shadow`
@@ -245,6 +250,17 @@ export async function rollBack(sql: Sql<{ bigint: bigint }>): Promise<boolean> {
 
 export async function dropShadow(sql: Statements): Promise<void> {
   await sql`drop schema if exists shadow cascade`
+}
+
+/** Whether the tables of a schema are those that serve, column by column: a migration in between changes these alone. */
+export async function isOfThisVersion(sql: Statements, schema: 'shadow' | 'previous'): Promise<boolean> {
+  const columnsOf = (name: string) => sql`
+    select table_name, column_name, data_type, is_nullable from information_schema.columns
+    where table_schema = ${name} and table_name = any(${arrayOf(tables)}::text[])`
+  const [compared] = await sql<{ same: boolean }[]>`
+    select not exists ((${columnsOf('public')}) except (${columnsOf(schema)}))
+      and not exists ((${columnsOf(schema)}) except (${columnsOf('public')})) as same`
+  return compared?.same ?? false
 }
 
 async function lockServing(tx: Statements): Promise<void> {
