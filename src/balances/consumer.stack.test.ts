@@ -108,6 +108,9 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
     ensureTopics: async () => {},
     clusterId: async () => clusterId,
     endOffsets: async () => [],
+    read: () => {
+      throw new Error('the read side reads as a member of its group')
+    },
     isReachable: async () => true,
     publisher: () => {
       throw new Error('the read side publishes nothing')

@@ -2,8 +2,10 @@
  * The broker behind two small ports, a publisher and a subscription: the only file that knows which client library is used.
  * The library gets few retries of its own, so that waiting for an absent broker happens in one place, where it can be seen and stopped.
  */
-import { type Admin, type ICustomPartitioner, Kafka as KafkaClient, logLevel, type Message } from 'kafkajs'
+import { type Admin, type Batch, type ICustomPartitioner, Kafka as KafkaClient, logLevel, type Message } from 'kafkajs'
 // @ts-expect-error The package ships no types for its inner modules.
+import FetchedBatch from 'kafkajs/src/consumer/batch'
+// @ts-expect-error As above.
 import RequestQueue from 'kafkajs/src/network/requestQueue'
 import { Fault, messageOf } from './fault'
 import type { Log } from './log'
@@ -34,6 +36,9 @@ export type IncomingRecord = {
 }
 
 export type Position = { topic: string; partition: number; offset: bigint }
+
+/** What the broker has of a partition: from `first`, which is above 0 once it has deleted what was old, to below `offset`. */
+export type Extent = Position & { first: bigint }
 
 /** Records of one partition in offset order, never empty. */
 export type IncomingBatch = {
@@ -93,7 +98,9 @@ export type Kafka = {
   /** Identity of the broker's data: offsets mean something only together with it. */
   clusterId(): Promise<string>
   /** Of each partition one past the newest record, now, and the oldest that is still there. */
-  endOffsets(topics: string[]): Promise<(Position & { first: bigint })[]>
+  endOffsets(topics: string[]): Promise<Extent[]>
+  /** All records of these extents, one partition after the other. Nobody is told of the reader: it joins no group, and leaves nothing behind. */
+  read(extents: Extent[]): AsyncGenerator<IncomingBatch>
   /** Whether the broker answers now, within two seconds or so. */
   isReachable(): Promise<boolean>
   publisher(): Publisher
@@ -197,6 +204,8 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
         })
         return (await Promise.all(ofTopics)).flat()
       }),
+
+    read: (extents) => read(client, extents),
 
     isReachable: () =>
       asking((admin) => admin.describeCluster()).then(
@@ -327,26 +336,10 @@ async function subscribe(
     eachBatch: async ({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }) => {
       if (!isRunning() || isStale()) return
       const { topic, partition } = batch
-      const records = batch.messages.map((message) => ({
-        offset: BigInt(message.offset),
-        key: message.key,
-        value: message.value,
-        headers: textHeaders(message.headers ?? {}),
-        timestampMs: Number(message.timestamp),
-      }))
-      const last = records.at(-1)
+      const incoming = incomingOf(batch as Fetched)
+      const last = incoming.records.at(-1)
       if (!last) return
 
-      // The library's type leaves out the field.
-      const { fetchedOffset } = batch as typeof batch & { fetchedOffset: string }
-      const incoming = {
-        topic,
-        partition,
-        fetchedFrom: BigInt(fetchedOffset),
-        next: BigInt(batch.lastOffset()) + 1n,
-        highWatermark: BigInt(batch.highWatermark),
-        records,
-      }
       const next = await whileBeating(heartbeat, heartbeatInterval, isRunning, lost.signal, async (signal) => {
         await placed
         // The batch was fetched before it was known where to go on.
@@ -367,6 +360,65 @@ async function subscribe(
       lost.abort()
       await consumer.disconnect()
     },
+  }
+}
+
+/** The library's type leaves out a field. */
+type Fetched = Batch & { fetchedOffset: string }
+
+const incomingOf = (batch: Fetched): IncomingBatch => ({
+  topic: batch.topic,
+  partition: batch.partition,
+  fetchedFrom: BigInt(batch.fetchedOffset),
+  next: BigInt(batch.lastOffset()) + 1n,
+  highWatermark: BigInt(batch.highWatermark),
+  records: batch.messages.map((message) => ({
+    offset: BigInt(message.offset),
+    key: message.key,
+    value: message.value,
+    headers: textHeaders(message.headers ?? {}),
+    timestampMs: Number(message.timestamp),
+  })),
+})
+
+/** What the library's own consumer stands on: it reads for groups only, and a group is known to everybody. */
+type Cluster = {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  addMultipleTargetTopics(topics: string[]): Promise<void>
+  findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
+  findBroker(options: { nodeId: string | undefined }): Promise<{
+    fetch(options: object): Promise<{ responses: { partitions: object[] }[] }>
+  }>
+}
+
+async function* read(client: KafkaClient, extents: Extent[]): AsyncGenerator<IncomingBatch> {
+  const key = Object.getOwnPropertySymbols(client).find(({ description }) => description?.endsWith(':createCluster'))
+  const create = Reflect.get(client, key as symbol) as (options: object) => Cluster
+  const cluster = create({ allowAutoTopicCreation: false })
+  const fetch = async (topic: string, partition: number, offset: bigint): Promise<IncomingBatch> => {
+    const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
+    const broker = await cluster.findBroker({ nodeId })
+    const partitions = [{ partition, fetchOffset: String(offset), maxBytes: 1_048_576 }]
+    // Of transactions only what was committed, as consumers see it.
+    const { responses } = await broker.fetch({ topics: [{ topic, partitions }], maxWaitTime: 500, isolationLevel: 1 })
+    return incomingOf(new FetchedBatch(topic, String(offset), responses[0]?.partitions[0]))
+  }
+  try {
+    await cluster.connect()
+    await cluster.addMultipleTargetTopics(extents.map(({ topic }) => topic))
+    for (const { topic, partition, first, offset: end } of extents) {
+      for (let next = first; next < end; ) {
+        const batch = await fetch(topic, partition, next)
+        const records = batch.records.filter(({ offset }) => offset < end)
+        next = batch.next
+        if (records.length > 0) yield { ...batch, records }
+      }
+    }
+  } catch (error) {
+    throw unreachable(error)
+  } finally {
+    await cluster.disconnect()
   }
 }
 
