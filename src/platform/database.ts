@@ -62,6 +62,17 @@ const connectionOptions = (applicationName: string) => ({
 export const inSnapshot = <T>(sql: Sql<Types>, read: (sql: Statements) => Promise<T>): Promise<T> =>
   sql.begin('isolation level repeatable read read only', read) as Promise<T>
 
+/** A list in pages, each in the order of a key: `read` answers with the rows that follow a row, at most `limit`. */
+export async function* pagesOf<T>(
+  read: (after: T | undefined, limit: number) => PromiseLike<T[]>,
+): AsyncGenerator<T[]> {
+  const limit = 5000
+  for (let rows = await read(undefined, limit); rows.length > 0; rows = await read(rows.at(-1), limit)) {
+    yield rows
+    if (rows.length < limit) return
+  }
+}
+
 /** A list as one parameter, in PostgreSQL's own notation. Cast it where it is used: `${arrayOf(ids)}::uuid[]`. */
 export function arrayOf(values: readonly (string | number | bigint | boolean | null | undefined)[]): string {
   let text = '{'
