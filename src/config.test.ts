@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError, readLedgerUrl, readServiceConfig, readStartConfig } from './config'
+import { ConfigError, readLedgerUrl, readReconcileConfig, readServiceConfig, readStartConfig } from './config'
 
 const enough = {
   SERVICE: 'wallet',
@@ -30,6 +30,21 @@ test('a command works on the database of npm start when it is not told of anothe
   const local = 'postgres://wallet_service:wallet_service@127.0.0.1:5555/wallet'
   expect(readLedgerUrl({ POSTGRES_PORT: '5555' })).toBe(local)
   expect(readLedgerUrl(enough)).toBe(enough.DATABASE_URL)
+})
+
+test('what is reconciled is named, all of it, or is what npm start runs', () => {
+  expect(readReconcileConfig({ KAFKA_PORT: '9', POSTGRES_PORT: '8', DATABASE_URL: 'of somebody else' })).toMatchObject({
+    walletUrl: 'postgres://wallet_service:wallet_service@127.0.0.1:8/wallet',
+    balancesUrl: 'postgres://balances:balances@127.0.0.1:8/balances',
+    kafka: { brokers: ['127.0.0.1:9'], clientId: 'reconcile', topicPrefix: '' },
+    isLocal: true,
+  })
+  const walletUrl = enough.DATABASE_URL
+  const named = { WALLET_DATABASE_URL: walletUrl, BALANCES_DATABASE_URL: walletUrl, KAFKA_BROKERS: 'localhost:9092' }
+  expect(readReconcileConfig(named)).toMatchObject({ walletUrl, balancesUrl: walletUrl, isLocal: false })
+  expect(() => readReconcileConfig({ KAFKA_BROKERS: 'localhost', KAFKA_TOPIC_PREFIX: 'a b' })).toThrow(
+    /WALLET_DATABASE_URL is missing.*BALANCES_DATABASE_URL is missing.*KAFKA_BROKERS must.*KAFKA_TOPIC_PREFIX must/s,
+  )
 })
 
 test('every fault is named at once, with what would be accepted', () => {

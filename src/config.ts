@@ -59,11 +59,18 @@ export type StartConfig = {
   dataDir: string
 }
 
+export type ReconcileConfig = {
+  walletUrl: string
+  balancesUrl: string
+  kafka: KafkaConfig
+  /** Nothing was named, so that it is about what `npm start` runs. */
+  isLocal: boolean
+}
+
 /** What one service needs. Throws `ConfigError`. */
 export function readServiceConfig(env: Environment): ServiceConfig {
   return read(env, (variable) => {
     const service = variable('SERVICE', oneOf(...serviceNames))
-    const mechanism = variable('KAFKA_SASL_MECHANISM', oneOf('plain', 'scram-sha-256', 'scram-sha-512'), null)
     return {
       service,
       host: variable('HOST', text, '0.0.0.0'),
@@ -77,21 +84,7 @@ export function readServiceConfig(env: Environment): ServiceConfig {
         poolMax: variable('DATABASE_POOL_MAX', integer(2, 1000), 10),
         prepare: variable('DATABASE_PREPARE', flag, true),
       },
-      kafka: {
-        brokers: variable('KAFKA_BROKERS', brokerList),
-        clientId: variable('KAFKA_CLIENT_ID', text, service),
-        groupId: variable('KAFKA_GROUP_ID', text, 'balances'),
-        topicPrefix: variable('KAFKA_TOPIC_PREFIX', topicPrefix, ''),
-        partitions: variable('KAFKA_PARTITIONS', integer(1, 1000), 6),
-        ssl: variable('KAFKA_SSL', flag, false),
-        sasl: mechanism
-          ? {
-              mechanism,
-              username: variable('KAFKA_SASL_USERNAME', text),
-              password: variable('KAFKA_SASL_PASSWORD', text),
-            }
-          : undefined,
-      },
+      kafka: kafkaConfig(variable, service),
       migrateOnStart: variable('MIGRATE_ON_START', flag, true),
       seedOnStart: variable('SEED_ON_START', flag, false),
       largeMovementMin: variable('LARGE_MOVEMENT_MIN', integer(1, 999_999_999), 10_000),
@@ -99,6 +92,24 @@ export function readServiceConfig(env: Environment): ServiceConfig {
     }
   })
 }
+
+/** What `reconcile` compares. Without any address it is what `npm start` runs with the same environment. Throws `ConfigError`. */
+export function readReconcileConfig(env: Environment): ReconcileConfig {
+  const addresses = ['WALLET_DATABASE_URL', 'BALANCES_DATABASE_URL', 'KAFKA_BROKERS']
+  const isLocal = !addresses.some((name) => env[name] || env[`${name}_FILE`])
+  return read(isLocal ? { ...env, ...startedAddresses(readStartConfig(env)) } : env, (variable) => ({
+    walletUrl: variable('WALLET_DATABASE_URL', postgresUrl),
+    balancesUrl: variable('BALANCES_DATABASE_URL', postgresUrl),
+    kafka: kafkaConfig(variable, 'reconcile'),
+    isLocal,
+  }))
+}
+
+const startedAddresses = (started: StartConfig): Environment => ({
+  WALLET_DATABASE_URL: localDatabaseUrl('wallet', started.postgresPort, 'wallet_service'),
+  BALANCES_DATABASE_URL: localDatabaseUrl('balances', started.postgresPort),
+  KAFKA_BROKERS: `127.0.0.1:${started.kafkaPort}`,
+})
 
 /**
  * What `npm start` needs: the ports on this machine, and where the data lives. `HOST` is not among it, because some shells set it to the
@@ -142,6 +153,25 @@ export function readTestConfig(env: Environment): { databaseUrl: string | undefi
     databaseUrl: variable('DATABASE_URL', postgresUrl, null) ?? undefined,
     brokers: variable('KAFKA_BROKERS', brokerList, null) ?? undefined,
   }))
+}
+
+function kafkaConfig(variable: Variable, clientId: string): KafkaConfig {
+  const mechanism = variable('KAFKA_SASL_MECHANISM', oneOf('plain', 'scram-sha-256', 'scram-sha-512'), null)
+  return {
+    brokers: variable('KAFKA_BROKERS', brokerList),
+    clientId: variable('KAFKA_CLIENT_ID', text, clientId),
+    groupId: variable('KAFKA_GROUP_ID', text, 'balances'),
+    topicPrefix: variable('KAFKA_TOPIC_PREFIX', topicPrefix, ''),
+    partitions: variable('KAFKA_PARTITIONS', integer(1, 1000), 6),
+    ssl: variable('KAFKA_SSL', flag, false),
+    sasl: mechanism
+      ? {
+          mechanism,
+          username: variable('KAFKA_SASL_USERNAME', text),
+          password: variable('KAFKA_SASL_PASSWORD', text),
+        }
+      : undefined,
+  }
 }
 
 /** Turns the text of a variable into its value, or throws a sentence that says what would be accepted. */
