@@ -10,7 +10,7 @@ type Room = keyof typeof arrows
 /** What each room may import of ours, beside itself. Files directly in `src` are rooms of one file. */
 const arrows = {
   'main.ts': ['config.ts', 'wallet', 'balances', 'platform'],
-  'command.ts': ['config.ts', 'wallet', 'balances', 'platform'],
+  'command.ts': ['config.ts', 'wallet', 'balances', 'reconcile', 'platform'],
   'start.ts': ['config.ts', 'embedded', 'embedded/broker', 'embedded/directory-lock.ts', 'platform'],
   'config.ts': [],
   wallet: ['wallet/domain', 'wallet/store', 'contract', 'platform', 'config.ts'],
@@ -19,6 +19,7 @@ const arrows = {
   balances: ['balances/project.ts', 'balances/store', 'contract', 'platform', 'config.ts'],
   'balances/project.ts': ['contract'],
   'balances/store': ['balances/project.ts', 'contract', 'platform'],
+  reconcile: ['wallet/store', 'balances/store', 'contract', 'platform', 'config.ts'],
   contract: ['../package.json'],
   '../package.json': [],
   platform: [],

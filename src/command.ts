@@ -6,6 +6,7 @@ import { rebuild } from './balances/rebuild-command'
 import { ConfigError, type Environment } from './config'
 import { SetupError, UsageError } from './platform/fault'
 import { onStopSignal } from './platform/signals'
+import { command as reconcile } from './reconcile/command'
 import { republish } from './wallet/republish'
 
 type Command = {
@@ -18,7 +19,7 @@ type Command = {
   run(args: string[], env: Environment, signal: AbortSignal): Promise<number>
 }
 
-const commands: Record<string, Command> = { republish, rebuild }
+const commands: Record<string, Command> = { reconcile, republish, rebuild }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
