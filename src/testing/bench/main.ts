@@ -4,9 +4,16 @@
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
+
+
 import { benchReads } from './reads.ts'
 import { benchRebuild } from './rebuild.ts'
 import { killRelay } from './relay-kill.ts'
+
+
+import { benchReconcile } from './reconcile.ts'
+
+
 import { benchReplicas } from './replicas.ts'
 
 const benches: Record<string, { about: string; run(args: string[]): Promise<void> }> = {
@@ -19,6 +26,7 @@ const benches: Record<string, { about: string; run(args: string[]): Promise<void
   reads: { about: 'balances asked for, and transfers until they can be read: [samples]', run: benchReads },
   rebuild: { about: 'the tables of the read side from a topic, while they serve: [events]', run: benchRebuild },
   'relay-kill': { about: 'kill -9 of the leading relay during transfers: [kills] [transfers]', run: killRelay },
+  reconcile: { about: 'how long reconcile takes for so many events: [events]', run: benchReconcile },
   replicas: { about: 'four wallets on one database while connections are cut: [seconds] [--calm]', run: benchReplicas },
 }
 

@@ -1,0 +1,97 @@
+/**
+ * How long `reconcile` takes: both services at work on an embedded PostgreSQL and an embedded broker, as many events as asked for, and the command as a
+ * process of its own. Then a cent is changed behind its back in either database, which it has to name.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startPostgres } from '../../embedded/postgres.ts'
+import { type Caller, serviceConfig, spawnService } from '../stack.ts'
+import { startBrokerProcess } from './broker-process.ts'
+import { connect } from './ledger-accounts.ts'
+
+const accountsMax = 1000
+const batchMax = 1000
+
+export async function benchReconcile([events = '100000']: string[]): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'bench-reconcile-'))
+  const ending: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
+  try {
+    const owners = ['wallet', 'balances'].map((name) => ({ name, user: name, password: name }))
+    const server = await startPostgres({ dataDir: join(directory, 'postgres'), databases: owners })
+    ending.push(server.stop)
+    const broker = await startBrokerProcess(join(directory, 'broker'))
+    ending.push(() => broker.end('SIGKILL'))
+    const settings = { brokers: [broker.brokers], topicPrefix: '', seed: true }
+    const start = async (name: 'wallet' | 'balances') => {
+      const url = server.url(name)
+      const serviceUrl = url.replace('wallet:wallet@', 'wallet_service:wallet_service@')
+      const service = await spawnService(serviceConfig(name, { ...settings, database: { name, url, serviceUrl } }))
+      ending.push(service.kill)
+      return service
+    }
+    const [wallet] = await Promise.all([start('wallet'), start('balances')])
+
+    const accounts = await openAccounts(wallet)
+    const moved = await move(wallet, accounts, Number(events) / 2)
+    console.log(`${2 * moved} events of ${moved} movements between ${accounts.length} accounts`)
+    const env = {
+      PATH: process.env.PATH,
+      WALLET_DATABASE_URL: server.url('wallet'),
+      BALANCES_DATABASE_URL: server.url('balances'),
+      KAFKA_BROKERS: broker.brokers,
+    }
+    await reconcile(env, 0, 600)
+    for (let round = 1; round <= 3; round++) await reconcile(env, 0)
+    const [ledger, model] = [connect(server.url('wallet')), connect(server.url('balances'))]
+    const [one = '', other = ''] = accounts
+    await ledger`alter table entries disable trigger user`
+    await ledger`update entries set balance_minor = balance_minor + 1 where account_id = ${one} and version = 1`
+    await model`update balances set balance_minor = balance_minor + 1 where account_id = ${other}`
+    await Promise.all([ledger.end(), model.end()])
+    console.log(`a cent was changed in the wallet at ${one}, and one in balances at ${other}`)
+    await reconcile(env, 1)
+  } finally {
+    for (const end of ending.toReversed()) await end()
+  }
+}
+
+async function openAccounts(wallet: Caller): Promise<string[]> {
+  const client = await wallet.post('/clients', { name: 'Bench', email: 'bench@example.com' })
+  const opened = Array.from({ length: accountsMax }, () => wallet.post('/accounts', { client_id: client.body.id }))
+  return (await Promise.all(opened)).map(({ body }) => String(body.id))
+}
+
+/** A deposit to each account, and then transfers. Answers how many of both. */
+async function move(wallet: Caller, accounts: string[], wanted: number): Promise<number> {
+  const any = () => Math.floor(Math.random() * accounts.length)
+  const commandOf = (number: number): object => {
+    if (number < accounts.length) return { kind: 'deposit', account_id_to: accounts[number], amount: 1_000_000 }
+    const from = any()
+    const to = (from + 1 + (any() % (accounts.length - 1))) % accounts.length
+    return { account_id_from: accounts[from], account_id_to: accounts[to], amount: (1 + any()) / 100 }
+  }
+  for (let made = 0; made < wanted; made += batchMax) {
+    const transactions = Array.from({ length: Math.min(batchMax, wanted - made) }, (_, index) =>
+      commandOf(made + index),
+    )
+    const { status, body } = await wallet.post('/transactions/batch', { mode: 'atomic', transactions })
+    if (status >= 300) throw new Error(`a batch was answered ${status}: ${JSON.stringify(body)}`)
+  }
+  return wanted
+}
+
+/** Runs the command as anybody would, and throws when it ends otherwise than it should. */
+async function reconcile(env: Record<string, string | undefined>, exitCode: number, wait = 30): Promise<void> {
+  const begun = performance.now()
+  const command = [process.execPath, join(import.meta.dir, '../../command.ts'), 'reconcile', '--wait', String(wait)]
+  const child = Bun.spawn(command, { env, stdout: 'inherit', stderr: 'inherit' })
+  const ended = await child.exited
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1)
+  const used = child.resourceUsage()
+  const [cpu, megabytes] = [(Number(used?.cpuTime.total) / 1e6).toFixed(1), Math.round(Number(used?.maxRSS) / 2 ** 20)]
+  console.log(
+    `  ${seconds} s, of them ${cpu} s of its own processor time, at most ${megabytes} MB, exit code ${ended}\n`,
+  )
+  if (ended !== exitCode) throw new Error(`it should have ended with ${exitCode}`)
+}
