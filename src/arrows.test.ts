@@ -133,6 +133,6 @@ test('the environment is read in config, from what the entrances hand to it', as
 
 test('no service calls another: they have a client for the database and one for the broker, and none besides', async () => {
   const client =
-    /\b(fetch|WebSocket|EventSource)\(|Bun\.connect|['"]((node:)?(https?|http2|net|tls)|axios|got|ky|undici)['"]/
+    /(?<![.\w])(fetch|WebSocket|EventSource)\(|Bun\.connect|['"]((node:)?(https?|http2|net|tls)|axios|got|ky|undici)['"]/
   expect(await mentions(client, /^start\.ts$|^(embedded|testing)\//)).toEqual([])
 })

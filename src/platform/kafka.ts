@@ -388,7 +388,7 @@ type Cluster = {
   addMultipleTargetTopics(topics: string[]): Promise<void>
   findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
   findBroker(options: { nodeId: string | undefined }): Promise<{
-    fetch(options: object): Promise<{ responses: { partitions: object[] }[] }>
+    fetch: (options: object) => Promise<{ responses: { partitions: object[] }[] }>
   }>
 }
 
@@ -396,7 +396,7 @@ async function* read(client: KafkaClient, extents: Extent[]): AsyncGenerator<Inc
   const key = Object.getOwnPropertySymbols(client).find(({ description }) => description?.endsWith(':createCluster'))
   const create = Reflect.get(client, key as symbol) as (options: object) => Cluster
   const cluster = create({ allowAutoTopicCreation: false })
-  const fetch = async (topic: string, partition: number, offset: bigint): Promise<IncomingBatch> => {
+  const fetchFrom = async (topic: string, partition: number, offset: bigint): Promise<IncomingBatch> => {
     const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
     const broker = await cluster.findBroker({ nodeId })
     const partitions = [{ partition, fetchOffset: String(offset), maxBytes: 1_048_576 }]
@@ -409,7 +409,7 @@ async function* read(client: KafkaClient, extents: Extent[]): AsyncGenerator<Inc
     await cluster.addMultipleTargetTopics(extents.map(({ topic }) => topic))
     for (const { topic, partition, first, offset: end } of extents) {
       for (let next = first; next < end; ) {
-        const batch = await fetch(topic, partition, next)
+        const batch = await fetchFrom(topic, partition, next)
         const records = batch.records.filter(({ offset }) => offset < end)
         next = batch.next
         if (records.length > 0) yield { ...batch, records }

@@ -27,9 +27,7 @@ function townOf(steps: Step[]) {
   )
   const entries: LedgerEntry[] = []
   const known = new Map<string, Known>()
-  const told: EncodedEvent[] = [
-    announceClient({ id: client, name: 'Eva', email: 'eva@example.com', created_at: at.toISOString() }),
-  ]
+  const told: EncodedEvent[] = [announceClient({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at })]
   known.set(`ClientRegistered ${client}`, {
     holderId: client,
     version: 0n,
@@ -37,7 +35,7 @@ function townOf(steps: Step[]) {
   })
   for (const id of ids) {
     const clientId = id === world ? null : client
-    told.push(announceAccount({ id, client_id: clientId, currency: 'BRL', created_at: at.toISOString() }))
+    told.push(announceAccount({ id, clientId, currency: 'BRL', overdraftLimitMinor: null, createdAt: at }))
     known.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
   }
 

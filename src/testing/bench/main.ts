@@ -5,14 +5,10 @@ import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
 
-
 import { benchReads } from './reads.ts'
 import { benchRebuild } from './rebuild.ts'
-import { killRelay } from './relay-kill.ts'
-
-
 import { benchReconcile } from './reconcile.ts'
-
+import { killRelay } from './relay-kill.ts'
 
 import { benchReplicas } from './replicas.ts'
 
