@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 // Concurrent, since a process takes a while to be there.
 test.concurrent.each([
-  [['nonsense'], 2, /^There is no command nonsense\.\nUsage: .*COMMAND is\n {2}republish \[.*\n {6}tells the events/],
+  [['nonsense'], 2, /^There is no command nonsense\.\nUsage: .*COMMAND is\n {2}reconcile \[.*\n {6}compares/],
   [['republish', '--account', 'eva'], 2, /^--account must be a UUID, but is "eva"\nUsage: bun src\/command.ts repub/],
   [['republish'], 1, /^The environment has a fault:\n {2}- DATABASE_URL must be a URL[^\n]*\n$/],
 ])('%p ends with %p and says why', async (args, code, words) => {

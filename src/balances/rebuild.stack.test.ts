@@ -74,9 +74,13 @@ test('the tables are made again while they serve, and end as they were; what is 
   const quiet = await tablesOf(sql)
   await stack.balances.post('/rebuild', { action: 'start', manual: true })
   await reaches(stack, 'ready')
+  // As another version might have left them: they are made anew.
+  await sql`alter table shadow.balances drop column held_minor`
   expect((await stack.balances.post('/rebuild', { action: 'swap' })).status).toBe(202)
   await reaches(stack, 'swapped')
   expect(await tablesOf(sql)).toEqual(quiet)
+  await sql`alter table previous.balances drop column held_minor`
+  expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 
 test('a difference is named and refused, unless forced; and what served before can be had back', async () => {
@@ -116,22 +120,6 @@ test('a difference is named and refused, unless forced; and what served before c
   await stack.balances.post('/rebuild', { action: 'rollback' })
   await eventually(async () => expect(await balanceOf(frank)).toBe(1350))
   expect(await rebuildOf(stack)).toMatchObject({ state: 'rolled_back' })
-  expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
-})
-
-test('tables of another version are no way back, and a rebuild of one is begun anew', async () => {
-  await using stack = await startStack({ start: ['balances'] })
-  await using sql = Object.assign(postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} }), {
-    [Symbol.asyncDispose]: () => sql.end(),
-  })
-  await stack.balances.post('/rebuild', { manual: true })
-  await reaches(stack, 'ready')
-  await sql`alter table shadow.balances drop column held_minor`
-  await stack.balances.post('/rebuild', { action: 'swap' })
-  await reaches(stack, 'swapped')
-  expect((await stack.balances.get(`/balances/${frank}`)).body).toMatchObject({ balance: 1200, held: 0 })
-
-  await sql`alter table previous.balances drop column held_minor`
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 

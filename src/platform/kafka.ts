@@ -289,7 +289,8 @@ async function subscribe(
     groupId: options.groupId,
     sessionTimeout,
     heartbeatInterval,
-    maxWaitTimeInMs: 500,
+    // Also how long it takes at most to stop.
+    maxWaitTimeInMs: options.ahead ? 100 : 500,
     ...(options.ahead ? { maxBytesPerPartition: options.ahead.batchBytesMax } : {}),
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: async () => true },

@@ -123,6 +123,19 @@ test('one that leaves while it waits is not let in', async () => {
   expect(await failure(second)).toEqual(refused('UNKNOWN_MEMBER_ID'))
 })
 
+test('a new member that goes away before it was told its id is none', async () => {
+  const { memberId } = await join()
+  let leave = () => {}
+  const second = failure(
+    group.join(request(), (goes) => {
+      leave = goes
+    }),
+  )
+  leave()
+  expect(await join({ memberId })).toMatchObject({ members: [{ memberId }] })
+  expect(await second).toEqual(refused('UNKNOWN_MEMBER_ID'))
+})
+
 test('a member that does not join again in time is left out', async () => {
   const { memberId } = await join({ rebalanceTimeoutMs: 2_000 })
   const second = join({ rebalanceTimeoutMs: 3_000 })

@@ -70,10 +70,14 @@ export class Group {
     return this.#members.size === 0
   }
 
-  /** Answers when the rebalance this causes is complete: all have joined, or the slow ones ran out of their time. */
-  async join(request: JoinRequest) {
+  /**
+   * Answers when the rebalance this causes is complete: all have joined, or the slow ones ran out of their time. A new member that is `gone`
+   * before is none: nobody else knows the id it was to be told.
+   */
+  async join(request: JoinRequest, gone?: (leave: () => void) => void) {
     this.#checkJoin(request)
     const memberId = request.memberId || `${request.clientId}-${randomUUID()}`
+    if (!request.memberId) gone?.(() => this.leave(memberId, 'went away as it joined'))
     const known = this.#members.get(memberId)
     // Who repeats its join (it may have missed the answer) gets that answer again; the leader may ask for a new round.
     const mayRepeat = this.#state === 'CompletingRebalance' || (this.#state === 'Stable' && memberId !== this.#leader)

@@ -12,9 +12,17 @@ const candidate = { memberId: string, metadata: bytes }
 export const joinGroup = api('JoinGroup', 11, [2, 2], {
   request: { groupId: string, ...timeouts, memberId: string, protocolType: string, protocols },
   answer: { throttleMs, errorCode: int16, ...round, members: optional(array(candidate), []) },
-  serve(request, context) {
-    const from = { clientId: context.client.id, clientHost: `/${context.client.socket.remoteAddress}` }
-    return attempt(context, () => context.groups.open(request.groupId).join({ ...request, ...from }))
+  async serve(request, context) {
+    const { client } = context
+    const from = { clientId: client.id, clientHost: `/${client.socket.remoteAddress}` }
+    const gone = (leave: () => void) => {
+      client.onClose = leave
+    }
+    const joined = await attempt(context, () =>
+      context.groups.open(request.groupId).join({ ...request, ...from }, gone),
+    )
+    client.onClose = undefined
+    return joined
   },
 })
 
