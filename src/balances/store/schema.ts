@@ -20,6 +20,7 @@ const offset = (name: string) => bigint(name, { mode: 'bigint' })
 /** Compared byte by byte: the order of ids means nothing to people, and this one costs the least. */
 const key = customType<{ data: string }>({ dataType: () => 'text collate "C"' })
 const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+const xid = customType<{ data: string }>({ dataType: () => 'xid8' })
 
 /** Each account as its newest known version left it. Ids are text, because the course's services promise no more. */
 export const balances = pgTable(
@@ -84,6 +85,19 @@ export const entries = pgTable(
     index('entries_backdated').on(table.accountId, table.effectiveAt).where(sql`${table.effectiveAt} is not null`),
   ],
 )
+
+/**
+ * The entries that each apply has added, for those who follow all accounts. One row a batch, and only for a while: written whenever balances are, read by
+ * few. Ordered by transaction, because that order is final once all that began before are done, which no order of rows as they appear is.
+ */
+export const changes = pgTable('changes', {
+  xid: xid().primaryKey().default(sql`pg_current_xact_id()`),
+  appliedAt: time('applied_at').notNull().defaultNow(),
+  /** How many, so that readers need not open what they will not read. */
+  size: integer().notNull(),
+  accountIds: text('account_ids').array().notNull(),
+  versions: bigint({ mode: 'bigint' }).array().notNull(),
+})
 
 export const clients = pgTable('clients', {
   id: text().primaryKey(),
