@@ -1,0 +1,31 @@
+/** A reader of server-sent events, for tests: takes a stream apart as browsers do, and comes back with the last id when it is told to. */
+
+export type Told = { event: string; id: string; data: Record<string, unknown> }
+
+/** Yields each event, until the stream ends or the caller leaves the loop. Throws for an answer that is no stream. */
+export async function* readEvents(port: number, path: string, lastEventId?: string): AsyncGenerator<Told, void> {
+  const leaving = new AbortController()
+  const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: leaving.signal })
+  if (response.status !== 200 || !response.body) throw new Error(`${path} answered ${response.status}`)
+  try {
+    yield* parseEvents(response.body)
+  } finally {
+    leaving.abort()
+  }
+}
+
+/** Comments and `retry` are passed over. Bytes may be cut anywhere. */
+export async function* parseEvents(chunks: AsyncIterable<string | Uint8Array>): AsyncGenerator<Told, void> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of chunks) {
+    text += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true })
+    const blocks = text.split('\n\n')
+    text = blocks.pop() ?? ''
+    for (const block of blocks) {
+      const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: (.*)/s)))
+      if (fields.data !== undefined) yield { event: fields.event, id: fields.id, data: JSON.parse(fields.data) }
+    }
+  }
+}
