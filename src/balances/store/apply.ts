@@ -25,7 +25,7 @@ export type Applied = { claimed: boolean; changed: number }
 
 /**
  * Keeps the newest version of each account, and every entry once. Idempotent: rows told twice, or late, change nothing. The claim comes first: it holds its row's
- * lock, so a competitor waits for it and then finds the claim gone.
+ * lock, so a competitor waits for it and then finds the claim gone. The entries it adds are listed in `changes`.
  */
 export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
   // In one order for everybody, so that two writers of the same accounts never wait for each other in a circle.
@@ -85,6 +85,11 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       ) as told (account_id, version, amount_minor, balance_minor, held_minor, transaction_id, hold_id, counterparty_id, effective_at, created_at)
       where exists (select from claimed)
       on conflict do nothing
+      returning account_id, version
+    ),
+    listed as (
+      insert into changes (size, account_ids, versions)
+      select count(*), array_agg(account_id), array_agg(version) from recorded having count(*) > 0
     ),
     registered as (
       insert into clients (id, name, email, created_at)
@@ -118,7 +123,10 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       on conflict do nothing
     )
     select exists (select from claimed) as claimed, (select count(*)::integer from changed) as changed,
-      (select pg_notify(${changesChannel}, ${namesOf(balances)}) where exists (select from changed)) as told`
+      (
+        select pg_notify(${changesChannel}, ${namesOf(balances)})
+        where exists (select from changed) or exists (select from recorded)
+      ) as told`
   return { claimed: applied?.claimed ?? false, changed: applied?.changed ?? 0 }
 }
 

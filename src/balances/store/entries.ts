@@ -1,19 +1,40 @@
 /** What made an account what it is: entries by version, newest first, and where a time lies among them. */
-import type { Statements } from '../../platform/database'
+import { arrayOf, type Statements } from '../../platform/database'
 import type { EntryRow } from '../project'
 import { rfc3339 } from './balances'
 
 export type Entry = Omit<EntryRow, 'accountId'>
 
+/** With the currency of its account. */
+export type AccountEntry = EntryRow & { currency: string }
+
 const columns = (sql: Statements) => sql`
   version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
   hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt", created_at as "createdAt"`
 
-const withTimes = (row: Entry): Entry => ({
+export const accountColumns = (sql: Statements) => sql`
+  account_id as "accountId",
+  (select currency from balances where balances.account_id = entries.account_id collate "default") as currency, ${columns(sql)}`
+
+export const withTimes = <Row extends Entry>(row: Row): Row => ({
   ...row,
   effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
   createdAt: rfc3339(row.createdAt),
 })
+
+/** What follows on each place `<version>:<account>`, oldest first, and at most `limit` for each. A place that nothing follows on is left out. */
+export async function listFollowing(sql: Statements, places: readonly string[], limit: number) {
+  const rows = await sql<(AccountEntry & { after: string })[]>`
+    select after, following.*
+    from unnest(${arrayOf(places)}::text[]) as asked (after)
+    cross join lateral (
+      select ${accountColumns(sql)} from entries
+      where account_id = substr(after, strpos(after, ':') + 1) and version > split_part(after, ':', 1)::bigint
+      order by version limit ${limit}
+    ) as following
+    order by version`
+  return Map.groupBy(rows.map(withTimes), ({ after }) => after)
+}
 
 /** Versions above `floor` and below `before`, newest first. */
 export async function listEntries(

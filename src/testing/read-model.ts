@@ -1,0 +1,61 @@
+/** The tables of the read side without the service, for tests that put entries into them. */
+import { join } from 'node:path'
+import type { BalanceRow, EntryRow } from '../balances/project'
+import { apply } from '../balances/store/apply'
+import { openDatabase, type Statements } from '../platform/database'
+import { createLog } from '../platform/log'
+import { prepareDatabase } from '../platform/migrate'
+import { backing } from './backing'
+
+export const log = createLog({ service: 'test', level: 'error', format: 'json' })
+
+const createdAt = '2024-01-27T17:13:55.000Z'
+
+/** An entry of 0.01 that leaves as many as it is the version of. */
+export const entryOf = (version: number, accountId = 'eva'): EntryRow => ({
+  accountId,
+  version: BigInt(version),
+  amountMinor: 1n,
+  balanceMinor: BigInt(version),
+  heldMinor: 0n,
+  transactionId: null,
+  holdId: null,
+  counterpartyId: null,
+  effectiveAt: null,
+  createdAt,
+})
+
+export async function openReadModel() {
+  const shared = await backing()
+  const { name, url } = await shared.createDatabase('balances')
+  const folder = join(import.meta.dir, '../../migrations/balances')
+  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const { sql, close } = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
+  return {
+    sql,
+    /** Applies entries of these versions of an account, in one go. */
+    async record(
+      versions: readonly number[],
+      { accountId = 'eva', on = sql }: { accountId?: string; on?: Statements } = {},
+    ) {
+      const entries = versions.map((version) => entryOf(version, accountId))
+      const newest = entries.toSorted((one, other) => Number(other.version - one.version)).slice(0, 1)
+      const balances = newest.map(
+        ({ version, balanceMinor, heldMinor }): BalanceRow => ({
+          accountId,
+          clientId: null,
+          currency: 'BRL',
+          balanceMinor,
+          heldMinor,
+          version,
+          opened: false,
+          createdAt,
+          updatedAt: createdAt,
+        }),
+      )
+      await apply(on, (tx) => tx`select true`, { balances, entries, clients: [], deadLetters: [] })
+    },
+    cutConnections: () => shared.cutConnections(name),
+    [Symbol.asyncDispose]: () => close(),
+  }
+}
