@@ -1,11 +1,12 @@
 /** What callers of the read side get: how balances, entries, large movements and dead letters are shown. */
 import { presentMoney } from '../contract/money'
+import type { ServerEvent } from '../platform/event-stream'
 import type { BalanceAt, Clock, Line } from './history'
 import type { RebuildProgress } from './rebuild'
 import { outcomes, type Redriven } from './redrive'
 import type { Balance } from './store/balances'
 import type { DeadLetter, DeadLetterGroup } from './store/dead-letters'
-import type { Entry } from './store/entries'
+import type { AccountEntry, Entry } from './store/entries'
 import type { LargeMovement } from './store/large-movements'
 
 export const presentBalance = (balance: Balance) => ({
@@ -71,6 +72,28 @@ const presentEntry = (entry: Entry, currency: string) => ({
   effective_at: entry.effectiveAt ?? entry.createdAt,
   created_at: entry.createdAt,
 })
+
+/** An entry as the statement shows it. */
+export const balanceEvent = (id: string | bigint, entry: AccountEntry): ServerEvent => ({
+  event: 'balance',
+  id: String(id),
+  data: { account_id: entry.accountId, currency: entry.currency, ...presentEntry(entry, entry.currency) },
+})
+
+/** How an account stands, in the shape of its entries. What led to it is not said. */
+export function standingEvent(balance: Balance): ServerEvent {
+  const unsaid = { amountMinor: null, transactionId: null, holdId: null, counterpartyId: null, effectiveAt: null }
+  return balanceEvent(balance.version, { ...balance, ...unsaid, createdAt: balance.updatedAt })
+}
+
+export const gapEvent = (accountId: string, from: bigint, to: bigint): ServerEvent => ({
+  event: 'gap',
+  id: String(to),
+  data: { account_id: accountId, from_version: Number(from), to_version: Number(to) },
+})
+
+/** What was told before does not lead on to what follows: whoever keeps a list loads it now. */
+export const resetEvent = (id: string): ServerEvent => ({ event: 'reset', id, data: { load: '/balances' } })
 
 export const money = (minor: bigint | null, currency: string): number | null =>
   minor === null ? null : presentMoney(minor, currency)

@@ -66,6 +66,7 @@ export const BalanceQuery = Type.Object({ at: Type.Optional(Time), time: Type.Op
 export const ExplanationQuery = Type.Object({ ...BalanceQuery.properties, ...paging }, closed)
 export const StatementQuery = Type.Object({ since: Type.Optional(Time), until: Type.Optional(Time), ...paging }, closed)
 export const LargeMovementsQuery = Type.Object({ account_id: Type.Optional(Id), ...paging }, closed)
+export const StreamQuery = Type.Object({ last_event_id: Type.Optional(Type.String()) }, closed)
 export const BalancesQuery = Type.Object(
   {
     client_id: Type.Optional(Id),
@@ -145,6 +146,13 @@ export function parsePlace(cursor: string | undefined, filter: Filter, pattern: 
 }
 
 const madeUp = () => new MalformedRequest('cursor is not one that was given out; begin without one')
+/** Where a stream goes on. Readers that come back send the header; the query is for people, and stays in the address all the while. */
+export function parseLastEventId(request: Request, query: typeof StreamQuery.static, pattern: RegExp) {
+  const id = request.headers.get('last-event-id') ?? query.last_event_id
+  if (id !== undefined && !pattern.test(id))
+    throw new MalformedRequest('Last-Event-ID is not an id of this stream; begin without one')
+  return id
+}
 
 type Filter = Parameters<typeof parseCursor>[1]
 

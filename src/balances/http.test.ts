@@ -92,6 +92,7 @@ function serving(
     },
     consistency: { reach: async (wanted, { waitMs }) => reach(wanted, waitMs) },
     freshness: () => freshness,
+    live: { account: never, all: never },
     log: silent,
     health: async () => ({}),
     isReady: () => isReady,

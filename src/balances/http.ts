@@ -31,6 +31,7 @@ import {
   pageSizeOf,
   parseConsistencyToken,
   parseFilter,
+  parseLastEventId,
   parsePlace,
   parsePosition,
   parseRedrive,
@@ -38,8 +39,10 @@ import {
   RebuildBody,
   readWaitSeconds,
   StatementQuery,
+  StreamQuery,
   timeOfCursor,
 } from './http-requests'
+import type { Live } from './live'
 import type { Reads } from './reads'
 import type { Rebuilding, RebuildRefusal } from './rebuild'
 import type { RedriveAnswer, RedriveSelection } from './redrive'
@@ -52,6 +55,7 @@ export type BalancesHttp = {
   consistency: Pick<Consistency, 'reach'>
   freshness: () => Freshness
   rebuilding: Pick<Rebuilding, 'status' | 'wish'>
+  live: Pick<Live, 'account' | 'all'>
   log: Log
   health: Health
   isReady: () => boolean
@@ -61,7 +65,7 @@ export type BalancesHttp = {
 }
 
 export function balancesHttp(options: BalancesHttp) {
-  const { reads, redrive, consistency, freshness, rebuilding, log, health, isReady, kafka, uses } = options
+  const { reads, redrive, consistency, freshness, rebuilding, live, log, health, isReady, kafka, uses } = options
   const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
     const at = parseTime('at', query.at)
@@ -154,6 +158,21 @@ export function balancesHttp(options: BalancesHttp) {
             return listed(request, body, next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null)
           }),
         { query: StatementQuery },
+      )
+      .get(
+        '/balances/stream',
+        ({ query, request }) => live.all(parseLastEventId(request, query, /^\d{1,19}:\d{1,9}$/)),
+        { query: StreamQuery },
+      )
+      .get(
+        '/balances/:account_id/stream',
+        async ({ params: { account_id: accountId }, query, request }) => {
+          const version = parseLastEventId(request, query, /^\d{1,18}$/)
+          const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
+          if (!balance) return noAccount(request, accountId)
+          return live.account(balance, version === undefined ? undefined : BigInt(version))
+        },
+        { query: StreamQuery },
       )
       .get(
         '/balances/:account_id/explain',

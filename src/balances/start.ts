@@ -14,6 +14,7 @@ import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-lette
 import { watchFreshness } from './freshness'
 import { balancesHttp } from './http'
 import { type LargeMovements, startLargeMovements } from './large-movements'
+import { createLive } from './live'
 import { judgeProgress, type Progress, standstillMaxMs } from './progress'
 import { openReads } from './reads'
 import { type Rebuilding, startRebuilding } from './rebuild'
@@ -89,6 +90,11 @@ export async function startBalances(
       progress = judgeProgress(progress, sight, standstillMaxMs)
     },
   })
+  const live = createLive({ sql: database.sql, freshness: watch.freshness, log })
+  const wake = (accountIds?: readonly string[]) => {
+    consistency.wake(accountIds)
+    live.wake(accountIds)
+  }
   let listening: Promise<unknown> | undefined
   let restarted = Promise.resolve()
   const app = balancesHttp({
@@ -104,6 +110,7 @@ export async function startBalances(
       status: async () => rebuilding?.status(),
       wish: async (wish) => rebuilding?.wish(wish),
     },
+    live,
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
@@ -119,6 +126,7 @@ export async function startBalances(
   const stop = once(async () => {
     stopping.abort()
     consistency.stop()
+    live.stop()
     await http.close(config.shutdownTimeoutMs)
     await restarted
     await Promise.all([
@@ -138,6 +146,7 @@ export async function startBalances(
     const { url } = config.database
     const { signal } = stopping
     await prepareDatabase({ url, folder: migrationsFolder, migrate: config.migrateOnStart, log, signal })
+    await live.start()
     if (config.seedOnStart) await seedBalances(url, database, log)
   } catch (error) {
     await stop()
@@ -152,7 +161,7 @@ export async function startBalances(
       ...group,
       topics: topicNames,
       partitions,
-      onApplied: consistency.wake,
+      onApplied: wake,
       onKeptAside: keptAside.wake,
     })
   const consumeAnew = async () => {
@@ -163,8 +172,8 @@ export async function startBalances(
   listening = Promise.all([
     listener.listen(
       changesChannel,
-      (notification) => consistency.wake(changedAccounts(notification)),
-      () => consistency.wake(),
+      (notification) => wake(changedAccounts(notification)),
+      () => wake(),
     ),
     listener.listen(tablesChannel, () => {
       restarted = restarted.then(consumeAnew)
