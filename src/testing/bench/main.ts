@@ -11,6 +11,7 @@ import { benchReconcile } from './reconcile.ts'
 import { killRelay } from './relay-kill.ts'
 
 import { benchReplicas } from './replicas.ts'
+import { benchStreams } from './streams.ts'
 
 const benches: Record<string, { about: string; run(args: string[]): Promise<void> }> = {
   broker: { about: 'the embedded broker, beside the one KAFKA_BROKERS names if any', run: benchBroker },
@@ -24,6 +25,7 @@ const benches: Record<string, { about: string; run(args: string[]): Promise<void
   'relay-kill': { about: 'kill -9 of the leading relay during transfers: [kills] [transfers]', run: killRelay },
   reconcile: { about: 'how long reconcile takes for so many events: [events]', run: benchReconcile },
   replicas: { about: 'four wallets on one database while connections are cut: [seconds] [--calm]', run: benchReplicas },
+  streams: { about: 'a thousand open streams while money moves: [seconds]', run: benchStreams },
 }
 
 const [name = '', ...args] = process.argv.slice(2).filter((argument) => argument !== '--lifeline')
