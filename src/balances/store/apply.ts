@@ -25,7 +25,8 @@ export type Applied = { claimed: boolean; changed: number }
 
 /**
  * Keeps the newest version of each account, and every entry once. Idempotent: rows told twice, or late, change nothing. The claim comes first: it holds its row's
- * lock, so a competitor waits for it and then finds the claim gone. The entries it adds are listed in `changes`.
+ * lock, so a competitor waits for it and then finds the claim gone. The entries it adds are listed in `changes`, by transaction: so at
+ * most once in each.
  */
 export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
   // In one order for everybody, so that two writers of the same accounts never wait for each other in a circle.

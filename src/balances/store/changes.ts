@@ -4,44 +4,42 @@
  * behind a position later on.
  */
 import { arrayOf, type Statements } from '../../platform/database'
-import { type AccountEntry, accountColumns, withTimes } from './entries'
-
-export type Change = AccountEntry & { position: string }
+import { withEntries } from './entries'
 
 /**
  * At most `limit` changes after each position. A position is not known when it was pruned, made up, or is one of other tables. `isHeld`: there are
  * changes that may not be told yet.
  */
 export async function listChanges(sql: Statements, positions: readonly string[], limit: number) {
-  type Told = { after: string; isKnown: boolean; isHeld: boolean }
-  const rows = await sql<(Told & (Change | { position: null }))[]>`
+  type Told = { position: string; accountId: string; version: bigint } | { position: null }
+  const told = await sql<({ after: string; isKnown: boolean; isHeld: boolean } & Told)[]>`
     select after, "isKnown", exists (select from changes where xid >= pg_snapshot_xmin(pg_current_snapshot())) as "isHeld",
-      following.*
+      xid || ':' || place as position, account_id as "accountId", version
     from unnest(${arrayOf(positions)}::text[]) as asked (after)
     cross join lateral (select exists (select from changes where xid = split_part(after, ':', 1)::xid8) as "isKnown") as known
     left join lateral (
-      select xid, place, xid || ':' || place as position, ${accountColumns(sql)}
+      select xid, place, account_id, version
       from (
-        select xid, place, account_id, version
-        from (
-          select xid, account_ids, versions, sum(size) over (order by xid) - size as before
-          from changes
-          where "isKnown" and size > 0
-            and xid >= split_part(after, ':', 1)::xid8 and xid < pg_snapshot_xmin(pg_current_snapshot())
-          order by xid limit ${limit + 1}
-        ) as page
-        cross join unnest(account_ids, versions) with ordinality as told (account_id, version, place)
-        where before < split_part(after, ':', 2)::bigint + ${limit}
-          and (xid > split_part(after, ':', 1)::xid8 or place > split_part(after, ':', 2)::bigint)
-        order by xid, place limit ${limit}
-      ) as told join entries using (account_id, version)
+        select xid, account_ids, versions, sum(size) over (order by xid) - size as before
+        from changes
+        where "isKnown" and size > 0
+          and xid >= split_part(after, ':', 1)::xid8 and xid < pg_snapshot_xmin(pg_current_snapshot())
+        order by xid limit ${limit + 1}
+      ) as page
+      cross join unnest(account_ids, versions) with ordinality as listed (account_id, version, place)
+      where before < split_part(after, ':', 2)::bigint + ${limit}
+        and (xid > split_part(after, ':', 1)::xid8 or place > split_part(after, ':', 2)::bigint)
+      order by xid, place limit ${limit}
     ) as following on true
     order by xid, place`
-  return [...Map.groupBy(rows, ({ after }) => after)].map(([position, told]) => ({
+  // In a query of its own, so that nobody holds one table while waiting for another that a rebuild is about to replace.
+  const named = told.filter((row) => row.position !== null)
+  const changes = Map.groupBy(await withEntries(sql, named), ({ after }) => after)
+  return [...Map.groupBy(told, ({ after }) => after)].map(([position, rows]) => ({
     position,
-    isKnown: told.every(({ isKnown }) => isKnown),
-    isHeld: told.some(({ isHeld }) => isHeld),
-    changes: told.filter((row) => row.position !== null).map(withTimes),
+    isKnown: rows.every(({ isKnown }) => isKnown),
+    isHeld: rows.some(({ isHeld }) => isHeld),
+    changes: changes.get(position) ?? [],
   }))
 }
 

@@ -12,11 +12,7 @@ const columns = (sql: Statements) => sql`
   version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
   hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt", created_at as "createdAt"`
 
-export const accountColumns = (sql: Statements) => sql`
-  account_id as "accountId",
-  (select currency from balances where balances.account_id = entries.account_id collate "default") as currency, ${columns(sql)}`
-
-export const withTimes = <Row extends Entry>(row: Row): Row => ({
+const withTimes = <Row extends Entry>(row: Row): Row => ({
   ...row,
   effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
   createdAt: rfc3339(row.createdAt),
@@ -25,15 +21,33 @@ export const withTimes = <Row extends Entry>(row: Row): Row => ({
 /** What follows on each place `<version>:<account>`, oldest first, and at most `limit` for each. A place that nothing follows on is left out. */
 export async function listFollowing(sql: Statements, places: readonly string[], limit: number) {
   const rows = await sql<(AccountEntry & { after: string })[]>`
-    select after, following.*
+    select after, account_id as "accountId", currency, following.*
     from unnest(${arrayOf(places)}::text[]) as asked (after)
+    join balances on account_id = substr(after, strpos(after, ':') + 1)
     cross join lateral (
-      select ${accountColumns(sql)} from entries
-      where account_id = substr(after, strpos(after, ':') + 1) and version > split_part(after, ':', 1)::bigint
+      select ${columns(sql)} from entries
+      where entries.account_id = balances.account_id and version > split_part(after, ':', 1)::bigint
       order by version limit ${limit}
     ) as following
-    order by version`
+    order by following.version`
   return Map.groupBy(rows.map(withTimes), ({ after }) => after)
+}
+
+/** Puts to each key the entry it names, in their order. A key whose entry is not there is left out. */
+export async function withEntries<Key extends Pick<AccountEntry, 'accountId' | 'version'>>(
+  sql: Statements,
+  keys: readonly Key[],
+): Promise<(Key & AccountEntry)[]> {
+  const rows = await sql<(AccountEntry & { index: number })[]>`
+    select index::integer - 1 as index, account_id as "accountId", currency, entry.*
+    from unnest(${arrayOf(keys.map((key) => key.accountId))}::text[], ${arrayOf(keys.map((key) => key.version))}::bigint[])
+      with ordinality as asked (account_id, wanted, index)
+    join balances using (account_id)
+    cross join lateral (
+      select ${columns(sql)} from entries where entries.account_id = balances.account_id and version = wanted
+    ) as entry
+    order by asked.index`
+  return rows.map(({ index, ...row }) => ({ ...(keys[index] as Key), ...withTimes(row) }))
 }
 
 /** Versions above `floor` and below `before`, newest first. */
