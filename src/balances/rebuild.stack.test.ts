@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { createLog } from '../platform/log'
+import { parseEvents } from '../testing/event-source'
 import { eventually } from '../testing/eventually'
 import { callerOf, type Stack, startStack } from '../testing/stack'
 import { startBalances } from './start'
@@ -17,6 +18,15 @@ const pay = async ({ wallet }: Pick<Stack, 'wallet'>, amount: number) => {
   const paid = await wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount })
   expect(paid.status).toBe(201)
   return { 'consistency-token': paid.headers.get('consistency-token') ?? '', prefer: 'wait=20' }
+}
+
+/** What the stream of all accounts says first. */
+async function positionOf({ balances }: Pick<Stack, 'balances'>, lastEventId?: string) {
+  const { body } = await fetch(`http://127.0.0.1:${balances.port}/balances/stream`, {
+    headers: lastEventId ? { 'last-event-id': lastEventId } : {},
+  })
+  for await (const event of parseEvents(body as AsyncIterable<Uint8Array>)) return event
+  throw new Error('the stream said nothing')
 }
 
 const rebuildOf = async ({ balances }: Pick<Stack, 'balances'>) => (await balances.get('/rebuild')).body
@@ -67,6 +77,10 @@ test('the tables are made again while they serve, and end as they were; what is 
   expect(after.clients).toEqual(before.clients)
   expect(await sql`select nspname from pg_namespace where nspname = 'shadow'`).toHaveLength(0)
 
+  // Who follows all accounts is told that he has to load them again: what is in the new tables was not applied in their order.
+  const position = await positionOf(stack)
+  expect(position.event).toBe('reset')
+
   // Nobody writes now: the second time the tables are the same to the last byte.
   await eventually(async () =>
     expect((await stack.balances.get(`/balances/${eva}`)).headers.get('balances-lag')).toBe('0'),
@@ -79,6 +93,7 @@ test('the tables are made again while they serve, and end as they were; what is 
   expect((await stack.balances.post('/rebuild', { action: 'swap' })).status).toBe(202)
   await reaches(stack, 'swapped')
   expect(await tablesOf(sql)).toEqual(quiet)
+  expect(await positionOf(stack, position.id)).toMatchObject({ event: 'reset' })
   await sql`alter table previous.balances drop column held_minor`
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })

@@ -15,7 +15,7 @@ import {
 import { migrationStatements } from '../../platform/migrate'
 
 /** What is made again from the topics. In the order in which readers and writers ask for them, so that nobody waits in a circle. */
-const tables = ['consumed_offsets', 'balances', 'clients', 'entries', 'dead_letters'] as const
+const tables = ['consumed_offsets', 'balances', 'clients', 'entries', 'changes', 'dead_letters'] as const
 
 export const rebuildStates = ['building', 'ready', 'refused', 'swapped', 'rolled_back'] as const
 export type RebuildState = (typeof rebuildStates)[number]
