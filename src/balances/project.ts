@@ -178,7 +178,8 @@ function updateBalances(
       '/created_at',
       payload.created_at === undefined ? 'is missing, and so is the time of the record' : noTime,
     )
-  const effectiveAt = payload.effective_at === undefined ? createdAt : parseTime(payload.effective_at)
+  const isNow = payload.effective_at === undefined || payload.effective_at === payload.created_at
+  const effectiveAt = isNow ? createdAt : parseTime(payload.effective_at as string)
   if (!effectiveAt) return invalid('/effective_at', noTime)
   if (transactionId !== null && !isStorable(transactionId)) return invalid('/transaction_id', notStorable)
   if (holdId !== null && !isStorable(holdId)) return invalid('/hold_id', notStorable)

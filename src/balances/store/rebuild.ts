@@ -139,22 +139,28 @@ export async function readPositions(
 export async function indexShadow(sql: Sql<{ bigint: bigint }>): Promise<void> {
   const [indexed] = await sql<{ done: boolean }[]>`select to_regclass('shadow.entries_pkey') is not null as done`
   if (indexed?.done) return
+  await giveKey(sql, { toldTwice: false }).catch((error) => {
+    if (violation(error)?.sqlState !== '23505') throw error
+    return giveKey(sql, { toldTwice: true })
+  })
+  await sql`analyze shadow.balances, shadow.entries, shadow.clients`
+}
+
+async function giveKey(sql: Sql<{ bigint: bigint }>, { toldTwice }: { toldTwice: boolean }): Promise<void> {
   await sql.begin(async (tx) => {
     await tx`set local statement_timeout = 0`
     await tx`set local search_path = shadow`
     await tx`set local maintenance_work_mem = '256MB'`
     await tx`lock table entries in access exclusive mode`
-    await tx`create index entries_told on entries (account_id, version)`
-    await tx`
-      delete from entries using (
-        select ctid as place, row_number() over (partition by account_id, version order by ctid) as turn from entries
-      ) as told
-      where entries.ctid = told.place and told.turn > 1`
-    await tx`drop index entries_told`
+    if (toldTwice)
+      await tx`
+        delete from entries using (
+          select ctid as place, row_number() over (partition by account_id, version order by ctid) as turn from entries
+        ) as told
+        where entries.ctid = told.place and told.turn > 1`
     await tx`alter table entries add constraint entries_pkey primary key (account_id, version)`
     await tx`create index entries_backdated on entries (account_id, effective_at) where effective_at is not null`
   })
-  await sql`analyze shadow.balances, shadow.entries, shadow.clients`
 }
 
 const accountsApart = (sql: Statements) => sql`
