@@ -94,6 +94,7 @@ function headersOf(headers: Record<Header, string>, action: AsyncApiOptions['act
     const schema = constantHeaders.includes(name) ? only(headers[name as Header]) : { type: 'string' }
     return [name, { ...schema, description }]
   })
+  // Records of before had none where no request led to them.
   const required = Object.keys(headerMeanings).filter((name) => name !== 'traceparent')
   return { type: 'object', properties: Object.fromEntries(properties), ...(action === 'send' && { required }) }
 }

@@ -18,7 +18,7 @@ export const headerMeanings = {
   ce_time: 'When it happened, RFC 3339, UTC.',
   ce_subject: 'What it is about: a client, an account, a transaction or a hold.',
   'content-type': 'How the value is to be read.',
-  traceparent: 'The request that led to it, as W3C Trace Context. Absent where none did.',
+  traceparent: 'The trace of the request that led to it, as W3C Trace Context; one of its own where none did.',
 } as const
 export type Header = keyof typeof headerMeanings
 

@@ -8,6 +8,7 @@ import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
+import { continueTrace } from '../platform/trace'
 import { openOutbox, outboxChannel, type PendingRow, type PublishedRow, removePublished, tryLead } from './store/outbox'
 
 export type RelayOptions = {
@@ -117,7 +118,7 @@ export function startRelay(options: RelayOptions): Relay {
 }
 
 function recordOf(row: PendingRow, topicPrefix: string) {
-  const headers = cloudEventHeaders(walletSource, row)
-  if (row.traceparent) headers.traceparent = row.traceparent
+  // What no request led to, a hold that expired or an event that is told again, begins a trace of its own.
+  const headers = { ...cloudEventHeaders(walletSource, row), traceparent: row.traceparent ?? continueTrace(undefined) }
   return { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
 }
