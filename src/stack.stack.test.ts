@@ -1,8 +1,12 @@
 /** The main job, end to end: money moves at the wallet, and shows at balances. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import postgres from 'postgres'
+import { startBalances } from './balances/start'
+import { createLog } from './platform/log'
 import { eventually } from './testing/eventually'
-import { type Caller, type Stack, spawnService, startStack } from './testing/stack'
+import { type Caller, callerOf, type Stack, spawnService, startStack } from './testing/stack'
+import { republish } from './wallet/republish'
+import { startWallet } from './wallet/start'
 
 setDefaultTimeout(60_000)
 
@@ -97,6 +101,38 @@ test('from offset 0 the topics alone tell everything', async () => {
   const balances = await spawnService({ ...stack.config.balances, seedOnStart: false })
   await expectSamePicture(stack)
   await Promise.all([wallet.stop(), balances.stop()])
+})
+
+test('topics that were lost are told again from the ledger, and the read side is made again from that', async () => {
+  await using stack = await startStack({ start: [] })
+  const { wallet, balances } = stack.config
+  const log = createLog({ service: 'test', level: 'error', format: 'json' })
+  const serve = async () => {
+    const services = [await startWallet(wallet, log), await startBalances(balances, log)] as const
+    const [ledger, reads] = services.map(({ port }) => callerOf(port)) as [Caller, Caller]
+    return { ledger, reads, stop: () => Promise.all(services.map((service) => service.stop())) }
+  }
+  const before = await serve()
+  expect((await before.ledger.post('/transactions', transfer(eva, frank, 100))).status).toBe(201)
+  await expectSamePicture(stack)
+  await before.stop()
+
+  // Another installation's topics are as empty as those of a broker that lost its disk.
+  for (const { kafka } of [wallet, balances]) kafka.topicPrefix = stack.backing.topicPrefix()
+  balances.kafka.topicPrefix = wallet.kafka.topicPrefix
+  const { reads, stop } = await serve()
+  const rebuilt = async (state: string) => {
+    await reads.post('/rebuild', {})
+    return eventually(async () => expect((await reads.get('/rebuild')).body).toMatchObject({ state }))
+  }
+  await rebuilt('refused')
+  expect((await reads.get('/rebuild')).body.message).toContain('republish')
+  const env = { DATABASE_URL: wallet.database.url }
+  expect(await republish.run([], env, new AbortController().signal)).toBe(0)
+  await rebuilt('swapped')
+  expect((await reads.get('/rebuild')).body.divergence).toMatchObject({ accounts: 0, entries: 0, clients: 0 })
+  await expectSamePicture(stack)
+  await stop()
 })
 
 test('balances is killed again and again during a thousand transfers, and nothing is lost', async () => {

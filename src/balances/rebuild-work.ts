@@ -52,15 +52,15 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
     for (; !signal.aborted; await pause(stepMs, signal)) {
       const current = await findRebuild(sql)
       if (current?.state !== 'building') return
-      const clusterId = await kafka.clusterId()
+      const source = { clusterId: await kafka.clusterId(), topics }
       if (!current.bounds) await updateRebuild(sql, { bounds: await boundsOf(options) })
       const { bounds } = (await findRebuild(sql)) ?? current
-      const { shadow: reached } = await readPositions(sql, clusterId)
+      const { shadow: reached } = await readPositions(sql, source)
       if (!bounds || Object.entries(bounds).some(([place, { end }]) => (reached.get(place) ?? 0n) < BigInt(end)))
         continue
 
       await indexShadow(sql)
-      const divergence = await compareShadow(sql, clusterId)
+      const divergence = await compareShadow(sql, source)
       if (!divergence) continue
       const aside = await countDeadLetters(shadow.sql)
       if (isApart(divergence) && !current.force) {
@@ -70,7 +70,7 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
       }
       await updateRebuild(sql, { divergence })
       if (current.manual) return updateRebuild(sql, { state: 'ready' })
-      if (await swapShadow(sql, clusterId, current))
+      if (await swapShadow(sql, source, current))
         return log.info({ divergence }, 'the tables were made again and serve now')
     }
   } finally {

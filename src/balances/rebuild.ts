@@ -122,8 +122,9 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
   }
 
   /** 0 once the tables have changed places: the shadow is gone, and all of it was read. */
-  async function doneOf({ kafka }: RebuildingOptions, bounds: Bounds): Promise<bigint> {
-    const { shadow } = await readPositions(sql, await kafka.clusterId()).catch(() => ({ shadow: undefined }))
+  async function doneOf({ kafka, task }: RebuildingOptions, bounds: Bounds): Promise<bigint> {
+    const source = { clusterId: await kafka.clusterId(), topics: task.topics }
+    const { shadow } = await readPositions(sql, source).catch(() => ({ shadow: undefined }))
     return Object.entries(bounds).reduce((sum, [place, { first, end }]) => {
       const next = shadow ? (shadow.get(place) ?? 0n) : BigInt(end)
       const reached = next < BigInt(end) ? next : BigInt(end)

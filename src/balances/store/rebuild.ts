@@ -122,15 +122,19 @@ export async function updateRebuild(
     } as never)}`
 }
 
+/** What is read. Positions on other topics, of which the tables may still have some, are nobody's concern. */
+export type Source = { clusterId: string; topics: readonly string[] }
+
 /** How far the shadow is, and how far the tables that serve are, in one look. Empty where there is none. */
 export async function readPositions(
   sql: Statements,
-  clusterId: string,
+  { clusterId, topics }: Source,
 ): Promise<{ shadow: Map<string, bigint>; serving: Map<string, bigint> }> {
   const rows = await sql<{ place: string; made: bigint | null; served: bigint | null }[]>`
     select topic || '/' || partition as place, made.next_offset as made, served.next_offset as served
     from (select * from shadow.consumed_offsets where cluster_id = ${clusterId}) as made
-    full join (select * from public.consumed_offsets where cluster_id = ${clusterId}) as served using (topic, partition)`
+    full join (select * from public.consumed_offsets where cluster_id = ${clusterId}) as served using (topic, partition)
+    where topic = any(${arrayOf(topics)}::text[])`
   const of = (side: 'made' | 'served') => new Map(rows.map((row) => [row.place, row[side] ?? 0n]))
   return { shadow: of('made'), serving: of('served') }
 }
@@ -180,10 +184,10 @@ const entriesApart = (sql: Statements) => sql`
  * Compares in one snapshot. Undefined when the tables that serve are ahead of the shadow somewhere in it, so that a difference would mean nothing.
  * What the shadow has beyond them is no divergence.
  */
-export function compareShadow(sql: Sql<{ bigint: bigint }>, clusterId: string): Promise<Divergence | undefined> {
+export function compareShadow(sql: Sql<{ bigint: bigint }>, source: Source): Promise<Divergence | undefined> {
   return sql.begin('isolation level repeatable read read only', async (tx) => {
     await tx`set local statement_timeout = 0`
-    if (isAhead(await readPositions(tx, clusterId))) return undefined
+    if (isAhead(await readPositions(tx, source))) return undefined
     const [row] = await tx<
       (Omit<Divergence, 'examples'> & { accountExamples: string[] | null; entryExamples: string[] | null })[]
     >`
@@ -212,12 +216,12 @@ const isAhead = ({ shadow, serving }: { shadow: Map<string, bigint>; serving: Ma
  */
 export async function swapShadow(
   sql: Sql<{ bigint: bigint }>,
-  clusterId: string,
+  source: Source,
   { force }: { force: boolean },
 ): Promise<boolean> {
   return (await sql.begin(async (tx) => {
     await lockServing(tx)
-    if (isAhead(await readPositions(tx, clusterId))) return false
+    if (isAhead(await readPositions(tx, source))) return false
     if (!force && (await tx`${accountsApart(tx)} limit 1`).length > 0) return false
     // What the dead-letter topic has of a record it has, whichever table kept it aside.
     await tx`
