@@ -134,10 +134,10 @@ export const readLedgerUrl = (env: Environment): string =>
 
 /** What the read side works with, for a command beside it: that of `npm start`, as far as nothing else is named. Throws `ConfigError`. */
 export function readReadSideConfig(env: Environment): ServiceConfig {
-  const { postgresPort, kafkaPort } = readStartConfig({ POSTGRES_PORT: env.POSTGRES_PORT, KAFKA_PORT: env.KAFKA_PORT })
-  const databaseUrl = env.DATABASE_URL_FILE ? undefined : localDatabaseUrl('balances', postgresPort)
+  const started = startedAddresses(readStartConfig({ POSTGRES_PORT: env.POSTGRES_PORT, KAFKA_PORT: env.KAFKA_PORT }))
   return readServiceConfig({
-    ...{ KAFKA_BROKERS: env.KAFKA_BROKERS_FILE ? undefined : `127.0.0.1:${kafkaPort}`, DATABASE_URL: databaseUrl },
+    DATABASE_URL: env.DATABASE_URL_FILE ? undefined : started.BALANCES_DATABASE_URL,
+    KAFKA_BROKERS: env.KAFKA_BROKERS_FILE ? undefined : started.KAFKA_BROKERS,
     ...env,
     SERVICE: 'balances',
   })

@@ -10,7 +10,6 @@ import { prepareDatabase } from '../platform/migrate'
 import { presentProgress } from '../platform/progress'
 import { pause } from '../platform/retry'
 import { type Rebuilding, type RebuildProgress, type RebuildWish, startRebuilding } from './rebuild'
-import { topics } from './topics'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 const everyMs = 1000
@@ -27,20 +26,16 @@ export const rebuild = {
     const { manual, force, status, ...actions } = parseArgs({ args, options }).values
     const action = (['swap', 'rollback', 'cancel'] as const).find((one) => actions[one]) ?? 'start'
 
-    const config = readReadSideConfig(env)
+    const config = { ...readReadSideConfig(env), logLevel: 'error' as const }
     const { url, prepare } = config.database
-    const { topicPrefix, partitions } = config.kafka
     const log = createLog({ service: 'rebuild', level: 'error', format: 'pretty' })
     const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
     const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-rebuild' })
     const kafka = connectKafka(config.kafka, log)
-    const names = topics.map((topic) => topicPrefix + topic)
-    const quiet = { ...config, logLevel: 'error' as const }
-    const task = { config: quiet, groupId: topicPrefix + config.kafka.groupId, topics: names, partitions }
     let rebuilding: Rebuilding | undefined
     try {
       await reaching(prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }))
-      rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
+      rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })
       return await follow(rebuilding, status ? undefined : { action, manual, force }, signal)
     } catch (error) {
       if (!(error instanceof Fault)) throw error

@@ -3,7 +3,7 @@ import type { Database, DatabaseOptions } from '../platform/database'
 import type { Kafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { pause } from '../platform/retry'
-import { startConsumer } from './consumer'
+import { type Consumer, startConsumer } from './consumer'
 import { putSeedIn } from './seed'
 import { countDeadLetters } from './store/dead-letters'
 import {
@@ -38,26 +38,26 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
   const { database, kafka, groupId, topics, partitions, log } = options
   const { sql } = database
   const shadow = openShadow({ ...options.connection, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
-  if (await isSeeded(sql)) await putSeedIn(shadow.sql)
-  const consumer = startConsumer({
-    database: shadow,
-    kafka,
-    groupId: `${groupId}-rebuild`,
-    topics,
-    partitions,
-    log: log.child({ rebuild: true }),
-    ahead,
-  })
+  let consumer: Consumer | undefined
   try {
+    if (await isSeeded(sql)) await putSeedIn(shadow.sql)
+    consumer = startConsumer({
+      database: shadow,
+      kafka,
+      groupId: `${groupId}-rebuild`,
+      topics,
+      partitions,
+      log: log.child({ rebuild: true }),
+      ahead,
+    })
     for (; !signal.aborted; await pause(stepMs, signal)) {
       const current = await findRebuild(sql)
       if (current?.state !== 'building') return
       const source = { clusterId: await kafka.clusterId(), topics }
-      if (!current.bounds) await updateRebuild(sql, { bounds: await boundsOf(options) })
-      const { bounds } = (await findRebuild(sql)) ?? current
+      const bounds = current.bounds ?? (await boundsOf(options))
+      if (!current.bounds) await updateRebuild(sql, { bounds })
       const { shadow: reached } = await readPositions(sql, source)
-      if (!bounds || Object.entries(bounds).some(([place, { end }]) => (reached.get(place) ?? 0n) < BigInt(end)))
-        continue
+      if (Object.entries(bounds).some(([place, { end }]) => (reached.get(place) ?? 0n) < BigInt(end))) continue
 
       await indexShadow(sql)
       const divergence = await compareShadow(sql, source)
@@ -74,7 +74,7 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
         return log.info({ divergence }, 'the tables were made again and serve now')
     }
   } finally {
-    await consumer.stop()
+    await consumer?.stop()
     await shadow.close()
   }
 }

@@ -4,25 +4,27 @@ import { openDatabase } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import { connectKafka } from '../platform/kafka'
 import { createLog } from '../platform/log'
-import { carryOut, type RebuildWork } from './rebuild-work'
+import { carryOut } from './rebuild-work'
+import { consumingOf } from './topics'
 
-/** What the thread is told: what to do, and later only that it is to leave it there. */
-export type Task = { config: ServiceConfig } & Pick<RebuildWork, 'groupId' | 'topics' | 'partitions'>
+/** It is told once how the service is set up, and later only that it is to leave the work there. */
 export type Ended = { trouble: string | null }
 
 declare const self: Worker
 const stopping = new AbortController()
 
-self.onmessage = async ({ data }: MessageEvent<Task | 'stop'>) => {
-  if (data === 'stop') return stopping.abort()
-  const { config, ...work } = data
+self.onmessage = async ({ data: config }: MessageEvent<ServiceConfig | 'stop'>) => {
+  if (config === 'stop') return stopping.abort()
   const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
   const { url, prepare } = config.database
   const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
   const kafka = connectKafka(config.kafka, log)
   let trouble: string | null = null
   try {
-    await carryOut({ ...work, database, kafka, log, connection: { url, prepare } }, stopping.signal)
+    await carryOut(
+      { ...consumingOf(config.kafka), database, kafka, log, connection: { url, prepare } },
+      stopping.signal,
+    )
   } catch (error) {
     trouble = messageOf(error)
   }

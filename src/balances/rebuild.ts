@@ -2,12 +2,13 @@
  * Makes the tables of the read side again from the topics while the others go on serving, compares the two, and lets them change places. All that is
  * known of a rebuild is in the database: whoever is killed in the middle, the next process goes on where the tables are.
  */
-import type { Database } from '../platform/database'
+import type { ServiceConfig } from '../config'
+import { type Database, violation } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Kafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { pause } from '../platform/retry'
-import type { Ended, Task } from './rebuild-worker'
+import type { Ended } from './rebuild-worker'
 import {
   type Bounds,
   createShadow,
@@ -20,6 +21,7 @@ import {
   updateRebuild,
   whileLeading,
 } from './store/rebuild'
+import { consumingOf } from './topics'
 
 export const rebuildActions = ['start', 'swap', 'rollback', 'cancel'] as const
 export type RebuildAction = (typeof rebuildActions)[number]
@@ -46,8 +48,7 @@ export type Rebuilding = {
 export type RebuildingOptions = {
   database: Database
   kafka: Kafka
-  /** For the thread that does the work. */
-  task: Task
+  config: ServiceConfig
   migrationsFolder: string
   log: Log
   /** How often it looks for a rebuild that another process has left, in milliseconds. */
@@ -70,24 +71,29 @@ export function decideWish(
 
 /** Carries rebuilds out, one process at a time, from the moment it is called until it is stopped. */
 export function startRebuilding(options: RebuildingOptions): Rebuilding {
-  const { database, log, pollMs = 5000 } = options
+  const { database, kafka, config, migrationsFolder, log, pollMs = 5000 } = options
   const { sql } = database
   const stopping = new AbortController()
   let woken = new AbortController()
   /** Why it does not go on, where it is carried out by this process. */
   let trouble: string | null = null
 
+  /** Looks once more, since whoever led until now may have brought it to its end. */
+  const lead = async () => {
+    const current = await findRebuild(sql)
+    if (current?.state !== 'building') return
+    if (!(await isOfThisVersion(sql, 'shadow'))) {
+      log.warn({}, 'a rebuild of another version is begun anew')
+      await createShadow(sql, migrationsFolder, current)
+    }
+    await onThread(config, stopping.signal)
+  }
+
   const running = (async () => {
     while (!stopping.signal.aborted) {
       woken = new AbortController()
       try {
-        const current = await findRebuild(sql)
-        if (current?.state === 'building' && !(await isOfThisVersion(sql, 'shadow'))) {
-          log.warn({}, 'a rebuild of another version is begun anew')
-          await createShadow(sql, options.migrationsFolder, current)
-        }
-        if (current?.state === 'building')
-          await whileLeading(options.task.config.database.url, () => onThread(options.task, stopping.signal))
+        if ((await findRebuild(sql))?.state === 'building') await whileLeading(config.database.url, lead)
         trouble = null
       } catch (error) {
         trouble = messageOf(error)
@@ -101,14 +107,14 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
     async status() {
       const current = await findRebuild(sql)
       if (!current) return undefined
-      const done = current.bounds ? await doneOf(options, current.bounds) : 0n
+      const done = current.bounds ? await doneOf(current.bounds) : 0n
       return measure({ ...current, message: current.message ?? trouble }, done)
     },
     async wish(wish) {
       const refusal = decideWish(await findRebuild(sql), wish)
       if (refusal) return refusal
       const { action, manual, force } = wish
-      if (action === 'start') await createShadow(sql, options.migrationsFolder, { manual, force })
+      if (action === 'start') await createShadow(sql, migrationsFolder, { manual, force })
       if (action === 'swap') await updateRebuild(sql, { state: 'building', manual: false, force })
       if (action === 'cancel') await dropShadow(sql)
       if (action === 'rollback' && !(await rollBack(sql))) return 'nothing_to_roll_back'
@@ -121,10 +127,13 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
     },
   }
 
-  /** 0 once the tables have changed places: the shadow is gone, and all of it was read. */
-  async function doneOf({ kafka, task }: RebuildingOptions, bounds: Bounds): Promise<bigint> {
-    const source = { clusterId: await kafka.clusterId(), topics: task.topics }
-    const { shadow } = await readPositions(sql, source).catch(() => ({ shadow: undefined }))
+  /** All of it once the tables have changed places: there is no shadow then. */
+  async function doneOf(bounds: Bounds): Promise<bigint> {
+    const source = { clusterId: await kafka.clusterId(), topics: consumingOf(config.kafka).topics }
+    const { shadow } = await readPositions(sql, source).catch((error) => {
+      if (violation(error)?.sqlState === '42P01') return { shadow: undefined }
+      throw error
+    })
     return Object.entries(bounds).reduce((sum, [place, { first, end }]) => {
       const next = shadow ? (shadow.get(place) ?? 0n) : BigInt(end)
       const reached = next < BigInt(end) ? next : BigInt(end)
@@ -134,14 +143,14 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
 }
 
 /** Resolves when the thread has ended its work, or left it. Throws what stopped it. */
-async function onThread(task: Task, signal: AbortSignal): Promise<void> {
+async function onThread(config: ServiceConfig, signal: AbortSignal): Promise<void> {
   const worker = new Worker(new URL('./rebuild-worker.ts', import.meta.url).href)
   const stop = () => worker.postMessage('stop')
   try {
     const { trouble } = await new Promise<Ended>((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data)
       worker.onerror = ({ message }) => reject(new Error(message))
-      worker.postMessage(task)
+      worker.postMessage(config)
       signal.addEventListener('abort', stop)
       if (signal.aborted) stop()
     })

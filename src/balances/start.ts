@@ -24,7 +24,7 @@ import { changedAccounts, changesChannel } from './store/apply'
 import { countDeadLetters } from './store/dead-letters'
 import { listPositions } from './store/positions'
 import { tablesChannel } from './store/rebuild'
-import { topics } from './topics'
+import { consumingOf, topics } from './topics'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
@@ -69,9 +69,9 @@ export async function startBalances(
   const reads = openReads(database)
   const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
   const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
-  const { topicPrefix, partitions } = config.kafka
-  const groupId = topicPrefix + config.kafka.groupId
-  const topicNames = topics.map((topic) => topicPrefix + topic)
+  const { groupId, topics: topicNames, partitions } = consumingOf(config.kafka)
+  // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
+  const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
   const watch = watchFreshness({
     async ends() {
       const ends = await kafka.endOffsets(topicNames)
@@ -115,10 +115,7 @@ export async function startBalances(
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
     kafka: config.kafka,
-    uses: [
-      ...topics.map((topic) => ({ topic, groupId })),
-      { topic: 'transactions', groupId: `${groupId}-large-movements` } as const,
-    ],
+    uses: [...topics.map((topic) => ({ topic, groupId })), reacting],
   })
   const http = listen(app, config)
   log.info({ port: http.port }, 'balances listens')
@@ -181,13 +178,11 @@ export async function startBalances(
   ]).catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
 
   consumer = consume()
-  const task = { config, groupId, topics: topicNames, partitions }
-  rebuilding = startRebuilding({ database, kafka, task, migrationsFolder, log })
+  rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })
   largeMovements = startLargeMovements({
     ...group,
-    // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
-    groupId: `${groupId}-large-movements`,
-    topics: [`${topicPrefix}transactions`],
+    groupId: reacting.groupId,
+    topics: [config.kafka.topicPrefix + reacting.topic],
     partitions,
     min: config.largeMovementMin,
   })

@@ -53,13 +53,12 @@ export const openShadow = (options: Omit<DatabaseOptions, 'settings'>): Database
 
 const rebuildLock = 7_236_015_003
 
-/** Runs `work` unless another process does: then false. The lock ends with its session, however that ends. */
-export async function whileLeading(url: string, work: () => Promise<void>): Promise<boolean> {
+/** Runs `work`, unless another process leads. The lock ends with its session, however that ends. */
+export async function whileLeading(url: string, work: () => Promise<void>): Promise<void> {
   const sql = openSession({ url, applicationName: 'saldo-balances-rebuild' })
   try {
     const [row] = await sql<{ leads: boolean }[]>`select pg_try_advisory_lock(${rebuildLock}) as leads`
     if (row?.leads) await work()
-    return row?.leads ?? false
   } finally {
     await sql.end({ timeout: 1 })
   }
@@ -125,15 +124,18 @@ export async function updateRebuild(
 /** What is read. Positions on other topics, of which the tables may still have some, are nobody's concern. */
 export type Source = { clusterId: string; topics: readonly string[] }
 
-/** How far the shadow is, and how far the tables that serve are, in one look. Empty where there is none. */
+/**
+ * How far the shadow is, and how far the tables that serve are, in one look. Those that serve come first, as in the swap, so that whoever looks in the
+ * middle of one waits for it and holds nothing that it wants.
+ */
 export async function readPositions(
   sql: Statements,
   { clusterId, topics }: Source,
 ): Promise<{ shadow: Map<string, bigint>; serving: Map<string, bigint> }> {
   const rows = await sql<{ place: string; made: bigint | null; served: bigint | null }[]>`
     select topic || '/' || partition as place, made.next_offset as made, served.next_offset as served
-    from (select * from shadow.consumed_offsets where cluster_id = ${clusterId}) as made
-    full join (select * from public.consumed_offsets where cluster_id = ${clusterId}) as served using (topic, partition)
+    from (select * from public.consumed_offsets where cluster_id = ${clusterId}) as served
+    full join (select * from shadow.consumed_offsets where cluster_id = ${clusterId}) as made using (topic, partition)
     where topic = any(${arrayOf(topics)}::text[])`
   const of = (side: 'made' | 'served') => new Map(rows.map((row) => [row.place, row[side] ?? 0n]))
   return { shadow: of('made'), serving: of('served') }
