@@ -388,7 +388,7 @@ Saldo runs.
               psql ${localDatabaseUrl('balances', postgresPort)}
   logs        ${shown(join(dataDir, 'logs'))}
 
-Eva pays Frank 100, and both balances follow:
+Eva pays Frank 100, and both balances follow a moment later:
 
   curl ${wallet}/transactions -H 'content-type: application/json' -d '${transfer}'
   curl ${balances}/balances/${eva}
