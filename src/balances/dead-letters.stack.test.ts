@@ -14,6 +14,7 @@ import { eventually } from '../testing/eventually'
 import { callerOf, serviceConfig } from '../testing/stack'
 import { startDeadLetterPublisher } from './dead-letter-topic'
 import { startBalances } from './start'
+import { whileLeading } from './store/rebuild'
 
 setDefaultTimeout(30_000)
 
@@ -46,6 +47,7 @@ async function openStage() {
   return {
     sql,
     faults: broker.faults,
+    databaseUrl: config.database.url,
     topic,
     topicPrefix,
     balances: callerOf(service.port),
@@ -163,6 +165,20 @@ test('each letter is on the dead-letter topic as it came, once, whichever replic
   const empty = { 'dlq-error-type': 'no_value', 'dlq-error-message': 'the record has no value', ...reasons }
   expect(letters[1]).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '1' } })
   expect(letters[102]).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '2' } })
+  await stage.sql`delete from dead_letters`
+})
+
+test('dead letters are published while a rebuild holds its lock', async () => {
+  const stage = await theStage()
+  let led = false
+  await whileLeading(stage.databaseUrl, async () => {
+    led = true
+    await stage.send([{ key: null, value: 'nonsense', headers: {} }])
+    await eventually(async () =>
+      expect(await stage.sql`select from dead_letters where sent_at is not null`).toHaveLength(1),
+    )
+  })
+  expect(led).toBe(true)
   await stage.sql`delete from dead_letters`
 })
 

@@ -5,12 +5,12 @@ import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import { isConnectionLost, violation } from './database'
 import { messageOf, SetupError } from './fault'
+import { advisoryLocks } from './locks'
 import type { Log } from './log'
 import { keepTrying } from './retry'
 import { admitService, examineRole, type Grants } from './service-role'
 
 /** One lock for everything that prepares a database. The number means nothing, but must stay the same in every version. */
-const preparationLock = 7_236_015_001
 
 export type Preparation = {
   /** What the service works with. */
@@ -81,7 +81,7 @@ async function naming<T>(variable: string, work: () => Promise<T>): Promise<T> {
 /** Runs `work` while no other replica prepares this database, on a connection of its own, since the lock belongs to the session. */
 export function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   return withSession(url, async (sql) => {
-    await sql`select pg_advisory_lock(${preparationLock})`
+    await sql`select pg_advisory_lock(${advisoryLocks.preparation})`
     return work(sql)
   })
 }

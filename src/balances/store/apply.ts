@@ -1,6 +1,7 @@
 /** Writes a projection, in one statement: all of it or nothing, whatever happens to the connection on the way. */
 import type { PendingQuery, Row } from 'postgres'
 import { arrayOf, type Database, type Statements } from '../../platform/database'
+import { advisoryLocks } from '../../platform/locks'
 import type { BalanceRow, ClientRow, DeadReason, EntryRow } from '../project'
 
 export type DeadLetterRow = DeadReason & {
@@ -131,15 +132,13 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
   return { claimed: applied?.claimed ?? false, changed: applied?.changed ?? 0 }
 }
 
-const turnLock = 7_236_015_004
-
 /**
  * For events that leave a version unsaid, which count on from what is stored: from reading that to writing, nobody else who does the same comes in
  * between. Two of them would give out the same version, and one be lost. Events that bear their versions need no turn.
  */
 export const inTurn = <T>(sql: Database['sql'], work: (tx: Statements) => Promise<T>): Promise<T> =>
   sql.begin(async (tx) => {
-    await tx`select pg_advisory_xact_lock(${turnLock})`
+    await tx`select pg_advisory_xact_lock(${advisoryLocks.projection})`
     return work(tx)
   }) as Promise<T>
 

@@ -1,5 +1,6 @@
 /** Records that were kept aside: shown, told to the dead-letter topics, and taken away once they have taken effect. */
 import { arrayOf, type Database, type Statements } from '../../platform/database'
+import { advisoryLocks } from '../../platform/locks'
 import type { DeadReason } from '../project'
 import { type Claim, storable } from './apply'
 import { rfc3339 } from './balances'
@@ -106,8 +107,6 @@ export async function noteFailure(sql: Statements, id: bigint, { cause, detail }
   return count > 0
 }
 
-const sendingLock = 7_236_015_003
-
 /**
  * Hands the oldest unsent letters to `send`, which answers with those that it has sent, and notes that. Of all processes one does so at a time: to
  * the others it looks as if nothing was to be sent. No letter is locked meanwhile; one that fails again while it is sent is sent again.
@@ -118,7 +117,9 @@ export const sendUnsent = (
   send: (letters: DeadLetter[]) => Promise<DeadLetter[]>,
 ): Promise<number> =>
   sql.begin(async (tx) => {
-    const [lock] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${sendingLock}) as taken`
+    const [lock] = await tx<
+      { taken: boolean }[]
+    >`select pg_try_advisory_xact_lock(${advisoryLocks.deadLetterPublisher}) as taken`
     if (!lock?.taken) return 0
     const rows = await tx<DeadLetter[]>`${told(tx)} where sent_at is null order by id limit ${limit}`
     if (rows.length === 0) return 0

@@ -12,6 +12,7 @@ import {
   type Statements,
   violation,
 } from '../../platform/database'
+import { advisoryLocks } from '../../platform/locks'
 import { migrationStatements } from '../../platform/migrate'
 
 /** What is made again from the topics. In the order in which readers and writers ask for them, so that nobody waits in a circle. */
@@ -51,13 +52,11 @@ export type Rebuild = {
 export const openShadow = (options: Omit<DatabaseOptions, 'settings'>): Database =>
   openDatabase({ ...options, settings: { search_path: 'shadow', synchronous_commit: 'off' } })
 
-const rebuildLock = 7_236_015_003
-
 /** Runs `work`, unless another process leads. The lock ends with its session, however that ends. */
 export async function whileLeading(url: string, work: () => Promise<void>): Promise<void> {
   const sql = openSession({ url, applicationName: 'saldo-balances-rebuild' })
   try {
-    const [row] = await sql<{ leads: boolean }[]>`select pg_try_advisory_lock(${rebuildLock}) as leads`
+    const [row] = await sql<{ leads: boolean }[]>`select pg_try_advisory_lock(${advisoryLocks.rebuild}) as leads`
     if (row?.leads) await work()
   } finally {
     await sql.end({ timeout: 1 })

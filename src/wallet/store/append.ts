@@ -1,5 +1,6 @@
 /** Writes what was decided: everything that belongs to a batch, in one statement. */
 import { arrayOf, isConnectionLost, type Statements, violation } from '../../platform/database'
+import { advisoryLocks } from '../../platform/locks'
 import type { Hold } from '../domain/hold'
 import type { Fact, Transaction } from '../domain/movement'
 import { type KeyRow, storedOutcome } from './idempotency-keys'
@@ -163,11 +164,9 @@ export function classifyAppendFailure(error: unknown): AppendFailure | undefined
   return undefined
 }
 
-const turnLock = 7_236_015_003
-
 /** Waits until nobody else of this database has the turn. It belongs to the session: whoever loses the connection loses the turn. */
 export async function takeTurn(sql: Statements): Promise<void> {
-  await sql`select pg_advisory_lock(${turnLock})`
+  await sql`select pg_advisory_lock(${advisoryLocks.contention})`
 }
 
 /** However often it was taken. */

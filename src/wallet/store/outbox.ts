@@ -1,6 +1,7 @@
 /** Events that are committed and not yet known to be on the broker. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/envelope'
 import { arrayOf, linesOf, openSession, type Statements } from '../../platform/database'
+import { advisoryLocks } from '../../platform/locks'
 import { deliveryDays } from './deliveries'
 
 export type OutboxRow = EncodedEvent & { traceparent: string | null }
@@ -134,11 +135,9 @@ export async function measureOutbox(sql: Statements): Promise<{ pending: number;
   return { pending: row?.pending ?? 0, oldestAgeMs: row?.oldest_age_ms ?? 0 }
 }
 
-const relayLock = 7_236_015_002
-
 /** Tries to become the one relay of this database, and answers the session that is; the lock lives as long as that session does. */
 export async function tryLead(sql: Statements): Promise<{ leads: boolean; session: number }> {
   const [row] = await sql<{ leads: boolean; session: number }[]>`
-    select pg_try_advisory_lock(${relayLock}) as leads, pg_backend_pid() as session`
+    select pg_try_advisory_lock(${advisoryLocks.relay}) as leads, pg_backend_pid() as session`
   return row ?? { leads: false, session: 0 }
 }
