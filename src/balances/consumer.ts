@@ -3,6 +3,7 @@
  * we are; what the broker keeps for the group only shows lag. So every record takes effect once, whatever is killed in between.
  */
 import { decodeRecord } from '../contract/envelope'
+import { timeOf } from '../contract/time'
 import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
@@ -10,7 +11,7 @@ import type { IncomingBatch, IncomingRecord, Kafka, Position, SubscriptionOption
 import { keepSubscribed } from '../platform/keep-subscribed'
 import type { Log } from '../platform/log'
 import { keepTrying } from '../platform/retry'
-import { accountsToKnow, type DeadReason, project, type Reading, timeOf } from './project'
+import { accountsToKnow, type DeadReason, project, type Reading } from './project'
 import { apply, type DeadLetterRow, inTurn } from './store/apply'
 import { loadKnownAccounts } from './store/balances'
 import { loadPositions, movePosition, type Partition, resetPosition } from './store/positions'

@@ -7,6 +7,7 @@ import { createLog } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
 import { backing } from '../testing/backing'
 import type { Clock, ExplanationPlace, Line, StatementPlace } from './history'
+import { parseLimit } from './http-requests'
 import type { BalanceRow, EntryRow } from './project'
 import { openReads, type Reads } from './reads'
 import { apply } from './store/apply'
@@ -233,4 +234,29 @@ test('what is not there is not made up', async () => {
   expect(await at(13)).toMatchObject({ balanceMinor: 30n, version: 3n, complete: true })
   expect(await at(9)).toMatchObject({ balanceMinor: 0n, version: 0n, complete: true })
   expect(await reads.balanceAt('nobody', { at: day(1), clock: 'recorded' })).toBeUndefined()
+})
+
+test('a period and a time hold to any number of digits, and at the ends of the calendar', async () => {
+  await using database = await openBalances()
+  const { account, all } = historyOf(
+    'eva',
+    [1, 2, 3].map((amount) => ({ amount, days: 1, backBy: 0, isMissing: false })),
+    true,
+  )
+  await database.record([account], all)
+  const time = day(12).slice(0, -5)
+  const versions = async (period: { since?: string; until?: string }) => {
+    const limits = { since: parseLimit('since', period.since), until: parseLimit('until', period.until) }
+    const found = await database.reads.statement('eva', limits, { place: undefined, size: 10 })
+    return found?.statement.lines.flatMap((line) => ('entry' in line ? [Number(line.entry.version)] : []))
+  }
+  expect(await versions({ since: `${time}Z` })).toEqual([3, 2])
+  expect(await versions({ until: `${time}Z` })).toEqual([1])
+  for (const digits of ['0001', '00000000001', '999999']) {
+    expect([digits, await versions({ since: `${time}.${digits}Z` })]).toEqual([digits, [3]])
+    expect([digits, await versions({ until: `${time}.${digits}Z` })]).toEqual([digits, [2, 1]])
+  }
+  expect(await versions({ since: '0001-01-01T00:00:00Z', until: '9999-12-31T23:59:59.99999Z' })).toEqual([3, 2, 1])
+  expect(await versions({ until: '0001-01-01T00:00:00Z' })).toEqual([])
+  expect(await versions({ since: '9999-12-31T23:59:59.99999Z' })).toEqual([])
 })

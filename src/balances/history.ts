@@ -4,7 +4,15 @@
  */
 import type { Statements } from '../platform/database'
 import type { Balance } from './store/balances'
-import { type Entry, findEntryAfter, findVersionAt, listBackdated, listEntries, sumShifted } from './store/entries'
+import {
+  type Entry,
+  findEntryAfter,
+  findVersionAt,
+  findVersionBefore,
+  listBackdated,
+  listEntries,
+  sumShifted,
+} from './store/entries'
 
 export const clocks = ['recorded', 'effective'] as const
 export type Clock = (typeof clocks)[number]
@@ -17,7 +25,7 @@ export type Page<Place> = { lines: Line[]; next: Place | undefined }
 
 export type StatementPlace = { floor: bigint; before: bigint }
 
-/** Entries written from `since` on and before `until`, newest first, with a gap wherever versions are missing. Times are RFC 3339, UTC. */
+/** Entries written from `since` on and before `until`, newest first, with a gap wherever versions are missing. Both as `limitOf` writes them. */
 export async function readStatement(
   sql: Statements,
   account: Balance,
@@ -28,7 +36,7 @@ export async function readStatement(
   const top = page.place
     ? { version: page.place.before - 1n, balanceMinor: null }
     : await topOf(sql, account, period.until)
-  const floor = page.place?.floor ?? (period.since ? await findVersionAt(sql, accountId, justBefore(period.since)) : 0n)
+  const floor = page.place?.floor ?? (period.since ? await findVersionBefore(sql, accountId, period.since) : 0n)
   const rows = await listEntries(sql, accountId, {
     floor: under(floor),
     before: top.version + 1n,
@@ -41,7 +49,7 @@ export async function readStatement(
 /** The newest version that a statement can have, and the balance it left. */
 async function topOf(sql: Statements, account: Balance, until: string | undefined): Promise<Known> {
   if (until === undefined) return account
-  const version = await findVersionAt(sql, account.accountId, justBefore(until))
+  const version = await findVersionBefore(sql, account.accountId, until)
   const next = await findEntryAfter(sql, account.accountId, version)
   if (!next) return account
   const balanceMinor = next.amountMinor === null ? null : next.balanceMinor - next.amountMinor
@@ -197,6 +205,3 @@ export function linesOf(
 }
 
 const under = (version: bigint): bigint => (version > 0n ? version - 1n : 0n)
-
-/** Times have milliseconds here. */
-const justBefore = (time: string): string => new Date(Date.parse(time) - 1).toISOString()

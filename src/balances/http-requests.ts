@@ -1,6 +1,7 @@
 /** What callers of the read side send: the shape of each query, and how its values are read. */
 import { type Static, Type } from '@sinclair/typebox'
 import { isCurrency, parseMoney } from '../contract/money'
+import { type Instant, limitOf, parseInstant, timeOf, timeWanted } from '../contract/time'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
 import { clocks } from './history'
@@ -13,10 +14,8 @@ const Limit = Type.String({
   pattern: '^([1-9]\\d?|1\\d\\d|200)$',
   wanted: `must be a whole number from 1 to ${pageSizeMax}`,
 })
-const Time = Type.String({
-  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$',
-  wanted: 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z',
-})
+/** Which time it is, and whether there is such a one, is read by `parseMoment` and `parseLimit`. */
+const Time = Type.String({ wanted: timeWanted })
 const ClockName = Type.Union(
   clocks.map((clock) => Type.Literal(clock)),
   { wanted: `must be one of ${clocks.join(', ')}` },
@@ -80,14 +79,23 @@ export const BalancesQuery = Type.Object(
 
 export const pageSizeOf = (limit: string | undefined): number => (limit === undefined ? pageSizeDefault : Number(limit))
 
-/** A time of the right form may still not exist: there is no 13th month. */
-export function parseTime(name: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined
-  const parsed = new Date(text)
-  // PostgreSQL and RFC 3339 know no year 0.
-  if (Number.isNaN(parsed.getTime()) || parsed.getUTCFullYear() < 1)
-    throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} is not a time that exists` })
-  return parsed.toISOString()
+function parseRequestTime(name: string, text: string): Instant {
+  const instant = parseInstant(text)
+  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeWanted}` })
+  return instant
+}
+
+/** Where a period begins or ends, to be compared with stored times. */
+export const parseLimit = (name: string, text: string | undefined): string | undefined =>
+  text === undefined ? undefined : limitOf(parseRequestTime(name, text))
+
+/** `at` is the last stored time that belongs to it; `shown` the time that was asked for, which may be finer. */
+export type AskedMoment = { at: string; shown: string }
+
+export function parseMoment(name: string, text: string): AskedMoment {
+  const { ms, finer } = parseRequestTime(name, text)
+  const at = new Date(ms).toISOString()
+  return { at, shown: finer ? text : at }
 }
 
 /** An amount means nothing without its currency, so whoever filters by the one has to name the other. */
@@ -131,9 +139,9 @@ export const idPattern = /^(\d{1,18})$/
 
 /** In milliseconds. A cursor that was made up may say anything. */
 export function timeOfCursor(ms: bigint): string {
-  const time = new Date(Number(ms))
-  if (!(time.getUTCFullYear() >= 1)) throw madeUp()
-  return time.toISOString()
+  const time = timeOf(Number(ms))
+  if (time === undefined) throw madeUp()
+  return time
 }
 
 /** The place of a cursor: what `pattern` finds in it, its groups as whole numbers. Undefined without a cursor. */

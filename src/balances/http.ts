@@ -32,10 +32,11 @@ import {
   parseConsistencyToken,
   parseFilter,
   parseLastEventId,
+  parseLimit,
+  parseMoment,
   parsePlace,
   parsePosition,
   parseRedrive,
-  parseTime,
   RebuildBody,
   readWaitSeconds,
   StatementQuery,
@@ -68,12 +69,12 @@ export function balancesHttp(options: BalancesHttp) {
   const { reads, redrive, consistency, freshness, rebuilding, live, log, health, isReady, kafka, uses } = options
   const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
     if (!canExist(accountId)) return noAccount(request, accountId)
-    const at = parseTime('at', query.at)
-    if (at !== undefined) {
+    if (query.at !== undefined) {
       const clock = query.time ?? 'recorded'
+      const { at, shown } = parseMoment('at', query.at)
       const found = await reads.balanceAt(accountId, { at, clock })
       if (!found) return noAccount(request, accountId)
-      return tagged(request, presentBalanceAt(found.account, found.balance, at, clock), found.balance.version)
+      return tagged(request, presentBalanceAt(found.account, found.balance, shown, clock), found.balance.version)
     }
     const balance = await reads.balance(accountId)
     return balance ? tagged(request, presentBalance(balance), balance.version) : noAccount(request, accountId)
@@ -144,7 +145,7 @@ export function balancesHttp(options: BalancesHttp) {
             const [floor, before] = parsePlace(cursor, filter, /^(\d{1,18}):(\d{1,18})$/) ?? []
             const found = await reads.statement(
               accountId,
-              { since: parseTime('since', period.since), until: parseTime('until', period.until) },
+              { since: parseLimit('since', period.since), until: parseLimit('until', period.until) },
               {
                 place: floor === undefined || before === undefined ? undefined : { floor, before },
                 size: pageSizeOf(limit),
@@ -187,13 +188,14 @@ export function balancesHttp(options: BalancesHttp) {
               atMs === undefined || version === undefined || before === undefined || closingMinor === undefined
                 ? undefined
                 : { at: timeOfCursor(atMs), version, before, closingMinor }
-            const asked = { at: parseTime('at', query.at), clock } as const
+            const moment = query.at === undefined ? undefined : parseMoment('at', query.at)
+            const asked = { at: moment?.at, clock } as const
             const found = await reads.explanation(accountId, asked, { place, size: pageSizeOf(query.limit) })
             if (!found) return noAccount(request, accountId)
             const { account, at, balance, explanation } = found
             const { currency } = account
             const body = {
-              ...presentBalanceAt(account, balance, at, clock),
+              ...presentBalanceAt(account, balance, moment?.shown ?? at, clock),
               closing: money(explanation.closingMinor, currency),
               data: explanation.lines.map((line) => presentLine(line, currency)),
               opening: money(explanation.openingMinor, currency),

@@ -6,6 +6,7 @@ import { Dispatcher } from '../contract/dispatcher'
 import type { Decoded, Unreadable } from '../contract/envelope'
 import type { AccountOpened, BalanceUpdated, ClientRegistered, Payloads } from '../contract/events'
 import { currencyDefault, isCurrency, parseMoney } from '../contract/money'
+import { parseTime, timeOf } from '../contract/time'
 
 /** A record as it was read. `timestampMs` is the time the record itself bears, `origin` whatever the caller knows it by. */
 export type Reading<Origin> = { decoded: Decoded; timestampMs: number; origin: Origin }
@@ -286,17 +287,7 @@ const balanceInvalid = (path: string, detail: string): DeadReason => ({
 export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0')
 const notStorable = 'has a NUL or half a surrogate pair in it'
 
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 const noTime = 'is not an RFC 3339 time'
-const earliestMs = Date.parse('0001-01-01T00:00:00Z')
-const latestMs = Date.parse('9999-12-31T23:59:59.999Z')
-
-export const parseTime = (text: string): string | undefined =>
-  rfc3339.test(text) ? timeOf(Date.parse(text.toUpperCase())) : undefined
-
-/** Undefined for what is no time in the years 1 to 9999. */
-export const timeOf = (ms: number): string | undefined =>
-  ms >= earliestMs && ms <= latestMs ? new Date(ms).toISOString() : undefined
 
 const invalid = (path: string, detail: string): DeadReason => ({
   cause: 'payload_invalid',

@@ -91,6 +91,15 @@ const plain = /^(?!null$)[\w.:-]+$/i
 /** Texts without line breaks, such as JSON, as one parameter: nothing of them needs quoting. Use it as `string_to_array(…, chr(10))`. */
 export const linesOf = (texts: readonly string[]): string => texts.join('\n')
 
+/**
+ * A time as the server writes it, `2024-01-27 17:13:48.5+00`: the session's time zone is UTC, and no time of ours has more than milliseconds. Not
+ * to be left to `Date`, which takes the years 1 to 99 for those of the last century.
+ */
+export function rfc3339(time: string): string {
+  const clock = time.slice(11, -3)
+  return `${time.slice(0, 10)}T${clock.length === 8 ? `${clock}.000` : clock.padEnd(12, '0')}Z`
+}
+
 /** What the driver threw. drizzle puts it into an error of its own, which tells statement and parameters instead. */
 const driverError = (error: unknown): unknown => (error instanceof DrizzleQueryError ? error.cause : error)
 

@@ -2,6 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { currencyDefault, isCurrency, parseMoney } from '../contract/money'
+import { limitOf, parseInstant, timeWanted } from '../contract/time'
 import { pageSizeMax } from '../platform/cursor'
 import { InvalidValue, MalformedRequest } from '../platform/http'
 import { fingerprint, parseIdempotencyKey } from '../platform/idempotency-key'
@@ -24,8 +25,8 @@ const orNull = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
 const Id = Type.String({ pattern: uuid.source.replace(/a-f/g, 'a-fA-F'), wanted: 'must be a UUID' })
 const Currency = Type.String({ maxLength: 3, wanted: 'must be an ISO 4217 code such as BRL' })
 const Amount = Type.Union([Type.Number(), Type.String()], { wanted: 'must be a number or a plain decimal string' })
-const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
-const Time = Type.String({ pattern: time.source, wanted: 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z' })
+/** Which time it is, and whether there is such a one, is read by `parseTime` and `parseLimit`. */
+const Time = Type.String({ wanted: timeWanted })
 const closed = { additionalProperties: false }
 
 /** Of the JSON text, in characters. Larger things are better kept elsewhere, and named by the reference. */
@@ -215,13 +216,21 @@ function parseEffectiveAt(text: string | undefined, now: Date, at = '#'): Date |
   return effectiveAt
 }
 
-/** A time of the right form may still not exist: there is no 13th month. */
-export function parseTime(name: string, text: string | undefined, at = '#'): Date | undefined {
+/** A time to be stored. What is finer than we keep is refused rather than cut. */
+function parseTime(name: string, text: string | undefined, at = '#'): Date | undefined {
   if (text === undefined) return undefined
-  const parsed = new Date(text)
-  if (Number.isNaN(parsed.getTime()))
-    throw new InvalidValue({ pointer: `${at}/${name}`, detail: `${name} is not a time that exists` })
-  return parsed
+  const instant = parseInstant(text)
+  const detail = !instant ? timeWanted : instant.finer ? 'must not be finer than a millisecond' : undefined
+  if (!instant || detail) throw new InvalidValue({ pointer: `${at}/${name}`, detail: `${name} ${detail}` })
+  return new Date(instant.ms)
+}
+
+/** A time to compare stored ones with, which may be finer than they are. */
+export function parseLimit(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const instant = parseInstant(text)
+  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeWanted}` })
+  return limitOf(instant)
 }
 
 export function parseCurrency(currency: string | undefined, at = '#'): string {

@@ -47,9 +47,9 @@ import {
   parseBatch,
   parseCurrency,
   parseHold,
+  parseLimit,
   parseOverdraftLimit,
   parsePart,
-  parseTime,
   parseTransfer,
   readIdempotencyKey,
   TransactionQuery,
@@ -253,7 +253,7 @@ async function answerTransactions(
   const page = await readTransactionPage(
     wallet,
     whose,
-    { kind: filter.kind, since: parseTime('since', filter.since), until: parseTime('until', filter.until) },
+    { kind: filter.kind, since: parseLimit('since', filter.since), until: parseLimit('until', filter.until) },
     { from: parsed && parsePlaces(parsed.position), size: limit === undefined ? pageSizeDefault : Number(limit) },
   )
   const next = page.next ? encodeCursor(presentPlaces(page.next), filter) : null

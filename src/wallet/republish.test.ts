@@ -42,6 +42,8 @@ test.each([
   // Without a zone it would be another time on every machine.
   [['--since', '2026-01-31T00:00:00'], '--since must be'],
   [['--since', '2026-13-31T00:00:00Z'], '--since must be'],
+  [['--since', '2026-02-30T00:00:00Z'], '--since must be'],
+  [['--since', '9999-12-31T23:59:59-01:00'], '--since must be'],
   [['--until', '2026-01-31T00:00:00Z'], "Unknown option '--until'"],
   [['all'], 'Unexpected argument'],
 ])('%p is refused', (args, message) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Environment, readLedgerUrl } from '../config'
 import type { EncodedEvent } from '../contract/envelope'
+import { parseInstant, timeWanted } from '../contract/time'
 import { type Database, openDatabase, reaching } from '../platform/database'
 import { Fault, SetupError, UsageError } from '../platform/fault'
 import { createLog } from '../platform/log'
@@ -70,11 +71,9 @@ export function parseWanted(args: string[]): AccountFilter {
   const { account, since } = parseArgs({ args, options: { account: text, since: text } }).values
   if (account !== undefined && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(account))
     throw new UsageError(`--account must be a UUID, but is ${JSON.stringify(account)}`)
-  if (since !== undefined && !(/^\d{4}-\d\d-\d\dT.+(Z|[+-]\d\d:\d\d)$/.test(since) && Date.parse(since) > 0))
-    throw new UsageError(
-      `--since must be an RFC 3339 time such as 2026-01-31T00:00:00Z, but is ${JSON.stringify(since)}`,
-    )
-  return { accountId: account?.toLowerCase(), since: new Date(since ?? 0) }
+  const ms = since === undefined ? 0 : parseInstant(since)?.ms
+  if (ms === undefined || ms < 0) throw new UsageError(`--since ${timeWanted}, but is ${JSON.stringify(since)}`)
+  return { accountId: account?.toLowerCase(), since: new Date(ms) }
 }
 
 /** Until everything is in the outbox, or the signal is aborted. Answers how many events. */

@@ -1,5 +1,5 @@
 /** What is known about accounts: for answers, and for events that leave something unsaid. */
-import { arrayOf, type Statements } from '../../platform/database'
+import { arrayOf, rfc3339, type Statements } from '../../platform/database'
 import type { KnownAccount } from '../project'
 
 /** Times are RFC 3339, UTC. */
@@ -64,10 +64,4 @@ export async function loadKnownAccounts(
   const rows = await sql<({ accountId: string } & KnownAccount)[]>`
     select account_id as "accountId", version, currency, balance_minor as "balanceMinor" from balances where account_id = any(${arrayOf(accountIds)}::text[])`
   return new Map(rows.map(({ accountId, ...known }) => [accountId, known]))
-}
-
-/** The server writes `2024-01-27 17:13:48.5+00`, since the session's time zone is UTC and no time here has more than milliseconds. Every read does this. */
-export function rfc3339(time: string): string {
-  const clock = time.slice(11, -3)
-  return `${time.slice(0, 10)}T${clock.length === 8 ? `${clock}.000` : clock.padEnd(12, '0')}Z`
 }

@@ -1,9 +1,8 @@
 /** Records that were kept aside: shown, told to the dead-letter topics, and taken away once they have taken effect. */
-import { arrayOf, type Database, type Statements } from '../../platform/database'
+import { arrayOf, type Database, rfc3339, type Statements } from '../../platform/database'
 import { advisoryLocks } from '../../platform/locks'
 import type { DeadReason } from '../project'
 import { type Claim, storable } from './apply'
-import { rfc3339 } from './balances'
 
 /** Times are RFC 3339, UTC. */
 export type DeadLetter = {

@@ -1,7 +1,7 @@
 /** What made an account what it is: entries by version, newest first, and where a time lies among them. */
-import { arrayOf, type Statements } from '../../platform/database'
+import type { PendingQuery, Row } from 'postgres'
+import { arrayOf, rfc3339, type Statements } from '../../platform/database'
 import type { EntryRow } from '../project'
-import { rfc3339 } from './balances'
 
 export type Entry = Omit<EntryRow, 'accountId'>
 
@@ -75,14 +75,21 @@ export async function findEntryAfter(sql: Statements, accountId: string, version
  * halving, in as many steps as the number of entries has binary digits, and needs no index but the key. Where the clocks of writers disagreed, it is a
  * version whose time had come, and whose next one's had not.
  */
-export async function findVersionAt(sql: Statements, accountId: string, at: string): Promise<bigint> {
+export const findVersionAt = (sql: Statements, accountId: string, at: string): Promise<bigint> =>
+  searchVersion(sql, accountId, sql`created_at <= ${at}::timestamptz`)
+
+/** As `findVersionAt`, just before a time. */
+export const findVersionBefore = (sql: Statements, accountId: string, time: string): Promise<bigint> =>
+  searchVersion(sql, accountId, sql`created_at < ${time}::timestamptz`)
+
+async function searchVersion(sql: Statements, accountId: string, isPast: PendingQuery<Row[]>): Promise<bigint> {
   const [found] = await sql<{ version: bigint }[]>`
     with recursive search as (
       select 0::bigint as low, coalesce(max(version), 0) as high from entries where account_id = ${accountId}
       union all
       select case when is_past then probed else low end, case when is_past then high else (low + high + 1) / 2 - 1 end
       from search left join lateral (
-        select version as probed, created_at <= ${at}::timestamptz as is_past from entries
+        select version as probed, ${isPast} as is_past from entries
         where account_id = ${accountId} and version between (low + high + 1) / 2 and high
         order by version limit 1
       ) as probe on true

@@ -1,6 +1,5 @@
 /** Large movements, as they were noted. Rows are added and never changed. */
-import { arrayOf, type Statements } from '../../platform/database'
-import { rfc3339 } from './balances'
+import { arrayOf, rfc3339, type Statements } from '../../platform/database'
 import type { largeMovements } from './schema'
 
 /** `createdAt` is RFC 3339, UTC. */

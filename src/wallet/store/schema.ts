@@ -1,17 +1,7 @@
 /** The wallet's tables. What drizzle cannot say (the statement trigger that checks the double entry) is in `migrations/wallet`. */
 import { sql } from 'drizzle-orm'
-import {
-  bigint,
-  check,
-  customType,
-  index,
-  integer,
-  pgTable,
-  primaryKey,
-  text,
-  timestamp,
-  uuid,
-} from 'drizzle-orm/pg-core'
+import { bigint, check, customType, index, integer, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
+import { rfc3339 } from '../../platform/database'
 import { type HoldStatus, holdStatuses } from '../domain/hold'
 import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
 
@@ -21,7 +11,11 @@ const minor = (name: string) => bigint(name, { mode: 'bigint' })
 const json = <T>() => customType<{ data: T }>({ dataType: () => 'json' })()
 /** The values of a closed list, for a CHECK. */
 const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '))
-const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
+const time = customType<{ data: Date; driverData: string }>({
+  dataType: () => 'timestamp (3) with time zone',
+  toDriver: (time) => time.toISOString(),
+  fromDriver: (text) => new Date(rfc3339(text)),
+})
 
 export const clients = pgTable('clients', {
   id: uuid().primaryKey(),
@@ -170,7 +164,7 @@ export const outbox = pgTable('outbox', {
   subject: text().notNull(),
   traceparent: text(),
   occurredAt: time('occurred_at').notNull(),
-  createdAt: time('created_at').notNull().defaultNow(),
+  createdAt: time('created_at').notNull().default(sql`now()`),
 })
 
 /**
@@ -193,5 +187,5 @@ export const deliveries = pgTable(
 /** Fictitious data that was put in, so that it is never put in again. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),
-  appliedAt: time('applied_at').notNull().defaultNow(),
+  appliedAt: time('applied_at').notNull().default(sql`now()`),
 })

@@ -31,10 +31,10 @@ const isAnyOf = (ids: string[]) => sql`${transactions.id} = any(${arrayOf(ids)}:
 
 export type TransactionFilter = {
   kind: TransactionKind | undefined
-  /** Recorded at this time or later. */
-  since: Date | undefined
+  /** Recorded at this time or later. RFC 3339, as `until`. */
+  since: string | undefined
   /** Recorded before this time. */
-  until: Date | undefined
+  until: string | undefined
 }
 
 /** A place in the history of an account: everything from below the entry of this number. From the newest one when null. */
@@ -63,8 +63,8 @@ export async function listLines(
       where entries.account_id = place.account_id
         and entries.version < coalesce(place.before, ${maxVersion})
         and transactions.kind = coalesce(${kind ?? null}, transactions.kind)
-        and transactions.created_at >= coalesce(${since?.toISOString() ?? null}::timestamptz, '-infinity')
-        and transactions.created_at < coalesce(${until?.toISOString() ?? null}::timestamptz, 'infinity')
+        and transactions.created_at >= coalesce(${since ?? null}::timestamptz, '-infinity')
+        and transactions.created_at < coalesce(${until ?? null}::timestamptz, 'infinity')
         and (entries.account_id = transactions.account_id_from or transactions.account_id_from <> all (${ids}::uuid[]))
       order by entries.version desc
       limit ${size}

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { rfc3339 } from './balances'
+import { rfc3339 } from './database'
 
 /** As the server writes a time of milliseconds: without zeros at the end. */
 const written = (time: Date) => {
