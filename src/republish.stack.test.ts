@@ -7,7 +7,7 @@ import { prepareDatabase } from './platform/migrate'
 import { backing } from './testing/backing'
 import { eventually } from './testing/eventually'
 import { serviceConfig } from './testing/stack'
-import { eva, frank, log, world } from './testing/wallets'
+import { eva, frank, log, steadyClock, world } from './testing/wallets'
 import type { Command } from './wallet/domain/book'
 import { openAccount } from './wallet/open-account'
 import { registerClient } from './wallet/register-client'
@@ -49,7 +49,7 @@ async function startTown() {
   await seedWallet(url, database, log)
 
   let now = minute(0)
-  const ledger = { database, log, clock: () => now, onAppended() {}, foresight: createForesight() }
+  const ledger = { database, log, clock: steadyClock(() => now), onAppended() {}, foresight: createForesight() }
   const settled = async (at: number, asked: Asked) => {
     now = minute(at)
     // In no order, so that nothing can be told in the order of ids.

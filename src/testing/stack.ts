@@ -1,5 +1,5 @@
 /** Both services as somebody runs them, over their own databases and topics, for tests that look at the whole. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startBalances } from '../balances/start'
@@ -110,14 +110,32 @@ export function callerOf(port: number): Caller {
   }
 }
 
+const shiftedDate = (ms: number) => `
+  const Real = Date
+  globalThis.Date = class extends Real {
+    constructor(...given) { given.length === 0 ? super(Real.now() + ${ms}) : super(...given) }
+    static now() { return Real.now() + ${ms} }
+  }`
+
 /** A service in a process of its own, so that it can be killed. */
 export type ServiceProcess = Caller & { pid: number; kill(): Promise<void>; stop(): Promise<number> }
 
 /** Starts `src/main.ts` as anybody would, and waits until it is ready. */
-export async function spawnService(config: ServiceConfig, port = 0): Promise<ServiceProcess> {
+export async function spawnService(
+  config: ServiceConfig,
+  port = 0,
+  /** Its machine's clock is ahead by so much, in milliseconds. */
+  clockAheadMs = 0,
+): Promise<ServiceProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-service-'))
   const logFile = join(folder, 'log')
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, '../main.ts'), '--lifeline'], {
+  const main = [join(import.meta.dir, '../main.ts'), '--lifeline']
+  if (clockAheadMs !== 0) {
+    const preload = join(folder, 'clock.js')
+    writeFileSync(preload, shiftedDate(clockAheadMs))
+    main.unshift('--preload', preload)
+  }
+  const child = Bun.spawn([process.execPath, ...main], {
     env: {
       PATH: process.env.PATH,
       SERVICE: config.service,

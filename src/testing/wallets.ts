@@ -3,12 +3,16 @@ import { expect } from 'bun:test'
 import postgres, { type Sql } from 'postgres'
 import type { ServiceConfig } from '../config'
 import { createLog, type Log } from '../platform/log'
+import type { Clock } from '../wallet/clock'
 import { startWallet } from '../wallet/start'
 import { backing } from './backing'
 import { findFaults } from './ledger-faults'
 import { type Caller, callerOf, serviceConfig } from './stack'
 
 export const log = createLog({ service: 'test', level: 'error', format: 'json' })
+
+/** A clock that the database has no say in. */
+export const steadyClock = (now = () => new Date()): Clock => ({ now, hear() {}, isFresh: () => true })
 
 /** People and accounts of the seed. */
 export const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'

@@ -1,7 +1,7 @@
 /** Guesses at what the ledger will hold: a wrong one is refused with all that was built on it, and nothing is carried out twice. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { openDatabase } from '../platform/database'
-import { eva, expectSoundLedger, frank, log, startWallets, type Wallets } from '../testing/wallets'
+import { eva, expectSoundLedger, frank, log, startWallets, steadyClock, type Wallets } from '../testing/wallets'
 import type { Command } from './domain/book'
 import { attempt, createForesight, type Ledger, type Request, settle } from './settle'
 
@@ -12,7 +12,7 @@ function openLedger({ config }: Wallets): Ledger & AsyncDisposable {
   return {
     database,
     log,
-    clock: () => new Date(),
+    clock: steadyClock(),
     onAppended: () => {},
     foresight: createForesight(),
     [Symbol.asyncDispose]: () => database.close(),

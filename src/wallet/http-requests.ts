@@ -129,7 +129,7 @@ export function parseTransfer(asked: Asked, now: Date, at = '#'): TransferMoney 
   const currency = parseCurrency(asked.currency, at)
   return {
     type: 'transfer',
-    id: randomUUIDv7(),
+    id: randomUUIDv7('hex', now),
     kind: asked.kind,
     accountIdFrom: asked.account_id_from?.toLowerCase() ?? worldIdOf(currency),
     accountIdTo: asked.account_id_to?.toLowerCase() ?? worldIdOf(currency),
@@ -176,7 +176,7 @@ export function parseHold(asked: Static<typeof NewHold>, now: Date): PlaceHold {
     throw new InvalidValue({ pointer: '#/expires_at', detail: 'expires_at is more than a year ahead' })
   return {
     type: 'hold',
-    id: randomUUIDv7(),
+    id: randomUUIDv7('hex', now),
     accountIdFrom: asked.account_id_from.toLowerCase(),
     accountIdTo: asked.account_id_to?.toLowerCase() ?? worldIdOf(currency),
     toWorld: asked.account_id_to === undefined,
@@ -190,7 +190,7 @@ export function parseHold(asked: Static<typeof NewHold>, now: Date): PlaceHold {
 /** The part of a reversal or a capture that the caller decides on. */
 export function parsePart(asked: Static<typeof NewReversal>, currency: string, now: Date) {
   return {
-    id: randomUUIDv7(),
+    id: randomUUIDv7('hex', now),
     amountMinor: asked.amount === undefined ? null : parseAmount(asked.amount, currency),
     effectiveAt: parseEffectiveAt(asked.effective_at, now),
     ...parseRemarks(asked),

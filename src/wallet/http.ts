@@ -181,7 +181,12 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
       ({ params, body, request }) =>
         ofHold(wallet, request, params.id, (hold) => {
           const { currency, ...parties } = partiesOf(hold)
-          const command: Command = { type: 'release', id: randomUUIDv7(), ...parties, reason: 'released' }
+          const command: Command = {
+            type: 'release',
+            id: randomUUIDv7('hex', wallet.clock()),
+            ...parties,
+            reason: 'released',
+          }
           return answerCommand(wallet, request, command, { currency, body })
         }),
       { body: NewRelease },

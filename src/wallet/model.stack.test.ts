@@ -17,7 +17,7 @@ import {
   type Refusal,
 } from '../testing/ledger-model'
 import type { Answer } from '../testing/stack'
-import { log, startWallets, type Wallets } from '../testing/wallets'
+import { log, startWallets, steadyClock, type Wallets } from '../testing/wallets'
 import { createBatch } from './batch'
 import { attempt, createForesight, type Request, type Settled, settle } from './settle'
 import { tryLead } from './store/outbox'
@@ -115,7 +115,7 @@ test('a wallet answers what a ledger on paper would answer, and so do its tables
 /** Another process of the same ledger, which ends what is past its time, one caller at a time. */
 function sweeper({ config }: Wallets) {
   const database = openDatabase({ ...config.database, poolMax: 1, applicationName: 'sweeper' })
-  const ledger = { database, log, clock: () => new Date(), onAppended: () => {}, foresight: createForesight() }
+  const ledger = { database, log, clock: steadyClock(), onAppended: () => {}, foresight: createForesight() }
   const batch = createBatch<Request, Settled>({
     attempt: (requests) => attempt(ledger, requests),
     settle: (requests, again) => settle(ledger, requests, again),
@@ -129,7 +129,9 @@ function sweeper({ config }: Wallets) {
       last = last
         .catch(() => {})
         .then(before)
-        .then(() => expireHolds({ ...ledger, batch, keysInProgress: new Set(), relay: { wake() {} } }))
+        .then(() =>
+          expireHolds({ database, clock: ledger.clock.now, batch, keysInProgress: new Set(), relay: { wake() {} } }),
+        )
       return last
     },
     [Symbol.asyncDispose]: () => database.close(),

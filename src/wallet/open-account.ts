@@ -21,7 +21,7 @@ export async function openAccount(wallet: Wallet, asked: OpenAccount): Promise<O
     return { accepted: false, rejection: 'client_not_found' }
 
   const createdAt = wallet.clock()
-  const account = newAccount({ id: randomUUIDv7(), createdAt, ...asked })
+  const account = newAccount({ id: randomUUIDv7('hex', createdAt), createdAt, ...asked })
   await reaching(insertAccounts(wallet.database.sql, [newWorld(asked.currency, createdAt), account]))
   wallet.relay.wake()
   const { event: _, ...stored } = account

@@ -8,7 +8,8 @@ import type { Wallet } from './wallet'
 export type RegisterClient = { name: string; email: string; traceparent: string | null }
 
 export async function registerClient(wallet: Wallet, { name, email, traceparent }: RegisterClient): Promise<Client> {
-  const client = { id: randomUUIDv7(), name, email, createdAt: wallet.clock() }
+  const createdAt = wallet.clock()
+  const client = { id: randomUUIDv7('hex', createdAt), name, email, createdAt }
   const event = { ...announceClient(client), traceparent }
   await reaching(insertClients(wallet.database.sql, [{ ...client, event }]))
   wallet.relay.wake()

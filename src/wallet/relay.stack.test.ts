@@ -355,7 +355,7 @@ test('places are forgotten 30 days after what happened, and not noted again when
   await stack.owner`
     insert into deliveries (subject, event, partition, "offset", published_at)
     values (${old}, 'BalanceUpdated', 0, 0, now()), (${young}, 'BalanceUpdated', 0, 1, now())`
-  expect(await removeOldDeliveries(stack.owner, 1000)).toBe(1)
+  expect(await removeOldDeliveries(stack.owner, new Date(), 1000)).toBe(1)
   expect(await noted()).toEqual([young])
 
   await stack.owner`delete from deliveries where subject = ${young}`

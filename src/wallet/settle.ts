@@ -7,19 +7,21 @@ import { Fault, messageOf } from '../platform/fault'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
 import { announceFact } from './announce'
+import type { Clock } from './clock'
 import type { Account } from './domain/account'
 import { type Book, type Command, decideAll, emptyBook, type Outcome } from './domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from './domain/idempotency'
 import type { Fact } from './domain/movement'
 import { append, type Changes, classifyAppendFailure, endTurn, takeTurn } from './store/append'
 import { accountIdsOf, loadAccounts, loadBook } from './store/book'
+import { readClock } from './store/clock'
 import { type KeyRow, loadKeys } from './store/idempotency-keys'
 
 export type Ledger = {
   /** One connection, which carries out statements in the order in which they are sent. */
   database: Database
   log: Log
-  clock: () => Date
+  clock: Clock
   onAppended: () => void
   foresight: Foresight
 }
@@ -74,16 +76,22 @@ export async function attempt(
   const { database, foresight, clock } = ledger
   const commands = requests.flatMap((request) => request.commands)
   const isForeseeable = commands.every(({ type }) => type === 'transfer' || type === 'hold')
-  if (!isForeseeable || performance.now() < foresight.pausedUntilMs) return undefined
+  // To settle asks the database for its time; an attempt relies on what is known of it.
+  if (!isForeseeable || !clock.isFresh() || performance.now() < foresight.pausedUntilMs) return undefined
 
   if (foresight.accounts.size > foreseenMax) foresight.accounts.clear()
   const missing = [...accountIdsOf(commands)].filter((id) => !foresight.accounts.has(id))
   if (missing.length > 0) {
     // Behind all that was sent, so it is there already. None of that touches these accounts anyway: they would be known.
-    for (const [id, account] of await loadAccounts(database.sql, missing)) foresight.accounts.set(id, account)
+    const [accounts, reading] = await Promise.all([
+      loadAccounts(database.sql, missing),
+      readClock(database.sql, missing),
+    ])
+    for (const [id, account] of accounts) foresight.accounts.set(id, account)
+    clock.hear(reading)
   }
 
-  const at = clock()
+  const at = clock.now()
   const known = { book: emptyBook(foresight.accounts), keys: new Map() }
   const steps = requests.map((request) => {
     // Each whole or not at all, so that what is refused leaves nothing behind to build on.
@@ -119,17 +127,19 @@ export async function settle(ledger: Ledger, requests: Request[], again = false)
   const { database, foresight } = ledger
   const commands = requests.flatMap((request) => request.commands)
   const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
-  const at = ledger.clock()
   let hasTurn = false
   for (let tries = 1; ; tries++) {
     try {
       if (tries > racesMax) await takeTurn(database.sql)
       hasTurn ||= tries > racesMax
       // The statement of a try before may have been carried out although its answer was lost: what it did is in the book then.
-      const [book, keys] = await Promise.all([
+      const [book, keys, reading] = await Promise.all([
         loadBook(database, commands, again || tries > 1),
         loadKeys(database, idempotencyKeys),
+        readClock(database.sql, accountIdsOf(commands)),
       ])
+      ledger.clock.hear(reading)
+      const at = ledger.clock.now()
       const steps = requests.map((request) => decideStep(request, { book, keys }, at))
       await append(database.sql, changesOf(steps, at))
       if (hasTurn) await endTurn(database.sql)

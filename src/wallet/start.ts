@@ -10,10 +10,13 @@ import type { Log } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
 import { once, type RunningService } from '../platform/service'
 import { createBatch } from './batch'
+import { createClock } from './clock'
+import { type Heartbeat, startHeartbeat } from './heartbeat'
 import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
 import { attempt, createForesight, type Request, type Settled, settle } from './settle'
+import { readClock } from './store/clock'
 import { grants } from './store/grants'
 import { measureOutbox, pendingMax } from './store/outbox'
 import { startSweeping } from './sweep'
@@ -36,8 +39,9 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const database = openDatabase({ ...config.database, applicationName: 'saldo-wallet' })
   const kafka = connectKafka(config.kafka, log)
   let relay: Relay | undefined
+  let heartbeat: Heartbeat | undefined
 
-  const clock = () => new Date()
+  const clock = createClock()
   const writer = openDatabase({
     ...config.database,
     poolMax: 1,
@@ -50,7 +54,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const ledger = { database: writer, log, clock, onAppended, foresight: createForesight() }
   const wallet: Wallet = {
     database,
-    clock,
+    clock: clock.now,
     batch: createBatch<Request, Settled>({
       attempt: (requests) => attempt(ledger, requests),
       settle: (requests, again) => settle(ledger, requests, again),
@@ -66,9 +70,14 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
     if (!relay) return { service: { status: 'fail', output: 'starting' } }
+    const writing = heartbeat?.check() ?? { status: 'fail' }
     return measureOutbox(database.sql).then(
-      (outbox) => ({ database: { status: 'pass' }, outbox: outboxCheck(outbox, relay?.state().trouble) }),
-      (error) => ({ database: { status: 'fail', output: messageOf(error) } }),
+      (outbox) => ({
+        database: { status: 'pass' },
+        writer: writing,
+        outbox: outboxCheck(outbox, relay?.state().trouble),
+      }),
+      (error) => ({ database: { status: 'fail', output: messageOf(error) }, writer: writing }),
     )
   }
   const isReady = () => relay !== undefined && !stopping.signal.aborted
@@ -84,6 +93,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     await wallet.batch.idle()
     await relay?.stop(config.shutdownTimeoutMs)
     await kafka.close()
+    heartbeat?.stop()
     await writer.close()
     await database.close()
   })
@@ -101,6 +111,9 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
       signal,
     })
     if (config.seedOnStart) await seedWallet(url, database, log)
+    heartbeat = startHeartbeat(() => readClock(writer.sql), clock.hear)
+    // Nothing is dated before the database has told the time.
+    await heartbeat.started
 
     const prefixed = topics.map((topic) => topicPrefix + topic)
     relay = startRelay({

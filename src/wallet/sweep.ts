@@ -31,7 +31,7 @@ export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void
   const timers = [
     every(holdsMs, () => expireHolds(wallet)),
     every(keysMs, () => removeExpiredKeys(wallet.database.sql, keysMax)),
-    every(deliveriesMs, () => removeOldDeliveries(wallet.database.sql, deliveriesMax)),
+    every(deliveriesMs, () => removeOldDeliveries(wallet.database.sql, wallet.clock(), deliveriesMax)),
   ]
   return () => timers.forEach(clearInterval)
 
@@ -49,18 +49,19 @@ export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void
 /** Ends all holds that are past their time by now. */
 export async function expireHolds(wallet: Wallet): Promise<void> {
   for (;;) {
-    const expired = await listExpiredHolds(wallet.database, wallet.clock(), holdsMax)
+    const now = wallet.clock()
+    const expired = await listExpiredHolds(wallet.database, now, holdsMax)
     if (expired.length > 0) {
-      const commands = expired.map(expiryOf)
+      const commands = expired.map((hold) => expiryOf(hold, now))
       await submit(wallet, { commands, atomic: false, traceparent: null, idempotencyKey: null })
     }
     if (expired.length < holdsMax) return
   }
 }
 
-const expiryOf = ({ id: holdId, accountIdFrom, accountIdTo }: Hold): ReleaseHold => ({
+const expiryOf = ({ id: holdId, accountIdFrom, accountIdTo }: Hold, now: Date): ReleaseHold => ({
   type: 'release',
-  id: randomUUIDv7(),
+  id: randomUUIDv7('hex', now),
   holdId,
   accountIdFrom,
   accountIdTo,

@@ -10,5 +10,6 @@ export type Wallet = {
   /** Idempotency keys of requests that this process has not answered yet. Other processes' collide in the database. */
   keysInProgress: Set<string>
   relay: Pick<Relay, 'wake'>
+  /** The database's time, in which everything is dated and expires. */
   clock: () => Date
 }

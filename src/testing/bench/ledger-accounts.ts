@@ -3,6 +3,7 @@ import postgres from 'postgres'
 import { openDatabase } from '../../platform/database'
 import type { Log } from '../../platform/log'
 import { createForesight, type Request, settle } from '../../wallet/settle'
+import { steadyClock } from '../wallets'
 
 export const accountsMax = 10_000
 
@@ -25,7 +26,7 @@ export async function seedAccounts(url: string, log: Log): Promise<void> {
       union all
       select (${idPrefix}::text || (${firstNumber}::bigint + number))::uuid, null, 'BRL', 0, now(), now()
       from generate_series(1, ${accountsMax}::int) as number`
-    const ledger = { database, log, clock: () => new Date(), onAppended: () => {}, foresight: createForesight() }
+    const ledger = { database, log, clock: steadyClock(), onAppended: () => {}, foresight: createForesight() }
     for (let first = 1; first <= accountsMax; first += 500) {
       const deposits = Array.from({ length: 500 }, (_, index) => depositTo(accountId(first + index)))
       for (const settled of await settle(ledger, deposits))

@@ -58,7 +58,7 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
     )
     ${transactions.length > 0 ? appendTransactions(sql, transactions, at) : sql``}
     ${holds.size > 0 ? appendHolds(sql, [...holds.values()]) : sql``}
-    ${keys.length > 0 ? appendKeys(sql, keys, at) : sql``}
+    ${keys.length > 0 ? appendKeys(sql, keys) : sql``}
     ${insertOutbox(sql, outbox)}`
 }
 
@@ -128,10 +128,11 @@ const appendHolds = (sql: Statements, rows: Hold[]) => sql`
       ended_at = excluded.ended_at, version_ended = excluded.version_ended
   )`
 
-const appendKeys = (sql: Statements, keys: KeyRow[], at: string) => sql`
+/** Dated by the clock that also says when they expire. */
+const appendKeys = (sql: Statements, keys: KeyRow[]) => sql`
   , used_keys as (
     insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
-    select scope, key, fingerprint, outcomes::json, ${at}::timestamptz
+    select scope, key, fingerprint, outcomes::json, now()
     from unnest(
       ${arrayOf(keys.map((row) => row.scope))}::text[],
       ${arrayOf(keys.map((row) => row.key))}::text[],

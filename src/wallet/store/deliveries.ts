@@ -48,13 +48,13 @@ export async function findDelivery(sql: Statements, id: string): Promise<Deliver
  * Removes places that are past their time, a bounded number at once. Answers how many. By the order of the key, since ids count up with time. Planned
  * each time, too: few are old at once, and a plan for any number of them would read the table.
  */
-export async function removeOldDeliveries(sql: Statements, limit: number): Promise<number> {
+export async function removeOldDeliveries(sql: Statements, now: Date, limit: number): Promise<number> {
   const { count } = await sql.unsafe(
     `
     delete from deliveries where (subject, event) in (
       select subject, event from deliveries where subject < $1 order by subject limit $2
     )`,
-    [firstIdAt(Date.now() - deliveryDays * 86_400_000), limit],
+    [firstIdAt(now.getTime() - deliveryDays * 86_400_000), limit],
   )
   return count
 }
