@@ -70,9 +70,14 @@ type Service = {
 }
 const { services } = Bun.YAML.parse(await read('compose.yaml')) as { services: Record<string, Service> }
 
-/** As Compose hands it to the container: all text. */
-const environmentOf = (name: string): Environment =>
-  Object.fromEntries(Object.entries(services[name]?.environment ?? {}).map(([key, value]) => [key, String(value)]))
+/** As Compose passes it to the container: all text, with `${NAME:-default}` taken from the caller's environment. */
+const environmentOf = (name: string, shell: Environment = {}): Environment =>
+  Object.fromEntries(
+    Object.entries(services[name]?.environment ?? {}).map(([key, value]) => [
+      key,
+      String(value).replace(/\$\{(\w+):-(.*?)\}/g, (_, variable, byDefault) => shell[variable] || byDefault),
+    ]),
+  )
 
 test.each(serviceNames)('compose: %s starts with what it is given, on its own database', (name) => {
   const config = readServiceConfig(environmentOf(name))
@@ -99,6 +104,13 @@ test('compose: the services share nothing but the image and the broker', () => {
   expect(wallet?.kafka.brokers).toEqual(balances?.kafka.brokers ?? [])
   expect(serviceNames.map((name) => services[name]?.image)).toEqual(['saldo', 'saldo'])
   expect(Object.values(services).filter((service) => service.build)).toHaveLength(1)
+})
+
+test('compose: KAFKA_PARTITIONS reaches both services, and is the default of a service when it is not set', () => {
+  const partitionsWith = (shell: Environment) =>
+    serviceNames.map((name) => readServiceConfig(environmentOf(name, shell)).kafka.partitions)
+  expect(partitionsWith({ KAFKA_PARTITIONS: '1' })).toEqual([1, 1])
+  expect(partitionsWith({})).toEqual([6, 6])
 })
 
 test('compose: every port is open on this machine only, and every image has a full version', () => {
