@@ -5,7 +5,7 @@ import { type Instant, limitOf, parseInstant, timeOf, timeWanted } from '../cont
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
 import { clocks } from './history'
-import { rebuildActions } from './rebuild'
+import { contradictionIn, type RebuildWish, rebuildActions } from './rebuild'
 import { type RedriveSelection, redriveMax } from './redrive'
 import type { BalanceFilter } from './store/balances'
 
@@ -61,6 +61,18 @@ export const RebuildBody = Type.Object(
   },
   closed,
 )
+
+export function parseRebuild({
+  action = 'start',
+  manual = false,
+  force = false,
+}: typeof RebuildBody.static): RebuildWish {
+  const wish = { action, manual, force }
+  const fault = contradictionIn(wish)
+  if (fault) throw new InvalidValue({ pointer: `#/${fault.member}`, detail: `has no meaning with action ${action}` })
+  return wish
+}
+
 export const BalanceQuery = Type.Object({ at: Type.Optional(Time), time: Type.Optional(ClockName) }, closed)
 export const ExplanationQuery = Type.Object({ ...BalanceQuery.properties, ...paging }, closed)
 export const StatementQuery = Type.Object({ since: Type.Optional(Time), until: Type.Optional(Time), ...paging }, closed)

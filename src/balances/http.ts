@@ -36,6 +36,7 @@ import {
   parseMoment,
   parsePlace,
   parsePosition,
+  parseRebuild,
   parseRedrive,
   RebuildBody,
   readWaitSeconds,
@@ -254,8 +255,7 @@ export function balancesHttp(options: BalancesHttp) {
       .post(
         '/rebuild',
         async ({ body, request }) => {
-          const { action = 'start', manual = false, force = false } = body as typeof RebuildBody.static
-          const refusal = await rebuilding.wish({ action, manual, force })
+          const refusal = await rebuilding.wish(parseRebuild(body as typeof RebuildBody.static))
           if (!refusal) return answerRebuild(202)
           return refuse(request, problems.rebuildConflict, { detail: rebuildRefusals[refusal] })
         },

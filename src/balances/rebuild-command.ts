@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Environment, readReadSideConfig } from '../config'
 import { openDatabase, reaching } from '../platform/database'
-import { Fault, SetupError } from '../platform/fault'
+import { Fault, SetupError, UsageError } from '../platform/fault'
 import { connectKafka } from '../platform/kafka'
 import { createLog } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
 import { presentProgress } from '../platform/progress'
 import { pause } from '../platform/retry'
-import { type Rebuilding, type RebuildProgress, type RebuildWish, startRebuilding } from './rebuild'
+import { contradictionIn, type Rebuilding, type RebuildProgress, type RebuildWish, startRebuilding } from './rebuild'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 const everyMs = 1000
@@ -19,13 +19,9 @@ const patienceMs = 5000
 export const rebuild = {
   usage: 'rebuild [--manual] [--force] | --swap [--force] | --rollback | --cancel | --status',
   about: 'makes the tables of the read side again from the topics while they serve, and puts them in place',
-  /** 0 when it came to its end or is ready, 1 when the tables differ or the wish was refused. */
+  /** 0 when it came to its end or is ready, 1 when the tables differ, it was cancelled meanwhile, or the wish was refused. */
   async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
-    const flag = { type: 'boolean', default: false } as const
-    const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
-    const { manual, force, status, ...actions } = parseArgs({ args, options }).values
-    const action = (['swap', 'rollback', 'cancel'] as const).find((one) => actions[one]) ?? 'start'
-
+    const wish = parseWish(args)
     const config = { ...readReadSideConfig(env), logLevel: 'error' as const }
     const { url, prepare } = config.database
     const log = createLog({ service: 'rebuild', level: 'error', format: 'pretty' })
@@ -36,7 +32,7 @@ export const rebuild = {
     try {
       await reaching(prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }))
       rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })
-      return await follow(rebuilding, status ? undefined : { action, manual, force }, signal)
+      return await follow(rebuilding, wish, signal)
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       throw new SetupError(`${error.message}. Run npm start, or check DATABASE_URL and KAFKA_BROKERS.`)
@@ -46,6 +42,21 @@ export const rebuild = {
       await database.close()
     }
   },
+}
+
+/** Undefined for `--status`. Options that contradict one another are a `UsageError`. */
+export function parseWish(args: string[]): RebuildWish | undefined {
+  const flag = { type: 'boolean', default: false } as const
+  const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
+  const { manual, force, ...verbs } = parseArgs({ args, options }).values
+  const given = (['swap', 'rollback', 'cancel', 'status'] as const).filter((one) => verbs[one])
+  if (given.length > 1) throw new UsageError(`--${given.join(' and --')} exclude one another.`)
+  const [verb = 'start'] = given
+  if (verb === 'status' && (manual || force)) throw new UsageError('--status takes no other option.')
+  const wish: RebuildWish = { action: verb === 'status' ? 'start' : verb, manual, force }
+  const fault = contradictionIn(wish)
+  if (fault) throw new UsageError(`--${fault.member} has no meaning with --${verb}.`)
+  return verb === 'status' ? undefined : wish
 }
 
 /** Without a wish it only tells how things stand. */
@@ -58,7 +69,9 @@ async function follow(rebuilding: Rebuilding, wish: RebuildWish | undefined, sig
   for (;;) {
     const progress = await rebuilding.status()
     console.error(progress ? lineOf(progress) : 'There is no rebuild.')
-    if (!wish || progress?.state !== 'building') return progress?.state === 'refused' ? 1 : 0
+    if (!wish) return progress?.state === 'refused' ? 1 : 0
+    if (progress?.state === 'cancelled' && wish.action !== 'cancel') return 1
+    if (progress?.state !== 'building') return progress?.state === 'refused' ? 1 : 0
     if (signal.aborted) console.error('It is left where it is: a service goes on with it, or the same command.')
     if (signal.aborted) return 0
     await pause(everyMs, signal)

@@ -39,6 +39,7 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
   const { sql } = database
   const shadow = openShadow({ ...options.connection, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
   let consumer: Consumer | undefined
+  let startedAt: string | undefined
   try {
     if (await isSeeded(sql)) await putSeedIn(shadow.sql)
     consumer = startConsumer({
@@ -52,10 +53,12 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
     })
     for (; !signal.aborted; await pause(stepMs, signal)) {
       const current = await findRebuild(sql)
-      if (current?.state !== 'building') return
+      // One that was begun again meanwhile needs a consumer of its own.
+      startedAt ??= current?.startedAt
+      if (current?.state !== 'building' || current.startedAt !== startedAt) return
       const source = { clusterId: await kafka.clusterId(), topics }
       const bounds = current.bounds ?? (await boundsOf(options))
-      if (!current.bounds) await updateRebuild(sql, { bounds })
+      if (!current.bounds) await updateRebuild(sql, current, { bounds })
       const { shadow: reached } = await readPositions(sql, source)
       if (Object.entries(bounds).some(([place, { end }]) => (reached.get(place) ?? 0n) < BigInt(end))) continue
 
@@ -66,10 +69,11 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
       if (isApart(divergence) && !current.force) {
         const message = explain(divergence, bounds, aside)
         log.warn({ divergence }, `the rebuild is refused: ${message}`)
-        return updateRebuild(sql, { state: 'refused', divergence, message })
+        await updateRebuild(sql, current, { state: 'refused', divergence, message })
+        return
       }
-      await updateRebuild(sql, { divergence })
-      if (current.manual) return updateRebuild(sql, { state: 'ready' })
+      await updateRebuild(sql, current, { divergence, ...(current.manual ? { state: 'ready' } : {}) })
+      if (current.manual) return
       if (await swapShadow(sql, source, current))
         return log.info({ divergence }, 'the tables were made again and serve now')
     }

@@ -6,8 +6,9 @@ import { createLog } from '../platform/log'
 import { parseEvents } from '../testing/event-source'
 import { eventually } from '../testing/eventually'
 import { callerOf, type Stack, startStack } from '../testing/stack'
+import { rebuild } from './rebuild-command'
 import { startBalances } from './start'
-import { createShadow } from './store/rebuild'
+import { createShadow, whileLeading } from './store/rebuild'
 
 setDefaultTimeout(60_000)
 
@@ -145,7 +146,9 @@ test('a rebuild that somebody has left in the middle is carried on by whoever st
   await callerOf(first.port).get(`/balances/${frank}`, await pay(stack, 100))
   await first.stop()
   const sql = postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} })
-  await createShadow(sql as never, join(import.meta.dir, '../../migrations/balances'), { manual: false, force: false })
+  await sql.begin((tx) =>
+    createShadow(tx as never, join(import.meta.dir, '../../migrations/balances'), { manual: false, force: false }),
+  )
   await sql.end()
 
   const second = await startBalances(stack.config.balances, log)
@@ -153,4 +156,79 @@ test('a rebuild that somebody has left in the middle is carried on by whoever st
   await reaches({ balances }, 'swapped')
   expect((await balances.get(`/balances/${frank}`)).body).toMatchObject({ balance: 1300 })
   await second.stop()
+})
+
+test('of many requests at once one is followed, and the others are refused', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  const ask = async (...actions: string[]) => {
+    const answers = await Promise.all(actions.map((action) => stack.balances.post('/rebuild', { action })))
+    return answers.map(({ status }) => status).sort()
+  }
+  // Nobody carries a rebuild out meanwhile.
+  await whileLeading(stack.databases.balances.url, async () => {
+    expect(await ask(...Array(8).fill('start'))).toEqual([202, ...Array(7).fill(409)])
+    expect(await ask(...Array(8).fill('cancel'))).toEqual([202, ...Array(7).fill(409)])
+    const actions = ['start', 'swap', 'rollback', 'cancel']
+    for (const one of actions)
+      for (const other of actions) {
+        const statuses = await ask(one, other, one, other)
+        expect(statuses.filter((status) => status !== 202 && status !== 409)).toEqual([])
+      }
+  })
+  await stack.balances.post('/rebuild', { action: 'cancel' })
+  await stack.balances.post('/rebuild', {})
+  await reaches(stack, 'swapped')
+  expect(await ask(...Array(4).fill('rollback'))).toEqual([202, 409, 409, 409])
+})
+
+test('a rebuild that is cancelled in the middle says so, and what served before the last swap can still be had back', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  const { url } = stack.databases.balances
+  await stack.balances.post('/rebuild', {})
+  await reaches(stack, 'swapped')
+  const { kafka } = stack.config.balances
+  const env = {
+    DATABASE_URL: url,
+    KAFKA_BROKERS: kafka.brokers.join(),
+    KAFKA_TOPIC_PREFIX: kafka.topicPrefix,
+    KAFKA_PARTITIONS: '3',
+  }
+  const printed: string[] = []
+  const { error } = console
+  console.error = (line: string) => printed.push(line)
+  try {
+    await whileLeading(url, async () => {
+      const following = rebuild.run([], env, new AbortController().signal)
+      await reaches(stack, 'building')
+      expect(await rebuild.run(['--cancel'], env, new AbortController().signal)).toBe(0)
+      expect(printed.at(-1)).toStartWith('cancelled: ')
+      expect(await rebuildOf(stack)).toMatchObject({ state: 'cancelled', ended_at: expect.any(String) })
+      expect(await following).toBe(1)
+    })
+  } finally {
+    console.error = error
+  }
+  await using sql = Object.assign(postgres(url, { max: 1, onnotice: () => {} }), {
+    [Symbol.asyncDispose]: () => sql.end(),
+  })
+  await eventually(async () =>
+    expect(await sql`select to_regclass('shadow.balances') as left`).toMatchObject([{ left: null }]),
+  )
+  expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(202)
+  expect(await rebuildOf(stack)).toMatchObject({ state: 'rolled_back' })
+})
+
+test('members that have no meaning beside an action are refused, and change nothing', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  for (const [body, pointer] of [
+    [{ action: 'swap', manual: true }, '#/manual'],
+    [{ action: 'rollback', force: true }, '#/force'],
+    [{ action: 'cancel', manual: true }, '#/manual'],
+    [{ action: 'cancel', force: true }, '#/force'],
+  ] as const)
+    expect(await stack.balances.post('/rebuild', body)).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer }] },
+    })
+  expect(await rebuildOf(stack)).toEqual({ state: 'none' })
 })

@@ -3,7 +3,7 @@
  * known of a rebuild is in the database: whoever is killed in the middle, the next process goes on where the tables are.
  */
 import type { ServiceConfig } from '../config'
-import { type Database, violation } from '../platform/database'
+import { type Database, type Statements, violation } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Kafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
@@ -11,9 +11,12 @@ import { pause } from '../platform/retry'
 import type { Ended } from './rebuild-worker'
 import {
   type Bounds,
+  cancelRebuild,
+  changingRebuild,
   createShadow,
-  dropShadow,
+  dropCancelled,
   findRebuild,
+  hasShadowTables,
   isOfThisVersion,
   type Rebuild,
   readPositions,
@@ -26,6 +29,12 @@ import { consumingOf } from './topics'
 export const rebuildActions = ['start', 'swap', 'rollback', 'cancel'] as const
 export type RebuildAction = (typeof rebuildActions)[number]
 export type RebuildWish = { action: RebuildAction; manual: boolean; force: boolean }
+
+/** The member of a wish that has no meaning beside its action: what is swapped or cancelled waits for nothing, what is cancelled forces nothing. */
+export function contradictionIn({ action, manual, force }: RebuildWish): { member: 'manual' | 'force' } | undefined {
+  if (manual && action !== 'start') return { member: 'manual' }
+  if (force && action !== 'start' && action !== 'swap') return { member: 'force' }
+}
 
 /** Why a wish is not followed. A code, once released, keeps its name. */
 export type RebuildRefusal =
@@ -62,10 +71,12 @@ export function decideWish(
 ): RebuildRefusal | undefined {
   const state = current?.state
   const isOpen = state === 'building' || state === 'ready' || state === 'refused'
+  // After a rebuild that was cancelled, the tables from before the last swap are still there, if there was one.
+  const mayRollBack = state === 'swapped' || state === 'cancelled'
   if (action === 'start') return state === 'building' ? 'already_building' : undefined
   if (action === 'swap' && state === 'refused') return force ? undefined : 'diverges'
   if (action === 'swap') return state === 'ready' ? undefined : 'nothing_to_swap'
-  if (action === 'rollback') return state === 'swapped' ? undefined : 'nothing_to_roll_back'
+  if (action === 'rollback') return mayRollBack ? undefined : 'nothing_to_roll_back'
   return isOpen ? undefined : 'nothing_to_cancel'
 }
 
@@ -81,10 +92,14 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
   /** Looks once more, since whoever led until now may have brought it to its end. */
   const lead = async () => {
     const current = await findRebuild(sql)
+    if (current?.state === 'cancelled') return dropCancelled(sql)
     if (current?.state !== 'building') return
     if (!(await isOfThisVersion(sql, 'shadow'))) {
-      log.warn({}, 'a rebuild of another version is begun anew')
-      await createShadow(sql, migrationsFolder, current)
+      log.warn({}, 'restarting a rebuild begun by a different version')
+      await changingRebuild(sql, async (tx) => {
+        const latest = await findRebuild(tx)
+        if (latest?.state === 'building') await createShadow(tx, migrationsFolder, latest)
+      })
     }
     await onThread(config, stopping.signal)
   }
@@ -93,7 +108,9 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
     while (!stopping.signal.aborted) {
       woken = new AbortController()
       try {
-        if ((await findRebuild(sql))?.state === 'building') await whileLeading(config.database.url, lead)
+        const state = (await findRebuild(sql))?.state
+        if (state === 'building' || (state === 'cancelled' && (await hasShadowTables(sql))))
+          await whileLeading(config.database.url, lead)
         trouble = null
       } catch (error) {
         trouble = messageOf(error)
@@ -111,20 +128,27 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
       return measure({ ...current, message: current.message ?? trouble }, done)
     },
     async wish(wish) {
-      const refusal = decideWish(await findRebuild(sql), wish)
+      const refusal = await changingRebuild(sql, (tx) => follow(tx, wish))
       if (refusal) return refusal
-      const { action, manual, force } = wish
-      if (action === 'start') await createShadow(sql, migrationsFolder, { manual, force })
-      if (action === 'swap') await updateRebuild(sql, { state: 'building', manual: false, force })
-      if (action === 'cancel') await dropShadow(sql)
-      if (action === 'rollback' && !(await rollBack(sql))) return 'nothing_to_roll_back'
-      log.info({ action, manual, force }, 'rebuild asked for')
+      log.info(wish, 'rebuild asked for')
       woken.abort()
     },
     async stop() {
       stopping.abort()
       await running
     },
+  }
+
+  /** Decides and does it in one transaction, so that of two requests the second finds what the first has done. */
+  async function follow(tx: Statements, wish: RebuildWish): Promise<RebuildRefusal | undefined> {
+    const current = await findRebuild(tx)
+    const refusal = decideWish(current, wish)
+    if (refusal) return refusal
+    const { action, manual, force } = wish
+    if (action === 'start') await createShadow(tx, migrationsFolder, { manual, force })
+    if (action === 'swap' && current) await updateRebuild(tx, current, { state: 'building', manual: false, force })
+    if (action === 'cancel') await cancelRebuild(tx)
+    if (action === 'rollback' && !(await rollBack(tx))) return 'nothing_to_roll_back'
   }
 
   /** All of it once the tables have changed places: there is no shadow then. */

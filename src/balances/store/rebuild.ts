@@ -12,13 +12,14 @@ import {
   type Statements,
   violation,
 } from '../../platform/database'
+import { Fault } from '../../platform/fault'
 import { advisoryLocks } from '../../platform/locks'
 import { migrationStatements } from '../../platform/migrate'
 
 /** What is made again from the topics. In the order in which readers and writers ask for them, so that nobody waits in a circle. */
 const tables = ['consumed_offsets', 'balances', 'clients', 'entries', 'changes', 'dead_letters'] as const
 
-export const rebuildStates = ['building', 'ready', 'refused', 'swapped', 'rolled_back'] as const
+export const rebuildStates = ['building', 'ready', 'refused', 'swapped', 'rolled_back', 'cancelled'] as const
 export type RebuildState = (typeof rebuildStates)[number]
 
 /** Offsets by `topic/partition`. */
@@ -64,36 +65,59 @@ export async function whileLeading(url: string, work: () => Promise<void>): Prom
 }
 
 /**
+ * Runs `work` while no other process changes what there is of a rebuild, in one transaction. What it decides on still holds when it is
+ * committed. A competing statement that had to be given up is tried again; tables that stay locked are a `Fault`.
+ */
+export async function changingRebuild<T>(sql: Database['sql'], work: (tx: Statements) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return (await sql.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(${advisoryLocks.rebuildRequest})`
+        return work(tx)
+      })) as T
+    } catch (error) {
+      const { sqlState } = violation(error) ?? {}
+      if (sqlState === deadlockDetected && tries < 5) continue
+      if (sqlState === deadlockDetected || sqlState === lockNotAvailable)
+        throw new Fault('database_unavailable', 'the tables of the rebuild are in use: try again', { cause: error })
+      throw error
+    }
+  }
+}
+
+const deadlockDetected = '40P01'
+const lockNotAvailable = '55P03'
+
+/**
  * Empty tables, in place of those of an earlier rebuild that never came to its end. Entries get their key when all are there, which is faster
  * than keeping an index up to date.
  */
 export async function createShadow(
-  sql: Sql<{ bigint: bigint }>,
+  tx: Statements,
   migrationsFolder: string,
   wish: Pick<Rebuild, 'manual' | 'force'>,
 ): Promise<void> {
-  await sql.begin(async (tx) => {
-    await tx`drop schema if exists shadow cascade`
-    await tx`create schema shadow`
-    await tx`set local search_path = shadow`
-    for (const statement of migrationStatements(migrationsFolder)) await tx.unsafe(statement)
-    await tx`alter table entries drop constraint entries_pkey`
-    await tx`drop index entries_backdated`
-    await tx`
-      create table rebuild (
-        state text not null default 'building', manual boolean not null, force boolean not null, bounds json, divergence json, message text,
-        started_at timestamptz not null default now(), ended_at timestamptz
-      )`
-    await tx`insert into rebuild (manual, force) values (${wish.manual}, ${wish.force})`
-  })
+  await tx`drop schema if exists shadow cascade`
+  await tx`create schema shadow`
+  await tx`set local search_path = shadow`
+  for (const statement of migrationStatements(migrationsFolder)) await tx.unsafe(statement)
+  await tx`alter table entries drop constraint entries_pkey`
+  await tx`drop index entries_backdated`
+  await tx`
+    create table rebuild (
+      state text not null default 'building', manual boolean not null, force boolean not null, bounds json, divergence json, message text,
+      started_at timestamptz not null default clock_timestamp(), ended_at timestamptz
+    )`
+  await tx`insert into rebuild (manual, force) values (${wish.manual}, ${wish.force})`
 }
 
 /** The rebuild that goes on, or the last one there was. */
 export async function findRebuild(sql: Statements): Promise<Rebuild | undefined> {
-  const [where] = await sql<{ schema: 'shadow' | 'previous' | null }[]>`
-    select case when to_regclass('shadow.rebuild') is not null then 'shadow'
-      when to_regclass('previous.rebuild') is not null then 'previous' end as schema`
-  if (!where?.schema) return undefined
+  // From the catalogue: to_regclass would answer from a cache, which does not know yet what was committed while a lock was waited for.
+  const [where] = await sql<{ schema: 'shadow' | 'previous' }[]>`
+    select nspname as schema from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where relname = 'rebuild' and nspname in ('shadow', 'previous') order by nspname desc limit 1`
+  if (!where) return undefined
   const found = sql<Rebuild[]>`
     select state, manual, force, bounds, divergence, message,
       to_json(started_at at time zone 'utc')#>>'{}' || 'Z' as "startedAt", to_json(ended_at at time zone 'utc')#>>'{}' || 'Z' as "endedAt"
@@ -102,22 +126,51 @@ export async function findRebuild(sql: Statements): Promise<Rebuild | undefined>
     return (await found)[0]
   } catch (error) {
     // It moved on between the two questions.
-    if (violation(error)?.sqlState === '42P01') return findRebuild(sql)
+    if (violation(error)?.sqlState === undefinedTable) return findRebuild(sql)
     throw error
   }
 }
 
+/** Changes a rebuild that is still the one that was looked at, and in the same state: false when it was cancelled or begun again meanwhile. */
 export async function updateRebuild(
   sql: Statements,
+  { startedAt, state }: Pick<Rebuild, 'startedAt' | 'state'>,
   changes: Partial<Omit<Rebuild, 'startedAt' | 'endedAt'>>,
-): Promise<void> {
+): Promise<boolean> {
   const { bounds, divergence, ...plain } = changes
-  await sql`
+  const { count } = await sql`
     update shadow.rebuild set ${sql({
       ...plain,
       ...(bounds === undefined ? {} : { bounds: JSON.stringify(bounds) }),
       ...(divergence === undefined ? {} : { divergence: JSON.stringify(divergence) }),
-    } as never)}`
+    } as never)}
+    where state = ${state} and started_at = ${startedAt}::text::timestamptz`
+  return count > 0
+}
+
+/** Ends a rebuild before its tables serve. Its row stays, to say so; the tables go as soon as nothing uses them. */
+export async function cancelRebuild(tx: Statements): Promise<void> {
+  await tx`update shadow.rebuild set state = 'cancelled', ended_at = now()`
+}
+
+/** Drops the tables of a rebuild that was cancelled, all but how far it came. Nothing is done when there are none. */
+export async function dropCancelled(sql: Database['sql']): Promise<void> {
+  await changingRebuild(sql, async (tx) => {
+    const [cancelled] = await tx`select from shadow.rebuild where state = 'cancelled'`
+    const filled = tables.filter((table) => table !== 'consumed_offsets')
+    if (cancelled) for (const table of filled) await tx`drop table if exists shadow.${tx(table)} cascade`
+  }).catch((error) => {
+    // Somebody else was faster.
+    if (violation(error)?.sqlState !== undefinedTable) throw error
+  })
+}
+
+const undefinedTable = '42P01'
+
+/** Whether a rebuild has tables: one that was cancelled loses them, and keeps its row. */
+export async function hasShadowTables(sql: Statements): Promise<boolean> {
+  const [row] = await sql<{ has: boolean }[]>`select to_regclass('shadow.balances') is not null as has`
+  return row?.has ?? false
 }
 
 /** What is read. Positions on other topics, of which the tables may still have some, are nobody's concern. */
@@ -218,9 +271,12 @@ const isAhead = ({ shadow, serving }: { shadow: Map<string, bigint>; serving: Ma
 export async function swapShadow(
   sql: Sql<{ bigint: bigint }>,
   source: Source,
-  { force }: { force: boolean },
+  { force, startedAt }: Pick<Rebuild, 'force' | 'startedAt'>,
 ): Promise<boolean> {
-  return (await sql.begin(async (tx) => {
+  return changingRebuild(sql, async (tx) => {
+    const [current] =
+      await tx`select from shadow.rebuild where state = 'building' and started_at = ${startedAt}::text::timestamptz`
+    if (!current) return false
     await lockServing(tx)
     if (isAhead(await readPositions(tx, source))) return false
     if (!force && (await tx`${accountsApart(tx)} limit 1`).length > 0) return false
@@ -237,30 +293,24 @@ export async function swapShadow(
     await tx`alter table shadow.rebuild set schema previous`
     await tx`drop schema shadow cascade`
     return true
-  })) as boolean
+  })
 }
 
 /** Who applies records listens here: the positions are older than they were. Who misses it finds out with the next record of each partition. */
 export const tablesChannel = 'saldo_tables'
 
 /** Puts the tables back that served before the last swap. What came since is applied again from the topics. False when there are none of this version. */
-export async function rollBack(sql: Sql<{ bigint: bigint }>): Promise<boolean> {
-  return (await sql.begin(async (tx) => {
-    if (!(await isOfThisVersion(tx, 'previous'))) return false
-    await lockServing(tx)
-    await tx`drop schema if exists shadow cascade`
-    await tx`create schema shadow`
-    await change(tx, 'public', 'shadow')
-    await change(tx, 'previous', 'public')
-    await tx`drop schema shadow cascade`
-    await tx`update previous.rebuild set state = 'rolled_back', ended_at = now()`
-    await tx`select pg_notify(${tablesChannel}, '')`
-    return true
-  })) as boolean
-}
-
-export async function dropShadow(sql: Statements): Promise<void> {
-  await sql`drop schema if exists shadow cascade`
+export async function rollBack(tx: Statements): Promise<boolean> {
+  if (!(await isOfThisVersion(tx, 'previous'))) return false
+  await lockServing(tx)
+  await tx`drop schema if exists shadow cascade`
+  await tx`create schema shadow`
+  await change(tx, 'public', 'shadow')
+  await change(tx, 'previous', 'public')
+  await tx`drop schema shadow cascade`
+  await tx`update previous.rebuild set state = 'rolled_back', ended_at = now()`
+  await tx`select pg_notify(${tablesChannel}, '')`
+  return true
 }
 
 /** Whether the tables of a schema are those that serve, column by column: a migration in between changes these alone. */
