@@ -4,6 +4,7 @@ import { Fault, messageOf } from './fault'
 import type { Log } from './log'
 import { markdownPage } from './page'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
+import { queryFaults } from './query'
 import { continueTrace, traceIdOf } from './trace'
 
 /** A body far beyond any request of ours is refused. In bytes. */
@@ -46,6 +47,7 @@ export class MalformedRequest extends Error {
 /** Begins a service's HTTP. Add the routes to what it returns. */
 export function createHttp({ log, parseJson, problems, documents, health, isReady }: HttpOptions) {
   const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
+  let routes = (): readonly Route[] => []
   const app = new Elysia({
     // A property that nobody knows is more often a typing error than a message to a newer version: refuse it rather than drop it.
     normalize: false,
@@ -64,6 +66,7 @@ export function createHttp({ log, parseJson, problems, documents, health, isRead
       if (text.length > bodyBytesMax) throw new BodyTooLarge()
       return parseJson(text)
     })
+    .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(routes(), request, route))
     .onError({ as: 'global' }, ({ code, error, request, path }) => {
       const answer = (kind: ProblemKind, details: ProblemDetails) => refuse(request, kind, details)
       const cause = code === 'PARSE' ? (error as Error).cause : error
@@ -98,6 +101,7 @@ export function createHttp({ log, parseJson, problems, documents, health, isRead
         headers: { 'content-type': 'text/plain; charset=utf-8' },
       })
     })
+  routes = () => app.routes
   for (const [path, write] of Object.entries(documents))
     app.get(path, () => {
       const document = write()
@@ -105,6 +109,22 @@ export function createHttp({ log, parseJson, problems, documents, health, isRead
     })
   return app
 }
+
+/** Before the values are looked at, and at every route: what a route does not take is refused rather than ignored. */
+function checkQuery(routes: readonly Route[], { url, method }: Request, route: string): void {
+  const begin = url.indexOf('?')
+  if (begin < 0 || isHealth.test(route)) return
+  const known = routes.find((one) => one.path === route && one.method === (method === 'HEAD' ? 'GET' : method))
+  const names = Object.keys(known?.hooks?.query?.properties ?? {})
+  const faults = queryFaults(url.slice(begin), new Set(names))
+  if (!faults) throw new MalformedRequest('the query is not percent-encoded UTF-8')
+  if (faults.length > 0) throw new InvalidValue(...faults)
+}
+
+type Route = { method: string; path: string; hooks?: { query?: { properties?: object } } }
+
+/** Probes send what they like, and are answered. */
+const isHealth = /^\/(livez|readyz|healthz)$/
 
 /** The answer to a request that is refused. */
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
