@@ -1,5 +1,6 @@
 /** What callers of the read side send: the shape of each query, and how its values are read. */
 import { type Static, Type } from '@sinclair/typebox'
+import { canonicalId } from '../contract/id'
 import { isCurrency, parseMoney } from '../contract/money'
 import { type Instant, limitOf, parseInstant, timeOf, timeWanted } from '../contract/time'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
@@ -88,6 +89,10 @@ export const BalancesQuery = Type.Object(
   },
   closed,
 )
+
+/** Null is what the router makes of a path that is not UTF-8. */
+export const parseAccountId = ({ account_id: id }: { account_id: string | null }): string | null =>
+  id && canonicalId(id)
 
 export const pageSizeOf = (limit: string | undefined): number => (limit === undefined ? pageSizeDefault : Number(limit))
 
@@ -190,7 +195,8 @@ export function parseConsistencyToken(header: string): Map<string, bigint> {
   for (const part of header.split(',')) {
     const match = /^\s*(\S{1,255}):(\d{1,18})\s*$/.exec(part)
     if (!match) throw new MalformedRequest('Consistency-Token is not a list of account:version')
-    const [, accountId = '', version = ''] = match
+    const [, name = '', version = ''] = match
+    const accountId = canonicalId(name)
     const before = wanted.get(accountId) ?? 0n
     if (BigInt(version) >= before) wanted.set(accountId, BigInt(version))
   }

@@ -329,6 +329,34 @@ test.each([
 
 const behindEva = [{ accountId: 'eva', wanted: 5n, known: 4n }]
 
+const uuid = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
+
+test('a UUID means the same in either letter case, wherever it stands; other ids do not', async () => {
+  const wanted: Wanted[] = []
+  const asked: unknown[] = []
+  const reach: Reach = (tokens) => {
+    wanted.push(tokens)
+    return []
+  }
+  const get = serving({ stored: { ...eva, accountId: uuid }, reach, asked })
+  for (const path of [`/balances/${uuid.toUpperCase()}`, `/accounts/${uuid.toUpperCase()}`]) {
+    const answer = await get(path, { 'consistency-token': `${uuid.toUpperCase()}:2,${uuid}:4,EVA:1` })
+    expect(answer.status).toBe(200)
+    expect(await answer.json()).toMatchObject({ account_id: uuid })
+  }
+  expect(wanted[0]).toEqual(
+    new Map([
+      [uuid, 4n],
+      ['EVA', 1n],
+    ]),
+  )
+  const cursor = encodeCursor('a', { client_id: uuid })
+  expect((await get(`/balances?client_id=${uuid.toUpperCase()}&cursor=${cursor}`)).status).toBe(200)
+  const large = encodeCursor('a', { list: 'large-movements', accountId: uuid })
+  expect((await get(`/large-movements?account_id=${uuid.toUpperCase()}&cursor=${large}`)).status).toBe(200)
+  expect((await serving()('/balances/EVA')).status).toBe(404)
+})
+
 test('a caller who asks for more than is here is told what is', async () => {
   const answer = await serving({ reach: () => behindEva })('/balances/eva', { 'consistency-token': 'eva:5,frank:2' })
   expect(answer.status).toBe(503)

@@ -1,6 +1,7 @@
 /** The read side over HTTP. Of balances, only the http files know status codes and snake_case. */
 import type { KafkaConfig } from '../config'
 import { eventDocuments, type Use } from '../contract/asyncapi'
+import { canonicalId, withCanonicalIds } from '../contract/id'
 import { parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { encodeCursor } from '../platform/cursor'
@@ -29,6 +30,7 @@ import {
   NewRedrive,
   NoQuery,
   pageSizeOf,
+  parseAccountId,
   parseConsistencyToken,
   parseFilter,
   parseLastEventId,
@@ -114,8 +116,9 @@ export function balancesHttp(options: BalancesHttp) {
     createHttp({ log, parseJson, problems: refusals, documents, health, isReady })
       .get(
         '/balances',
-        ({ query: { limit, cursor, ...filter }, request }) =>
+        ({ query: { limit, cursor, ...asked }, request }) =>
           reading(request, async () => {
+            const filter = withCanonicalIds(asked)
             const size = pageSizeOf(limit)
             const after = parsePosition(cursor, filter)
             // One more than the page holds tells whether there is another.
@@ -128,19 +131,20 @@ export function balancesHttp(options: BalancesHttp) {
       )
       .get(
         '/balances/:account_id',
-        ({ params, query, request }) => reading(request, () => answerBalance(request, params.account_id, query)),
+        ({ params, query, request }) => reading(request, () => answerBalance(request, parseAccountId(params), query)),
         { query: BalanceQuery },
       )
       // The course's other spelling.
       .get(
         '/accounts/:account_id',
-        ({ params, query, request }) => reading(request, () => answerBalance(request, params.account_id, query)),
+        ({ params, query, request }) => reading(request, () => answerBalance(request, parseAccountId(params), query)),
         { query: BalanceQuery },
       )
       .get(
         '/balances/:account_id/statement',
-        ({ params: { account_id: accountId }, query: { limit, cursor, ...period }, request }) =>
+        ({ params, query: { limit, cursor, ...period }, request }) =>
           reading(request, async () => {
+            const accountId = parseAccountId(params)
             if (!canExist(accountId)) return noAccount(request, accountId)
             const filter = { statement: accountId, ...period }
             const [floor, before] = parsePlace(cursor, filter, /^(\d{1,18}):(\d{1,18})$/) ?? []
@@ -168,7 +172,8 @@ export function balancesHttp(options: BalancesHttp) {
       )
       .get(
         '/balances/:account_id/stream',
-        async ({ params: { account_id: accountId }, query, request }) => {
+        async ({ params, query, request }) => {
+          const accountId = parseAccountId(params)
           const version = parseLastEventId(request, query, /^\d{1,18}$/)
           const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
           if (!balance) return noAccount(request, accountId)
@@ -178,8 +183,9 @@ export function balancesHttp(options: BalancesHttp) {
       )
       .get(
         '/balances/:account_id/explain',
-        ({ params: { account_id: accountId }, query, request }) =>
+        ({ params, query, request }) =>
           reading(request, async () => {
+            const accountId = parseAccountId(params)
             if (!canExist(accountId)) return noAccount(request, accountId)
             const clock = query.time ?? 'recorded'
             const filter = { explain: accountId, at: query.at, clock }
@@ -210,7 +216,8 @@ export function balancesHttp(options: BalancesHttp) {
       // No `reading`: what is noted has its own pace, of which neither a token nor the headers of the balances tell.
       .get(
         '/large-movements',
-        async ({ query: { limit, cursor, account_id: accountId }, request }) => {
+        async ({ query: { limit, cursor, account_id: asked }, request }) => {
+          const accountId = asked && canonicalId(asked)
           const size = pageSizeOf(limit)
           const filter = { list: 'large-movements', accountId }
           const after = parsePosition(cursor, filter)

@@ -31,7 +31,8 @@ ${table(
 
 Amounts are JSON numbers in major units of their currency (10.25), with no more decimals than it has and at most 15 digits, so that nothing
 is rounded on the way. Currencies are ISO 4217, times RFC 3339 in UTC, with milliseconds (of other
-writers' times what is finer is left out; one that does not exist, such as 30 February, makes a dead letter). Ids are opaque. The account \`world\`, one for each currency, stands
+writers' times what is finer is left out; one that does not exist, such as 30 February, makes a dead letter). Ids are opaque, but
+UUIDs are the same in either letter case. The account \`world\`, one for each currency, stands
 for the outside: money comes from there and goes there.
 
 A record may come more than once, and says nothing new then. Records of one key are in order. An event that speaks of two accounts can be

@@ -4,6 +4,7 @@
  */
 import { type AnyPayload, type EventDefinition, upcast } from './event'
 import { type EventName, events, type SaldoEvent } from './events'
+import { withCanonicalIds } from './id'
 import { parseJson } from './json'
 
 /** A record as it goes to the broker. */
@@ -89,12 +90,16 @@ export function decodeRecord(record: ReceivedRecord, known: KnownEvents = events
   const payload = upcast(definition, told, version)
   if (!payload) return unreadable(fault('unknown_version', `version ${version} of ${name} cannot be read here`))
 
-  if (definition.check.Check(payload)) return { kind: 'event', event: { name, payload } as SaldoEvent }
+  if (definition.check.Check(payload)) return eventOf(name, payload)
   const renamed = withOurNames(payload, definition.aliases)
-  if (renamed && definition.check.Check(renamed))
-    return { kind: 'event', event: { name, payload: renamed } as SaldoEvent }
+  if (renamed && definition.check.Check(renamed)) return eventOf(name, renamed)
   return unreadable(fault('payload_invalid', faultOf(definition, renamed ?? payload)))
 }
+
+const eventOf = (name: string, payload: AnyPayload): Decoded => ({
+  kind: 'event',
+  event: { name, payload: withCanonicalIds(payload) } as SaldoEvent,
+})
 
 /** What has to be known of an event to read it. */
 type KnownEvents = Readonly<

@@ -1,6 +1,7 @@
 /** What callers of the wallet send: the shape of each body and query, and how its values are read. Shape may be refused here, business may not. */
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
+import { uuidPattern } from '../contract/id'
 import { currencyDefault, isCurrency, parseMoney } from '../contract/money'
 import { limitOf, parseInstant, timeWanted } from '../contract/time'
 import { pageSizeMax } from '../platform/cursor'
@@ -12,9 +13,6 @@ import type { IdempotencyKey } from './domain/idempotency'
 import { transactionKinds, transferKinds } from './domain/movement'
 import type { TransferMoney } from './domain/transfer'
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-export const isId = (text: string): boolean => uuid.test(text)
-
 /** What PostgreSQL keeps, and every reader of an event gets, as it was sent: no NUL, and no half of a surrogate pair. */
 const text = (pattern: string, maxLength: number, wanted: string) =>
   Type.RegExp(new RegExp(`^(?=${pattern}$)[^\\0\\p{Cs}]*$`, 'su'), { maxLength, wanted })
@@ -22,7 +20,7 @@ const text = (pattern: string, maxLength: number, wanted: string) =>
 const orNull = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
   Type.Union([schema, Type.Null()], { wanted: schema.wanted })
 
-const Id = Type.String({ pattern: uuid.source.replace(/a-f/g, 'a-fA-F'), wanted: 'must be a UUID' })
+const Id = Type.String({ pattern: uuidPattern, wanted: 'must be a UUID' })
 const Currency = Type.String({ maxLength: 3, wanted: 'must be an ISO 4217 code such as BRL' })
 const Amount = Type.Union([Type.Number(), Type.String()], { wanted: 'must be a number or a plain decimal string' })
 /** Which time it is, and whether there is such a one, is read by `parseTime` and `parseLimit`. */

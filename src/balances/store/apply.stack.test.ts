@@ -168,6 +168,38 @@ test('a database of the version before keeps its balances, and gets its entries 
   rmSync(before, { recursive: true })
 })
 
+test('UUIDs that were stored in capitals are in lower case after the migration, and others stay as they are', async () => {
+  const { url } = await (await backing()).createDatabase('balances')
+  const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
+  cpSync(migrations, before, { recursive: true })
+  const journal = await Bun.file(join(before, 'meta/_journal.json')).json()
+  const older = journal.entries.filter(({ tag }: { tag: string }) => tag < '0006')
+  await Bun.write(join(before, 'meta/_journal.json'), JSON.stringify({ ...journal, entries: older }))
+  const { signal } = new AbortController()
+  await prepareDatabase({ url, folder: before, migrate: true, log, signal })
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  const [alone, twin] = ['d6a41403-bbd0-11ee-8a24-0242ac120003', 'd6a41504-bbd0-11ee-8a24-0242ac120003']
+  const ids = [alone.toUpperCase(), twin, twin.toUpperCase(), 'EVA']
+  for (const id of ids) {
+    await database.sql`
+      insert into balances (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
+      values (${id}, ${alone.toUpperCase()}, 'BRL', 1, 1, true, now(), now())`
+    await database.sql`
+      insert into entries (account_id, version, balance_minor, held_minor, created_at) values (${id}, 1, 1, 0, now())`
+    await database.sql`insert into clients values (${id}, 'Eva', 'e', now())`
+  }
+  await prepareDatabase({ url, folder: migrations, migrate: true, log, signal })
+
+  const expected = [alone, twin, twin.toUpperCase(), 'EVA'].sort()
+  const found = async (rows: PromiseLike<object[]>) => (await rows).map((row) => Object.values(row)[0]).sort()
+  expect(await found(database.sql`select account_id from balances`)).toEqual(expected)
+  expect(await found(database.sql`select account_id from entries`)).toEqual(expected)
+  expect(await found(database.sql`select id from clients`)).toEqual(expected)
+  expect(await found(database.sql`select distinct client_id from balances`)).toEqual([alone])
+  await database.close()
+  rmSync(before, { recursive: true })
+})
+
 test('a client is registered once, and the tables refuse what no projection makes', async () => {
   await using database = await openBalances()
   const client = (name: string) => ({ id: 'client', name, email: 'e', createdAt: '2020-01-07T00:00:00.000Z' })
