@@ -5,8 +5,10 @@ import { randomUUIDv7 } from 'bun'
 import type { KafkaConfig } from '../config'
 import { eventDocuments } from '../contract/asyncapi'
 import { topics } from '../contract/events'
+import { isUuid } from '../contract/id'
 import { InexactNumber, parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
+import { timeOf } from '../contract/time'
 import { encodeCursor, pageSizeDefault, parseCursor } from '../platform/cursor'
 import { reaching } from '../platform/database'
 import {
@@ -34,7 +36,6 @@ import {
   presentTransaction,
 } from './http-answers'
 import {
-  isId,
   NewAccount,
   NewBatch,
   NewCapture,
@@ -61,7 +62,7 @@ import { findAccount } from './store/accounts'
 import { findClient } from './store/clients'
 import { findDelivery } from './store/deliveries'
 import { findHold } from './store/holds'
-import { findTransaction, type Place } from './store/transactions'
+import { findTransaction, type LinePlace } from './store/transactions'
 import { submit } from './submit'
 import type { Wallet } from './wallet'
 
@@ -236,7 +237,7 @@ async function answerCommand(
 
 function answerTransfer(wallet: Wallet, request: Request, asked: Parameters<typeof parseTransfer>[0]) {
   const command = parseTransfer(asked, wallet.clock())
-  const unknown = [command.accountIdFrom, command.accountIdTo].find((id) => !isId(id))
+  const unknown = [command.accountIdFrom, command.accountIdTo].find((id) => !isUuid(id))
   if (unknown !== undefined)
     return refuse(request, problems.accountNotFound, { detail: `account ${unknown} does not exist` })
   return answerCommand(wallet, request, command, { currency: command.currency, body: asked })
@@ -245,13 +246,18 @@ function answerTransfer(wallet: Wallet, request: Request, asked: Parameters<type
 async function answerTransactions(
   wallet: Wallet,
   request: Request,
-  { limit, cursor, ...filter }: Static<typeof TransactionQuery>,
+  { limit, cursor, ...asked }: Static<typeof TransactionQuery>,
 ): Promise<Response> {
+  const filter = {
+    ...asked,
+    account_id: asked.account_id?.toLowerCase(),
+    client_id: asked.client_id?.toLowerCase(),
+  }
   const parsed = cursor === undefined ? undefined : parseCursor(cursor, filter)
   if (parsed?.ok === false) throw new MalformedRequest(parsed.detail)
 
   const { account_id, client_id } = filter
-  const whose = account_id ? { accountId: account_id.toLowerCase() } : { clientId: client_id?.toLowerCase() ?? '' }
+  const whose = account_id ? { accountId: account_id } : { clientId: client_id ?? '' }
   if ((account_id === undefined) === (client_id === undefined))
     throw new InvalidValue({ pointer: '#/account_id', detail: 'name either an account_id or a client_id' })
 
@@ -259,9 +265,9 @@ async function answerTransactions(
     wallet,
     whose,
     { kind: filter.kind, since: parseLimit('since', filter.since), until: parseLimit('until', filter.until) },
-    { from: parsed && parsePlaces(parsed.position), size: limit === undefined ? pageSizeDefault : Number(limit) },
+    { after: parsed && parseLinePlace(parsed.position), size: limit === undefined ? pageSizeDefault : Number(limit) },
   )
-  const next = page.next ? encodeCursor(presentPlaces(page.next), filter) : null
+  const next = page.next ? encodeCursor(presentLinePlace(page.next), filter) : null
   const headers: Record<string, string> = {}
   if (next) {
     const url = new URL(request.url)
@@ -272,14 +278,15 @@ async function answerTransactions(
 }
 
 /** A cursor's seal is no secret: what somebody makes up is refused like any other. */
-const presentPlaces = (places: Place[]): string => places.map((place) => `${place.accountId}:${place.before}`).join()
-const parsePlaces = (position: string): Place[] =>
-  position.split(',').map((place) => {
-    const [accountId = '', before = ''] = place.split(':')
-    if (!isId(accountId) || !/^\d{1,18}$/.test(before))
-      throw new MalformedRequest('cursor is not one that was given out')
-    return { accountId, before: BigInt(before) }
-  })
+const presentLinePlace = ({ createdAt, accountId, version }: LinePlace): string =>
+  `${Date.parse(createdAt)}:${accountId}:${version}`
+function parseLinePlace(position: string): LinePlace {
+  const [, ms, accountId = '', version = ''] = /^(-?\d{1,15}):([^:]*):(\d{1,18})$/.exec(position) ?? []
+  const createdAt = timeOf(Number(ms))
+  if (!createdAt || !isUuid(accountId))
+    throw new MalformedRequest('cursor is not one that was given out; begin without one')
+  return { createdAt, accountId, version: BigInt(version) }
+}
 
 /** A number that would be rounded is well-formed JSON, and still no value to take money by. */
 function parseBody(text: string): unknown {
@@ -292,7 +299,7 @@ function parseBody(text: string): unknown {
 
 /** An id that is no UUID cannot exist: it is asked for like any other, and not found. */
 async function findById<T>(id: string, find: (id: string) => Promise<T | undefined>): Promise<T | undefined> {
-  return isId(id) ? reaching(find(id.toLowerCase())) : undefined
+  return isUuid(id) ? reaching(find(id.toLowerCase())) : undefined
 }
 
 const noTransaction = (request: Request, id: string): Response =>

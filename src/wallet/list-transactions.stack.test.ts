@@ -88,10 +88,13 @@ test('what cannot be asked for is refused', async () => {
 
 test('a cursor that somebody made up is refused, sealed or not', async () => {
   await using stack = await startStack({ start: ['wallet'] })
-  for (const position of ['', 'x', `${eva}:`, `${eva}:1e3`, `${eva}:-1`, `eva:1`, `${eva}:${'9'.repeat(30)}`]) {
+  const positions = ['', 'x', `${eva}:5`, `${eva}:5,${frank}:7`, `0:${eva}:`, `0:${eva}:1e3`, `0:${eva}:-1`, '0:eva:1']
+  positions.push(`0:${eva}:${'9'.repeat(30)}`, `999999999999999:${eva}:1`, `-99999999999999:${eva}:1`, `:${eva}:1`)
+  for (const position of positions) {
     const cursor = encodeCursor(position, { account_id: eva })
     const answer = await stack.wallet.get(`/transactions?account_id=${eva}&cursor=${cursor}`)
     expect([position, answer.status]).toEqual([position, 400])
+    expect(answer.body.detail).toContain('begin without one')
   }
 })
 
@@ -104,4 +107,70 @@ test('a cursor does not go on in a list with another filter', async () => {
     body: { code: 'MALFORMED', detail: expect.stringContaining('another filter') },
   })
   expect((await list(stack.wallet, `&limit=2&cursor=${next_cursor}`)).data.length).toBe(2)
+})
+
+test('the list of a client with many accounts comes in pages whose cursors stay short', async () => {
+  await using stack = await startStack({ start: ['wallet'], seed: false })
+  const { wallet } = stack
+  const client = (await wallet.post('/clients', { name: 'Many', email: 'many@example.com' })).body.id
+  const open = async () => (await wallet.post('/accounts', { client_id: client })).body.id as string
+  const accounts = await Promise.all(Array.from({ length: 300 }, open))
+  // In one batch, so that many have the same time, and several of an account.
+  const deposits = [...accounts, ...accounts.slice(0, 50)].map((id) => ({
+    kind: 'deposit',
+    account_id_to: id,
+    amount: 9,
+  }))
+  expect((await wallet.post('/transactions/batch', { transactions: deposits })).status).toBe(201)
+  const between = accounts
+    .slice(1)
+    .map((id, index) => ({ account_id_from: id, account_id_to: accounts[index], amount: 1 }))
+  expect((await wallet.post('/transactions/batch', { transactions: between })).status).toBe(201)
+
+  const list = async (query: string) => (await wallet.get(`/transactions?client_id=${client}${query}`)).body as Page
+  const seen: string[] = []
+  let cursor: string | null = ''
+  while (cursor !== null) {
+    const page: Page = await list(`&limit=97${cursor && `&cursor=${cursor}`}`)
+    seen.push(...page.data.map(({ id }) => id))
+    cursor = page.next_cursor
+    expect(cursor?.length ?? 0).toBeLessThan(200)
+    await wallet.post(`/accounts/${accounts[0]}/deposits`, { amount: 1 })
+  }
+  expect(seen).toHaveLength(300 + 50 + 299)
+  expect(new Set(seen).size).toBe(seen.length)
+})
+
+test.each([1, 2, 3, 5])('what moves between accounts of one client is listed once, in pages of %d', async (limit) => {
+  await using stack = await startStack({ start: ['wallet'], seed: false })
+  const { wallet } = stack
+  const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id as string
+  const open = async () =>
+    (await wallet.post('/accounts', { client_id: client, overdraft_limit: 1000 })).body.id as string
+  const [one, two, three] = [await open(), await open(), await open()]
+  const pairs = [
+    [one, two],
+    [two, one],
+    [three, one],
+    [one, three],
+    [two, three],
+    [three, two],
+  ] as const
+  for (const [account_id_from, account_id_to] of [...pairs, ...pairs])
+    await wallet.post('/transactions', { account_id_from, account_id_to, amount: 1 })
+  const transactions = pairs.map(([account_id_from, account_id_to]) => ({ account_id_from, account_id_to, amount: 1 }))
+  await wallet.post('/transactions/batch', { transactions })
+
+  // The letter case of an id makes no other list.
+  const whose = [client, client.toUpperCase()]
+  const whole = (await wallet.get(`/transactions?client_id=${client}`)).body as Page
+  expect(whole.data).toHaveLength(18)
+  const seen: string[] = []
+  let query: string | null = ''
+  for (let page = 0; query !== null; page++) {
+    const { body } = await wallet.get(`/transactions?client_id=${whose[page % 2]}&limit=${limit}${query}`)
+    seen.push(...(body as Page).data.map(({ id }) => id))
+    query = (body as Page).next_cursor && `&cursor=${(body as Page).next_cursor}`
+  }
+  expect(seen).toEqual(whole.data.map(({ id }) => id))
 })

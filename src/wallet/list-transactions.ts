@@ -2,26 +2,33 @@
 import { reaching } from '../platform/database'
 import type { Transaction } from './domain/movement'
 import { listAccountIds } from './store/accounts'
-import { type Line, listLines, loadTransactions, type Place, type TransactionFilter } from './store/transactions'
+import {
+  findPlaces,
+  type Line,
+  type LinePlace,
+  listLines,
+  loadTransactions,
+  type TransactionFilter,
+} from './store/transactions'
 import type { Wallet } from './wallet'
 
 export type TransactionPage = {
   transactions: Transaction[]
-  /** Where the next page begins. Undefined on the last one. */
-  next: Place[] | undefined
+  /** The line that the page ended with. Undefined on the last one. */
+  next: LinePlace | undefined
 }
 
 export async function readTransactionPage(
   wallet: Wallet,
   whose: { accountId: string } | { clientId: string },
   filter: TransactionFilter,
-  /** `from` is what the page before answered as `next`. */
-  page: { from: Place[] | undefined; size: number },
+  /** `after` is what the page before answered as `next`. */
+  page: { after: LinePlace | undefined; size: number },
 ): Promise<TransactionPage> {
   const { database } = wallet
   return reaching(
     (async () => {
-      const places = page.from ?? (await accountsOf(wallet, whose)).map((accountId) => ({ accountId, before: null }))
+      const places = await findPlaces(database, await accountsOf(wallet, whose), page.after)
       // One more than the page holds tells whether there is another.
       const lines = await listLines(database, places, filter, page.size + 1)
       const { taken, next } = mergeLines(lines, page.size)
@@ -37,11 +44,8 @@ export async function readTransactionPage(
 const accountsOf = async ({ database }: Wallet, whose: { accountId: string } | { clientId: string }) =>
   'accountId' in whose ? [whose.accountId] : listAccountIds(database, whose.clientId)
 
-/**
- * The newest `size` lines of all accounts, each account in the order of its own entries, and the places after them. An account without a line has no
- * place: whatever it gets from now on is newer than the list.
- */
-export function mergeLines(lines: Line[], size: number): { taken: Line[]; next: Place[] | undefined } {
+/** The newest `size` lines of all accounts, each account in the order of its own entries, and the last of them when there are more. */
+export function mergeLines(lines: Line[], size: number): { taken: Line[]; next: LinePlace | undefined } {
   const histories = [...Map.groupBy(lines, (line) => line.accountId).values()]
   const heads = histories.map(() => 0)
   const taken: Line[] = []
@@ -55,12 +59,10 @@ export function mergeLines(lines: Line[], size: number): { taken: Line[]; next: 
     taken.push(newest.line)
     heads[newest.history] = (heads[newest.history] ?? 0) + 1
   }
-  const next = histories.flatMap((ofAccount, history): Place[] => {
-    const line = ofAccount[heads[history] ?? 0]
-    return line ? [{ accountId: line.accountId, before: line.version + 1n }] : []
-  })
-  return { taken, next: next.length > 0 ? next : undefined }
+  const isMore = histories.some((ofAccount, history) => ofAccount.length > (heads[history] ?? 0))
+  return { taken, next: isMore ? taken.at(-1) : undefined }
 }
 
+/** Of the same time those of one account come together, so that one line tells where each of them is. */
 const isNewer = (one: Line, other: Line): boolean =>
-  one.createdAt === other.createdAt ? one.transactionId > other.transactionId : one.createdAt > other.createdAt
+  one.createdAt === other.createdAt ? one.accountId < other.accountId : one.createdAt > other.createdAt

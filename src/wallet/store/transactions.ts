@@ -40,6 +40,41 @@ export type TransactionFilter = {
 /** A place in the history of an account: everything from below the entry of this number. From the newest one when null. */
 export type Place = { accountId: string; before: bigint | null }
 export type Line = { accountId: string; version: bigint; transactionId: string; createdAt: string }
+/** A line of a list, and thereby what follows on it: what is older; of the same time what is of the account, and of those behind it. */
+export type LinePlace = Pick<Line, 'accountId' | 'version' | 'createdAt'>
+
+/**
+ * Where a list goes on in each of its accounts, behind a line or from the newest one. Versions are in the order of writing, so the place is found by
+ * halving. Where nothing is left of an account, that is a place, too: what it paid to another one is in its own history.
+ */
+export async function findPlaces(
+  { sql: statements }: Database,
+  accountIds: readonly string[],
+  after: LinePlace | undefined,
+): Promise<Place[]> {
+  if (!after) return accountIds.map((accountId) => ({ accountId, before: null }))
+  const rows = await statements<Place[]>`
+    select account_id as "accountId", low + 1 as before
+    from unnest(${arrayOf(accountIds)}::uuid[]) with ordinality as asked (account_id, position)
+    cross join lateral (
+      with recursive search as (
+        select 0::bigint as low, version as high from accounts where id = asked.account_id
+        union all
+        select case when is_past then probed else low end, case when is_past then high else probed - 1 end
+        from search cross join lateral (
+          select version as probed, created_at < ${after.createdAt}::timestamptz
+            or (created_at = ${after.createdAt}::timestamptz and account_id > ${after.accountId}::uuid) as is_past
+          from entries where account_id = asked.account_id and version = (low + high + 1) / 2
+        ) as probe
+        where low < high
+      )
+      select max(low) as low from search
+    ) as found
+    where account_id <> ${after.accountId}::uuid
+    order by position`
+  const own = { accountId: after.accountId, before: after.version }
+  return accountIds.includes(after.accountId) ? [own, ...rows] : rows
+}
 
 /**
  * Of each account at most `size` lines about transactions, newest first, one account after the other. What moved money between two of the accounts
