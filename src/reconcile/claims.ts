@@ -16,8 +16,10 @@ export function claimsOfEvent({ name: subject, payload }: SaldoEvent): Claim[] {
   if (subject === 'ClientRegistered')
     return [{ subject, name: payload.id, fields: { clientName: payload.name, email: payload.email }, tells: true }]
   if (subject === 'AccountOpened') {
-    const { id, client_id: clientId, currency } = payload
-    return [{ subject, name: id, fields: { clientId, currency }, tells: true }]
+    const { id, client_id: clientId, currency, overdraft_limit: limit } = payload
+    // The first version of the event had no limit, and `world` has none.
+    const limits: Fields = limit === undefined ? {} : { overdraftLimitMinor: minorOf(limit, currency) }
+    return [{ subject, name: id, fields: { clientId, currency, ...limits }, tells: true }]
   }
   const { id, account_id_from: accountIdFrom, account_id_to: accountIdTo, currency = currencyDefault } = payload
   const amountMinor = minorOf(payload.amount, currency)

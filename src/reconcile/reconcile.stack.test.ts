@@ -124,6 +124,16 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
       update accounts set balance_minor = balance_minor - 1 where id = '${frank}';
       alter table entries enable trigger user`)
 
+    // Whoever owns the tables may raise a limit, and cannot unsay the one that the account was opened with.
+    await ledger`update accounts set overdraft_limit_minor = 5000 where id = ${frank}`
+    expect((await examine(stack)).differences).toMatchObject([
+      {
+        ...{ where: 'topic', event: 'AccountOpened', accountId: frank },
+        ...{ expected: { overdraftLimitMinor: 5000n }, found: { overdraftLimitMinor: 0n } },
+      },
+    ])
+    await ledger`update accounts set overdraft_limit_minor = 0 where id = ${frank}`
+
     await model`update balances set balance_minor = balance_minor + 1 where account_id = ${frank}`
     await model`update entries set balance_minor = balance_minor + 1 where account_id = ${frank} and version = 1`
     const { differences } = await examine(stack)

@@ -137,7 +137,9 @@ function ask(sql: Statements, subject: Subject, names: string[]): PromiseLike<An
         select ${moves}, version_ended as version from holds where ${isAsked} and status in ('released', 'expired')`
     case 'AccountOpened':
       return sql`
-        select id as "holderId", 0::bigint as version, client_id as "clientId", currency from accounts where ${isAsked}`
+        select id as "holderId", 0::bigint as version, client_id as "clientId", currency,
+          overdraft_limit_minor as "overdraftLimitMinor"
+        from accounts where ${isAsked}`
     case 'ClientRegistered':
       return sql`
         select id as "holderId", 0::bigint as version, name as "clientName", email from clients where ${isAsked}`
