@@ -45,6 +45,13 @@ export function openSession(
   return postgres(url, { ...options, connection: { ...options.connection, ...settings }, max: 1 })
 }
 
+/** Whatever a role has set for itself: which tables are meant, and how they are read and written. */
+const pinnedSettings: Record<string, string> = {
+  search_path: 'public',
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+}
+
 const connectionOptions = (applicationName: string) => ({
   types: { bigint: postgres.BigInt },
   // The driver asks each new connection for the array types, and when that connection is cut, nobody hears of the failure but the process,
@@ -52,7 +59,13 @@ const connectionOptions = (applicationName: string) => ({
   fetch_types: false,
   connect_timeout: 5,
   // Waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an error that somebody sees.
-  connection: { application_name: applicationName, TimeZone: 'UTC', statement_timeout: 30_000, lock_timeout: 10_000 },
+  connection: {
+    application_name: applicationName,
+    TimeZone: 'UTC',
+    statement_timeout: 30_000,
+    lock_timeout: 10_000,
+    ...pinnedSettings,
+  },
   // The driver connects again when the next query comes; left to itself it would wait up to 20 s after a few failures.
   backoff: (failures: number) => Math.min(0.25, 0.005 * 2 ** failures),
   onnotice: () => {},

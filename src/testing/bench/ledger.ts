@@ -112,7 +112,7 @@ export async function benchLedger(args: string[]): Promise<void> {
   }
 }
 
-/** Three databases with the same accounts: two for wallets, and one, without the wallet's trigger, for what they are compared with. */
+/** Three databases with the same accounts: two for wallets, and one, without the wallet's triggers, for what they are compared with. */
 async function startDatabases(directory: string) {
   const owner = { user: 'bench', password: 'bench' }
   const server = await startPostgres({
@@ -134,7 +134,8 @@ async function startDatabases(directory: string) {
   await admin.end()
 
   const sql = connect(plain)
-  await sql`drop trigger entries_double_entry on entries`
+  await sql.unsafe(`
+    drop trigger entries_double_entry on entries; drop trigger transactions_booked on transactions`)
   await preparePgbench(sql)
   const [durable] = await sql`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`
   await sql.end()

@@ -16,7 +16,7 @@ export type AppendFailure =
   | 'outcome_unknown'
 
 /**
- * Appends entries, snapshots, transactions, holds, used keys and outbox rows, or nothing at all: as one statement it is atomic whatever becomes
+ * Appends entries, transactions, holds, used keys and outbox rows, or nothing at all, and a trigger moves the snapshots: as one statement it is atomic whatever becomes
  * of the connection, and holds no lock while anybody thinks. Two writers that read the same version of an account collide on the primary key
  * of `entries`. Throws what `classifyAppendFailure` tells apart.
  */
@@ -28,7 +28,6 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
   const entries = facts
     .flatMap((fact) => fact.entries.map((entry) => ({ ...entry, transactionId: fact.id })))
     .sort((a, b) => (a.accountId < b.accountId ? -1 : a.accountId > b.accountId ? 1 : Number(a.version - b.version)))
-  const latest = entries.filter((entry, index) => entries[index + 1]?.accountId !== entry.accountId)
   const transactions = facts.flatMap(({ transaction }) => transaction ?? [])
   const holds = new Map(facts.flatMap(({ hold }) => (hold ? [[hold.id, hold] as const] : [])))
 
@@ -44,17 +43,6 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
         ${arrayOf(entries.map((entry) => entry.balanceMinor))}::bigint[],
         ${arrayOf(entries.map((entry) => entry.heldMinor))}::bigint[]
       ) as entry (account_id, version, transaction_id, amount_minor, balance_minor, held_minor)
-    ), moved_snapshots as (
-      update accounts
-      set balance_minor = latest.balance_minor, held_minor = latest.held_minor, version = latest.version,
-        updated_at = ${at}::timestamptz
-      from unnest(
-        ${arrayOf(latest.map((entry) => entry.accountId))}::uuid[],
-        ${arrayOf(latest.map((entry) => entry.version))}::bigint[],
-        ${arrayOf(latest.map((entry) => entry.balanceMinor))}::bigint[],
-        ${arrayOf(latest.map((entry) => entry.heldMinor))}::bigint[]
-      ) as latest (account_id, version, balance_minor, held_minor)
-      where accounts.id = latest.account_id
     )
     ${transactions.length > 0 ? appendTransactions(sql, transactions, at) : sql``}
     ${holds.size > 0 ? appendHolds(sql, [...holds.values()]) : sql``}

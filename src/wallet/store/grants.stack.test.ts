@@ -48,11 +48,24 @@ async function freshConfig(): Promise<ServiceConfig> {
   return serviceConfig('wallet', { database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed: true })
 }
 
+/** The verbs that a role has, by table: with its columns in parentheses where it has not all. As `grants.ts` writes them. */
 const privilegesOf = (owner: Sql, role: string) => owner`
-  select relname as table, array_agg(lower(privilege_type) order by privilege_type) as verbs
-  from pg_class, aclexplode(relacl)
-  where grantee = ${role}::text::regrole and relnamespace = 'public'::regnamespace
+  select relname as table, array_agg(name order by name) as verbs
+  from (
+    select relname, lower(privilege_type) as name from pg_class, aclexplode(relacl)
+    where grantee = ${role}::text::regrole and relnamespace = 'public'::regnamespace
+    union all
+    select relname, lower(privilege_type) || ' (' || string_agg(attname, ', ' order by attnum) || ')'
+    from pg_class join pg_attribute on attrelid = pg_class.oid, aclexplode(attacl)
+    where grantee = ${role}::text::regrole and relnamespace = 'public'::regnamespace
+    group by relname, privilege_type
+  ) as granted
   group by 1`
+/** Columns are compared as sets. */
+const sorted = (verbs: readonly string[]) =>
+  verbs
+    .map((verb) => verb.replace(/\((.*)\)/, (_, columns) => `(${columns.split(', ').toSorted().join(', ')})`))
+    .toSorted()
 
 test('the service reads and adds to what happened; the server lets it do nothing else with it', async () => {
   await using wallets = await startWallets()
@@ -90,8 +103,8 @@ test('what the service is granted is what grants.ts says, whatever it was grante
   await using service = connect(wallets.config.database.url)
   const [role] = await service`select quote_ident(current_user) as name`
   const granted = async () =>
-    Object.fromEntries((await privilegesOf(wallets.sql, role?.name)).map(({ table, verbs }) => [table, verbs]))
-  const wanted = Object.fromEntries(Object.entries(grants).map(([table, verbs]) => [table, verbs.toSorted()]))
+    Object.fromEntries((await privilegesOf(wallets.sql, role?.name)).map(({ table, verbs }) => [table, sorted(verbs)]))
+  const wanted = Object.fromEntries(Object.entries(grants).map(([table, verbs]) => [table, sorted(verbs)]))
   expect(await granted()).toEqual(wanted)
 
   await wallets.sql.unsafe(
@@ -102,6 +115,25 @@ test('what the service is granted is what grants.ts says, whatever it was grante
   expect(await visit(wallets.config, 'warn')).toEqual([])
   expect(await granted()).toEqual(wanted)
   await visit(withDatabase(unmigrated, { migrationUrl: undefined }))
+
+  // Column by column as well, and whatever everybody may do by default.
+  await wallets.sql.unsafe(
+    `grant update (overdraft_limit_minor) on accounts to ${role?.name}; revoke update (ended_at) on holds from ${role?.name};
+    grant temporary on database ${new URL(wallets.config.database.url).pathname.slice(1)} to public; grant create on schema public to public;
+    grant execute on function assert_hold to public`,
+  )
+  await service`alter role current_user set search_path = elsewhere`
+  await expect(startWallet(unmigrated, log)).rejects.toThrow(/may not: update holds \(ended_at\)\. /)
+  await wallets.sql.unsafe(`grant update (ended_at) on holds to ${role?.name}`)
+  const [warning] = await visit(unmigrated, 'warn')
+  expect(warning).toMatchObject({
+    beyond:
+      'begin its sessions with search_path=elsewhere, call assert_hold, create tables, create temporary tables, update accounts (overdraft_limit_minor)',
+  })
+  await service`alter role current_user reset search_path`
+  await wallets.sql.unsafe('revoke execute on function assert_hold from public')
+  expect(await visit(wallets.config, 'warn')).toEqual([])
+  expect(await granted()).toEqual(wanted)
 })
 
 test('one address is enough: the service works as the owner, and says so', async () => {

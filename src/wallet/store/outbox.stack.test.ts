@@ -23,6 +23,7 @@ test('however much the outbox has grown since a statement was planned, it is rea
     await measureOutbox(pool.sql)
     await findDelivery(pool.sql, id)
   }
+  await pool.sql`alter table transactions disable trigger transactions_booked`
   await pool.sql`
     insert into transactions (
       id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, effective_at, created_at

@@ -1,6 +1,18 @@
 /** The wallet's tables. What drizzle cannot say (the statement trigger that checks the double entry) is in `migrations/wallet`. */
 import { sql } from 'drizzle-orm'
-import { bigint, check, customType, index, integer, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
+import {
+  type AnyPgColumn,
+  bigint,
+  check,
+  customType,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import { rfc3339 } from '../../platform/database'
 import { type HoldStatus, holdStatuses } from '../domain/hold'
 import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
@@ -16,6 +28,12 @@ const time = customType<{ data: Date; driverData: string }>({
   toDriver: (time) => time.toISOString(),
   fromDriver: (text) => new Date(rfc3339(text)),
 })
+
+/** `worldIdOf` of the domain, in SQL. */
+const worldId = (currency: AnyPgColumn) => {
+  const letters = [1, 2, 3].map((at) => sql`to_hex(ascii(substr(${currency}, ${sql.raw(String(at))}, 1)))`)
+  return sql`('00000000-0000-0000-0000-000000' || ${sql.join(letters, sql` || `)})::uuid`
+}
 
 export const clients = pgTable('clients', {
   id: uuid().primaryKey(),
@@ -47,6 +65,8 @@ export const accounts = pgTable(
     check('accounts_overdraft', sql`${table.balanceMinor} - ${table.heldMinor} >= -${table.overdraftLimitMinor}`),
     check('accounts_held', sql`${table.heldMinor} >= 0`),
     check('accounts_digits', sql`abs(${table.balanceMinor}) <= 999999999999999`),
+    // Only `world` is without limit, and its id spells its currency: any other such account could pay without end.
+    check('accounts_world', sql`(${table.overdraftLimitMinor} is null) = (${table.id} = ${worldId(table.currency)})`),
   ],
 )
 
@@ -113,6 +133,7 @@ export const holds = pgTable(
     // Of those that are open only, which are few: who promised, and what is past its time.
     index('holds_open').on(table.accountIdFrom).where(sql`${table.status} = 'placed'`),
     index('holds_expiry').on(table.expiresAt).where(sql`${table.status} = 'placed'`),
+    uniqueIndex('holds_ended_by').on(table.endedBy).where(sql`${table.endedBy} is not null`),
   ],
 )
 

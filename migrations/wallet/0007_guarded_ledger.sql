@@ -1,0 +1,2 @@
+CREATE UNIQUE INDEX "holds_ended_by" ON "holds" USING btree ("ended_by") WHERE "holds"."ended_by" is not null;--> statement-breakpoint
+ALTER TABLE "accounts" ADD CONSTRAINT "accounts_world" CHECK (("accounts"."overdraft_limit_minor" is null) = ("accounts"."id" = ('00000000-0000-0000-0000-000000' || to_hex(ascii(substr("accounts"."currency", 1, 1))) || to_hex(ascii(substr("accounts"."currency", 2, 1))) || to_hex(ascii(substr("accounts"."currency", 3, 1))))::uuid));
