@@ -89,7 +89,11 @@ test('a stream begins with what there is, or after the id it is given, and ends 
   })
 
   const begun = await first(port, '/balances/stream')
-  expect(await first(port, '/balances/stream', '17:1')).toEqual(begun)
+  for (const ahead of ['17:1', '18446744073709551615:9', '99999999999999999999:0'])
+    expect(await first(port, '/balances/stream', ahead)).toEqual(begun)
+  for (const ahead of ['5', '999999999999999999999999'])
+    expect(await first(port, path, ahead)).toEqual({ event: 'reset', id: '4', data: { load: `/balances/${eva}` } })
+  expect(await first(port, `${path}?last_event_id=`)).toMatchObject({ event: 'balance', id: '4' })
   for (const one of ['/balances/stream', path])
     expect((await stack.balances.get(one, { 'last-event-id': 'made up' })).body.code).toBe('MALFORMED')
   expect((await stack.balances.get('/balances/stream?client_id=x')).body.code).toBe('VALIDATION')

@@ -92,8 +92,8 @@ export const gapEvent = (accountId: string, from: bigint, to: bigint): ServerEve
   data: { account_id: accountId, from_version: Number(from), to_version: Number(to) },
 })
 
-/** What was told before does not lead on to what follows: whoever keeps a list loads it now. */
-export const resetEvent = (id: string): ServerEvent => ({ event: 'reset', id, data: { load: '/balances' } })
+/** What was told before does not lead on to what follows: who keeps what is at `load` loads it now. */
+export const resetEvent = (id: string, load: string): ServerEvent => ({ event: 'reset', id, data: { load } })
 
 export const money = (minor: bigint | null, currency: string): number | null =>
   minor === null ? null : presentMoney(minor, currency)

@@ -6,6 +6,7 @@ import { type Instant, limitOf, parseInstant, timeOf, timeWanted } from '../cont
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
 import { clocks } from './history'
+import { nowhere } from './live'
 import { contradictionIn, type RebuildWish, rebuildActions } from './rebuild'
 import { type RedriveSelection, redriveMax } from './redrive'
 import type { BalanceFilter } from './store/balances'
@@ -172,12 +173,29 @@ export function parsePlace(cursor: string | undefined, filter: Filter, pattern: 
 
 const madeUp = () => new MalformedRequest('cursor is not one that was given out; begin without one')
 /** Where a stream goes on. Readers that come back send the header; the query is for people, and stays in the address all the while. */
-export function parseLastEventId(request: Request, query: typeof StreamQuery.static, pattern: RegExp) {
-  const id = request.headers.get('last-event-id') ?? query.last_event_id
-  if (id !== undefined && !pattern.test(id))
-    throw new MalformedRequest('Last-Event-ID is not an id of this stream; begin without one')
-  return id
+function parseLastEventId(request: Request, query: typeof StreamQuery.static, pattern: RegExp): string[] | undefined {
+  // An empty one is none: browsers that were sent no id yet have it so.
+  const id = request.headers.get('last-event-id') || query.last_event_id
+  if (!id) return undefined
+  const match = pattern.exec(id)
+  if (!match) throw new MalformedRequest('Last-Event-ID is not an id of this stream; begin without one')
+  return match.slice(1)
 }
+
+/** A number that no version can be is one that is yet to come. */
+export function parseLastVersion(request: Request, query: typeof StreamQuery.static): bigint | undefined {
+  const [version] = parseLastEventId(request, query, /^(\d{1,40})$/) ?? []
+  return version === undefined ? undefined : BigInt(version)
+}
+
+/** Of the stream of all. What no transaction can be called is nowhere. */
+export function parseLastPosition(request: Request, query: typeof StreamQuery.static): string | undefined {
+  const [xid, place] = parseLastEventId(request, query, /^(\d{1,40}):(\d{1,9})$/) ?? []
+  if (xid === undefined) return undefined
+  return BigInt(xid) <= xidMax ? `${BigInt(xid)}:${place}` : nowhere
+}
+
+const xidMax = 2n ** 64n - 1n
 
 type Filter = Parameters<typeof parseCursor>[1]
 

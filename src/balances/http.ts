@@ -33,7 +33,8 @@ import {
   parseAccountId,
   parseConsistencyToken,
   parseFilter,
-  parseLastEventId,
+  parseLastPosition,
+  parseLastVersion,
   parseLimit,
   parseMoment,
   parsePlace,
@@ -165,19 +166,17 @@ export function balancesHttp(options: BalancesHttp) {
           }),
         { query: StatementQuery },
       )
-      .get(
-        '/balances/stream',
-        ({ query, request }) => live.all(parseLastEventId(request, query, /^\d{1,19}:\d{1,9}$/)),
-        { query: StreamQuery },
-      )
+      .get('/balances/stream', ({ query, request }) => live.all(parseLastPosition(request, query)), {
+        query: StreamQuery,
+      })
       .get(
         '/balances/:account_id/stream',
         async ({ params, query, request }) => {
           const accountId = parseAccountId(params)
-          const version = parseLastEventId(request, query, /^\d{1,18}$/)
+          const version = parseLastVersion(request, query)
           const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
           if (!balance) return noAccount(request, accountId)
-          return live.account(balance, version === undefined ? undefined : BigInt(version))
+          return live.account(balance, version)
         },
         { query: StreamQuery },
       )

@@ -92,3 +92,36 @@ test('a stream outlives its connection to the database, and is told to begin aga
   expect(await hear(1)).toEqual(['balance 4'])
   live.stop()
 })
+
+test('an id that is yet to come begins again, of one account and of all', async () => {
+  await using model = await openReadModel()
+  const live = createLive({ sql: model.sql, freshness: () => ({ asOf: undefined, lag: 0n }), log })
+  await model.record([1, 2, 3])
+  const balance = (await findBalances(model.sql, ['eva'])).get('eva')
+  if (!balance) throw new Error('there is no balance')
+
+  for (const ahead of [4n, 10n ** 39n]) {
+    const events = parseEvents(live.account(balance, ahead).body as never)
+    expect((await events.next()).value).toEqual({ event: 'reset', id: '3', data: { load: '/balances/eva' } })
+    expect((await events.next()).value).toMatchObject({
+      event: 'balance',
+      id: '3',
+      data: { version: 3, balance: 0.03 },
+    })
+    await events.return()
+  }
+  const hear = hearing(live.account(balance, 9n))
+  expect(await hear(2)).toEqual(['reset', 'balance 3'])
+
+  const [row] = await model.sql<{ xid: string }[]>`select xid from changes`
+  const ahead = [`${BigInt(row?.xid ?? 0) + 1000n}:0`, `${row?.xid}:4`, '18446744073709551615:0', '0:0']
+  const listeners = ahead.map((position) => hearing(live.all(position)))
+  expect(await Promise.all(listeners.map((one) => one(1)))).toEqual(ahead.map(() => ['reset']))
+  const known = hearing(live.all(`${row?.xid}:3`))
+  await model.record([4])
+  live.wake()
+  expect(await Promise.all([hear, known, ...listeners].map((one) => one(1)))).toEqual(
+    Array.from({ length: 6 }, () => ['balance 4']),
+  )
+  live.stop()
+})

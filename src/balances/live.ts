@@ -12,7 +12,7 @@ import { pause } from '../platform/retry'
 import type { Freshness } from './freshness'
 import { balanceEvent, gapEvent, resetEvent, standingEvent } from './http-answers'
 import { coalesce } from './read-balance'
-import type { Balance } from './store/balances'
+import { type Balance, findBalances } from './store/balances'
 import { listChanges, newestPosition, pruneChanges } from './store/changes'
 import { type AccountEntry, listFollowing } from './store/entries'
 
@@ -28,14 +28,14 @@ const stalledMs = 15_000
 const [heldMs, heldMsMax, missingMs, failedMs] = [5, 500, 250, 1000]
 const pruneMs = 60_000
 
-/** No transaction is called so. */
-const nowhere = '0:0'
+/** No transaction is called so: whoever is there is told to begin again. */
+export const nowhere = '0:0'
 
 /** What to say next, if anything, and how long to wait for news then: 0 where there is more. */
 type Look = { chunk: string | Uint8Array | undefined; waitMs: number }
 
 export type Live = {
-  /** Goes on after a version, or begins with the balance as it stands. */
+  /** Goes on after a version, or begins with the balance as it stands. A version that is yet to come is of other tables: `reset`, and begins. */
   account(balance: Balance, after: bigint | undefined): Response
   /** Goes on after a position that was given out as an id, or begins now. */
   all(after: string | undefined): Response
@@ -75,7 +75,7 @@ export function createLive({ sql, freshness, log, gapMs = 5000, pingMs = 15_000 
     const begin = found.every(({ isKnown }) => isKnown) ? undefined : await newestPosition(sql)
     return new Map(
       found.map(({ position, isKnown, isHeld, changes }): [string, Look & { next: string }] => {
-        const reset = begin === undefined ? [] : [resetEvent(begin)]
+        const reset = begin === undefined ? [] : [resetEvent(begin, '/balances')]
         const events = isKnown ? changes.map((change) => balanceEvent(change.position, change)) : reset
         const { chunk, waitMs } = say(events, isHeld || !isKnown ? againMs : pingMs)
         // In bytes, so that it is encoded once for everybody.
@@ -83,6 +83,16 @@ export function createLive({ sql, freshness, log, gapMs = 5000, pingMs = 15_000 
       }),
     )
   })
+
+  /** A version that is yet to come was given out by other tables, unless the account has moved on since it was read. */
+  const begin = async (balance: Balance, after: bigint | undefined) => {
+    const { accountId } = balance
+    if (after === undefined) return { version: balance.version, events: [standingEvent(balance)] }
+    const now = (await findBalances(sql, [accountId])).get(accountId) ?? balance
+    if (after <= now.version) return { version: after, events: [] }
+    const reset = resetEvent(String(now.version), `/balances/${encodeURIComponent(accountId)}`)
+    return { version: now.version, events: [reset, standingEvent(now)] }
+  }
 
   const follow = (bellName: string, look: () => Promise<Look>) =>
     streams.open(async function* (signal) {
@@ -111,12 +121,13 @@ export function createLive({ sql, freshness, log, gapMs = 5000, pingMs = 15_000 
   return {
     account(balance, after) {
       const { accountId } = balance
-      let version = after
+      let version = after !== undefined && after <= balance.version ? after : undefined
       let missingSince = Number.POSITIVE_INFINITY
       return follow(`account ${accountId}`, async () => {
         if (version === undefined) {
-          version = balance.version
-          return say([standingEvent(balance)], 0)
+          const begun = await begin(balance, after)
+          version = begun.version
+          return say(begun.events, 0)
         }
         const entries = (await entriesAfter(`${version}:${accountId}`)) ?? []
         const asOfMs = Date.parse(freshness().asOf ?? '')

@@ -16,7 +16,11 @@ export async function listChanges(sql: Statements, positions: readonly string[],
     select after, "isKnown", exists (select from changes where xid >= pg_snapshot_xmin(pg_current_snapshot())) as "isHeld",
       xid || ':' || place as position, account_id as "accountId", version
     from unnest(${arrayOf(positions)}::text[]) as asked (after)
-    cross join lateral (select exists (select from changes where xid = split_part(after, ':', 1)::xid8) as "isKnown") as known
+    cross join lateral (
+      select exists (
+        select from changes where xid = split_part(after, ':', 1)::xid8 and size >= split_part(after, ':', 2)::bigint
+      ) as "isKnown"
+    ) as known
     left join lateral (
       select xid, place, account_id, version
       from (
