@@ -86,10 +86,28 @@ const unreadable = [
     '{"Name":"BalanceUpdated","Payload":{"account_id_from":"a","account_id_to":"b","balance_account_id_from":99.99999999999999999,"balance_account_id_to":1}}',
     'inexact_number',
   ],
+  ['{"Name":"BalanceUpdated","Payload":{"amount":1e999}}', 'inexact_number'],
+  ['{"Name":"A","Payload":{},"Name":"B"}', 'duplicate_member'],
+  ['{"Name":"A","Payload":{"x":[{"a":1,"\\u0061":1}]}}', 'duplicate_member'],
+  ['{"Name":"A","Payload":{"a":"\\ud800"}}', 'not_unicode'],
+  [`{"Name":"A","Payload":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, 'too_deep'],
 ] as const
 
 test.each(unreadable)('%p is unreadable: %s', (text, cause) => {
   expect(decode(text)).toMatchObject({ kind: 'unreadable', reason: { cause } })
+})
+
+test('what a structured CloudEvent holds is read as strictly', () => {
+  const inner = Buffer.from('{"Name":"A","Payload":{},"Payload":{}}').toString('base64')
+  const deep = `{"specversion":${'['.repeat(200_000)}${']'.repeat(200_000)}}`
+  expect(decodeWith(structured, { ...cloudEvent, data_base64: inner })).toMatchObject({
+    reason: { cause: 'duplicate_member' },
+  })
+  expect(decodeWith(structured, deep)).toMatchObject({ reason: { cause: 'too_deep' } })
+})
+
+test('a byte order mark before a value is no part of it', () => {
+  expect(decode(`\ufeff${JSON.stringify({ Name: 'Newer', Payload: {} })}`)).toEqual({ kind: 'unknown', name: 'Newer' })
 })
 
 test('invalid UTF-8 is unreadable, not a replacement character', () => {

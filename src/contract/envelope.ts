@@ -19,6 +19,9 @@ export type Unreadable = {
     | 'no_value'
     | 'not_json'
     | 'inexact_number'
+    | 'duplicate_member'
+    | 'not_unicode'
+    | 'too_deep'
     | 'no_envelope'
     | 'payload_invalid'
     | 'no_specversion'
@@ -161,13 +164,26 @@ function attributeFault({ specversion, type }: { specversion: unknown; type: unk
     return fault('cloudevent_invalid', 'the CloudEvent does not say its type')
 }
 
+/** By the name of the error. */
+const jsonCauses = {
+  InexactNumber: 'inexact_number',
+  DuplicateMember: 'duplicate_member',
+  BrokenText: 'not_unicode',
+  TooDeep: 'too_deep',
+} as const satisfies Record<string, Unreadable['cause']>
+
 function parse(bytes: Uint8Array | null): { value: unknown } | { reason: Unreadable } {
   if (!bytes) return { reason: fault('no_value', 'the record has no value') }
   try {
     return { value: parseJson(utf8.decode(bytes)) }
   } catch (error) {
     const { name, message } = error as Error
-    return { reason: fault(name === 'InexactNumber' ? 'inexact_number' : 'not_json', message) }
+    return {
+      reason: fault(
+        Object.hasOwn(jsonCauses, name) ? jsonCauses[name as keyof typeof jsonCauses] : 'not_json',
+        message,
+      ),
+    }
   }
 }
 

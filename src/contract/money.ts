@@ -50,10 +50,11 @@ export function parseMoney(value: unknown, currency: string): ParsedMoney {
   const match = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?$/.exec(typeof value === 'number' ? numberText(value) : value)
   if (!match) return refuse('must be a plain decimal such as 100 or 10.25')
   const [, sign, whole = '', fraction = ''] = match
-  if (fraction.length > decimals) return refuse(`must have at most ${decimals} decimals in ${currency}`)
+  // Zeros at the end say nothing, in a text as in a number.
+  if (/[1-9]/.test(fraction.slice(decimals))) return refuse(`must have at most ${decimals} decimals in ${currency}`)
   if (whole.length + decimals > 19) return refuse('must have at most 15 significant digits')
 
-  const minor = BigInt(whole + fraction.padEnd(decimals, '0'))
+  const minor = BigInt(whole + fraction.slice(0, decimals).padEnd(decimals, '0'))
   if (minor > moneyMinorMax) return refuse('must have at most 15 significant digits')
   return { ok: true, minor: sign ? -minor : minor }
 }
