@@ -2,8 +2,8 @@ import { afterAll, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findPortHolder, whyNotFree } from './embedded/ports.ts'
 import { findPostmaster } from './embedded/postmaster-pid.ts'
+import { findPortHolder, whyNotFree } from './platform/ports.ts'
 import { eventually } from './testing/eventually.ts'
 
 // One data directory for the whole file, because the tests are about what one run leaves to the next, and a new cluster takes time.

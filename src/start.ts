@@ -10,9 +10,9 @@ import { parseArgs } from 'node:util'
 import { ConfigError, localDatabaseUrl, readStartConfig, type ServiceName, type StartConfig } from './config.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './embedded/child-log.ts'
 import { type DirectoryLock, DirectoryTaken, lockDirectory } from './embedded/directory-lock.ts'
-import { findPortHolder, freePort, whyNotFree } from './embedded/ports.ts'
 import { type Database, startPostgres, stopPostgres } from './embedded/postgres.ts'
 import { type Part, type ProcessOptions, type Supervised, startProcess, supervise } from './embedded/supervise.ts'
+import { describeHolder, freePort, whyNotFree } from './platform/ports.ts'
 import { backoffMs, pause } from './platform/retry.ts'
 
 const root = resolve(import.meta.dir, '..')
@@ -258,7 +258,7 @@ async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<voi
     if (other) throw new StartError(`${other.variable} and ${variable} are both ${port}: give each its own port`)
   }
 
-  const findTaken = () => wanted.filter(({ port }) => whyNotFree(port, host) !== null)
+  const findTaken = () => wanted.filter(({ port }) => whyNotFree(port, host) ?? whyNotLocalhost(port))
   let taken = findTaken()
   if (lock.afterKill && taken.length > 0) say('the run before was killed: waiting for what it left behind to end')
   for (const deadline = performance.now() + patienceMs; lock.afterKill && taken.length > 0; taken = findTaken()) {
@@ -268,13 +268,14 @@ async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<voi
   if (taken.length > 0) throw new StartError(taken.map(explainTaken).join('\n'))
 }
 
+/** Who listens on ::1 alone would answer many of those who ask for localhost. A machine without IPv6 has nobody there. */
+const whyNotLocalhost = (port: number) => (whyNotFree(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null)
+
 function explainTaken({ name, variable, port }: WantedPort): string {
   const remedy = `choose another with ${variable}=${freePort()}`
-  const why = whyNotFree(port, host)
+  const why = whyNotFree(port, host) ?? whyNotLocalhost(port)
   if (why !== 'EADDRINUSE') return `port ${port}, for ${name}, cannot be used on ${host} (${why}): ${remedy}`
-  const holder = findPortHolder(port)
-  const by = holder ? `process ${holder.pid} (${holder.command.slice(0, 80)})` : 'another program, perhaps a container'
-  return `port ${port}, for ${name}, is taken by ${by}: stop that, or ${remedy}`
+  return `port ${port}, for ${name}, is taken by ${describeHolder(port)}: stop that, or ${remedy}`
 }
 
 /** Idempotent: the first call stops everything, the others wait for the same end. */

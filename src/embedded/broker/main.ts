@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { describeHolder } from '../../platform/ports.ts'
 import { startBroker } from './broker.ts'
 
 /**
@@ -28,7 +29,7 @@ const log = (level: string, message: string, fields?: object) =>
   console.error(JSON.stringify({ level, message, ...fields }))
 const broker = await startBroker({ dataDir, port, host, log }).catch((error: NodeJS.ErrnoException) => {
   if (error.code !== 'EADDRINUSE') return fail(error.message)
-  return fail(`port ${port} on ${host} is taken: stop what listens there, or choose another with --port`)
+  return fail(`port ${port} on ${host} is taken by ${describeHolder(port)}: stop that, or choose another with --port`)
 })
 
 async function stop(): Promise<void> {

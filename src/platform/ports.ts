@@ -46,6 +46,12 @@ export function listeningInodes(table: string, port: number): string[] {
     .map((columns) => columns[9] ?? '')
 }
 
+/** The holder of a port, in words for an error message. */
+export function describeHolder(port: number): string {
+  const holder = findPortHolder(port)
+  return holder ? `process ${holder.pid} (${holder.command.slice(0, 80)})` : 'another program, perhaps a container'
+}
+
 function findInProc(port: number): PortHolder | null {
   const sockets = ['/proc/net/tcp', '/proc/net/tcp6']
     .flatMap((path) => listeningInodes(readFileSync(path, 'utf8'), port))
