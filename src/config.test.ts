@@ -99,3 +99,17 @@ test('a secret may come from a file, but not from two places', () => {
     rmSync(folder, { recursive: true })
   }
 })
+
+test('hosts and origins are lists, and what would never match is a fault', () => {
+  const config = readServiceConfig({
+    ...enough,
+    ALLOWED_HOSTS: 'Wallet, 10.0.0.7,[::2]',
+    CORS_ORIGINS: 'https://a.example',
+  })
+  expect(config).toMatchObject({ allowedHosts: ['wallet', '10.0.0.7', '[::2]'], corsOrigins: ['https://a.example'] })
+  expect(readServiceConfig({ ...enough, ALLOWED_HOSTS: '*' })).toMatchObject({ allowedHosts: ['*'], corsOrigins: [] })
+  for (const bad of ['http://a', 'a:80', 'a b', 'a,,b', '*.a'])
+    expect(faultsOf({ ...enough, ALLOWED_HOSTS: bad })).toEqual([expect.stringContaining('ALLOWED_HOSTS must be')])
+  for (const bad of ['a.example', 'https://a.example/', 'https://a.example/x', 'https://A.example', '*', 'null'])
+    expect(faultsOf({ ...enough, CORS_ORIGINS: bad })).toEqual([expect.stringContaining('CORS_ORIGINS must be')])
+})

@@ -34,6 +34,10 @@ export type ServiceConfig = {
   service: ServiceName
   host: string
   port: number
+  /** Host names under which writes are accepted, beside those of this machine; `*` is any. */
+  allowedHosts: string[]
+  /** Origins of pages that may use the service from a browser. */
+  corsOrigins: string[]
   logLevel: LogLevel
   logFormat: 'json' | 'pretty'
   database: {
@@ -75,6 +79,8 @@ export function readServiceConfig(env: Environment): ServiceConfig {
       service,
       host: variable('HOST', text, '0.0.0.0'),
       port: variable('PORT', port, service === 'balances' ? 3003 : 8080),
+      allowedHosts: variable('ALLOWED_HOSTS', hostList, []),
+      corsOrigins: variable('CORS_ORIGINS', originList, []),
       logLevel: variable('LOG_LEVEL', oneOf('debug', 'info', 'warn', 'error'), 'info'),
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {
@@ -269,6 +275,24 @@ const brokerList: Parser<string[]> = (value) => {
   if (brokers.every((broker) => /^[^\s:/]+:\d{1,5}$/.test(broker) || /^\[[0-9a-f:]+\]:\d{1,5}$/i.test(broker)))
     return brokers
   throw new Error(`must be a comma-separated list of host:port, but is ${quoted(value)}`)
+}
+
+const listOf = (value: string): string[] => value.split(',').map((one) => one.trim())
+
+/** Names alone: the port, which differs behind a proxy, makes no difference. */
+const hostList: Parser<string[]> = (value) => {
+  const hosts = listOf(value).map((host) => host.toLowerCase())
+  if (hosts.every((host) => /^(\*|[a-z0-9._-]+|\[[0-9a-f:.]+\])$/.test(host))) return hosts
+  throw new Error(`must be a comma-separated list of host names without scheme and port, or *, but is ${quoted(value)}`)
+}
+
+/** As browsers write them: what never equals an `Origin` would be a rule without effect. */
+const originList: Parser<string[]> = (value) => {
+  const origins = listOf(value)
+  if (origins.every((one) => /^https?:/.test(one) && URL.canParse(one) && new URL(one).origin === one)) return origins
+  throw new Error(
+    `must be a comma-separated list of origins such as https://app.example.com, without a path, but is ${quoted(value)}`,
+  )
 }
 
 const topicPrefix: Parser<string> = (value) => {

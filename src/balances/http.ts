@@ -4,6 +4,7 @@ import { eventDocuments, type Use } from '../contract/asyncapi'
 import { canonicalId, withCanonicalIds } from '../contract/id'
 import { parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
+import { bodyOf } from '../platform/body-schema'
 import { encodeCursor } from '../platform/cursor'
 import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
@@ -255,17 +256,17 @@ export function balancesHttp(options: BalancesHttp) {
           const answer = { ...presentRedrive(letters, dryRun), next_cursor: cursor }
           return Response.json(answer, { headers: { 'cache-control': 'no-store' } })
         },
-        { body: NewRedrive },
+        { body: bodyOf(NewRedrive) },
       )
       .get('/rebuild', async () => answerRebuild(200))
       .post(
         '/rebuild',
         async ({ body, request }) => {
-          const refusal = await rebuilding.wish(parseRebuild(body as typeof RebuildBody.static))
+          const refusal = await rebuilding.wish(parseRebuild(body))
           if (!refusal) return answerRebuild(202)
           return refuse(request, problems.rebuildConflict, { detail: rebuildRefusals[refusal] })
         },
-        { body: RebuildBody },
+        { body: bodyOf(RebuildBody) },
       )
   )
 }

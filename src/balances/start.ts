@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { ServiceConfig } from '../config'
 import { openDatabase, openSession, reaching } from '../platform/database'
 import { messageOf } from '../platform/fault'
-import { type Check, listen } from '../platform/http'
+import type { Check } from '../platform/http'
+import { listen } from '../platform/http-server'
 import { connectKafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
@@ -117,7 +118,7 @@ export async function startBalances(
     kafka: config.kafka,
     uses: [...topics.map((topic) => ({ topic, groupId })), reacting],
   })
-  const http = listen(app, config)
+  const http = listen(app, config, log)
   log.info({ port: http.port }, 'balances listens')
 
   const stop = once(async () => {

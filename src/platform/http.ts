@@ -1,23 +1,23 @@
 /** What both services' HTTP has in common: how bodies are read, how failures answer, health, and stopping without cutting anybody off. */
 import { Elysia, type ValidationError } from 'elysia'
+import { complaintText, noBody } from './body-schema'
 import { Fault, messageOf } from './fault'
+import { InvalidValue, MalformedRequest } from './invalid'
 import type { Log } from './log'
 import { markdownPage } from './page'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
 import { queryFaults } from './query'
+import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
 import { continueTrace, traceIdOf } from './trace'
 
-/** A body far beyond any request of ours is refused. In bytes. */
-const bodyBytesMax = 1024 * 1024
-/** Beyond this the server itself hangs up on whoever sends on, without a word. */
-const readBytesMax = 16 * bodyBytesMax
+export { InvalidValue, MalformedRequest }
 
 export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
 export type Health = () => Promise<Record<string, Check>>
 
 export type HttpOptions = {
   log: Log
-  /** Reads a JSON text, or throws a `SyntaxError` whose message may be shown. */
+  /** Reads a JSON text, or throws an error whose message may be shown; with a `pointer` it is about the value there. */
   parseJson: (text: string) => unknown
   /** Documented at `/problems/{name}`, beside the common ones. */
   problems: readonly ProblemKind[]
@@ -29,21 +29,6 @@ export type HttpOptions = {
   isReady: () => boolean
 }
 
-/** Values are well-formed JSON, but cannot be taken. A `pointer` is a JSON Pointer as URI fragment. */
-export class InvalidValue extends Error {
-  override name = 'InvalidValue'
-  readonly errors: { pointer: string; detail: string }[]
-  constructor(...errors: { pointer: string; detail: string }[]) {
-    super(errors.length === 1 ? errors[0]?.detail : `${errors.length} values are invalid`)
-    this.errors = errors
-  }
-}
-
-/** A header or a cursor cannot be read. The message says what it should be. */
-export class MalformedRequest extends Error {
-  override name = 'MalformedRequest'
-}
-
 /** Begins a service's HTTP. Add the routes to what it returns. */
 export function createHttp({ log, parseJson, problems, documents, health, isReady }: HttpOptions) {
   const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
@@ -51,31 +36,35 @@ export function createHttp({ log, parseJson, problems, documents, health, isRead
   const app = new Elysia({
     // A property that nobody knows is more often a typing error than a message to a newer version: refuse it rather than drop it.
     normalize: false,
-    serve: { maxRequestBodySize: readBytesMax, idleTimeout: 60 },
+    handler: { standardHostname: false },
   })
     .onRequest(({ request }) => {
       if (isReady()) return
-      const { pathname } = new URL(request.url)
+      const pathname = pathOf(request)
       if (alwaysServed.test(pathname) || Object.hasOwn(documents, pathname)) return
       return refuse(request, commonProblems.unavailable, { detail: 'the service is starting or stopping' })
     })
-    .onParse({ as: 'global' }, async ({ request }, contentType) => {
-      if (contentType !== 'application/json') throw new UnsupportedMedia(contentType)
-      if (Number(request.headers.get('content-length')) > bodyBytesMax) throw new BodyTooLarge()
-      const text = await request.text()
-      if (text.length > bodyBytesMax) throw new BodyTooLarge()
-      return parseJson(text)
+    .onParse({ as: 'global' }, async ({ request }) => {
+      const body = bodies.get(request) ?? (await takeBody(request))
+      if (body.length === 0) return noBody
+      const fault = mediaFault(request.headers)
+      if (fault) throw new UnsupportedMedia(request.headers, fault)
+      return parseJson(decode(body))
     })
     .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(routes(), request, route))
     .onError({ as: 'global' }, ({ code, error, request, path }) => {
       const answer = (kind: ProblemKind, details: ProblemDetails) => refuse(request, kind, details)
       const cause = code === 'PARSE' ? (error as Error).cause : error
       if (cause instanceof UnsupportedMedia)
-        return answer(commonProblems.unsupportedMediaType, { detail: cause.message })
-      if (cause instanceof BodyTooLarge) return answer(commonProblems.bodyTooLarge, { detail: cause.message })
+        return answer(commonProblems.unsupportedMediaType, { detail: cause.message, headers: cause.accepted })
+      if (cause instanceof UnreadBody) return refuseBody(request, cause.fault)
       if (cause instanceof MalformedRequest) return answer(commonProblems.malformed, { detail: cause.message })
       if (cause instanceof InvalidValue)
         return answer(commonProblems.validation, { detail: cause.message, errors: cause.errors })
+      if (code === 'PARSE' && cause instanceof Error && 'pointer' in cause) {
+        const errors = [{ detail: cause.message, pointer: String(cause.pointer) }]
+        return answer(commonProblems.validation, { detail: cause.message, errors })
+      }
       if (code === 'PARSE')
         return answer(commonProblems.malformed, {
           detail: `the body is not JSON: ${messageOf(cause).replace(/^JSON Parse error: /, '')}`,
@@ -128,7 +117,7 @@ const isHealth = /^\/(livez|readyz|healthz)$/
 
 /** The answer to a request that is refused. */
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
-  return problemResponse(kind, details, new URL(request.url).pathname, traceIdOf(traceOf(request)))
+  return problemResponse(kind, details, pathOf(request), traceIdOf(traceOf(request)))
 }
 
 const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*)$/
@@ -151,46 +140,70 @@ export function preferredWait(request: Request): number | undefined {
   return seconds === undefined ? undefined : Number(seconds)
 }
 
-export type Listening = {
-  port: number
-  /** Refuses new connections at once, lets requests in flight finish, and cuts off what is left after `timeoutMs`. */
-  close(timeoutMs: number): Promise<void>
+/** As it was sent, also where it is no URL. */
+export const pathOf = (request: Request): string =>
+  /^[a-z]+:\/\/[^/?#]*(\/[^?#]*)/i.exec(request.url)?.[1] ?? /^\/[^?#]*/.exec(request.url)?.[0] ?? '/'
+
+const bodies = new WeakMap<Request, Uint8Array>()
+
+/** Reads the body for the route to come. Throws `UnreadBody`. */
+export async function takeBody(request: Request): Promise<Uint8Array> {
+  const read = await readBody(request)
+  if (!read.ok) throw new UnreadBody(read.fault)
+  bodies.set(request, read.bytes)
+  return read.bytes
 }
 
-type Server = { port?: number | undefined; hostname?: string | undefined }
-type Listener = { server: Server | null; listen(options: object): unknown; stop(force?: boolean): Promise<unknown> }
-
-export function listen(app: Listener, { host, port }: { host: string; port: number }): Listening {
-  app.listen({ hostname: host, port })
-  return {
-    port: app.server?.port ?? port,
-    async close(timeoutMs) {
-      let timer: Timer | undefined
-      const late = new Promise<'late'>((resolve) => {
-        timer = setTimeout(() => resolve('late'), timeoutMs)
-      })
-      const outcome = await Promise.race([app.stop(), late])
-      clearTimeout(timer)
-      if (outcome === 'late') await app.stop(true)
-    },
+export class UnreadBody extends Error {
+  override name = 'UnreadBody'
+  constructor(readonly fault: BodyFault) {
+    super(fault)
   }
 }
+
+/** What is still on its way of such a body is of no use: the connection goes with it. */
+export function refuseBody(request: Request, fault: BodyFault): Response {
+  const headers = { connection: 'close' }
+  if (fault === 'too_large')
+    return refuse(request, commonProblems.bodyTooLarge, {
+      detail: `a body may have at most ${bodyLimits.bytesMax} bytes`,
+      headers,
+    })
+  if (fault === 'too_slow')
+    return refuse(request, commonProblems.bodyTimeout, {
+      detail: `the body was not there after ${bodyLimits.readMs / 1000} s`,
+      headers,
+    })
+  if (fault === 'overloaded')
+    return refuse(request, commonProblems.overloaded, { detail: 'too many bodies are on the way at once', headers })
+  return refuse(request, commonProblems.malformed, { detail: 'the body was cut off', headers })
+}
+
+/** Bytes that are no UTF-8 would be other characters for ever. A byte order mark at the beginning is skipped. */
+function decode(body: Uint8Array): string {
+  try {
+    return utf8.decode(body)
+  } catch {
+    throw new MalformedRequest('the body is not UTF-8')
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 class UnsupportedMedia extends Error {
   override name = 'UnsupportedMedia'
-  constructor(contentType: string) {
-    super(
-      contentType
-        ? `${contentType} cannot be read; send application/json`
-        : 'the header Content-Type: application/json is missing',
-    )
-  }
-}
-
-class BodyTooLarge extends Error {
-  override name = 'BodyTooLarge'
-  constructor() {
-    super(`a body may have at most ${bodyBytesMax} bytes`)
+  /** What would be, for a client that can choose (RFC 9110, RFC 7694). */
+  readonly accepted: Record<string, string>
+  constructor(headers: Headers, fault: NonNullable<ReturnType<typeof mediaFault>>) {
+    const type = headers.get('content-type')
+    const details = {
+      encoding: `Content-Encoding ${headers.get('content-encoding')} cannot be read; send the body as it is`,
+      charset: `${type} cannot be read; send application/json in UTF-8`,
+      type: `${type} cannot be read; send application/json`,
+      type_missing: 'the header Content-Type: application/json is missing',
+    }
+    super(details[fault])
+    this.accepted = fault === 'encoding' ? { 'accept-encoding': 'identity' } : { accept: 'application/json' }
   }
 }
 
@@ -201,7 +214,7 @@ const faultDetails = {
   deadline_exceeded: 'the request waited for longer than it may, and nothing was done for it',
 } as const satisfies Record<Fault['code'], string>
 
-/** One complaint per value: the first one says what to do, those behind it repeat it in other words. */
+/** Of a query: bodies are taken by `bodyOf`. One complaint per value. */
 function validationDetails(error: ValidationError): ProblemDetails {
   const byPath = new Map<string, string>()
   for (const complaint of error.all) {
@@ -210,29 +223,30 @@ function validationDetails(error: ValidationError): ProblemDetails {
     if (!byPath.has(path)) byPath.set(path, complaintText(complaint))
   }
   const errors = [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))
-  const place = error.type === 'body' ? 'the body' : `the ${error.type}`
   return {
-    detail: `${place} has ${errors.length === 1 ? 'an invalid value' : `${errors.length} invalid values`}`,
+    detail: `the ${error.type} has ${errors.length === 1 ? 'an invalid value' : `${errors.length} invalid values`}`,
     errors,
   }
 }
 
-/** A schema may say in its own words what it wants (`error`); otherwise TypeBox does. */
-function complaintText(complaint: object): string {
-  const schema = 'schema' in complaint ? (complaint.schema as { description?: string; wanted?: string }) : {}
-  if (schema.wanted && !('value' in complaint && complaint.value === undefined)) return schema.wanted
-  return 'message' in complaint ? String(complaint.message) : 'is invalid'
-}
+type Routes = { routes: { method: string; path: string }[] }
 
 /** Tells a wrong method from a wrong path. */
-function notFound(app: { routes: { method: string; path: string }[] }, request: Request, path: string): Response {
-  const allowed = app.routes.filter((route) => matches(route.path, path)).map((route) => route.method)
-  if (allowed.length === 0) return refuse(request, commonProblems.notFound, { detail: `nothing is at ${path}` })
-  const allow = [...new Set(allowed)].sort().join(', ')
+function notFound(app: Routes, request: Request, path: string): Response {
+  const allow = allowedAt(app, path)
+  if (allow === undefined) return refuse(request, commonProblems.notFound, { detail: `nothing is at ${path}` })
   return refuse(request, commonProblems.methodNotAllowed, {
     detail: `${request.method} is not allowed at ${path}; allowed: ${allow}`,
     headers: { allow },
   })
+}
+
+/** The methods of a path, as `Allow` lists them; undefined where there is no route. */
+export function allowedAt(app: Routes, path: string): string | undefined {
+  const methods = app.routes.filter((route) => matches(route.path, path)).map((route) => route.method)
+  if (methods.length === 0) return undefined
+  const implied = methods.includes('GET') ? ['HEAD', 'OPTIONS'] : ['OPTIONS']
+  return [...new Set([...methods, ...implied])].sort().join(', ')
 }
 
 /** As the router sees it: a slash at the end makes no difference, and a parameter is not empty. */

@@ -52,11 +52,32 @@ export const commonProblems = {
     title: 'The body is too large',
     description: 'No request needs a body of that size. Nothing was done.',
   },
+  bodyTimeout: {
+    name: 'body-timeout',
+    status: 408,
+    title: 'The body did not arrive in time',
+    description: 'A body has to be there within ten seconds. Nothing was done, and the connection is closed.',
+  },
+  hostNotAllowed: {
+    name: 'host-not-allowed',
+    status: 403,
+    title: 'The service is not written to under this name',
+    description:
+      'As long as no request needs a key, a write is accepted only under a host name that the service knows: localhost, the loopback addresses, and what `ALLOWED_HOSTS` lists. That keeps pages of the internet from moving money by a name that they point at this machine. Nothing was done.',
+  },
+  originNotAllowed: {
+    name: 'origin-not-allowed',
+    status: 403,
+    title: 'The page is not one that may write here',
+    description:
+      'The request comes from a page in a browser. A write is accepted from pages of this machine, of the hosts in `ALLOWED_HOSTS` and of the origins in `CORS_ORIGINS`. Nothing was done.',
+  },
   unsupportedMediaType: {
     name: 'unsupported-media-type',
     status: 415,
     title: 'The media type is not supported',
-    description: 'Bodies are JSON: send `Content-Type: application/json`.',
+    description:
+      'Bodies are JSON in UTF-8, not compressed: send `Content-Type: application/json`, no other charset and no `Content-Encoding`.',
   },
   unavailable: {
     name: 'unavailable',
@@ -90,10 +111,12 @@ export function problemResponse(
     type: `/problems/${kind.name}`,
     title: kind.title,
     status: kind.status,
-    detail,
-    instance,
+    detail: clipped(detail),
+    instance: clipped(instance),
     code,
-    ...(errors ? { errors } : {}),
+    ...(errors
+      ? { errors: errors.map((one) => ({ detail: clipped(one.detail), pointer: clipped(one.pointer) })) }
+      : {}),
     trace_id: traceId,
   }
   return new Response(JSON.stringify(body), {
@@ -106,5 +129,9 @@ export function problemResponse(
     },
   })
 }
+
+/** What quotes something that was sent, quotes a part of it. The end of a sentence tends to say what to do. */
+const clipped = (text: string): string =>
+  text.length > 400 ? `${text.slice(0, 250)}…${text.slice(-150)}`.toWellFormed() : text
 
 const upperSnake = (name: string): string => name.replaceAll('-', '_').toUpperCase()

@@ -68,6 +68,8 @@ export function serviceConfig(service: ServiceName, { database, brokers, topicPr
     service,
     host: '127.0.0.1',
     port: 0,
+    allowedHosts: [],
+    corsOrigins: [],
     logLevel: 'error',
     logFormat: 'json',
     database: { ...urls, poolMax: 5, prepare: true },

@@ -6,9 +6,10 @@ import type { KafkaConfig } from '../config'
 import { eventDocuments } from '../contract/asyncapi'
 import { topics } from '../contract/events'
 import { isUuid } from '../contract/id'
-import { InexactNumber, parseJson } from '../contract/json'
+import { parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { timeOf } from '../contract/time'
+import { bodyOf } from '../platform/body-schema'
 import { encodeCursor, pageSizeDefault, parseCursor } from '../platform/cursor'
 import { reaching } from '../platform/database'
 import {
@@ -71,14 +72,14 @@ export type WalletHttp = { wallet: Wallet; log: Log; health: Health; isReady: ()
 export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) {
   const uses = topics.map((topic) => ({ topic }))
   const documents = eventDocuments({ service: 'wallet', action: 'send', uses, kafka })
-  return createHttp({ log, parseJson: parseBody, problems: Object.values(problems), documents, health, isReady })
+  return createHttp({ log, parseJson, problems: Object.values(problems), documents, health, isReady })
     .post(
       '/clients',
       async ({ body, request }) => {
         const client = await registerClient(wallet, { ...body, traceparent: traceOf(request) })
         return created(`/clients/${client.id}`, presentClient(client))
       },
-      { body: NewClient },
+      { body: bodyOf(NewClient) },
     )
     .get('/clients/:id', async ({ params, request }) => {
       const client = await findById(params.id, (id) => findClient(wallet.database, id))
@@ -97,7 +98,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
           return refuse(request, problems.clientNotFound, { detail: `client ${clientId} does not exist` })
         return created(`/accounts/${opened.account.id}`, presentAccount(opened.account))
       },
-      { body: NewAccount },
+      { body: bodyOf(NewAccount) },
     )
     .get('/accounts/:id', async ({ params, request }) => {
       const account = await findById(params.id, (id) => findAccount(wallet.database, id))
@@ -105,13 +106,13 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
       return ok(presentAccount(account))
     })
     .post('/transactions', ({ body, request }) => answerTransfer(wallet, request, { ...body, kind: 'transfer' }), {
-      body: NewTransaction,
+      body: bodyOf(NewTransaction),
     })
     .post(
       '/accounts/:id/deposits',
       ({ params, body, request }) =>
         answerTransfer(wallet, request, { ...body, kind: 'deposit', account_id_from: null, account_id_to: params.id }),
-      { body: NewMovement },
+      { body: bodyOf(NewMovement) },
     )
     .post(
       '/accounts/:id/withdrawals',
@@ -122,7 +123,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
           account_id_from: params.id,
           account_id_to: null,
         }),
-      { body: NewMovement },
+      { body: bodyOf(NewMovement) },
     )
     .post(
       '/transactions/batch',
@@ -132,7 +133,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
         const submitted = await submitAs(wallet, request, { commands, atomic: mode === 'atomic', body })
         return answerBatch(request, submitted, { mode, commands })
       },
-      { body: NewBatch },
+      { body: bodyOf(NewBatch) },
     )
     .get('/transactions', ({ query, request }) => answerTransactions(wallet, request, query), {
       query: TransactionQuery,
@@ -156,7 +157,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
         const part = parsePart(body, currency, wallet.clock())
         return answerCommand(wallet, request, { type: 'reversal', reverses, ...parties, ...part }, { currency, body })
       },
-      { body: NewReversal },
+      { body: bodyOf(NewReversal) },
     )
     .post(
       '/holds',
@@ -164,7 +165,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
         const command = parseHold(body, wallet.clock())
         return answerCommand(wallet, request, command, { currency: command.currency, body })
       },
-      { body: NewHold },
+      { body: bodyOf(NewHold) },
     )
     .get('/holds/:id', ({ params, request }) => ofHold(wallet, request, params.id, (hold) => ok(presentHold(hold))))
     .post(
@@ -175,7 +176,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
           const part = parsePart(body, currency, wallet.clock())
           return answerCommand(wallet, request, { type: 'capture', ...parties, ...part }, { currency, body })
         }),
-      { body: NewCapture },
+      { body: bodyOf(NewCapture) },
     )
     .post(
       '/holds/:id/release',
@@ -190,7 +191,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
           }
           return answerCommand(wallet, request, command, { currency, body })
         }),
-      { body: NewRelease },
+      { body: bodyOf(NewRelease) },
     )
 }
 
@@ -286,15 +287,6 @@ function parseLinePlace(position: string): LinePlace {
   if (!createdAt || !isUuid(accountId))
     throw new MalformedRequest('cursor is not one that was given out; begin without one')
   return { createdAt, accountId, version: BigInt(version) }
-}
-
-/** A number that would be rounded is well-formed JSON, and still no value to take money by. */
-function parseBody(text: string): unknown {
-  try {
-    return parseJson(text)
-  } catch (error) {
-    throw error instanceof InexactNumber ? new InvalidValue({ pointer: '#', detail: error.message }) : error
-  }
 }
 
 /** An id that is no UUID cannot exist: it is asked for like any other, and not found. */

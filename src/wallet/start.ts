@@ -4,7 +4,8 @@ import type { ServiceConfig } from '../config'
 import { topics } from '../contract/events'
 import { openDatabase } from '../platform/database'
 import { messageOf } from '../platform/fault'
-import { type Check, listen } from '../platform/http'
+import type { Check } from '../platform/http'
+import { listen } from '../platform/http-server'
 import { connectKafka } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { prepareDatabase } from '../platform/migrate'
@@ -82,7 +83,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   }
   const isReady = () => relay !== undefined && !stopping.signal.aborted
   const { topicPrefix, partitions } = config.kafka
-  const http = listen(walletHttp({ wallet, log, health, isReady, kafka: config.kafka }), config)
+  const http = listen(walletHttp({ wallet, log, health, isReady, kafka: config.kafka }), config, log)
   log.info({ port: http.port }, 'wallet listens')
 
   const stopSweeping = startSweeping({ wallet, log, isInCharge: () => relay?.state().leads ?? false })
