@@ -7,14 +7,22 @@ import { timeOf } from '../contract/time'
 import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
-import type { IncomingBatch, IncomingRecord, Kafka, Position, SubscriptionOptions } from '../platform/kafka'
+import {
+  checksumOf,
+  type IncomingBatch,
+  type IncomingRecord,
+  type Kafka,
+  type Position,
+  type SubscriptionOptions,
+} from '../platform/kafka'
 import { keepSubscribed } from '../platform/keep-subscribed'
 import type { Log } from '../platform/log'
 import { keepTrying } from '../platform/retry'
-import { accountsToKnow, type DeadReason, project, type Reading } from './project'
+import { accountsToKnow, type DeadReason, type Projection, project, type Reading } from './project'
+import { findRecreated } from './recreation'
 import { apply, type DeadLetterRow, inTurn } from './store/apply'
 import { loadKnownAccounts } from './store/balances'
-import { loadPositions, movePosition, type Partition, resetPosition } from './store/positions'
+import { loadPositions, type Mark, movePosition, type Partition, resetPosition } from './store/positions'
 
 export type ConsumerOptions = {
   database: Database
@@ -41,10 +49,17 @@ export type Consumer = {
   stop(): Promise<void>
 }
 
-/** `next` is what the database says; `sought` where the broker was last told to go on. */
-type Place = Partition & { next: bigint; sought: bigint; lag: bigint }
+/** `next` and `last` are what the database says; `sought` where the broker was last told to go on. */
+type Place = Partition & { next: bigint; last: Mark | undefined; sought: bigint; lag: bigint; recreated: boolean }
 
 const databaseBackoff = { firstMs: 50, limitMs: 2000 }
+/** How often the log is compared with what was applied of it while records come, in milliseconds. */
+const verifyEveryMs = 15_000
+
+/** The projection failed on what a record says: no fault of the database, and none that waiting would cure. */
+class NotApplicable extends Error {
+  override name = 'NotApplicable'
+}
 
 /** Begins in the background, as soon as there is a broker, and goes on until it is stopped. */
 export function startConsumer({
@@ -64,6 +79,7 @@ export function startConsumer({
   let trouble: string | undefined = 'the broker has not answered yet'
   let stalled: string | undefined
   let appliedAt: Date | undefined
+  let verifiedAtMs = performance.now()
   const unknownNames = new Set<string>()
 
   const troubled = (error: unknown) => {
@@ -98,20 +114,42 @@ export function startConsumer({
     const dealt = Object.entries(assignment).flatMap(([topic, numbers]) =>
       numbers.map((partition) => ({ topic, partition })),
     )
-    const { clusterId, positions } = await waitingFor(async () => {
+    const loaded = await waitingFor(async () => {
       const clusterId = await kafka.clusterId()
-      return { clusterId, positions: await loadPositions(database.sql, clusterId, dealt) }
+      const positions = await loadPositions(database.sql, clusterId, dealt)
+      const found = positions.map(({ topic, partition, nextOffset: next, last }): Place => {
+        return { clusterId, topic, partition, next, last, sought: next, lag: 0n, recreated: false }
+      })
+      await verify(found, signal)
+      return found
     }, signal)
-    places = new Map(
-      positions.map(({ topic, partition, nextOffset }) => [
-        placeName(topic, partition),
-        { clusterId, topic, partition, next: nextOffset, sought: nextOffset, lag: 0n },
-      ]),
-    )
+    for (const place of loaded) {
+      if (place.recreated) await restart(place, signal)
+      place.sought = place.next
+    }
+    places = new Map(loaded.map((place) => [placeName(place.topic, place.partition), place]))
     assigned = true
     trouble = undefined
     log.info({ assignment }, 'partitions assigned')
-    return positions.map(({ topic, partition, nextOffset }) => ({ topic, partition, offset: nextOffset }))
+    return loaded.map(({ topic, partition, next }) => ({ topic, partition, offset: next }))
+  }
+
+  /** Notes of which partitions the log is no longer the one that was applied. */
+  async function verify(all: Place[], signal: AbortSignal): Promise<void> {
+    verifiedAtMs = performance.now()
+    const found = await findRecreated(kafka, all, signal)
+    for (const [index, place] of all.entries()) if (found[index]) place.recreated = true
+  }
+
+  async function restart(place: Place, signal: AbortSignal): Promise<void> {
+    const { topic, partition, next: position } = place
+    log.warn(
+      { topic, partition, position },
+      'topic was recreated: restarting from offset 0. What was applied of the former topic stays: rebuild to drop it',
+    )
+    await waitingFor(() => resetPosition(database.sql, place, position), signal)
+    await reload(place, signal)
+    place.recreated = false
   }
 
   async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
@@ -119,14 +157,11 @@ export function startConsumer({
     // Dealt to somebody else while the batch was on its way.
     if (!place) return batch.fetchedFrom
 
-    if (batch.highWatermark < place.next) {
-      log.warn(
-        { topic: batch.topic, partition: batch.partition, position: place.next, end: batch.highWatermark },
-        'the topic ends before what was applied of it: it was made anew, and is read from its beginning',
+    if (performance.now() - verifiedAtMs > verifyEveryMs)
+      await verify([...places.values()], signal).catch((error) =>
+        log.debug({}, `the log could not be compared with what was applied of it: ${messageOf(error)}`),
       )
-      await waitingFor(() => resetPosition(database.sql, place, place.next), signal)
-      await reload(place, signal)
-    }
+    if (place.recreated || batch.highWatermark < place.next) await restart(place, signal)
     if (batch.fetchedFrom !== place.next) {
       if (batch.fetchedFrom < place.next || place.sought !== place.next) return seek(place)
       log.warn(
@@ -135,11 +170,11 @@ export function startConsumer({
       )
     }
 
-    const records = batch.records.filter((record) => record.offset >= place.next)
+    const records = batch.records.filter(({ offset, unreadable }) => (unreadable?.lastOffset ?? offset) >= place.next)
     const claimed = await applyRecords(place, records, batch.next, signal)
     if (signal.aborted && !claimed) return place.next
     if (!claimed) {
-      log.warn({ topic: batch.topic, partition: batch.partition }, 'another member has the partition')
+      log.warn({ topic: batch.topic, partition: batch.partition }, 'lost ownership of partition')
       await reload(place, signal)
       return seek(place)
     }
@@ -156,6 +191,7 @@ export function startConsumer({
   async function reload(place: Place, signal: AbortSignal): Promise<void> {
     const [position] = await waitingFor(() => loadPositions(database.sql, place.clusterId, [place]), signal)
     place.next = position?.nextOffset ?? 0n
+    place.last = position?.last
   }
 
   /**
@@ -173,8 +209,9 @@ export function startConsumer({
       timestampMs: record.timestampMs,
       origin: record,
     }))
+    const step = { to, last: markOf(records) }
     try {
-      return await applyReadings(place, readings, to, signal)
+      return await applyReadings(place, readings, step, signal)
     } catch (error) {
       if (signal.aborted) return false
       if (records.length > 1) {
@@ -185,51 +222,47 @@ export function startConsumer({
           (await applyRecords(place, records.slice(half), to, signal))
         )
       }
-      log.error(
-        { error, topic: place.topic, partition: place.partition, offset: place.next },
-        'the database refuses a record',
-      )
-      const reason = { cause: 'not_storable', detail: messageOf(error) } as const
-      return applyReadings(
-        place,
-        [],
-        to,
-        signal,
-        records.map((origin) => ({ origin, reason })),
-      )
+      const { topic, partition, next: offset } = place
+      log.error({ error, topic, partition, offset }, 'record cannot be applied')
+      const cause = error instanceof NotApplicable ? 'not_applicable' : 'not_storable'
+      const reason = { cause, detail: messageOf(error).slice(0, detailLengthMax) } as const
+      const refused = records.map((origin) => ({ origin, reason }))
+      return applyReadings(place, [], step, signal, refused)
     }
   }
 
-  /** Throws only what the database has against the data itself; everything else passes, and is waited for. */
+  /** Throws only what database or projection have against the data itself; everything else passes, and is waited for. */
   async function applyReadings(
     place: Place,
     readings: Reading<IncomingRecord>[],
-    to: bigint,
+    { to, last }: { to: bigint; last: Mark | undefined },
     signal: AbortSignal,
     refused: { origin: IncomingRecord; reason: DeadReason }[] = [],
   ): Promise<boolean> {
     const accountIds = accountsToKnow(readings)
     const write = async (sql: Statements) => {
-      const projection = project(readings, await loadKnownAccounts(sql, accountIds))
+      const projection = projectSafely(readings, await loadKnownAccounts(sql, accountIds))
       const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
-      const claim = movePosition(place, { from: place.next, to })
+      const claim = movePosition(place, { from: place.next, to, last })
       const { claimed } = await apply(sql, claim, { ...projection, deadLetters })
       return { claimed, projection: { ...projection, deadLetters } }
     }
     const { claimed, projection } = await waitingFor(
       () => (accountIds.length === 0 ? write(database.sql) : inTurn(database.sql, write)),
       signal,
-      (error) => !isDataRefused(error),
+      (error) => !isDataRefused(error) && !(error instanceof NotApplicable),
     )
     if (!claimed) return false
     place.next = to
+    place.last = last ?? place.last
     onApplied?.(projection.balances.map((row) => row.accountId))
     if (projection.deadLetters.length > 0) onKeptAside?.()
 
     for (const { topic, partition, recordOffset, cause, detail } of projection.deadLetters)
-      log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record kept aside')
+      log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record dead-lettered')
     for (const name of projection.unknown) {
-      if (!unknownNames.has(name)) log.warn({ topic: place.topic, name }, 'events of this name are skipped')
+      if (unknownNames.has(name) || unknownNames.size >= unknownNamesMax) continue
+      log.warn({ topic: place.topic, name: name.slice(0, 100) }, 'events of this name are skipped')
       unknownNames.add(name)
     }
     return true
@@ -264,13 +297,32 @@ export function startConsumer({
   }
 }
 
+/** Names are whatever was sent: each is logged once, up to so many. */
+const unknownNamesMax = 100
+const detailLengthMax = 300
+
+function projectSafely(...[readings, known]: Parameters<typeof project<IncomingRecord>>): Projection<IncomingRecord> {
+  try {
+    return project(readings, known)
+  } catch (error) {
+    throw new NotApplicable(messageOf(error), { cause: error })
+  }
+}
+
+/** By which the log is known again: the last record that could be read. */
+function markOf(records: IncomingRecord[]): Mark | undefined {
+  const last = records.findLast(({ unreadable }) => !unreadable)
+  return last && { offset: last.offset, checksum: checksumOf(last) }
+}
+
 const placeName = (topic: string, partition: number): string => `${topic}/${partition}`
 
 function toDeadLetter(
   { clusterId, topic, partition }: Partition,
   { origin, reason }: { origin: IncomingRecord; reason: DeadReason },
 ): DeadLetterRow {
-  const { offset: recordOffset, key, value, headers, timestampMs } = origin
+  const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = origin
   const recordAt = timeOf(timestampMs) ?? null
-  return { ...reason, clusterId, topic, partition, recordOffset, key, value, headers, recordAt }
+  const lastOffset = unreadable?.lastOffset ?? null
+  return { ...reason, clusterId, topic, partition, recordOffset, lastOffset, key, value, headers, recordAt }
 }

@@ -5,7 +5,7 @@
 import { createAlarm } from '../platform/alarm'
 import type { Database } from '../platform/database'
 import { messageOf } from '../platform/fault'
-import type { Kafka, OutgoingRecord } from '../platform/kafka'
+import type { Kafka, OutgoingRecord, RecordHeader } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { keepTrying } from '../platform/retry'
 import { type DeadLetter, sendUnsent } from './store/dead-letters'
@@ -86,12 +86,13 @@ export const deadLetterTopic = (topic: string, groupId: string): string =>
 const messageLengthMax = 1000
 
 /** As it came. One that is too large beside its reasons goes without what it held; the table has it. */
-export function recordOf(letter: DeadLetter, groupId: string): OutgoingRecord {
+export function recordOf(letter: DeadLetter, groupId: string): OutgoingRecord & { headers: RecordHeader[] } {
   const topic = deadLetterTopic(letter.topic, groupId)
   const reasons = {
     'dlq-topic': letter.topic,
     'dlq-partition': String(letter.partition),
     'dlq-offset': String(letter.recordOffset),
+    ...(letter.lastOffset !== null && { 'dlq-offset-last': String(letter.lastOffset) }),
     'dlq-group': groupId,
     'dlq-error-type': letter.cause,
     'dlq-error-message': letter.detail.slice(0, messageLengthMax),
@@ -99,13 +100,16 @@ export function recordOf(letter: DeadLetter, groupId: string): OutgoingRecord {
     'dlq-first-failed-at': letter.recordedAt,
   }
   const { key, value } = letter
-  const whole = { topic, key, value, headers: { ...letter.headers, ...reasons } }
+  const headers = Object.entries(reasons).map(([name, text]) => [Buffer.from(name), Buffer.from(text)] as const)
+  // After those it came with: of a name that is repeated the last counts.
+  const whole = { topic, key, value, headers: [...letter.headers, ...headers] }
   if (bytesOf(whole) <= bytesMax) return whole
-  return { topic, key: null, value: null, headers: { ...reasons, 'dlq-omitted': 'key, value, headers' } }
+  const omitted = [Buffer.from('dlq-omitted'), Buffer.from('key, value, headers')] as const
+  return { topic, key: null, value: null, headers: [...headers, omitted] }
 }
 
 /** On the wire, about. */
-function bytesOf({ key, value, headers }: OutgoingRecord): number {
-  const texts = Object.entries(headers).flat()
-  return [key ?? '', value ?? '', ...texts].reduce((sum, part) => sum + Buffer.byteLength(part) + 8, 64)
+function bytesOf({ key, value, headers }: OutgoingRecord & { headers: RecordHeader[] }): number {
+  const parts = [key, value, ...Object.values(headers).flat()]
+  return parts.reduce((sum: number, part) => sum + Buffer.byteLength(part ?? '') + 8, 64)
 }

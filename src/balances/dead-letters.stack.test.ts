@@ -7,10 +7,11 @@ import type { ServiceConfig } from '../config'
 import { encodeEvent } from '../contract/envelope'
 import { startBroker } from '../embedded/broker/broker'
 import { openDatabase } from '../platform/database'
-import { connectKafka, type IncomingRecord, type OutgoingRecord } from '../platform/kafka'
+import { connectKafka, type IncomingRecord, type OutgoingRecord, type RecordHeader } from '../platform/kafka'
 import { createLog } from '../platform/log'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
+import { headerText, textsOf } from '../testing/headers'
 import { callerOf, serviceConfig } from '../testing/stack'
 import { startDeadLetterPublisher } from './dead-letter-topic'
 import { startBalances } from './start'
@@ -135,7 +136,14 @@ const payment = (account: string, version: number, ofWorld: number) => ({
 
 test('each letter is on the dead-letter topic as it came, once, whichever replica sends it', async () => {
   const stage = await theStage()
-  const odd = { key: Buffer.from([0, 255]), value: Buffer.from([0xff, 0]), headers: { 'content-type': 'te\0xt' } }
+  const headersOfOdd: RecordHeader[] = [
+    [Buffer.from('content-type'), Buffer.from('te\0xt')],
+    [Buffer.from([0xff, 0xfe]), Buffer.from([0xc3])],
+    [Buffer.from('nul'), null],
+    [Buffer.from('empty'), Buffer.alloc(0)],
+    [Buffer.from('content-type'), Buffer.from('te\0xt')],
+  ]
+  const odd = { key: Buffer.from([0, 255]), value: Buffer.from([0xff, 0]), headers: headersOfOdd }
   const nothing = { key: null, value: null, headers: {} }
   await stage.send([odd, nothing, ...Array.from({ length: 100 }, () => ({ ...nothing, value: 'nonsense' }))])
   const letterOf = async (cause: string) => {
@@ -151,7 +159,7 @@ test('each letter is on the dead-letter topic as it came, once, whichever replic
 
   const letters = await stage.deadLetters(205)
   await Promise.all(publishers.map((stop) => stop()))
-  const offsets = letters.map(({ headers }) => Number(headers['dlq-offset']))
+  const offsets = letters.map((letter) => Number(headerText(letter, 'dlq-offset')))
   const each = [...Array(102).keys()]
   expect(offsets).toEqual([...each, 1, ...each])
   const reasons = {
@@ -160,11 +168,14 @@ test('each letter is on the dead-letter topic as it came, once, whichever replic
     'dlq-group': `${stage.topicPrefix}balances`,
     'dlq-first-failed-at': expect.stringMatching(/^\d{4}-.*Z$/),
   }
+  const shown = (record: IncomingRecord | undefined) => record && { ...record, headers: textsOf(record.headers) }
   const unreadable = { 'dlq-error-type': 'not_json', 'dlq-attempts': '1' }
-  expect(letters[0]).toMatchObject({ ...odd, headers: { ...odd.headers, ...reasons, ...unreadable } })
+  const [first] = letters
+  expect([first?.key, first?.value, first?.headers.slice(0, 5)]).toEqual([odd.key, odd.value, headersOfOdd])
+  expect(textsOf(first?.headers ?? [])).toMatchObject({ ...reasons, ...unreadable })
   const empty = { 'dlq-error-type': 'no_value', 'dlq-error-message': 'the record has no value', ...reasons }
-  expect(letters[1]).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '1' } })
-  expect(letters[102]).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '2' } })
+  expect(shown(letters[1])).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '1' } })
+  expect(shown(letters[102])).toMatchObject({ ...nothing, headers: { ...empty, 'dlq-attempts': '2' } })
   await stage.sql`delete from dead_letters`
 })
 

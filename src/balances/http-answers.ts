@@ -114,11 +114,12 @@ export const presentDeadLetter = (letter: DeadLetter) => ({
   topic: letter.topic,
   partition: letter.partition,
   offset: Number(letter.recordOffset),
+  offset_last: letter.lastOffset === null ? null : Number(letter.lastOffset),
   cause: letter.cause,
   detail: letter.detail,
   ...presentBytes('key', letter.key),
   ...presentBytes('value', letter.value),
-  headers: letter.headers,
+  headers: letter.headers.map(([name, value]) => ({ ...presentBytes('name', name), ...presentBytes('value', value) })),
   record_at: letter.recordAt,
   recorded_at: letter.recordedAt,
   attempts: letter.attempts,
@@ -147,7 +148,10 @@ export const presentRedrive = (letters: Redriven[], dryRun: boolean) => ({
   })),
 })
 
-function presentBytes<Name extends 'key' | 'value'>(name: Name, bytes: Buffer | null): Record<string, string | null> {
+function presentBytes<Name extends 'key' | 'name' | 'value'>(
+  name: Name,
+  bytes: Buffer | null,
+): Record<string, string | null> {
   if (!bytes) return { [name]: null }
   const text = bytes.toString('utf8')
   return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}_base64`]: bytes.toString('base64') }

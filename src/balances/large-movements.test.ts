@@ -4,7 +4,7 @@ import { HoldPlaced, TransactionCreated } from '../contract/events'
 import { noteLarge } from './large-movements'
 
 const at = '2024-01-27T17:13:55.000Z'
-const record = (value: string | Uint8Array) => ({ value: Buffer.from(value), headers: {}, timestampMs: Date.parse(at) })
+const record = (value: string | Uint8Array) => ({ value: Buffer.from(value), headers: [], timestampMs: Date.parse(at) })
 const told = (part: object, name = 'TransactionCreated') =>
   record(JSON.stringify({ Name: name, Payload: { ...TransactionCreated.example, created_at: undefined, ...part } }))
 

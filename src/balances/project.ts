@@ -46,7 +46,7 @@ export type ClientRow = { id: string; name: string; email: string; createdAt: st
 
 /** Why a record was kept aside. A cause, once released, keeps its name. */
 export type DeadReason = {
-  cause: Unreadable['cause'] | 'balance_invalid' | 'not_storable' | 'superseded'
+  cause: Unreadable['cause'] | 'balance_invalid' | 'not_storable' | 'not_applicable' | 'superseded'
   detail: string
 }
 

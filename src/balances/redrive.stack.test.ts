@@ -30,8 +30,8 @@ async function openDesk() {
     /** As a consumer left them that could not read them. */
     async keepAside(...records: [value: string, second: number][]) {
       const deadLetters = records.map(([value, second]) => ({
-        ...{ clusterId: 'cluster', topic: 'balances', partition: 0, recordOffset: recordOffset++ },
-        ...{ cause: 'not_json' as const, detail: 'not JSON', key: null, value: Buffer.from(value), headers: {} },
+        ...{ clusterId: 'cluster', topic: 'balances', partition: 0, recordOffset: recordOffset++, lastOffset: null },
+        ...{ cause: 'not_json' as const, detail: 'not JSON', key: null, value: Buffer.from(value), headers: [] },
         recordAt: new Date(Date.UTC(2024, 0, 27) + second * 1000).toISOString(),
       }))
       await apply(sql, (sql) => sql`select true`, { balances: [], entries: [], clients: [], deadLetters })

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { decideRedrive, readingOf } from './redrive'
 
 const letterOf = (value: string, recordAt: string | null = '2024-01-27T00:00:02.000Z') =>
-  readingOf({ value: Buffer.from(value), headers: {}, recordAt })
+  readingOf({ value: Buffer.from(value), headers: [], recordAt, lastOffset: null, cause: 'not_json', detail: '' })
 
 /** A record of the course: two accounts, no versions, and only the time of the record. */
 const course =

@@ -76,11 +76,17 @@ async function attempt(tx: Statements, id: bigint): Promise<Redriven> {
   return { id, outcome: claimed ? decision.outcome : 'gone' }
 }
 
-export const readingOf = (letter: Pick<DeadLetter, 'value' | 'headers' | 'recordAt'>) => ({
-  decoded: decodeRecord(letter),
+export const readingOf = (
+  letter: Pick<DeadLetter, 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'>,
+) => ({
+  // Of a batch there is no record to try.
+  decoded: decodeRecord(letter.lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) }),
   timestampMs: letter.recordAt === null ? Number.NaN : Date.parse(letter.recordAt),
   origin: letter,
 })
+
+const batchReason = ({ cause, detail }: Pick<DeadLetter, 'cause' | 'detail'>) =>
+  ({ cause: cause === 'batch_too_large' ? cause : 'batch_not_readable', detail }) as const
 
 type Decision =
   | { outcome: 'applied' | 'skipped'; rows: Rows }

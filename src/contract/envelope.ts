@@ -10,8 +10,16 @@ import { parseJson } from './json'
 /** A record as it goes to the broker. */
 export type EncodedEvent = { topic: string; key: string; value: string; name: EventName; subject: string; time: string }
 
+/** Headers as they were received, in their order: names may repeat, and neither has to be text. */
+export type ReceivedHeaders = readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
+
 /** All that is needed of a record to read it: the course's services send neither key nor headers. */
-export type ReceivedRecord = { value: Uint8Array | null; headers?: Readonly<Record<string, string>> }
+export type ReceivedRecord = {
+  value: Uint8Array | null
+  headers?: ReceivedHeaders | Readonly<Record<string, string>>
+  /** Whoever fetched it could not read the batch it stands for. */
+  unreadable?: Unreadable
+}
 
 /** Why a record could not be read. A code, once released, keeps its name. */
 export type Unreadable = {
@@ -27,6 +35,9 @@ export type Unreadable = {
     | 'no_specversion'
     | 'cloudevent_invalid'
     | 'unknown_version'
+    | 'not_decodable'
+    | 'batch_too_large'
+    | 'batch_not_readable'
   detail: string
 }
 
@@ -76,6 +87,31 @@ export function cloudEventHeaders(
  * are skipped, also where their values are of a form that is not ours.
  */
 export function decodeRecord(record: ReceivedRecord, known: KnownEvents = events): Decoded {
+  if (record.unreadable) return unreadable(record.unreadable)
+  try {
+    const decoded = decode(record, known)
+    if (decoded.kind !== 'unreadable') return decoded
+    return unreadable(fault(decoded.reason.cause, shortened(decoded.reason.detail)))
+  } catch (error) {
+    // What can be sent is more than what was thought of, and nothing of it may stop whoever reads.
+    return unreadable(fault('not_decodable', shortened(describe(error))))
+  }
+}
+
+/** Complaints quote what was sent, which may be of any length. */
+const shortened = (detail: string): string =>
+  detail.length > detailLengthMax ? `${detail.slice(0, detailLengthMax)}…` : detail
+const detailLengthMax = 300
+
+function describe(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  } catch {
+    return 'an error that cannot be shown'
+  }
+}
+
+function decode(record: ReceivedRecord, known: KnownEvents): Decoded {
   const opened = open(record)
   const { type } = opened
   if ('reason' in opened) return opened.skippable && isForeign(type, known) ? skip(type) : unreadable(opened.reason)
@@ -119,12 +155,13 @@ type Opened =
   | { type: string | undefined; reason: Unreadable; skippable: boolean }
 
 /** Unwraps the data: in binary mode, and in the course's records, it is the value of the record, in structured mode a member of it. */
-function open({ value, headers = {} }: ReceivedRecord): Opened {
-  const contentType = headers['content-type']
+function open({ value, headers }: ReceivedRecord): Opened {
+  const attributes = attributesOf(headers)
+  if (attributes === undefined) return { type: undefined, reason: notText, skippable: false }
+  const contentType = attributes['content-type']
   if (contentType !== undefined && structuredMode.test(contentType)) return openStructured(value, contentType)
 
-  const type = headers.ce_type
-  const specversion = headers.ce_specversion
+  const { ce_type: type, ce_specversion: specversion } = attributes
   if (type !== undefined || specversion !== undefined) {
     const reason = attributeFault({ specversion, type })
     if (reason) return { type, reason, skippable: false }
@@ -132,6 +169,34 @@ function open({ value, headers = {} }: ReceivedRecord): Opened {
   const parsed = parse(value)
   return 'reason' in parsed ? { type, ...parsed, skippable: true } : { type, ...parsed }
 }
+
+const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
+type Attributes = { [Name in (typeof attributeNames)[number]]?: string }
+const notText = { cause: 'cloudevent_invalid', detail: 'an attribute of the CloudEvent is not UTF-8' } as const
+
+/** The headers that decide how the rest is read. Of those that are repeated the last counts; one without a value counts as absent. */
+function attributesOf(headers: ReceivedRecord['headers']): Attributes | undefined {
+  if (!headers) return {}
+  if (!Array.isArray(headers)) return headers as Attributes
+  const attributes: Attributes = {}
+  for (const [name, value] of headers as ReceivedHeaders) {
+    const known = attributeNames.find((one) => one.length === name.length && Buffer.from(name).equals(nameBytes[one]))
+    if (!known) continue
+    delete attributes[known]
+    if (!value) continue
+    try {
+      attributes[known] = utf8.decode(value)
+    } catch {
+      return undefined
+    }
+  }
+  return attributes
+}
+
+const nameBytes = Object.fromEntries(attributeNames.map((name) => [name, Buffer.from(name)])) as Record<
+  (typeof attributeNames)[number],
+  Buffer
+>
 
 function openStructured(bytes: Uint8Array | null, contentType: string): Opened {
   const failed = (reason: Unreadable, type?: string): Opened => ({ type, reason, skippable: type !== undefined })
@@ -159,7 +224,7 @@ function openStructured(bytes: Uint8Array | null, contentType: string): Opened {
 /** Of the attributes, those that decide how the rest is read. Who has them gets the rest right, too, or harms nobody here. */
 function attributeFault({ specversion, type }: { specversion: unknown; type: unknown }): Unreadable | undefined {
   if (specversion === undefined) return fault('no_specversion', 'the CloudEvent does not say its specversion')
-  if (specversion !== '1.0') return fault('cloudevent_invalid', `specversion ${JSON.stringify(specversion)} is not 1.0`)
+  if (specversion !== '1.0') return fault('cloudevent_invalid', `specversion ${quoted(specversion)} is not 1.0`)
   if (typeof type !== 'string' || type === '')
     return fault('cloudevent_invalid', 'the CloudEvent does not say its type')
 }
@@ -171,6 +236,10 @@ const jsonCauses = {
   BrokenText: 'not_unicode',
   TooDeep: 'too_deep',
 } as const satisfies Record<string, Unreadable['cause']>
+
+/** Text as it is, and of anything else only what it is: to write it out may take for ever, or not end at all. */
+const quoted = (value: unknown): string =>
+  typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : `of type ${value === null ? 'null' : typeof value}`
 
 function parse(bytes: Uint8Array | null): { value: unknown } | { reason: Unreadable } {
   if (!bytes) return { reason: fault('no_value', 'the record has no value') }

@@ -146,8 +146,8 @@ export function violation(thrown: unknown): { sqlState: string; constraint: stri
   return { sqlState: error.code, constraint: error.constraint_name }
 }
 
-/** Data exceptions and broken constraints: trying again changes nothing. */
-export const isDataRefused = (thrown: unknown): boolean => /^2[23]/.test(violation(thrown)?.sqlState ?? '')
+/** Data exceptions, broken constraints, and what is too large for the server: trying again changes nothing. */
+export const isDataRefused = (thrown: unknown): boolean => /^(2[23]|54)/.test(violation(thrown)?.sqlState ?? '')
 
 /** Runs a query, and turns a lost connection into a `Fault`. Anything else passes through. */
 export async function reaching<T>(query: PromiseLike<T>): Promise<T> {

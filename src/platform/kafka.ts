@@ -2,14 +2,15 @@
  * The broker behind two small ports, a publisher and a subscription: the only file that knows which client library is used.
  * The library gets few retries of its own, so that waiting for an absent broker happens in one place, where it can be seen and stopped.
  */
-import { type Admin, type Batch, type ICustomPartitioner, Kafka as KafkaClient, logLevel, type Message } from 'kafkajs'
-// @ts-expect-error The package ships no types for its inner modules.
-import FetchedBatch from 'kafkajs/src/consumer/batch'
-// @ts-expect-error As above.
-import RequestQueue from 'kafkajs/src/network/requestQueue'
+import { createHash } from 'node:crypto'
+import { type Admin, type ICustomPartitioner, Kafka as KafkaClient, logLevel, type Message } from 'kafkajs'
 import { Fault, messageOf } from './fault'
+import { type Fetched, type FetchedMessage, openReader, type PartitionReader, RawHeaders } from './kafkajs-internals'
 import type { Log } from './log'
 import { murmur2 } from './murmur2'
+import type { BatchFault, RecordHeader } from './record-set'
+
+export type { RecordHeader } from './record-set'
 
 export type KafkaOptions = {
   brokers: string[]
@@ -24,15 +25,25 @@ export type OutgoingRecord = {
   topic: string
   key: string | Buffer | null
   value: string | Buffer | null
-  headers: Record<string, string>
+  /** As bytes where they are to be sent on as they came. */
+  headers: Record<string, string> | RecordHeader[]
 }
 
 export type IncomingRecord = {
   offset: bigint
   key: Buffer | null
   value: Buffer | null
-  headers: Record<string, string>
+  headers: RecordHeader[]
   timestampMs: number
+  /** It stands for a batch that cannot be read, from its offset to `lastOffset`; `value` is the batch as it came. */
+  unreadable?: BatchFault & { lastOffset: bigint }
+}
+
+/** The same for the same record, and for no other: over its time, key, value and headers. */
+export function checksumOf({ timestampMs, key, value, headers }: IncomingRecord): string {
+  const hash = createHash('sha256').update(`${timestampMs}`)
+  for (const part of [key, value, ...headers.flat()]) hash.update(`,${part?.length ?? 'null'}:`).update(part ?? '')
+  return hash.digest('hex')
 }
 
 export type Position = { topic: string; partition: number; offset: bigint }
@@ -40,7 +51,7 @@ export type Position = { topic: string; partition: number; offset: bigint }
 /** What the broker has of a partition: from `first`, which is above 0 once it has deleted what was old, to below `offset`. */
 export type Extent = Position & { first: bigint }
 
-/** Records of one partition in offset order, never empty. */
+/** Records of one partition in offset order; none where the log has only what no reader is shown, as of a transaction that was aborted. */
 export type IncomingBatch = {
   topic: string
   partition: number
@@ -101,20 +112,14 @@ export type Kafka = {
   endOffsets(topics: string[]): Promise<Extent[]>
   /** All records of these extents, one partition after the other. Nobody is told of the reader: it joins no group, and leaves nothing behind. */
   read(extents: Extent[]): AsyncGenerator<IncomingBatch>
+  /** The records at these offsets; undefined where the log has none, or none that can be read. */
+  recordsAt(places: Position[]): Promise<(IncomingRecord | undefined)[]>
   /** Whether the broker answers now, within two seconds or so. */
   isReachable(): Promise<boolean>
   publisher(): Publisher
   /** Throws a `Fault` when there is no broker to begin with. */
   subscribe(options: SubscriptionOptions): Promise<Subscription>
   close(): Promise<void>
-}
-
-// Without pending requests and throttling there is nothing to check again, but the library sets a timer for each answer nevertheless: with a
-// delay in the far past, which burns CPU at idle and makes the runtime warn.
-type Queue = { pending: unknown[]; throttledUntil: number }
-const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
-RequestQueue.prototype.scheduleCheckPendingRequests = function (this: Queue) {
-  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
 }
 
 export function connectKafka(options: KafkaOptions, log: Log): Kafka {
@@ -207,6 +212,8 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
 
     read: (extents) => read(client, extents),
 
+    recordsAt: (places) => recordsAt(client, places),
+
     isReachable: () =>
       asking((admin) => admin.describeCluster()).then(
         () => true,
@@ -224,7 +231,10 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       let ready: Promise<void> | undefined
       return {
         async send(records) {
-          const messages: Placed[] = records.map(({ key, value, headers }) => ({ key, value, headers, partition: -1 }))
+          const messages = records.map(({ key, value, headers }): Placed => {
+            const written = Array.isArray(headers) ? new RawHeaders(headers) : headers
+            return { key, value, headers: written as Message['headers'], partition: -1 } as Placed
+          })
           const topicMessages = [...Map.groupBy(messages.keys(), (index) => records[index]?.topic ?? '')].map(
             ([topic, indexes]) => ({ topic, messages: indexes.map((index) => messages[index] as Placed) }),
           )
@@ -337,9 +347,7 @@ async function subscribe(
     eachBatch: async ({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }) => {
       if (!isRunning() || isStale()) return
       const { topic, partition } = batch
-      const incoming = incomingOf(batch as Fetched)
-      const last = incoming.records.at(-1)
-      if (!last) return
+      const incoming = incomingOf(batch as unknown as Fetched)
 
       const next = await whileBeating(heartbeat, heartbeatInterval, isRunning, lost.signal, async (signal) => {
         await placed
@@ -348,7 +356,7 @@ async function subscribe(
       })
       if (next === undefined || isStale()) return
       if (next === incoming.next) {
-        resolveOffset(String(last.offset))
+        resolveOffset(String(next - 1n))
         await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: String(next) }] }] })
       } else {
         consumer.seek({ topic, partition, offset: String(next) })
@@ -364,53 +372,67 @@ async function subscribe(
   }
 }
 
-/** The library's type leaves out a field. */
-type Fetched = Batch & { fetchedOffset: string }
+/** Without records where the log has only what no reader is shown. `next` is where it was fetched from when nothing came. */
+function incomingOf({ topic, partition, fetchedOffset, highWatermark, messages }: Fetched): IncomingBatch {
+  const fetchedFrom = BigInt(fetchedOffset)
+  const last = messages.at(-1)
+  return {
+    topic,
+    partition,
+    fetchedFrom,
+    next: last ? BigInt(last.offset) + 1n : fetchedFrom,
+    highWatermark: BigInt(highWatermark),
+    records: messages.filter(({ isMark }) => !isMark).map(recordOf),
+  }
+}
 
-const incomingOf = (batch: Fetched): IncomingBatch => ({
-  topic: batch.topic,
-  partition: batch.partition,
-  fetchedFrom: BigInt(batch.fetchedOffset),
-  next: BigInt(batch.lastOffset()) + 1n,
-  highWatermark: BigInt(batch.highWatermark),
-  records: batch.messages.map((message) => ({
-    offset: BigInt(message.offset),
-    key: message.key,
-    value: message.value,
-    headers: textHeaders(message.headers ?? {}),
-    timestampMs: Number(message.timestamp),
-  })),
-})
+function recordOf({ offset, key, value, headers, timestampMs, fault }: FetchedMessage): IncomingRecord {
+  const record = { offset: BigInt(offset), key, value, headers, timestampMs }
+  if (!fault) return record
+  const { firstOffset, ...reason } = fault
+  return { ...record, offset: firstOffset, unreadable: { ...reason, lastOffset: record.offset } }
+}
 
-/** What the library's own consumer stands on: it reads for groups only, and a group is known to everybody. */
-type Cluster = {
-  connect(): Promise<void>
-  disconnect(): Promise<void>
-  addMultipleTargetTopics(topics: string[]): Promise<void>
-  findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
-  findBroker(options: { nodeId: string | undefined }): Promise<{
-    fetch: (options: object) => Promise<{ responses: { partitions: object[] }[] }>
-  }>
+/**
+ * Finds records again. A connection for some places, and each place a request: who asks has few. An offset that the log does not have
+ * any more, or has no record at, is undefined.
+ */
+async function recordsAt(client: KafkaClient, places: Position[]): Promise<(IncomingRecord | undefined)[]> {
+  if (places.length === 0) return []
+  let reader: PartitionReader | undefined
+  try {
+    reader = await openReader(client, [...new Set(places.map(({ topic }) => topic))])
+    const found: (IncomingRecord | undefined)[] = []
+    for (const place of places) {
+      // One byte is one batch: brokers answer with the first, whatever its size.
+      const options = { ...place, bytesMax: 1, waitMs: 100, uncommitted: true }
+      const batch = await reader.batchAt(options).catch((error) => {
+        if (error instanceof Error && error.name === 'KafkaJSOffsetOutOfRange') return undefined
+        throw error
+      })
+      const record = batch && incomingOf(batch).records.find(({ offset }) => offset === place.offset)
+      found.push(record?.unreadable ? undefined : record)
+    }
+    return found
+  } catch (error) {
+    throw unreachable(error)
+  } finally {
+    await reader?.close()
+  }
 }
 
 async function* read(client: KafkaClient, extents: Extent[]): AsyncGenerator<IncomingBatch> {
-  const key = Object.getOwnPropertySymbols(client).find(({ description }) => description?.endsWith(':createCluster'))
-  const create = Reflect.get(client, key as symbol) as (options: object) => Cluster
-  const cluster = create({ allowAutoTopicCreation: false })
-  const fetchFrom = async (topic: string, partition: number, offset: bigint): Promise<IncomingBatch> => {
-    const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
-    const broker = await cluster.findBroker({ nodeId })
-    const partitions = [{ partition, fetchOffset: String(offset), maxBytes: 1_048_576 }]
-    // Of transactions only what was committed, as consumers see it.
-    const { responses } = await broker.fetch({ topics: [{ topic, partitions }], maxWaitTime: 500, isolationLevel: 1 })
-    return incomingOf(new FetchedBatch(topic, String(offset), responses[0]?.partitions[0]))
-  }
+  let reader: PartitionReader | undefined
   try {
-    await cluster.connect()
-    await cluster.addMultipleTargetTopics(extents.map(({ topic }) => topic))
+    reader = await openReader(client, [...new Set(extents.map(({ topic }) => topic))])
     for (const { topic, partition, first, offset: end } of extents) {
+      let failures = 0
       for (let next = first; next < end; ) {
-        const batch = await fetchFrom(topic, partition, next)
+        const bytesMax = 1_048_576
+        const batch = incomingOf(await reader.batchAt({ topic, partition, offset: next, bytesMax, waitMs: 500 }))
+        // They were there a moment ago.
+        if (batch.next === next && ++failures > 20)
+          throw new Fault('broker_unavailable', `no records of ${topic}/${partition} come from offset ${next} on`)
         const records = batch.records.filter(({ offset }) => offset < end)
         next = batch.next
         if (records.length > 0) yield { ...batch, records }
@@ -419,7 +441,7 @@ async function* read(client: KafkaClient, extents: Extent[]): AsyncGenerator<Inc
   } catch (error) {
     throw unreachable(error)
   } finally {
-    await cluster.disconnect()
+    await reader?.close()
   }
 }
 
@@ -450,18 +472,6 @@ async function whileBeating<T>(
   } finally {
     clearInterval(beat)
   }
-}
-
-/** The library gives a header that is repeated as a list; the last one counts. */
-function textHeaders(
-  headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>,
-): Record<string, string> {
-  const text: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    const last = Array.isArray(value) ? value.at(-1) : value
-    if (last !== undefined) text[name] = last.toString()
-  }
-  return text
 }
 
 const unreachable = (error: unknown): Fault =>

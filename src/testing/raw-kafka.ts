@@ -130,14 +130,26 @@ export function encode<S extends Parameters<typeof typeOf>[0]>(shape: S, value: 
   return writer.finish()
 }
 
-export type RawRecord = { value: string | Buffer; timestamp?: number }
+export type RawRecord = {
+  value: string | Buffer
+  timestamp?: number
+  headers?: readonly (readonly [name: Buffer, value: Buffer | null])[]
+}
 export type RawProducer = { producerId: number; producerEpoch: number; baseSequence: number }
 
-/** One record batch of format v2, not compressed. */
-export function recordBatch(records: RawRecord[], producer?: RawProducer): Buffer {
+/** Number of a codec, and what it makes of the records: whatever is to be sent in their place. */
+export type RawCodec = { codec: number; compress: (records: Buffer) => Buffer }
+const notCompressed: RawCodec = { codec: 0, compress: (records) => records }
+
+/** One record batch of format v2. */
+export function recordBatch(
+  records: RawRecord[],
+  producer?: RawProducer,
+  { codec, compress }: RawCodec = notCompressed,
+): Buffer {
   const timestamps = records.map(({ timestamp }) => timestamp ?? 1_700_000_000_000)
   const baseTimestamp = timestamps[0] ?? 0
-  const encoded = records.map(({ value }, index) => {
+  const encoded = records.map(({ value, headers = [] }, index) => {
     const bytes = Buffer.from(value)
     const timestampDelta = (timestamps[index] ?? 0) - baseTimestamp
     const body = Buffer.concat([
@@ -147,12 +159,18 @@ export function recordBatch(records: RawRecord[], producer?: RawProducer): Buffe
       varint(-1),
       varint(bytes.length),
       bytes,
-      varint(0),
+      varint(headers.length),
+      ...headers.flatMap(([name, content]) => [
+        varint(name.length),
+        name,
+        varint(content?.length ?? -1),
+        content ?? Buffer.alloc(0),
+      ]),
     ])
     return Buffer.concat([varint(body.length), body])
   })
   const header = encode(checkedHeader, {
-    attributes: 0,
+    attributes: codec,
     lastOffsetDelta: records.length - 1,
     baseTimestamp,
     maxTimestamp: Math.max(...timestamps),
@@ -161,7 +179,7 @@ export function recordBatch(records: RawRecord[], producer?: RawProducer): Buffe
     baseSequence: producer?.baseSequence ?? -1,
     recordsCount: records.length,
   })
-  const checked = Buffer.concat([header, ...encoded])
+  const checked = Buffer.concat([header, compress(Buffer.concat(encoded))])
   const front = { baseOffset: 0, length: checked.length + 9, leaderEpoch: -1, magic: 2, crc: crc32c(checked) | 0 }
   return Buffer.concat([encode(uncheckedHeader, front), checked])
 }

@@ -9,6 +9,7 @@ import { connectKafka, type IncomingRecord } from '../platform/kafka'
 import { createLog } from '../platform/log'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
+import { headerText } from '../testing/headers'
 import { type Caller, callerOf, type ServiceProcess, serviceConfig, spawnService } from '../testing/stack'
 import { startWallet } from './start'
 import { removeOldDeliveries } from './store/deliveries'
@@ -78,7 +79,8 @@ async function start(wallets = 1) {
       expect(places.map(([id]) => id)).toEqual(
         ids.flatMap((id) => [`TransactionCreated/${id}`, `BalanceUpdated/${id}`]),
       )
-      const byPlace = (records: Placed[]) => new Map(records.map((record) => [placeName(record), record.headers.ce_id]))
+      const byPlace = (records: Placed[]) =>
+        new Map(records.map((record) => [placeName(record), headerText(record, 'ce_id')]))
       const records = await read(['transactions', 'balances'], (seen) => {
         const there = byPlace(seen)
         return places.every(([, place]) => there.has(place))
@@ -166,7 +168,7 @@ test('an acknowledgement that is lost repeats events, under the same id, and los
 
   const ofIt = (records: IncomingRecord[]) => records.filter((record) => told(record).transaction_id === body.id)
   const repeats = ofIt(await stack.records((seen) => ofIt(seen).length >= 2))
-  expect(new Set(repeats.map((record) => record.headers.ce_id))).toEqual(new Set([`BalanceUpdated/${body.id}`]))
+  expect(new Set(repeats.map((record) => headerText(record, 'ce_id')))).toEqual(new Set([`BalanceUpdated/${body.id}`]))
   await stack.expectDelivered(wallet, [String(body.id)])
 })
 

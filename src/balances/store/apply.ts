@@ -2,6 +2,7 @@
 import type { PendingQuery, Row } from 'postgres'
 import { arrayOf, type Database, type Statements } from '../../platform/database'
 import { advisoryLocks } from '../../platform/locks'
+import type { RecordHeader } from '../../platform/record-set'
 import type { BalanceRow, ClientRow, DeadReason, EntryRow } from '../project'
 
 export type DeadLetterRow = DeadReason & {
@@ -9,9 +10,11 @@ export type DeadLetterRow = DeadReason & {
   topic: string
   partition: number
   recordOffset: bigint
+  /** Of a batch that cannot be read. */
+  lastOffset: bigint | null
   key: Uint8Array | null
   value: Uint8Array | null
-  headers: Record<string, string>
+  headers: RecordHeader[]
   /** RFC 3339; null where the record bears no time. */
   recordAt: string | null
 }
@@ -106,21 +109,22 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       on conflict (id) do nothing
     ),
     kept_aside as (
-      insert into dead_letters (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, record_at)
-      select cluster_id, topic, partition::integer, record_offset::bigint, cause, detail,
+      insert into dead_letters (cluster_id, topic, partition, record_offset, last_offset, cause, detail, key, value, headers, record_at)
+      select cluster_id, topic, partition::integer, record_offset::bigint, last_offset::bigint, cause, detail,
         decode(key, 'hex'), decode(value, 'hex'), headers::json, record_at::timestamptz
       from unnest(
         ${arrayOf(letters.map((row) => row.clusterId))}::text[],
         ${arrayOf(letters.map((row) => row.topic))}::text[],
         ${arrayOf(letters.map((row) => row.partition))}::text[],
         ${arrayOf(letters.map((row) => row.recordOffset))}::text[],
+        ${arrayOf(letters.map((row) => row.lastOffset))}::text[],
         ${arrayOf(letters.map((row) => row.cause))}::text[],
         ${arrayOf(letters.map((row) => storable(row.detail)))}::text[],
         ${arrayOf(letters.map((row) => hex(row.key)))}::text[],
         ${arrayOf(letters.map((row) => hex(row.value)))}::text[],
-        ${arrayOf(letters.map((row) => JSON.stringify(row.headers)))}::text[],
+        ${arrayOf(letters.map((row) => headersText(row.headers)))}::text[],
         ${arrayOf(letters.map((row) => row.recordAt))}::text[]
-      ) as told (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, record_at)
+      ) as told (cluster_id, topic, partition, record_offset, last_offset, cause, detail, key, value, headers, record_at)
       where exists (select from claimed)
       on conflict do nothing
     )
@@ -157,6 +161,9 @@ export const changedAccounts = (notification: string): string[] | undefined =>
   notification === '' ? undefined : (JSON.parse(notification) as string[])
 
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+
+const headersText = (headers: readonly RecordHeader[]): string =>
+  JSON.stringify(headers.map((header) => header.map((part) => part?.toString('base64') ?? null)))
 
 const hex = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString('hex')
 

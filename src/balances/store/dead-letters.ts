@@ -1,6 +1,7 @@
 /** Records that were kept aside: shown, told to the dead-letter topics, and taken away once they have taken effect. */
 import { arrayOf, type Database, rfc3339, type Statements } from '../../platform/database'
 import { advisoryLocks } from '../../platform/locks'
+import type { RecordHeader } from '../../platform/record-set'
 import type { DeadReason } from '../project'
 import { type Claim, storable } from './apply'
 
@@ -10,11 +11,14 @@ export type DeadLetter = {
   topic: string
   partition: number
   recordOffset: bigint
+  /** Where the letter stands for a whole batch that cannot be read: its last offset. */
+  lastOffset: bigint | null
   cause: string
   detail: string
   key: Buffer | null
   value: Buffer | null
-  headers: Record<string, string>
+  /** As they came. */
+  headers: RecordHeader[]
   recordAt: string | null
   /** When it failed first. */
   recordedAt: string
@@ -24,12 +28,21 @@ export type DeadLetter = {
 }
 
 const told = (sql: Statements) => sql`
-  select id, topic, partition, record_offset as "recordOffset", cause, detail, key, value, headers,
+  select id, topic, partition, record_offset as "recordOffset", last_offset as "lastOffset", cause, detail, key, value, headers,
     record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
   from dead_letters`
 
-const withTimes = (row: DeadLetter): DeadLetter => ({
+type DeadLetterRow = Omit<DeadLetter, 'headers'> & { headers: StoredHeaders }
+type StoredHeaders = [name: string, value: string | null][] | Record<string, string>
+
+const headersFrom = (stored: StoredHeaders): RecordHeader[] =>
+  Array.isArray(stored)
+    ? stored.map(([name, value]) => [Buffer.from(name, 'base64'), value === null ? null : Buffer.from(value, 'base64')])
+    : Object.entries(stored).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
+
+const withTimes = (row: DeadLetterRow): DeadLetter => ({
   ...row,
+  headers: headersFrom(row.headers),
   recordAt: row.recordAt && rfc3339(row.recordAt),
   recordedAt: rfc3339(row.recordedAt),
   sentAt: row.sentAt && rfc3339(row.sentAt),
@@ -47,7 +60,7 @@ export async function listDeadLetters(
   filter: DeadLetterFilter,
   { before, limit }: { before: bigint | undefined; limit: number },
 ): Promise<DeadLetter[]> {
-  const rows = await sql<DeadLetter[]>`${told(sql)}
+  const rows = await sql<DeadLetterRow[]>`${told(sql)}
     where true ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
     order by id desc limit ${limit}`
   return rows.map(withTimes)
@@ -65,7 +78,7 @@ export async function listDeadLetterIds(
 }
 
 export async function findDeadLetter(sql: Statements, id: bigint): Promise<DeadLetter | undefined> {
-  const rows = await sql<DeadLetter[]>`${told(sql)} where id = ${String(id)}::bigint`
+  const rows = await sql<DeadLetterRow[]>`${told(sql)} where id = ${String(id)}::bigint`
   return rows.map(withTimes)[0]
 }
 
@@ -120,7 +133,7 @@ export const sendUnsent = (
       { taken: boolean }[]
     >`select pg_try_advisory_xact_lock(${advisoryLocks.deadLetterPublisher}) as taken`
     if (!lock?.taken) return 0
-    const rows = await tx<DeadLetter[]>`${told(tx)} where sent_at is null order by id limit ${limit}`
+    const rows = await tx<DeadLetterRow[]>`${told(tx)} where sent_at is null order by id limit ${limit}`
     if (rows.length === 0) return 0
     const sent = await send(rows.map(withTimes))
     await tx`

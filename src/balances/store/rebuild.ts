@@ -284,7 +284,8 @@ export async function swapShadow(
     await tx`
       update shadow.dead_letters as made set sent_at = served.sent_at, attempts = served.attempts from public.dead_letters as served
       where (served.cluster_id, served.topic, served.partition, served.record_offset)
-        = (made.cluster_id, made.topic, made.partition, made.record_offset)`
+        = (made.cluster_id, made.topic, made.partition, made.record_offset)
+        and (served.record_at, served.value) is not distinct from (made.record_at, made.value)`
     await tx`update shadow.rebuild set state = 'swapped', ended_at = now()`
     await tx`drop schema if exists previous cascade`
     await tx`create schema previous`

@@ -12,7 +12,7 @@ import {
   primaryKey,
   text,
   timestamp,
-  unique,
+  uniqueIndex,
 } from 'drizzle-orm/pg-core'
 
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'string' })
@@ -114,6 +114,9 @@ export const consumedOffsets = pgTable(
     topic: text().notNull(),
     partition: integer().notNull(),
     nextOffset: offset('next_offset').notNull(),
+    /** The last record that was applied, by which the log is known again: a topic that was deleted and created again counts from 0. */
+    lastOffset: offset('last_offset'),
+    lastChecksum: text('last_checksum'),
     updatedAt: time('updated_at').notNull().defaultNow(),
   },
   (table) => [
@@ -131,11 +134,13 @@ export const deadLetters = pgTable(
     topic: text().notNull(),
     partition: integer().notNull(),
     recordOffset: offset('record_offset').notNull(),
+    /** Where the letter stands for a whole batch that cannot be read: its last offset. */
+    lastOffset: offset('last_offset'),
     cause: text().notNull(),
     detail: text().notNull(),
     key: bytes(),
     value: bytes(),
-    /** Not jsonb, which has no place for a NUL that somebody sends. */
+    /** Pairs of name and value, in Base64: neither has to be text. An object of texts in rows of an earlier version. */
     headers: json().notNull(),
     recordAt: time('record_at'),
     /** When it failed first. */
@@ -145,10 +150,15 @@ export const deadLetters = pgTable(
     sentAt: time('sent_at'),
   },
   (table) => [
-    // With the time, because a topic that was deleted and made anew counts from 0 again.
-    unique('dead_letters_origin')
-      .on(table.clusterId, table.topic, table.partition, table.recordOffset, table.recordAt)
-      .nullsNotDistinct(),
+    // With time and content, because a topic that was deleted and created again counts from 0 again.
+    uniqueIndex('dead_letters_origin').on(
+      table.clusterId,
+      table.topic,
+      table.partition,
+      table.recordOffset,
+      sql`coalesce(${table.recordAt}, 'epoch'::timestamptz)`,
+      sql`sha256(coalesce(${table.value}, ''::bytea))`,
+    ),
     index('dead_letters_cause').on(table.cause, table.id),
     index('dead_letters_unsent').on(table.id).where(sql`${table.sentAt} is null`),
   ],

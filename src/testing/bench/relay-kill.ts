@@ -10,6 +10,7 @@ import { startPostgres } from '../../embedded/postgres.ts'
 import { connectKafka } from '../../platform/kafka'
 import { createLog } from '../../platform/log'
 import { eventually } from '../eventually.ts'
+import { headerText } from '../headers.ts'
 import { findFaults } from '../ledger-faults.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { startBrokerProcess } from './broker-process.ts'
@@ -167,7 +168,7 @@ async function findPlaceFaults(wallet: Caller, ids: ReadonlySet<string>, config:
     onAssigned: async () => [],
     onTrouble: () => {},
     onBatch: async ({ topic, partition, records, next }) => {
-      for (const { offset, headers } of records) found.set(`${topic}/${partition}/${offset}`, String(headers.ce_id))
+      for (const record of records) found.set(`${topic}/${partition}/${record.offset}`, headerText(record, 'ce_id'))
       return next
     },
   })
