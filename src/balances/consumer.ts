@@ -3,7 +3,7 @@
  * we are; what the broker keeps for the group only shows lag. So every record takes effect once, whatever is killed in between.
  */
 import { decodeRecord } from '../contract/envelope'
-import { timeOf } from '../contract/time'
+import { recordTime } from '../contract/time'
 import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
@@ -18,9 +18,9 @@ import {
 import { keepSubscribed } from '../platform/keep-subscribed'
 import type { Log } from '../platform/log'
 import { keepTrying } from '../platform/retry'
-import { accountsToKnow, type DeadReason, type Projection, project, type Reading } from './project'
+import { accountsNamed, accountsToKnow, type DeadReason, type Projection, project, type Reading } from './project'
 import { findRecreated } from './recreation'
-import { apply, type DeadLetterRow, inTurn } from './store/apply'
+import { apply, type DeadLetterRow, inTurn, isConflict } from './store/apply'
 import { loadKnownAccounts } from './store/balances'
 import { loadPositions, type Mark, movePosition, type Partition, resetPosition } from './store/positions'
 
@@ -239,19 +239,26 @@ export function startConsumer({
     signal: AbortSignal,
     refused: { origin: IncomingRecord; reason: DeadReason }[] = [],
   ): Promise<boolean> {
-    const accountIds = accountsToKnow(readings)
-    const write = async (sql: Statements) => {
+    const write = async (sql: Statements, accountIds: string[]) => {
       const projection = projectSafely(readings, await loadKnownAccounts(sql, accountIds))
       const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
       const claim = movePosition(place, { from: place.next, to, last })
       const { claimed } = await apply(sql, claim, { ...projection, deadLetters })
       return { claimed, projection: { ...projection, deadLetters } }
     }
+    const accountIds = accountsToKnow(readings)
+    const writeInTurn = (ids: string[]) => inTurn(database.sql, (sql) => write(sql, ids))
     const { claimed, projection } = await waitingFor(
-      () => (accountIds.length === 0 ? write(database.sql) : inTurn(database.sql, write)),
+      () => (accountIds.length === 0 ? write(database.sql, []) : writeInTurn(accountIds)),
       signal,
       (error) => !isDataRefused(error) && !(error instanceof NotApplicable),
-    )
+    ).catch((error) => {
+      if (!isConflict(error)) throw error
+      // Again, knowing all accounts. They may move on in between, and then there is more to know.
+      const isPassing = (error: unknown) =>
+        isConflict(error) || !(isDataRefused(error) || error instanceof NotApplicable)
+      return waitingFor(() => writeInTurn(accountsNamed(readings)), signal, isPassing)
+    })
     if (!claimed) return false
     place.next = to
     place.last = last ?? place.last
@@ -322,7 +329,7 @@ function toDeadLetter(
   { origin, reason }: { origin: IncomingRecord; reason: DeadReason },
 ): DeadLetterRow {
   const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = origin
-  const recordAt = timeOf(timestampMs) ?? null
+  const recordAt = recordTime(timestampMs) ?? null
   const lastOffset = unreadable?.lastOffset ?? null
   return { ...reason, clusterId, topic, partition, recordOffset, lastOffset, key, value, headers, recordAt }
 }

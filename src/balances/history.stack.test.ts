@@ -65,6 +65,7 @@ function historyOf(accountId: string, steps: Step[], dense: boolean): History {
     balanceMinor,
     heldMinor: BigInt(Math.max(0, all.length - 1)),
     version: BigInt(all.length),
+    source: null,
     opened: true,
     createdAt: day(0),
     updatedAt: day(all.length > 0 ? today : 0),

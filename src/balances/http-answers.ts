@@ -1,5 +1,5 @@
 /** What callers of the read side get: how balances, entries, large movements and dead letters are shown. */
-import { presentMoney } from '../contract/money'
+import { presentMoney, type ShownMoney } from '../contract/money'
 import type { ServerEvent } from '../platform/event-stream'
 import type { BalanceAt, Clock, Line } from './history'
 import type { RebuildProgress } from './rebuild'
@@ -95,7 +95,7 @@ export const gapEvent = (accountId: string, from: bigint, to: bigint): ServerEve
 /** What was told before does not lead on to what follows: who keeps what is at `load` loads it now. */
 export const resetEvent = (id: string, load: string): ServerEvent => ({ event: 'reset', id, data: { load } })
 
-export const money = (minor: bigint | null, currency: string): number | null =>
+export const money = (minor: bigint | null, currency: string): ShownMoney =>
   minor === null ? null : presentMoney(minor, currency)
 
 export const presentLargeMovement = (movement: LargeMovement) => ({

@@ -1,7 +1,7 @@
 /** What callers of the read side send: the shape of each query, and how its values are read. */
 import { type Static, Type } from '@sinclair/typebox'
 import { canonicalId } from '../contract/id'
-import { isCurrency, parseMoney } from '../contract/money'
+import { isCurrency, parseMoney, wideMinorMax } from '../contract/money'
 import { type Instant, limitOf, parseInstant, timeOf, timeWanted } from '../contract/time'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../platform/cursor'
 import { InvalidValue, MalformedRequest, preferredWait } from '../platform/http'
@@ -131,7 +131,7 @@ export function parseFilter(query: {
     if (text === undefined) return undefined
     if (currency === undefined)
       throw new InvalidValue({ pointer: '#/currency', detail: `currency is missing; ${name} is meant in one` })
-    const money = parseMoney(text, currency)
+    const money = parseMoney(text, currency, wideMinorMax)
     if (!money.ok) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${money.detail}` })
     return money.minor
   }

@@ -190,7 +190,7 @@ export function balancesHttp(options: BalancesHttp) {
             const clock = query.time ?? 'recorded'
             const filter = { explain: accountId, at: query.at, clock }
             const [atMs, version, before, closingMinor] =
-              parsePlace(query.cursor, filter, /^(-?\d{1,14}):(\d{1,18}):(\d{1,18}):(-?\d{1,15})$/) ?? []
+              parsePlace(query.cursor, filter, /^(-?\d{1,14}):(\d{1,18}):(\d{1,18}):(-?\d{1,40})$/) ?? []
             const place =
               atMs === undefined || version === undefined || before === undefined || closingMinor === undefined
                 ? undefined

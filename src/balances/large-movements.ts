@@ -6,8 +6,8 @@
 import { Dispatcher } from '../contract/dispatcher'
 import { decodeRecord } from '../contract/envelope'
 import type { Payloads, TransactionCreated } from '../contract/events'
-import { currencyDefault, parseMoney } from '../contract/money'
-import { parseTime, timeOf } from '../contract/time'
+import { currencyDefault, parseComputedMoney, parseMoney } from '../contract/money'
+import { parseTime, recordTime } from '../contract/time'
 import { messageOf } from '../platform/fault'
 import type { IncomingBatch, IncomingRecord } from '../platform/kafka'
 import { keepSubscribed } from '../platform/keep-subscribed'
@@ -122,12 +122,13 @@ const reactions = new Dispatcher<Payloads, Noting>().register('TransactionCreate
 
 function noteIfLarge(payload: TransactionCreated, { rows, skipped, min, timestampMs }: Noting): void {
   const { currency = currencyDefault, reference = null } = payload
-  const amount = parseMoney(payload.amount, currency)
+  // Ours names its currency. Another's may be computed in binary floating point.
+  const amount = (payload.currency === undefined ? parseComputedMoney : parseMoney)(payload.amount, currency)
   if (!amount.ok) return void skipped.push(`/amount: ${amount.detail}`)
   const limit = parseMoney(min, currency)
   if (limit.ok && amount.minor < limit.minor) return
 
-  const createdAt = payload.created_at === undefined ? timeOf(timestampMs) : parseTime(payload.created_at)
+  const createdAt = payload.created_at === undefined ? recordTime(timestampMs) : parseTime(payload.created_at)
   const { id: transactionId, account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
   if (!createdAt || ![transactionId, accountIdFrom, accountIdTo, reference ?? ''].every(isStorable))
     skipped.push('a time or a text of it fits no table')

@@ -1,8 +1,16 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { decodeRecord } from '../contract/envelope'
-import { accountsToKnow, type BalanceRow, type EntryRow, type KnownAccount, project, type Reading } from './project'
-import { mergeBalances } from './store/merge-model'
+import {
+  accountsNamed,
+  accountsToKnow,
+  type BalanceRow,
+  type EntryRow,
+  type KnownAccount,
+  project,
+  type Reading,
+} from './project'
+import { isAtOdds, mergeBalances } from './store/merge-model'
 
 const at = (second: number) => new Date(Date.UTC(2024, 0, 27, 17, 0, second)).toISOString()
 
@@ -68,7 +76,7 @@ const tables: { name: string; given?: Record<string, KnownAccount>; when: unknow
   },
   {
     name: 'without versions counting goes on from what is stored',
-    given: { a: { version: 7n, currency: 'BRL', balanceMinor: 0n } },
+    given: { a: { version: 7n, currency: 'BRL', balanceMinor: 0n, source: null } },
     when: [course('a', 'b', 1, 2), course('a', 'b', 3, 4)],
     expected: ['a 9 BRL 300', 'b 2 BRL 400'],
   },
@@ -83,13 +91,13 @@ const tables: { name: string; given?: Record<string, KnownAccount>; when: unknow
     expected: ['a 1 BRL 500', 'b 1 BRL 600'],
   },
   {
-    name: 'a record without version follows the one before it, with or without',
+    name: 'a record without version follows what an account began with, whoever told that',
     given: {
-      a: { version: 2n, currency: 'BRL', balanceMinor: 0n },
-      b: { version: 8n, currency: 'BRL', balanceMinor: 0n },
+      a: { version: 2n, currency: 'BRL', balanceMinor: 0n, source: null },
+      b: { version: 8n, currency: 'BRL', balanceMinor: 0n, source: 'versionless' },
     },
-    when: [course('a', 'b', 1, 1, versions(5, 5)), course('a', 'b', 2, 2)],
-    expected: ['a 6 BRL 200', 'b 9 BRL 200'],
+    when: [course('a', 'b', 2, 2)],
+    expected: ['a 3 BRL 200', 'b 9 BRL 200'],
   },
   {
     name: 'of a movement within one account the second balance is the one that was stored',
@@ -125,7 +133,7 @@ const tables: { name: string; given?: Record<string, KnownAccount>; when: unknow
   },
   {
     name: 'an event without currency means the one the account is known in',
-    given: { a: { version: 1n, currency: 'JPY', balanceMinor: 0n } },
+    given: { a: { version: 1n, currency: 'JPY', balanceMinor: 0n, source: null } },
     when: [course('a', 'b', 500, 6), opened('c', { currency: 'BHD' }), course('b', 'c', 7, 0.125)],
     expected: ['a 2 JPY 500', 'b 2 BRL 700', 'c 1 BHD 125'],
   },
@@ -156,6 +164,7 @@ test('an account knows its owner and its times, whichever event came first', () 
     balanceMinor: 500n,
     heldMinor: 0n,
     version: 1n,
+    source: 'versioned' as const,
     opened: true,
     createdAt: at(59),
     updatedAt: at(50),
@@ -199,9 +208,9 @@ const entryTables: { name: string; given?: Record<string, KnownAccount>; when: u
   },
   {
     name: 'without an amount it is what the balance changed by, where the version before is the newest known',
-    given: { a: { version: 1n, currency: 'BRL', balanceMinor: 1000n } },
-    when: [course('a', 'b', 7, 3), course('b', 'a', 1, 9), course('a', 'b', 4, 6, versions(4, 4))],
-    expected: ['a 2 -300 700 0', 'b 1 ? 300 0', 'b 2 -200 100 0', 'a 3 200 900 0', 'a 4 -500 400 0', 'b 4 ? 600 0'],
+    given: { a: { version: 1n, currency: 'BRL', balanceMinor: 1000n, source: null } },
+    when: [course('a', 'b', 7, 3), course('b', 'a', 1, 9)],
+    expected: ['a 2 -300 700 0', 'b 1 ? 300 0', 'b 2 -200 100 0', 'a 3 200 900 0'],
   },
   {
     name: 'an account that was opened here began at nothing',
@@ -210,7 +219,7 @@ const entryTables: { name: string; given?: Record<string, KnownAccount>; when: u
   },
   {
     name: 'within one account the amount says nothing of the direction',
-    given: { a: { version: 1n, currency: 'BRL', balanceMinor: 1000n } },
+    given: { a: { version: 1n, currency: 'BRL', balanceMinor: 1000n, source: null } },
     when: [course('a', 'a', 90, 12, { amount: 2 })],
     expected: ['a 2 200 1200 0'],
   },
@@ -218,6 +227,12 @@ const entryTables: { name: string; given?: Record<string, KnownAccount>; when: u
     name: 'what is told late is an entry nevertheless',
     when: [moved('a', 'b', 2, { version_account_id_from: 2 }), moved('a', 'b', 1)],
     expected: ['a 2 -200 -200 0', 'b 1 200 200 0', 'a 1 -100 -100 0', 'b 1 100 100 0'],
+  },
+  {
+    name: 'versions without an amount, too',
+    given: { a: { version: 1n, currency: 'BRL', balanceMinor: 1000n, source: 'versioned' } },
+    when: [course('a', 'b', 7, 3, versions(2, 4)), course('a', 'b', 4, 6, versions(3, 6))],
+    expected: ['a 2 -300 700 0', 'b 4 ? 300 0', 'a 3 -300 400 0', 'b 6 ? 600 0'],
   },
   { name: 'an opening is no entry', when: [opened('a')], expected: [] },
 ]
@@ -304,8 +319,146 @@ test.each(dead)('%s: %p is kept aside, and nothing else', (cause, detail, value)
 test('a record whose own time is beyond the calendar is kept aside where that time is needed', () => {
   const [reading] = readAll([course('a', 'b', 1, 1)])
   if (!reading) throw new Error('no reading')
-  const timeless = { ...reading, timestampMs: 8.7e18 }
-  expect(project([timeless], new Map()).deadLetters).toMatchObject([{ reason: { cause: 'payload_invalid' } }])
+  for (const timestampMs of [8.7e18, -1, 0, -62_135_596_800_000, Number.NaN])
+    expect(project([{ ...reading, timestampMs }], new Map()).deadLetters).toMatchObject([
+      { reason: { cause: 'payload_invalid', detail: '/created_at: is missing, and so is the time of the record' } },
+    ])
+})
+
+/** What is stored of an account, and the kind of records that moved it. */
+const given = (currency: string, source: KnownAccount['source'] = null, version = 5n): KnownAccount => ({
+  version,
+  currency,
+  balanceMinor: 100n,
+  source,
+})
+
+type Given = Record<string, KnownAccount>
+const mixed: { name: string; given?: Given; when: unknown[]; cause: string; dead: number[]; expected: string[] }[] = [
+  {
+    name: 'another currency than the one that is stored',
+    given: { a: given('BRL') },
+    when: [moved('b', 'a', 5, { currency: 'USD' }), moved('b', 'a', 5)],
+    cause: 'currency_mismatch',
+    dead: [0],
+    expected: ['a 1 BRL 500', 'b 1 BRL -500'],
+  },
+  {
+    name: 'another currency than the one it was opened in, by a record with or without versions',
+    when: [opened('b', { currency: 'USD' }), moved('a', 'b', 5), course('b', 'a', 1, 1, { currency: 'EUR' })],
+    cause: 'currency_mismatch',
+    dead: [1, 2],
+    expected: ['b 0 USD 0'],
+  },
+  {
+    name: 'opened in another currency than the one it was moved in, also when it was opened before',
+    when: [moved('a', 'b', 5), opened('a', { currency: 'USD' }), opened('a'), opened('a', { currency: 'JPY' })],
+    cause: 'currency_mismatch',
+    dead: [1, 3],
+    expected: ['a 1 BRL -500', 'b 1 BRL 500'],
+  },
+  {
+    name: 'opened in another currency than the one that is stored',
+    given: { a: given('BRL') },
+    when: [opened('a', { currency: 'USD' })],
+    cause: 'currency_mismatch',
+    dead: [0],
+    expected: [],
+  },
+  {
+    name: 'without versions after versions',
+    when: [moved('a', 'b', 5), course('x', 'a', 1, 1), course('a', 'x', 1, 1), moved('a', 'b', 7)],
+    cause: 'source_conflict',
+    dead: [1, 2],
+    expected: ['a 1 BRL -500', 'b 1 BRL 500'],
+  },
+  {
+    name: 'with versions after none',
+    when: [course('x', 'a', 1, 1), moved('a', 'b', 5), moved('b', 'a', 5), course('x', 'a', 2, 2)],
+    cause: 'source_conflict',
+    dead: [1, 2],
+    expected: ['a 2 BRL 200', 'x 2 BRL 200'],
+  },
+  {
+    name: 'as it is stored',
+    given: { a: given('BRL', 'versioned'), b: given('BRL', 'versionless') },
+    when: [course('x', 'a', 1, 1), moved('y', 'b', 5), course('x', 'b', 2, 2), moved('y', 'a', 5)],
+    cause: 'source_conflict',
+    dead: [0, 1],
+    expected: ['a 1 BRL 500', 'b 6 BRL 200', 'x 1 BRL 200', 'y 1 BRL -500'],
+  },
+  {
+    name: 'a record that names a version on one side only, each side by itself',
+    given: { a: given('BRL', 'versioned') },
+    when: [
+      course('a', 'b', 1, 1, { version_account_id_from: 6 }),
+      course('a', 'b', 1, 1, { version_account_id_to: 6 }),
+    ],
+    cause: 'source_conflict',
+    dead: [1],
+    expected: ['a 6 BRL 100', 'b 1 BRL 100'],
+  },
+  {
+    name: 'a hold in favour of an account that others move says nothing of it at version 0',
+    given: { b: given('BRL', 'versionless') },
+    when: [
+      moved('a', 'b', 0, { balance_account_id_to: 0, version_account_id_to: 0, held_account_id_from: 2 }),
+      moved('a', 'b', 0, { version_account_id_from: 2, version_account_id_to: 9 }),
+    ],
+    cause: 'source_conflict',
+    dead: [1],
+    expected: ['a 1 BRL 0', 'b 0 BRL 0'],
+  },
+  {
+    name: 'whole: what is said of the other account is not applied either',
+    given: { a: given('BRL', 'versionless'), b: given('BRL', 'versioned') },
+    when: [moved('b', 'a', 5)],
+    cause: 'source_conflict',
+    dead: [0],
+    expected: [],
+  },
+]
+
+for (const { name, given, when, cause, dead, expected } of mixed)
+  test(`${cause}: ${name}`, () => {
+    const { balances, entries, deadLetters } = projecting(when, given)
+    expect(deadLetters.map(({ origin, reason }) => `${origin} ${reason.cause}`)).toEqual(
+      dead.map((origin) => `${origin} ${cause}`),
+    )
+    expect(brief(balances)).toEqual(expected)
+    expect(entries.every(({ accountId }) => balances.some((row) => row.accountId === accountId))).toBe(true)
+  })
+
+test('what conflicts says what to do', () => {
+  const [first, second] = projecting([course('x', 'a', 1, 1), moved('a', 'b', 5)]).deadLetters
+  expect([first, second].map((letter) => letter?.reason.detail)).toEqual([
+    'account a is moved by records without versions, which came first; the wallet needs an account of its own instead',
+    undefined,
+  ])
+})
+
+test('what a service computes in binary floating point is read as the minor unit it means, without versions only', () => {
+  const computed = course('a', 'b', 1000 - 0.3, 0.1 + 0.2, { amount: 1.1 + 2.2 })
+  expect(brief(projecting([computed]).balances)).toEqual(['a 1 BRL 99970', 'b 1 BRL 30'])
+  const { entries } = projecting([computed])
+  expect(briefEntries(entries)).toEqual(['a 1 -330 99970 0', 'b 1 330 30 0'])
+  const ours = course('c', 'd', 0.1 + 0.2, 1, versions(1, 1))
+  expect(projecting([course('a', 'b', 999.69999999, 1), ours]).deadLetters).toMatchObject([
+    { origin: 0, reason: { cause: 'balance_invalid' } },
+    { origin: 1, reason: { cause: 'balance_invalid' } },
+  ])
+})
+
+test('a balance of more than 15 digits is read from the text beside its number, and only where the two agree', () => {
+  const wide = (number: number, text: string) =>
+    moved('world', 'b', 5, { balance_account_id_from: number, exact_balance_account_id_from: text })
+  expect(brief(projecting([wide(-1_234_567_890_123_456.8, '-1234567890123456.78')]).balances)).toEqual([
+    'b 1 BRL 500',
+    'world 1 BRL -123456789012345678',
+  ])
+  for (const value of [wide(-1_234_567_890_123_456, '-1234567890123456.78'), wide(1e16, '10000000000000000.00')])
+    expect(projecting([value]).deadLetters).toMatchObject([{ reason: { cause: 'balance_invalid' } }])
+  expect(projecting([wide(1, '1e0')]).deadLetters).toMatchObject([{ reason: { cause: 'payload_invalid' } }])
 })
 
 test('only events that leave something unsaid ask for what is stored', () => {
@@ -317,22 +470,33 @@ test('only events that leave something unsaid ask for what is stored', () => {
   expect(asked(moved('a', 'b', 1, { currency: undefined }))).toEqual(['a', 'b'])
 })
 
-type Consumed = { stored: Map<string, BalanceRow>; entries: Map<string, EntryRow> }
+test('all accounts that events are about are named', () => {
+  const log = [moved('a', 'b', 1), opened('c'), registered('d', 'D'), course('e', 'e', 1, 1), 'rubbish', opened('f\0')]
+  expect(accountsNamed(readAll(log)).sort()).toEqual(['a', 'b', 'c', 'e'])
+})
+
+type Consumed = { stored: Map<string, BalanceRow>; entries: Map<string, EntryRow>; dead: number[] }
 
 /** Consumes the log in batches of the given sizes, the last one taking what is left. */
 function consume(values: unknown[], sizes: number[]): Consumed {
   const stored = new Map<string, BalanceRow>()
   const entries = new Map<string, EntryRow>()
+  const dead: number[] = []
   const readings = readAll(values)
   for (let start = 0, turn = 0; start < readings.length; turn++) {
     const batch = readings.slice(start, start + (sizes[turn] ?? readings.length))
-    const known = new Map(
-      accountsToKnow(batch).flatMap((id) => {
-        const held = stored.get(id)
-        return held ? [[id, held] as const] : []
-      }),
-    )
-    const projection = project(batch, known)
+    const load = (ids: string[]) =>
+      new Map(
+        ids.flatMap((id) => {
+          const held = stored.get(id)
+          return held ? [[id, held] as const] : []
+        }),
+      )
+    let projection = project(batch, load(accountsToKnow(batch)))
+    if (projection.balances.some((row) => isAtOdds(stored.get(row.accountId), row)))
+      projection = project(batch, load(accountsNamed(batch)))
+    // Of a record that conflicts with two accounts either may be named.
+    dead.push(...projection.deadLetters.map(({ origin }) => origin))
     mergeBalances(stored, projection.balances)
     for (const entry of projection.entries) {
       const name = `${entry.accountId} ${entry.version}`
@@ -340,7 +504,7 @@ function consume(values: unknown[], sizes: number[]): Consumed {
     }
     start += batch.length
   }
-  return { stored, entries }
+  return { stored, entries, dead }
 }
 
 const accountIds = ['a', 'b', 'c', 'world']
@@ -377,6 +541,7 @@ const versionedEvents = fc.array(versionedEvent, { maxLength: 40 }).map((events)
   })
 })
 const openings = accountIds.map((id) => opened(id, { client_id: `owner of ${id}` }))
+const foreign = [...accountIds.map((id) => opened(id, { currency: 'JPY' })), moved('a', 'b', 7, { currency: 'JPY' })]
 const courseEvent = fc
   .tuple(fc.constantFrom(...accountIds), fc.constantFrom(...accountIds), fc.integer({ min: -500, max: 500 }))
   .map(([from, to, balance]) => course(from, to, balance, -balance))
@@ -402,7 +567,9 @@ test('versioned events end in the same rows in any order, told any number of tim
 test('events of either kind end in the same rows however the log is cut into batches', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.oneof(versionedEvent, courseEvent, fc.constantFrom(...openings, 'rubbish')), { maxLength: 40 }),
+      fc.array(fc.oneof(versionedEvent, courseEvent, fc.constantFrom(...openings, ...foreign, 'rubbish')), {
+        maxLength: 40,
+      }),
       sizes,
       (log, sizes) => {
         expect(consume(log, sizes)).toEqual(consume(log, []))

@@ -5,11 +5,26 @@
 import { Dispatcher } from '../contract/dispatcher'
 import type { Decoded, Unreadable } from '../contract/envelope'
 import type { AccountOpened, BalanceUpdated, ClientRegistered, Payloads } from '../contract/events'
-import { currencyDefault, isCurrency, parseMoney } from '../contract/money'
-import { parseTime, timeOf } from '../contract/time'
+import {
+  currencyDefault,
+  isCurrency,
+  moneyNumber,
+  type ParsedMoney,
+  parseComputedMoney,
+  parseMoney,
+  wideMinorMax,
+} from '../contract/money'
+import { parseTime, recordTime } from '../contract/time'
 
 /** A record as it was read. `timestampMs` is the time the record itself bears, `origin` whatever the caller knows it by. */
 export type Reading<Origin> = { decoded: Decoded; timestampMs: number; origin: Origin }
+
+/**
+ * Which kind of record moves an account: those that bear versions, as the wallet's do, or those that do not, which are counted here. Each numbers an
+ * account's versions by itself, so an account is moved by one kind only: by that which moved it first.
+ */
+export const sources = ['versioned', 'versionless'] as const
+export type Source = (typeof sources)[number]
 
 /** An account at its newest version. `opened` tells that owner and `createdAt` come from its AccountOpened. Times are RFC 3339, UTC. */
 export type BalanceRow = {
@@ -19,6 +34,8 @@ export type BalanceRow = {
   balanceMinor: bigint
   heldMinor: bigint
   version: bigint
+  /** Null until something has moved it. */
+  source: Source | null
   opened: boolean
   createdAt: string
   updatedAt: string
@@ -46,12 +63,25 @@ export type ClientRow = { id: string; name: string; email: string; createdAt: st
 
 /** Why a record was kept aside. A cause, once released, keeps its name. */
 export type DeadReason = {
-  cause: Unreadable['cause'] | 'balance_invalid' | 'not_storable' | 'not_applicable' | 'superseded'
+  cause:
+    | Unreadable['cause']
+    | 'balance_invalid'
+    | 'currency_mismatch'
+    | 'source_conflict'
+    | 'not_storable'
+    | 'not_applicable'
+    | 'superseded'
   detail: string
 }
 
 /** What is stored about an account that an event leaves something unsaid of. */
-export type KnownAccount = { version: bigint; currency: string; balanceMinor: bigint }
+export type KnownAccount = {
+  version: bigint
+  currency: string
+  /** Null where only its source is known, as at the beginning of a rebuild. */
+  balanceMinor: bigint | null
+  source: Source | null
+}
 
 export type Projection<Origin> = {
   /** One row per account, its newest in these records. */
@@ -77,6 +107,20 @@ export function accountsToKnow(readings: readonly Reading<unknown>[]): string[] 
   return [...ids].filter(isStorable)
 }
 
+/**
+ * All accounts that events are about. What is stored of them is only asked for when it turned out to be at odds with an event: our own never are,
+ * and need not wait for it.
+ */
+export function accountsNamed(readings: readonly Reading<unknown>[]): string[] {
+  const ids = new Set<string>()
+  for (const { decoded } of readings) {
+    const update = updateIn(decoded)
+    if (update) for (const { accountId } of sidesOf(update)) ids.add(accountId)
+    if (decoded.kind === 'event' && decoded.event.name === 'AccountOpened') ids.add(decoded.event.payload.id)
+  }
+  return [...ids].filter(isStorable)
+}
+
 /** Accounts of which an event tells without a version: it is right only in the order of the log. */
 export function accountsWithoutVersion(decoded: Decoded): string[] {
   const update = updateIn(decoded)
@@ -88,8 +132,8 @@ const updateIn = (decoded: Decoded): BalanceUpdated | undefined =>
   decoded.kind === 'event' && decoded.event.name === 'BalanceUpdated' ? decoded.event.payload : undefined
 
 /**
- * `known` has the accounts of `accountsToKnow` that are stored. An event that cannot be applied whole is kept aside whole: no part of it
- * is applied, and it does not count as a version.
+ * `known` has the accounts of `accountsToKnow`, or of `accountsNamed`, that are stored. An event that cannot be applied whole is kept aside whole:
+ * no part of it is applied, and it does not count as a version.
  */
 export function project<Origin>(
   readings: readonly Reading<Origin>[],
@@ -143,7 +187,7 @@ function registerClient(
 /** An account begins at zero, version 0. Where a balance was told of first, only the owner and the time of opening are new. */
 function openAccount(
   { id, client_id, currency, created_at }: AccountOpened,
-  { balances }: Writing,
+  { balances, known }: Writing,
 ): DeadReason | undefined {
   const createdAt = parseTime(created_at)
   if (!createdAt) return invalid('/created_at', noTime)
@@ -152,9 +196,11 @@ function openAccount(
   if (!isCurrency(currency)) return invalid('/currency', 'is not an ISO 4217 currency')
 
   const row = balances.get(id)
+  // The currency of a balance is the one it was read in: it is not exchanged under it.
+  const keptIn = row?.currency ?? known.get(id)?.currency
+  if (keptIn !== undefined && keptIn !== currency) return currencyMismatch(id, keptIn, currency)
   if (row?.opened) return
   const opening = { clientId: client_id, opened: true, createdAt }
-  // The currency of a balance is the one it was read in: it is not exchanged under it.
   if (row) Object.assign(row, opening)
   else
     balances.set(id, {
@@ -163,17 +209,16 @@ function openAccount(
       balanceMinor: 0n,
       heldMinor: 0n,
       version: 0n,
+      source: null,
       updatedAt: createdAt,
       ...opening,
     })
 }
 
-function updateBalances(
-  payload: BalanceUpdated,
-  { balances, entries, known, timestampMs }: Writing,
-): DeadReason | undefined {
+function updateBalances(payload: BalanceUpdated, writing: Writing): DeadReason | undefined {
+  const { balances, entries, timestampMs } = writing
   const { transaction_id: transactionId = null, hold_id: holdId = null } = payload
-  const createdAt = payload.created_at === undefined ? timeOf(timestampMs) : parseTime(payload.created_at)
+  const createdAt = payload.created_at === undefined ? recordTime(timestampMs) : parseTime(payload.created_at)
   if (!createdAt)
     return invalid(
       '/created_at',
@@ -185,44 +230,11 @@ function updateBalances(
   if (transactionId !== null && !isStorable(transactionId)) return invalid('/transaction_id', notStorable)
   if (holdId !== null && !isStorable(holdId)) return invalid('/hold_id', notStorable)
 
-  const updates: (Pick<BalanceRow, 'accountId' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version'> & {
-    amountMinor: bigint | null
-    isEntry: boolean
-  })[] = []
-  const sides = sidesOf(payload)
-  for (const { accountId, balance, held, version: told, sign, suffix } of sides) {
-    if (!isStorable(accountId)) return invalid(`/account_id_${suffix}`, notStorable)
-    if (told !== undefined && !Number.isSafeInteger(told))
-      return invalid(`/version_account_id_${suffix}`, 'is too large')
-
-    const row = balances.get(accountId)
-    const stored = known.get(accountId)
-    const currency = payload.currency ?? row?.currency ?? stored?.currency ?? currencyDefault
-    const money = parseMoney(balance, currency)
-    if (!money.ok) return balanceInvalid(`/balance_account_id_${suffix}`, money.detail)
-    const heldMoney = held === 0 ? nothing : parseMoney(held, currency)
-    if (!heldMoney.ok) return balanceInvalid(`/held_account_id_${suffix}`, heldMoney.detail)
-    const amount = payload.amount === undefined ? undefined : parseMoney(payload.amount, currency)
-    if (amount && !amount.ok) return balanceInvalid('/amount', amount.detail)
-
-    const before = row && (!stored || row.version > stored.version) ? row : stored
-    // Without a version the log's order is the order: one more than whatever was there before.
-    const version = told === undefined ? (before?.version ?? 0n) + 1n : BigInt(told)
-    updates.push({
-      accountId,
-      currency,
-      balanceMinor: money.minor,
-      heldMinor: heldMoney.minor,
-      version,
-      amountMinor:
-        amount && sides.length > 1
-          ? sign * amount.minor
-          : before?.version === version - 1n
-            ? money.minor - before.balanceMinor
-            : null,
-      // Where nothing moved, as with a hold, the payee is only told of as it stands: its version is another event's to explain.
-      isEntry: version > 0n && !(suffix === 'to' && amount?.minor === 0n),
-    })
+  const updates: Update[] = []
+  for (const side of sidesOf(payload)) {
+    const update = updateOf(side, payload, writing)
+    if ('cause' in update) return update
+    updates.push(update)
   }
 
   for (const { amountMinor, isEntry, ...update } of updates) {
@@ -246,9 +258,69 @@ function updateBalances(
   }
 }
 
+/** What an event makes of one of its accounts. */
+type Update = Pick<BalanceRow, 'accountId' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version' | 'source'> & {
+  amountMinor: bigint | null
+  isEntry: boolean
+}
+
+function updateOf(side: Side, payload: BalanceUpdated, { balances, known }: Writing): Update | DeadReason {
+  const { accountId, held, version: told, sign, suffix } = side
+  if (!isStorable(accountId)) return invalid(`/account_id_${suffix}`, notStorable)
+  if (told !== undefined && !Number.isSafeInteger(told)) return invalid(`/version_account_id_${suffix}`, 'is too large')
+
+  const row = balances.get(accountId)
+  const stored = known.get(accountId)
+  const keptIn = row?.currency ?? stored?.currency
+  const currency = payload.currency ?? keptIn ?? currencyDefault
+  if (keptIn !== undefined && keptIn !== currency) return currencyMismatch(accountId, keptIn, currency)
+  // At version 0 nothing has moved, and nothing is said of who will.
+  const source = told === undefined ? 'versionless' : told > 0 ? 'versioned' : null
+  const decided = row?.source ?? stored?.source
+  if (source && decided && source !== decided) return sourceConflict(accountId, decided)
+
+  // Whoever counts versions computes in minor units; the others may compute in binary floating point.
+  const read = told === undefined ? parseComputedMoney : parseMoney
+  const money = side.exact === undefined ? read(side.balance, currency) : parseExact(side.exact, side.balance, currency)
+  if (!money.ok) return balanceInvalid(`/balance_account_id_${suffix}`, money.detail)
+  const heldMoney = held === 0 ? nothing : read(held, currency)
+  if (!heldMoney.ok) return balanceInvalid(`/held_account_id_${suffix}`, heldMoney.detail)
+  const amount = payload.amount === undefined ? undefined : read(payload.amount, currency)
+  if (amount && !amount.ok) return balanceInvalid('/amount', amount.detail)
+
+  const before = row && (!stored || row.version > stored.version) ? row : stored
+  // Without a version the log's order is the order: one more than whatever was there before.
+  const version = told === undefined ? (before?.version ?? 0n) + 1n : BigInt(told)
+  return {
+    accountId,
+    currency,
+    balanceMinor: money.minor,
+    heldMinor: heldMoney.minor,
+    version,
+    source,
+    amountMinor:
+      amount && payload.account_id_from !== payload.account_id_to
+        ? sign * amount.minor
+        : before && before.balanceMinor !== null && before.version === version - 1n
+          ? money.minor - before.balanceMinor
+          : null,
+    // Where nothing moved, as with a hold, the payee is only told of as it stands: its version is another event's to explain.
+    isEntry: version > 0n && !(suffix === 'to' && amount?.minor === 0n),
+  }
+}
+
+/** The exact text of a balance, beside the number that is nearest to it. */
+function parseExact(text: string, nearest: number, currency: string): ParsedMoney {
+  const money = parseMoney(text, currency, wideMinorMax)
+  return money.ok && moneyNumber(money.minor, currency) !== nearest
+    ? { ok: false, detail: `is ${nearest}, which is not the number nearest to ${text}` }
+    : money
+}
+
 type Side = {
   accountId: string
   balance: number
+  exact: string | undefined
   held: number
   version: number | undefined
   sign: bigint
@@ -260,6 +332,7 @@ function sidesOf(payload: BalanceUpdated): Side[] {
   const from: Side = {
     accountId: payload.account_id_from,
     balance: payload.balance_account_id_from,
+    exact: payload.exact_balance_account_id_from,
     held: payload.held_account_id_from ?? 0,
     version: payload.version_account_id_from,
     sign: -1n,
@@ -268,6 +341,7 @@ function sidesOf(payload: BalanceUpdated): Side[] {
   const to: Side = {
     accountId: payload.account_id_to,
     balance: payload.balance_account_id_to,
+    exact: payload.exact_balance_account_id_to,
     held: payload.held_account_id_to ?? 0,
     version: payload.version_account_id_to,
     sign: 1n,
@@ -277,6 +351,20 @@ function sidesOf(payload: BalanceUpdated): Side[] {
 }
 
 const nothing = { ok: true, minor: 0n } as const
+
+const currencyMismatch = (accountId: string, keptIn: string, currency: string): DeadReason => ({
+  cause: 'currency_mismatch',
+  detail: `account ${accountId} is kept in ${keptIn}, and this event is in ${currency}`,
+})
+
+/** The detail says what can be done about it. */
+const sourceConflict = (accountId: string, decided: Source): DeadReason => ({
+  cause: 'source_conflict',
+  detail:
+    decided === 'versioned'
+      ? `account ${accountId} is moved by events with versions; a service that writes none needs accounts of its own`
+      : `account ${accountId} is moved by records without versions, which came first; the wallet needs an account of its own instead`,
+})
 
 const balanceInvalid = (path: string, detail: string): DeadReason => ({
   cause: 'balance_invalid',

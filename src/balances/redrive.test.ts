@@ -18,7 +18,7 @@ const stored = (accounts: Record<string, [version: bigint, second: number]>) =>
   new Map(
     Object.entries(accounts).map(([accountId, [version, second]]) => [
       accountId,
-      { version, currency: 'BRL', balanceMinor: 0n, updatedAt: `2024-01-27T00:00:0${second}.000Z` },
+      { version, currency: 'BRL', balanceMinor: 0n, source: null, updatedAt: `2024-01-27T00:00:0${second}.000Z` },
     ]),
   )
 

@@ -2,9 +2,9 @@
 import { decodeRecord } from '../contract/envelope'
 import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
-import { accountsToKnow, accountsWithoutVersion, type DeadReason, type KnownAccount, project } from './project'
-import { apply, inTurn, type Rows } from './store/apply'
-import { findBalances } from './store/balances'
+import { accountsNamed, accountsWithoutVersion, type DeadReason, type KnownAccount, project } from './project'
+import { apply, inTurn, isConflict, type Rows } from './store/apply'
+import { loadKnownAccounts } from './store/balances'
 import {
   type DeadLetter,
   type DeadLetterFilter,
@@ -58,6 +58,8 @@ async function tryAgain(sql: Database['sql'], id: bigint, dryRun: boolean): Prom
       if (dryRun) throw over
     })
   } catch (error) {
+    // Somebody else has moved an account meanwhile: what is stored says why, or that it was not so.
+    if (isConflict(error)) return tryAgain(sql, id, dryRun)
     if (isDataRefused(error))
       redriven = { id, outcome: 'still_failing', reason: { cause: 'not_storable', detail: messageOf(error) } }
     else if (error !== over) throw error
@@ -70,7 +72,7 @@ async function attempt(tx: Statements, id: bigint): Promise<Redriven> {
   const letter = await findDeadLetter(tx, id)
   if (!letter) return { id, outcome: 'gone' }
   const reading = readingOf(letter)
-  const decision = decideRedrive(reading, await findBalances(tx, accountsToKnow([reading])))
+  const decision = decideRedrive(reading, await loadKnownAccounts(tx, accountsNamed([reading])))
   if ('reason' in decision) return { id, ...decision }
   const { claimed } = await apply(tx, takeDeadLetter(id), decision.rows)
   return { id, outcome: claimed ? decision.outcome : 'gone' }
@@ -92,7 +94,7 @@ type Decision =
   | { outcome: 'applied' | 'skipped'; rows: Rows }
   | { outcome: 'superseded' | 'still_failing'; reason: DeadReason }
 
-/** `known` has the accounts of `accountsToKnow` that are stored. */
+/** `known` has the accounts of `accountsNamed` that are stored. */
 export function decideRedrive(
   reading: ReturnType<typeof readingOf>,
   known: ReadonlyMap<string, KnownAccount & { updatedAt: string }>,

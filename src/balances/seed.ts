@@ -21,7 +21,9 @@ export async function seedBalances(url: string, database: Database, log: Log): P
 /** The same, for tables that nobody else prepares. */
 export function putSeedIn(sql: Statements): Promise<Applied> {
   const { balances, entries, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
-  return apply(sql, markSeeded(seedName), { balances, entries, clients, deadLetters: [] })
+  // Who is to move these accounts is not said by what they begin with.
+  const undecided = balances.map((row) => ({ ...row, source: null }))
+  return apply(sql, markSeeded(seedName), { balances: undecided, entries, clients, deadLetters: [] })
 }
 
 /** One event value a line. Throws `SetupError` for a line that cannot be read: the file is ours. */

@@ -30,7 +30,8 @@ ${table(
 )}
 
 Amounts are JSON numbers in major units of their currency (10.25), with no more decimals than it has and at most 15 digits, so that nothing
-is rounded on the way. Currencies are ISO 4217, times RFC 3339 in UTC, with milliseconds (of other
+is rounded on the way. The balance of \`world\`, the sum of all others, may have 18 digits: then the number is the nearest there is, and the field
+\`exact_…\` beside it has the balance as text. Currencies are ISO 4217, times RFC 3339 in UTC, with milliseconds (of other
 writers' times what is finer is left out; one that does not exist, such as 30 February, makes a dead letter). Ids are opaque, but
 UUIDs are the same in either letter case. The account \`world\`, one for each currency, stands
 for the outside: money comes from there and goes there.
@@ -44,6 +45,16 @@ know are to be passed over.
 Saldo answers a challenge of a course, whose own services may stand on either side. The topics, names and fields that they know are theirs;
 ours stand beside, and headers do not concern them. They take every record of topic \`balances\` for a \`BalanceUpdated\`, so nothing else is
 ever sent there. Since they know no versions, their topics need one partition (\`KAFKA_PARTITIONS=1\` before the topics are created).
+
+Some compute in binary floating point and write 999.6999999999999 for 999.70. In an event without versions a number that is at most 8 units in
+the last place away from a minor unit of the currency is that minor unit. (Below 1 the units of 1 count.) Anything further away is a dead
+letter, and so is such a number among balances so large that minor units are not far apart by this measure: from about 500 billion on with two decimals.
+
+An account is moved by events with versions or by records without, never by both: the versions that the wallet gives and those that are counted
+from the order of the log do not fit each other. Whichever kind moves an account first has it, and a record of the other kind is a dead letter with the
+cause \`source_conflict\`. An account that was only opened, or came with the read side's seed, is still anybody's. Likewise an account has one
+currency: an event in another one is a dead letter (\`currency_mismatch\`), and one that names none is in the currency of the account, BRL where
+nothing is known of it.
 
 What they write is read, without key, headers or versions, and so are the other names that public copies of them use. CloudEvents are read
 in structured mode, too.

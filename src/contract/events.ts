@@ -11,6 +11,8 @@ const idOrNull = (description: string) => Type.Union([Type.String(idLength), Typ
 const text = (description: string) => Type.String({ description })
 const textOrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const money = (description: string) => Type.Number({ description: `${description} In major units.` })
+/** Beside a number, for what it cannot say: the same amount as a plain decimal. */
+const exact = (description: string) => Type.String({ pattern: '^-?(0|[1-9]\\d{0,29})(\\.\\d{1,9})?$', description })
 const held = (description: string) => Type.Number({ ...money(description), minimum: 0 })
 const version = (description: string) => Type.Integer({ minimum: 0, description })
 const currency = (description: string) => Type.String({ pattern: '^[A-Z]{3}$', description })
@@ -197,6 +199,12 @@ export const BalanceUpdated = defineEvent({
     account_id_to: payee,
     balance_account_id_from: money('What the paying account holds afterwards.'),
     balance_account_id_to: money('What the paid account holds afterwards.'),
+    exact_balance_account_id_from: Type.Optional(
+      exact(
+        'Where `balance_account_id_from` has more than 15 digits, and is only the nearest number: the balance itself.',
+      ),
+    ),
+    exact_balance_account_id_to: Type.Optional(exact('The same of the paid account. Only `world` comes to this.')),
     version_account_id_from: Type.Optional(
       version("Which entry of the paying account left that: 1, 2, 3 … Newer wins, whatever the records' order."),
     ),

@@ -58,7 +58,7 @@ export const problems = {
     status: 422,
     title: 'The balance would have too many digits',
     description:
-      'No balance may have more than 15 significant digits, so that every reader of JSON sees it exactly. Nothing was moved.',
+      'No balance, and nothing that is held, may have more than 15 significant digits, so that every reader of JSON sees it exactly. Nothing was moved.',
   },
   notReversible: {
     name: 'not-reversible',

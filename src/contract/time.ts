@@ -43,6 +43,9 @@ const daysIn = (year: number, month: number): number => {
 export const timeOf = (ms: number): string | undefined =>
   ms >= earliestMs && ms <= latestMs ? new Date(ms).toISOString() : undefined
 
+/** The time that a record itself bears. Kafka's -1 is none, and no record was sent before 1970. */
+export const recordTime = (ms: number): string | undefined => (ms > 0 ? timeOf(ms) : undefined)
+
 /** As `timeOf`; what is finer than a millisecond is left out. */
 export function parseTime(text: string): string | undefined {
   // As we write it ourselves: much faster to recognize than to take apart.

@@ -2,7 +2,7 @@
 import type { Balance } from '../balances/store/balances'
 import type { ShownClient, ShownEntry } from '../balances/store/read-model'
 import type { BalanceUpdated, SaldoEvent } from '../contract/events'
-import { currencyDefault, parseMoney } from '../contract/money'
+import { currencyDefault, parseMoney, wideMinorMax } from '../contract/money'
 import type { Fields, Name } from '../wallet/store/ledger'
 
 export type Claim = Name & {
@@ -32,7 +32,10 @@ function claimsOfBalances(payload: BalanceUpdated): Claim[] {
   return (['from', 'to'] as const).map((side) => {
     const accountId = payload[`account_id_${side}`]
     const state = {
-      balanceMinor: minorOf(payload[`balance_account_id_${side}`], currency),
+      balanceMinor: minorOf(
+        payload[`exact_balance_account_id_${side}`] ?? payload[`balance_account_id_${side}`],
+        currency,
+      ),
       heldMinor: minorOf(payload[`held_account_id_${side}`] ?? 0, currency),
       currency,
     }
@@ -57,8 +60,8 @@ const entryOf = (accountId: string, version: bigint | number | undefined): Name 
 })
 
 /** Null, which no ledger says, for what is not money. */
-function minorOf(amount: number | undefined, currency: string): bigint | null {
-  const money = parseMoney(amount, currency)
+function minorOf(amount: number | string | undefined, currency: string): bigint | null {
+  const money = parseMoney(amount, currency, wideMinorMax)
   return money.ok ? money.minor : null
 }
 

@@ -1,7 +1,7 @@
 /** `reconcile` as a command: its options, what it prints, and its exit code. Money is shown in major units. */
 import { parseArgs } from 'node:util'
 import { ConfigError, type Environment, readReconcileConfig } from '../config'
-import { isCurrency, moneyMinorMax, presentMoney } from '../contract/money'
+import { presentMoney } from '../contract/money'
 import { isConnectionLost } from '../platform/database'
 import { Fault, messageOf, UsageError } from '../platform/fault'
 import { showProgress } from '../platform/progress'
@@ -84,9 +84,7 @@ const nameOf = (name: string): string =>
 function shownAs(name: string, value: unknown, currency: unknown): unknown {
   if (typeof value !== 'bigint') return value
   if (!name.endsWith('Minor')) return Number(value)
-  const isMoney =
-    typeof currency === 'string' && isCurrency(currency) && value <= moneyMinorMax && value >= -moneyMinorMax
-  return isMoney ? presentMoney(value, currency) : `${value} minor units`
+  return (typeof currency === 'string' ? presentMoney(value, currency) : null) ?? `${value} minor units`
 }
 
 function describeReport(result: Result, { watermark, total, differences, counts }: Report): string {

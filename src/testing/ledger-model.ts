@@ -43,6 +43,8 @@ export type Promised = {
 /** The limit of the outside is null: it has none. */
 type Account = { currency: string; balance: bigint; limit: bigint | null; version: number }
 
+export const digitsMax = 10n ** 15n - 1n
+
 export const isRefusal = (it: object): it is Refusal => 'code' in it
 const refuse = (status: number, code: string): Refusal => ({ status, code })
 
@@ -69,6 +71,7 @@ export class LedgerModel {
     const { kind, from, to, amount, currency, note } = payment
     const refusal = this.refusalOf({ ...payment, fromOutside: kind === 'deposit', toOutside: kind === 'withdrawal' })
     if (refusal) return refusal
+    if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
     if (currency === '') throw new Error('a payment in no currency')
     return this.move({ kind, from, to, amount, note, reverses: null, hold: null })
   }
@@ -77,6 +80,7 @@ export class LedgerModel {
     const { from, to, amount, note } = asked
     const refusal = this.refusalOf({ ...asked, fromOutside: false })
     if (refusal) return refusal
+    if (this.held(from) + amount > digitsMax) return refuse(422, 'BALANCE_LIMIT_REACHED')
     const version = this.turnPage(from, 0n)
     const promised: Promised = {
       ...{ id: '', from, to, amount, note, version },
@@ -95,6 +99,7 @@ export class LedgerModel {
     if (promised.status === 'expired' || promised.late) return refuse(409, 'HOLD_EXPIRED')
     if (amount > promised.amount) return refuse(422, 'AMOUNT_EXCEEDS_HOLD')
     const { from, to, id } = promised
+    if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
     const own = {
       ...note,
       reference: note.reference ?? promised.note.reference,
@@ -122,6 +127,7 @@ export class LedgerModel {
     if (amount > left) return refuse(422, 'AMOUNT_EXCEEDS_ORIGINAL')
     const [from, to] = [paid.to, paid.from]
     if (this.isTooMuch(from, amount)) return refuse(422, 'INSUFFICIENT_FUNDS')
+    if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
     paid.takenBack += amount
     return this.move({ kind: 'reversal', from, to, amount, note, reverses: paid.id, hold: null })
   }
@@ -158,6 +164,17 @@ export class LedgerModel {
 
   private isTooMuch(id: string, amount: bigint): boolean {
     return this.accounts.get(id)?.limit !== null && amount > this.spendable(id)
+  }
+
+  /** Of anybody's balance there are 15 digits; the outside has room for all of them together. */
+  private isTooWide(from: string, to: string, amount: bigint): boolean {
+    const after = [this.balanceAfter(from, -amount), this.balanceAfter(to, amount)]
+    return after.some((balance) => balance > digitsMax || balance < -digitsMax)
+  }
+
+  private balanceAfter(id: string, amount: bigint): bigint {
+    const account = this.accounts.get(id)
+    return account && account.limit !== null ? account.balance + amount : 0n
   }
 
   private move(paid: Omit<Paid, 'id' | 'takenBack' | 'versions'>): Paid {

@@ -48,6 +48,7 @@ export async function openReadModel() {
           balanceMinor,
           heldMinor,
           version,
+          source: null,
           opened: false,
           createdAt,
           updatedAt: createdAt,

@@ -3,7 +3,7 @@
 import { type Dispatched, Dispatcher } from '../contract/dispatcher'
 import { type EncodedEvent, encodeEvent } from '../contract/envelope'
 import type { SaldoEvent } from '../contract/events'
-import { presentMoney } from '../contract/money'
+import { exactMoney, moneyNumber } from '../contract/money'
 import type { Hold } from './domain/hold'
 import type { ToldFact, Transaction } from './domain/movement'
 import type { NewAccount } from './store/accounts'
@@ -20,7 +20,7 @@ export function announceAccount(account: Omit<NewAccount, 'event'>): EncodedEven
     id,
     client_id: clientId,
     currency,
-    ...(overdraftLimitMinor === null ? {} : { overdraft_limit: presentMoney(overdraftLimitMinor, currency) }),
+    ...(overdraftLimitMinor === null ? {} : { overdraft_limit: moneyNumber(overdraftLimitMinor, currency) }),
     created_at: createdAt.toISOString(),
   }
   return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
@@ -60,7 +60,7 @@ const holdFields = (hold: Hold, createdAt: string) => ({
   id: hold.id,
   account_id_from: hold.accountIdFrom,
   account_id_to: hold.accountIdTo,
-  amount: presentMoney(hold.amountMinor, hold.currency),
+  amount: moneyNumber(hold.amountMinor, hold.currency),
   currency: hold.currency,
   reference: hold.reference,
   created_at: createdAt,
@@ -73,7 +73,7 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
       id: transaction.id,
       account_id_from: transaction.accountIdFrom,
       account_id_to: transaction.accountIdTo,
-      amount: presentMoney(transaction.amountMinor, transaction.currency),
+      amount: moneyNumber(transaction.amountMinor, transaction.currency),
       currency: transaction.currency,
       kind: transaction.kind,
       reference: transaction.reference,
@@ -88,20 +88,23 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
 /** Whatever changes the state of an account tells it, a hold too: the holder is a version further, the payee stands as it stood. */
 function balancesOf({ id, from, to, transaction, hold }: ToldFact, createdAt: string): SaldoEvent {
   const { currency } = from
+  const [exactFrom, exactTo] = [exactMoney(from.balanceMinor, currency), exactMoney(to.balanceMinor, currency)]
   return {
     name: 'BalanceUpdated',
     payload: {
       account_id_from: from.id,
       account_id_to: to.id,
-      balance_account_id_from: presentMoney(from.balanceMinor, currency),
-      balance_account_id_to: presentMoney(to.balanceMinor, currency),
+      balance_account_id_from: moneyNumber(from.balanceMinor, currency),
+      balance_account_id_to: moneyNumber(to.balanceMinor, currency),
+      ...(exactFrom === undefined ? {} : { exact_balance_account_id_from: exactFrom }),
+      ...(exactTo === undefined ? {} : { exact_balance_account_id_to: exactTo }),
       version_account_id_from: Number(from.version),
       version_account_id_to: Number(to.version),
-      held_account_id_from: presentMoney(from.heldMinor, currency),
-      held_account_id_to: presentMoney(to.heldMinor, currency),
+      held_account_id_from: moneyNumber(from.heldMinor, currency),
+      held_account_id_to: moneyNumber(to.heldMinor, currency),
       transaction_id: id,
       ...(hold ? { hold_id: hold.id } : {}),
-      amount: presentMoney(transaction?.amountMinor ?? 0n, currency),
+      amount: moneyNumber(transaction?.amountMinor ?? 0n, currency),
       currency,
       effective_at: transaction?.effectiveAt.toISOString() ?? createdAt,
       created_at: createdAt,

@@ -35,7 +35,7 @@ const refusals = {
     ({ currency }) => `the transfer is in ${currency}, and not both accounts are kept in it`,
   ],
   insufficient_funds: [problems.insufficientFunds, () => 'insufficient funds'],
-  balance_limit_reached: [problems.balanceLimit, () => 'a balance would have more than 15 digits'],
+  balance_limit_reached: [problems.balanceLimit, () => 'a balance, or what is held, would have more than 15 digits'],
   batch_refused: [problems.batchRefused, () => 'another transaction of the batch was refused'],
 } as const satisfies Record<Rejection, [ProblemKind, (named: Named) => string]>
 

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { openDatabase } from '../platform/database'
 import { findFaults, findUntold } from '../testing/ledger-faults'
 import {
+  digitsMax,
   isRefusal,
   LedgerModel,
   type Note,
@@ -33,15 +34,15 @@ const replay: fc.Parameters<unknown> = {}
 
 const often = <T>(usual: T[], seldom: T[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...usual) }, { weight: 1, arbitrary: fc.constantFrom(...seldom) })
-const party = often(['plain', 'rich', 'overdrawing'], ['foreign', 'nobody', 'outside'])
+const party = often(['plain', 'rich', 'overdrawing', 'boundless'], ['foreign', 'nobody', 'outside'])
 /** `all` is the most that is possible, to the last cent, and `more` a cent more. */
 const amount = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
   {
     weight: 3,
-    arbitrary: often<'all' | 'more' | 'zero' | 'negative' | 'broken' | 'long'>(
+    arbitrary: often<'all' | 'more' | 'most' | 'zero' | 'negative' | 'broken' | 'long'>(
       ['all', 'more'],
-      ['zero', 'negative', 'broken', 'long'],
+      ['most', 'zero', 'negative', 'broken', 'long'],
     ),
   },
 )
@@ -153,10 +154,10 @@ class Sequence {
     readonly kept: { currency: string; decimals: number },
   ) {}
 
-  /** Three accounts of its own: two with money, one with a limit below zero. */
+  /** Four accounts of its own: two with money, two with a limit below zero, one of which nobody comes to. */
   async open(client: string, foreign: string): Promise<void> {
     const { currency } = this.kept
-    const limits = { plain: 0n, rich: 0n, overdrawing: 5_000n }
+    const limits = { plain: 0n, rich: 0n, overdrawing: 5_000n, boundless: digitsMax }
     for (const [name, limit] of Object.entries(limits)) {
       const asked = { client_id: client, currency, overdraft_limit: this.#text(limit) }
       const opened = await this.wallets.wallet.post('/accounts', asked)
@@ -209,7 +210,7 @@ class Sequence {
 
   /** Accounts and holds in the database are those on paper. */
   async compareTables(): Promise<void> {
-    const ids = ['plain', 'rich', 'overdrawing', 'outside'].map((name) => this.#id(name))
+    const ids = ['plain', 'rich', 'overdrawing', 'boundless', 'outside'].map((name) => this.#id(name))
     const accounts = await this.wallets.sql`
       select id, balance_minor::text as balance, held_minor::text as held, version::int from accounts where id = any(${ids}) order by id`
     const onPaper = ids.toSorted().map((id) => {
@@ -242,9 +243,10 @@ class Sequence {
 
   async #hold(asked: AskedPayment, keyed: boolean): Promise<void> {
     // A deposit of it makes no sense; of a withdrawal it is a promise to the outside.
-    const { payment, body } = this.#payment({ ...asked, kind: asked.kind === 'withdrawal' ? 'withdrawal' : 'transfer' })
+    const kind = asked.kind === 'withdrawal' ? 'withdrawal' : 'transfer'
+    const { payment, body } = this.#payment({ ...asked, kind })
+    const { isReadable } = this.#payment({ ...asked, kind, note: noNote })
     const { kind: _, effective_at: __, ...sent } = body
-    const isReadable = this.#amount(asked.amount, 0n).isReadable
     if (!isReadable) return void (await this.#refused('/holds', sent, unreadable))
     const toOutside = payment.kind === 'withdrawal'
     return this.#ask('/holds', sent, keyed, () => this.#model.promise({ ...payment, toOutside }))
@@ -311,7 +313,7 @@ class Sequence {
 
   async #look(which: number): Promise<void> {
     const { wallet } = this.wallets
-    const id = this.#id(['plain', 'rich', 'overdrawing'][which % 3] ?? '')
+    const id = this.#id(['plain', 'rich', 'overdrawing', 'boundless'][which % 4] ?? '')
     const account = this.#model.accounts.get(id) as { balance: bigint; version: number; limit: bigint }
     const [held, { balance, version, limit }] = [this.#model.held(id), account]
     const numbers = { balance, held, available: balance - held, overdraft_limit: limit }
@@ -449,7 +451,9 @@ class Sequence {
     if (asked === 'broken')
       return { minor: 0n, sent: `${this.#text(1n, decimals)}${decimals ? '' : '.'}1`, isReadable: false }
     if (asked === 'long') return { minor: 0n, sent: '1000000000000000', isReadable: false }
-    const minor = { all: most, more: most + 1n, zero: 0n, negative: -1n }[asked] ?? BigInt(asked)
+    const named = { all: most, more: most + 1n, most: digitsMax, zero: 0n, negative: -1n }
+    const minor = typeof asked === 'number' ? BigInt(asked) : named[asked]
+    if (minor > digitsMax) return { minor: 0n, sent: this.#text(minor, decimals), isReadable: false }
     const text = this.#text(minor, decimals)
     return { minor, sent: this.#taken % 2 ? text : Number(text), isReadable: true }
   }

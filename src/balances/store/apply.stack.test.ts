@@ -8,9 +8,9 @@ import { createLog } from '../../platform/log'
 import { prepareDatabase } from '../../platform/migrate'
 import { backing } from '../../testing/backing'
 import type { BalanceRow, EntryRow } from '../project'
-import { apply, type Claim } from './apply'
+import { apply, type Claim, isConflict } from './apply'
 import { findBalances } from './balances'
-import { mergeBalances } from './merge-model'
+import { isAtOdds, mergeBalances } from './merge-model'
 import { markSeeded } from './seeds'
 
 setDefaultTimeout(30_000)
@@ -36,8 +36,12 @@ const row = fc
   .record({
     accountId: fc.constantFrom(...accountIds),
     clientId: fc.constantFrom('client', 'another', null),
-    currency: fc.constantFrom('BRL', 'JPY'),
-    balanceMinor: fc.bigInt({ min: -999_999_999_999_999n, max: 999_999_999_999_999n }),
+    currency: fc.oneof({ weight: 9, arbitrary: fc.constant('BRL') }, { weight: 1, arbitrary: fc.constant('JPY') }),
+    balanceMinor: fc.bigInt({ min: -999_999_999_999_999_000n, max: 999_999_999_999_999_999n }),
+    source: fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(null, 'versioned' as const) },
+      { weight: 1, arbitrary: fc.constant('versionless' as const) },
+    ),
     heldMinor: fc.bigInt({ min: 0n, max: 999n }),
     version: fc.oneof(fc.bigInt({ min: 0n, max: 4n }), fc.constantFrom(2n ** 53n, 2n ** 53n + 1n)),
     opened: fc.boolean(),
@@ -62,12 +66,17 @@ test('rows are merged by the rule, and come back exactly as they were written', 
       const expected = new Map<string, BalanceRow>()
       await database.sql`delete from balances`
       for (const balances of batches) {
-        mergeBalances(expected, balances)
-        await apply(database.sql, freely, { balances, entries: [], clients: [], deadLetters: [] })
+        const applying = apply(database.sql, freely, { balances, entries: [], clients: [], deadLetters: [] })
+        if (balances.some((row) => isAtOdds(expected.get(row.accountId), row)))
+          expect(isConflict(await applying.catch((error) => error))).toBe(true)
+        else {
+          await applying
+          mergeBalances(expected, balances)
+        }
       }
       const stored = await database.sql<BalanceRow[]>`
           select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor",
-            held_minor as "heldMinor", version, opened,
+            held_minor as "heldMinor", version, source, opened,
             created_at as "createdAt", updated_at as "updatedAt"
           from balances`
       expect(
@@ -90,6 +99,7 @@ const opening = (version: bigint): BalanceRow => ({
   balanceMinor: version * 100n,
   heldMinor: 0n,
   version,
+  source: null,
   opened: true,
   createdAt: '2020-01-07T00:00:00.000Z',
   updatedAt: '2020-01-07T00:00:00.000Z',
@@ -168,6 +178,43 @@ test('a database of the version before keeps its balances, and gets its entries 
   rmSync(before, { recursive: true })
 })
 
+test('accounts of the version before belong to whoever moved them last, and those of the seed to nobody yet', async () => {
+  const { url } = await (await backing()).createDatabase('balances')
+  const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
+  cpSync(migrations, before, { recursive: true })
+  const journal = await Bun.file(join(before, 'meta/_journal.json')).json()
+  const older = journal.entries.filter(({ tag }: { tag: string }) => tag < '0008')
+  await Bun.write(join(before, 'meta/_journal.json'), JSON.stringify({ ...journal, entries: older }))
+  const { signal } = new AbortController()
+  await prepareDatabase({ url, folder: before, migrate: true, log, signal })
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  await database.sql`insert into applied_seeds values ('seed', now() - interval '1 hour')`
+  const accounts = [
+    { id: 'opened', version: 0, at: null, transactionId: null },
+    { id: 'seeded', version: 1, at: '2024-01-27T00:00:00Z', transactionId: 't' },
+    { id: 'wallet', version: 2, at: new Date().toISOString(), transactionId: 't' },
+    { id: 'course', version: 3, at: new Date().toISOString(), transactionId: null },
+  ]
+  for (const { id, version, at, transactionId } of accounts) {
+    await database.sql`
+      insert into balances (account_id, currency, balance_minor, version, opened, created_at, updated_at)
+      values (${id}, 'BRL', 0, ${version}, false, now(), now())`
+    if (at)
+      await database.sql`
+        insert into entries (account_id, version, balance_minor, held_minor, created_at, transaction_id)
+        values (${id}, ${version}, 0, 0, ${at}, ${transactionId})`
+  }
+  await prepareDatabase({ url, folder: migrations, migrate: true, log, signal })
+  expect(Object.fromEntries(await database.sql`select account_id, source from balances`.values())).toEqual({
+    opened: null,
+    seeded: null,
+    wallet: 'versioned',
+    course: 'versionless',
+  })
+  await database.close()
+  rmSync(before, { recursive: true })
+})
+
 test('UUIDs that were stored in capitals are in lower case after the migration, and others stay as they are', async () => {
   const { url } = await (await backing()).createDatabase('balances')
   const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
@@ -210,10 +257,11 @@ test('a client is registered once, and the tables refuse what no projection make
   const odd: Partial<BalanceRow>[] = [
     { version: -1n },
     { version: 0n, balanceMinor: 1n },
-    { balanceMinor: 1_000_000_000_000_000n },
+    { balanceMinor: 1_000_000_000_000_000_000n },
+    { source: 'nobody' as never },
     { currency: 'brl' },
     { heldMinor: -1n },
-    { balanceMinor: -999_999_999_999_999n, heldMinor: 1n },
+    { balanceMinor: -999_999_999_999_999_999n, heldMinor: 1n },
   ]
   for (const part of odd) {
     const applying = apply(database.sql, freely, {
@@ -222,6 +270,6 @@ test('a client is registered once, and the tables refuse what no projection make
       clients: [],
       deadLetters: [],
     })
-    await expect(applying).rejects.toThrow(/balances_(version|digits|available|currency)/)
+    await expect(applying).rejects.toThrow(/balances_(version|digits|available|currency|source)/)
   }
 })

@@ -1,6 +1,6 @@
 /** Writes a projection, in one statement: all of it or nothing, whatever happens to the connection on the way. */
 import type { PendingQuery, Row } from 'postgres'
-import { arrayOf, type Database, type Statements } from '../../platform/database'
+import { arrayOf, type Database, type Statements, violation } from '../../platform/database'
 import { advisoryLocks } from '../../platform/locks'
 import type { RecordHeader } from '../../platform/record-set'
 import type { BalanceRow, ClientRow, DeadReason, EntryRow } from '../project'
@@ -30,7 +30,8 @@ export type Applied = { claimed: boolean; changed: number }
 /**
  * Keeps the newest version of each account, and every entry once. Idempotent: rows told twice, or late, change nothing. The claim comes first: it holds its row's
  * lock, so a competitor waits for it and then finds the claim gone. The entries it adds are listed in `changes`, by transaction: so at
- * most once in each.
+ * most once in each. Throws what `isConflict` knows, and writes nothing, when a row is of another currency or source than the account is: no value
+ * but '' is refused by their constraints. So whoever brings what fits, as our own events do, need not look first.
  */
 export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
   // In one order for everybody, so that two writers of the same accounts never wait for each other in a circle.
@@ -44,8 +45,8 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
     with claimed as (${claim(sql)}),
     changed as (
       insert into balances as held
-        (account_id, client_id, currency, balance_minor, held_minor, version, opened, created_at, updated_at)
-      select account_id, client_id, currency, balance_minor::bigint, held_minor::bigint, version::bigint, opened::boolean,
+        (account_id, client_id, currency, balance_minor, held_minor, version, source, opened, created_at, updated_at)
+      select account_id, client_id, currency, balance_minor::bigint, held_minor::bigint, version::bigint, source, opened::boolean,
         created_at::timestamptz, updated_at::timestamptz
       from unnest(
         ${arrayOf(balances.map((row) => row.accountId))}::text[],
@@ -54,13 +55,16 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
         ${arrayOf(balances.map((row) => row.balanceMinor))}::text[],
         ${arrayOf(balances.map((row) => row.heldMinor))}::text[],
         ${arrayOf(balances.map((row) => row.version))}::text[],
+        ${arrayOf(balances.map((row) => row.source))}::text[],
         ${arrayOf(balances.map((row) => row.opened))}::text[],
         ${arrayOf(balances.map((row) => row.createdAt))}::text[],
         ${arrayOf(balances.map((row) => row.updatedAt))}::text[]
-      ) as told (account_id, client_id, currency, balance_minor, held_minor, version, opened, created_at, updated_at)
+      ) as told (account_id, client_id, currency, balance_minor, held_minor, version, source, opened, created_at, updated_at)
       where exists (select from claimed)
       on conflict (account_id) do update set
-        currency = case when held.version < excluded.version then excluded.currency else held.currency end,
+        currency = case when held.currency = excluded.currency then held.currency else '' end,
+        source = case when excluded.source is null or held.source = excluded.source then held.source
+          when held.source is null then excluded.source else '' end,
         balance_minor = case when held.version < excluded.version then excluded.balance_minor else held.balance_minor end,
         held_minor = case when held.version < excluded.version then excluded.held_minor else held.held_minor end,
         updated_at = case when held.version < excluded.version then excluded.updated_at else held.updated_at end,
@@ -69,6 +73,7 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
         created_at = case when excluded.opened and not held.opened then excluded.created_at else held.created_at end,
         opened = held.opened or excluded.opened
       where held.version < excluded.version or (excluded.opened and not held.opened)
+        or held.currency <> excluded.currency or (excluded.source is not null and held.source is distinct from excluded.source)
       returning 1
     ),
     recorded as (
@@ -135,6 +140,10 @@ export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<
       ) as told`
   return { claimed: applied?.claimed ?? false, changed: applied?.changed ?? 0 }
 }
+
+/** Whether rows are at odds with what is stored of their accounts. Who has looked at that can tell which event it is. */
+export const isConflict = (thrown: unknown): boolean =>
+  ['balances_currency', 'balances_source'].includes(violation(thrown)?.constraint ?? '')
 
 /**
  * For events that leave a version unsaid, which count on from what is stored: from reading that to writing, nobody else who does the same comes in

@@ -20,6 +20,7 @@ const row = (accountId: string, version: bigint, part: Partial<BalanceRow> = {})
   balanceMinor: version,
   heldMinor: 0n,
   version,
+  source: null,
   opened: true,
   createdAt: '2020-01-07T00:00:00.000Z',
   updatedAt: '2020-01-07T00:00:00.000Z',

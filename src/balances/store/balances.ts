@@ -59,9 +59,11 @@ export async function listBalances(
 export async function loadKnownAccounts(
   sql: Statements,
   accountIds: readonly string[],
-): Promise<Map<string, KnownAccount>> {
+): Promise<Map<string, KnownAccount & { updatedAt: string }>> {
   if (accountIds.length === 0) return new Map()
-  const rows = await sql<({ accountId: string } & KnownAccount)[]>`
-    select account_id as "accountId", version, currency, balance_minor as "balanceMinor" from balances where account_id = any(${arrayOf(accountIds)}::text[])`
-  return new Map(rows.map(({ accountId, ...known }) => [accountId, known]))
+  const rows = await sql<({ accountId: string; updatedAt: string } & KnownAccount)[]>`
+    select account_id as "accountId", version, currency, source, updated_at as "updatedAt",
+      case when version > 0 or source is null then balance_minor end as "balanceMinor"
+    from balances where account_id = any(${arrayOf(accountIds)}::text[])`
+  return new Map(rows.map(({ accountId, ...known }) => [accountId, { ...known, updatedAt: rfc3339(known.updatedAt) }]))
 }

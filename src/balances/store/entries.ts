@@ -105,15 +105,17 @@ export async function sumShifted(
   accountId: string,
   { version, at, countMax }: { version: bigint; at: string; countMax: number },
 ): Promise<{ laterMinor: bigint; earlierMinor: bigint; above: bigint }> {
-  const [sums] = await sql<{ laterMinor: bigint; earlierMinor: bigint; above: bigint }[]>`
+  // As text: what amounts add up to may be more than a bigint holds.
+  const [sums] = await sql<{ laterMinor: string; earlierMinor: string; above: bigint }[]>`
     select
-      coalesce(sum(amount_minor) filter (where version > ${String(version)}::bigint and effective_at <= ${at}::timestamptz), 0)::bigint as "laterMinor",
-      coalesce(sum(amount_minor) filter (where version <= ${String(version)}::bigint and effective_at > ${at}::timestamptz), 0)::bigint as "earlierMinor",
+      coalesce(sum(amount_minor) filter (where version > ${String(version)}::bigint and effective_at <= ${at}::timestamptz), 0)::text as "laterMinor",
+      coalesce(sum(amount_minor) filter (where version <= ${String(version)}::bigint and effective_at > ${at}::timestamptz), 0)::text as "earlierMinor",
       (select count(*) from (
         select from entries where account_id = ${accountId} and version > ${String(version)}::bigint limit ${countMax}
       ) as counted) as above
     from entries where account_id = ${accountId} and effective_at is not null`
-  return sums ?? { laterMinor: 0n, earlierMinor: 0n, above: 0n }
+  const { laterMinor = 0, earlierMinor = 0, above = 0n } = sums ?? {}
+  return { laterMinor: BigInt(laterMinor), earlierMinor: BigInt(earlierMinor), above }
 }
 
 /** Entries above `version` that count from a time up to `at` all the same, newest first, and below `before`. */

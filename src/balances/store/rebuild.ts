@@ -90,7 +90,7 @@ const lockNotAvailable = '55P03'
 
 /**
  * Empty tables, in place of those of an earlier rebuild that never came to its end. Entries get their key when all are there, which is faster
- * than keeping an index up to date.
+ * than keeping an index up to date. Who moves an account stays as it was decided: partitions are read in another order than they were written in.
  */
 export async function createShadow(
   tx: Statements,
@@ -101,6 +101,9 @@ export async function createShadow(
   await tx`create schema shadow`
   await tx`set local search_path = shadow`
   for (const statement of migrationStatements(migrationsFolder)) await tx.unsafe(statement)
+  await tx`
+    insert into balances (account_id, currency, balance_minor, version, source, opened, created_at, updated_at)
+    select account_id, currency, 0, 0, source, false, created_at, created_at from public.balances where source is not null`
   await tx`alter table entries drop constraint entries_pkey`
   await tx`drop index entries_backdated`
   await tx`
@@ -197,6 +200,8 @@ export async function readPositions(
 export async function indexShadow(sql: Sql<{ bigint: bigint }>): Promise<void> {
   const [indexed] = await sql<{ done: boolean }[]>`select to_regclass('shadow.entries_pkey') is not null as done`
   if (indexed?.done) return
+  // Of what moved these there is no record any more.
+  await sql`delete from shadow.balances where version = 0 and source is not null`
   await giveKey(sql, { toldTwice: false }).catch((error) => {
     if (violation(error)?.sqlState !== '23505') throw error
     return giveKey(sql, { toldTwice: true })

@@ -14,6 +14,7 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import type { Source } from '../project'
 
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'string' })
 const offset = (name: string) => bigint(name, { mode: 'bigint' })
@@ -36,6 +37,8 @@ export const balances = pgTable(
     /** 0 while the account is only known to exist. */
     version: bigint({ mode: 'bigint' }).notNull(),
     /** Whether its AccountOpened was applied: owner and `created_at` are the account's own then. */
+    /** Which kind of record moves it: the one that moved it first. Null until then. */
+    source: text().$type<Source>(),
     opened: boolean().notNull(),
     createdAt: time('created_at').notNull(),
     /** When this version came to be, as its event tells it. */
@@ -44,11 +47,13 @@ export const balances = pgTable(
   (table) => [
     // Written once for an account: balances change without touching an index.
     index('balances_client').on(table.clientId, table.accountId),
+    check('balances_source', sql`${table.source} in ('versioned', 'versionless')`),
     check('balances_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
-    check('balances_digits', sql`abs(${table.balanceMinor}) <= 999999999999999`),
+    // As wide as `world` may be; what other accounts may hold is for those who write to say.
+    check('balances_digits', sql`abs(${table.balanceMinor}) <= 999999999999999999`),
     check(
       'balances_available',
-      sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999`,
+      sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999999`,
     ),
     check('balances_version', sql`${table.version} > 0 or (${table.version} = 0 and ${table.balanceMinor} = 0)`),
   ],
@@ -79,7 +84,7 @@ export const entries = pgTable(
     check('entries_version', sql`${table.version} > 0`),
     check(
       'entries_available',
-      sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999`,
+      sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999999`,
     ),
     // Few are backdated, and nothing else is asked for by the time it counts from.
     index('entries_backdated').on(table.accountId, table.effectiveAt).where(sql`${table.effectiveAt} is not null`),

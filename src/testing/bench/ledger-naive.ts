@@ -9,7 +9,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { Elysia } from 'elysia'
 import postgres from 'postgres'
 import { encodeEvent } from '../../contract/envelope'
-import { parseMoney, presentMoney } from '../../contract/money'
+import { moneyNumber, parseMoney } from '../../contract/money'
 
 const minor = (name: string) => bigint(name, { mode: 'bigint' }).notNull()
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' }).notNull()
@@ -103,14 +103,14 @@ async function transfer(accountIdFrom: string, accountIdTo: string, amountMinor:
     const moved = {
       account_id_from: accountIdFrom,
       account_id_to: accountIdTo,
-      amount: presentMoney(amountMinor, from.currency),
+      amount: moneyNumber(amountMinor, from.currency),
       currency: from.currency,
       effective_at: at,
       created_at: at,
     }
     const stands = {
-      balance_account_id_from: presentMoney(after[0].balanceMinor, from.currency),
-      balance_account_id_to: presentMoney(after[1].balanceMinor, from.currency),
+      balance_account_id_from: moneyNumber(after[0].balanceMinor, from.currency),
+      balance_account_id_to: moneyNumber(after[1].balanceMinor, from.currency),
       version_account_id_from: Number(after[0].version),
       version_account_id_to: Number(after[1].version),
     }

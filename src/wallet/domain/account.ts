@@ -28,8 +28,10 @@ export type Entry = {
   heldMinor: bigint
 }
 
-/** No balance goes past 15 digits on either side of zero; the reason is with `moneyMinorMax` in the contract. In minor units. */
+/** No balance, and nothing held, goes past 15 digits on either side of zero; the reason is with `moneyMinorMax` in the contract. In minor units. */
 export const balanceMinorMax = 999_999_999_999_999n
+/** That of `world`, which is the sum over all other accounts of its currency: wide enough that no one of them ever stops the others. */
+export const worldMinorMax = 999_999_999_999_999_999n
 
 /** `world` stands for everything outside the wallet: money comes from there and goes there, so that all accounts together hold zero. */
 export const isWorld = (account: Account): boolean => account.overdraftLimitMinor === null
@@ -51,8 +53,12 @@ export const availableMinor = ({ balanceMinor, heldMinor }: Pick<Account, 'balan
 export const isOverdrawn = (account: Account): boolean =>
   account.overdraftLimitMinor !== null && availableMinor(account) < -account.overdraftLimitMinor
 
-export const isWithinDigits = ({ balanceMinor }: Account): boolean =>
-  -balanceMinorMax <= balanceMinor && balanceMinor <= balanceMinorMax
+/** Whether all that is told of the account has a place: its balance, what is held, and what is available. */
+export function isWithinDigits(account: Account): boolean {
+  const max = isWorld(account) ? worldMinorMax : balanceMinorMax
+  const { balanceMinor, heldMinor } = account
+  return [balanceMinor, heldMinor, availableMinor(account)].every((minor) => -max <= minor && minor <= max)
+}
 
 /** The account after its next entry: one step of the fold that an account is. Both changes are signed. */
 export const evolve = (account: Account, change: { amountMinor: bigint; heldMinor: bigint }): Account => ({

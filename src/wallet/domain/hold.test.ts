@@ -22,6 +22,8 @@ const people = () =>
       account('frank', 0n),
       account('tokyo', 100n, { currency: 'JPY' }),
       account('full', balanceMinorMax),
+      account('promising', balanceMinorMax, { heldMinor: balanceMinorMax - 1n, overdraftLimitMinor: balanceMinorMax }),
+      account('wide', 0n, { overdraftLimitMinor: balanceMinorMax }),
       account('world', 0n, { overdraftLimitMinor: null }),
     ].map((one) => [one.id, one]),
   )
@@ -57,6 +59,9 @@ describe('placing', () => {
     ['currency_not_equal', 'eva', 'tokyo', 901n, false],
     ['insufficient_funds', 'eva', 'frank', 501n, false],
     ['insufficient_funds', 'eva', 'world', 501n, true],
+    ['insufficient_funds', 'wide', 'frank', balanceMinorMax + 1n, false],
+    ['balance_limit_reached', 'promising', 'frank', 2n, false],
+    ['balance_limit_reached', 'promising', 'world', balanceMinorMax, true],
   ] as const)('%s: %s for %s, %p', (rejection, from, to, amountMinor, toWorld) => {
     expect(place(from, to, amountMinor, toWorld)).toEqual({ accepted: false, rejection })
   })
@@ -72,6 +77,13 @@ describe('placing', () => {
         hold: { status: 'placed', amountMinor: 500n, versionPlaced: 5n, versionEnded: null, capturedMinor: null },
       },
     })
+  })
+
+  test.each([
+    ['promising', 1n, balanceMinorMax],
+    ['wide', balanceMinorMax, balanceMinorMax],
+  ] as const)('as much can be held of %s as has 15 digits', (from, amountMinor, heldMinor) => {
+    expect(place(from, 'frank', amountMinor)).toMatchObject({ accepted: true, fact: { from: { heldMinor } } })
   })
 
   test('it may be for a payment to the outside', () => {

@@ -2,7 +2,7 @@
  * Holds: money promised to somebody, which stays in the balance and is no longer available. A hold ends once: captured whole or in part (the rest
  * is free again), released, or expired. Every step is an entry of the account that promised. Pure.
  */
-import { type Account, entryBetween, evolve, isOverdrawn } from './account'
+import { type Account, entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
 import { type Decision, moveMoney, type Remarks, reject } from './movement'
 import type { Rejection } from './rejection'
 import { findParties } from './transfer'
@@ -73,6 +73,7 @@ export function decideHold(command: PlaceHold, accounts: ReadonlyMap<string, Acc
   const { from, to } = parties
   const after = evolve(from, { amountMinor: 0n, heldMinor: command.amountMinor })
   if (isOverdrawn(after)) return reject('insufficient_funds')
+  if (!isWithinDigits(after)) return reject('balance_limit_reached')
 
   const { type: _, toWorld: __, ...asked } = command
   const hold: Hold = {

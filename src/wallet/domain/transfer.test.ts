@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Account } from './account'
-import { balanceMinorMax, worldIdOf } from './account'
+import { balanceMinorMax, worldIdOf, worldMinorMax } from './account'
 import type { TransferKind } from './movement'
 import { decideTransfer, type TransferMoney } from './transfer'
 
@@ -24,7 +24,9 @@ const people = () =>
       account('tokyo', 100n, { currency: 'JPY' }),
       account('full', balanceMinorMax),
       account('world', -2000n, { overdraftLimitMinor: null }),
-      account('drained', -balanceMinorMax, { overdraftLimitMinor: null }),
+      account('owed much', -balanceMinorMax, { overdraftLimitMinor: null }),
+      account('drained', -worldMinorMax, { overdraftLimitMinor: null }),
+      account('owing', -balanceMinorMax, { overdraftLimitMinor: balanceMinorMax }),
     ].map((one) => [one.id, one]),
   )
 
@@ -74,10 +76,18 @@ describe('refusals', () => {
     ['insufficient_funds', 'promised', 'full', 101n, 'transfer'],
     ['balance_limit_reached', 'eva', 'full', 1n, 'transfer'],
     ['balance_limit_reached', 'drained', 'eva', 1n, 'deposit'],
+    ['insufficient_funds', 'owing', 'eva', 1n, 'transfer'],
   ] as const
 
   test.each(refusals)('%s: %s to %s, %p, %s', (rejection, from, to, amountMinor, kind) => {
     expect(decide(from, to, amountMinor, kind)).toEqual({ accepted: false, rejection })
+  })
+})
+
+test('the world is wider than any account: it is the sum over all of them', () => {
+  expect(decide('owed much', 'eva', balanceMinorMax - 800n, 'deposit')).toMatchObject({
+    accepted: true,
+    fact: { from: { balanceMinor: 800n - 2n * balanceMinorMax }, to: { balanceMinor: balanceMinorMax } },
   })
 })
 

@@ -64,7 +64,12 @@ export const accounts = pgTable(
     check('accounts_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
     check('accounts_overdraft', sql`${table.balanceMinor} - ${table.heldMinor} >= -${table.overdraftLimitMinor}`),
     check('accounts_held', sql`${table.heldMinor} >= 0`),
-    check('accounts_digits', sql`abs(${table.balanceMinor}) <= 999999999999999`),
+    // That of `world` is the sum of all others.
+    check(
+      'accounts_digits',
+      sql`abs(${table.balanceMinor}) <= case when ${table.overdraftLimitMinor} is null then 999999999999999999 else 999999999999999 end`,
+    ),
+    check('accounts_held_digits', sql`${table.heldMinor} <= 999999999999999`),
     // Only `world` is without limit, and its id spells its currency: any other such account could pay without end.
     check('accounts_world', sql`(${table.overdraftLimitMinor} is null) = (${table.id} = ${worldId(table.currency)})`),
   ],

@@ -1,0 +1,3 @@
+ALTER TABLE "accounts" DROP CONSTRAINT "accounts_digits";--> statement-breakpoint
+ALTER TABLE "accounts" ADD CONSTRAINT "accounts_held_digits" CHECK ("accounts"."held_minor" <= 999999999999999);--> statement-breakpoint
+ALTER TABLE "accounts" ADD CONSTRAINT "accounts_digits" CHECK (abs("accounts"."balance_minor") <= case when "accounts"."overdraft_limit_minor" is null then 999999999999999999 else 999999999999999 end);
