@@ -2,6 +2,7 @@
  * Events on the wire. The value is the course's envelope, `{"Name":…,"Payload":{…}}`; CloudEvents 1.0 attributes travel as headers
  * (Kafka protocol binding, binary mode), so that one record serves readers of either kind. Structured mode is read, too.
  */
+import { type Fault, isPayloadOf, nameOf, openEnvelope, spellingOf, withOurFields } from './dialect'
 import { type AnyPayload, type EventDefinition, upcast } from './event'
 import { type EventName, events, type SaldoEvent } from './events'
 import { withCanonicalIds } from './id'
@@ -116,23 +117,56 @@ function decode(record: ReceivedRecord, known: KnownEvents): Decoded {
   const { type } = opened
   if ('reason' in opened) return opened.skippable && isForeign(type, known) ? skip(type) : unreadable(opened.reason)
 
-  const { value } = opened
-  if (!isRecord(value) || typeof value.Name !== 'string' || !isRecord(value.Payload))
-    return isForeign(type, known)
-      ? skip(type)
-      : unreadable(fault('no_envelope', 'the value is not {"Name": …, "Payload": {…}}'))
+  const found = isRecord(opened.value) ? findEvent(opened.value, type, known) : noEnvelope
+  if ('detail' in found) return isForeign(type, known) ? skip(type) : unreadable(fault('no_envelope', found.detail))
 
-  const { Name: name, Payload: told } = value
-  const definition = Object.hasOwn(known, name) ? known[name] : undefined
+  const { name, payload: told } = found
+  const definition = definitionOf(name, known)
   if (!definition) return { kind: 'unknown', name }
   const version = type === definition.type ? definition.version : majorOf(type, definition)
-  const payload = upcast(definition, told, version)
-  if (!payload) return unreadable(fault('unknown_version', `version ${version} of ${name} cannot be read here`))
+  const upcasted = upcast(definition, told, version)
+  if (!upcasted) return unreadable(fault('unknown_version', `version ${version} of ${name} cannot be read here`))
 
-  if (definition.check.Check(payload)) return eventOf(name, payload)
-  const renamed = withOurNames(payload, definition.aliases)
-  if (renamed && definition.check.Check(renamed)) return eventOf(name, renamed)
-  return unreadable(fault('payload_invalid', faultOf(definition, renamed ?? payload)))
+  const read = withOurFields(upcasted, definition)
+  if (!read.ok) return unreadable(fault('payload_invalid', read.detail))
+  const { payload } = read
+  if (definition.check.Check(payload)) return eventOf(definition.name, payload)
+  return unreadable(fault('payload_invalid', faultOf(definition, payload)))
+}
+
+const noEnvelope = { detail: 'the value is not {"Name": …, "Payload": {…}}' }
+
+/**
+ * The event in a value: in an envelope; or as a payload alone, which is what the type says, or, where it has no type, what its name or its fields say.
+ */
+function findEvent(
+  value: Record<string, unknown>,
+  type: string | undefined,
+  known: KnownEvents,
+): { name: string; payload: AnyPayload } | Fault {
+  const opened = openEnvelope(value)
+  if (opened && 'detail' in opened) return opened
+  if (opened?.name !== undefined) return { name: opened.name, payload: opened.payload }
+
+  const payload = opened?.payload ?? value
+  const named = opened || type !== undefined ? undefined : nameOf(value)
+  if (typeof named === 'object') return named
+  const fits = Object.values(known).filter(
+    (one) =>
+      (type === undefined ? one.isOfCourse : stemOf(one.type) === stemOf(type)) &&
+      (named === undefined || one === definitionOf(named, known)) &&
+      isPayloadOf(payload, one),
+  )
+  // A BalanceUpdated, the last that is defined, may bear the fields of a transaction beside its own.
+  const definition = fits.at(-1)
+  return definition ? { name: definition.name, payload } : noEnvelope
+}
+
+/** By its name; other writers may spell it otherwise. */
+function definitionOf(name: string, known: KnownEvents): KnownEvents[string] | undefined {
+  if (Object.hasOwn(known, name)) return known[name]
+  const spelling = spellingOf(name)
+  return Object.values(known).find((definition) => spellingOf(definition.name) === spelling)
 }
 
 const eventOf = (name: string, payload: AnyPayload): Decoded => ({
@@ -142,7 +176,12 @@ const eventOf = (name: string, payload: AnyPayload): Decoded => ({
 
 /** What has to be known of an event to read it. */
 type KnownEvents = Readonly<
-  Record<string, Pick<EventDefinition, 'version' | 'type' | 'aliases' | 'upcasts'> & { check: Checker }>
+  Record<
+    string,
+    Pick<EventDefinition, 'name' | 'version' | 'type' | 'payload' | 'spellings' | 'isOfCourse' | 'upcasts'> & {
+      check: Checker
+    }
+  >
 >
 type Checker = {
   Check(value: unknown): boolean
@@ -267,17 +306,6 @@ const majorOf = (type: string | undefined, definition: { type: string }): number
   type !== undefined && stemOf(type) === stemOf(definition.type) ? Number(majorSuffix.exec(type)?.[1] ?? 1) : 1
 
 const stemOf = (type: string): string => type.replace(majorSuffix, '')
-
-/** The payload with other writers' names for its fields turned into ours, or undefined where it has none of them. */
-function withOurNames(payload: AnyPayload, aliases: Readonly<Record<string, string>> = {}): AnyPayload | undefined {
-  const renamed = Object.entries(payload).filter(([field]) => Object.hasOwn(aliases, field))
-  if (renamed.length === 0) return undefined
-  const others = Object.entries(payload).filter(([field]) => !Object.hasOwn(aliases, field))
-  return {
-    ...Object.fromEntries(renamed.map(([field, value]) => [aliases[field], value])),
-    ...Object.fromEntries(others),
-  }
-}
 
 const majorSuffix = /\.v(\d{1,9})$/
 const structuredMode = /^application\/cloudevents/i

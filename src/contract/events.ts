@@ -80,6 +80,7 @@ export const TransactionCreated = defineEvent({
   version: 1,
   kind: 'event notification',
   description: 'Tells that money moved: which transaction, between whom, and how much.',
+  isOfCourse: true,
   aliases: accountAliases,
   key: 'account_id_from',
   subject: (payload) => payload.id,
@@ -185,6 +186,7 @@ export const BalanceUpdated = defineEvent({
   version: 1,
   kind: 'event-carried state transfer',
   description: 'Tells what both accounts of a movement hold once it is done.',
+  isOfCourse: true,
   aliases: {
     ...accountAliases,
     balance_account_from: 'balance_account_id_from',
