@@ -40,7 +40,13 @@ async function startTown(readers: number) {
   return {
     broker,
     balances,
+    config,
     wallet: callerOf(wallet.port),
+    /** From here on no reader gets a record: each of its two consumers has an answer outstanding. */
+    async delayFetches(until: Promise<void>) {
+      const delayed = broker.faults.inject('Fetch', { kind: 'delay', until }, Number.POSITIVE_INFINITY)
+      await eventually(() => expect(delayed.hits).toBeGreaterThanOrEqual(2 * readers))
+    },
     async [Symbol.asyncDispose]() {
       broker.faults.clear()
       await Promise.all([wallet.stop(), ...services.map((service) => service.stop())])
@@ -124,7 +130,7 @@ test('answers say as of when they are: behind while events are late or the broke
 
   // The ends of the logs can be asked for, and their records cannot be fetched.
   const { promise: until, resolve: arrive } = Promise.withResolvers<void>()
-  town.broker.faults.inject('Fetch', { kind: 'delay', until }, Number.POSITIVE_INFINITY)
+  await town.delayFetches(until)
   const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
   for (let turn = 0; turn < 3; turn++) await town.wallet.post('/transactions', body)
   const after = new Date().toISOString()
@@ -143,4 +149,74 @@ test('answers say as of when they are: behind while events are late or the broke
   })
   town.broker.faults.refuseConnections(false)
   await isFresh(gone)
+})
+
+test('an answer about a time is complete only when nothing of that time may still arrive', async () => {
+  await using town = await startTown(1)
+  const [balances] = town.balances
+  if (!balances) throw new Error('no reader')
+  const { promise: until, resolve: arrive } = Promise.withResolvers<void>()
+  const seen = new Map<string, { balance: unknown; complete: unknown }[]>()
+  const ask = async (path: string, headers: Record<string, string> = {}) => {
+    const { status, body } = await balances.get(path, headers)
+    expect([path, status]).toEqual([path, 200])
+    const { balance = body.data, complete } = body
+    seen.set(path, [...(seen.get(path) ?? []), { balance, complete }])
+    return body
+  }
+
+  // Long before anything late: complete, as soon as the broker was looked at.
+  const past = `/balances/${eva}?at=2024-02-01T00:00:00Z`
+  await eventually(async () => expect(await ask(past)).toMatchObject({ balance: 800, complete: true }))
+  for (const path of [`/balances/${eva}/explain`, `/balances/${eva}/statement?until=2024-02-01T00:00:00Z`])
+    await eventually(async () => expect(await ask(path)).toMatchObject({ complete: true }))
+
+  await town.delayFetches(until)
+  const backdated = { account_id_from: eva, account_id_to: frank, amount: 1, effective_at: '2024-01-31T00:00:00Z' }
+  const moved = await town.wallet.post('/transactions', backdated)
+  const at = String(moved.body.created_at)
+  const timed = [
+    `/balances/${eva}?at=${at}`,
+    `/balances/${eva}/explain?at=${at}`,
+    `/balances/${eva}/statement?until=${new Date(Date.parse(at) + 1).toISOString()}`,
+  ]
+  for (const path of timed) expect(await ask(path)).toMatchObject({ complete: false })
+  expect(await ask(`/balances/${eva}?at=9999-01-01T00:00:00Z`, { prefer: 'wait=1' })).toMatchObject({ complete: false })
+  // It is known to be behind now, and something may count from long ago.
+  await eventually(async () => expect(await ask(`${past}&time=effective`)).toMatchObject({ complete: false }))
+  await eventually(async () => expect(Date.now() - Date.parse(at)).toBeGreaterThan(3000))
+  for (const path of timed) expect(await ask(path)).toMatchObject({ complete: false })
+  expect(await ask(past)).toMatchObject({ complete: true })
+
+  const waiting = Promise.all(timed.map((path) => ask(path, { prefer: 'wait=20' })))
+  arrive()
+  for (const body of await waiting) expect(body).toMatchObject({ complete: true })
+  expect(await ask(timed[0] as string)).toMatchObject({ balance: 799, complete: true })
+  expect(await ask(`${past}&time=effective`, { prefer: 'wait=20' })).toMatchObject({ balance: 799, complete: true })
+  for (const path of [past, ...timed]) {
+    const complete = seen.get(path)?.filter((answer) => answer.complete === true) ?? []
+    expect(new Set(complete.map(({ balance }) => JSON.stringify(balance))).size, path).toBe(1)
+  }
+})
+
+test('a reader that has not heard of the broker since it began calls nothing complete that may be missing', async () => {
+  await using town = await startTown(1)
+  await eventually(async () => {
+    expect((await town.balances[0]?.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`))?.body.complete).toBe(true)
+  })
+  town.broker.faults.refuseConnections(true)
+  const again = await startBalances(town.config, log)
+  try {
+    const balances = callerOf(again.port)
+    const newest = await balances.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`)
+    expect(newest.body).toMatchObject({ balance: 800, complete: false })
+    // A later entry is here, so nothing is missing before it.
+    expect((await balances.get(`/balances/${eva}?at=2020-02-01T00:00:00Z`)).body).toMatchObject({ complete: true })
+    expect((await balances.get(`/balances/${eva}?at=2020-02-01T00:00:00Z&time=effective`)).body.complete).toBe(false)
+    // Without a time it is about what is here.
+    const explained = (await balances.get(`/balances/${eva}/explain`)).body
+    expect(explained).toMatchObject({ balance: 800, complete: true, at: '2024-01-27T17:13:55.000Z' })
+  } finally {
+    await again.stop()
+  }
 })

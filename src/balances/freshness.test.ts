@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createLooks, type Offsets } from './freshness'
+import { arrivedOf, createLooks, type Offsets } from './freshness'
 
 const offsets = (one: number, other: number): Offsets =>
   new Map([
@@ -31,4 +31,18 @@ test('a reader that is behind for hours forgets some looks, and never claims too
 
 test('a topic that was made anew ends before the positions, and is not ahead', () => {
   expect(createLooks().take(at(0), offsets(0, 3), offsets(9, 3))).toEqual({ asOf: at(0), lag: 0n })
+})
+
+test('what has arrived is what was written a while before the last look, and nothing before the first', () => {
+  const asked = Date.parse(at(30))
+  const [unknown, early] = [Number.NEGATIVE_INFINITY, Date.parse(at(28))]
+  const asOf = (second: number, lag: bigint | undefined) => arrivedOf({ asOf: at(second), lag }, asked)
+  expect(arrivedOf({ asOf: undefined, lag: undefined }, asked)).toEqual({ untilMs: unknown, isCurrent: false })
+  expect(arrivedOf({ asOf: undefined, lag: 3n }, asked)).toEqual({ untilMs: unknown, isCurrent: false })
+  expect(asOf(30, 0n)).toEqual({ untilMs: early, isCurrent: true })
+  expect(asOf(30, 1n)).toEqual({ untilMs: early, isCurrent: false })
+  // Nobody has looked for long: the broker is away.
+  expect(asOf(20, 0n).isCurrent).toBe(false)
+  // Behind again, and yet all that was written before it was asked for is here.
+  expect(asOf(33, 1n).isCurrent).toBe(true)
 })

@@ -1,7 +1,9 @@
 /** Tells how far the tables are behind the topics, whoever applies: the ends of the topics are looked at now and then, and compared with the positions. */
-import { messageOf } from '../platform/fault'
+import { EventEmitter } from 'node:events'
+import { Fault, messageOf } from '../platform/fault'
 import type { Log } from '../platform/log'
 import { pause } from '../platform/retry'
+import type { Arrived } from './history'
 
 /** Offsets by `topic/partition`: where a log ends, or where applying goes on. */
 export type Offsets = ReadonlyMap<string, bigint>
@@ -54,7 +56,31 @@ export function behind(ends: Offsets, positions: Offsets): bigint {
   return sum
 }
 
-export type Watch = { freshness(): Freshness; stop(): Promise<void> }
+/**
+ * How long after it was written an event may come to the broker, in milliseconds, as long as the relay of the wallet works. What waits in its outbox
+ * for longer is not known here.
+ */
+const settleMs = 2000
+/** A look that is older says nothing about now, in milliseconds. */
+const currentMs = 5000
+/** Each holds a connection and next to nothing else. */
+const waitersMax = 2000
+
+/** What the tables have at least for who asked at `askedMs`, if they are read after this. */
+export function arrivedOf({ asOf, lag }: Freshness, askedMs: number): Arrived {
+  const asOfMs = asOf === undefined ? Number.NEGATIVE_INFINITY : Date.parse(asOf)
+  const untilMs = asOfMs - settleMs
+  return { untilMs, isCurrent: untilMs >= askedMs || (lag === 0n && askedMs - asOfMs <= currentMs) }
+}
+
+export type Watch = {
+  freshness(): Freshness
+  /** Answers once all that was written until a time has arrived, or after `waitMs`, or `signal`. Throws a `Fault` when too many wait already. */
+  reach(untilMs: number, options: { waitMs: number; signal: AbortSignal }): Promise<void>
+  /** Answers once a first look has succeeded, or after `waitMs`. */
+  begun(waitMs: number): Promise<void>
+  stop(): Promise<void>
+}
 
 export function watchFreshness(options: {
   ends: () => Promise<Offsets>
@@ -67,6 +93,7 @@ export function watchFreshness(options: {
 }): Watch {
   const stopping = new AbortController()
   const looks = createLooks()
+  const waiting = new EventEmitter().setMaxListeners(0)
   let freshness: Freshness = { asOf: undefined, lag: undefined }
 
   // Then it is not known, and what was known grows old.
@@ -81,12 +108,33 @@ export function watchFreshness(options: {
       const positions = clusterId ? await options.positions(clusterId).catch(unknown) : undefined
       if (ends && positions) freshness = looks.take(at, ends, positions)
       options.onLook(ends, positions)
-      await pause(options.everyMs, stopping.signal)
+      waiting.emit('look')
+      // Sooner as long as nothing is known: the topics may just be being made.
+      await pause(freshness.asOf === undefined ? Math.min(100, options.everyMs) : options.everyMs, stopping.signal)
     }
+    waiting.emit('look')
   })()
+
+  const reach: Watch['reach'] = async (untilMs, { waitMs, signal }) => {
+    if (waiting.listenerCount('look') >= waitersMax)
+      throw new Fault('overloaded', `${waitersMax} reads wait for something to arrive`)
+    const { promise: over, resolve } = Promise.withResolvers<void>()
+    const look = () => {
+      if (stopping.signal.aborted || arrivedOf(freshness, 0).untilMs >= untilMs) resolve()
+    }
+    const timer = setTimeout(resolve, waitMs)
+    waiting.on('look', look)
+    signal.addEventListener('abort', () => resolve())
+    look()
+    await over
+    clearTimeout(timer)
+    waiting.off('look', look)
+  }
 
   return {
     freshness: () => freshness,
+    reach,
+    begun: (waitMs) => reach(Number.MIN_SAFE_INTEGER, { waitMs, signal: stopping.signal }),
     async stop() {
       stopping.abort()
       await watching

@@ -24,6 +24,8 @@ export type Line = { entry: Entry } | { gap: Gap }
 export type Page<Place> = { lines: Line[]; next: Place | undefined }
 
 export type StatementPlace = { floor: bigint; before: bigint }
+/** `complete` where no entry of the page is missing, and none of the period may be on its way; without an end the period is what is here. */
+export type Statement = Page<StatementPlace> & { complete: boolean }
 
 /** Entries written from `since` on and before `until`, newest first, with a gap wherever versions are missing. Both as `limitOf` writes them. */
 export async function readStatement(
@@ -31,11 +33,14 @@ export async function readStatement(
   account: Balance,
   period: { since: string | undefined; until: string | undefined },
   page: { place: StatementPlace | undefined; size: number },
-): Promise<Page<StatementPlace>> {
+  arrived: Arrived,
+): Promise<Statement> {
   const { accountId } = account
   const top = page.place
     ? { version: page.place.before - 1n, balanceMinor: null }
     : await topOf(sql, account, period.until)
+  // What is written after the end of the period comes behind all that was written before it.
+  const isOver = page.place !== undefined || period.until === undefined || top.version < account.version
   const floor = page.place?.floor ?? (period.since ? await findVersionBefore(sql, accountId, period.since) : 0n)
   const rows = await listEntries(sql, accountId, {
     floor: under(floor),
@@ -43,7 +48,12 @@ export async function readStatement(
     limit: page.size + 1,
   })
   const { lines, before } = linesOf(rows, top, { floor, size: page.size, unsaid: 'shown' })
-  return { lines, next: before === undefined ? undefined : { floor, before } }
+  const hasArrived = isOver || arrived.untilMs >= Date.parse(period.until ?? '')
+  return {
+    lines,
+    next: before === undefined ? undefined : { floor, before },
+    complete: hasArrived && lines.every((line) => 'entry' in line),
+  }
 }
 
 /** The newest version that a statement can have, and the balance it left. */
@@ -56,13 +66,22 @@ async function topOf(sql: Statements, account: Balance, until: string | undefine
   return { version: next.version - 1n, balanceMinor }
 }
 
+/**
+ * What has arrived of the events: all that was written until `untilMs`. `isCurrent` where of what was written since nothing is known to be missing,
+ * which is as much as can be said of entries that are written later and count from before.
+ */
+export type Arrived = { untilMs: number; isCurrent: boolean }
+
+/** For who takes the tables as they are. */
+export const allThatIsHere: Arrived = { untilMs: Number.POSITIVE_INFINITY, isCurrent: true }
+
 export type BalanceAt = {
   /** 0 before the first entry. */
   version: bigint
   /** Null where nothing that is here tells. */
   balanceMinor: bigint | null
   heldMinor: bigint | null
-  /** False where entries are missing that may belong to it; null where too many follow to look through. */
+  /** False where entries are missing that may belong to it, or may be on their way; null where too many follow to look through. */
   complete: boolean | null
 }
 
@@ -73,8 +92,13 @@ const followersMax = 10_000n
  * By the time of writing: as the account stood, which nothing written later changes. By the time from which entries count: with those that
  * were written later and count from before, and without those that count from after.
  */
-export async function readBalanceAt(sql: Statements, account: Balance, at: string, clock: Clock): Promise<BalanceAt> {
-  const stood = await standingAt(sql, account, at)
+export async function readBalanceAt(
+  sql: Statements,
+  account: Balance,
+  { at, clock }: { at: string; clock: Clock },
+  arrived: Arrived,
+): Promise<BalanceAt> {
+  const stood = await standingAt(sql, account, at, arrived)
   if (clock === 'recorded') return stood
   const followers = account.version - stood.version
   const countMax = followers > followersMax ? 0 : Number(followers)
@@ -83,12 +107,14 @@ export async function readBalanceAt(sql: Statements, account: Balance, at: strin
   return {
     ...stood,
     balanceMinor: stood.balanceMinor === null ? null : stood.balanceMinor + shifted.laterMinor - shifted.earlierMinor,
-    complete: stood.complete && areAllHere,
+    complete: stood.complete && arrived.isCurrent && areAllHere,
   }
 }
 
-async function standingAt(sql: Statements, account: Balance, at: string): Promise<BalanceAt> {
-  if (account.updatedAt <= at || account.version === 0n) return { ...pick(account), complete: true }
+async function standingAt(sql: Statements, account: Balance, at: string, arrived: Arrived): Promise<BalanceAt> {
+  // Otherwise a later entry is here: what is not here and was written before is a gap.
+  if (account.updatedAt <= at || account.version === 0n)
+    return { ...pick(account), complete: arrived.untilMs >= Date.parse(at) }
   const version = await findVersionAt(sql, account.accountId, at)
   const next = await findEntryAfter(sql, account.accountId, version)
   const complete = (next ?? account).version === version + 1n

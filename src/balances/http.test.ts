@@ -93,6 +93,7 @@ function serving(
     },
     consistency: { reach: async (wanted, { waitMs }) => reach(wanted, waitMs) },
     freshness: () => freshness,
+    arrivals: { reach: never },
     live: { account: never, all: never },
     log: silent,
     health: async () => ({}),

@@ -9,7 +9,8 @@ import { encodeCursor } from '../platform/cursor'
 import { createHttp, type Health, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Consistency } from './consistency'
-import type { Freshness } from './freshness'
+import { arrivedOf, type Freshness, type Watch } from './freshness'
+import type { Arrived, Clock } from './history'
 import {
   money,
   presentBalance,
@@ -60,6 +61,7 @@ export type BalancesHttp = {
   redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveAnswer>
   consistency: Pick<Consistency, 'reach'>
   freshness: () => Freshness
+  arrivals: Pick<Watch, 'reach'>
   rebuilding: Pick<Rebuilding, 'status' | 'wish'>
   live: Pick<Live, 'account' | 'all'>
   log: Log
@@ -71,31 +73,58 @@ export type BalancesHttp = {
 }
 
 export function balancesHttp(options: BalancesHttp) {
-  const { reads, redrive, consistency, freshness, rebuilding, live, log, health, isReady, kafka, uses } = options
-  const answerBalance = async (request: Request, accountId: string | null, query: typeof BalanceQuery.static) => {
-    if (!canExist(accountId)) return noAccount(request, accountId)
-    if (query.at !== undefined) {
-      const clock = query.time ?? 'recorded'
-      const { at, shown } = parseMoment('at', query.at)
-      const found = await reads.balanceAt(accountId, { at, clock })
-      if (!found) return noAccount(request, accountId)
-      return tagged(request, presentBalanceAt(found.account, found.balance, shown, clock), found.balance.version)
-    }
-    const balance = await reads.balance(accountId)
-    return balance ? tagged(request, presentBalance(balance), balance.version) : noAccount(request, accountId)
+  const { reads, redrive, consistency, freshness, arrivals, rebuilding, live, log, health, isReady, kafka, uses } =
+    options
+  const answerBalance = (
+    request: Request,
+    accountId: string | null,
+    { at: asked, time }: typeof BalanceQuery.static,
+  ) => {
+    if (asked === undefined)
+      return reading(request, async () => {
+        const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
+        return balance ? tagged(request, presentBalance(balance), balance.version) : noAccount(request, accountId)
+      })
+    const clock = time ?? 'recorded'
+    const { at, shown } = parseMoment('at', asked)
+    return readingUntil(request, untilOf(at, clock), async (arrived) => {
+      const found = canExist(accountId) ? await reads.balanceAt(accountId, { at, clock }, arrived) : undefined
+      if (!found) return unknown(request, accountId)
+      const { account, balance } = found
+      const response = tagged(request, presentBalanceAt(account, balance, shown, clock), balance.version)
+      return { response, complete: balance.complete !== false }
+    })
   }
 
   /** Answers when all that the caller has written is here, and says how fresh the answer is at least. */
-  const reading = async (request: Request, answer: () => Promise<Response>): Promise<Response> => {
+  const reading = (request: Request, answer: () => Promise<Response>): Promise<Response> =>
+    readingUntil(request, undefined, async () => ({ response: await answer(), complete: true }))
+
+  /** As `reading`; a caller who is willing to wait has what was written until a time in the answer, too, if that is in time. */
+  const readingUntil = async (
+    request: Request,
+    untilMs: number | undefined,
+    answer: (arrived: Arrived) => Promise<{ response: Response; complete: boolean }>,
+  ): Promise<Response> => {
+    const requestedMs = Date.now()
     const token = request.headers.get('consistency-token')
-    const seconds = token === null ? 0 : readWaitSeconds(request)
+    const seconds = token === null && untilMs === undefined ? 0 : readWaitSeconds(request)
+    const deadline = performance.now() + seconds * 1000
     const refusal = token === null ? undefined : await refuseUntilConsistent(request, token, seconds)
     // Before the tables are read.
-    const { asOf, lag } = freshness()
-    const response = refusal ?? (await answer())
+    let fresh = freshness()
+    const read = () => answer(arrivedOf(fresh, requestedMs))
+    let answered = refusal ? { response: refusal, complete: true } : await read()
+    const leftMs = deadline - performance.now()
+    if (!answered.complete && untilMs !== undefined && leftMs > 0 && untilMs <= Date.now() + leftMs) {
+      await arrivals.reach(untilMs, { waitMs: leftMs, signal: request.signal })
+      fresh = freshness()
+      answered = await read()
+    }
+    const { response } = answered
     if (seconds > 0) response.headers.set('preference-applied', `wait=${seconds}`)
-    if (asOf !== undefined) response.headers.set('balances-as-of', asOf)
-    if (lag !== undefined) response.headers.set('balances-lag', String(lag))
+    if (fresh.asOf !== undefined) response.headers.set('balances-as-of', fresh.asOf)
+    if (fresh.lag !== undefined) response.headers.set('balances-lag', String(fresh.lag))
     return response
   }
 
@@ -133,38 +162,39 @@ export function balancesHttp(options: BalancesHttp) {
       )
       .get(
         '/balances/:account_id',
-        ({ params, query, request }) => reading(request, () => answerBalance(request, parseAccountId(params), query)),
+        ({ params, query, request }) => answerBalance(request, parseAccountId(params), query),
         { query: BalanceQuery },
       )
       // The course's other spelling.
       .get(
         '/accounts/:account_id',
-        ({ params, query, request }) => reading(request, () => answerBalance(request, parseAccountId(params), query)),
+        ({ params, query, request }) => answerBalance(request, parseAccountId(params), query),
         { query: BalanceQuery },
       )
       .get(
         '/balances/:account_id/statement',
-        ({ params, query: { limit, cursor, ...period }, request }) =>
-          reading(request, async () => {
-            const accountId = parseAccountId(params)
-            if (!canExist(accountId)) return noAccount(request, accountId)
-            const filter = { statement: accountId, ...period }
-            const [floor, before] = parsePlace(cursor, filter, /^(\d{1,18}):(\d{1,18})$/) ?? []
-            const found = await reads.statement(
-              accountId,
-              { since: parseLimit('since', period.since), until: parseLimit('until', period.until) },
-              {
-                place: floor === undefined || before === undefined ? undefined : { floor, before },
-                size: pageSizeOf(limit),
-              },
-            )
-            if (!found) return noAccount(request, accountId)
-            const { lines, next } = found.statement
-            const { currency } = found.account
-            const data = lines.map((line) => presentLine(line, currency))
-            const body = { account_id: accountId, currency, data }
-            return listed(request, body, next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null)
-          }),
+        ({ params, query: { limit, cursor, ...asked }, request }) => {
+          const accountId = parseAccountId(params)
+          const period = { since: parseLimit('since', asked.since), until: parseLimit('until', asked.until) }
+          return readingUntil(
+            request,
+            period.until === undefined ? undefined : Date.parse(period.until),
+            async (arrived) => {
+              if (!canExist(accountId)) return unknown(request, accountId)
+              const filter = { statement: accountId, ...asked }
+              const [floor, before] = parsePlace(cursor, filter, /^(\d{1,18}):(\d{1,18})$/) ?? []
+              const place = floor === undefined || before === undefined ? undefined : { floor, before }
+              const found = await reads.statement(accountId, period, { place, size: pageSizeOf(limit) }, arrived)
+              if (!found) return unknown(request, accountId)
+              const { lines, next, complete } = found.statement
+              const { currency } = found.account
+              const data = lines.map((line) => presentLine(line, currency))
+              const body = { account_id: accountId, currency, complete, data }
+              const position = next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null
+              return { response: listed(request, body, position), complete }
+            },
+          )
+        },
         { query: StatementQuery },
       )
       .get('/balances/stream', ({ query, request }) => live.all(parseLastPosition(request, query)), {
@@ -183,11 +213,12 @@ export function balancesHttp(options: BalancesHttp) {
       )
       .get(
         '/balances/:account_id/explain',
-        ({ params, query, request }) =>
-          reading(request, async () => {
-            const accountId = parseAccountId(params)
-            if (!canExist(accountId)) return noAccount(request, accountId)
-            const clock = query.time ?? 'recorded'
+        ({ params, query, request }) => {
+          const accountId = parseAccountId(params)
+          const clock = query.time ?? 'recorded'
+          const moment = query.at === undefined ? undefined : parseMoment('at', query.at)
+          return readingUntil(request, moment && untilOf(moment.at, clock), async (arrived) => {
+            if (!canExist(accountId)) return unknown(request, accountId)
             const filter = { explain: accountId, at: query.at, clock }
             const [atMs, version, before, closingMinor] =
               parsePlace(query.cursor, filter, /^(-?\d{1,14}):(\d{1,18}):(\d{1,18}):(-?\d{1,40})$/) ?? []
@@ -195,10 +226,11 @@ export function balancesHttp(options: BalancesHttp) {
               atMs === undefined || version === undefined || before === undefined || closingMinor === undefined
                 ? undefined
                 : { at: timeOfCursor(atMs), version, before, closingMinor }
-            const moment = query.at === undefined ? undefined : parseMoment('at', query.at)
             const asked = { at: moment?.at, clock } as const
-            const found = await reads.explanation(accountId, asked, { place, size: pageSizeOf(query.limit) })
-            if (!found) return noAccount(request, accountId)
+            const page = { place, size: pageSizeOf(query.limit) }
+            // Without a time it is about what is here, up to its newest entry.
+            const found = await reads.explanation(accountId, asked, page, moment ? arrived : undefined)
+            if (!found) return unknown(request, accountId)
             const { account, at, balance, explanation } = found
             const { currency } = account
             const body = {
@@ -209,8 +241,10 @@ export function balancesHttp(options: BalancesHttp) {
             }
             const { next } = explanation
             const position = next && `${Date.parse(next.at)}:${next.version}:${next.before}:${next.closingMinor}`
-            return listed(request, body, position ? encodeCursor(position, filter) : null)
-          }),
+            const response = listed(request, body, position ? encodeCursor(position, filter) : null)
+            return { response, complete: balance.complete !== false }
+          })
+        },
         { query: ExplanationQuery },
       )
       // No `reading`: what is noted has its own pace, of which neither a token nor the headers of the balances tell.
@@ -283,6 +317,16 @@ const noAccount = (request: Request, accountId: string | null): Response =>
   refuse(request, problems.accountNotFound, {
     detail: `account ${accountId ?? 'of that name'} is not known here; if it was opened just now, its event may not have arrived yet`,
   })
+
+/** Waiting would not make it known. */
+const unknown = (request: Request, accountId: string | null) => ({
+  response: noAccount(request, accountId),
+  complete: true,
+})
+
+/** What has to have arrived: by the time from which entries count, also what was written up to now. */
+const untilOf = (at: string, clock: Clock): number =>
+  clock === 'recorded' ? Date.parse(at) : Math.max(Date.parse(at), Date.now())
 
 /** Ids are opaque to the read side. What no event can have brought is not asked for; null is what the router makes of a path that is not UTF-8. */
 const canExist = (accountId: string | null): accountId is string =>

@@ -1,14 +1,16 @@
 /** Every question the read side answers from its tables. Answers that take several queries see one state of the database. */
 import { type Database, inSnapshot, reaching, type Statements } from '../platform/database'
 import {
+  type Arrived,
+  allThatIsHere,
   type BalanceAt,
   type Clock,
   type Explanation,
   type ExplanationPlace,
   explainBalance,
-  type Page,
   readBalanceAt,
   readStatement,
+  type Statement,
   type StatementPlace,
 } from './history'
 import { coalesce } from './read-balance'
@@ -26,18 +28,20 @@ import { type LargeMovement, listLargeMovements } from './store/large-movements'
 export type Reads = {
   balance(accountId: string): Promise<Balance | undefined>
   balances(filter: BalanceFilter, page: { after: string | undefined; limit: number }): Promise<Balance[]>
-  balanceAt(accountId: string, moment: Moment): Promise<Of<{ balance: BalanceAt }> | undefined>
-  /** Without a time, of what the account holds now. */
+  balanceAt(accountId: string, moment: Moment, arrived?: Arrived): Promise<Of<{ balance: BalanceAt }> | undefined>
+  /** Without a time, of what the account holds by the newest entry that is here. */
   explanation(
     accountId: string,
     moment: { at: string | undefined; clock: Clock },
     page: { place: ExplanationPlace | undefined; size: number },
+    arrived?: Arrived,
   ): Promise<Of<{ at: string; balance: BalanceAt; explanation: Explanation }> | undefined>
   statement(
     accountId: string,
     period: { since: string | undefined; until: string | undefined },
     page: { place: StatementPlace | undefined; size: number },
-  ): Promise<Of<{ statement: Page<StatementPlace> }> | undefined>
+    arrived?: Arrived,
+  ): Promise<Of<{ statement: Statement }> | undefined>
   largeMovements(
     accountId: string | undefined,
     page: { after: string | undefined; limit: number },
@@ -63,21 +67,18 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
   return {
     balance: (accountId) => reaching(findBalance(accountId)),
     balances: (filter, page) => reaching(listBalances(sql, filter, page)),
-    balanceAt: (accountId, { at, clock }) =>
-      of(accountId, async (tx, account) => ({ balance: await readBalanceAt(tx, account, at, clock) })),
-    explanation: (accountId, { at: asked, clock }, page) =>
+    balanceAt: (accountId, moment, arrived = allThatIsHere) =>
+      of(accountId, async (tx, account) => ({ balance: await readBalanceAt(tx, account, moment, arrived) })),
+    explanation: (accountId, { at: asked, clock }, page, arrived = allThatIsHere) =>
       of(accountId, async (tx, account) => {
-        const at = page.place?.at ?? asked ?? latest(new Date().toISOString(), account.updatedAt)
-        const balance = await readBalanceAt(tx, account, at, clock)
+        const at = page.place?.at ?? asked ?? account.updatedAt
+        const balance = await readBalanceAt(tx, account, { at, clock }, arrived)
         return { at, balance, explanation: await explainBalance(tx, account, balance, { at, clock }, page) }
       }),
-    statement: (accountId, period, page) =>
-      of(accountId, async (tx, account) => ({ statement: await readStatement(tx, account, period, page) })),
+    statement: (accountId, period, page, arrived = allThatIsHere) =>
+      of(accountId, async (tx, account) => ({ statement: await readStatement(tx, account, period, page, arrived) })),
     largeMovements: (accountId, page) => reaching(listLargeMovements(sql, accountId, page)),
     deadLetters: (filter, page) => reaching(listDeadLetters(sql, filter, page)),
     deadLetterGroups: () => reaching(groupDeadLetters(sql)),
   }
 }
-
-/** What was written by a clock that is ahead of ours counts as well. */
-const latest = (one: string, other: string): string => (one > other ? one : other)

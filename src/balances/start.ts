@@ -29,6 +29,8 @@ import { consumingOf, topics } from './topics'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
+/** How long a start takes at most because the broker does not answer, in milliseconds. Reads are served meanwhile. */
+const firstLookMaxMs = 2000
 /** Each holds a connection and next to nothing else. */
 const waitingReadsMax = 2000
 
@@ -107,6 +109,7 @@ export async function startBalances(
     },
     consistency,
     freshness: watch.freshness,
+    arrivals: watch,
     rebuilding: {
       status: async () => rebuilding?.status(),
       wish: async (wish) => rebuilding?.wish(wish),
@@ -125,15 +128,11 @@ export async function startBalances(
     stopping.abort()
     consistency.stop()
     live.stop()
+    // Nobody waits for anything to arrive any longer.
+    const watched = watch.stop()
     await http.close(config.shutdownTimeoutMs)
     await restarted
-    await Promise.all([
-      consumer?.stop(),
-      deadLetterTopic?.stop(),
-      largeMovements?.stop(),
-      rebuilding?.stop(),
-      watch.stop(),
-    ])
+    await Promise.all([consumer?.stop(), deadLetterTopic?.stop(), largeMovements?.stop(), rebuilding?.stop(), watched])
     await kafka.close()
     await listening
     await listener.end({ timeout: 1 })
@@ -187,6 +186,8 @@ export async function startBalances(
     partitions,
     min: config.largeMovementMin,
   })
+  // So that the first answers know what has arrived, where there is a broker to tell.
+  await watch.begun(firstLookMaxMs)
   log.info({ port: http.port }, 'balances ready')
   return { port: http.port, stop }
 }
