@@ -56,8 +56,17 @@ cause \`source_conflict\`. An account that was only opened, or came with the rea
 currency: an event in another one is a dead letter (\`currency_mismatch\`), and one that names none is in the currency of the account, BRL where
 nothing is known of it.
 
-What they write is read, without key, headers or versions, and so are the other names that public copies of them use. CloudEvents are read
-in structured mode, too.
+What they write is read, without key, headers or versions. So are the forms in which public wallets of the course write the same:
+
+${table(['Form', 'Example'], courseForms)}
+
+- A value without a name is a BalanceUpdated or a TransactionCreated when it has all of its required fields, in any spelling, and else a dead
+  letter (\`no_envelope\`).
+- A field is the same in any letter case, with or without \`_\` and \`-\`, and under the other names that its event lists below. Optional times
+  (\`created_at\`, \`effective_at\`) go by their own name alone, since others write them in forms of their own.
+- Nothing is guessed: a field, a name or a payload that is given twice and not alike is a dead letter.
+
+CloudEvents are read in structured mode, too, and with a payload alone as their data.
 
 ## How events change
 
@@ -68,6 +77,18 @@ The same as AsyncAPI, with the topics and brokers of an installation, is at ${as
 ${all.map((event) => section(event, topicPrefix)).join('\n\n')}
 `
 }
+
+/** Each is in the corpus. */
+const courseForms = [
+  ['as the course writes it', '{"Name": "BalanceUpdated", "Payload": {"account_id_from": …}}'],
+  ['the payload alone', '{"account_id_from": …, "balance_account_id_from": …}'],
+  ['the name beside the fields', '{"name": "BalanceUpdated", "account_id_from": …}'],
+  ['other letter case', '{"name": "BalanceUpdated", "payload": {…}}'],
+  ['`data` for `payload`', '{"Name": "BalanceUpdated", "Data": {…}}'],
+  ['`event`, `eventName` or `type` for `name`', '{"event": "BalanceUpdated", "data": {…}}'],
+  ['fields in camelCase', '{"Name": "BalanceUpdated", "Payload": {"accountIdFrom": …}}'],
+  ['fields as Go calls them', '{"Name": "BalanceUpdated", "Payload": {"AccountIDFrom": …}}'],
+].map(([form = '', example = '']) => [form, code(example)])
 
 function section(event: AnyEvent, topicPrefix: string): string {
   const { name, kind, topic, key, type, description, payload } = event
@@ -114,4 +135,6 @@ function table(head: string[], rows: string[][]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(cell).join(' | ')} |`).join('\n')
 }
 
-const code = (text: string): string => `\`${text}\``
+function code(text: string): string {
+  return `\`${text}\``
+}
