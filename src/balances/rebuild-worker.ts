@@ -17,7 +17,14 @@ self.onmessage = async ({ data: config }: MessageEvent<ServiceConfig | 'stop'>) 
   if (config === 'stop') return stopping.abort()
   const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
   const { url, prepare } = config.database
-  const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
+  const database = openDatabase({
+    url,
+    prepare,
+    poolMax: 2,
+    applicationName: 'saldo-balances-rebuild',
+    // An index over many entries takes as long as it takes.
+    silenceMs: 600_000,
+  })
   const kafka = connectKafka(config.kafka, log)
   let trouble: string | null = null
   try {

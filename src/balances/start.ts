@@ -1,7 +1,7 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config'
-import { openDatabase, openSession, reaching } from '../platform/database'
+import { inTime, keepListening, openDatabase, openSession, reaching } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
 import { listen } from '../platform/http-server'
@@ -33,6 +33,8 @@ const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 const firstLookMaxMs = 2000
 /** Each holds a connection and next to nothing else. */
 const waitingReadsMax = 2000
+/** How long a statement may take, of those that read and those that write, in milliseconds; and connections for the latter. */
+const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
 
 /** How patient it is, in milliseconds. Tests are less so. */
 const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefined as number | undefined }
@@ -44,7 +46,14 @@ export async function startBalances(
   { lookEveryMs, standstillMaxMs, sessionTimeoutMs } = patience,
 ): Promise<RunningService> {
   const stopping = new AbortController()
-  const database = openDatabase({ ...config.database, applicationName: 'saldo-balances' })
+  const reading = openDatabase({ ...config.database, applicationName: 'saldo-balances', statementMs: readMs })
+  // What is written waits for locks and disks. Apart, so that neither holds up the other.
+  const database = openDatabase({
+    ...config.database,
+    poolMax: Math.min(config.database.poolMax, writersMax),
+    applicationName: 'saldo-balances-apply',
+    statementMs: applyMs,
+  })
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
   let consumer: Consumer | undefined
   let rebuilding: Rebuilding | undefined
@@ -61,7 +70,7 @@ export async function startBalances(
     return { ...stored, consumer: judged, large_movements: await largeMovements.health() }
   }
   const databaseHealth = (): Promise<Record<string, Check>> =>
-    countDeadLetters(database.sql).then(
+    inTime(countDeadLetters(reading.sql)).then(
       (count) => ({
         database: { status: 'pass' },
         dead_letters: { status: 'pass', output: `${count} records kept aside` },
@@ -69,7 +78,7 @@ export async function startBalances(
       (error) => ({ database: { status: 'fail', output: messageOf(error) } }),
     )
 
-  const reads = openReads(database)
+  const reads = openReads(reading)
   const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
   const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
   const { groupId, topics: topicNames, partitions } = consumingOf(config.kafka)
@@ -82,7 +91,7 @@ export async function startBalances(
     },
     clusterId: kafka.clusterId,
     async positions(clusterId) {
-      const positions = await listPositions(database.sql, clusterId)
+      const positions = await listPositions(reading.sql, clusterId)
       return new Map(positions.map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]))
     },
     everyMs: lookEveryMs,
@@ -93,12 +102,12 @@ export async function startBalances(
       progress = judgeProgress(progress, sight, standstillMaxMs)
     },
   })
-  const live = createLive({ sql: database.sql, freshness: watch.freshness, log })
+  const live = createLive({ sql: reading.sql, freshness: watch.freshness, log })
   const wake = (accountIds?: readonly string[]) => {
     consistency.wake(accountIds)
     live.wake(accountIds)
   }
-  let listening: Promise<unknown> | undefined
+  let listening: ReturnType<typeof keepListening> | undefined
   let restarted = Promise.resolve()
   const app = balancesHttp({
     reads,
@@ -134,9 +143,9 @@ export async function startBalances(
     await restarted
     await Promise.all([consumer?.stop(), deadLetterTopic?.stop(), largeMovements?.stop(), rebuilding?.stop(), watched])
     await kafka.close()
-    await listening
+    await listening?.end()
     await listener.end({ timeout: 1 })
-    await database.close()
+    await Promise.all([reading.close(), database.close()])
   })
 
   try {
@@ -166,16 +175,17 @@ export async function startBalances(
     if (!stopping.signal.aborted) consumer = consume()
   }
   // Other replicas tell of what they apply. A hint, and no more: whoever waits looks for himself, also when the connection is new.
-  listening = Promise.all([
-    listener.listen(
-      changesChannel,
-      (notification) => wake(changedAccounts(notification)),
-      () => wake(),
-    ),
-    listener.listen(tablesChannel, () => {
-      restarted = restarted.then(consumeAnew)
-    }),
-  ]).catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
+  listening = keepListening(
+    listener,
+    {
+      [changesChannel]: (notification) => wake(changedAccounts(notification)),
+      [tablesChannel]: () => {
+        restarted = restarted.then(consumeAnew)
+      },
+    },
+    wake,
+  )
+  listening.started.catch((error) => log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`))
 
   consumer = consume()
   rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })

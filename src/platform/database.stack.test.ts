@@ -1,7 +1,8 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
-import { arrayOf, type Database, isConnectionLost, openDatabase } from './database'
+import { startProxy } from '../testing/proxy'
+import { arrayOf, type Database, databaseFailure, isConnectionLost, keepListening, openDatabase } from './database'
 
 setDefaultTimeout(60_000)
 
@@ -123,4 +124,86 @@ test('whole numbers of any size arrive exactly', async () => {
   const given = [2n ** 53n + 1n, -(2n ** 63n), 0n]
   const rows = await opened.database.sql`select number from unnest(${arrayOf(given)}::bigint[]) as list (number)`
   expect(rows.map((row) => row.number)).toEqual(given)
+})
+
+describe('a connection that is cut in silence', () => {
+  async function openThroughProxy(statementMs = 1000) {
+    const shared = await backing()
+    const { url } = await shared.createDatabase('platform')
+    const proxy = await startProxy(url)
+    const options = { url: proxy.through(url), poolMax: 1, prepare: true, applicationName: 'test', statementMs }
+    const database = openDatabase(options)
+    await database.sql`select 1`
+    return {
+      database,
+      proxy,
+      url,
+      async [Symbol.asyncDispose]() {
+        await database.close(100)
+        await proxy[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  test('is given up after its deadline; all that waits on it is rejected, once, and the next query is answered', async () => {
+    await using opened = await openThroughProxy()
+    const { sql } = opened.database
+    opened.proxy.silence()
+    const begunMs = performance.now()
+    const asked = Array.from({ length: 50 }, () => sql`select 1`.catch((error) => error))
+    for (const error of await Promise.all(asked)) {
+      expect(databaseFailure(error)).toBe('connection_lost')
+      expect(['ANSWER_TIMEOUT', 'CONNECTION_CLOSED']).toContain(error.code)
+    }
+    expect(performance.now() - begunMs).toBeLessThan(10_000)
+    expect([...(await sql`select 7 as seven`)]).toEqual([{ seven: 7 }])
+  })
+
+  test('ends a transaction, also one that was between two statements', async () => {
+    await using opened = await openThroughProxy()
+    const { sql } = opened.database
+    const cut = sql.begin(async (tx) => {
+      await tx`select 1`
+      opened.proxy.silence()
+      await tx`select 2`
+    })
+    expect(isConnectionLost(await cut.catch((error) => error))).toBe(true)
+    expect([...(await sql.begin(async (tx) => tx`select 7 as seven`))]).toEqual([{ seven: 7 }])
+  })
+
+  test('is no slow one: a statement within its time, and an idle connection, are left alone', async () => {
+    await using opened = await openThroughProxy(3000)
+    const { sql } = opened.database
+    const [before] = await sql`select pg_backend_pid() as pid, pg_sleep(2.5)`
+    await sql`select pg_sleep(2.5)`
+    const [after] = await sql`select pg_backend_pid() as pid`
+    expect(after?.pid).toBe(before?.pid)
+    expect(databaseFailure(await sql`select pg_sleep(10)`.catch((error) => error))).toBe('unavailable')
+  })
+
+  test('is found out by a listener, too, which listens on another one', async () => {
+    await using opened = await openThroughProxy()
+    const heard: string[] = []
+    let beginnings = 0
+    const listening = keepListening(opened.database.sql, { news: (text) => heard.push(text) }, () => beginnings++)
+    await listening.started
+    opened.proxy.silence()
+    await eventually(() => expect(beginnings).toBe(2), { timeoutMs: 20_000 })
+    // The pool's own connection was cut as well.
+    await eventually(() => opened.database.sql.notify('news', 'heard'))
+    await eventually(() => expect(heard).toEqual(['heard']))
+    await listening.end()
+  })
+})
+
+test('a server that takes no writes is left for the one that does', async () => {
+  await using opened = await open(1)
+  const { sql } = opened.database
+  const pidOf = async () => (await sql`select pg_backend_pid() as pid`)[0]?.pid
+  const before = await pidOf()
+  await sql`set default_transaction_read_only = on`
+  const refused = await sql`create table t (n int)`.catch((error) => error)
+  expect([refused.code, databaseFailure(refused)]).toEqual(['25006', 'unavailable'])
+  expect(await pidOf()).not.toBe(before)
+  await sql`create table t (n int)`
 })

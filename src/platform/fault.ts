@@ -1,5 +1,11 @@
 /** A dependency failed. Thrown, and retried in one place; never used for a refusal, which is a value, nor for a bug, which is asserted. */
-export type FaultCode = 'database_unavailable' | 'broker_unavailable' | 'overloaded' | 'deadline_exceeded'
+export type FaultCode =
+  | 'database_unavailable'
+  | 'broker_unavailable'
+  | 'overloaded'
+  | 'deadline_exceeded'
+  /** A write was sent, and the database went away before it said what came of it. */
+  | 'outcome_unknown'
 
 export class Fault extends Error {
   override name = 'Fault'

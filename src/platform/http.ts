@@ -1,6 +1,7 @@
 /** What both services' HTTP has in common: how bodies are read, how failures answer, health, and stopping without cutting anybody off. */
 import { Elysia, type ValidationError } from 'elysia'
 import { complaintText, noBody } from './body-schema'
+import { databaseFault } from './database'
 import { Fault, messageOf } from './fault'
 import { InvalidValue, MalformedRequest } from './invalid'
 import type { Log } from './log'
@@ -71,11 +72,12 @@ export function createHttp({ log, parseJson, problems, documents, health, isRead
         })
       if (code === 'VALIDATION') return answer(commonProblems.validation, validationDetails(error as ValidationError))
       if (code === 'NOT_FOUND') return notFound(app, request, path)
-      if (cause instanceof Fault) {
-        log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, cause.message)
-        const isLoad = cause.code === 'overloaded' || cause.code === 'deadline_exceeded'
+      const fault = cause instanceof Fault ? cause : databaseFault(cause)
+      if (fault) {
+        log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, fault.message)
+        const isLoad = fault.code === 'overloaded' || fault.code === 'deadline_exceeded'
         const kind = isLoad ? commonProblems.overloaded : commonProblems.unavailable
-        return answer(kind, { detail: faultDetails[cause.code] })
+        return answer(kind, { detail: faultDetails[fault.code] })
       }
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
       return answer(commonProblems.internal, { detail: 'the log has the cause under this trace_id' })
@@ -208,7 +210,9 @@ class UnsupportedMedia extends Error {
 }
 
 const faultDetails = {
-  database_unavailable: 'the database cannot be reached',
+  database_unavailable: 'the database cannot be used at the moment, and nothing was done',
+  outcome_unknown:
+    'the database went away before it answered: whether this took effect is not known. Under the same Idempotency-Key it takes effect once, however often it is sent',
   broker_unavailable: 'the broker cannot be reached',
   overloaded: 'more requests are waiting than can be answered in time',
   deadline_exceeded: 'the request waited for longer than it may, and nothing was done for it',

@@ -2,12 +2,12 @@
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
-import postgres from 'postgres'
-import { isConnectionLost, violation } from './database'
+import type postgres from 'postgres'
+import { isWorthWaiting, openPreparation, violation } from './database'
 import { messageOf, SetupError } from './fault'
 import { advisoryLocks } from './locks'
 import type { Log } from './log'
-import { keepTrying } from './retry'
+import { keepTrying, pause } from './retry'
 import { admitService, examineRole, type Grants } from './service-role'
 
 /** One lock for everything that prepares a database. The number means nothing, but must stay the same in every version. */
@@ -53,7 +53,7 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
   const examined = await keepTrying(prepare, {
     backoff: { firstMs: 200, limitMs: 5000 },
     signal,
-    isPassing: isConnectionLost,
+    isPassing: isWorthWaiting,
     onFailure: (error, failures) => log.warn({ failures }, `waiting for the database: ${messageOf(error)}`),
   })
   if (examined?.beyond)
@@ -81,13 +81,18 @@ async function naming<T>(variable: string, work: () => Promise<T>): Promise<T> {
 /** Runs `work` while no other replica prepares this database, on a connection of its own, since the lock belongs to the session. */
 export function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   return withSession(url, async (sql) => {
-    await sql`select pg_advisory_lock(${advisoryLocks.preparation})`
+    // Asked for again and again, so that a session that was cut in silence is not taken for one that waits.
+    const isLocked = async () =>
+      (await sql`select pg_try_advisory_lock(${advisoryLocks.preparation}) as locked`)[0]?.locked
+    while (!(await isLocked())) await pause(lockPollMs)
     return work(sql)
   })
 }
 
+const lockPollMs = 200
+
 async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false })
+  const sql = openPreparation(url)
   try {
     return await work(sql)
   } finally {

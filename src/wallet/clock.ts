@@ -8,7 +8,7 @@ import type { ClockReading } from './store/clock'
 export type Clock = {
   /** Throws before the first reading. */
   now(): Date
-  hear(reading: ClockReading): void
+  hear(reading: Omit<ClockReading, 'session'>): void
   /** False once the last reading is so old that the machine may have slept since. */
   isFresh(): boolean
 }

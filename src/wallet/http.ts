@@ -223,8 +223,7 @@ function submitAs(
   const idempotencyKey = readIdempotencyKey(request, body)
   const waitSeconds = preferredWait(request)
   const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
-  const { signal } = request
-  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey, signal }, waitMs)
+  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey }, waitMs)
 }
 
 async function answerCommand(

@@ -4,12 +4,14 @@
  */
 import { cloudEventHeaders, walletSource } from '../contract/envelope'
 import { createAlarm } from '../platform/alarm'
+import { keepListening } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
 import { continueTrace } from '../platform/trace'
 import { openOutbox, outboxChannel, type PendingRow, type PublishedRow, removePublished, tryLead } from './store/outbox'
+import { endSessions } from './store/sessions'
 
 export type RelayOptions = {
   /** The relay keeps a connection of its own, since the leader's lock belongs to its session. */
@@ -44,6 +46,8 @@ export function startRelay(options: RelayOptions): Relay {
   const sql = openOutbox(options.databaseUrl)
   let leads = false
   let session = 0
+  /** One that led, and whose connection was lost: the server may not have noticed, and keep its lock. */
+  let lostSession: number | undefined
   let trouble: string | undefined
   let prepared = false
   let notifying = false
@@ -71,11 +75,14 @@ export function startRelay(options: RelayOptions): Relay {
     while (!stopping.signal.aborted) {
       try {
         if (!leads) {
+          if (lostSession !== undefined) await endSessions(sql, [lostSession])
+          lostSession = undefined
           ;({ leads, session } = await tryLead(sql))
           if (leads) log.info({}, 'this process relays the outbox')
         }
         if (leads && !(await drain())) {
           leads = false
+          lostSession = session
           continue
         }
         failures = 0
@@ -91,7 +98,8 @@ export function startRelay(options: RelayOptions): Relay {
   }
   const running = run()
   // A connection of its own, opened and kept by the driver. While it is down, the poll finds what it would have told.
-  const listening = sql.listen(outboxChannel, alarm.ring).catch(() => undefined)
+  const listening = keepListening(sql, { [outboxChannel]: alarm.ring })
+  listening.started.catch(() => {})
 
   return {
     wake() {
@@ -110,7 +118,7 @@ export function startRelay(options: RelayOptions): Relay {
       if (stopping.signal.aborted) return
       stopping.abort()
       await Promise.race([running.then(() => (leads ? drain() : undefined)).catch(() => {}), pause(timeoutMs)])
-      await (await listening)?.unlisten().catch(() => {})
+      await listening.end()
       await sql.end({ timeout: 1 })
       await publisher.close().catch(() => {})
     },

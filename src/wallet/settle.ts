@@ -12,10 +12,19 @@ import type { Account } from './domain/account'
 import { type Book, type Command, decideAll, emptyBook, type Outcome } from './domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from './domain/idempotency'
 import type { Fact } from './domain/movement'
-import { append, type Changes, classifyAppendFailure, endTurn, takeTurn } from './store/append'
+import {
+  type AppendFailure,
+  append,
+  appendInVain,
+  type Changes,
+  classifyAppendFailure,
+  endTurn,
+  takeTurn,
+} from './store/append'
 import { accountIdsOf, loadAccounts, loadBook } from './store/book'
-import { readClock } from './store/clock'
+import { type ClockReading, readClock } from './store/clock'
 import { type KeyRow, loadKeys } from './store/idempotency-keys'
+import { endSessions } from './store/sessions'
 
 export type Ledger = {
   /** One connection, which carries out statements in the order in which they are sent. */
@@ -24,6 +33,8 @@ export type Ledger = {
   clock: Clock
   onAppended: () => void
   foresight: Foresight
+  /** Hears what the database could not write, and that it could. */
+  health?: { failed(requests: Request[], error: unknown): void; succeeded(): void }
 }
 
 /** What one caller asks for at once, answered as a whole. */
@@ -33,8 +44,6 @@ export type Request = {
   atomic: boolean
   traceparent: string | null
   idempotencyKey: IdempotencyKey | null
-  /** Aborted when the caller is gone. */
-  signal?: AbortSignal
 }
 
 /** What a caller is told: an outcome per command, `repeated` when they were told before, under the same key. */
@@ -46,8 +55,20 @@ export type Foresight = {
   /** Until then nothing is attempted, on the clock of `performance.now`; and how long the next pause would be. Both in milliseconds. */
   pausedUntilMs: number
   pauseMs: number
+  /** The server's process behind the connection, as far as it is known; and those behind connections that were lost. */
+  session: number | undefined
+  lostSessions: Set<number>
 }
-export const createForesight = (): Foresight => ({ accounts: new Map(), pausedUntilMs: 0, pauseMs: pauseMinMs })
+export const createForesight = (): Foresight => ({
+  accounts: new Map(),
+  pausedUntilMs: 0,
+  pauseMs: pauseMinMs,
+  session: undefined,
+  lostSessions: new Set(),
+})
+
+/** Older ones have ended long since. */
+const lostSessionsMax = 16
 
 /** Beyond this it is thrown away and begun anew, in accounts. */
 const foreseenMax = 50_000
@@ -63,6 +84,8 @@ type Known = { book: Book; keys: Map<string, UsedKey<Outcome[]>> }
 /** How often a batch is decided again before it is given up. Every further try lost a race, or its connection. */
 const triesMax = 25
 const backoff = { firstMs: 2, limitMs: 500 }
+/** A database that does not answer is waited for no longer, so that callers are answered while they listen. In milliseconds. */
+const patienceMs = 8000
 /** Whoever has lost as many races waits for a turn, one after the other, rather than being beaten again and again. */
 const racesMax = 1
 
@@ -90,7 +113,7 @@ export async function attempt(
       readClock(database.sql, missing),
     ])
     for (const [id, account] of accounts) foresight.accounts.set(id, account)
-    clock.hear(reading)
+    hearReading(ledger, reading)
   }
 
   const at = clock.now()
@@ -106,6 +129,7 @@ export async function attempt(
     answers: appending.then(
       () => {
         foresight.pauseMs = pauseMinMs
+        if (accepted.length > 0) ledger.health?.succeeded()
         if (accepted.length > 0) ledger.onAppended()
         return steps.map((step) => step?.settled)
       },
@@ -127,42 +151,102 @@ export async function attempt(
  */
 export async function settle(ledger: Ledger, requests: Request[], again = false): Promise<(Settled | Error)[]> {
   const { database, foresight } = ledger
-  const commands = requests.flatMap((request) => request.commands)
-  const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
+  const begunMs = performance.now()
   let hasTurn = false
+  /** Whether something may have been written, or may still be, that nobody has answered for. */
+  let mayBeWritten = again
   for (let tries = 1; ; tries++) {
+    let isSent = false
     try {
+      if (mayBeWritten) await endLostSessions(ledger)
       if (tries > racesMax) await takeTurn(database.sql)
       hasTurn ||= tries > racesMax
       // The statement of a try before may have been carried out although its answer was lost: what it did is in the book then.
-      const [book, keys, reading] = await Promise.all([
-        loadBook(database, commands, again || tries > 1),
-        loadKeys(database, idempotencyKeys),
-        readClock(database.sql, accountIdsOf(commands)),
-      ])
-      ledger.clock.hear(reading)
-      const at = ledger.clock.now()
-      const steps = requests.map((request) => decideStep(request, { book, keys }, at))
-      await append(database.sql, changesOf(steps, at))
+      const { book, steps, changes } = await decideNow(ledger, requests, again || tries > 1)
+      // The connection was lost while the book was read: perhaps by another one.
+      if (mayBeWritten && foresight.lostSessions.size > 0) continue
+      mayBeWritten = false
+      isSent = true
+      await append(database.sql, changes)
       if (hasTurn) await endTurn(database.sql)
       for (const [id, account] of book.accounts) foresight.accounts.set(id, account)
+      ledger.health?.succeeded()
       // After the append: a relay that is woken earlier cannot see the rows yet, and would go back to sleep.
       if (again || steps.some(({ facts }) => facts.length > 0)) ledger.onAppended()
       return steps.map(({ settled }) => settled)
     } catch (error) {
       foresight.accounts.clear()
       const failure = classifyAppendFailure(error)
-      if (hasTurn && (!failure || tries >= triesMax)) await endTurn(database.sql)
+      if (isSent) mayBeWritten = failure === 'outcome_unknown'
+      const isLast =
+        failure === 'unavailable' ||
+        tries >= triesMax ||
+        (failure === 'outcome_unknown' && performance.now() - begunMs > patienceMs)
+      if (hasTurn && (!failure || isLast)) await endTurn(database.sql)
       if (!failure) return settleApart(ledger, requests, error as Error)
-      if (tries >= triesMax) {
-        const code = failure === 'version_taken' ? 'overloaded' : 'database_unavailable'
-        throw new Fault(code, `gave up after ${tries} tries: ${messageOf(error)}`, { cause: error })
-      }
+      if (failure === 'unavailable') ledger.health?.failed(requests, error)
+      if (isLast) throw givenUp(error, { failure, mayBeWritten, tries })
       ledger.log.debug({ failure, tries, requests: requests.length }, 'deciding again')
       // Nobody gains by waiting for whoever has the turn.
       if (!hasTurn || failure === 'outcome_unknown') await pause(backoffMs(backoff, tries))
     }
   }
+}
+
+function givenUp(
+  error: unknown,
+  { failure, mayBeWritten, tries }: { failure: AppendFailure; mayBeWritten: boolean; tries: number },
+): Fault {
+  const code = mayBeWritten ? 'outcome_unknown' : failure === 'version_taken' ? 'overloaded' : 'database_unavailable'
+  return new Fault(code, `gave up after ${tries} tries: ${messageOf(error)}`, { cause: error })
+}
+
+/** Loads what the requests are about, and decides them one after the other. */
+async function decideNow(ledger: Ledger, requests: Request[], again: boolean) {
+  const { database, clock } = ledger
+  const commands = requests.flatMap((request) => request.commands)
+  const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
+  const [book, keys, reading] = await Promise.all([
+    loadBook(database, commands, again),
+    loadKeys(database, idempotencyKeys),
+    readClock(database.sql, accountIdsOf(commands)),
+  ])
+  hearReading(ledger, reading)
+  const at = clock.now()
+  const steps = requests.map((request) => decideStep(request, { book, keys }, at))
+  return { book, steps, changes: changesOf(steps, at) }
+}
+
+/** What `settle` would write, written and taken back: whether the database takes it again. Throws what it says. */
+export async function rehearse(ledger: Ledger, requests: Request[]): Promise<void> {
+  const { changes } = await decideNow(ledger, requests, true)
+  await appendInVain(ledger.database, changes)
+}
+
+export function hearReading({ clock, foresight }: Pick<Ledger, 'clock' | 'foresight'>, reading: ClockReading): void {
+  clock.hear(reading)
+  foresight.session = reading.session
+}
+
+/**
+ * A statement whose answer was lost may be carried out for as long as its session lives, also after others have read the ledger without it: a
+ * network gives away late what it held back, and a server may have been asleep.
+ */
+async function endLostSessions({ database, foresight }: Ledger): Promise<void> {
+  const lost = [...foresight.lostSessions]
+  if (lost.length === 0) return
+  await endSessions(database.sql, lost)
+  for (const session of lost) foresight.lostSessions.delete(session)
+}
+
+/** The writer's connection was lost, with all that was known by it. */
+export function forgetSession(foresight: Foresight): void {
+  foresight.accounts.clear()
+  if (foresight.session === undefined) return
+  foresight.lostSessions.add(foresight.session)
+  foresight.session = undefined
+  for (const oldest of foresight.lostSessions)
+    if (foresight.lostSessions.size > lostSessionsMax) foresight.lostSessions.delete(oldest)
 }
 
 /** Decides one request, and leaves book and keys as the next one finds them. */

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config'
 import { topics } from '../contract/events'
-import { openDatabase } from '../platform/database'
+import { inTime, openDatabase, vanishingClient } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http'
 import { listen } from '../platform/http-server'
@@ -16,7 +16,17 @@ import { type Heartbeat, startHeartbeat } from './heartbeat'
 import { walletHttp } from './http'
 import { type Relay, startRelay } from './relay'
 import { seedWallet } from './seed'
-import { attempt, createForesight, type Request, type Settled, settle } from './settle'
+import {
+  attempt,
+  createForesight,
+  forgetSession,
+  hearReading,
+  type Ledger,
+  type Request,
+  rehearse,
+  type Settled,
+  settle,
+} from './settle'
 import { readClock } from './store/clock'
 import { grants } from './store/grants'
 import { measureOutbox, pendingMax } from './store/outbox'
@@ -33,33 +43,52 @@ const queueMax = 5000
 const waitMaxMs = 10_000
 /** An event that waits longer than this is worth a warning, in milliseconds. */
 const outboxAgeMaxMs = 10_000
+/** Far more than a statement of the writer takes: whoever waits for it is to be answered in time. In milliseconds, like the next. */
+const writerStatementMs = 4000
+const requestStatementMs = 8000
 
 /** Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when waiting would not help. */
 export async function startWallet(config: ServiceConfig, log: Log): Promise<RunningService> {
   const stopping = new AbortController()
-  const database = openDatabase({ ...config.database, applicationName: 'saldo-wallet' })
+  const database = openDatabase({
+    ...config.database,
+    applicationName: 'saldo-wallet',
+    statementMs: requestStatementMs,
+  })
   const kafka = connectKafka(config.kafka, log)
   let relay: Relay | undefined
   let heartbeat: Heartbeat | undefined
 
   const clock = createClock()
+  const foresight = createForesight()
   const writer = openDatabase({
     ...config.database,
     poolMax: 1,
     applicationName: 'saldo-wallet-writer',
     // Its few statements find everything by key. Left to itself the server plans them again and again, which costs a lone transfer more than
     // carrying them out.
-    settings: { plan_cache_mode: 'force_generic_plan' },
+    settings: { plan_cache_mode: 'force_generic_plan', ...vanishingClient },
+    statementMs: writerStatementMs,
+    onClose: () => forgetSession(foresight),
   })
   const onAppended = () => relay?.wake()
-  const ledger = { database: writer, log, clock, onAppended, foresight: createForesight() }
+  const ledger: Ledger = {
+    database: writer,
+    log,
+    clock,
+    onAppended,
+    foresight,
+    health: {
+      failed: (requests, error) => heartbeat?.failed(requests, error),
+      succeeded: () => heartbeat?.succeeded(),
+    },
+  }
   const wallet: Wallet = {
     database,
     clock: clock.now,
     batch: createBatch<Request, Settled>({
       attempt: (requests) => attempt(ledger, requests),
       settle: (requests, again) => settle(ledger, requests, again),
-      isAbandoned: ({ signal }) => signal?.aborted ?? false,
       sizeOf: (request) => request.commands.length,
       sizeMax: batchSizeMax,
       queueMax,
@@ -73,7 +102,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
     if (!relay) return { service: { status: 'fail', output: 'starting' } }
     const writing = heartbeat?.check() ?? { status: 'fail' }
-    return measureOutbox(database.sql).then(
+    return inTime(measureOutbox(database.sql)).then(
       (outbox) => ({
         database: { status: 'pass' },
         writer: writing,
@@ -113,7 +142,12 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
       signal,
     })
     if (config.seedOnStart) await seedWallet(url, database, log)
-    heartbeat = startHeartbeat(() => readClock(writer.sql), clock.hear)
+    heartbeat = startHeartbeat({
+      read: () => readClock(writer.sql),
+      hear: (reading) => hearReading(ledger, reading),
+      rehearse: (requests) => rehearse(ledger, requests),
+      log,
+    })
     // Nothing is dated before the database has told the time.
     await heartbeat.started
 

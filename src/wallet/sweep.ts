@@ -18,6 +18,8 @@ const keysMax = 500_000
 /** The same of places, of which there are two or more to a transaction. */
 const deliveriesMs = 10_000
 const deliveriesMax = 200_000
+/** Rows of one statement, which has to end in time on any machine. */
+const chunkSize = 20_000
 
 export type Sweeping = {
   wallet: Wallet
@@ -30,8 +32,10 @@ export type Sweeping = {
 export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void {
   const timers = [
     every(holdsMs, () => expireHolds(wallet)),
-    every(keysMs, () => removeExpiredKeys(wallet.database.sql, keysMax)),
-    every(deliveriesMs, () => removeOldDeliveries(wallet.database.sql, wallet.clock(), deliveriesMax)),
+    every(keysMs, () => inChunks(keysMax, (limit) => removeExpiredKeys(wallet.database.sql, limit))),
+    every(deliveriesMs, () =>
+      inChunks(deliveriesMax, (limit) => removeOldDeliveries(wallet.database.sql, wallet.clock(), limit)),
+    ),
   ]
   return () => timers.forEach(clearInterval)
 
@@ -44,6 +48,11 @@ export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void
       busy = false
     }, ms)
   }
+}
+
+/** Until there are no more, or `max` were removed. */
+async function inChunks(max: number, remove: (limit: number) => Promise<number>): Promise<void> {
+  for (let removed = 0; removed < max; removed += chunkSize) if ((await remove(chunkSize)) < chunkSize) return
 }
 
 /** Ends all holds that are past their time by now. */

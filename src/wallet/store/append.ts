@@ -1,5 +1,6 @@
 /** Writes what was decided: everything that belongs to a batch, in one statement. */
-import { arrayOf, isConnectionLost, type Statements, violation } from '../../platform/database'
+import { arrayOf, type Database, databaseFailure, type Statements, violation } from '../../platform/database'
+import { Fault } from '../../platform/fault'
 import { advisoryLocks } from '../../platform/locks'
 import type { Hold } from '../domain/hold'
 import type { Fact, Transaction } from '../domain/movement'
@@ -14,6 +15,8 @@ export type AppendFailure =
   | 'version_taken'
   /** The connection went away before the answer came. Everything was written, or nothing. */
   | 'outcome_unknown'
+  /** The database cannot do its work: a full disk, a right that is gone. Nothing was written, nor will be until somebody helps it. */
+  | 'unavailable'
 
 /**
  * Appends entries, transactions, holds, used keys and outbox rows, or nothing at all, and a trigger moves the snapshots: as one statement it is atomic whatever becomes
@@ -145,12 +148,20 @@ const takenByAnother = new Set([
 
 /** Tells whether reading and deciding again can help. Undefined for anything else, which is a bug or a broken ledger. */
 export function classifyAppendFailure(error: unknown): AppendFailure | undefined {
-  if (isConnectionLost(error)) return 'outcome_unknown'
+  if (error instanceof Fault && error.code === 'outcome_unknown') return 'outcome_unknown'
   const { sqlState, constraint } = violation(error) ?? {}
   if (sqlState === '23505' && constraint && takenByAnother.has(constraint)) return 'version_taken'
-  // Two batches that wait for each other's keys, or somebody has been waited for too long. The server ended the wait.
-  if (sqlState === '40P01' || sqlState === '55P03') return 'version_taken'
-  return undefined
+  switch (databaseFailure(error)) {
+    case 'connection_lost':
+      return 'outcome_unknown'
+    // Two batches that wait for each other's keys, or somebody has been waited for too long. The server ended the wait.
+    case 'contention':
+      return 'version_taken'
+    case 'unavailable':
+      return 'unavailable'
+    default:
+      return undefined
+  }
 }
 
 /** Waits until nobody else of this database has the turn. It belongs to the session: whoever loses the connection loses the turn. */
@@ -161,4 +172,17 @@ export async function takeTurn(sql: Statements): Promise<void> {
 /** However often it was taken. */
 export async function endTurn(sql: Statements): Promise<void> {
   await sql`select pg_advisory_unlock_all()`.catch(() => undefined)
+}
+
+/** Writes, and takes it back. */
+export async function appendInVain({ sql }: Pick<Database, 'sql'>, changes: Changes): Promise<void> {
+  const over = new Error('taken back')
+  await sql
+    .begin(async (tx) => {
+      await append(tx, changes)
+      throw over
+    })
+    .catch((error) => {
+      if (error !== over) throw error
+    })
 }

@@ -8,18 +8,22 @@ export type ClockReading = {
   receivedMs: number
   /** The newest change of the accounts that were asked about; null where there is none. */
   changedMs: number | null
+  /** The server's process that answered. */
+  session: number
 }
 
 /** With the newest change of these accounts. */
 export async function readClock(sql: Statements, accountIds: Iterable<string> = []): Promise<ClockReading> {
   const sentMs = performance.now()
-  const [row] = await sql<{ database_ms: number; changed_ms: number | null }[]>`
+  const [row] = await sql<{ session: number; database_ms: number; changed_ms: number | null }[]>`
     select
+      pg_backend_pid() as session,
       (extract(epoch from clock_timestamp()) * 1000)::float8 as database_ms,
       (
         select (extract(epoch from max(updated_at)) * 1000)::float8
         from accounts where id = any(${arrayOf([...accountIds])}::uuid[])
       ) as changed_ms`
   if (!row) throw new Error('empty result from PostgreSQL')
-  return { databaseMs: row.database_ms, changedMs: row.changed_ms, sentMs, receivedMs: performance.now() }
+  const { session, database_ms: databaseMs, changed_ms: changedMs } = row
+  return { databaseMs, changedMs, session, sentMs, receivedMs: performance.now() }
 }

@@ -28,20 +28,12 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
 
 /**
  * A session for the relay. Its statements are planned when the outbox is nearly empty and the plans are kept: a scan of the whole table, which is
- * best then, would read a million rows for each send once the broker was away for long. A machine that vanishes says no farewell: the server is to find out
- * within seconds, rather than hours, that the session is over and its lock free.
+ * best then, would read a million rows for each send once the broker was away for long.
  */
 export const openOutbox = (url: string) =>
   openSession(
-    { url, applicationName: 'saldo-relay' },
-    {
-      enable_seqscan: 'off',
-      enable_bitmapscan: 'off',
-      tcp_keepalives_idle: '2',
-      tcp_keepalives_interval: '1',
-      tcp_keepalives_count: '2',
-      tcp_user_timeout: '4000',
-    },
+    { url, applicationName: 'saldo-relay', statementMs: 5000 },
+    { enable_seqscan: 'off', enable_bitmapscan: 'off' },
   )
 
 /** Other processes listen on this channel; what is sent there says only that there may be work. */
