@@ -5,6 +5,7 @@
 import { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFilePrivate } from './private-files.ts'
 
 export class DirectoryTaken extends Error {
   override name = 'DirectoryTaken'
@@ -26,8 +27,10 @@ export type DirectoryLock = {
 
 /** Throws `DirectoryTaken` when there is another owner. Makes the directory when missing. */
 export function lockDirectory(directory: string): DirectoryLock {
-  mkdirSync(directory, { recursive: true })
+  // Not made private where it is there: it may be somebody's directory with other things in it.
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
   const pidFile = join(directory, 'lock.pid')
+  makeFilePrivate(join(directory, 'lock.sqlite'))
   const database = new Database(join(directory, 'lock.sqlite'))
   try {
     database.run('begin exclusive')
@@ -38,7 +41,8 @@ export function lockDirectory(directory: string): DirectoryLock {
   }
   // Removed at the end of every orderly run.
   const afterKill = existsSync(pidFile)
-  writeFileSync(pidFile, `${process.pid}\n`)
+  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
+  makeFilePrivate(pidFile)
   return {
     afterKill,
     release() {

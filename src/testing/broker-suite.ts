@@ -6,12 +6,21 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
 import { type Admin, CompressionTypes, type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
 import { apiVersions, findCoordinator, metadata } from '../embedded/broker/apis/cluster.ts'
-import { leaveGroup } from '../embedded/broker/apis/groups.ts'
+import {
+  describeGroups,
+  heartbeat,
+  joinGroup,
+  leaveGroup,
+  listGroups,
+  syncGroup,
+} from '../embedded/broker/apis/groups.ts'
+import { offsetCommit, offsetFetch } from '../embedded/broker/apis/offsets.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
-import { createTopics, deleteTopics } from '../embedded/broker/apis/topics.ts'
-import { int8, typeOf } from '../embedded/broker/wire.ts'
+import { createTopics, deleteTopics, describeConfigs } from '../embedded/broker/apis/topics.ts'
+import { typeOf } from '../embedded/broker/wire.ts'
 import { eventually } from './eventually.ts'
 import {
+  codecsOf,
   fetchBody,
   fetchRaw,
   frame,
@@ -51,7 +60,9 @@ const error = {
   rebalanceInProgress: 27,
   unsupportedVersion: 35,
   outOfOrderSequence: 45,
+  memberIdRequired: 79,
 }
+const rawClient = { clientName: 'raw', clientVersion: '1' }
 const coordinatorMoving = [14, 15, 16]
 
 export function brokerSuite(name: string, start: () => Promise<RunningBroker>, features: BrokerFeatures): void {
@@ -95,7 +106,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       const raw = await RawKafka.connect(broker.brokers)
       const member = new RawMember(raw, groupId, { sessionMs, rebalanceMs })
       await eventually(async () => {
-        expect((await raw.request(findCoordinator, { groupId })).errorCode).toBe(error.none)
+        expect((await raw.request(findCoordinator, { key: groupId })).errorCode).toBe(error.none)
         expect(coordinatorMoving).not.toContain(await member.heartbeat({ generation: 1, memberId: 'stranger' }))
       })
       return Object.assign(member, { [Symbol.asyncDispose]: () => raw[Symbol.asyncDispose]() })
@@ -156,6 +167,8 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         await producer.send({ topic, messages, compression: CompressionTypes.GZIP })
         const records = await readAll(kafka, topic, 200)
         expect(records.map(({ value }) => value)).toEqual(messages.map(({ value }) => value))
+        await using raw = await RawKafka.connect(broker.brokers)
+        expect(await codecsOf(raw, topic, 0)).toEqual(['gzip'])
       })
 
       test('a batch just below the limit is taken, one above is refused and leaves nothing', async () => {
@@ -544,7 +557,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       test('a version that is too new is answered with those that are served', async () => {
         await using raw = await RawKafka.connect(broker.brokers)
         // A header this new ends in a list of tagged fields, here an empty one; the answer has the layout of version 0.
-        raw.send(frame({ ...apiVersions, request: typeOf({ tags: int8 }) }, { tags: 0 }, { version: 99 }))
+        raw.send(frame({ ...apiVersions, request: typeOf({}) }, {}, { version: 99 }))
         const { errorCode, apis } = apiVersions.answer.read(await raw.answer(1))
         expect(errorCode).toBe(error.unsupportedVersion)
         expect(apis.find(({ key }) => key === apiVersions.key)).toBeDefined()
@@ -557,7 +570,8 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const topic = await newTopic()
         const batch = () => recordBatch([{ value: 'once in each version' }])
         let end = 0
-        for (const version of versionsOf(produce)) {
+        // The earlier ones are from before there was format 2.
+        for (const version of versionsOf(produce).filter((one) => one >= 3)) {
           const { topics } = await raw.request(produce, produceBody({ topic, batch: batch() }), version)
           expect(topics).toMatchObject([{ partitions: [{ errorCode: error.none, baseOffset: end++ }] }])
         }
@@ -577,9 +591,11 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         }
         const port = Number(broker.brokers.split(',')[0]?.split(':')[1])
         for (const version of versionsOf(findCoordinator)) {
-          expect(await raw.request(findCoordinator, { groupId }, version)).toMatchObject({ errorCode: 0, port })
+          expect(await raw.request(findCoordinator, { key: groupId }, version)).toMatchObject({ errorCode: 0, port })
         }
-        expect((await raw.request(leaveGroup, { groupId, memberId: 'stranger' })).errorCode).toBe(error.unknownMember)
+        expect((await raw.request(leaveGroup, { groupId, memberId: 'stranger' }, 2)).errorCode).toBe(
+          error.unknownMember,
+        )
         for (const version of versionsOf(createTopics)) {
           const topics = [{ name: `${topic}-${version}`, partitions: 1, replicationFactor: 1 }]
           const created = await raw.request(createTopics, { topics, timeoutMs: 5_000, validateOnly: true }, version)
@@ -587,12 +603,76 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         }
         for (const version of versionsOf(deleteTopics)) {
           const name = await newTopic()
-          const deleted = await raw.request(deleteTopics, { topics: [{ name }], timeoutMs: 5_000 }, version)
+          const deleted = await raw.request(deleteTopics, { names: [name], timeoutMs: 5_000 }, version)
           expect(deleted.topics).toEqual([{ name, errorCode: error.none }])
         }
         for (const version of versionsOf(apiVersions)) {
-          const { apis } = await raw.request(apiVersions, {}, version)
+          const { apis } = await raw.request(apiVersions, rawClient, version)
           expect(apis.map(({ key }) => key)).toContain(apiVersions.key)
+        }
+      })
+
+      test('in every version of metadata the topic is described, and all of them where none is named', async () => {
+        const topic = await newTopic({ partitions: 2 })
+        await using raw = await RawKafka.connect(broker.brokers)
+        const seen = new Set<string>()
+        for (const version of versionsOf(metadata)) {
+          const named = await raw.request(metadata, { topics: [{ name: topic }], mayCreate: false }, version)
+          expect(named.topics).toMatchObject([{ errorCode: error.none, name: topic, isInternal: false }])
+          expect(named.topics[0]?.partitions.map(({ index }) => index).sort()).toEqual([0, 1])
+          if (version >= 10) seen.add(named.topics[0]?.id.toString('hex') ?? '')
+          const all = await raw.request(metadata, { topics: version === 0 ? [] : null, mayCreate: false }, version)
+          expect(all.topics.map(({ name }) => name)).toContain(topic)
+        }
+        expect([...seen]).toEqual([expect.stringMatching(/[1-9a-f]/)])
+        for (const version of versionsOf(describeConfigs)) {
+          const asked = { resources: [{ type: 2, name: topic, keys: ['retention.ms'] }], withSynonyms: false }
+          const { resources } = await raw.request(describeConfigs, asked, version)
+          expect(resources).toMatchObject([{ errorCode: error.none, entries: [{ name: 'retention.ms' }] }])
+        }
+      })
+
+      test('in every version a member joins, is given its part, commits, finds that again and leaves', async () => {
+        const topic = await newTopic()
+        for (const version of versionsOf(joinGroup)) {
+          const groupId = `group-${randomUUID()}`
+          await using member = await newMember(groupId)
+          const raw = member.client
+          const served = (api: { versions: readonly [number, number] }) => Math.min(version, api.versions[1])
+          const asked = { groupId, sessionTimeoutMs: 6_000, rebalanceTimeoutMs: 6_000, protocolType: 'consumer' }
+          const protocols = [{ name: 'range', metadata: Buffer.from('m') }]
+          const join = (memberId: string) => raw.request(joinGroup, { ...asked, memberId, protocols }, version)
+          let joined = await join('')
+          if (joined.errorCode === error.memberIdRequired) joined = await join(joined.memberId)
+          const { memberId, generation } = joined
+          expect(joined).toMatchObject({ errorCode: error.none, leader: memberId, protocol: 'range' })
+          expect(joined.members.map((one) => one.memberId)).toEqual([memberId])
+          const who = { groupId, generation, memberId }
+          const assignments = [{ memberId, assignment: Buffer.from('all') }]
+          const chosen = { protocolType: 'consumer', protocol: 'range' }
+          const synced = await raw.request(syncGroup, { ...who, ...chosen, assignments }, served(syncGroup))
+          expect([synced.errorCode, synced.assignment.toString()]).toEqual([error.none, 'all'])
+          expect((await raw.request(heartbeat, who, served(heartbeat))).errorCode).toBe(error.none)
+
+          for (const each of versionsOf(offsetCommit)) {
+            const topics = [{ name: topic, partitions: [{ partition: 0, offset: each, metadata: 'note' }] }]
+            expect(await raw.request(offsetCommit, { ...who, topics }, each)).toMatchObject({
+              topics: [{ partitions: [{ errorCode: error.none }] }],
+            })
+          }
+          for (const each of versionsOf(offsetFetch)) {
+            const topics = [{ name: topic, partitions: [0] }]
+            expect(await raw.request(offsetFetch, { groupId, topics }, each)).toMatchObject({
+              topics: [{ partitions: [{ offset: offsetCommit.versions[1], metadata: 'note', errorCode: error.none }] }],
+            })
+          }
+          const described = await raw.request(describeGroups, { groups: [groupId] }, served(describeGroups))
+          expect(described.groups).toMatchObject([{ errorCode: error.none, groupId, state: 'Stable' }])
+          const listed = await raw.request(listGroups, {}, served(listGroups))
+          expect(listed.groups.map((one) => one.groupId)).toContain(groupId)
+          const left = await raw.request(leaveGroup, { groupId, memberId, members: [{ memberId }] }, served(leaveGroup))
+          expect(left.errorCode).toBe(error.none)
+          expect((await raw.request(heartbeat, who, served(heartbeat))).errorCode).toBe(error.unknownMember)
         }
       })
 
@@ -625,7 +705,7 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         raw.send(Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
         await raw.closed
         await using other = await RawKafka.connect(broker.brokers)
-        expect((await other.request(apiVersions, {})).errorCode).toBe(error.none)
+        expect((await other.request(apiVersions, rawClient)).errorCode).toBe(error.none)
       })
     })
 

@@ -4,12 +4,14 @@
  * messages from the embedded broker, which cannot hide a mistake in them: Apache Kafka is asked with the same.
  */
 import { connect, type Socket } from 'node:net'
+import { apiVersions } from '../embedded/broker/apis/cluster.ts'
 import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../embedded/broker/apis/groups.ts'
 import { offsetCommit, offsetFetch } from '../embedded/broker/apis/offsets.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
 import { createTopics } from '../embedded/broker/apis/topics.ts'
 import { answerHeader, requestHeader, sized } from '../embedded/broker/connection.ts'
 import { crc32c } from '../embedded/broker/log/crc32c.ts'
+import { readHeader } from '../embedded/broker/log/record-batch.ts'
 import {
   int8,
   int16,
@@ -17,6 +19,7 @@ import {
   int64,
   Reader,
   type Type,
+  tags,
   typeOf,
   Writer,
   type WrittenOf,
@@ -25,6 +28,7 @@ import {
 type Message<Request, Answer> = {
   key: number
   versions: readonly [lowest: number, highest: number]
+  flexible: number
   request: Type<Request, unknown>
   answer: Type<never, Answer>
 }
@@ -62,6 +66,8 @@ export class RawKafka {
     this.send(frame(message, request, { version, correlationId }))
     const answer = await this.answer(correlationId)
     answer.version = version
+    answer.flexible = version >= message.flexible
+    if (message.key !== apiVersions.key) tags.skip(answer)
     return message.answer.read(answer)
   }
 
@@ -112,13 +118,15 @@ export class RawKafka {
 
 /** A whole request as bytes. */
 export function frame<Request>(
-  { key, versions, request }: Pick<Message<Request, never>, 'key' | 'versions' | 'request'>,
+  { key, versions, flexible, request }: Omit<Message<Request, never>, 'answer'>,
   body: Request,
   { version = versions[1], correlationId = 1 } = {},
 ): Buffer {
   const writer = new Writer(version)
   int32.write(writer, 0)
   requestHeader.write(writer, { key, version, correlationId, clientId: 'raw' })
+  writer.flexible = version >= flexible
+  tags.writeNone(writer)
   request.write(writer, body)
   return sized(writer.finish())
 }
@@ -250,6 +258,19 @@ export async function fetchRaw(client: RawKafka, wanted: Fetched) {
   return onlyPartition(topics)
 }
 
+const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+/** How each batch of a partition is compressed, from its attributes: a client that misses a codec may store without it, and say nothing. */
+export async function codecsOf(client: RawKafka, topic: string, partition: number): Promise<string[]> {
+  const { records } = await fetchRaw(client, { topic, partition, offset: 0, bytesMax: 8 << 20 })
+  const found: string[] = []
+  for (let at = 0, batch = readHeader(records); batch; batch = readHeader(records, at)) {
+    found.push(codecs[batch.attributes & 7] ?? `codec ${batch.attributes & 7}`)
+    at += batch.bytes
+  }
+  return found
+}
+
 /** The offset of the first record at or after the timestamp (-1 the end of the log, -2 its start), or the error code. */
 export async function listOffsetRaw(client: RawKafka, topic: string, timestamp: number, partition = 0) {
   const asked = [{ name: topic, partitions: [{ index: partition, timestamp }] }]
@@ -288,14 +309,16 @@ export class RawMember {
 
   async join({ metadata = 'm' } = {}) {
     const { groupId, memberId, timeouts } = this
-    const joined = await this.client.request(joinGroup, {
+    const asked = {
       groupId,
       memberId,
       sessionTimeoutMs: timeouts.sessionMs,
       rebalanceTimeoutMs: timeouts.rebalanceMs,
       protocolType: 'consumer',
       protocols: [{ name: 'range', metadata: Buffer.from(metadata) }],
-    })
+    }
+    // From version 4 on some brokers have a new member ask twice.
+    const joined = await this.client.request(joinGroup, asked, 3)
     const { errorCode, leader } = joined
     if (errorCode === 0) Object.assign(this, { memberId: joined.memberId, generation: joined.generation })
     return { errorCode, leader, members: joined.members.map((member) => member.memberId) }
@@ -304,7 +327,8 @@ export class RawMember {
   async sync(parts: Record<string, string> = {}) {
     const { groupId, generation, memberId } = this
     const assignments = Object.entries(parts).map(([id, part]) => ({ memberId: id, assignment: Buffer.from(part) }))
-    const synced = await this.client.request(syncGroup, { groupId, generation, memberId, assignments })
+    const chosen = { protocolType: 'consumer', protocol: 'range' }
+    const synced = await this.client.request(syncGroup, { groupId, generation, memberId, ...chosen, assignments })
     return { errorCode: synced.errorCode, assignment: synced.assignment.toString() }
   }
 
@@ -315,7 +339,7 @@ export class RawMember {
 
   async leave(): Promise<number> {
     const { groupId, memberId } = this
-    return (await this.client.request(leaveGroup, { groupId, memberId })).errorCode
+    return (await this.client.request(leaveGroup, { groupId, memberId }, 2)).errorCode
   }
 
   async commit(

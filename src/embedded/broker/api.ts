@@ -1,6 +1,16 @@
 import type { Connection, Server } from './connection.ts'
 import { type ErrorName, errorCodes, Refusal } from './errors.ts'
-import { int32, optional, type Reader, type ReadOf, type Type, typeOf, type Writer, type WrittenOf } from './wire.ts'
+import {
+  int32,
+  optional,
+  type Reader,
+  type ReadOf,
+  since,
+  type Type,
+  typeOf,
+  type Writer,
+  type WrittenOf,
+} from './wire.ts'
 
 /** The only node is number 1, leads every partition and coordinates every group. */
 export const nodeId = 1
@@ -16,6 +26,7 @@ type Outcome = { errorCode: number; errorMessage: string | null }
 
 /** The broker slows nobody down. */
 export const throttleMs = optional(int32, 0)
+export const throttleSince = (version: number) => since(version, int32, 0)
 
 /**
  * One request of the Kafka protocol: what it and its answer look like, in the versions that are served, and what it does. Without an
@@ -26,12 +37,14 @@ export function api<const Name extends string, Request extends object, Answer ex
   key: number,
   versions: readonly [lowest: number, highest: number],
   shapes: {
+    /** The first version that is flexible, if one of those served is. */
+    flexible?: number
     request: Request
     answer: Answer
     serve(request: ReadOf<Request>, context: Context): Maybe<WrittenOf<Answer>>
   },
 ) {
-  const { serve } = shapes
+  const { serve, flexible = Number.POSITIVE_INFINITY } = shapes
   const request = typeOf(shapes.request as never) as Type<WrittenOf<Request>, ReadOf<Request>>
   const answer = typeOf(shapes.answer as never) as Type<WrittenOf<Answer>, ReadOf<Answer>>
   /** False when there is no answer. */
@@ -40,7 +53,7 @@ export function api<const Name extends string, Request extends object, Answer ex
     if (served) answer.write(to, served)
     return served !== undefined
   }
-  return { name, key, versions, request, answer, serve, handle }
+  return { name, key, versions, flexible, request, answer, serve, handle }
 }
 
 /**

@@ -171,12 +171,12 @@ test('random, cut and twisted requests never bring it down', async () => {
     frame(metadata, { topics: null, mayCreate: false }),
     frame(offsetCommit, { ...member, generation: -1, topics: [{ name: topic, partitions: [position] }] }),
     frame(offsetFetch, { groupId: 'g', topics: null }),
-    frame(findCoordinator, { groupId: 'g' }),
+    frame(findCoordinator, { key: 'g' }),
     frame(joinGroup, { groupId: 'g', memberId: '', protocolType: 'consumer', ...timeouts, protocols }),
     frame(heartbeat, member),
     frame(leaveGroup, { groupId: 'g', memberId: 'm' }),
     frame(syncGroup, { ...member, assignments: [] }),
-    frame(describeGroups, { groups: [{ groupId: 'g' }] }),
+    frame(describeGroups, { groups: ['g'] }),
     frame(listGroups, {}),
     frame(apiVersions, {}),
     frame(createTopics, {
@@ -184,9 +184,9 @@ test('random, cut and twisted requests never bring it down', async () => {
       timeoutMs: 1_000,
       validateOnly: true,
     }),
-    frame(deleteTopics, { topics: [{ name: 't' }], timeoutMs: 1_000 }),
+    frame(deleteTopics, { names: ['t'], timeoutMs: 1_000 }),
     frame(initProducerId, { transactionalId: null, transactionTimeoutMs: 1_000 }),
-    frame(describeConfigs, { resources: [{ type: 2, name: topic, keys: null }], includeSynonyms: false }),
+    frame(describeConfigs, { resources: [{ type: 2, name: topic, keys: null }], withSynonyms: false }),
   ]
   expect(valid).toHaveLength(apis.length)
   const twist = (bytes: Buffer): Buffer => {

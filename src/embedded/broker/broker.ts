@@ -1,11 +1,12 @@
 import { lockDirectory } from '../directory-lock.ts'
+import { makeTreePrivate } from '../private-files.ts'
 import { apis } from './apis.ts'
 import { Catalog } from './catalog.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
 import { Connection, connectionLimits, type Log } from './connection.ts'
 import { Faults } from './faults.ts'
 import { Groups } from './group.ts'
-import { Disk } from './log/segment.ts'
+import { type Damage, Disk } from './log/segment.ts'
 import { Topics } from './topics.ts'
 
 /**
@@ -48,12 +49,13 @@ export async function startBroker(
   const stop = async () => resources.dispose()
   try {
     resources.adopt(lockDirectory(dataDir), (lock) => lock.release())
+    makeTreePrivate(dataDir)
     const disk = new Disk(fsync)
     const catalog = resources.adopt(new Catalog(dataDir, disk), (opened) => opened.close())
-    const onTorn = (topic: string, partition: number, bytes: number) => {
-      log('warn', 'torn end of a log cut off', { topic, partition, bytes })
+    const onDamage = (topic: string, partition: number, damage: Damage) => {
+      log('warn', explainDamage(damage), { topic, partition, ...damage })
     }
-    const topics = resources.adopt(new Topics(dataDir, catalog, onTorn), (opened) => opened.close())
+    const topics = resources.adopt(new Topics(dataDir, catalog, onDamage), (opened) => opened.close())
     const offsets = new CommittedOffsets(catalog)
     const logGroup = (message: string, fields: object) => log('info', message, fields)
     const groups = resources.adopt(new Groups(logGroup), (opened) => opened.close())
@@ -94,4 +96,10 @@ export async function startBroker(
     await stop()
     throw error
   }
+}
+
+function explainDamage({ file, bytes, fromOffset, toOffset }: Damage): string {
+  if (bytes === 0) return `an offset in the log was damaged and is mended: ${file}`
+  const records = toOffset > fromOffset ? `records from offset ${fromOffset} to ${toOffset - 1}` : 'no whole record'
+  return `${bytes} bytes of a log cannot be read (${records}): kept in ${file}`
 }

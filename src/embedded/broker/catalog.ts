@@ -1,6 +1,7 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFilePrivate } from '../private-files.ts'
 import { Refusal } from './errors.ts'
 import type { Disk } from './log/segment.ts'
 
@@ -17,6 +18,8 @@ export class Catalog {
   ) {
     if (existsSync(join(dataDir, 'catalog.json')))
       throw new Error(`${dataDir} is of a version before SQLite: remove it, or choose another data directory`)
+    // Its journal takes the mode of the file it belongs to.
+    makeFilePrivate(join(dataDir, 'catalog.sqlite'))
     this.#database = new Database(join(dataDir, 'catalog.sqlite'))
     this.#database.run('pragma journal_mode = wal')
     this.#database.run(`pragma synchronous = ${disk.fsync ? 'full' : 'off'}`)

@@ -5,7 +5,7 @@ import type { CommittedOffsets } from './committed-offsets.ts'
 import type { Faults } from './faults.ts'
 import type { Groups } from './group.ts'
 import type { Topics } from './topics.ts'
-import { int16, int32, MalformedRequest, nullableString, Reader, typeOf, Writer } from './wire.ts'
+import { int16, int32, MalformedRequest, nullableString, Reader, tags, typeOf, Writer } from './wire.ts'
 
 /** What one stranger may cost. */
 export const connectionLimits = {
@@ -25,7 +25,7 @@ export type Server = {
   /** The address clients are told to come back to. */
   readonly host: string
   readonly port: number
-  readonly apis: readonly Pick<ReturnType<typeof api>, 'name' | 'key' | 'versions' | 'handle'>[]
+  readonly apis: readonly Pick<ReturnType<typeof api>, 'name' | 'key' | 'versions' | 'flexible' | 'handle'>[]
   readonly topics: Topics
   readonly groups: Groups
   readonly offsets: CommittedOffsets
@@ -162,6 +162,8 @@ export class Connection {
     if (!isServed && api.key !== apiVersions.key)
       throw new MalformedRequest(`${api.name} version ${version} is not served`)
     request.version = isServed ? version : 0
+    request.flexible = request.version >= api.flexible
+    tags.skip(request)
 
     await faults.resumed
     const fault = faults.take(api.name)
@@ -170,6 +172,9 @@ export class Connection {
     const refusal = fault?.kind === 'error' ? fault.error : undefined
     const answer = new Writer(request.version)
     answerHeader.write(answer, { size: 0, correlationId })
+    answer.flexible = request.flexible
+    // Behind its header alone there are none, because a client that asks for it does not know yet whom it talks to.
+    if (api.key !== apiVersions.key) tags.writeNone(answer)
     const context: Context = { ...this.server, client: this, refusal: isServed ? refusal : 'UNSUPPORTED_VERSION' }
     const isAnswered = await api.handle(request, answer, context)
     if (fault?.kind === 'lose') this.close()

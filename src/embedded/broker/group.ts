@@ -4,6 +4,8 @@ import { Refusal } from './errors.ts'
 export type JoinRequest = {
   /** Empty at first: the answer has the id it was given. */
   memberId: string
+  /** Said by the client. A member that joins under it takes the place of the one that has it. */
+  instanceId?: string | null
   sessionTimeoutMs: number
   rebalanceTimeoutMs: number
   protocolType: string
@@ -77,6 +79,8 @@ export class Group {
   async join(request: JoinRequest, gone?: (leave: () => void) => void) {
     this.#checkJoin(request)
     const memberId = request.memberId || `${request.clientId}-${randomUUID()}`
+    const before = this.#instance(request.instanceId)
+    if (before && before.memberId !== memberId) this.#drop(before)
     if (!request.memberId) gone?.(() => this.leave(memberId, 'went away as it joined'))
     const known = this.#members.get(memberId)
     // Who repeats its join (it may have missed the answer) gets that answer again; the leader may ask for a new round.
@@ -114,9 +118,13 @@ export class Group {
   leave(memberId: string, reason = 'left'): void {
     const member = this.#members.get(memberId)
     if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')
-    clearTimeout(member.session)
-    this.#members.delete(memberId)
+    this.#drop(member)
     void this.#rebalance(memberId, reason)
+  }
+
+  /** An administrator may know of a member only what its client calls itself. */
+  leaveAs({ memberId, instanceId }: { memberId: string; instanceId: string | null }): void {
+    this.leave(memberId || (this.#instance(instanceId)?.memberId ?? ''))
   }
 
   /** Refuses commits of an older generation; without members anyone may commit. */
@@ -138,6 +146,16 @@ export class Group {
   close(): void {
     clearTimeout(this.#deadline)
     for (const { session } of this.#members.values()) clearTimeout(session)
+  }
+
+  #instance(instanceId: string | null | undefined): Member | undefined {
+    return instanceId ? [...this.#members.values()].find((member) => member.instanceId === instanceId) : undefined
+  }
+
+  #drop(member: Member): void {
+    clearTimeout(member.session)
+    this.#members.delete(member.memberId)
+    this.#due.delete(member.memberId)
   }
 
   #checkJoin({ memberId, sessionTimeoutMs, protocolType, protocols }: JoinRequest): void {

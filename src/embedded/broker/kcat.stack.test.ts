@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createTopicRaw, RawKafka } from '../../testing/raw-kafka.ts'
+import { codecsOf, createTopicRaw, RawKafka } from '../../testing/raw-kafka.ts'
 import { type Broker, startBroker } from './broker.ts'
 
 const kcat = Bun.which('kcat') ?? Bun.which('kafkacat')
@@ -63,6 +63,10 @@ if (kcat) {
       await run(['-P', '-t', 'packed', ...options], `${lines.join('\n')}\n`)
       const read = sorted(await run(['-C', '-t', 'packed', '-o', 'beginning', '-e', '-q']))
       expect(read.filter((line) => line.startsWith(codec))).toEqual(lines.sort())
+      // It stores uncompressed, and says nothing, where it believes that the broker cannot do it.
+      await using raw = await RawKafka.connect(broker.brokers)
+      const stored = await Promise.all([0, 1].map((partition) => codecsOf(raw, 'packed', partition)))
+      expect(stored.flat()).toContain(codec)
     },
   )
 

@@ -1,11 +1,15 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { makePrivate } from '../private-files.ts'
 import type { Catalog } from './catalog.ts'
 import { Refusal } from './errors.ts'
 import { type LogLimits, PartitionLog } from './log/partition-log.ts'
+import type { Damage } from './log/segment.ts'
 
 type TopicConfig = Record<string, string>
-type Topic = { id: number; name: string; partitions: number; config: TopicConfig; logs: Map<number, PartitionLog> }
+type Topic = TopicRow & { uuid: Buffer; config: TopicConfig; logs: Map<number, PartitionLog> }
+type TopicRow = { id: number; name: string; partitions: number }
 
 /** Topic settings that are accepted, with the broker's defaults. Those a single node cannot act on are kept and shown, no more. */
 export const topicConfigDefaults: TopicConfig = {
@@ -32,15 +36,15 @@ export class Topics {
   constructor(
     dataDir: string,
     readonly catalog: Catalog,
-    readonly onTorn: (topic: string, partition: number, bytes: number) => void = () => {},
+    readonly onDamage: (topic: string, partition: number, damage: Damage) => void = () => {},
   ) {
     this.#logsDirectory = join(dataDir, 'logs')
-    mkdirSync(this.#logsDirectory, { recursive: true })
+    makePrivate(this.#logsDirectory)
     const [cluster] = catalog.read<{ id: string }>('select id from cluster')
     this.clusterId = cluster?.id ?? Bun.randomUUIDv7('base64url')
     if (!cluster) catalog.write(['insert into cluster values (?)', this.clusterId])
-    for (const row of catalog.read<Omit<Topic, 'config'> & { config: string }>('select * from topics')) {
-      this.#topics.set(row.name, { ...row, config: JSON.parse(row.config), logs: new Map() })
+    for (const row of catalog.read<TopicRow & { config: string }>('select * from topics')) {
+      this.#keep(row, JSON.parse(row.config))
     }
     // What a crash left of topics that were being deleted.
     const known = new Set([...this.#topics.values()].map(directoryOf))
@@ -63,8 +67,8 @@ export class Topics {
     const topic = this.require(name)
     if (partition < 0 || partition >= topic.partitions) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
     const directory = join(this.#logsDirectory, directoryOf(topic), String(partition))
-    const onTorn = (bytes: number) => this.onTorn(name, partition, bytes)
-    const open = () => new PartitionLog(directory, this.catalog.disk, logLimits(topic.config), onTorn)
+    const onDamage = (damage: Damage) => this.onDamage(name, partition, damage)
+    const open = () => new PartitionLog(directory, this.catalog.disk, logLimits(topic.config), onDamage)
     const log = topic.logs.get(partition) ?? open()
     topic.logs.set(partition, log)
     return log
@@ -81,7 +85,7 @@ export class Topics {
     const settings = { ...topicConfigDefaults, ...config }
     const insert = 'insert into topics (name, partitions, config) values (?, ?, ?) returning id'
     for (const { id } of this.catalog.write<{ id: number }>([insert, name, partitions, JSON.stringify(settings)])) {
-      this.#topics.set(name, { id, name, partitions, config: settings, logs: new Map() })
+      this.#keep({ id, name, partitions }, settings)
     }
   }
 
@@ -116,13 +120,18 @@ export class Topics {
     this.#topics.clear()
   }
 
+  #keep(row: TopicRow, config: TopicConfig): void {
+    const uuid = createHash('sha256').update(`${this.clusterId}/${row.id}`).digest().subarray(0, 16)
+    this.#topics.set(row.name, { ...row, uuid, config, logs: new Map() })
+  }
+
   #remove(directory: string): void {
     rmSync(join(this.#logsDirectory, directory), { recursive: true, force: true })
   }
 }
 
 /** The id keeps a topic made anew apart from what a crash may have left of its namesake. */
-function directoryOf({ name, id }: Topic): string {
+function directoryOf({ name, id }: TopicRow): string {
   return `${name}@${id}`
 }
 

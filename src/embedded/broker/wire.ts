@@ -1,6 +1,7 @@
 /**
- * The types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), each with both directions; versions that are not
- * flexible only (no tagged fields, no compact strings). Written for a server: whatever a stranger sends is refused before it costs memory.
+ * The types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), each with both directions. In flexible versions
+ * (KIP-482) lengths are compact and every object ends in tagged fields: those of a request are skipped, an answer has none.
+ * Written for a server: whatever a stranger sends is refused before it costs memory.
  */
 
 /** The bytes are not what the protocol says they are. The connection that sent them is closed. */
@@ -27,6 +28,7 @@ type HasDefault<S> = {
 /** Goes through one message. Every step is checked against the end of the buffer and throws `MalformedRequest` beyond it. */
 export class Reader {
   #at = 0
+  flexible = false
 
   constructor(
     readonly buffer: Buffer,
@@ -49,6 +51,7 @@ export class Reader {
 /** Builds one message in a buffer that grows. */
 export class Writer {
   buffer = Buffer.allocUnsafe(512)
+  flexible = false
   #length = 0
 
   constructor(readonly version = 0) {}
@@ -100,17 +103,59 @@ export const int64: Type<number> = {
   },
 }
 
-/** Bytes behind their length, which is -1 for null. What is read is a view of the message, not a copy. */
-const prefixed = <Value>(length: Type<number>, as: (bytes: Buffer) => Value, of: (value: Value) => Buffer) => ({
+/** Seven bits a byte, the lowest first. Lengths and tags, so none that is longer than five bytes is honest. */
+const unsignedVarint: Type<number> = {
+  read(from) {
+    let value = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = from.buffer[from.take(1)] as number
+      value += (byte & 0x7f) * 2 ** shift
+      if (byte < 0x80) return value
+    }
+    throw new MalformedRequest('varint of more than five bytes')
+  },
+  write(to, value) {
+    let rest = value
+    for (; rest > 0x7f; rest >>>= 7) {
+      const at = to.take(1)
+      to.buffer[at] = (rest & 0x7f) | 0x80
+    }
+    const at = to.take(1)
+    to.buffer[at] = rest
+  },
+}
+
+/** A length, -1 for null: as `fixed` says it, or compact, which counts one more. */
+const lengthAs = (fixed: Type<number>): Type<number> => ({
+  read: (from) => (from.flexible ? unsignedVarint.read(from) - 1 : fixed.read(from)),
+  write: (to, length) => (to.flexible ? unsignedVarint.write(to, length + 1) : fixed.write(to, length)),
+})
+
+/** At the end of every object of a flexible version. */
+export const tags = {
+  skip(from: Reader): void {
+    if (!from.flexible) return
+    for (let count = unsignedVarint.read(from); count > 0; count--) {
+      unsignedVarint.read(from)
+      from.take(unsignedVarint.read(from))
+    }
+  },
+  writeNone(to: Writer): void {
+    if (to.flexible) unsignedVarint.write(to, 0)
+  },
+}
+
+/** Bytes behind their length. What is read is a view of the message, not a copy. */
+const prefixed = <Value>(fixed: Type<number>, as: (bytes: Buffer) => Value, of: (value: Value) => Buffer) => ({
   read(from: Reader): Value | null {
-    const bytes = length.read(from)
+    const bytes = lengthAs(fixed).read(from)
     if (bytes === -1) return null
     const at = from.take(bytes)
     return as(from.buffer.subarray(at, at + bytes))
   },
   write(to: Writer, value: Value | null): void {
     const bytes = value === null ? null : of(value)
-    length.write(to, bytes?.length ?? -1)
+    lengthAs(fixed).write(to, bytes?.length ?? -1)
     const at = to.take(bytes?.length ?? 0)
     bytes?.copy(to.buffer, at)
   },
@@ -131,18 +176,30 @@ export const string = required(nullableString)
 export const nullableBytes = prefixed(int32, same, same)
 export const bytes = required(nullableBytes)
 
+export const uuid: Type<Buffer> = {
+  read(from) {
+    const at = from.take(16)
+    return from.buffer.subarray(at, at + 16)
+  },
+  write(to, value) {
+    const at = to.take(16)
+    value.copy(to.buffer, at)
+  },
+}
+
 export function nullableArray<S extends Shape>(item: S): Type<readonly WrittenOf<S>[] | null, ReadOf<S>[] | null> {
   const type = typeOf(item)
+  const count = lengthAs(int32)
   return {
     read(from) {
-      const length = int32.read(from)
+      const length = count.read(from)
       if (length === -1) return null
       // No item is shorter than one byte, so a longer claim is a lie and is not worth an allocation.
       if (length < 0 || length > from.remaining) throw new MalformedRequest(`array of ${length} items`)
       return Array.from({ length }, () => type.read(from))
     },
     write(to, items) {
-      int32.write(to, items?.length ?? -1)
+      count.write(to, items?.length ?? -1)
       for (const item of items ?? []) type.write(to, item)
     },
   }
@@ -169,6 +226,18 @@ export const since = <Written, Read extends Written>(
   },
 })
 
+/** There up to version `last` only. Behind it, and where who writes leaves it out, it is `otherwise`. */
+export const until = <Written, Read extends Written>(
+  last: number,
+  type: Type<Written, Read>,
+  otherwise: Read,
+): Type<Written | undefined, Read> => ({
+  read: (from) => (from.version <= last ? type.read(from) : otherwise),
+  write(to, value = otherwise) {
+    if (to.version <= last) type.write(to, value)
+  },
+})
+
 /** May be left out by who writes it. */
 export const optional = <Written, Read extends Written>(type: Type<Written, Read>, otherwise: Read) =>
   since(0, type, otherwise)
@@ -178,9 +247,14 @@ export function typeOf<S extends Shape>(shape: S): Type<WrittenOf<S>, ReadOf<S>>
   if (typeof shape.read === 'function') return shape as unknown as Type<WrittenOf<S>, ReadOf<S>>
   const fields = Object.entries(shape).map(([name, field]) => [name, typeOf(field as Shape)] as const)
   return {
-    read: (from) => Object.fromEntries(fields.map(([name, type]) => [name, type.read(from)])) as ReadOf<S>,
+    read(from) {
+      const value = Object.fromEntries(fields.map(([name, type]) => [name, type.read(from)])) as ReadOf<S>
+      tags.skip(from)
+      return value
+    },
     write(to, value) {
       for (const [name, type] of fields) type.write(to, (value as Record<string, never>)[name] as never)
+      tags.writeNone(to)
     },
   }
 }

@@ -1,5 +1,5 @@
 /** Writing and reading records, and finding offsets by time. */
-import { api, attempt, eachPartition, throttleMs } from '../api.ts'
+import { api, attempt, eachPartition, throttleMs, throttleSince } from '../api.ts'
 import { errorCodes, Refusal } from '../errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import {
@@ -14,6 +14,7 @@ import {
   optional,
   perTopic,
   since,
+  string,
 } from '../wire.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
@@ -22,12 +23,14 @@ const unknownOffset = optional(int64, -1)
 const startOffset = since(5, int64, -1)
 
 /**
- * Answers when the records are on disk, or never with acks 0. One record batch per partition. Versions 3, and 4 of Fetch, are librdkafka's
- * signs that record batches of format 2 may be sent; 7, and 10 of Fetch, that they may be compressed with zstd.
+ * Answers when the records are on disk, or never with acks 0. One record batch per partition, of format 2: the older ones are refused,
+ * whatever the version. Versions 3, and 4 of Fetch, are librdkafka's signs that format 2 may be sent; 7, and 10 of Fetch, that batches
+ * may be compressed with zstd; and where 0 is not served it compresses nothing at all and says nothing of it.
  */
-export const produce = api('Produce', 0, [3, 7], {
+export const produce = api('Produce', 0, [0, 9], {
+  flexible: 9,
   request: {
-    transactionalId: optional(nullableString, null),
+    transactionalId: since(3, nullableString, null),
     acks: int16,
     timeoutMs: int32,
     topics: perTopic({ index: int32, records: nullableBytes }),
@@ -37,10 +40,12 @@ export const produce = api('Produce', 0, [3, 7], {
       index: int32,
       errorCode: int16,
       baseOffset: unknownOffset,
-      appendTimeMs: unknownOffset,
+      appendTimeMs: since(2, int64, -1),
       startOffset,
+      recordErrors: since(8, array({ index: int32, message: nullableString }), []),
+      errorMessage: since(8, nullableString, null),
     }),
-    throttleMs,
+    throttleMs: throttleSince(1),
   },
   async serve({ transactionalId, acks, topics }, context) {
     const appended = await eachPartition(context, topics, async (topic, { index, records }) => {
@@ -55,9 +60,18 @@ export const produce = api('Produce', 0, [3, 7], {
   },
 })
 
-/** Version 0 is librdkafka's sign that there are idempotent producers. */
-export const initProducerId = api('InitProducerId', 22, [0, 1], {
-  request: { transactionalId: nullableString, transactionTimeoutMs: int32 },
+/**
+ * Version 0 is librdkafka's sign that there are idempotent producers. Whoever comes back with an id that it has is given another one, which
+ * begins with sequence 0 just as a higher epoch would.
+ */
+export const initProducerId = api('InitProducerId', 22, [0, 4], {
+  flexible: 2,
+  request: {
+    transactionalId: nullableString,
+    transactionTimeoutMs: int32,
+    producerId: since(3, int64, -1),
+    epoch: since(3, int16, -1),
+  },
   answer: { throttleMs, errorCode: int16, producerId: unknownOffset, epoch: optional(int16, -1) },
   serve({ transactionalId }, context) {
     return attempt(context, () => {
@@ -74,7 +88,8 @@ const answerBytesMax = 32 << 20
  * Waits up to `waitMaxMs` for `bytesMin`; an error in any partition answers at once. No fetch sessions are kept: session id 0 tells the
  * client to name its partitions every time.
  */
-export const fetch = api('Fetch', 1, [4, 10], {
+export const fetch = api('Fetch', 1, [4, 12], {
+  flexible: 12,
   request: {
     replicaId: optional(int32, -1),
     waitMaxMs: int32,
@@ -83,8 +98,16 @@ export const fetch = api('Fetch', 1, [4, 10], {
     isolationLevel: optional(int8, 0),
     sessionId: since(7, int32, 0),
     sessionEpoch: since(7, int32, -1),
-    topics: perTopic({ index: int32, leaderEpoch: since(9, int32, -1), offset: int64, startOffset, bytesMax: int32 }),
+    topics: perTopic({
+      index: int32,
+      leaderEpoch: since(9, int32, -1),
+      offset: int64,
+      fetchedEpoch: since(12, int32, -1),
+      startOffset,
+      bytesMax: int32,
+    }),
     forgotten: since(7, perTopic(int32), []),
+    rack: since(11, string, ''),
   },
   answer: {
     throttleMs,
@@ -97,6 +120,7 @@ export const fetch = api('Fetch', 1, [4, 10], {
       lastStableOffset: unknownOffset,
       startOffset,
       aborted: optional(array({ producerId: int64, firstOffset: int64 }), []),
+      preferredReplica: since(11, int32, -1),
       records: optional(bytes, nothing),
     }),
   },
@@ -139,13 +163,23 @@ const latest = -1
 const earliest = -2
 
 /** Timestamp -1 asks for the end of the log, -2 for its start, any other for the first record at or after it (offset -1: none is). */
-export const listOffsets = api('ListOffsets', 2, [2, 2], {
+export const listOffsets = api('ListOffsets', 2, [1, 6], {
+  flexible: 6,
   request: {
     replicaId: optional(int32, -1),
-    isolationLevel: optional(int8, 0),
-    topics: perTopic({ index: int32, timestamp: int64 }),
+    isolationLevel: since(2, int8, 0),
+    topics: perTopic({ index: int32, leaderEpoch: since(4, int32, -1), timestamp: int64 }),
   },
-  answer: { throttleMs, topics: perTopic({ index: int32, errorCode: int16, timestamp: int64, offset: unknownOffset }) },
+  answer: {
+    throttleMs: throttleSince(2),
+    topics: perTopic({
+      index: int32,
+      errorCode: int16,
+      timestamp: int64,
+      offset: unknownOffset,
+      leaderEpoch: since(4, int32, -1),
+    }),
+  },
   async serve({ topics }, context) {
     const found = await eachPartition(context, topics, (topic, { index, timestamp }) => {
       const log = context.topics.partition(topic, index)

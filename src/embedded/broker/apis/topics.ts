@@ -2,10 +2,13 @@
 import { api, each, throttleMs } from '../api.ts'
 import { Refusal } from '../errors.ts'
 import { topicConfigDefaults } from '../topics.ts'
-import { array, boolean, int8, int16, int32, nullableArray, nullableString, optional, string } from '../wire.ts'
+import { array, boolean, int8, int16, int32, nullableArray, nullableString, optional, since, string } from '../wire.ts'
+
+const setting = { name: string, value: nullableString, isReadOnly: boolean, source: int8, isSensitive: boolean }
 
 /** -1 partitions or replicas ask for the default, which is one. */
-export const createTopics = api('CreateTopics', 19, [3, 4], {
+export const createTopics = api('CreateTopics', 19, [2, 5], {
+  flexible: 5,
   request: {
     topics: array({
       name: string,
@@ -17,7 +20,17 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
     timeoutMs: int32,
     validateOnly: boolean,
   },
-  answer: { throttleMs, topics: array({ name: string, errorCode: int16, errorMessage: nullableString }) },
+  answer: {
+    throttleMs,
+    topics: array({
+      name: string,
+      errorCode: int16,
+      errorMessage: nullableString,
+      partitions: since(5, int32, -1),
+      replicationFactor: since(5, int16, -1),
+      settings: since(5, nullableArray(setting), null),
+    }),
+  },
   async serve({ topics, validateOnly }, context) {
     const created = await each(context, topics, ({ name, partitions, replicationFactor, assignments, config }) => {
       if (assignments.length > 0) throw new Refusal('INVALID_REPLICA_ASSIGNMENT', 'one broker has all partitions')
@@ -25,16 +38,19 @@ export const createTopics = api('CreateTopics', 19, [3, 4], {
         throw new Refusal('INVALID_REPLICATION_FACTOR', `replication factor ${replicationFactor}, but one broker`)
       const settings = Object.fromEntries(config.map(({ name, value }) => [name, value ?? '']))
       context.topics.create(name, partitions === -1 ? 1 : partitions, settings, validateOnly)
+      return { partitions: partitions === -1 ? 1 : partitions, replicationFactor: 1 }
     })
     return { topics: created }
   },
 })
 
 /** What groups committed about the topic goes with it, so that a new one of the same name starts afresh. */
-export const deleteTopics = api('DeleteTopics', 20, [1, 3], {
-  request: { topics: array({ name: string }), timeoutMs: int32 },
+export const deleteTopics = api('DeleteTopics', 20, [1, 4], {
+  flexible: 4,
+  request: { names: array(string), timeoutMs: int32 },
   answer: { throttleMs, topics: array({ name: string, errorCode: int16 }) },
-  async serve({ topics }, context) {
+  async serve({ names }, context) {
+    const topics = names.map((name) => ({ name }))
     return { topics: await each(context, topics, ({ name }) => void context.topics.delete(name)) }
   },
 })
@@ -49,12 +65,19 @@ const entry = {
   isReadOnly: no,
   source: int8,
   isSensitive: no,
-  synonyms: optional(array(string), []),
+  synonyms: optional(array({ name: string, value: nullableString, source: int8 }), []),
+  type: since(3, int8, 0),
+  documentation: since(3, nullableString, null),
 }
 
 /** Of topics alone. Without keys it is about all settings. */
-export const describeConfigs = api('DescribeConfigs', 32, [2, 2], {
-  request: { resources: array({ type: int8, name: string, keys: nullableArray(string) }), includeSynonyms: boolean },
+export const describeConfigs = api('DescribeConfigs', 32, [1, 4], {
+  flexible: 4,
+  request: {
+    resources: array({ type: int8, name: string, keys: nullableArray(string) }),
+    withSynonyms: boolean,
+    withDocumentation: since(3, boolean, false),
+  },
   answer: {
     throttleMs,
     resources: array({

@@ -28,7 +28,7 @@ const unlimited: LogLimits = { batchBytesMax: 1 << 20, segmentBytes: 1 << 20, re
 /** Tells how many bytes of a torn batch it cut off, and appends what is on disk at once. */
 function open(limits: Partial<LogLimits> = {}, disk = new Disk(false)) {
   let torn = 0
-  const log = new PartitionLog(directory, disk, { ...unlimited, ...limits }, (bytes) => {
+  const log = new PartitionLog(directory, disk, { ...unlimited, ...limits }, ({ bytes }) => {
     torn = bytes
   })
   const put = (records: Buffer) => {

@@ -1,8 +1,9 @@
 import fs from 'node:fs'
+import { makePrivate } from '../../private-files.ts'
 import { Refusal } from '../errors.ts'
 import { ProducerStates } from './producer-states.ts'
 import { checkProduced, stampOffset } from './record-batch.ts'
-import { type Disk, Segment } from './segment.ts'
+import { type Damage, type Disk, Segment } from './segment.ts'
 
 export type LogLimits = {
   /** A batch larger than this is refused. */
@@ -33,20 +34,20 @@ export class PartitionLog {
   #waiting: Buffer[] = []
   #written: PromiseWithResolvers<void> | undefined
 
-  /** Opens the directory, makes it when it is absent, and cuts what a crash left unfinished at the end, which `onTorn` is told. */
+  /** Opens the directory, makes it when it is absent, and moves aside what cannot be read, which `onDamage` is told. */
   constructor(
     readonly directory: string,
     readonly disk: Disk,
     readonly limits: LogLimits,
-    readonly onTorn: (bytes: number) => void = () => {},
+    readonly onDamage: (damage: Damage) => void = () => {},
   ) {
-    fs.mkdirSync(directory, { recursive: true })
+    makePrivate(directory)
     this.#segments = fs
       .readdirSync(directory)
       .filter((name) => name.endsWith('.log'))
       .map((name) => Number.parseInt(name, 10))
       .sort((left, right) => left - right)
-      .map((baseOffset) => new Segment(directory, baseOffset, disk))
+      .map((baseOffset) => new Segment(directory, baseOffset, disk, onDamage))
     if (this.#segments.length === 0) this.#openSegment()
     this.#recover()
   }
@@ -115,8 +116,13 @@ export class PartitionLog {
   read(offset: number, bytesMax: number): Buffer {
     if (offset < this.startOffset || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
     if (offset === this.#highWatermark) return Buffer.alloc(0)
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= offset)
-    return segment?.read(offset, bytesMax) ?? Buffer.alloc(0)
+    const first = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= offset)
+    // Records may be missing at the end of a segment: then those of the next are the ones that follow.
+    for (const segment of this.#segments.slice(first)) {
+      const batches = segment.read(offset, bytesMax)
+      if (batches.length > 0) return batches
+    }
+    return Buffer.alloc(0)
   }
 
   /** The first record at or after `timestamp` that readers may see. */
@@ -158,20 +164,21 @@ export class PartitionLog {
     for (const watcher of [...this.watchers]) watcher()
   }
 
-  /** Only the last segment can be torn; those before it are read for what they tell of producers. */
+  /** The last segment may be torn; those before it are read for what they tell of producers. */
   #recover(): void {
     this.#producers = new ProducerStates()
     const active = this.#active
     for (const segment of this.#segments.slice(-producersSegments, -1)) {
-      for (const { batch } of segment.batches()) this.#producers.record(batch)
+      segment.recover((batch) => this.#producers.record(batch))
     }
-    this.#endOffset = active.baseOffset
-    const torn = active.recover((batch) => {
+    let readableEnd = active.baseOffset
+    this.#endOffset = active.recover((batch) => {
       this.#producers.record(batch)
-      this.#endOffset = batch.lastOffset + 1
+      readableEnd = batch.lastOffset + 1
     })
     this.#highWatermark = this.#endOffset
-    if (torn > 0) this.onTorn(torn)
+    // The name of the next segment remembers that offsets behind the last record were given.
+    if (this.#endOffset > readableEnd) this.#openSegment()
   }
 
   #roll(): void {
@@ -181,7 +188,7 @@ export class PartitionLog {
 
   #openSegment(): void {
     this.disk.checkRoom()
-    this.#segments.push(new Segment(this.directory, this.#highWatermark, this.disk))
+    this.#segments.push(new Segment(this.directory, this.#highWatermark, this.disk, this.onDamage))
     if (!this.disk.fsync) return
     // Makes the new name survive a lost machine.
     const directory = fs.openSync(this.directory, 'r')

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
+import { salvage } from './salvage.ts'
 
 /** What all files of a broker share. With fsync off a write survives a killed process but not a lost machine. */
 export class Disk {
@@ -26,15 +27,18 @@ const zeros = Buffer.alloc(setAside.bytesMax)
 const indexEveryBytes = 4096
 const scanBytes = 1 << 20
 
+/** Bytes that are no batch, kept in a file of their own. The records from one offset up to another, not included, were among them. */
+export type Damage = { file: string; bytes: number; fromOffset: number; toOffset: number }
+
 type IndexEntry = { offset: number; position: number }
 
 /**
  * A file of record batches, named after the offset of its first; zeros may follow the last. The sparse index lives in memory and is built
- * by walking the headers when it is first needed, so there is no second file that could disagree with this one.
+ * by walking the batches when it is first needed, so there is no second file that could disagree with this one; what changed on disk is found then.
  */
 export class Segment {
   readonly #path: string
-  readonly #fd: number
+  #fd: number
   #bytes: number
   /** How long the file is with the zeros. */
   #fileBytes: number
@@ -45,9 +49,10 @@ export class Segment {
     directory: string,
     readonly baseOffset: number,
     readonly disk: Disk,
+    readonly onDamage: (damage: Damage) => void = () => {},
   ) {
     this.#path = join(directory, `${String(baseOffset).padStart(20, '0')}.log`)
-    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR | fs.constants.O_CREAT)
+    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
     this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
   }
 
@@ -65,6 +70,7 @@ export class Segment {
    * that fails may have lost its own bytes, which are cut off, and no others, because those before had theirs.
    */
   write(batches: Buffer): void {
+    this.#load()
     const end = this.#bytes + batches.length
     const grows = this.disk.fsync && end > this.#fileBytes
     const bytes = grows ? Buffer.concat([batches, zeros.subarray(0, Math.max(end, setAside.bytesMin))]) : batches
@@ -86,22 +92,78 @@ export class Segment {
   }
 
   /**
-   * Walks every batch, checksums included, and cuts the file where they end. Answers with the bytes cut that are no zeros set aside:
-   * a batch that is torn.
+   * Walks every batch, checksums included. What cannot be read is moved to a file of its own, which `onDamage` is told; the batches behind it
+   * keep their offsets. Answers with the offset behind the last.
    */
   recover(visit: (batch: BatchHeader) => void): number {
+    let end = this.#walk(visit)
+    if (end === undefined) {
+      const endOffset = this.#mend()
+      end = this.#walk(visit)
+      if (end === undefined) throw new Error(`${this.#path} cannot be mended`)
+      end.offset = Math.max(end.offset, endOffset)
+    }
+    this.#truncate(end.position)
+    // A killed process leaves bytes with the operating system that may not be on disk yet, and readers are about to see them.
+    if (this.disk.fsync && end.position > 0) fs.fsyncSync(this.#fd)
+    return end.offset
+  }
+
+  /** Undefined when not everything is as it was written. */
+  #walk(visit: (batch: BatchHeader) => void): { position: number; offset: number } | undefined {
     this.#index = []
-    let end = 0
+    this.#timestampMax = -1
+    const end = { position: 0, offset: this.baseOffset }
     for (const { batch, position } of this.batches({ verify: true })) {
+      const isInPlace = batch.baseOffset === end.offset || (batch.baseOffset > end.offset && this.#isGap(end.offset))
+      if (!isInPlace) return undefined
       this.#note(batch, position)
       visit(batch)
-      end = position + batch.bytes
+      end.position = position + batch.bytes
+      end.offset = batch.lastOffset + 1
     }
-    const torn = this.readAt(end, this.#fileBytes - end).findLastIndex((byte) => byte !== 0) + 1
-    this.#truncate(end)
-    // A killed process leaves bytes with the operating system that may not be on disk yet, and readers are about to see them.
-    if (this.disk.fsync && end > 0) fs.fsyncSync(this.#fd)
-    return torn
+    return this.#isZero(end.position) ? end : undefined
+  }
+
+  #isZero(from: number): boolean {
+    for (let at = from; at < this.#fileBytes; at += scanBytes) {
+      if (this.readAt(at, scanBytes).some((byte) => byte !== 0)) return false
+    }
+    return true
+  }
+
+  /** First the damaged bytes are on disk elsewhere, then the file is replaced by one without them. */
+  #mend(): number {
+    const { kept, damaged, endOffset } = salvage(this.readAt(0, this.#bytes), this.baseOffset, (offset) =>
+      this.#isGap(offset),
+    )
+    for (const { bytes, fromOffset, toOffset } of damaged) {
+      const file = this.#damagedPath(fromOffset)
+      this.#replace(file, bytes)
+      this.onDamage({ file, bytes: bytes.length, fromOffset, toOffset })
+    }
+    const { baseOffset } = this
+    if (damaged.length === 0)
+      this.onDamage({ file: this.#path, bytes: 0, fromOffset: baseOffset, toOffset: baseOffset })
+    this.#replace(this.#path, Buffer.concat(kept))
+    fs.closeSync(this.#fd)
+    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR)
+    this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
+    return endOffset
+  }
+
+  #replace(path: string, bytes: Buffer): void {
+    fs.writeFileSync(`${path}.new`, bytes, { mode: 0o600, flush: this.disk.fsync })
+    fs.renameSync(`${path}.new`, path)
+  }
+
+  /** Records from this offset on were moved aside. */
+  #isGap(offset: number): boolean {
+    return fs.existsSync(this.#damagedPath(offset))
+  }
+
+  #damagedPath(fromOffset: number): string {
+    return `${this.#path}.${fromOffset}.damaged`
   }
 
   /** Whole batches from the one that holds `offset`, up to `bytesMax`; the first one whatever its size. */
@@ -174,14 +236,14 @@ export class Segment {
 
   #load(): IndexEntry[] {
     if (!this.#index) {
-      this.#index = []
-      for (const { batch, position } of this.batches()) this.#note(batch, position)
+      this.recover(() => {})
     }
-    return this.#index
+    return this.#index ?? []
   }
 
   #note(batch: BatchHeader, position: number): void {
-    const index = this.#load()
+    this.#index ??= []
+    const index = this.#index
     this.#timestampMax = Math.max(this.#timestampMax, batch.maxTimestamp)
     if (position - (index.at(-1)?.position ?? Number.NEGATIVE_INFINITY) >= indexEveryBytes) {
       index.push({ offset: batch.baseOffset, position })

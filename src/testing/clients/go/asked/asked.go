@@ -1,0 +1,49 @@
+// Package asked is what every program here shares: the records to send, and the answer to print.
+package asked
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Answer is what main.ts compares.
+type Answer struct {
+	Codecs []string `json:"codecs"`
+	First  []string `json:"first"`
+	Second []string `json:"second"`
+	Shares []int    `json:"shares"`
+	Begins []int64  `json:"begins"`
+	Ends   []int64  `json:"ends"`
+}
+
+// Arguments are the brokers, the topic and the group.
+func Arguments() (string, string, string) { return os.Args[1], os.Args[2], os.Args[3] }
+
+// Records names count records, each once.
+func Records(format string, count int) []string {
+	values := make([]string, count)
+	for index := range values {
+		values[index] = fmt.Sprintf(format+" %d", index)
+	}
+	return values
+}
+
+// Must ends the program where something fails.
+func Must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Until looks again until it holds, for ten seconds at most.
+func Until(holds func() bool) {
+	for deadline := time.Now().Add(10 * time.Second); !holds() && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Print ends a program that went through everything.
+func (answer Answer) Print() { Must(json.NewEncoder(os.Stdout).Encode(answer)) }

@@ -1,0 +1,194 @@
+/**
+ * Has other people's Kafka clients use the embedded broker, or the one that `KAFKA_BROKERS` names: `npm run clients [-- NAME ...]`.
+ * Each produces with every codec it has, with and without idempotence, consumes in a group, comes back and goes on where it committed,
+ * shares the topic with a second member, and asks for offsets and partitions. The clients are installed below `.runtime`, in exact
+ * versions; one whose language is not on this machine is named and not asked. Ends with `N pass` and `N fail`; exits 1 when one fails.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { readTestConfig } from '../../config.ts'
+import { startBroker } from '../../embedded/broker/broker.ts'
+import { freePort } from '../../platform/ports.ts'
+import { codecsOf, createTopicRaw, RawKafka } from '../raw-kafka.ts'
+
+const here = import.meta.dir
+const cache = resolve(here, '../../../.runtime/clients')
+const clientTimeoutMs = 120_000
+
+type Answer = {
+  codecs: string[]
+  first: string[]
+  second: string[]
+  shares: number[]
+  begins: number[]
+  ends: number[]
+}
+type Client = {
+  name: string
+  /** Answers the command to run, or why the client cannot be had. */
+  install(): Promise<string[] | string>
+}
+
+const clients: Client[] = [
+  { name: 'aiokafka', install: () => python('aiokafka_client.py', ['aiokafka==0.14.0', 'cramjam==2.14.0']) },
+  {
+    name: 'kafka-python-2.0.2',
+    install: () =>
+      python('kafka_python_client.py', ['kafka-python==2.0.2', 'six==1.17.0', 'python-snappy==0.7.3', 'lz4==4.4.5']),
+  },
+  {
+    name: 'kafka-python-3.0.12',
+    install: () => python('kafka_python_client.py', ['kafka-python==3.0.12', 'python-snappy==0.7.3', 'lz4==4.4.5']),
+  },
+  { name: 'confluent-kafka', install: () => python('confluent_client.py', ['confluent-kafka==2.16.1']) },
+  { name: 'sarama', install: () => go('sarama') },
+  { name: 'sarama-fixed-versions', install: () => go('sarama') },
+  { name: 'kafka-go', install: () => go('kafka-go') },
+  { name: 'franz-go', install: () => go('franz') },
+  { name: 'platformatic', install: () => npm('platformatic.mjs', { '@platformatic/kafka': '2.12.1' }) },
+]
+
+const wanted = process.argv.slice(2)
+const strangers = wanted.filter((name) => !clients.some((client) => client.name === name))
+if (strangers.length > 0) {
+  console.error(
+    `unknown client ${strangers.join(', ')}\nUsage: npm run clients [-- ${clients.map(({ name }) => name).join(' | ')}]`,
+  )
+  process.exit(2)
+}
+
+await using broker = await openBroker()
+let passed = 0
+let failed = 0
+for (const client of clients.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  const startedAt = performance.now()
+  const faults = await ask(client).catch((error: Error) => [error.message])
+  const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`
+  if (typeof faults === 'string') console.log(`${client.name} is not asked: ${faults}`)
+  else if (faults.length === 0) {
+    passed++
+    console.log(`(pass) ${client.name} (${seconds})`)
+  } else {
+    failed++
+    console.log(`(fail) ${client.name} (${seconds})\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+  }
+}
+console.log(`\n ${passed} pass\n ${failed} fail`)
+process.exitCode = failed > 0 ? 1 : 0
+
+async function openBroker() {
+  const { brokers } = readTestConfig(process.env)
+  if (brokers) return { brokers: brokers.join(), async [Symbol.asyncDispose]() {} }
+  const dataDir = mkdtempSync(join(tmpdir(), 'broker-clients-'))
+  const embedded = await startBroker({ dataDir, port: freePort(), fsync: false })
+  return {
+    brokers: embedded.brokers,
+    async [Symbol.asyncDispose]() {
+      await embedded.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** What was not as it should be, or a sentence about why the client was not asked. */
+async function ask({ name, install }: Client): Promise<string[] | string> {
+  const command = await install()
+  if (typeof command === 'string') return command
+  await using raw = await RawKafka.connect(broker.brokers)
+  const topic = `clients-${name}-${randomUUID()}`
+  await createTopicRaw(raw, topic, 2)
+  const child = Bun.spawn(
+    [...command, broker.brokers, topic, `group-${topic}`, ...(name.endsWith('fixed-versions') ? ['fixed'] : [])],
+    {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      timeout: clientTimeoutMs,
+    },
+  )
+  const [output, complaints, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  if (code !== 0) return [`ended with ${code ?? child.signalCode}: ${complaints.trim().slice(-2000)}`]
+  const answer = JSON.parse(output.trim().split('\n').at(-1) ?? '') as Answer
+  const stored = await Promise.all([0, 1].map((partition) => codecsOf(raw, topic, partition)))
+  return compare(answer, new Set(stored.flat()))
+}
+
+function compare(answer: Answer, stored: Set<string>): string[] {
+  const produced = answer.codecs.flatMap((codec) => numbered(`${codec} record`, 40))
+  const later = numbered('later', 10)
+  const ends = answer.ends.reduce((sum, end) => sum + end, 0)
+  const checks: [string, unknown, unknown][] = [
+    ['read at first', answer.first.toSorted(), produced.toSorted()],
+    ['read when it came back', answer.second.toSorted(), later.toSorted()],
+    ['partitions of each of two members', answer.shares, [1, 1]],
+    ['first offsets', answer.begins, [0, 0]],
+    ['sum of the end offsets', ends, produced.length + later.length],
+    // A client that finds a codec missing stores without it, and says nothing.
+    ['codecs stored', [...stored].toSorted(), answer.codecs.toSorted()],
+  ]
+  return checks
+    .filter(([, seen, right]) => !Bun.deepEquals(seen, right))
+    .map(([what, seen, right]) => `${what}: ${JSON.stringify(seen)} instead of ${JSON.stringify(right)}`)
+}
+
+function numbered(name: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${name} ${index}`)
+}
+
+async function python(script: string, packages: string[]): Promise<string[] | string> {
+  if (!Bun.which('python3')) return 'there is no python3'
+  const venv = join(cache, `python-${Bun.hash(packages.join()).toString(36)}`)
+  const program = join(venv, 'bin/python')
+  const failure = await once(venv, async () => {
+    return (
+      (await run(['python3', '-m', 'venv', venv])) ??
+      (await run([program, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...packages]))
+    )
+  })
+  return failure ?? [program, join(here, script)]
+}
+
+async function go(program: string): Promise<string[] | string> {
+  if (!Bun.which('go')) return 'there is no go'
+  const binary = join(cache, 'go', program)
+  const failure = await run(['go', 'build', '-o', binary, `./${program}`], join(here, 'go'))
+  return failure ?? [binary]
+}
+
+/** Runs on the Bun that runs us. */
+async function npm(script: string, dependencies: Record<string, string>): Promise<string[] | string> {
+  const dir = join(cache, `npm-${Bun.hash(JSON.stringify(dependencies)).toString(36)}`)
+  const failure = await once(dir, async () => {
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(join(dir, 'package.json'), JSON.stringify({ private: true, dependencies }))
+    return run([process.execPath, 'install', '--ignore-scripts'], dir)
+  })
+  if (failure) return failure
+  const copy = join(dir, script)
+  await Bun.write(copy, Bun.file(join(here, script)))
+  return [process.execPath, copy]
+}
+
+/** Installs into a folder that is whole or absent. */
+async function once(dir: string, install: () => Promise<string | undefined>): Promise<string | undefined> {
+  const mark = join(dir, '.installed')
+  if (existsSync(mark)) return undefined
+  const failure = await install()
+  if (failure) rmSync(dir, { recursive: true, force: true })
+  else writeFileSync(mark, '')
+  return failure
+}
+
+/** Why it failed, if it did. */
+async function run(command: string[], cwd = here): Promise<string | undefined> {
+  const child = Bun.spawn(command, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+  const [output, complaints] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  if ((await child.exited) === 0) return undefined
+  return `${command.slice(0, 4).join(' ')} failed: ${(complaints || output).trim().split('\n').at(-1)}`
+}
