@@ -88,7 +88,14 @@ test.each([true, false])(
           if (!isFirst) expect(log.damages).toEqual([])
         }
       }),
-      { numRuns: 300 },
+      {
+        numRuns: 300,
+        includeErrorInReport: true,
+        examples: [
+          [0, 1972514579, 246],
+          [1192012014, 1841540454, 1],
+        ],
+      },
     )
   },
   60_000,

@@ -56,9 +56,11 @@ function claimedAt(bytes: Buffer, at: number, offset: number): BatchHeader | und
   const isLikely = batch?.baseOffset === offset && batch.recordsCount === batch.lastOffset - offset + 1
   const end = at + (batch?.bytes ?? 0)
   const dataEnd = bytes.findLastIndex((byte) => byte !== 0) + 1
-  // Zeros may be its own, or set aside.
-  const isLast = end >= dataEnd && end <= bytes.length
-  return isLikely && (isLast || intactAt(bytes, end)) ? batch : undefined
+  if (!isLikely || end > bytes.length) return undefined
+  if (intactAt(bytes, end)?.baseOffset === offset + batch.recordsCount) return batch
+  // The last one, unless its length is what changed. Zeros may be its own, or set aside.
+  const isLast = end >= dataEnd && nextIntact(bytes, at + 1, offset + batch.recordsCount) >= dataEnd
+  return isLast ? batch : undefined
 }
 
 /**

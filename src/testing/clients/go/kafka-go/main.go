@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -61,8 +62,12 @@ func join() (*atomic.Int64, func()) {
 	go func() {
 		for {
 			generation, err := group.Next(context.Background())
-			if err != nil {
+			if errors.Is(err, kafka.ErrGroupClosed) {
 				return
+			}
+			// It tells of a rebalance as an error, and goes on.
+			if err != nil {
+				continue
 			}
 			share.Store(int64(len(generation.Assignments[topic])))
 			generation.Start(func(ctx context.Context) { <-ctx.Done() })
