@@ -389,9 +389,12 @@ Saldo runs.
               psql ${localDatabaseUrl('balances', postgresPort)}
   logs        ${shown(join(dataDir, 'logs'))}
 
-Eva pays Frank 100, and both balances follow a moment later:
+In a second terminal, Eva pays Frank 100:
 
   curl ${wallet}/transactions -H 'content-type: application/json' -d '${transfer}'
+
+A moment later both balances show it (README.md has the way to wait for it):
+
   curl ${balances}/balances/${eva}
   curl ${balances}/balances/${frank}
 
