@@ -269,7 +269,9 @@ async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<voi
 }
 
 /** Who listens on ::1 alone would answer many of those who ask for localhost. A machine without IPv6 has nobody there. */
-const whyNotLocalhost = (port: number) => (whyNotFree(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null)
+function whyNotLocalhost(port: number): string | null {
+  return whyNotFree(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null
+}
 
 function explainTaken({ name, variable, port }: WantedPort): string {
   const remedy = `choose another with ${variable}=${freePort()}`
