@@ -75,6 +75,7 @@ async function answer(app: App, request: Request, access: Access, log: Log): Pro
       return withHeaders(refusal, corsHeaders(request, access))
     }
     if (request.body) await takeBody(request)
+    if (request.signal.aborted) return refuseBody(request, 'cut_off')
     const response = request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
     return access.corsOrigins.length === 0 ? response : withHeaders(response, corsHeaders(request, access))
   } catch (error) {

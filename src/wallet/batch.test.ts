@@ -189,3 +189,23 @@ test('an error is the outcome of its own command; a throw is that of the whole b
   ])
   await batch.idle()
 })
+
+test('nothing is done for a caller who is gone before the batch is taken up, and the others go on', async () => {
+  const { batches, settle, open } = gated()
+  const gone = new Set<number>()
+  const isAbandoned = (command: number) => gone.has(command)
+  const batch = createBatch({ ...sizes, settle, isAbandoned, sizeMax: 100, queueMax: 4 })
+  const first = batch.submit(1)
+  while (batches.length === 0) await new Promise(setImmediate)
+  const others = [2, 3, 4].map((command) => batch.submit(command).catch((error) => error.code))
+  gone.add(1).add(2).add(4)
+  await open(0)
+  await open(1)
+  expect(await Promise.all([first, ...others])).toEqual([10, 'deadline_exceeded', 30, 'deadline_exceeded'])
+  expect(batches).toEqual([[1], [3]])
+
+  const alone = batch.submit(2)
+  expect(alone).rejects.toMatchObject({ code: 'deadline_exceeded' })
+  await batch.idle()
+  expect(batches).toHaveLength(2)
+})

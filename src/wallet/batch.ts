@@ -15,6 +15,8 @@ export type BatchOptions<Request, Settled> = {
    * says that they may have been carried out already.
    */
   settle: (requests: Request[], again: boolean) => Promise<(Settled | Error)[]>
+  /** Whether its caller is gone. Looked at once, when its batch is taken up: before that nothing was done for it. */
+  isAbandoned?: (request: Request) => boolean
   /** How much of a batch a request takes up. */
   sizeOf: (request: Request) => number
   /** How much goes into one batch. A request that is larger goes alone. */
@@ -71,7 +73,11 @@ export function createBatch<Request, Settled>(options: BatchOptions<Request, Set
     const members = queue.splice(0, more === -1 ? queue.length : more)
     lastSize = members.reduce((sum, member) => sum + member.size, 0)
     queued -= lastSize
-    return members
+    return members.filter(({ request, reject }) => {
+      if (!options.isAbandoned?.(request)) return true
+      reject(new Fault('deadline_exceeded', 'the caller was gone before anything was done'))
+      return false
+    })
   }
 
   const turnAwayLate = () => {
@@ -99,6 +105,7 @@ export function createBatch<Request, Settled>(options: BatchOptions<Request, Set
 
   /** Resolves when the next batch may begin: alone, or behind the one in flight. */
   const attempt = async (members: Member[]) => {
+    if (members.length === 0) return
     // What cannot even be sent is looked at by who settles it.
     const sent = await options.attempt(requestsOf(members)).catch(() => undefined)
     if (!sent) {

@@ -223,7 +223,8 @@ function submitAs(
   const idempotencyKey = readIdempotencyKey(request, body)
   const waitSeconds = preferredWait(request)
   const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
-  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey }, waitMs)
+  const { signal } = request
+  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey, signal }, waitMs)
 }
 
 async function answerCommand(

@@ -44,6 +44,8 @@ export type Request = {
   atomic: boolean
   traceparent: string | null
   idempotencyKey: IdempotencyKey | null
+  /** Aborted when the caller is gone. */
+  signal?: AbortSignal
 }
 
 /** What a caller is told: an outcome per command, `repeated` when they were told before, under the same key. */

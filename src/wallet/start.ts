@@ -89,6 +89,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     batch: createBatch<Request, Settled>({
       attempt: (requests) => attempt(ledger, requests),
       settle: (requests, again) => settle(ledger, requests, again),
+      isAbandoned: ({ signal }) => signal?.aborted ?? false,
       sizeOf: (request) => request.commands.length,
       sizeMax: batchSizeMax,
       queueMax,
