@@ -115,7 +115,7 @@ export function problemResponse(
     instance: clipped(instance),
     code,
     ...(errors
-      ? { errors: errors.map((one) => ({ detail: clipped(one.detail), pointer: clipped(one.pointer) })) }
+      ? { errors: errors.map((one) => ({ ...one, detail: clipped(one.detail), pointer: clipped(one.pointer) })) }
       : {}),
     trace_id: traceId,
   }

@@ -12,13 +12,7 @@ import type { PlaceHold } from './domain/hold'
 import type { IdempotencyKey } from './domain/idempotency'
 import { transactionKinds, transferKinds } from './domain/movement'
 import type { TransferMoney } from './domain/transfer'
-
-/** What PostgreSQL keeps, and every reader of an event gets, as it was sent: no NUL, and no half of a surrogate pair. */
-const text = (pattern: string, maxLength: number, wanted: string) =>
-  Type.RegExp(new RegExp(`^(?=${pattern}$)[^\\0\\p{Cs}]*$`, 'su'), { maxLength, wanted })
-
-const orNull = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
-  Type.Union([schema, Type.Null()], { wanted: schema.wanted })
+import { Email, lengthOf, Name, Reference } from './http-text'
 
 const Id = Type.String({ pattern: uuidPattern, wanted: 'must be a UUID' })
 const Currency = Type.String({ maxLength: 3, wanted: 'must be an ISO 4217 code such as BRL' })
@@ -30,18 +24,12 @@ const closed = { additionalProperties: false }
 /** Of the JSON text, in characters. Larger things are better kept elsewhere, and named by the reference. */
 const metadataMax = 4096
 const remarks = {
-  reference: Type.Optional(orNull(text('.*', 255, 'must be a text of at most 255 characters'))),
-  metadata: Type.Optional(orNull(Type.Record(Type.String(), Type.Unknown(), { wanted: 'must be a JSON object' }))),
+  reference: Type.Optional(Reference),
+  metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { wanted: 'must be a JSON object' })),
 }
 const effective = { effective_at: Type.Optional(Time) }
 
-export const NewClient = Type.Object(
-  {
-    name: text('.*\\S.*', 255, 'must be a name of 1 to 255 characters'),
-    email: text('[^\\s@]+@[^\\s@]+', 254, 'must be an e-mail address'),
-  },
-  closed,
-)
+export const NewClient = Type.Object({ name: Name, email: Email }, closed)
 
 export const NewAccount = Type.Object(
   { client_id: Id, currency: Type.Optional(Currency), overdraft_limit: Type.Optional(Amount) },
@@ -198,7 +186,7 @@ export function parsePart(asked: Static<typeof NewReversal>, currency: string, n
 type AskedRemarks = { reference?: string | null | undefined; metadata?: Record<string, unknown> | null | undefined }
 
 function parseRemarks({ reference = null, metadata = null }: AskedRemarks, at = '#') {
-  if (metadata && JSON.stringify(metadata).length > metadataMax)
+  if (metadata && lengthOf(JSON.stringify(metadata)) > metadataMax)
     throw new InvalidValue({
       pointer: `${at}/metadata`,
       detail: `metadata must have at most ${metadataMax} characters as JSON`,
