@@ -69,17 +69,18 @@ async function startTown() {
 
   const wallet = { database, clock: () => now, relay: { wake() {} } } as unknown as Wallet
   now = minute(1)
-  const client = await registerClient(wallet, { name: 'Grace "G" Ó', email: 'grace@example.com', traceparent: null })
+  const unkeyed = { traceparent: null, idempotencyKey: null }
+  const registered = await registerClient(wallet, { name: 'Grace "G" Ó', email: 'grace@example.com', ...unkeyed })
+  const clientId = registered.kind === 'done' ? registered.value.id : ''
   now = minute(2)
-  const overdrawn = { clientId: client.id, currency: 'BRL', overdraftLimitMinor: 5000n, traceparent: null }
-  const opened = await openAccount(wallet, overdrawn)
-  const grace = opened.accepted ? opened.account.id : ''
+  const opening = await openAccount(wallet, { clientId, currency: 'BRL', overdraftLimitMinor: 5000n, ...unkeyed })
+  const grace = opening.kind === 'done' && opening.value.accepted ? opening.value.account.id : ''
   const paid = await settled(3, { ...transfer, ...evaToFrank, effectiveAt: minute(-9999) })
   await settled(4, { ...transfer, kind: 'deposit', accountIdFrom: world, accountIdTo: frank })
   await settled(5, { ...transfer, accountIdFrom: grace, accountIdTo: eva })
   await settled(6, { type: 'reversal', reverses: paid, ...frankToEva, amountMinor: 34n, effectiveAt })
   const holds = { captured: await hold(7, 1), released: await hold(8, 1), expired: await hold(9, 1) }
-  await hold(10, 1_000_000)
+  await hold(10, 8_000)
   await settled(11, { type: 'capture', holdId: holds.captured, ...evaToFrank, amountMinor: 500n, effectiveAt })
   await settled(12, { type: 'release', holdId: holds.released, ...evaToFrank, reason: 'released' })
   await settled(13, { ...transfer, ...frankToEva })

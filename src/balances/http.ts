@@ -6,7 +6,7 @@ import { parseJson } from '../contract/json'
 import { problems } from '../contract/problems'
 import { bodyOf } from '../platform/body-schema'
 import { encodeCursor } from '../platform/cursor'
-import { createHttp, type Health, refuse } from '../platform/http'
+import { createHttp, type Health, MalformedRequest, refuse } from '../platform/http'
 import type { Log } from '../platform/log'
 import type { Consistency } from './consistency'
 import { arrivedOf, type Freshness, type Watch } from './freshness'
@@ -281,6 +281,7 @@ export function balancesHttp(options: BalancesHttp) {
           listed(request, { data: (await reads.deadLetterGroups()).map(presentDeadLetterGroup) }, null),
         { query: NoQuery },
       )
+      .onTransform(({ request }) => refuseIdempotencyKey(request))
       .post(
         '/dead-letters/redrive',
         async ({ body, body: { dry_run: dryRun = false } }) => {
@@ -303,6 +304,12 @@ export function balancesHttp(options: BalancesHttp) {
         { body: bodyOf(RebuildBody) },
       )
   )
+}
+
+/** Nothing here moves money: to ask again is to see where it stands. Who sends a key relies on more than that. */
+function refuseIdempotencyKey(request: Request): void {
+  if (request.method === 'POST' && request.headers.has('idempotency-key'))
+    throw new MalformedRequest('no route of this service takes an Idempotency-Key; send the request without it')
 }
 
 const rebuildRefusals = {

@@ -117,7 +117,7 @@ export const problems = {
     status: 422,
     title: 'The idempotency key was used for another request',
     description:
-      'A key stands for one request: the same method, path and body. This one was sent before with another body, less than 24 hours ago. Nothing was moved. Send a new request under a new key.',
+      'A key stands for one request: the same method and path, and a body that means the same. This one was sent before with another, less than 24 hours ago. Nothing was done. Send a new request under a new key.',
   },
   idempotencyInProgress: {
     name: 'idempotency-in-progress',

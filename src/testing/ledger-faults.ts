@@ -72,6 +72,8 @@ export async function findFaults(sql: Sql): Promise<string[]> {
     where outcome ->> 'rejection' is null
       and not exists (select from transactions where id = (outcome ->> 'transaction')::uuid)
       and not exists (select from holds where id = coalesce(outcome ->> 'placed', outcome ->> 'ended')::uuid)
+      and not exists (select from clients where id = (outcome ->> 'client')::uuid)
+      and not exists (select from accounts where id = (outcome ->> 'account')::uuid)
     limit 20`
   return rows.map(({ fault }) => fault)
 }

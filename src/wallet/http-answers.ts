@@ -2,13 +2,14 @@
 import { events } from '../contract/events'
 import { presentMoney } from '../contract/money'
 import { problems } from '../contract/problems'
-import { refuse } from '../platform/http'
+import { InvalidValue, refuse } from '../platform/http'
 import { commonProblems, type ProblemDetails, type ProblemKind } from '../platform/problem'
 import { availableMinor } from './domain/account'
 import type { Outcome } from './domain/book'
 import type { Hold } from './domain/hold'
 import type { Transaction } from './domain/movement'
 import type { Rejection } from './domain/rejection'
+import { batchPointer, untimely } from './http-requests'
 import type { StoredAccount } from './store/accounts'
 import type { Client } from './store/clients'
 import type { Delivery } from './store/deliveries'
@@ -55,6 +56,7 @@ function problemOf(rejection: Rejection, named: Named): [ProblemKind, ProblemDet
 
 /** The one outcome of a request that had one command, or the refusal that there is none. */
 export function answerOne(request: Request, submitted: Submitted, named: Named): Response {
+  if (submitted.kind === 'untimely') throw new InvalidValue(...untimely(submitted.faults[0]))
   if (submitted.kind !== 'settled') return refuseKey(request, submitted)
   const [outcome] = submitted.outcomes
   const headers = replayed(submitted.repeated)
@@ -82,6 +84,8 @@ export function answerBatch(
   submitted: Submitted,
   asked: { mode: 'atomic' | 'best_effort'; commands: Named[] },
 ): Response {
+  if (submitted.kind === 'untimely')
+    throw new InvalidValue(...submitted.faults.flatMap((fault, index) => untimely(fault, batchPointer(index))))
   if (submitted.kind !== 'settled') return refuseKey(request, submitted)
   const { outcomes, repeated } = submitted
   const headers = replayed(repeated)
@@ -111,7 +115,7 @@ export function answerBatch(
   return Response.json(body, { status: body.refused > 0 ? 200 : 201, headers })
 }
 
-function refuseKey(request: Request, { kind }: Exclude<Submitted, { kind: 'settled' }>): Response {
+export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'key_in_progress' }): Response {
   if (kind === 'key_reused')
     return refuse(request, problems.idempotencyKeyReused, {
       detail: 'this Idempotency-Key was sent before with another request',
@@ -122,7 +126,8 @@ function refuseKey(request: Request, { kind }: Exclude<Submitted, { kind: 'settl
   })
 }
 
-const replayed = (repeated: boolean): Record<string, string> => (repeated ? { 'idempotency-replayed': 'true' } : {})
+export const replayed = (repeated: boolean): Record<string, string> =>
+  repeated ? { 'idempotency-replayed': 'true' } : {}
 
 export const presentClient = ({ id, name, email, createdAt }: Client) => ({
   id,

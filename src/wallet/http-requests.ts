@@ -8,9 +8,11 @@ import { pageSizeMax } from '../platform/cursor'
 import { InvalidValue, MalformedRequest } from '../platform/http'
 import { fingerprint, parseIdempotencyKey } from '../platform/idempotency-key'
 import { worldIdOf } from './domain/account'
+import type { Command } from './domain/book'
 import type { PlaceHold } from './domain/hold'
 import type { IdempotencyKey } from './domain/idempotency'
 import { transactionKinds, transferKinds } from './domain/movement'
+import { findTimeFault, type TimeFault } from './domain/timing'
 import type { TransferMoney } from './domain/transfer'
 import { Email, lengthOf, Name, Reference } from './http-text'
 
@@ -79,9 +81,6 @@ export const NewHold = Type.Object(
   },
   closed,
 )
-/** A hold that nobody ends, ends by itself after this time; none may last longer than a year. In milliseconds. */
-const dayMs = 24 * 60 * 60 * 1000
-const holdMs = { byDefault: 7 * dayMs, longest: 366 * dayMs }
 
 // As text, because that is what a query is made of.
 export const TransactionQuery = Type.Object(
@@ -121,25 +120,42 @@ export function parseTransfer(asked: Asked, now: Date, at = '#'): TransferMoney 
     accountIdTo: asked.account_id_to?.toLowerCase() ?? worldIdOf(currency),
     amountMinor: parseAmount(asked.amount, currency, at),
     currency,
-    effectiveAt: parseEffectiveAt(asked.effective_at, now, at),
+    effectiveAt: parseTime('effective_at', asked.effective_at, at),
     ...parseRemarks(asked, at),
   }
 }
 
 /** Names every member at fault, not the first only. */
 export function parseBatch(members: Static<typeof NewBatch>['transactions'], now: Date): TransferMoney[] {
-  const errors: InvalidValue['errors'] = []
-  const commands = members.flatMap((member, index) => {
+  const parsed = members.map((member, index) => {
     try {
-      return parseMember(member, now, `#/transactions/${index}`)
+      return parseMember(member, now, batchPointer(index))
     } catch (error) {
       if (!(error instanceof InvalidValue)) throw error
-      errors.push(...error.errors)
-      return []
+      return error
     }
   })
-  if (errors.length > 0) throw new InvalidValue(...errors)
-  return commands
+  if (!parsed.some((one) => one instanceof InvalidValue)) return parsed as TransferMoney[]
+  throw new InvalidValue(
+    ...parsed.flatMap((one, index) =>
+      one instanceof InvalidValue ? one.errors : untimely(findTimeFault(one, now), batchPointer(index)),
+    ),
+  )
+}
+
+export const batchPointer = (index: number): string => `#/transactions/${index}`
+
+const untimelyValues = {
+  effective_at_in_future: ['effective_at', 'effective_at is in the future'],
+  expires_at_passed: ['expires_at', 'expires_at is not in the future'],
+  expires_at_too_far: ['expires_at', 'expires_at is more than a year ahead'],
+} as const satisfies Record<TimeFault, [string, string]>
+
+/** How a caller is told of a time that cannot be. */
+export function untimely(fault: TimeFault | undefined, at = '#'): InvalidValue['errors'] {
+  if (!fault) return []
+  const [member, detail] = untimelyValues[fault]
+  return [{ pointer: `${at}/${member}`, detail }]
 }
 
 function parseMember(member: Static<typeof BatchMember>, now: Date, at: string): TransferMoney {
@@ -155,11 +171,6 @@ function parseMember(member: Static<typeof BatchMember>, now: Date, at: string):
 
 export function parseHold(asked: Static<typeof NewHold>, now: Date): PlaceHold {
   const currency = parseCurrency(asked.currency)
-  const expiresAt = parseTime('expires_at', asked.expires_at) ?? new Date(now.getTime() + holdMs.byDefault)
-  const lastsMs = expiresAt.getTime() - now.getTime()
-  if (lastsMs <= 0) throw new InvalidValue({ pointer: '#/expires_at', detail: 'expires_at is not in the future' })
-  if (lastsMs > holdMs.longest)
-    throw new InvalidValue({ pointer: '#/expires_at', detail: 'expires_at is more than a year ahead' })
   return {
     type: 'hold',
     id: randomUUIDv7('hex', now),
@@ -168,7 +179,7 @@ export function parseHold(asked: Static<typeof NewHold>, now: Date): PlaceHold {
     toWorld: asked.account_id_to === undefined,
     amountMinor: parseAmount(asked.amount, currency),
     currency,
-    expiresAt,
+    expiresAt: parseTime('expires_at', asked.expires_at),
     ...parseRemarks(asked),
   }
 }
@@ -178,7 +189,7 @@ export function parsePart(asked: Static<typeof NewReversal>, currency: string, n
   return {
     id: randomUUIDv7('hex', now),
     amountMinor: asked.amount === undefined ? null : parseAmount(asked.amount, currency),
-    effectiveAt: parseEffectiveAt(asked.effective_at, now),
+    effectiveAt: parseTime('effective_at', asked.effective_at),
     ...parseRemarks(asked),
   }
 }
@@ -194,17 +205,9 @@ function parseRemarks({ reference = null, metadata = null }: AskedRemarks, at = 
   return { reference, metadata }
 }
 
-/** What is to count later is to be sent later: the balance would be ahead of the books. */
-function parseEffectiveAt(text: string | undefined, now: Date, at = '#'): Date | null {
-  const effectiveAt = parseTime('effective_at', text, at) ?? null
-  if (effectiveAt && effectiveAt > now)
-    throw new InvalidValue({ pointer: `${at}/effective_at`, detail: 'effective_at is in the future' })
-  return effectiveAt
-}
-
-/** A time to be stored. What is finer than we keep is refused rather than cut. */
-function parseTime(name: string, text: string | undefined, at = '#'): Date | undefined {
-  if (text === undefined) return undefined
+/** A time to be stored. What is finer than we keep is refused rather than cut. Whether it is in the past is for the decision to say. */
+function parseTime(name: string, text: string | undefined, at = '#'): Date | null {
+  if (text === undefined) return null
   const instant = parseInstant(text)
   const detail = !instant ? timeWanted : instant.finer ? 'must not be finer than a millisecond' : undefined
   if (!instant || detail) throw new InvalidValue({ pointer: `${at}/${name}`, detail: `${name} ${detail}` })
@@ -242,13 +245,35 @@ export function parseOverdraftLimit(limit: number | string | undefined, currency
   return money.minor
 }
 
-/** Null when the caller sent none: then every request is a new one. An empty key is a mistake, not the absence of one. */
-export function readIdempotencyKey(request: Request, body: object): IdempotencyKey | null {
+/** A request, as its route sees it. */
+export type Call = { request: Request; route: string; params: Readonly<Record<string, string>> }
+
+/**
+ * What a key stands for: `asked` is what the request means, in our terms, so that the same may be written in another way the second time. Names that
+ * are in it are for ever, as fingerprints are made of them. `body` is what fingerprints were made of before.
+ */
+export type Keyed = { asked: object; body: object }
+
+/** Null when the caller sent none: then every request is a new one. */
+export function readIdempotencyKey({ request, route, params }: Call, { asked, body }: Keyed): IdempotencyKey | null {
+  const key = parseKey(request)
+  if (key === null) return null
+  const { method } = request
+  const path = route.replace(/:(\w+)/g, (_, name) => params[name]?.toLowerCase() ?? '').replace(/(?<=.)\/$/, '')
+  const scope = `${method} ${path}`
+  const formerFingerprint = () => fingerprint(`${method} ${new URL(request.url).pathname}`, body)
+  return { scope, key, fingerprint: fingerprint(scope, asked), formerFingerprint }
+}
+
+/** An empty key is a mistake, not the absence of one; so is one that does not stand alone. */
+export function parseKey(request: Request): string | null {
   const header = request.headers.get('idempotency-key')
   if (header === null) return null
-
-  const scope = `${request.method} ${new URL(request.url).pathname}`
   const parsed = parseIdempotencyKey(header)
   if (!parsed.ok) throw new MalformedRequest(parsed.detail)
-  return { scope, key: parsed.key, fingerprint: fingerprint(scope, body) }
+  return parsed.key
 }
+
+/** The id is ours, and another one each time. */
+export const askedOf = ({ id: _, ...asked }: Command): object =>
+  Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null))

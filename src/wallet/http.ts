@@ -35,8 +35,13 @@ import {
   presentDelivery,
   presentHold,
   presentTransaction,
+  refuseKey,
+  replayed,
 } from './http-answers'
 import {
+  askedOf,
+  type Call,
+  type Keyed,
   NewAccount,
   NewBatch,
   NewCapture,
@@ -49,6 +54,7 @@ import {
   parseBatch,
   parseCurrency,
   parseHold,
+  parseKey,
   parseLimit,
   parseOverdraftLimit,
   parsePart,
@@ -73,11 +79,16 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
   const uses = topics.map((topic) => ({ topic }))
   const documents = eventDocuments({ service: 'wallet', action: 'send', uses, kafka })
   return createHttp({ log, parseJson, problems: Object.values(problems), documents, health, isReady })
+    .onTransform(checkKey)
     .post(
       '/clients',
-      async ({ body, request }) => {
-        const client = await registerClient(wallet, { ...body, traceparent: traceOf(request) })
-        return created(`/clients/${client.id}`, presentClient(client))
+      async ({ body, request, route, params }) => {
+        const call = { request, route, params }
+        const idempotencyKey = readIdempotencyKey(call, { asked: body, body })
+        const registered = await registerClient(wallet, { ...body, traceparent: traceOf(request), idempotencyKey })
+        if (registered.kind !== 'done') return refuseKey(request, registered)
+        const client = registered.value
+        return created(`/clients/${client.id}`, presentClient(client), replayed(registered.repeated))
       },
       { body: bodyOf(NewClient) },
     )
@@ -86,51 +97,48 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
       if (!client) return refuse(request, problems.clientNotFound, { detail: `client ${params.id} does not exist` })
       return ok(presentClient(client))
     })
-    .post(
-      '/accounts',
-      async ({ body, request }) => {
-        const clientId = body.client_id.toLowerCase()
-        const currency = parseCurrency(body.currency)
-        const overdraftLimitMinor = parseOverdraftLimit(body.overdraft_limit, currency)
-        const traceparent = traceOf(request)
-        const opened = await openAccount(wallet, { clientId, currency, overdraftLimitMinor, traceparent })
-        if (!opened.accepted)
-          return refuse(request, problems.clientNotFound, { detail: `client ${clientId} does not exist` })
-        return created(`/accounts/${opened.account.id}`, presentAccount(opened.account))
-      },
-      { body: bodyOf(NewAccount) },
-    )
+    .post('/accounts', ({ body, request, route, params }) => answerOpening(wallet, { request, route, params }, body), {
+      body: bodyOf(NewAccount),
+    })
     .get('/accounts/:id', async ({ params, request }) => {
       const account = await findById(params.id, (id) => findAccount(wallet.database, id))
       if (!account) return refuse(request, problems.accountNotFound, { detail: `account ${params.id} does not exist` })
       return ok(presentAccount(account))
     })
-    .post('/transactions', ({ body, request }) => answerTransfer(wallet, request, { ...body, kind: 'transfer' }), {
-      body: bodyOf(NewTransaction),
-    })
+    .post(
+      '/transactions',
+      ({ body, request, route, params }) =>
+        answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
+      {
+        body: NewTransaction,
+      },
+    )
     .post(
       '/accounts/:id/deposits',
-      ({ params, body, request }) =>
-        answerTransfer(wallet, request, { ...body, kind: 'deposit', account_id_from: null, account_id_to: params.id }),
+      ({ body, request, route, params }) => {
+        const call = { request, route, params }
+        const parties = { account_id_from: null, account_id_to: params.id }
+        return answerTransfer(wallet, call, { ...body, kind: 'deposit', ...parties })
+      },
       { body: bodyOf(NewMovement) },
     )
     .post(
       '/accounts/:id/withdrawals',
-      ({ params, body, request }) =>
-        answerTransfer(wallet, request, {
-          ...body,
-          kind: 'withdrawal',
-          account_id_from: params.id,
-          account_id_to: null,
-        }),
+      ({ body, request, route, params }) => {
+        const call = { request, route, params }
+        const parties = { account_id_from: params.id, account_id_to: null }
+        return answerTransfer(wallet, call, { ...body, kind: 'withdrawal', ...parties })
+      },
       { body: bodyOf(NewMovement) },
     )
     .post(
       '/transactions/batch',
-      async ({ body, request }) => {
+      async ({ body, request, route, params }) => {
+        const call = { request, route, params }
         const { mode = 'atomic' } = body
         const commands = parseBatch(body.transactions, wallet.clock())
-        const submitted = await submitAs(wallet, request, { commands, atomic: mode === 'atomic', body })
+        const keyed = { asked: { mode, transactions: commands.map(askedOf) }, body }
+        const submitted = await submitAs(wallet, call, { commands, atomic: mode === 'atomic', ...keyed })
         return answerBatch(request, submitted, { mode, commands })
       },
       { body: bodyOf(NewBatch) },
@@ -149,39 +157,43 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
     })
     .post(
       '/transactions/:id/reverse',
-      async ({ params, body, request }) => {
+      async ({ body, request, route, params }) => {
+        const call = { request, route, params }
         const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
         if (!original) return noTransaction(request, params.id)
         const { id: reverses, accountIdFrom, accountIdTo, currency } = original
         const parties = { accountIdFrom: accountIdTo, accountIdTo: accountIdFrom }
         const part = parsePart(body, currency, wallet.clock())
-        return answerCommand(wallet, request, { type: 'reversal', reverses, ...parties, ...part }, { currency, body })
+        return answerCommand(wallet, call, { type: 'reversal', reverses, ...parties, ...part }, { currency, body })
       },
       { body: bodyOf(NewReversal) },
     )
     .post(
       '/holds',
-      ({ body, request }) => {
+      ({ body, request, route, params }) => {
+        const call = { request, route, params }
         const command = parseHold(body, wallet.clock())
-        return answerCommand(wallet, request, command, { currency: command.currency, body })
+        return answerCommand(wallet, call, command, { currency: command.currency, body })
       },
       { body: bodyOf(NewHold) },
     )
     .get('/holds/:id', ({ params, request }) => ofHold(wallet, request, params.id, (hold) => ok(presentHold(hold))))
     .post(
       '/holds/:id/capture',
-      ({ params, body, request }) =>
+      ({ body, request, route, params }) =>
         ofHold(wallet, request, params.id, (hold) => {
+          const call = { request, route, params }
           const { currency, ...parties } = partiesOf(hold)
           const part = parsePart(body, currency, wallet.clock())
-          return answerCommand(wallet, request, { type: 'capture', ...parties, ...part }, { currency, body })
+          return answerCommand(wallet, call, { type: 'capture', ...parties, ...part }, { currency, body })
         }),
       { body: bodyOf(NewCapture) },
     )
     .post(
       '/holds/:id/release',
-      ({ params, body, request }) =>
+      ({ body, request, route, params }) =>
         ofHold(wallet, request, params.id, (hold) => {
+          const call = { request, route, params }
           const { currency, ...parties } = partiesOf(hold)
           const command: Command = {
             type: 'release',
@@ -189,10 +201,15 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
             ...parties,
             reason: 'released',
           }
-          return answerCommand(wallet, request, command, { currency, body })
+          return answerCommand(wallet, call, command, { currency, body })
         }),
       { body: bodyOf(NewRelease) },
     )
+}
+
+/** Before anything else is looked at, at every POST. */
+function checkKey({ request }: { request: Request }): void {
+  if (request.method === 'POST') parseKey(request)
 }
 
 /** What never changes of a hold is read before its end is decided on. */
@@ -213,36 +230,46 @@ const partiesOf = ({ id: holdId, accountIdFrom, accountIdTo, currency }: Hold) =
   currency,
 })
 
-type Body = { body: object }
-
-function submitAs(
-  wallet: Wallet,
-  request: Request,
-  { commands, atomic, body }: { commands: Command[]; atomic: boolean } & Body,
-) {
-  const idempotencyKey = readIdempotencyKey(request, body)
-  const waitSeconds = preferredWait(request)
+function submitAs(wallet: Wallet, call: Call, asking: { commands: Command[]; atomic: boolean } & Keyed) {
+  const { commands, atomic } = asking
+  const idempotencyKey = readIdempotencyKey(call, asking)
+  const waitSeconds = preferredWait(call.request)
   const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
-  const { signal } = request
-  return submit(wallet, { commands, atomic, traceparent: traceOf(request), idempotencyKey, signal }, waitMs)
+  const { signal } = call.request
+  return submit(wallet, { commands, atomic, traceparent: traceOf(call.request), idempotencyKey, signal }, waitMs)
 }
 
 async function answerCommand(
   wallet: Wallet,
-  request: Request,
+  call: Call,
   command: Command,
-  { currency, body }: Pick<Named, 'currency'> & Body,
+  { currency, body }: Pick<Named, 'currency'> & Pick<Keyed, 'body'>,
 ): Promise<Response> {
-  const submitted = await submitAs(wallet, request, { commands: [command], atomic: true, body })
-  return answerOne(request, submitted, { ...command, currency })
+  const asking = { commands: [command], atomic: true, asked: askedOf(command), body }
+  return answerOne(call.request, await submitAs(wallet, call, asking), { ...command, currency })
 }
 
-function answerTransfer(wallet: Wallet, request: Request, asked: Parameters<typeof parseTransfer>[0]) {
+function answerTransfer(wallet: Wallet, call: Call, asked: Parameters<typeof parseTransfer>[0]) {
   const command = parseTransfer(asked, wallet.clock())
   const unknown = [command.accountIdFrom, command.accountIdTo].find((id) => !isUuid(id))
   if (unknown !== undefined)
-    return refuse(request, problems.accountNotFound, { detail: `account ${unknown} does not exist` })
-  return answerCommand(wallet, request, command, { currency: command.currency, body: asked })
+    return refuse(call.request, problems.accountNotFound, { detail: `account ${unknown} does not exist` })
+  return answerCommand(wallet, call, command, { currency: command.currency, body: asked })
+}
+
+async function answerOpening(wallet: Wallet, call: Call, body: Static<typeof NewAccount>): Promise<Response> {
+  const { request } = call
+  const clientId = body.client_id.toLowerCase()
+  const currency = parseCurrency(body.currency)
+  const asked = { clientId, currency, overdraftLimitMinor: parseOverdraftLimit(body.overdraft_limit, currency) }
+  const idempotencyKey = readIdempotencyKey(call, { asked, body })
+  const opening = await openAccount(wallet, { ...asked, traceparent: traceOf(request), idempotencyKey })
+  if (opening.kind !== 'done') return refuseKey(request, opening)
+  const headers = replayed(opening.repeated)
+  if (!opening.value.accepted)
+    return refuse(request, problems.clientNotFound, { detail: `client ${clientId} does not exist`, headers })
+  const { account } = opening.value
+  return created(`/accounts/${account.id}`, presentAccount(account), headers)
 }
 
 async function answerTransactions(

@@ -1,10 +1,12 @@
 /** Opens an account, empty, and tells it. */
 import { randomUUIDv7 } from 'bun'
-import { reaching } from '../platform/database'
 import { announceAccount } from './announce'
 import { worldIdOf } from './domain/account'
-import { insertAccounts, type NewAccount, type StoredAccount } from './store/accounts'
+import type { IdempotencyKey } from './domain/idempotency'
+import { type Once, once } from './once'
+import { findAccount, insertAccounts, type NewAccount, type StoredAccount } from './store/accounts'
 import { findClient } from './store/clients'
+import { insertKeys } from './store/idempotency-keys'
 import type { Wallet } from './wallet'
 
 export type OpenAccount = {
@@ -12,23 +14,44 @@ export type OpenAccount = {
   currency: string
   overdraftLimitMinor: bigint
   traceparent: string | null
+  idempotencyKey: IdempotencyKey | null
 }
 
 export type Opened = { accepted: true; account: StoredAccount } | { accepted: false; rejection: 'client_not_found' }
 
-export async function openAccount(wallet: Wallet, asked: OpenAccount): Promise<Opened> {
-  if (!(await reaching(findClient(wallet.database, asked.clientId))))
-    return { accepted: false, rejection: 'client_not_found' }
-
-  const createdAt = wallet.clock()
-  const account = newAccount({ id: randomUUIDv7('hex', createdAt), createdAt, ...asked })
-  await reaching(insertAccounts(wallet.database.sql, [newWorld(asked.currency, createdAt), account]))
-  wallet.relay.wake()
-  const { event: _, ...stored } = account
-  return { accepted: true, account: { ...stored, balanceMinor: 0n, heldMinor: 0n, version: 0n, updatedAt: createdAt } }
+export function openAccount(wallet: Wallet, { idempotencyKey, ...asked }: OpenAccount): Promise<Once<Opened>> {
+  const { sql } = wallet.database
+  return once<Opened>(wallet, idempotencyKey, {
+    async carryOut(keyOf) {
+      if (!(await findClient(wallet.database, asked.clientId))) {
+        const rejection = 'client_not_found'
+        const key = keyOf({ rejection })
+        if (key) await insertKeys(sql, [key])
+        return { accepted: false, rejection }
+      }
+      const createdAt = wallet.clock()
+      const account = newAccount({ id: randomUUIDv7('hex', createdAt), createdAt, ...asked })
+      await insertAccounts(sql, [newWorld(asked.currency, createdAt), account], keyOf({ account: account.id }))
+      wallet.relay.wake()
+      const { event: _, ...stored } = account
+      return { accepted: true, account: asOpened(stored) }
+    },
+    async recall(outcome) {
+      if ('rejection' in outcome) return { accepted: false, rejection: 'client_not_found' }
+      const account = 'account' in outcome && (await findAccount(wallet.database, outcome.account))
+      if (!account) throw new Error('the account is missing that was opened under this key')
+      return { accepted: true, account: asOpened(account) }
+    },
+  })
 }
 
-type Opening = OpenAccount & { id: string; createdAt: Date }
+/** The account as it was before anything happened to it. */
+const asOpened = (account: Omit<NewAccount, 'event'>): StoredAccount => ({
+  ...account,
+  ...{ balanceMinor: 0n, heldMinor: 0n, version: 0n, updatedAt: account.createdAt },
+})
+
+type Opening = Omit<OpenAccount, 'idempotencyKey'> & { id: string; createdAt: Date }
 
 export function newAccount({ traceparent, ...account }: Opening): NewAccount {
   return withEvent(account, traceparent)

@@ -1,17 +1,33 @@
 /** Registers a client, and tells it. */
 import { randomUUIDv7 } from 'bun'
-import { reaching } from '../platform/database'
 import { announceClient } from './announce'
-import { type Client, insertClients } from './store/clients'
+import type { IdempotencyKey } from './domain/idempotency'
+import { type Once, once } from './once'
+import { type Client, findClient, insertClients } from './store/clients'
 import type { Wallet } from './wallet'
 
-export type RegisterClient = { name: string; email: string; traceparent: string | null }
+export type RegisterClient = {
+  name: string
+  email: string
+  traceparent: string | null
+  idempotencyKey: IdempotencyKey | null
+}
 
-export async function registerClient(wallet: Wallet, { name, email, traceparent }: RegisterClient): Promise<Client> {
-  const createdAt = wallet.clock()
-  const client = { id: randomUUIDv7('hex', createdAt), name, email, createdAt }
-  const event = { ...announceClient(client), traceparent }
-  await reaching(insertClients(wallet.database.sql, [{ ...client, event }]))
-  wallet.relay.wake()
-  return client
+export function registerClient(wallet: Wallet, asked: RegisterClient): Promise<Once<Client>> {
+  const { name, email, traceparent, idempotencyKey } = asked
+  return once(wallet, idempotencyKey, {
+    async carryOut(keyOf) {
+      const createdAt = wallet.clock()
+      const client = { id: randomUUIDv7('hex', createdAt), name, email, createdAt }
+      const event = { ...announceClient(client), traceparent }
+      await insertClients(wallet.database.sql, [{ ...client, event }], keyOf({ client: client.id }))
+      wallet.relay.wake()
+      return client
+    },
+    async recall(outcome) {
+      const client = 'client' in outcome && (await findClient(wallet.database, outcome.client))
+      if (!client) throw new Error('the client is missing that was registered under this key')
+      return client
+    },
+  })
 }

@@ -12,6 +12,7 @@ import type { Account } from './domain/account'
 import { type Book, type Command, decideAll, emptyBook, type Outcome } from './domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from './domain/idempotency'
 import type { Fact } from './domain/movement'
+import { findTimeFault, type TimeFault } from './domain/timing'
 import {
   type AppendFailure,
   append,
@@ -49,7 +50,11 @@ export type Request = {
 }
 
 /** What a caller is told: an outcome per command, `repeated` when they were told before, under the same key. */
-export type Settled = { kind: 'settled'; outcomes: Outcome[]; repeated: boolean } | { kind: 'key_reused' }
+export type Settled =
+  | { kind: 'settled'; outcomes: Outcome[]; repeated: boolean }
+  | { kind: 'key_reused' }
+  /** Of one or more commands a time cannot be. Nothing was done, and no key used up. */
+  | { kind: 'untimely'; faults: (TimeFault | undefined)[] }
 
 /** Accounts as they will stand once all that was sent is written: a guess, which the ledger refuses to build on when it is wrong. */
 export type Foresight = {
@@ -261,6 +266,10 @@ function decideStep(request: Request, { book, keys }: Known, at: Date): Step {
     return { request, settled: { kind: 'settled', outcomes: before.answer, repeated }, facts: [] }
   }
   if (before.kind === 'reused') return { request, settled: { kind: 'key_reused' }, facts: [] }
+
+  // After the key: what was answered once is answered again, whatever the clock says by now. It uses up no key, as what cannot be read does not.
+  const faults = request.commands.map((one) => (book.done.has(one.id) ? undefined : findTimeFault(one, at)))
+  if (faults.some((fault) => fault)) return { request, settled: { kind: 'untimely', faults }, facts: [] }
 
   const { outcomes, facts } = decideAll(request, book, at)
   if (key) keys.set(nameOf(key), { fingerprint: key.fingerprint, answer: outcomes })

@@ -1,5 +1,5 @@
 /** The way of every request that moves or promises money: into the batch, and back with what came of it. */
-import { nameOf } from './domain/idempotency'
+import { whileInProgress } from './once'
 import type { Request, Settled } from './settle'
 import type { Wallet } from './wallet'
 
@@ -12,12 +12,5 @@ export type Submitted = Settled | { kind: 'key_in_progress' }
 export async function submit(wallet: Wallet, request: Request, waitMs?: number): Promise<Submitted> {
   if (!request.idempotencyKey) return wallet.batch.submit(request, waitMs)
 
-  const name = nameOf(request.idempotencyKey)
-  if (wallet.keysInProgress.has(name)) return { kind: 'key_in_progress' }
-  wallet.keysInProgress.add(name)
-  try {
-    return await wallet.batch.submit(request, waitMs)
-  } finally {
-    wallet.keysInProgress.delete(name)
-  }
+  return whileInProgress(wallet, request.idempotencyKey, () => wallet.batch.submit(request, waitMs))
 }

@@ -5,6 +5,7 @@
 import { type Account, entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
 import { type Decision, moveMoney, type Remarks, reject } from './movement'
 import type { Rejection } from './rejection'
+import { expiryByDefault } from './timing'
 import { findParties } from './transfer'
 
 export const holdStatuses = ['placed', 'captured', 'released', 'expired'] as const
@@ -39,7 +40,8 @@ export type PlaceHold = Remarks & {
   toWorld: boolean
   amountMinor: bigint
   currency: string
-  expiresAt: Date
+  /** Some days after it is placed when null. */
+  expiresAt: Date | null
 }
 
 const open = { status: 'placed', capturedMinor: null, endedBy: null, endedAt: null, versionEnded: null } as const
@@ -78,6 +80,7 @@ export function decideHold(command: PlaceHold, accounts: ReadonlyMap<string, Acc
   const { type: _, toWorld: __, ...asked } = command
   const hold: Hold = {
     ...asked,
+    expiresAt: command.expiresAt ?? expiryByDefault(at),
     createdAt: at,
     versionPlaced: after.version,
     ...open,

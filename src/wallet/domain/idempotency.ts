@@ -2,11 +2,13 @@
 
 /** A key as a command brings it. Unique within its scope for as long as keys are kept. */
 export type IdempotencyKey = {
-  /** Method and route: the same key on another route is another key. */
+  /** Method and route, with the ids that are in it: the same key on another route is another key. */
   scope: string
   key: string
   /** SHA-256 of what was asked for, in hex: tells a repetition from another command under a used key. */
   fingerprint: string
+  /** The same as the version before computed it. Keys of that time are in use for a day. */
+  formerFingerprint?: (() => string) | undefined
 }
 
 /** One name for scope and key. The separator cannot be part of either. */
@@ -19,9 +21,10 @@ export type KeyDecision<Answer> = { kind: 'first' } | { kind: 'repeated'; answer
 
 /** Whether a command is to be decided, answered as before, or refused because its key stands for another one. */
 export function decideKey<Answer>(
-  { fingerprint }: IdempotencyKey,
+  { fingerprint, formerFingerprint }: IdempotencyKey,
   used: UsedKey<Answer> | undefined,
 ): KeyDecision<Answer> {
   if (!used) return { kind: 'first' }
-  return used.fingerprint === fingerprint ? { kind: 'repeated', answer: used.answer } : { kind: 'reused' }
+  const isSame = used.fingerprint === fingerprint || used.fingerprint === formerFingerprint?.()
+  return isSame ? { kind: 'repeated', answer: used.answer } : { kind: 'reused' }
 }

@@ -1,6 +1,7 @@
 /** Accounts, apart from what moves their money. */
 import { and, eq, gt, gte, sum } from 'drizzle-orm'
 import { arrayOf, type Database, type Statements } from '../../platform/database'
+import { insertKeys, type StoredKey } from './idempotency-keys'
 import { insertOutbox, type OutboxRow } from './outbox'
 import { accounts } from './schema'
 
@@ -22,8 +23,11 @@ export type StoredAccount = Omit<NewAccount, 'event'> & {
   updatedAt: Date
 }
 
-/** Writes empty accounts and their events in one statement. An account whose id exists stays as it is, and its event is not told again. */
-export async function insertAccounts(sql: Statements, rows: NewAccount[]): Promise<void> {
+/**
+ * Writes empty accounts, their events and the key of who asked for it in one statement. An account whose id exists stays as it is, and its event
+ * is not published again.
+ */
+export async function insertAccounts(sql: Statements, rows: NewAccount[], key: StoredKey | null = null): Promise<void> {
   const times = rows.map((row) => row.createdAt.toISOString())
   await sql`
     with inserted as (
@@ -38,6 +42,7 @@ export async function insertAccounts(sql: Statements, rows: NewAccount[]): Promi
       on conflict (id) do nothing
       returning id
     )
+    ${key ? sql`, used_key as (${insertKeys(sql, [key])})` : sql``}
     ${insertOutbox(
       sql,
       rows.map((row) => row.event),

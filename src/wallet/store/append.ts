@@ -4,7 +4,7 @@ import { Fault } from '../../platform/fault'
 import { advisoryLocks } from '../../platform/locks'
 import type { Hold } from '../domain/hold'
 import type { Fact, Transaction } from '../domain/movement'
-import { type KeyRow, storedOutcome } from './idempotency-keys'
+import { insertKeys, type KeyRow, storedOutcome } from './idempotency-keys'
 import { insertOutbox, type OutboxRow } from './outbox'
 
 export type Changes = { facts: Fact[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: Date }
@@ -119,18 +119,11 @@ const appendHolds = (sql: Statements, rows: Hold[]) => sql`
       ended_at = excluded.ended_at, version_ended = excluded.version_ended
   )`
 
-/** Dated by the clock that also says when they expire. */
 const appendKeys = (sql: Statements, keys: KeyRow[]) => sql`
-  , used_keys as (
-    insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
-    select scope, key, fingerprint, outcomes::json, now()
-    from unnest(
-      ${arrayOf(keys.map((row) => row.scope))}::text[],
-      ${arrayOf(keys.map((row) => row.key))}::text[],
-      ${arrayOf(keys.map((row) => row.fingerprint))}::text[],
-      ${arrayOf(keys.map((row) => JSON.stringify(row.outcomes.map(storedOutcome))))}::text[]
-    ) as used (scope, key, fingerprint, outcomes)
-  )`
+  , used_keys as (${insertKeys(
+    sql,
+    keys.map((row) => ({ ...row, stored: row.outcomes.map(storedOutcome) })),
+  )})`
 
 const jsonOf = (metadata: object | null): string | null => (metadata ? JSON.stringify(metadata) : null)
 

@@ -2,13 +2,21 @@
 import { and, eq, gt, gte, inArray } from 'drizzle-orm'
 import { arrayOf, type Database, type Statements } from '../../platform/database'
 import type { AccountFilter } from './accounts'
+import { insertKeys, type StoredKey } from './idempotency-keys'
 import { insertOutbox, type OutboxRow } from './outbox'
 import { accounts, clients } from './schema'
 
 export type Client = { id: string; name: string; email: string; createdAt: Date }
 
-/** Writes clients and their events in one statement. A client whose id exists stays as it is, and its event is not told again. */
-export async function insertClients(sql: Statements, rows: (Client & { event: OutboxRow })[]): Promise<void> {
+/**
+ * Writes clients, their events and the key of who asked for it in one statement. A client whose id exists stays as it is, and its event is not
+ * published again.
+ */
+export async function insertClients(
+  sql: Statements,
+  rows: (Client & { event: OutboxRow })[],
+  key: StoredKey | null = null,
+): Promise<void> {
   await sql`
     with inserted as (
       insert into clients (id, name, email, created_at)
@@ -20,6 +28,7 @@ export async function insertClients(sql: Statements, rows: (Client & { event: Ou
       on conflict (id) do nothing
       returning id
     )
+    ${key ? sql`, used_key as (${insertKeys(sql, [key])})` : sql``}
     ${insertOutbox(
       sql,
       rows.map((row) => row.event),

@@ -1,4 +1,4 @@
-/** Keys that callers have used, and what came of them. They are written by `append`, beside what they answer for. */
+/** Keys that callers have used, and what came of them. They are written by `insertKeys`, in the statement that does what they answer for. */
 import { arrayOf, type Database, type Statements } from '../../platform/database'
 import type { Outcome } from '../domain/book'
 import { asPlaced } from '../domain/hold'
@@ -11,18 +11,37 @@ import { loadTransactions } from './transactions'
 export const keyHours = 24
 
 export type KeyRow = IdempotencyKey & { outcomes: Outcome[] }
+export type StoredKey = IdempotencyKey & { stored: StoredOutcome[] }
 
-/** An outcome as it is kept: what it was about can be read from the ledger, where it does not change. */
-type StoredOutcome = { transaction: string } | { placed: string } | { ended: string } | { rejection: Rejection }
+/** An outcome as it is kept: what it was about can be read from where it does not change. */
+export type StoredOutcome =
+  | { transaction: string }
+  | { placed: string }
+  | { ended: string }
+  | { client: string }
+  | { account: string }
+  | { rejection: Rejection | 'client_not_found' }
 
-/** Those of the keys that are in use, by name. Expired ones are removed on the way, so that their names can be taken again. */
-export async function loadKeys(database: Database, keys: IdempotencyKey[]): Promise<Map<string, UsedKey<Outcome[]>>> {
-  if (keys.length === 0) return new Map()
-  const { sql } = database
+/** Dated by the clock that also says when they expire. */
+export const insertKeys = (sql: Statements, keys: StoredKey[]) => sql`
+  insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
+  select scope, key, fingerprint, outcomes::json, now()
+  from unnest(
+    ${arrayOf(keys.map((row) => row.scope))}::text[],
+    ${arrayOf(keys.map((row) => row.key))}::text[],
+    ${arrayOf(keys.map((row) => row.fingerprint))}::text[],
+    ${arrayOf(keys.map((row) => JSON.stringify(row.stored)))}::text[]
+  ) as used (scope, key, fingerprint, outcomes)`
+
+type UsedRow = { scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }
+
+/** Those of the keys that are in use. Expired ones are removed on the way, so that their names can be taken again. */
+export async function loadUsedKeys(sql: Statements, keys: IdempotencyKey[]): Promise<UsedRow[]> {
+  if (keys.length === 0) return []
   const asked = sql`unnest(
     ${arrayOf(keys.map((key) => key.scope))}::text[], ${arrayOf(keys.map((key) => key.key))}::text[]
   ) as asked (scope, key)`
-  const rows = await sql<{ scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }[]>`
+  return sql<UsedRow[]>`
     with expired as (
       delete from idempotency_keys using ${asked}
       where idempotency_keys.scope = asked.scope and idempotency_keys.key = asked.key
@@ -32,6 +51,11 @@ export async function loadKeys(database: Database, keys: IdempotencyKey[]): Prom
     from ${asked}
     join idempotency_keys as used on used.scope = asked.scope and used.key = asked.key
     where used.created_at >= now() - make_interval(hours => ${keyHours})`
+}
+
+/** Those of the keys that are in use, by name, with what their commands led to. */
+export async function loadKeys(database: Database, keys: IdempotencyKey[]): Promise<Map<string, UsedKey<Outcome[]>>> {
+  const rows = await loadUsedKeys(database.sql, keys)
   if (rows.length === 0) return new Map()
 
   const stored = rows.flatMap((row) => row.outcomes)
@@ -46,11 +70,12 @@ export async function loadKeys(database: Database, keys: IdempotencyKey[]): Prom
     ),
   ])
   const told = (outcome: StoredOutcome): Outcome => {
-    if ('rejection' in outcome) return { result: 'rejected', rejection: outcome.rejection }
+    if ('rejection' in outcome) return { result: 'rejected', rejection: outcome.rejection as Rejection }
     if ('transaction' in outcome)
       return { result: 'transaction', transaction: found(transactions, outcome.transaction) }
     if ('ended' in outcome) return { result: 'hold', hold: found(holds, outcome.ended) }
-    return { result: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
+    if ('placed' in outcome) return { result: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
+    throw new Error('no command led to what is stored under its key')
   }
   return new Map(rows.map((row) => [nameOf(row), { fingerprint: row.fingerprint, answer: row.outcomes.map(told) }]))
 }
