@@ -431,7 +431,8 @@ test('keys whose scope was written in another way are found after the migration'
   const body = { amount: 1, kind: 'deposit', account_id_from: null, account_id_to: eva.toUpperCase() }
   await wallets.sql`update idempotency_keys set scope = ${scope}, fingerprint = ${fingerprint(scope, body)}`
   await wallets.sql`
-    insert into idempotency_keys select ${`POST /accounts/${eva}/deposits`}, key, fingerprint, outcomes, now() from idempotency_keys`
+    insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
+    select ${`POST /accounts/${eva}/deposits`}, key, fingerprint, outcomes, now() from idempotency_keys`
   await wallets.sql.unsafe(
     await Bun.file(join(import.meta.dir, '../../migrations/wallet/0010_canonical_scopes.sql')).text(),
   )
