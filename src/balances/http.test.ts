@@ -437,3 +437,23 @@ test('what the events are is told while the service starts, too, with the topics
     channels: { balances: { address: 'shop.balances' } },
   })
 })
+
+test.each(['/rebuild', '/dead-letters/redrive'])(
+  'a key is refused at %s rather than ignored, and nothing is done',
+  async (path) => {
+    const asked: unknown[] = []
+    for (const key of ['"k"', 'k', '""', '']) {
+      const answer = await serving({ asked })(
+        path,
+        {},
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'idempotency-key': key },
+          body: JSON.stringify(path === '/rebuild' ? {} : { ids: ['7'] }),
+        },
+      )
+      expect([key, answer.status, await answer.json()]).toMatchObject([key, 400, { code: 'MALFORMED' }])
+    }
+    expect(asked).toEqual([])
+  },
+)
