@@ -110,7 +110,7 @@ export function walletHttp({ wallet, log, health, isReady, kafka }: WalletHttp) 
       ({ body, request, route, params }) =>
         answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
       {
-        body: NewTransaction,
+        body: bodyOf(NewTransaction),
       },
     )
     .post(
