@@ -327,6 +327,9 @@ test('a page of an origin in CORS_ORIGINS may ask, write and read; one from else
     expect(answer.headers.get('access-control-allow-origin')).toBe(Origin)
     expect(answer.headers.get('vary')).toBe('Origin')
   }
+  const stream = await fetch(`http://127.0.0.1:${server.port}/stream`, { headers: { Origin } })
+  expect([stream.status, stream.headers.get('access-control-allow-origin')]).toEqual([200, Origin])
+  await stream.body?.cancel()
   const refused = await server.send(post({ Origin }, '{}'))
   expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([422, Origin])
 

@@ -6,7 +6,7 @@ import type { Log } from './log'
 import { describeHolder } from './ports'
 import { commonProblems, problemResponse } from './problem'
 import { readBody } from './request-body'
-import { traceIdOf } from './trace'
+import { continueTrace, traceIdOf } from './trace'
 
 export type Listening = {
   port: number
@@ -53,7 +53,12 @@ function bind(hostname: string, port: number, fetch: (request: Request) => Promi
       // Bun's own page about an error shows source and paths.
       development: false,
       error: () =>
-        problemResponse(commonProblems.internal, { detail: 'the request could not be answered' }, '/', '0'.repeat(32)),
+        problemResponse(
+          commonProblems.internal,
+          { detail: 'the request could not be answered' },
+          '/',
+          traceIdOf(continueTrace(null)),
+        ),
       // Bodies are bounded as they are read. Beyond its own limit Bun answers without saying why.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     })
