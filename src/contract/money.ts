@@ -60,11 +60,10 @@ export function parseMoney(value: unknown, currency: string, minorMax = moneyMin
   // Zeros at the end say nothing, in a text as in a number.
   if (/[1-9]/.test(fraction.slice(decimals))) return refuse(`must have at most ${decimals} decimals in ${currency}`)
   const max = typeof value === 'number' ? moneyMinorMax : minorMax
-  const tooWide = `must have at most ${String(max).length} significant digits`
-  if (whole.length + decimals > 19) return refuse(tooWide)
+  if (whole.length + decimals > 19) return tooWide(max)
 
   const minor = BigInt(whole + fraction.slice(0, decimals).padEnd(decimals, '0'))
-  if (minor > max) return refuse(tooWide)
+  if (minor > max) return tooWide(max)
   return { ok: true, minor: sign ? -minor : minor }
 }
 
@@ -148,5 +147,7 @@ function numberText(value: number): string {
   const text = String(value)
   return /e-/.test(text) ? '0.0000001' : text
 }
+
+const tooWide = (max: bigint): ParsedMoney => refuse(`must have at most ${String(max).length} significant digits`)
 
 const refuse = (detail: string): ParsedMoney => ({ ok: false, detail })
