@@ -53,6 +53,13 @@ export const problems = {
     description:
       'A transfer moves one currency, and both accounts have to be kept in it. A request that names no currency means BRL. Nothing was moved.',
   },
+  effectiveTooEarly: {
+    name: 'effective-too-early',
+    status: 422,
+    title: 'The effective time is too early',
+    description:
+      'A movement cannot count from a time before its accounts were opened, a reversal not from before its transaction does, a capture not from before its hold was placed (`code` says which). Nothing was moved. Send a later `effective_at`, or none for now.',
+  },
   balanceLimit: {
     name: 'balance-limit',
     status: 422,

@@ -21,7 +21,7 @@ type Step = { kind: 'transfer' | 'hold' | 'capture' | 'release'; from: number; t
 /** All that is read, as it is when nothing is wrong. */
 function townOf(steps: Step[]) {
   const ids = [world, ...people]
-  const money = { currency: 'BRL', balanceMinor: 0n, heldMinor: 0n, version: 0n }
+  const money = { currency: 'BRL', balanceMinor: 0n, heldMinor: 0n, version: 0n, openedAt: at }
   const book = emptyBook(
     new Map(ids.map((id) => [id, { id, ...money, overdraftLimitMinor: id === world ? null : 100_000n }])),
   )

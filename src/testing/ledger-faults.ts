@@ -55,6 +55,12 @@ export async function findFaults(sql: Sql): Promise<string[]> {
     having original.id is null or original.kind = 'reversal' or sum(reversal.amount_minor) > original.amount_minor
       or bool_or(reversal.account_id_from <> original.account_id_to or reversal.account_id_to <> original.account_id_from)
     union all
+    select 'transaction ' || dated.id || ' counts from before what it refers to'
+    from transactions as dated
+    left join transactions as original on original.id = dated.reverses
+    left join holds on holds.id = dated.hold_id
+    where dated.effective_at < coalesce(original.effective_at, holds.created_at)
+    union all
     select 'hold ' || holds.id || ' did not end as it says'
     from holds left join transactions on hold_id = holds.id
     group by holds.id

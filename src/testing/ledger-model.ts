@@ -26,6 +26,8 @@ export type Paid = {
   reverses: string | null
   hold: string | null
   versions: [from: number, to: number]
+  /** From when it counts, once the wallet has said so. In milliseconds. */
+  effective: number
 }
 export type Promised = {
   id: string
@@ -39,11 +41,15 @@ export type Promised = {
   captured: bigint | null
   paidBy: Paid | null
   version: number
+  /** When it was placed, once the wallet has said so. In milliseconds. */
+  placed: number
 }
 /** The limit of the outside is null: it has none. */
-type Account = { currency: string; balance: bigint; limit: bigint | null; version: number }
+type Account = { currency: string; balance: bigint; limit: bigint | null; version: number; opened: number }
 
 export const digitsMax = 10n ** 15n - 1n
+
+const isBefore = ({ effective_at }: Note, ms: number): boolean => effective_at !== null && Date.parse(effective_at) < ms
 
 export const isRefusal = (it: object): it is Refusal => 'code' in it
 const refuse = (status: number, code: string): Refusal => ({ status, code })
@@ -78,12 +84,12 @@ export class LedgerModel {
 
   promise(asked: Omit<Payment, 'kind'> & { toOutside: boolean }): Promised | Refusal {
     const { from, to, amount, note } = asked
-    const refusal = this.refusalOf({ ...asked, fromOutside: false })
+    const refusal = this.refusalOf({ ...asked, fromOutside: false }, false)
     if (refusal) return refusal
     if (this.held(from) + amount > digitsMax) return refuse(422, 'BALANCE_LIMIT_REACHED')
     const version = this.turnPage(from, 0n)
     const promised: Promised = {
-      ...{ id: '', from, to, amount, note, version },
+      ...{ id: '', from, to, amount, note, version, placed: Number.NaN },
       ...{ status: 'placed', late: false, captured: null, paidBy: null },
     }
     this.promises.push(promised)
@@ -98,6 +104,7 @@ export class LedgerModel {
     if (promised.status === 'released') return refuse(409, 'HOLD_ALREADY_RELEASED')
     if (promised.status === 'expired' || promised.late) return refuse(409, 'HOLD_EXPIRED')
     if (amount > promised.amount) return refuse(422, 'AMOUNT_EXCEEDS_HOLD')
+    if (isBefore(note, promised.placed)) return refuse(422, 'EFFECTIVE_BEFORE_HOLD')
     const { from, to, id } = promised
     if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
     const own = {
@@ -125,6 +132,7 @@ export class LedgerModel {
     if (left === 0n) return refuse(409, 'TRANSACTION_ALREADY_REVERSED')
     const amount = part ?? left
     if (amount > left) return refuse(422, 'AMOUNT_EXCEEDS_ORIGINAL')
+    if (isBefore(note, paid.effective)) return refuse(422, 'EFFECTIVE_BEFORE_ORIGINAL')
     const [from, to] = [paid.to, paid.from]
     if (this.isTooMuch(from, amount)) return refuse(422, 'INSUFFICIENT_FUNDS')
     if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
@@ -150,8 +158,8 @@ export class LedgerModel {
   }
 
   /** Why a payment, or the promise of one, cannot be made. */
-  private refusalOf(asked: Omit<Payment, 'kind' | 'note'> & { fromOutside: boolean; toOutside: boolean }) {
-    const { from, to, amount, currency, fromOutside, toOutside } = asked
+  private refusalOf(asked: Omit<Payment, 'kind'> & { fromOutside: boolean; toOutside: boolean }, isDated = true) {
+    const { from, to, amount, currency, fromOutside, toOutside, note } = asked
     if (amount <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
     if (from === to) return refuse(422, 'ACCOUNTS_NOT_DIFFERENT')
     const isSomebodys = (id: string) => this.accounts.has(id) && this.accounts.get(id)?.limit !== null
@@ -159,6 +167,9 @@ export class LedgerModel {
     if (!toOutside && !isSomebodys(to)) return refuse(404, 'ACCOUNT_TO_NOT_FOUND')
     if (!fromOutside && this.accounts.get(from)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
     if (!toOutside && this.accounts.get(to)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
+    const opened = (id: string, isOutside: boolean) => (isOutside ? 0 : (this.accounts.get(id)?.opened ?? 0))
+    if (isDated && isBefore(note, Math.max(opened(from, fromOutside), opened(to, toOutside))))
+      return refuse(422, 'EFFECTIVE_BEFORE_OPENING')
     return this.isTooMuch(from, amount) ? refuse(422, 'INSUFFICIENT_FUNDS') : undefined
   }
 
@@ -177,9 +188,9 @@ export class LedgerModel {
     return account && account.limit !== null ? account.balance + amount : 0n
   }
 
-  private move(paid: Omit<Paid, 'id' | 'takenBack' | 'versions'>): Paid {
+  private move(paid: Omit<Paid, 'id' | 'takenBack' | 'versions' | 'effective'>): Paid {
     const versions: Paid['versions'] = [this.turnPage(paid.from, -paid.amount), this.turnPage(paid.to, paid.amount)]
-    const done = { ...paid, id: '', takenBack: 0n, versions }
+    const done = { ...paid, id: '', takenBack: 0n, versions, effective: Number.NaN }
     this.payments.push(done)
     return done
   }

@@ -35,6 +35,12 @@ const refusals = {
     problems.currencyMismatch,
     ({ currency }) => `the transfer is in ${currency}, and not both accounts are kept in it`,
   ],
+  effective_before_opening: [problems.effectiveTooEarly, () => 'effective_at is before one of the accounts was opened'],
+  effective_before_original: [
+    problems.effectiveTooEarly,
+    () => 'effective_at is before that of the transaction to be reversed',
+  ],
+  effective_before_hold: [problems.effectiveTooEarly, () => 'effective_at is before the hold was placed'],
   insufficient_funds: [problems.insufficientFunds, () => 'insufficient funds'],
   balance_limit_reached: [problems.balanceLimit, () => 'a balance, or what is held, would have more than 15 digits'],
   batch_refused: [problems.batchRefused, () => 'another transaction of the batch was refused'],
@@ -45,6 +51,9 @@ const pointers: Partial<Record<Rejection, string>> = {
   amount_not_positive: '#/amount',
   amount_exceeds_original: '#/amount',
   amount_exceeds_hold: '#/amount',
+  effective_before_opening: '#/effective_at',
+  effective_before_original: '#/effective_at',
+  effective_before_hold: '#/effective_at',
 }
 
 function problemOf(rejection: Rejection, named: Named): [ProblemKind, ProblemDetails] {

@@ -51,7 +51,7 @@ const note: fc.Arbitrary<Note> = fc.record({
   reference: fc.option(fc.constantFrom('rent', '“två”\n😀')),
   metadata: fc.option(fc.constantFrom({ lines: [1, { x: null }] }, {})),
   effective_at: fc.option(
-    fc.constantFrom('2026-01-31T23:00:00-03:00', '2020-02-29T00:00:00.001Z', '2999-01-01T00:00:00Z'),
+    fc.constantFrom('opening', 'opening', 'opening', '2020-02-29T00:00:00.001Z', '2999-01-01T00:00:00Z'),
     { freq: 1 },
   ),
 })
@@ -147,6 +147,8 @@ class Sequence {
   readonly #kept: Kept[] = []
   readonly #name = crypto.randomUUID()
   #taken = 0
+  /** When the newest of its accounts was opened: `opening` of a note. */
+  #opening = ''
 
   constructor(
     readonly wallets: Wallets,
@@ -163,14 +165,22 @@ class Sequence {
       const opened = await this.wallets.wallet.post('/accounts', asked)
       expect(opened).toMatchObject({ status: 201, body: { balance: 0, version: 0 } })
       this.#names.set(name, String(opened.body.id))
-      this.#model.accounts.set(String(opened.body.id), { currency, balance: 0n, limit, version: 0 })
+      this.#opening = String(opened.body.created_at)
+      const since = Date.parse(this.#opening)
+      this.#model.accounts.set(String(opened.body.id), { currency, balance: 0n, limit, version: 0, opened: since })
     }
     this.#names.set('foreign', foreign).set('outside', outsideOf(currency))
-    this.#model.accounts.set(foreign, { currency: 'EUR', balance: 0n, limit: 0n, version: 0 })
+    this.#model.accounts.set(foreign, { currency: 'EUR', balance: 0n, limit: 0n, version: 0, opened: 0 })
     const [outside] = await this.wallets.sql`
       select balance_minor::text as balance, version::int from accounts where id = ${outsideOf(currency)}`
     const { balance, version } = outside as { balance: string; version: number }
-    this.#model.accounts.set(outsideOf(currency), { currency, balance: BigInt(balance), limit: null, version })
+    this.#model.accounts.set(outsideOf(currency), {
+      currency,
+      balance: BigInt(balance),
+      limit: null,
+      version,
+      opened: 0,
+    })
     for (const [to, amount] of [
       ['plain', 10_000],
       ['rich', 100_000],
@@ -189,11 +199,11 @@ class Sequence {
       // One past the last is a transaction that does not exist.
       const paid = this.#model.payments[step.which % (this.#model.payments.length + 1)]
       const left = paid ? paid.amount - paid.takenBack : 0n
-      const { body, minor, isReadable } = this.#part(step.part, left, step.note)
+      const { body, minor, isReadable } = this.#part(step.part, left, this.#at(step.note))
       const path = `/transactions/${paid?.id ?? crypto.randomUUID()}/reverse`
       if (!paid) return void (await this.#refused(path, body, { status: 404, code: 'TRANSACTION_NOT_FOUND' }))
       if (!isReadable) return void (await this.#refused(path, body, unreadable))
-      return this.#ask(path, body, step.keyed, () => this.#model.reverse(paid, minor, step.note))
+      return this.#ask(path, body, step.keyed, () => this.#model.reverse(paid, minor, this.#at(step.note)))
     }
     const promised = this.#model.promises[step.which % (this.#model.promises.length + 1)]
     const path = `/holds/${promised?.id ?? crypto.randomUUID()}`
@@ -202,10 +212,12 @@ class Sequence {
       if (!promised) return void (await this.#refused(`${path}/release`, {}, { status: 404, code: 'HOLD_NOT_FOUND' }))
       return this.#ask(`${path}/release`, {}, step.keyed, () => this.#model.release(promised))
     }
-    const { body, minor, isReadable } = this.#part(step.part, promised?.amount ?? 0n, step.note)
+    const { body, minor, isReadable } = this.#part(step.part, promised?.amount ?? 0n, this.#at(step.note))
     if (!promised) return void (await this.#refused(`${path}/capture`, body, { status: 404, code: 'HOLD_NOT_FOUND' }))
     if (!isReadable) return void (await this.#refused(`${path}/capture`, body, unreadable))
-    return this.#ask(`${path}/capture`, body, step.keyed, () => this.#model.capture(promised, minor, step.note))
+    return this.#ask(`${path}/capture`, body, step.keyed, () =>
+      this.#model.capture(promised, minor, this.#at(step.note)),
+    )
   }
 
   /** Accounts and holds in the database are those on paper. */
@@ -384,7 +396,10 @@ class Sequence {
     }
     expect({ ...body, status }).not.toHaveProperty('code')
     expect(status).toBe(success)
-    if (expected.id === '') expected.id = (body as { id: string }).id
+    const told = body as { id: string; created_at: string; effective_at: string }
+    if (expected.id === '') expected.id = told.id
+    if ('versions' in expected) expected.effective = Date.parse(told.effective_at)
+    else expected.placed = Date.parse(told.created_at)
     expect(body).toMatchObject(this.#shown(expected))
   }
 
@@ -419,7 +434,13 @@ class Sequence {
     }
   }
 
+  #at = (note: Note): Note => ({
+    ...note,
+    effective_at: note.effective_at === 'opening' ? this.#opening : note.effective_at,
+  })
+
   #payment(asked: AskedPayment) {
+    const note = this.#at(asked.note)
     const currency = asked.otherCurrency ? 'CHF' : this.kept.currency
     const [from, to] = [
       asked.kind === 'deposit' ? outsideOf(currency) : this.#id(asked.from),
@@ -427,7 +448,7 @@ class Sequence {
     ]
     const most = asked.kind === 'deposit' ? 10_000n : this.#model.spendable(from)
     const { minor, sent, isReadable } = this.#amount(asked.amount, most, asked.otherCurrency ? 2 : this.kept.decimals)
-    const payment: Payment = { kind: asked.kind, from, to, amount: minor, currency, note: asked.note }
+    const payment: Payment = { kind: asked.kind, from, to, amount: minor, currency, note }
     const body: Record<string, unknown> = {
       ...(asked.kind === 'transfer' ? {} : { kind: asked.kind }),
       ...(asked.kind === 'deposit' ? {} : { account_id_from: from }),
@@ -435,7 +456,7 @@ class Sequence {
       amount: sent,
       // BRL goes without saying.
       ...(currency === 'BRL' ? {} : { currency }),
-      ...noted(asked.note),
+      ...noted(note),
     }
     return { payment, body, isReadable: isReadable && asked.note.effective_at !== future }
   }

@@ -211,6 +211,41 @@ test('metadata and the effective date are kept as they were given', async () => 
   expect(await wallets.made()).toBe(1)
 })
 
+test('nothing counts from before what it refers to', async () => {
+  await using wallets = await startWallets()
+  const { wallet } = wallets
+  const tooEarly = (code: string) => ({
+    status: 422,
+    body: { type: '/problems/effective-too-early', code, errors: [{ pointer: '#/effective_at' }] },
+  })
+  const before = (time: unknown) => new Date(Date.parse(String(time)) - 1).toISOString()
+  const paid = (await pay(wallet, 10, { effective_at: '2026-01-31T00:00:00Z' })).body
+  const held = (await hold(wallet, 10)).body
+  const reverse = (effective_at: unknown) =>
+    wallet.post(`/transactions/${paid.id}/reverse`, { amount: 1, effective_at })
+  const capture = (effective_at: unknown) => wallet.post(`/holds/${held.id}/capture`, { amount: 1, effective_at })
+  expect(await reverse(before(paid.effective_at))).toMatchObject(tooEarly('EFFECTIVE_BEFORE_ORIGINAL'))
+  expect(await capture(before(held.created_at))).toMatchObject(tooEarly('EFFECTIVE_BEFORE_HOLD'))
+  expect((await reverse(paid.effective_at)).status).toBe(201)
+  expect((await capture(held.created_at)).status).toBe(201)
+
+  const { client_id } = (await wallet.get(`/accounts/${eva}`)).body
+  const { id, created_at } = (await wallet.post('/accounts', { client_id })).body
+  const early = { amount: 1, effective_at: before(created_at) }
+  const member = { account_id_from: eva, account_id_to: id, ...early }
+  expect(await wallet.post('/transactions', member)).toMatchObject(tooEarly('EFFECTIVE_BEFORE_OPENING'))
+  expect(await wallet.post(`/accounts/${id}/deposits`, early)).toMatchObject(tooEarly('EFFECTIVE_BEFORE_OPENING'))
+  expect(await wallet.post('/transactions/batch', { transactions: [member] })).toMatchObject({
+    status: 422,
+    body: { code: 'BATCH_REFUSED', errors: [{ code: 'EFFECTIVE_BEFORE_OPENING', pointer: '#/transactions/0' }] },
+  })
+  expect((await wallet.post('/transactions', { ...member, effective_at: created_at })).status).toBe(201)
+  // Before the money came, though not before the account: the caller's books may show less than nothing for a while.
+  expect((await wallet.post(`/accounts/${id}/deposits`, { amount: 5 })).status).toBe(201)
+  expect((await wallet.post(`/accounts/${id}/withdrawals`, { amount: 5, effective_at: created_at })).status).toBe(201)
+  await expectSoundLedger(wallets)
+})
+
 const member = (amount: number, more = {}) => ({ account_id_from: eva, account_id_to: frank, amount, ...more })
 
 test('an atomic batch is carried out whole, in order, or not at all', async () => {

@@ -60,9 +60,9 @@ export function readSeed(): Seed {
       }),
     ),
   ]
-  const empty = opened.map(({ id, overdraftLimitMinor }): [string, Account] => [
+  const empty = opened.map(({ id, overdraftLimitMinor, createdAt: openedAt }): [string, Account] => [
     id,
-    { id, currency, balanceMinor: 0n, heldMinor: 0n, version: 0n, overdraftLimitMinor },
+    { id, currency, balanceMinor: 0n, heldMinor: 0n, version: 0n, overdraftLimitMinor, openedAt },
   ])
   const book = emptyBook(new Map(empty))
   return {

@@ -11,10 +11,12 @@ export type Account = {
   version: bigint
   /** How far below zero what is available may go. Null for the system account `world`, which has no limit. */
   overdraftLimitMinor: bigint | null
+  /** Before that it was not there. */
+  openedAt: Date
 }
 
 /** What is told of an account: what its newest entry left. */
-export type Standing = Omit<Account, 'overdraftLimitMinor'>
+export type Standing = Omit<Account, 'overdraftLimitMinor' | 'openedAt'>
 
 /** One line of an account's history. Versions count 1, 2, 3 … per account, without gaps. */
 export type Entry = {

@@ -14,6 +14,7 @@ const account = (id: string, balanceMinor: bigint, overdraftLimitMinor: bigint |
   heldMinor: 0n,
   version: 0n,
   overdraftLimitMinor,
+  openedAt: new Date('2026-01-01T00:00:00Z'),
 })
 
 const bookOf = (...accounts: Account[]): Book => emptyBook(new Map(accounts.map((one) => [one.id, one])))

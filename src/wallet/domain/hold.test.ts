@@ -12,6 +12,7 @@ const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}):
   heldMinor: 0n,
   version: 4n,
   overdraftLimitMinor: 0n,
+  openedAt: new Date('2025-06-01T00:00:00Z'),
   ...more,
 })
 
@@ -110,7 +111,7 @@ const placed: Hold = {
   versionEnded: null,
 }
 
-type Case = { amountMinor?: bigint | null; hold?: Partial<Hold>; to?: string; now?: Date }
+type Case = { amountMinor?: bigint | null; hold?: Partial<Hold>; to?: string; now?: Date; effectiveAt?: Date | null }
 
 const partiesOf = (to: string) => {
   const accounts = people()
@@ -118,7 +119,16 @@ const partiesOf = (to: string) => {
 }
 
 describe('capturing', () => {
-  const capture = ({ amountMinor = null, hold = {}, to = 'frank', now = at }: Case) =>
+  test('it counts from when the hold was placed, at the earliest', () => {
+    const early = new Date(at.getTime() - 1)
+    const refused = { accepted: false, rejection: 'effective_before_hold' } as const
+    expect(capture({ effectiveAt: early, to: 'full' })).toEqual(refused)
+    expect(capture({ effectiveAt: early, amountMinor: 301n })).toMatchObject({ rejection: 'amount_exceeds_hold' })
+    expect(capture({ effectiveAt: at })).toMatchObject({ fact: { transaction: { effectiveAt: at } } })
+    expect(capture({ now: early })).toMatchObject({ fact: { transaction: { effectiveAt: at, createdAt: early } } })
+  })
+
+  const capture = ({ amountMinor = null, hold = {}, to = 'frank', now = at, effectiveAt = null }: Case) =>
     decideCapture(
       {
         type: 'capture',
@@ -129,7 +139,7 @@ describe('capturing', () => {
         amountMinor,
         reference: null,
         metadata: null,
-        effectiveAt: null,
+        effectiveAt,
       },
       { ...placed, ...hold },
       partiesOf(to),

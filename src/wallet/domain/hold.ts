@@ -102,7 +102,9 @@ export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties
 
   const reference = command.reference ?? hold.reference
   const metadata = command.metadata ?? hold.metadata
-  const moved = moveMoney(parties, { id, kind: 'capture', amountMinor, reference, metadata, effectiveAt, hold }, at)
+  const since = { time: hold.createdAt, otherwise: 'effective_before_hold' } as const
+  const payment = { id, kind: 'capture', amountMinor, reference, metadata, effectiveAt, hold, since } as const
+  const moved = moveMoney(parties, payment, at)
   if (!moved.accepted) return moved
   const ended = end(hold, { status: 'captured', capturedMinor: amountMinor, endedBy: id, at, from: moved.fact.from })
   return { accepted: true, fact: { ...moved.fact, type: 'capture', hold: ended } }

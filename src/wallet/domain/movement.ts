@@ -75,15 +75,20 @@ type Payment = Remarks & {
   reverses?: string
   /** The hold that is captured by it: what was held for it no longer has to be. */
   hold?: Hold
+  /** It counts from no time before this one, and why. */
+  since: { time: Date; otherwise: Rejection }
 }
 
 type Moved =
   | { accepted: true; fact: Extract<Fact, { type: 'transaction' }> }
   | { accepted: false; rejection: Rejection }
 
-/** Both accounts have been looked at by the caller; what is left to check is whether the money is there, and whether it fits. */
+export const later = (one: Date, other: Date): Date => (one < other ? other : one)
+
+/** Both accounts have been looked at by the caller; what is left to check is its time, whether the money is there, and whether it fits. */
 export function moveMoney({ from, to }: { from: Account; to: Account }, payment: Payment, at: Date): Moved {
-  const { id, kind, amountMinor, reference, metadata, hold } = payment
+  const { id, kind, amountMinor, reference, metadata, hold, since } = payment
+  if (payment.effectiveAt && payment.effectiveAt < since.time) return reject(since.otherwise)
   const after = {
     from: evolve(from, { amountMinor: -amountMinor, heldMinor: hold ? -hold.amountMinor : 0n }),
     to: evolve(to, { amountMinor, heldMinor: 0n }),
@@ -104,7 +109,8 @@ export function moveMoney({ from, to }: { from: Account; to: Account }, payment:
     metadata,
     reverses: payment.reverses ?? null,
     holdId: hold?.id ?? null,
-    effectiveAt: payment.effectiveAt ?? at,
+    // Clocks may differ, or be set back.
+    effectiveAt: payment.effectiveAt ?? later(at, since.time),
     createdAt: at,
   }
   const entries = [entryBetween(from, after.from), entryBetween(to, after.to)]

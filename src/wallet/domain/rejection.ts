@@ -12,6 +12,9 @@ export const rejectionCodes = [
   'account_from_not_found',
   'account_to_not_found',
   'currency_not_equal',
+  'effective_before_opening',
+  'effective_before_original',
+  'effective_before_hold',
   'insufficient_funds',
   'balance_limit_reached',
   // Of a command that was fine, or not tried, in a batch that is all or nothing, because of another one.

@@ -12,6 +12,7 @@ const account = (id: string, balanceMinor: bigint, heldMinor = 0n): Account => (
   heldMinor,
   version: 4n,
   overdraftLimitMinor: 0n,
+  openedAt: new Date('2025-06-01T00:00:00Z'),
 })
 
 /** Eva paid Frank 100. */
@@ -32,9 +33,21 @@ const paid = (kind: TransactionKind = 'transfer'): Transaction => ({
   createdAt: new Date('2026-01-01T00:00:00Z'),
 })
 
-type Case = { amountMinor?: bigint | null; reversedMinor?: bigint; kind?: TransactionKind; frank?: Account }
+type Case = {
+  amountMinor?: bigint | null
+  reversedMinor?: bigint
+  kind?: TransactionKind
+  frank?: Account
+  effectiveAt?: Date | null
+}
 
-const decide = ({ amountMinor = null, reversedMinor = 0n, kind, frank = account('frank', 500n) }: Case) =>
+const decide = ({
+  amountMinor = null,
+  reversedMinor = 0n,
+  kind,
+  frank = account('frank', 500n),
+  effectiveAt = null,
+}: Case) =>
   decideReversal(
     {
       type: 'reversal',
@@ -45,7 +58,7 @@ const decide = ({ amountMinor = null, reversedMinor = 0n, kind, frank = account(
       amountMinor,
       reference: null,
       metadata: null,
-      effectiveAt: null,
+      effectiveAt,
     },
     { transaction: paid(kind), reversedMinor },
     { from: frank, to: account('eva', 700n) },
@@ -54,13 +67,15 @@ const decide = ({ amountMinor = null, reversedMinor = 0n, kind, frank = account(
 
 describe('refusals', () => {
   const empty = account('frank', 0n)
+  const early = new Date('2025-12-31T23:59:59.999Z')
   // Each line breaks one rule and, where it can, those below it, so the table also pins the order of the checks.
   const refusals: [string, Case][] = [
     ['amount_not_positive', { amountMinor: 0n, reversedMinor: 100n, kind: 'reversal', frank: empty }],
     ['transaction_not_reversible', { amountMinor: 101n, reversedMinor: 100n, kind: 'reversal', frank: empty }],
     ['transaction_already_reversed', { amountMinor: 101n, reversedMinor: 100n, frank: empty }],
     ['transaction_already_reversed', { reversedMinor: 100n, frank: empty }],
-    ['amount_exceeds_original', { amountMinor: 41n, reversedMinor: 60n, frank: empty }],
+    ['amount_exceeds_original', { amountMinor: 41n, reversedMinor: 60n, frank: empty, effectiveAt: early }],
+    ['effective_before_original', { amountMinor: 40n, reversedMinor: 60n, frank: empty, effectiveAt: early }],
     ['insufficient_funds', { amountMinor: 40n, reversedMinor: 60n, frank: empty }],
     ['insufficient_funds', { frank: account('frank', 500n, 401n) }],
   ]
@@ -85,4 +100,9 @@ test.each([
       transaction: { kind: 'reversal', reverses: 'paid', amountMinor, currency: 'BRL', createdAt: at },
     },
   })
+})
+
+test('it counts from when the original does, at the earliest', () => {
+  const effectiveAt = new Date('2026-01-01T00:00:00Z')
+  expect(decide({ effectiveAt })).toMatchObject({ fact: { transaction: { effectiveAt, createdAt: at } } })
 })

@@ -33,5 +33,6 @@ export function decideReversal(
   if (leftMinor === 0n) return reject('transaction_already_reversed')
   if (amountMinor > leftMinor) return reject('amount_exceeds_original')
 
-  return moveMoney(parties, { ...command, kind: 'reversal', amountMinor }, at)
+  const since = { time: transaction.effectiveAt, otherwise: 'effective_before_original' } as const
+  return moveMoney(parties, { ...command, kind: 'reversal', amountMinor, since }, at)
 }

@@ -11,6 +11,7 @@ const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}):
   heldMinor: 0n,
   version: 4n,
   overdraftLimitMinor: 0n,
+  openedAt: new Date('2025-06-01T00:00:00Z'),
   ...more,
 })
 
@@ -126,4 +127,45 @@ test('what is held stays where it is', () => {
 
 test('the world of a currency has an id that spells it', () => {
   expect(worldIdOf('BRL')).toBe('00000000-0000-0000-0000-00000042524c')
+})
+
+describe('the time from which it counts', () => {
+  const openedAt = new Date('2025-06-01T00:00:00Z')
+  const before = new Date(openedAt.getTime() - 1)
+  const young = new Date('2026-01-01T00:00:00Z')
+  const dated = (from: string, to: string, effectiveAt: Date | null, kind: TransferKind = 'transfer', now = at) => {
+    const accounts = people()
+      .set('young', account('young', 100n, { openedAt: young }))
+      .set('world', account('world', -100n, { overdraftLimitMinor: null, openedAt: young }))
+    return decideTransfer({ ...command(from, to, 901n, kind), effectiveAt }, accounts, now)
+  }
+  // Before the money is counted, which is not there either.
+  test.each([
+    ['eva', 'frank', before, 'transfer'],
+    ['young', 'eva', openedAt, 'transfer'],
+    ['eva', 'young', openedAt, 'transfer'],
+    ['eva', 'world', before, 'withdrawal'],
+    ['world', 'eva', before, 'deposit'],
+  ] as const)('from %s to %s it is not before both were opened', (from, to, effectiveAt, kind) => {
+    expect(dated(from, to, effectiveAt, kind)).toEqual({ accepted: false, rejection: 'effective_before_opening' })
+  })
+
+  test('it is when the newer one was opened, at the earliest; the outside was always there', () => {
+    expect(dated('eva', 'young', young)).toMatchObject({ rejection: 'insufficient_funds' })
+    expect(dated('world', 'eva', openedAt, 'deposit')).toMatchObject({
+      fact: { transaction: { effectiveAt: openedAt } },
+    })
+  })
+
+  test('it may be before the money came', () => {
+    expect(decideTransfer({ ...command('eva', 'frank', 800n), effectiveAt: openedAt }, people(), at).accepted).toBe(
+      true,
+    )
+  })
+
+  test('a clock that is behind dates nothing before the accounts', () => {
+    expect(dated('world', 'young', null, 'deposit', before)).toMatchObject({
+      fact: { transaction: { effectiveAt: young, createdAt: before } },
+    })
+  })
 })

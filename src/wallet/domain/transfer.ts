@@ -1,6 +1,6 @@
 /** Whether money may move from one account to another, decided over the accounts as they stand. Pure. */
 import { type Account, isWorld } from './account'
-import { type Decision, moveMoney, type Remarks, reject, type TransferKind } from './movement'
+import { type Decision, later, moveMoney, type Remarks, reject, type TransferKind } from './movement'
 import type { Rejection } from './rejection'
 
 export type TransferMoney = Remarks & {
@@ -22,7 +22,11 @@ type Accounts = ReadonlyMap<string, Account>
 export function decideTransfer(command: TransferMoney, accounts: Accounts, at: Date): Decision {
   const { kind } = command
   const parties = findParties(command, accounts, { fromWorld: kind === 'deposit', toWorld: kind === 'withdrawal' })
-  return parties.accepted ? moveMoney(parties, command, at) : parties
+  if (!parties.accepted) return parties
+  // `world` has always been there, whatever its row says.
+  const [one, other] = [parties.from, parties.to].filter((party) => !isWorld(party)).map(({ openedAt }) => openedAt)
+  const time = later(one ?? at, other ?? one ?? at)
+  return moveMoney(parties, { ...command, since: { time, otherwise: 'effective_before_opening' } }, at)
 }
 
 type Payment = Pick<TransferMoney, 'accountIdFrom' | 'accountIdTo' | 'amountMinor' | 'currency'>

@@ -62,12 +62,14 @@ type AccountRow = {
   held_minor: bigint
   version: bigint
   overdraft_limit_minor: bigint | null
+  opened_ms: number
 }
 
 /** The accounts as they stand. */
 export async function loadAccounts(sql: Statements, ids: Iterable<string>): Promise<Map<string, Account>> {
   const rows = await sql<AccountRow[]>`
-    select id, currency, balance_minor, held_minor, version, overdraft_limit_minor
+    select id, currency, balance_minor, held_minor, version, overdraft_limit_minor,
+      (extract(epoch from created_at) * 1000)::float8 as opened_ms
     from accounts
     where id = any(${arrayOf([...ids])}::uuid[])`
   return new Map(
@@ -80,6 +82,7 @@ export async function loadAccounts(sql: Statements, ids: Iterable<string>): Prom
         heldMinor: row.held_minor,
         version: row.version,
         overdraftLimitMinor: row.overdraft_limit_minor,
+        openedAt: new Date(row.opened_ms),
       },
     ]),
   )
