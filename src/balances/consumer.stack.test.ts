@@ -226,6 +226,28 @@ test('what the database refuses is found among its neighbours and kept aside alo
   ])
 })
 
+test('what is too large for an index is refused, too, and holds nothing up', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const id = Array.from({ length: 200 }, () => crypto.randomUUID()).join('')
+  const payload = { id, name: 'Eva', email: 'eva@example.com', created_at: '2024-01-27T00:00:00Z' }
+  const client = JSON.stringify({ Name: 'ClientRegistered', Payload: payload })
+  expect(await member.deliver(batchOf(0, [client, course('a', 1)]))).toBe(2n)
+  expect(await desk.accounts('a')).toEqual(['a v1 100'])
+  expect(await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })).toHaveLength(1)
+})
+
+test('a batch without records moves the position, and nothing is behind', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const nothing = { ...batchOf(0, []), next: 3n, highWatermark: 3n }
+  expect(await member.deliver(nothing)).toBe(3n)
+  expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 3n }])
+  expect(await member.consumer.health()).toMatchObject({ output: expect.stringContaining('0 records behind') })
+})
+
 test('what is kept aside is kept as it came, twice is once', async () => {
   await using desk = await openDesk()
   const member = await desk.join()

@@ -50,11 +50,18 @@ export type Consumer = {
 }
 
 /** `next` and `last` are what the database says; `sought` where the broker was last told to go on. */
-type Place = Partition & { next: bigint; last: Mark | undefined; sought: bigint; lag: bigint; recreated: boolean }
+type Place = Partition & {
+  next: bigint
+  last: Mark | undefined
+  sought: bigint
+  lag: bigint
+  recreated: boolean
+  verifiedAtMs: number
+}
 
 const databaseBackoff = { firstMs: 50, limitMs: 2000 }
 /** How often the log is compared with what was applied of it while records come, in milliseconds. */
-const verifyEveryMs = 15_000
+const verifyEveryMs = 5000
 
 /** The projection failed on what a record says: no fault of the database, and none that waiting would cure. */
 class NotApplicable extends Error {
@@ -79,7 +86,6 @@ export function startConsumer({
   let trouble: string | undefined = 'the broker has not answered yet'
   let stalled: string | undefined
   let appliedAt: Date | undefined
-  let verifiedAtMs = performance.now()
   const unknownNames = new Set<string>()
 
   const troubled = (error: unknown) => {
@@ -118,7 +124,7 @@ export function startConsumer({
       const clusterId = await kafka.clusterId()
       const positions = await loadPositions(database.sql, clusterId, dealt)
       const found = positions.map(({ topic, partition, nextOffset: next, last }): Place => {
-        return { clusterId, topic, partition, next, last, sought: next, lag: 0n, recreated: false }
+        return { clusterId, topic, partition, next, last, sought: next, lag: 0n, recreated: false, verifiedAtMs: 0 }
       })
       await verify(found, signal)
       return found
@@ -136,7 +142,7 @@ export function startConsumer({
 
   /** Notes of which partitions the log is no longer the one that was applied. */
   async function verify(all: Place[], signal: AbortSignal): Promise<void> {
-    verifiedAtMs = performance.now()
+    for (const place of all) place.verifiedAtMs = performance.now()
     const found = await findRecreated(kafka, all, signal)
     for (const [index, place] of all.entries()) if (found[index]) place.recreated = true
   }
@@ -157,8 +163,10 @@ export function startConsumer({
     // Dealt to somebody else while the batch was on its way.
     if (!place) return batch.fetchedFrom
 
-    if (performance.now() - verifiedAtMs > verifyEveryMs)
-      await verify([...places.values()], signal).catch((error) =>
+    // The broker may have started over by itself, because it no longer had the offset that it was asked for.
+    if (batch.fetchedFrom < place.next) await waitingFor(() => verify([place], signal), signal)
+    else if (performance.now() - place.verifiedAtMs > verifyEveryMs)
+      await verify([place], signal).catch((error) =>
         log.debug({}, `the log could not be compared with what was applied of it: ${messageOf(error)}`),
       )
     if (place.recreated || batch.highWatermark < place.next) await restart(place, signal)

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { arrivedOf, createLooks, type Offsets } from './freshness'
+import { arrivedOf, behind, createLooks, type Offsets, withoutDeleted } from './freshness'
 
 const offsets = (one: number, other: number): Offsets =>
   new Map([
@@ -45,4 +45,15 @@ test('what has arrived is what was written a while before the last look, and not
   expect(asOf(20, 0n).isCurrent).toBe(false)
   // Behind again, and yet all that was written before it was asked for is here.
   expect(asOf(33, 1n).isCurrent).toBe(true)
+})
+
+type Pair = [number, number]
+test.each<[string, Pair, Pair, Pair, bigint]>([
+  ['nothing was deleted', [3, 5], [0, 0], [4, 5], 1n],
+  ['some was deleted before it was applied', [3, 5], [6, 0], [8, 5], 2n],
+  ['everything was deleted before it was applied', [3, 0], [8, 9], [8, 9], 0n],
+  ['what was deleted was applied', [8, 5], [6, 5], [9, 5], 1n],
+])('lag counts what the logs still have: %s', (_, positions, firsts, ends, lag) => {
+  expect(behind(offsets(...ends), withoutDeleted(offsets(...positions), offsets(...firsts)))).toBe(lag)
+  expect(withoutDeleted(new Map(), offsets(...firsts)).get('balances/0') ?? 0n).toBe(BigInt(firsts[0]))
 })

@@ -56,6 +56,13 @@ export function behind(ends: Offsets, positions: Offsets): bigint {
   return sum
 }
 
+/** Positions as far as they matter: what a log has deleted from its beginning is no longer there to be applied. */
+export function withoutDeleted(positions: Offsets, firsts: Offsets): Offsets {
+  const reached = new Map(positions)
+  for (const [place, first] of firsts) if ((positions.get(place) ?? 0n) < first) reached.set(place, first)
+  return reached
+}
+
 /**
  * How long after it was written an event may come to the broker, in milliseconds, as long as the relay of the wallet works. What waits in its outbox
  * for longer is not known here.

@@ -5,9 +5,10 @@
  */
 import { Dispatcher } from '../contract/dispatcher'
 import { decodeRecord } from '../contract/envelope'
-import type { Payloads, TransactionCreated } from '../contract/events'
+import type { Payloads, SaldoEvent, TransactionCreated } from '../contract/events'
 import { currencyDefault, parseComputedMoney, parseMoney } from '../contract/money'
 import { parseTime, recordTime } from '../contract/time'
+import { isDataRefused } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import type { IncomingBatch, IncomingRecord } from '../platform/kafka'
 import { keepSubscribed } from '../platform/keep-subscribed'
@@ -42,10 +43,9 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
     const notes = noteLarge(batch.records, min)
     try {
-      const added = await keepTrying(() => addLargeMovements(database.sql, notes.rows), {
+      const added = await keepTrying(() => addAcceptable(notes), {
         backoff: databaseBackoff,
         signal,
-        // There is nothing in the rows that the table could refuse.
         isPassing: () => true,
         onFailure: (error, failures) => {
           stalled = `waiting: ${messageOf(error)}`
@@ -66,6 +66,22 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
     if (records > 0)
       log.warn({ topic, partition, from, records, skipped }, `skipped, as the first: ${notes.skipped[0]}`)
     return batch.next
+  }
+
+  /** All that the table takes. What it refuses is found by halving, and skipped. */
+  async function addAcceptable({ rows, skipped }: Notes): Promise<number> {
+    try {
+      return await addLargeMovements(database.sql, rows)
+    } catch (error) {
+      if (!isDataRefused(error)) throw error
+      if (rows.length > 1) {
+        const half = rows.length >> 1
+        const first = await addAcceptable({ rows: rows.slice(0, half), skipped })
+        return first + (await addAcceptable({ rows: rows.slice(half), skipped }))
+      }
+      skipped.push(messageOf(error))
+      return 0
+    }
   }
 
   const consuming = keepSubscribed(kafka, {
@@ -109,9 +125,17 @@ export function noteLarge(
     const decoded = decodeRecord(record)
     if (decoded.kind === 'unreadable') notes.skipped.push(decoded.reason.detail)
     else if (decoded.kind === 'unknown') notes.skipped.push(`events called ${decoded.name} are not known`)
-    else reactions.dispatch(decoded.event, { ...notes, min, timestampMs: record.timestampMs })
+    else reactSafely(decoded.event, { ...notes, min, timestampMs: record.timestampMs })
   }
   return notes
+}
+
+function reactSafely(event: SaldoEvent, noting: Noting): void {
+  try {
+    reactions.dispatch(event, noting)
+  } catch (error) {
+    noting.skipped.push(messageOf(error).slice(0, 300))
+  }
 }
 
 /** What is noted, from which amount on, and the time of the record. */

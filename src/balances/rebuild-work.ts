@@ -59,22 +59,32 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
       const source = { clusterId: await kafka.clusterId(), topics }
       const bounds = current.bounds ?? (await boundsOf(options))
       if (!current.bounds) await updateRebuild(sql, current, { bounds })
-      const { shadow: reached } = await readPositions(sql, source)
-      if (Object.entries(bounds).some(([place, { end }]) => (reached.get(place) ?? 0n) < BigInt(end))) continue
+      // Before the ends: within one log no position lies beyond an end that was asked for later.
+      const positions = await readPositions(sql, source)
+      const logs = await boundsOf(options)
+      const lost = Object.keys(bounds).filter((place) => isBefore(logs[place], bounds[place]))
+      if (lost.length > 0) {
+        const message = `${lost.join(', ')}: the topic was recreated during the rebuild. Start it again.`
+        log.warn({}, `the rebuild is refused: ${message}`)
+        await updateRebuild(sql, current, { state: 'refused', message })
+        return
+      }
+      if (!isRead(bounds, logs, positions.shadow)) continue
 
       await indexShadow(sql)
-      const divergence = await compareShadow(sql, source)
+      const recreated = recreatedIn(logs, positions.serving)
+      const divergence = await compareShadow(sql, source, recreated)
       if (!divergence) continue
       const aside = await countDeadLetters(shadow.sql)
       if (isApart(divergence) && !current.force) {
-        const message = explain(divergence, bounds, aside)
+        const message = explain(divergence, bounds, aside, recreated)
         log.warn({ divergence }, `the rebuild is refused: ${message}`)
         await updateRebuild(sql, current, { state: 'refused', divergence, message })
         return
       }
       await updateRebuild(sql, current, { divergence, ...(current.manual ? { state: 'ready' } : {}) })
       if (current.manual) return
-      if (await swapShadow(sql, source, current))
+      if (await swapShadow(sql, source, current, recreated))
         return log.info({ divergence }, 'the tables were made again and serve now')
     }
   } finally {
@@ -94,10 +104,30 @@ async function boundsOf({ kafka, topics, partitions }: RebuildWork): Promise<Bou
   )
 }
 
+const isBefore = (log: Bounds[string] | undefined, bound: Bounds[string] | undefined): boolean =>
+  log !== undefined && bound !== undefined && BigInt(log.end) < BigInt(bound.end)
+
+/** Whether all that the topics had at the beginning was read, but for what they have deleted since. */
+export const isRead = (bounds: Bounds, logs: Bounds, reached: ReadonlyMap<string, bigint>): boolean =>
+  Object.entries(bounds).every(([place, { end }]) => {
+    const first = BigInt(logs[place]?.first ?? 0)
+    const position = reached.get(place) ?? 0n
+    return (position < first ? first : position) >= BigInt(end)
+  })
+
+/** Partitions of which the live tables have applied more than there is: their topic was recreated, and their position means nothing in it. */
+export const recreatedIn = (logs: Bounds, serving: ReadonlyMap<string, bigint>): string[] =>
+  [...serving].filter(([place, next]) => next > BigInt(logs[place]?.end ?? next)).map(([place]) => place)
+
 const isApart = ({ accounts, entries, clients }: Divergence): boolean => accounts + entries + clients > 0
 
 /** What somebody has to know who decides what to do about it. */
-export function explain({ accounts, entries, clients, examples }: Divergence, bounds: Bounds, aside: number): string {
+export function explain(
+  { accounts, entries, clients, examples }: Divergence,
+  bounds: Bounds,
+  aside: number,
+  recreated: readonly string[] = [],
+): string {
   const counted = (count: number, one: string, many: string) =>
     count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
   const counts = [
@@ -108,6 +138,9 @@ export function explain({ accounts, entries, clients, examples }: Divergence, bo
   const lost = Object.entries(bounds).filter(([, { first }]) => first !== '0')
   return [
     `Apart from the tables that serve: ${counts.join(', ')}${examples.length > 0 ? `: ${examples.slice(0, 3).join('; ')}` : ''}.`,
+    ...recreated
+      .slice(0, 3)
+      .map((place) => `${place} was recreated: it ends before what the live tables have applied of it.`),
     ...lost.slice(0, 3).map(([place, { first }]) => `${place} begins at offset ${first}.`),
     'What topics no longer hold, `republish` of the wallet tells again: then rebuild again.',
     ...(aside > 0 ? [`${aside} records are among the dead letters of the rebuild.`] : []),

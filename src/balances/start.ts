@@ -12,7 +12,7 @@ import { once, type RunningService } from '../platform/service'
 import { createConsistency } from './consistency'
 import { type Consumer, startConsumer } from './consumer'
 import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-letter-topic'
-import { watchFreshness } from './freshness'
+import { type Offsets, watchFreshness, withoutDeleted } from './freshness'
 import { balancesHttp } from './http'
 import { type LargeMovements, startLargeMovements } from './large-movements'
 import { createLive } from './live'
@@ -84,15 +84,18 @@ export async function startBalances(
   const { groupId, topics: topicNames, partitions } = consumingOf(config.kafka)
   // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
   const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
+  let firsts: Offsets = new Map()
   const watch = watchFreshness({
     async ends() {
-      const ends = await kafka.endOffsets(topicNames)
-      return new Map(ends.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
+      const extents = await kafka.endOffsets(topicNames)
+      firsts = new Map(extents.map(({ topic, partition, first }) => [`${topic}/${partition}`, first]))
+      return new Map(extents.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
     },
     clusterId: kafka.clusterId,
     async positions(clusterId) {
       const positions = await listPositions(reading.sql, clusterId)
-      return new Map(positions.map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]))
+      const stored = positions.map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const)
+      return withoutDeleted(new Map(stored), firsts)
     },
     everyMs: lookEveryMs,
     log,

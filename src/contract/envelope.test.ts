@@ -216,3 +216,35 @@ test('where no way leads from a version to the newest, there is no payload', () 
   expect(upcast({ version, upcasts: { 2: (payload) => payload } }, {}, 1)).toBeUndefined()
   expect(upcast(ParcelSent, {}, 4)).toBeUndefined()
 })
+
+test('whatever is thrown while a record is decoded is a reason, and a short one', () => {
+  const value = Buffer.from(JSON.stringify({ Name: 'Odd', Payload: {} }))
+  for (const thrown of [new RangeError('x'.repeat(5000)), 'text', undefined, { toString: () => JSON.parse('[') }]) {
+    const check = {
+      Check: () => {
+        throw thrown
+      },
+      Errors: () => ({ First: () => undefined }),
+    }
+    const known = { Odd: { version: 1, type: 'saldo.odd.v1', check } }
+    const decoded = decodeRecord({ value }, known as never)
+    expect(decoded).toMatchObject({ kind: 'unreadable', reason: { cause: 'not_decodable' } })
+    expect(JSON.stringify(decoded).length).toBeLessThan(500)
+  }
+})
+
+test('of headers in bytes the last of a name counts, and one without a value is none', () => {
+  const value = Buffer.from(JSON.stringify({ Name: 'Other', Payload: {} }))
+  const header = (name: string, text: string | null) =>
+    [Buffer.from(name), text === null ? null : Buffer.from(text)] as const
+  const decode = (...headers: ReturnType<typeof header>[]) => decodeRecord({ value, headers })
+  expect(decode(header('ce_specversion', '0.3'), header('ce_specversion', '1.0'), header('ce_type', 'x')).kind).toBe(
+    'unknown',
+  )
+  expect(decode(header('ce_specversion', '1.0'), header('ce_specversion', null), header('ce_type', 'x'))).toMatchObject(
+    {
+      reason: { cause: 'no_specversion' },
+    },
+  )
+  expect(decode(header('content-type', null), header('__proto__', 'x'), header('', '')).kind).toBe('unknown')
+})

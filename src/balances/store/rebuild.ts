@@ -241,12 +241,16 @@ const entriesApart = (sql: Statements) => sql`
 
 /**
  * Compares in one snapshot. Undefined when the tables that serve are ahead of the shadow somewhere in it, so that a difference would mean nothing.
- * What the shadow has beyond them is no divergence.
+ * What the shadow has beyond them is no divergence. In topics that were recreated the live positions are of the former one, and mean nothing.
  */
-export function compareShadow(sql: Sql<{ bigint: bigint }>, source: Source): Promise<Divergence | undefined> {
+export function compareShadow(
+  sql: Sql<{ bigint: bigint }>,
+  source: Source,
+  recreated: readonly string[],
+): Promise<Divergence | undefined> {
   return sql.begin('isolation level repeatable read read only', async (tx) => {
     await tx`set local statement_timeout = 0`
-    if (isAhead(await readPositions(tx, source))) return undefined
+    if (isAhead(await readPositions(tx, source), recreated)) return undefined
     const [row] = await tx<
       (Omit<Divergence, 'examples'> & { accountExamples: string[] | null; entryExamples: string[] | null })[]
     >`
@@ -265,8 +269,10 @@ export function compareShadow(sql: Sql<{ bigint: bigint }>, source: Source): Pro
   }) as Promise<Divergence | undefined>
 }
 
-const isAhead = ({ shadow, serving }: { shadow: Map<string, bigint>; serving: Map<string, bigint> }): boolean =>
-  [...serving].some(([place, next]) => next > (shadow.get(place) ?? 0n))
+const isAhead = (
+  { shadow, serving }: { shadow: Map<string, bigint>; serving: Map<string, bigint> },
+  recreated: readonly string[],
+): boolean => [...serving].some(([place, next]) => next > (shadow.get(place) ?? 0n) && !recreated.includes(place))
 
 /**
  * Puts the shadow in place of the tables that serve, which are kept as `previous`. All at once: who reads sees the one or the other, and who
@@ -277,13 +283,14 @@ export async function swapShadow(
   sql: Sql<{ bigint: bigint }>,
   source: Source,
   { force, startedAt }: Pick<Rebuild, 'force' | 'startedAt'>,
+  recreated: readonly string[],
 ): Promise<boolean> {
   return changingRebuild(sql, async (tx) => {
     const [current] =
       await tx`select from shadow.rebuild where state = 'building' and started_at = ${startedAt}::text::timestamptz`
     if (!current) return false
     await lockServing(tx)
-    if (isAhead(await readPositions(tx, source))) return false
+    if (isAhead(await readPositions(tx, source), recreated)) return false
     if (!force && (await tx`${accountsApart(tx)} limit 1`).length > 0) return false
     // What the dead-letter topic has of a record it has, whichever table kept it aside.
     await tx`
