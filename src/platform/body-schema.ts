@@ -42,12 +42,15 @@ function withoutNulls(schema: TSchema, value: unknown): unknown {
   }
   const properties: Record<string, TSchema> | undefined = schema.properties
   if (!properties) return value
-  const kept = Object.entries(value).flatMap(([name, member]): [string, unknown][] => {
-    const known = Object.hasOwn(properties, name) ? properties[name] : undefined
-    if (member === null && known?.[OptionalKind] === 'Optional') return []
-    return [[name, known ? withoutNulls(known, member) : member]]
-  })
-  return Object.fromEntries(kept)
+  // By the schema, which is short, and not by the value, which is as long as its sender likes.
+  const members = value as Record<string, unknown>
+  const kept = { ...members }
+  for (const [name, known] of Object.entries(properties)) {
+    if (!Object.hasOwn(members, name)) continue
+    if (members[name] === null && known[OptionalKind] === 'Optional') delete kept[name]
+    else kept[name] = withoutNulls(known, members[name])
+  }
+  return kept
 }
 
 /** One complaint per value, and not more than anybody reads: looking for all of them may take longer than it is worth. */
