@@ -42,6 +42,7 @@ test('balances.http, over the seed', async () => {
     largeMovements: 200,
     largeMovementsOfEva: 200,
     deadLetters: 200,
+    deadLetter: 404,
     rebuild: 202,
     rebuildState: 200,
     deadLettersOfCause: 200,

@@ -2,7 +2,6 @@
  * Brings the topics into the tables. Rows and position move in one transaction of our database, which therefore is the truth about how far
  * we are; what the broker keeps for the group only shows lag. So every record takes effect once, whatever is killed in between.
  */
-import { decodeRecord } from '../contract/envelope'
 import { recordTime } from '../contract/time'
 import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
@@ -23,6 +22,7 @@ import { findRecreated } from './recreation'
 import { apply, type DeadLetterRow, inTurn, isConflict } from './store/apply'
 import { loadKnownAccounts } from './store/balances'
 import { loadPositions, type Mark, movePosition, type Partition, resetPosition } from './store/positions'
+import { decodeFrom } from './topics'
 
 export type ConsumerOptions = {
   database: Database
@@ -213,7 +213,7 @@ export function startConsumer({
     signal: AbortSignal,
   ): Promise<boolean> {
     const readings = records.map((record) => ({
-      decoded: decodeRecord(record),
+      decoded: decodeFrom(place.topic, record),
       timestampMs: record.timestampMs,
       origin: record,
     }))

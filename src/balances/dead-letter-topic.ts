@@ -51,7 +51,7 @@ export function startDeadLetterPublisher(options: {
     return letters.slice(0, first.length)
   }
   const drain = async () => {
-    while (!signal.aborted) if ((await sendUnsent(database.sql, lettersMax, send)) === 0) return
+    while (!signal.aborted) if ((await sendUnsent(database.sql, { limit: lettersMax, bytesMax }, send)) === 0) return
   }
   const run = async () => {
     while (!signal.aborted) {

@@ -193,6 +193,57 @@ test('dead letters are published while a rebuild holds its lock', async () => {
   await stage.sql`delete from dead_letters`
 })
 
+test('a list of large letters is short, and each is whole at its own address', async () => {
+  const stage = await theStage()
+  const { sql, balances } = stage
+  // As if sent, so that nothing of it goes to the broker.
+  await sql`
+    insert into dead_letters (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, sent_at)
+    select 'c', 'balances', 0, n, 'not_json', repeat('d', 100000), decode(repeat('ff', 100000), 'hex'),
+      convert_to('a' || repeat('\u00e9', 100000), 'utf8'),
+      json_build_array(json_build_array('bmFtZQ==', repeat('QUJD', 100000))), now()
+    from generate_series(1, 200) as n`
+  const listing = Array.from({ length: 8 }, () => fetch(`http://127.0.0.1:${balances.port}/dead-letters?limit=200`))
+  const texts = await Promise.all((await Promise.all(listing)).map((answer) => answer.text()))
+  for (const text of texts) expect(text.length).toBeLessThan(1_000_000)
+
+  const { data } = JSON.parse(texts[0] as string) as { data: Record<string, unknown>[] }
+  expect(data).toHaveLength(200)
+  const [first] = data
+  expect(first).toMatchObject({
+    value: `a${'\u00e9'.repeat(511)}`,
+    value_bytes: 200_001,
+    key_bytes: 100_000,
+    key_base64: Buffer.alloc(256, 0xff).toString('base64'),
+    headers: [],
+    truncated: true,
+    href: `/dead-letters/${first?.id}`,
+  })
+  const whole = await balances.get(String(first?.href))
+  expect(whole.status).toBe(200)
+  expect(whole.body).toMatchObject({ id: first?.id, value_bytes: 200_001, truncated: false })
+  expect(whole.body.value).toBe(`a${'\u00e9'.repeat(100_000)}`)
+  expect((whole.body.headers as { name: string }[])[0]?.name).toBe('name')
+  expect(Buffer.from(String(whole.body.key_base64), 'base64')).toHaveLength(100_000)
+  const ids = data.slice(0, 10).map(({ id }) => id)
+  const redriven = await balances.post('/dead-letters/redrive', { ids, dry_run: true })
+  expect(JSON.stringify(redriven.body).length).toBeLessThan(10_000)
+
+  await sql`delete from dead_letters`
+  for (const path of [String(first?.href), '/dead-letters/0', '/dead-letters/x', '/dead-letters/99999999999999999999'])
+    expect([path, (await balances.get(path)).body.code]).toEqual([path, 'DEAD_LETTER_NOT_FOUND'])
+})
+
+test('letters too large for one send go one after the other', async () => {
+  const stage = await theStage()
+  const values = Array.from({ length: 12 }, (_, index) => 'x'.repeat(300_000) + index)
+  for (const value of values) await stage.send([{ key: null, value, headers: {} }])
+  await eventually(async () =>
+    expect(await stage.sql`select from dead_letters where sent_at is not null`).toHaveLength(values.length),
+  )
+  await stage.sql`delete from dead_letters`
+})
+
 test('one account of fifty cannot be applied: the others are right at once, and it is, too, when the cause is gone', async () => {
   const stage = await theStage()
   const { balances, sql } = stage
@@ -269,4 +320,29 @@ test('a database that is away for longer than a session lasts costs no membershi
   expect(joins.hits).toBe(0)
   await eventually(async () => expect(await sql`select from dead_letters where sent_at is not null`).toHaveLength(1))
   expect(refused.hits).toBe(1)
+})
+
+test('on topic balances nothing is skipped: what is called otherwise is a dead letter', async () => {
+  const stage = await theStage()
+  const { payload } = { payload: { account_id_from: 'a', account_id_to: 'b', balance_account_id_from: 1 } }
+  const value = JSON.stringify({ Name: 'BalanceAdjusted', Payload: payload })
+  const foreign = { ce_specversion: '1.0', ce_id: '1', ce_source: '/other', ce_type: 'com.example.adjusted.v1' }
+  const [clients] = [stage.topic.replace(/balances$/, 'clients')]
+  await stage.send([
+    { key: null, value, headers: {} },
+    { key: null, value: '{"some":"thing"}', headers: foreign },
+    { key: null, value: 'not even JSON', headers: foreign },
+    { key: null, value, headers: {}, topic: clients },
+    payment('behind', 1, 500),
+  ] as never)
+  await eventually(async () =>
+    expect((await stage.balances.get('/balances/behind')).body).toMatchObject({ balance: 1 }),
+  )
+  const { body } = await stage.balances.get('/dead-letters?cause=unknown_event')
+  expect(body.data).toMatchObject(
+    Array.from({ length: 3 }, () => ({ topic: stage.topic, cause: 'unknown_event', detail: expect.any(String) })),
+  )
+  const redriven = await stage.balances.post('/dead-letters/redrive', { cause: 'unknown_event' })
+  expect(redriven.body.counts).toMatchObject({ skipped: 0, still_failing: 3 })
+  await stage.sql`delete from dead_letters`
 })

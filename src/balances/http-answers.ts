@@ -5,7 +5,7 @@ import type { BalanceAt, Clock, Line } from './history'
 import type { RebuildProgress } from './rebuild'
 import { outcomes, type Redriven } from './redrive'
 import type { Balance } from './store/balances'
-import type { DeadLetter, DeadLetterGroup } from './store/dead-letters'
+import type { DeadLetterGroup, ListedLetter } from './store/dead-letters'
 import type { AccountEntry, Entry } from './store/entries'
 import type { LargeMovement } from './store/large-movements'
 
@@ -108,8 +108,8 @@ export const presentLargeMovement = (movement: LargeMovement) => ({
   created_at: movement.createdAt,
 })
 
-/** Key and value are shown as text where they are text, else in base64: what cannot be read need not be UTF-8. */
-export const presentDeadLetter = (letter: DeadLetter) => ({
+/** Key and value are shown as text where they are text, else in base64: what cannot be read need not be UTF-8. `href` has the whole letter. */
+export const presentDeadLetter = (letter: ListedLetter) => ({
   id: String(letter.id),
   topic: letter.topic,
   partition: letter.partition,
@@ -117,8 +117,12 @@ export const presentDeadLetter = (letter: DeadLetter) => ({
   offset_last: letter.lastOffset === null ? null : Number(letter.lastOffset),
   cause: letter.cause,
   detail: letter.detail,
-  ...presentBytes('key', letter.key),
-  ...presentBytes('value', letter.value),
+  ...presentBytes('key', letter.key, letter.cut?.keyBytes),
+  ...presentBytes('value', letter.value, letter.cut?.valueBytes),
+  key_bytes: letter.cut ? letter.cut.keyBytes : (letter.key?.length ?? null),
+  value_bytes: letter.cut ? letter.cut.valueBytes : (letter.value?.length ?? null),
+  truncated: letter.cut !== undefined,
+  href: `/dead-letters/${letter.id}`,
   headers: letter.headers.map(([name, value]) => ({ ...presentBytes('name', name), ...presentBytes('value', value) })),
   record_at: letter.recordAt,
   recorded_at: letter.recordedAt,
@@ -135,6 +139,9 @@ export const presentDeadLetterGroup = (group: DeadLetterGroup) => ({
   example_id: String(group.exampleId),
 })
 
+/** What a database says may quote what was sent. */
+const reasonLengthMax = 500
+
 export const presentRedrive = (letters: Redriven[], dryRun: boolean) => ({
   dry_run: dryRun,
   counts: Object.fromEntries(
@@ -144,17 +151,25 @@ export const presentRedrive = (letters: Redriven[], dryRun: boolean) => ({
     id: String(id),
     outcome,
     cause: reason?.cause ?? null,
-    detail: reason?.detail ?? null,
+    detail: reason?.detail.slice(0, reasonLengthMax) ?? null,
   })),
 })
 
 function presentBytes<Name extends 'key' | 'name' | 'value'>(
   name: Name,
   bytes: Buffer | null,
+  /** Of the whole, where `bytes` may be only its beginning. */
+  length: number | null = null,
 ): Record<string, string | null> {
   if (!bytes) return { [name]: null }
-  const text = bytes.toString('utf8')
-  return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}_base64`]: bytes.toString('base64') }
+  // A character may have been cut through.
+  const cuts = (length ?? 0) > bytes.length ? [0, 1, 2, 3] : [0]
+  for (const cut of cuts) {
+    const part = bytes.subarray(0, bytes.length - cut)
+    const text = part.toString('utf8')
+    if (Buffer.from(text).equals(part)) return { [name]: text }
+  }
+  return { [`${name}_base64`]: bytes.toString('base64') }
 }
 
 /** Of a rebuild that never was, only that. Rate and time left are averages since it began. */

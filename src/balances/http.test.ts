@@ -80,6 +80,7 @@ function serving(
         asked.push(filter, page)
         return letters.slice(0, page.limit)
       },
+      deadLetter: async (id) => letters.find((one) => one.id === id),
       deadLetterGroups: never,
       balances: async () => [],
       largeMovements: async () => [],

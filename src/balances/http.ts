@@ -142,7 +142,12 @@ export function balancesHttp(options: BalancesHttp) {
   }
 
   const documents = eventDocuments({ service: 'balances', action: 'receive', uses, kafka })
-  const refusals = [problems.accountNotFound, problems.notYetConsistent, problems.rebuildConflict]
+  const refusals = [
+    problems.accountNotFound,
+    problems.notYetConsistent,
+    problems.rebuildConflict,
+    problems.deadLetterNotFound,
+  ]
   return (
     createHttp({ log, parseJson, problems: refusals, documents, health, isReady })
       .get(
@@ -281,6 +286,11 @@ export function balancesHttp(options: BalancesHttp) {
           listed(request, { data: (await reads.deadLetterGroups()).map(presentDeadLetterGroup) }, null),
         { query: NoQuery },
       )
+      .get('/dead-letters/:id', async ({ params: { id }, request }) => {
+        const letter = isLetterId(id) ? await reads.deadLetter(BigInt(id)) : undefined
+        if (!letter) return refuse(request, problems.deadLetterNotFound, { detail: `there is no dead letter ${id}` })
+        return Response.json(presentDeadLetter(letter), { headers: { 'cache-control': 'private, no-cache' } })
+      })
       .onTransform(({ request }) => refuseIdempotencyKey(request))
       .post(
         '/dead-letters/redrive',
@@ -324,6 +334,8 @@ const noAccount = (request: Request, accountId: string | null): Response =>
   refuse(request, problems.accountNotFound, {
     detail: `account ${accountId ?? 'of that name'} is not known here; if it was opened just now, its event may not have arrived yet`,
   })
+
+const isLetterId = (id: string | null): id is string => id !== null && idPattern.test(id)
 
 /** Waiting would not make it known. */
 const unknown = (request: Request, accountId: string | null) => ({

@@ -1,5 +1,6 @@
 /** Every question the read side answers from its tables. Answers that take several queries see one state of the database. */
 import { type Database, inSnapshot, reaching, type Statements } from '../platform/database'
+import { createLimit } from '../platform/limit'
 import {
   type Arrived,
   allThatIsHere,
@@ -19,7 +20,9 @@ import {
   type DeadLetter,
   type DeadLetterFilter,
   type DeadLetterGroup,
+  findDeadLetter,
   groupDeadLetters,
+  type ListedLetter,
   listDeadLetters,
 } from './store/dead-letters'
 import { type LargeMovement, listLargeMovements } from './store/large-movements'
@@ -46,14 +49,20 @@ export type Reads = {
     accountId: string | undefined,
     page: { after: string | undefined; limit: number },
   ): Promise<LargeMovement[]>
-  deadLetters(filter: DeadLetterFilter, page: { before: bigint | undefined; limit: number }): Promise<DeadLetter[]>
+  deadLetters(filter: DeadLetterFilter, page: { before: bigint | undefined; limit: number }): Promise<ListedLetter[]>
+  /** The whole of it. */
+  deadLetter(id: bigint): Promise<DeadLetter | undefined>
   deadLetterGroups(): Promise<DeadLetterGroup[]>
 }
 
 export type Moment = { at: string; clock: Clock }
 type Of<Answer> = Answer & { account: Balance }
 
+/** Dead letters may be large. */
+const lettersLimit = { atOnce: 4, waitingMax: 200 }
+
 export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
+  const limitLetters = createLimit(lettersLimit)
   const findBalance = coalesce((accountIds) => findBalances(sql, accountIds))
 
   const of = <Answer>(accountId: string, read: (tx: Statements, account: Balance) => Promise<Answer>) =>
@@ -78,7 +87,8 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
     statement: (accountId, period, page, arrived = allThatIsHere) =>
       of(accountId, async (tx, account) => ({ statement: await readStatement(tx, account, period, page, arrived) })),
     largeMovements: (accountId, page) => reaching(listLargeMovements(sql, accountId, page)),
-    deadLetters: (filter, page) => reaching(listDeadLetters(sql, filter, page)),
+    deadLetters: (filter, page) => reaching(limitLetters(() => listDeadLetters(sql, filter, page))),
+    deadLetter: (id) => reaching(limitLetters(() => findDeadLetter(sql, id))),
     deadLetterGroups: () => reaching(groupDeadLetters(sql)),
   }
 }

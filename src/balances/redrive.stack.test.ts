@@ -28,9 +28,9 @@ async function openDesk() {
     ...database,
     reads,
     /** As a consumer left them that could not read them. */
-    async keepAside(...records: [value: string, second: number][]) {
-      const deadLetters = records.map(([value, second]) => ({
-        ...{ clusterId: 'cluster', topic: 'balances', partition: 0, recordOffset: recordOffset++, lastOffset: null },
+    async keepAside(...records: [value: string, second: number, topic?: string][]) {
+      const deadLetters = records.map(([value, second, topic = 'balances']) => ({
+        ...{ clusterId: 'cluster', topic, partition: 0, recordOffset: recordOffset++, lastOffset: null },
         ...{ cause: 'not_json' as const, detail: 'not JSON', key: null, value: Buffer.from(value), headers: [] },
         recordAt: new Date(Date.UTC(2024, 0, 27) + second * 1000).toISOString(),
       }))
@@ -69,7 +69,7 @@ test('what can be read now takes effect and is gone; the rest stays, with its re
   await desk.keepAside(
     [course('a', 1), 1],
     ['nonsense', 2],
-    ['{"Name":"PixSent","Payload":{}}', 3],
+    ['{"Name":"PixSent","Payload":{}}', 3, 'clients'],
     [course('a', 2), 4],
   )
   const expected = ['1 applied', '2 still_failing', '3 skipped', '4 applied']

@@ -1,5 +1,4 @@
 /** Tries dead letters again, as the code of today reads them: each takes effect and is gone, in one statement, or stays and says why. */
-import { decodeRecord } from '../contract/envelope'
 import { type Database, isDataRefused, type Statements } from '../platform/database'
 import { messageOf } from '../platform/fault'
 import { accountsNamed, accountsWithoutVersion, type DeadReason, type KnownAccount, project } from './project'
@@ -13,6 +12,7 @@ import {
   noteFailure,
   takeDeadLetter,
 } from './store/dead-letters'
+import { decodeFrom } from './topics'
 
 /**
  * `applied`: what it tells is in the tables now. `skipped`: an event that is not known here, which a consumer would not have kept. `superseded`: the
@@ -79,10 +79,14 @@ async function attempt(tx: Statements, id: bigint): Promise<Redriven> {
 }
 
 export const readingOf = (
-  letter: Pick<DeadLetter, 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'>,
+  letter: Pick<DeadLetter, 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'> &
+    Partial<Pick<DeadLetter, 'topic'>>,
 ) => ({
   // Of a batch there is no record to try.
-  decoded: decodeRecord(letter.lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) }),
+  decoded: decodeFrom(
+    letter.topic,
+    letter.lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) },
+  ),
   timestampMs: letter.recordAt === null ? Number.NaN : Date.parse(letter.recordAt),
   origin: letter,
 })

@@ -36,6 +36,7 @@ export type Unreadable = {
     | 'no_specversion'
     | 'cloudevent_invalid'
     | 'unknown_version'
+    | 'unknown_event'
     | 'not_decodable'
     | 'batch_too_large'
     | 'batch_not_readable'

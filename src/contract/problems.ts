@@ -21,6 +21,13 @@ export const problems = {
     description:
       'The request bears a Consistency-Token, and an account that it names is not at that version here. Send it again after `Retry-After` seconds, or with `Prefer: wait=n` to wait for up to n seconds.',
   },
+  deadLetterNotFound: {
+    name: 'dead-letter-not-found',
+    status: 404,
+    title: 'The dead letter does not exist',
+    description:
+      'No dead letter has this id: a redrive has applied it, or there never was one. GET /dead-letters lists those there are.',
+  },
   rebuildConflict: {
     name: 'rebuild-conflict',
     status: 409,

@@ -32,6 +32,13 @@ const told = (sql: Statements) => sql`
     record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
   from dead_letters`
 
+/** How much of a letter is shown in a list, in bytes. Of its headers, as they are stored, all or nothing. */
+const shownMax = { key: 256, value: 1024, headers: 2048, detail: 500 }
+
+/** What a list leaves out: the lengths of the whole, and whether headers are missing. Undefined where it is all there. */
+export type Cut = { keyBytes: number | null; valueBytes: number | null; headers: boolean }
+export type ListedLetter = DeadLetter & { cut?: Cut | undefined }
+
 type DeadLetterRow = Omit<DeadLetter, 'headers'> & { headers: StoredHeaders }
 type StoredHeaders = [name: string, value: string | null][] | Record<string, string>
 
@@ -54,16 +61,28 @@ const matching = (sql: Statements, { cause, topic }: DeadLetterFilter) => sql`
   ${cause === undefined ? sql`` : sql`and cause = ${cause}`}
   ${topic === undefined ? sql`` : sql`and topic = ${topic}`}`
 
-/** Newest first. */
+/** Newest first, and each short: what is long is cut before it leaves the database. */
 export async function listDeadLetters(
   sql: Statements,
   filter: DeadLetterFilter,
   { before, limit }: { before: bigint | undefined; limit: number },
-): Promise<DeadLetter[]> {
-  const rows = await sql<DeadLetterRow[]>`${told(sql)}
+): Promise<ListedLetter[]> {
+  type Lengths = { keyBytes: number | null; valueBytes: number | null; headersBytes: number }
+  const rows = await sql<(DeadLetterRow & Lengths)[]>`
+    select id, topic, partition, record_offset as "recordOffset", last_offset as "lastOffset", cause,
+      left(detail, ${shownMax.detail}) as detail, substring(key for ${shownMax.key}) as key,
+      substring(value for ${shownMax.value}) as value,
+      case when octet_length(headers::text) <= ${shownMax.headers} then headers else '[]' end as headers,
+      octet_length(key) as "keyBytes", octet_length(value) as "valueBytes", octet_length(headers::text) as "headersBytes",
+      record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
+    from dead_letters
     where true ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
     order by id desc limit ${limit}`
-  return rows.map(withTimes)
+  return rows.map(({ keyBytes, valueBytes, headersBytes, ...row }) => {
+    const headers = headersBytes > shownMax.headers
+    const isCut = headers || (keyBytes ?? 0) > shownMax.key || (valueBytes ?? 0) > shownMax.value
+    return { ...withTimes(row), cut: isCut ? { keyBytes, valueBytes, headers } : undefined }
+  })
 }
 
 /** In the order in which they failed. Without what they hold, since many may be asked for. */
@@ -125,7 +144,7 @@ export async function noteFailure(sql: Statements, id: bigint, { cause, detail }
  */
 export const sendUnsent = (
   sql: Database['sql'],
-  limit: number,
+  { limit, bytesMax }: { limit: number; bytesMax: number },
   send: (letters: DeadLetter[]) => Promise<DeadLetter[]>,
 ): Promise<number> =>
   sql.begin(async (tx) => {
@@ -133,7 +152,18 @@ export const sendUnsent = (
       { taken: boolean }[]
     >`select pg_try_advisory_xact_lock(${advisoryLocks.deadLetterPublisher}) as taken`
     if (!lock?.taken) return 0
-    const rows = await tx<DeadLetterRow[]>`${told(tx)} where sent_at is null order by id limit ${limit}`
+    // As many as fit, and one in any case: what they hold is looked at before it is read.
+    const rows = await tx<DeadLetterRow[]>`${told(tx)}
+      where id in (
+        select id from (
+          select id, sum(bytes) over (order by id) - bytes as before from (
+            select id, coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + octet_length(headers::text) as bytes
+            from dead_letters where sent_at is null order by id limit ${limit}
+          ) as unsent
+        ) as measured
+        where before < ${bytesMax}
+      )
+      order by id`
     if (rows.length === 0) return 0
     const sent = await send(rows.map(withTimes))
     await tx`
