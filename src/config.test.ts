@@ -65,6 +65,24 @@ test('a password never shows up in a fault', () => {
   expect(fault).not.toContain('hunter2')
 })
 
+test.each([
+  ['KAFKA_BROKERS', 'SASL_SSL://app:hunter2@broker:9092'],
+  ['KAFKA_BROKERS', 'broker:9092,app:hun,ter2@other:9092'],
+  ['KAFKA_BROKERS', 'broker:9092?password=hunter2'],
+  ['KAFKA_BROKERS', `${'b'.repeat(80)}:9092/,sasl.password=hunter2`],
+  ['KAFKA_TOPIC_PREFIX', 'https://token:hunter2@host/'],
+  ['LOG_LEVEL', 'password=hunter2'],
+  ['PORT', 'postgres://app:hunter2@db/wallet'],
+  ['KAFKA_SASL_PASSWORD_FILE', '/hunter2/hun'],
+  ['DATABASE_URL_FILE', 'postgres://app:hunter2@db/wallet'],
+])('what may be a password is not repeated: %s=%s', (name, value) => {
+  const { DATABASE_URL, ...rest } = enough
+  const env = { ...rest, ...(name === 'DATABASE_URL_FILE' ? {} : { DATABASE_URL }), KAFKA_SASL_MECHANISM: 'plain' }
+  const faults = faultsOf({ ...env, [name]: value }).join('\n')
+  expect(faults).toContain(name.replace('_FILE', ''))
+  expect(faults).not.toMatch(/hun|ter2|sasl\.|token/)
+})
+
 test('the owner of the database is asked for by the wallet alone, and only when the service is somebody else', () => {
   const owner = { MIGRATION_DATABASE_URL: 'postgres://owner:secret@localhost/wallet' }
   expect(readServiceConfig(enough).database.migrationUrl).toBeUndefined()

@@ -215,7 +215,9 @@ function textOf(env: Environment, name: string): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim() || undefined
   } catch (error) {
-    throw new Error(`cannot be read from the file that ${name}_FILE names: ${(error as Error).message}`)
+    // The system's message repeats the path, which is the secret itself where somebody mixes the two up.
+    const { code } = error as NodeJS.ErrnoException
+    throw new Error(`cannot be read from the file that ${name}_FILE names (${code})`)
   }
 }
 
@@ -300,4 +302,9 @@ const topicPrefix: Parser<string> = (value) => {
   throw new Error(`must hold only letters, digits, '.', '_' and '-', at most 100 of them, but is ${quoted(value)}`)
 }
 
-const quoted = (value: string): string => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+/** A value as it was given, unless it may hold a password: then not even in part, since nobody knows where that begins. */
+const quoted = (value: string): string => {
+  if (/[@=]|:\/\/|pass|pwd|secret|token|credential/i.test(value))
+    return 'a text that may hold a password, not repeated here'
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+}

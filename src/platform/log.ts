@@ -1,6 +1,7 @@
 /** Log lines: JSON on standard output, or coloured text for a person. */
 import pino from 'pino'
 import pretty from 'pino-pretty'
+import { withoutQuery } from './fault'
 
 export type Log = Pick<pino.Logger, 'debug' | 'info' | 'warn' | 'error'> & {
   child(fields: Record<string, unknown>): Log
@@ -12,7 +13,7 @@ export function createLog(options: { service: string; level: string; format: 'js
     base: { service: options.service },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-    serializers: { error: pino.stdSerializers.err },
+    serializers: { error: (error) => pino.stdSerializers.err(withoutQuery(error) as Error) },
     // Whatever is logged by mistake, these do not leave the process.
     redact: ['password', '*.password', 'headers.authorization', 'url'],
   }

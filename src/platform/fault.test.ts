@@ -1,0 +1,31 @@
+import { expect, test } from 'bun:test'
+import { DrizzleQueryError } from 'drizzle-orm'
+import { messageOf, withoutQuery } from './fault.ts'
+
+const refused = Object.assign(new Error('canceling statement due to statement timeout'), {
+  code: '57014',
+  detail: 'Failing row contains (eva@example.com, 800).',
+  parameters: ['eva@example.com'],
+})
+const failed = new DrizzleQueryError('select "email" from "clients" where "email" = $1', ['eva@example.com'], refused)
+
+test.each([
+  ['a query that failed', failed],
+  ['one that failed within something else', new Error('sweep', { cause: failed })],
+  ['several at once', new AggregateError([failed, failed])],
+  ['one whose cause is not known', new DrizzleQueryError('select "email"', ['eva@example.com'])],
+])('%s is told without its SQL and without what it was about', (_, error) => {
+  expect(messageOf(error)).not.toMatch(/select|eva@|params/)
+  expect(Bun.inspect(withoutQuery(error))).not.toMatch(/select "email"|eva@|params/)
+})
+
+test('what the database said is told', () => {
+  expect(messageOf(failed)).toBe('canceling statement due to statement timeout')
+  expect(withoutQuery(failed)).toMatchObject({ code: '57014', message: refused.message })
+})
+
+test('other errors are told as they are', () => {
+  const error = new TypeError('no such thing')
+  expect([messageOf(error), withoutQuery(error)]).toEqual(['no such thing', error])
+  expect(messageOf(new AggregateError([new Error('one'), new Error('two')]))).toBe('one; two')
+})
