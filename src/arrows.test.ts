@@ -9,8 +9,8 @@ type Room = keyof typeof arrows
 
 /** What each room may import of ours, beside itself. Files directly in `src` are rooms of one file. */
 const arrows = {
-  'main.ts': ['config.ts', 'wallet', 'balances', 'platform'],
-  'command.ts': ['config.ts', 'wallet', 'balances', 'reconcile', 'platform'],
+  'main.ts': ['config.ts', 'wallet', 'balances', 'platform', 'platform/options.ts'],
+  'command.ts': ['config.ts', 'wallet', 'balances', 'reconcile', 'platform', 'platform/options.ts'],
   'start.ts': [
     'config.ts',
     'embedded',
@@ -18,6 +18,7 @@ const arrows = {
     'embedded/directory-lock.ts',
     'embedded/private-files.ts',
     'platform',
+    'platform/options.ts',
     'platform/ports.ts',
   ],
   'config.ts': [],
@@ -30,10 +31,16 @@ const arrows = {
   reconcile: ['wallet/store', 'balances/store', 'contract', 'platform', 'config.ts'],
   contract: ['../package.json'],
   '../package.json': [],
-  platform: ['platform/ports.ts'],
+  platform: ['platform/ports.ts', 'platform/options.ts'],
   'platform/ports.ts': [],
+  'platform/options.ts': [],
   embedded: ['embedded/broker', 'embedded/directory-lock.ts', 'embedded/private-files.ts', 'platform/ports.ts'],
-  'embedded/broker': ['embedded/directory-lock.ts', 'embedded/private-files.ts', 'platform/ports.ts'],
+  'embedded/broker': [
+    'embedded/directory-lock.ts',
+    'embedded/private-files.ts',
+    'platform/options.ts',
+    'platform/ports.ts',
+  ],
   'embedded/directory-lock.ts': ['embedded/private-files.ts'],
   'embedded/private-files.ts': [],
   testing: [
@@ -45,6 +52,7 @@ const arrows = {
     'balances/store',
     'contract',
     'platform',
+    'platform/options.ts',
     'platform/ports.ts',
     'embedded',
     'embedded/broker',

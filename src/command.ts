@@ -4,7 +4,8 @@
  */
 import { rebuild } from './balances/rebuild-command'
 import { ConfigError, type Environment } from './config'
-import { SetupError, UsageError } from './platform/fault'
+import { SetupError, UsageError, withoutQuery } from './platform/fault'
+import { asksForHelp, refuseUsage, showHelp } from './platform/options'
 import { onStopSignal } from './platform/signals'
 import { command as reconcile } from './reconcile/command'
 import { republish } from './wallet/republish'
@@ -23,7 +24,9 @@ const commands: Record<string, Command> = { reconcile, republish, rebuild }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-if (!command) leave(2, name ? `There is no command ${name}.\n${usage()}` : usage())
+if (!command && (name === 'help' || asksForHelp([name]))) showHelp(usage())
+if (!command) refuseUsage(name && `There is no command ${name}.`, usage())
+if (asksForHelp(args)) showHelp(usageOf(command))
 
 const stopping = new AbortController()
 let stopCode = 0
@@ -36,8 +39,9 @@ await command.run(args, process.env, stopping.signal).then(
   (exitCode) => process.exit(stopCode || exitCode),
   (error) => {
     if (error instanceof UsageError || String(error.code).startsWith('ERR_PARSE_ARGS'))
-      leave(2, `${error.message}\nUsage: bun src/command.ts ${command.usage}`)
-    leave(stopCode || 1, error instanceof ConfigError || error instanceof SetupError ? error.message : error)
+      refuseUsage(error.message, usageOf(command))
+    console.error(error instanceof ConfigError || error instanceof SetupError ? error.message : withoutQuery(error))
+    process.exit(stopCode || 1)
   },
 )
 
@@ -46,7 +50,6 @@ function usage(): string {
   return `Usage: bun src/command.ts COMMAND, where COMMAND is\n${lines.join('\n')}`
 }
 
-function leave(exitCode: number, message: unknown): never {
-  console.error(message)
-  process.exit(exitCode)
+function usageOf({ usage, about }: Command): string {
+  return `Usage: bun src/command.ts ${usage}\n  ${about}`
 }

@@ -7,10 +7,14 @@ import { startBalances } from './balances/start'
 import { ConfigError, readServiceConfig, type ServiceConfig } from './config'
 import { SetupError } from './platform/fault'
 import { createLog } from './platform/log'
+import { optionsOrExit } from './platform/options'
 import type { RunningService } from './platform/service'
 import { onStopSignal } from './platform/signals'
 import { startWallet } from './wallet/start'
 
+const usage = `Usage: SERVICE=wallet|balances bun src/main.ts
+  One service, set up by its environment: DATABASE_URL, KAFKA_BROKERS and what docs/running.md lists.`
+const options = optionsOrExit(usage, { lifeline: { type: 'boolean', default: false } })
 const config = configOrExit()
 const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
 
@@ -34,7 +38,7 @@ const stop = async (cause: string) => {
 onStopSignal((signal) => stop(signal).catch((error) => fail(error, 'could not stop cleanly')))
 
 // Whoever started this process holds the other end of its standard input. When that is gone, so are the database and the broker, or soon will be.
-if (process.argv.includes('--lifeline')) {
+if (options.lifeline) {
   process.stdin.on('end', () => {
     setTimeout(() => process.exit(1), 1500)
     stop('lifeline closed').catch((error) => fail(error, 'could not stop cleanly'))

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { findPostmaster } from './embedded/postmaster-pid.ts'
 import { findPortHolder, whyNotFree } from './platform/ports.ts'
 import { eventually } from './testing/eventually.ts'
@@ -124,7 +124,11 @@ test('a second start has the data, refuses company, and starts killed children a
     for (const title of titles) process.kill(findPortHolder(start.portOf(title))?.pid ?? Number.NaN, 'SIGKILL')
     for (const title of titles) {
       await start.says(
-        new RegExp(`^${title} ended with .*, starting it again in 0.5 s\\n[^]*^${title} +ready on `, 'm'),
+        // With nothing of its log, which had no part in it.
+        new RegExp(
+          `^${title} killed by signal 9 \\(SIGKILL\\), starting it again in 0.5 s\\n(?!  \\|)[^]*^${title} +ready on `,
+          'm',
+        ),
       )
     }
   }
@@ -169,3 +173,25 @@ test('two parts on one port are refused', async () => {
   expect(await start.ended()).toBe(1)
   expect(start.printed()).toBe('WALLET_PORT and BALANCES_PORT are both 18080: give each its own port\n')
 }, 60_000)
+
+test.each([
+  ['a file', () => writeFileSync(join(dataDir, 'file'), ''), 'file', 'it is a file'],
+  ['below a file', () => writeFileSync(join(dataDir, 'file'), ''), 'file/below', 'it is a file, or lies below one'],
+  [
+    'where nothing can be made',
+    () => {},
+    process.platform === 'linux' ? '/proc/saldo' : '/dev/null/saldo',
+    'cannot be made',
+  ],
+])(
+  'a DATA_DIR that is %s is told in a sentence',
+  async (_, prepare, path, words) => {
+    prepare()
+    await using start = spawnStart({ env: { DATA_DIR: resolve(dataDir, path) } })
+
+    expect(await start.ended()).toBe(1)
+    expect(start.printed()).toMatch(/^DATA_DIR \S+ cannot be used: [^\n]+\n$/)
+    expect(start.printed()).toMatch(process.platform === 'linux' ? words : 'DATA_DIR')
+  },
+  60_000,
+)

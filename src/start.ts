@@ -6,12 +6,21 @@
  */
 import { rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { ConfigError, localDatabaseUrl, readStartConfig, type ServiceName, type StartConfig } from './config.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './embedded/child-log.ts'
-import { type DirectoryLock, DirectoryTaken, lockDirectory } from './embedded/directory-lock.ts'
+import { type DirectoryLock, DirectoryTaken, explainUnusable, lockDirectory } from './embedded/directory-lock.ts'
 import { type Database, startPostgres, stopPostgres } from './embedded/postgres.ts'
-import { type Part, type ProcessOptions, type Supervised, startProcess, supervise } from './embedded/supervise.ts'
+import { makePrivate, makeTreePrivate } from './embedded/private-files.ts'
+import {
+  describeEnd,
+  type Part,
+  type ProcessOptions,
+  type Supervised,
+  startProcess,
+  supervise,
+  wasKilled,
+} from './embedded/supervise.ts'
+import { optionsOrExit } from './platform/options.ts'
 import { describeHolder, freePort, whyNotFree } from './platform/ports.ts'
 import { backoffMs, pause } from './platform/retry.ts'
 
@@ -45,7 +54,13 @@ type Stack = {
   stopped?: Promise<void>
 }
 
-const options = readOptionsOrExit()
+const usage = `Usage: npm start [-- --fresh]
+  PostgreSQL, the broker and both services, until Ctrl-C. --fresh wipes the data first; without the two dashes in front, npm keeps it for itself.
+  WALLET_PORT, BALANCES_PORT, POSTGRES_PORT, KAFKA_PORT and DATA_DIR change where: see docs/running.md.`
+const flag = { type: 'boolean', default: false } as const
+const options = optionsOrExit(usage, { fresh: flag, lifeline: flag })
+// Ledgers, events and passwords are for their owner alone; the children inherit it.
+process.umask(0o077)
 const config = readConfigOrExit()
 const stack: Stack = { config, stopOrder: [] }
 stopOnSignals(stack)
@@ -56,6 +71,7 @@ await start(stack).catch((error) => fail(stack, error))
 async function start(stack: Stack): Promise<void> {
   const { config } = stack
   stack.lock = lock(config.dataDir)
+  closeToOthers(config.dataDir)
   if (options.fresh) await wipe(config.dataDir)
   await claimPorts(stack.lock, config)
   say(`starting, data in ${shown(config.dataDir)}`)
@@ -101,7 +117,7 @@ function postgresPart({ dataDir, postgresPort }: StartConfig): StartPart {
         databases: [databaseOf('wallet'), databaseOf('balances')],
         log: log.write,
       })
-      return { exited: exited.then((code) => `ended with exit code ${code}`), stop }
+      return { exited: exited.then((code) => describeEnd(code)), stop }
     },
   }
 }
@@ -208,7 +224,10 @@ function run(stack: Stack, part: StartPart): Supervised {
     pause,
     onEnd(how, delayMs) {
       if (stack.stopped) return
-      say([`${title} ${how}, starting it again in ${seconds(delayMs)}`, ...tailOf(log)].join('\n'))
+      // What it logged last is no reason where somebody killed it.
+      const tail = tailOf(log)
+      const lines = wasKilled(how) ? [] : tail
+      say([`${title} ${how}, starting it again in ${seconds(delayMs)}`, ...lines].join('\n'))
     },
     onReady: (tookMs) => say(`${title.padEnd('PostgreSQL'.length)}  ready on ${address} (${seconds(tookMs)})`),
   })
@@ -241,6 +260,12 @@ async function wipe(dataDir: string): Promise<void> {
   await stopPostgres(join(dataDir, 'postgres'))
   for (const name of ['postgres', 'broker', 'logs']) rmSync(join(dataDir, name), { recursive: true, force: true })
   say(`wiped the data in ${shown(dataDir)}`)
+}
+
+/** What an earlier version left open. PostgreSQL sees to its own; the directory itself may be somebody's with other things in it. */
+function closeToOthers(dataDir: string): void {
+  for (const name of ['broker', 'logs']) makeTreePrivate(join(dataDir, name))
+  makePrivate(join(dataDir, 'postgres'))
 }
 
 type WantedPort = { name: string; variable: string; port: number }
@@ -337,24 +362,13 @@ async function fail(stack: Stack, error: Error & { code?: string }): Promise<voi
   // What fails while everything is being stopped fails because of that.
   if (stack.stopped) return
   const { dataDir } = stack.config
-  if (['EACCES', 'EPERM', 'SQLITE_CANTOPEN', 'SQLITE_READONLY'].includes(error.code ?? '')) {
-    console.error(
-      `cannot write to ${shown(dataDir)} (${error.message}): it may belong to another user. Remove it as that user, or set DATA_DIR to another directory.`,
-    )
-  } else console.error(error instanceof StartError ? error.message : error)
+  const unusable = explainUnusable(error)
+  if (unusable)
+    console.error(`DATA_DIR ${shown(dataDir)} cannot be used: ${unusable}. Or set DATA_DIR to another directory.`)
+  else console.error(error instanceof StartError ? error.message : error)
   if (stack.stopOrder.length > 0) await stop(stack, 'could not start')
   else stack.lock?.release()
   process.exit(1)
-}
-
-function readOptionsOrExit(): { fresh: boolean; lifeline: boolean } {
-  const flag = { type: 'boolean', default: false } as const
-  try {
-    return parseArgs({ options: { fresh: flag, lifeline: flag } }).values
-  } catch (error) {
-    console.error(`${(error as Error).message}\nUsage: npm start [-- --fresh]   (--fresh wipes the data first)`)
-    process.exit(1)
-  }
 }
 
 function readConfigOrExit(): StartConfig {

@@ -51,3 +51,30 @@ export function lockDirectory(directory: string): DirectoryLock {
     },
   }
 }
+
+const fullDisk = 'its disk is full: make room there'
+const notADirectory = 'it is a file, or lies below one, and not a directory: name a directory'
+const notOurs =
+  'it may not be written to, since it belongs to another user or is read-only: start as that user, or give it to yours'
+const reasons: Record<string, string> = {
+  EEXIST: notADirectory,
+  ENOTDIR: notADirectory,
+  ELOOP: 'its path is a link that leads in a circle: name a directory',
+  ENAMETOOLONG: 'its path is too long: name a shorter one',
+  ENOENT: 'it cannot be made where it is named: name a directory on a disk',
+  EACCES: notOurs,
+  EPERM: notOurs,
+  EROFS: notOurs,
+  SQLITE_CANTOPEN: notOurs,
+  SQLITE_READONLY: notOurs,
+  ENOSPC: fullDisk,
+  EDQUOT: fullDisk,
+  SQLITE_FULL: fullDisk,
+}
+
+/** Why nothing can be kept in a directory and what to do about it, when that is what the error is about. */
+export function explainUnusable(error: unknown): string | undefined {
+  const { code = '' } = error as { code?: string }
+  const reason = reasons[code] ?? (code.startsWith('SQLITE_READONLY') ? notOurs : undefined)
+  return reason && `${reason} (${code})`
+}

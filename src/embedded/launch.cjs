@@ -14,10 +14,13 @@ if (Number(process.versions.node.split('.')[0]) < nodeMajorMin) {
 const { spawn } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
+const net = require('node:net')
 const path = require('node:path')
 
 const progressMs = 5000
 const parentWatchMs = 500
+/** How long a registry may take to accept a connection. */
+const reachMs = 5000
 
 /** A failure that the user can mend. The message says how. */
 class LaunchError extends Error {}
@@ -90,6 +93,7 @@ async function fetchBun(root, version) {
   fs.mkdirSync(newDir, { recursive: true })
   fs.writeFileSync(path.join(newDir, 'package.json'), JSON.stringify({ private: true, dependencies: { bun: version } }))
 
+  await checkRegistry()
   const { code, output } = await runShown(`fetching Bun ${version}`, installer.command, installer.args, newDir)
   if (code !== 0) throw new LaunchError(explain(`Bun ${version} could not be fetched.`, output))
   if (!(await findFetchedBun(newDir, version))) {
@@ -125,6 +129,10 @@ async function findInstaller(version) {
         '--no-package-lock',
         '--no-audit',
         '--no-fund',
+        // Once more is enough: whoever has no network should hear so in seconds.
+        '--fetch-retries=1',
+        '--fetch-retry-mintimeout=1000',
+        '--fetch-retry-maxtimeout=2000',
       ],
     }
   }
@@ -133,6 +141,37 @@ async function findInstaller(version) {
   throw new LaunchError(
     `Neither npm nor Bun is on PATH. Install Node.js ${nodeMajorMin} or later with npm, or Bun ${version}, and start again.`,
   )
+}
+
+/**
+ * Throws, with the remedy, when nobody listens where packages come from: installers try for a minute or more before they say so. Asks npm where that
+ * is, and does without an answer when npm has none.
+ */
+async function checkRegistry() {
+  const { code, output } = await runCaptured('npm', ['config', 'get', 'registry', 'proxy', 'https-proxy'], undefined)
+  const setting = (name) => (new RegExp(`^${name} ?= ?(\\w+://\\S+)$`, 'm').exec(output) || [])[1]
+  const address = code === 0 && (setting('https-proxy') || setting('proxy') || setting('registry'))
+  if (!address) return
+  const { protocol, hostname, port } = new URL(address)
+  const failure = await whyNotReached(
+    hostname.replace(/^\[|\]$/g, ''),
+    Number(port) || (protocol === 'https:' ? 443 : 80),
+  )
+  if (failure) throw new LaunchError(`${hostname} does not answer (${failure}). ${unreachable}`)
+}
+
+/** Null once somebody listens there. */
+function whyNotReached(host, port) {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port, timeout: reachMs })
+    const end = (failure) => {
+      socket.destroy()
+      resolve(failure)
+    }
+    socket.on('connect', () => end(null))
+    socket.on('timeout', () => end(`nothing after ${reachMs / 1000} s`))
+    socket.on('error', (error) => end(error.code || error.message))
+  })
 }
 
 /** Removes what launchers that were killed while fetching left behind. */
@@ -153,6 +192,7 @@ async function installPackages(root, bun) {
   const mark = path.join(root, 'node_modules', '.installed-lock')
   if (fs.existsSync(mark) && fs.readFileSync(mark, 'utf8') === wanted) return
 
+  await checkRegistry()
   const { code, output } = await runShown('installing packages', bun, ['install', '--frozen-lockfile'], root)
   if (code !== 0) throw new LaunchError(explain('The packages could not be installed.', output))
   fs.writeFileSync(mark, wanted)
@@ -224,8 +264,10 @@ async function versionOf(command) {
 
 /** What failed, what the tool said last, and what to do about it. */
 function explain(what, output) {
-  const lastLines = output.trim().split('\n').slice(-15)
   const remedy = remedies.find(([symptom]) => symptom.test(output))
+  // Where the reason is known, its first line says more than all that follows.
+  const lines = output.trim().split('\n')
+  const lastLines = remedy ? lines.filter((line) => remedy[0].test(line)).slice(0, 1) : lines.slice(-15)
   return [what]
     .concat(
       lastLines.map((line) => `  | ${line}`),
@@ -234,18 +276,21 @@ function explain(what, output) {
     .join('\n')
 }
 
+const unreachable =
+  'The package registry was not reached: check the network, the proxy and the registry that npm is set to. Only the first start needs it.'
+
 const remedies = [
   [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|UnknownHost|network/i,
-    'The package registry was not reached: check the network, the proxy and the registry that npm is set to. Only the first start needs it.',
+    unreachable,
   ],
   [
     /CERT|certificate/,
     'The certificate of the package registry is not trusted here: set NODE_EXTRA_CA_CERTS to the file of the authority behind it.',
   ],
   [
-    /EACCES|EPERM|AccessDenied|permission denied/i,
-    'Files here belong to another user: start as that user, or give the folder to yours.',
+    /EACCES|EPERM|EROFS|AccessDenied|permission denied|read-only file system/i,
+    'This folder cannot be written to: it is read-only or belongs to another user. Start as that user, or give the folder to yours.',
   ],
   [/ENOSPC|NoSpaceLeft|no space left/i, 'The disk is full: about 400 MB are needed.'],
   [
@@ -322,7 +367,10 @@ if (require.main === module) {
   main(process.argv.slice(2)).then(
     (code) => process.exit(code),
     (error) => {
-      say(error instanceof LaunchError ? error.message : error.stack)
+      // A system call that failed is about the machine, and no fault of ours that would need a stack.
+      const known =
+        error instanceof LaunchError ? error.message : error.syscall && explain('Cannot start.', error.message)
+      say(known || error.stack)
       process.exit(1)
     },
   )

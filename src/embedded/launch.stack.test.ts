@@ -36,7 +36,10 @@ case "$1" in
 esac
 `
 const stubNpm = `#!/bin/sh
-if [ "$1" = --version ]; then echo 12.0.0; exit; fi
+case "$1" in
+  --version) echo 12.0.0; exit ;;
+  config) echo "$NPM_CONFIG"; exit ;;
+esac
 echo "$@" >"$0.args"
 /bin/mkdir -p node_modules/@oven/bun-any/bin
 /bin/cp "$0.bun" node_modules/@oven/bun-any/bin/bun
@@ -167,7 +170,7 @@ test('without a network the remedy is named', async () => {
 test('Ctrl-C while packages are fetched is no failure to fetch them', async () => {
   put(
     'npm',
-    '#!/bin/sh\nif [ "$1" = --version ]; then echo 12.0.0; exit; fi\necho >fetching\nwhile :; do /bin/sleep 0.1; done\n',
+    '#!/bin/sh\nif [ "$1" = --version ]; then echo 12.0.0; exit; fi\n[ "$1" = config ] && exit\necho >fetching\nwhile :; do /bin/sleep 0.1; done\n',
   )
   const launcher = spawnLauncher('src/start.ts')
   await eventually(() => expect(readdirSync(join(root, '.runtime'))[0]).toStartWith('bun-9.9.9.new-'))
@@ -212,3 +215,55 @@ test('what runs is stopped when the script runner above the launcher is killed',
   runner.kill('SIGKILL')
   await eventually(() => expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('terminated\n'))
 })
+
+test('a registry that nobody answers at is told within seconds, with the remedy and without what npm says', async () => {
+  using gone = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  gone.stop(true)
+  putNpm()
+  const config = `registry = http://127.0.0.1:${gone.port}/\nproxy = null\nhttps-proxy = null`
+  put('npm', stubNpm.replace('"$NPM_CONFIG"', `'${config}'`))
+
+  const startedAt = performance.now()
+  expect(await launch('src/start.ts')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^127\.0\.0\.1 does not answer \(ECONNREFUSED\)\. The package registry was not reached: .*\n$/,
+    ),
+  })
+  expect(performance.now() - startedAt).toBeLessThan(8000)
+  expect(existsSync(join(bin, 'npm.args'))).toBe(false)
+})
+
+test('a checkout that is not ours is told in a sentence', async () => {
+  putNpm()
+  // As a file it stands in the way of root, too, for whom no folder is read-only.
+  writeFileSync(join(root, '.runtime'), '')
+
+  const { stderr, code } = await launch('src/start.ts')
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^Cannot start\.\n {2}\| \w+: [^\n]*\.runtime[^\n]*\n[^\n]+\n$/),
+  ])
+})
+
+const setpriv = Bun.which('setpriv')
+if (process.getuid?.() === 0 && setpriv) {
+  test('another user than the owner of the checkout is told so', async () => {
+    putNpm()
+    chmodSync(root, 0o755)
+    const as = [setpriv, '--reuid=65534', '--regid=65534', '--clear-groups']
+    const reachable = Bun.spawnSync([...as, process.execPath, '--version']).exitCode === 0
+    const runtime = reachable ? process.execPath : (Bun.which('node') ?? process.execPath)
+    const launcher = Bun.spawn([...as, runtime, join(root, 'src/embedded/launch.cjs'), 'src/start.ts'], {
+      env: { PATH: bin },
+      cwd: root,
+      stderr: 'pipe',
+    })
+    const said = await new Response(launcher.stderr).text()
+    expect([await launcher.exited, said]).toEqual([
+      1,
+      expect.stringMatching(/^Cannot start\.\n {2}\| EACCES: [^\n]*\nThis folder cannot be written to: [^\n]*\n$/),
+    ])
+  })
+}

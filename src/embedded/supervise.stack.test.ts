@@ -23,7 +23,7 @@ test('a process serves once it has printed its line, and stops with SIGTERM', as
 
   expect(lines).toEqual(['warming up', 'ready here'])
   await running.stop()
-  expect(await running.exited).toBe('ended with signal SIGTERM')
+  expect(await running.exited).toBe('killed by signal 15 (SIGTERM)')
 })
 
 test('a process serves once its URL answers with success', async () => {
@@ -69,5 +69,5 @@ test('a process that does not heed SIGTERM is killed', async () => {
   )
 
   await running.stop()
-  expect(await running.exited).toBe('ended with signal SIGKILL')
+  expect(await running.exited).toBe('killed by signal 9 (SIGKILL)')
 })

@@ -1,8 +1,9 @@
 /** Runs what belongs together as long as it is wanted: starts each part, starts it again when it ends by itself, and stops it. */
+import { constants } from 'node:os'
 import { eachLine } from './lines.ts'
 
 export type Running = {
-  /** Settles when the part has ended, asked for or not, with how: `ended with exit code 1`, `ended with signal SIGKILL`. Never rejects. */
+  /** Settles when the part has ended, asked for or not, with how, see `describeEnd`. Never rejects. */
   exited: Promise<string>
   /** Resolves when it has ended. Twice is safe. */
   stop(): Promise<void>
@@ -112,7 +113,7 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
   ])
   const exited = child.exited.then(async (code) => {
     await reading
-    return child.signalCode ? `ended with signal ${child.signalCode}` : `ended with exit code ${code}`
+    return describeEnd(code, child.signalCode)
   })
 
   const stop = async () => {
@@ -139,6 +140,18 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
     settled.abort()
   }
 }
+
+/** `ended with exit code 1`, `killed by signal 9 (SIGKILL)`. A shell in between tells of a signal as 128 more than its number. */
+export function describeEnd(code: number, signal?: string | number | null): string {
+  const { signals } = constants
+  const name =
+    (signal as NodeJS.Signals | null) ??
+    Object.keys(signals).find((each) => signals[each as NodeJS.Signals] === code - 128)
+  return name ? `killed by signal ${signals[name as NodeJS.Signals]} (${name})` : `ended with exit code ${code}`
+}
+
+/** By somebody, rather than by what it did itself. */
+export const wasKilled = (how: string): boolean => /^killed by .*\(SIG(KILL|TERM|INT|HUP|QUIT)\)/.test(how)
 
 /** Every failure means not yet. Once the signal is aborted, it never settles: then the answer is somebody else's. */
 async function untilAnswers(url: string, signal: AbortSignal): Promise<void> {

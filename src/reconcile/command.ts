@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError, type Environment, readReconcileConfig } from '../config'
 import { presentMoney } from '../contract/money'
 import { isConnectionLost } from '../platform/database'
-import { Fault, messageOf, UsageError } from '../platform/fault'
+import { Fault, messageOf, UsageError, withoutQuery } from '../platform/fault'
 import { showProgress } from '../platform/progress'
 import type { Difference } from './compare'
 import { CannotCompare, type Report, reconcile } from './reconcile'
@@ -28,7 +28,7 @@ export const command = {
       if (error instanceof CannotCompare || error instanceof ConfigError) console.error(error.message)
       else if (error instanceof Fault || isConnectionLost(error))
         console.error(`Not all was compared. Run it again: ${messageOf(error)}`)
-      else if (!signal.aborted) console.error(error)
+      else if (!signal.aborted) console.error(withoutQuery(error))
       return 2
     }
   },

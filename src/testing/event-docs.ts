@@ -8,6 +8,7 @@ import type { AnyEvent } from '../contract/catalogue'
 import { describeEvents } from '../contract/describe'
 import { type EventDefinition, upcast } from '../contract/event'
 import { events } from '../contract/events'
+import { optionsOrExit } from '../platform/options.ts'
 import { breaks, type JsonSchema } from './breaks'
 
 const root = join(import.meta.dir, '../..')
@@ -50,6 +51,7 @@ function changes(definition: EventDefinition, released: { examples: [never] }, m
 }
 
 if (import.meta.main) {
+  optionsOrExit('Usage: npm run docs:events\n  Writes docs/events.md and the JSON Schemas beside it.', {})
   mkdirSync(join(root, schemas), { recursive: true })
   const broken = brokenPromises()
   if (broken.length > 0) {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { readTestConfig } from '../../config.ts'
 import { startBroker } from '../../embedded/broker/broker.ts'
+import { asksForHelp, refuseUsage, showHelp } from '../../platform/options.ts'
 import { freePort } from '../../platform/ports.ts'
 import { codecsOf, createTopicRaw, RawKafka } from '../raw-kafka.ts'
 
@@ -50,14 +51,11 @@ const clients: Client[] = [
   { name: 'platformatic', install: () => npm('platformatic.mjs', { '@platformatic/kafka': '2.12.1' }) },
 ]
 
+const usage = `Usage: npm run clients [-- NAME ...], where NAME is ${clients.map(({ name }) => name).join(', ')}`
 const wanted = process.argv.slice(2)
-const strangers = wanted.filter((name) => !clients.some((client) => client.name === name))
-if (strangers.length > 0) {
-  console.error(
-    `unknown client ${strangers.join(', ')}\nUsage: npm run clients [-- ${clients.map(({ name }) => name).join(' | ')}]`,
-  )
-  process.exit(2)
-}
+if (asksForHelp(wanted)) showHelp(usage)
+const stranger = wanted.find((name) => !clients.some((client) => client.name === name))
+if (stranger) refuseUsage(`There is no client ${stranger}.`, usage)
 
 await using broker = await openBroker()
 let passed = 0
