@@ -1,9 +1,11 @@
 /** `reconcile` beside both services at work: it finds nothing, until somebody changes something behind their backs. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
+import { zstdCompressSync } from 'node:zlib'
 import postgres from 'postgres'
 import { connectKafka } from '../platform/kafka'
 import { eventually } from '../testing/eventually'
+import { produceRaw, RawKafka, recordBatch } from '../testing/raw-kafka'
 import { type Stack, startStack } from '../testing/stack'
 import { eva, frank, log } from '../testing/wallets'
 import { CannotCompare, type Report, reconcile } from './reconcile'
@@ -193,4 +195,20 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
   } finally {
     await Promise.all([ledger.end(), model.end(), kafka.close()])
   }
+})
+
+test('records and batches that nobody can read are counted, and do not keep it from coming to its end', async () => {
+  await using stack = await startStack()
+  const client = await RawKafka.connect(stack.backing.brokers.join())
+  const topic = `${stack.config.balances.kafka.topicPrefix}balances`
+  const batches = [
+    recordBatch([{ value: '{}', headers: [[Buffer.from('nul'), null]] }]),
+    recordBatch([{ value: '{}' }, { value: '{}' }], undefined, { codec: 3, compress: () => Buffer.from('junk') }),
+    recordBatch([{ value: '{}' }], undefined, { codec: 4, compress: () => zstdCompressSync(Buffer.alloc(100 << 20)) }),
+  ]
+  for (const batch of batches) expect((await produceRaw(client, { topic, batch })).errorCode).toBe(0)
+  client.close()
+  const { differences, counts } = await examine(stack)
+  expect(differences).toEqual([])
+  expect(counts).toMatchObject({ skipped: 3, lag: 0 })
 })
