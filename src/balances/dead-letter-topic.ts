@@ -5,7 +5,7 @@
 import { createAlarm } from '../platform/alarm'
 import type { Database } from '../platform/database'
 import { messageOf } from '../platform/fault'
-import type { Kafka, OutgoingRecord, RecordHeader } from '../platform/kafka'
+import { bytesOnWire, type Kafka, type OutgoingRecord, type RecordHeader, requestBytesMax } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { keepTrying } from '../platform/retry'
 import { type DeadLetter, sendUnsent } from './store/dead-letters'
@@ -15,8 +15,6 @@ const pollMs = 10_000
 const backoff = { firstMs: 200, limitMs: 5000 }
 /** Letters that are read at once. */
 const lettersMax = 50
-/** Brokers take 1,048,588 bytes at once unless they are told otherwise. */
-const bytesMax = 1_000_000
 
 export type DeadLetterPublisher = {
   /** Says that letters were written. */
@@ -43,15 +41,27 @@ export function startDeadLetterPublisher(options: {
     let bytes = 0
     const records = letters.map((letter) => recordOf(letter, groupId))
     const first = records.filter((record) => {
-      bytes += bytesOf(record)
-      return bytes <= bytesMax
+      bytes += bytesOnWire(record)
+      return bytes <= requestBytesMax
     })
     await kafka.ensureTopics([...new Set(first.map(({ topic }) => topic))], 1)
-    await publisher.send(first)
-    return letters.slice(0, first.length)
+    const sent = await publisher.send(first)
+    // The topic may take less than others do.
+    const refused = letters.map((letter, index) =>
+      sent[index] === 'too_large' ? recordOf(letter, groupId, 0) : undefined,
+    )
+    const again = refused.filter((record) => record !== undefined)
+    const sentAgain = again.length > 0 ? await publisher.send(again) : []
+    const isSent = (index: number) => {
+      const record = refused[index]
+      const place = record ? sentAgain[again.indexOf(record)] : sent[index]
+      return typeof place === 'object'
+    }
+    return letters.slice(0, first.length).filter((_, index) => isSent(index))
   }
   const drain = async () => {
-    while (!signal.aborted) if ((await sendUnsent(database.sql, { limit: lettersMax, bytesMax }, send)) === 0) return
+    while (!signal.aborted)
+      if ((await sendUnsent(database.sql, { limit: lettersMax, bytesMax: requestBytesMax }, send)) === 0) return
   }
   const run = async () => {
     while (!signal.aborted) {
@@ -86,7 +96,11 @@ export const deadLetterTopic = (topic: string, groupId: string): string =>
 const messageLengthMax = 1000
 
 /** As it came. One that is too large beside its reasons goes without what it held; the table has it. */
-export function recordOf(letter: DeadLetter, groupId: string): OutgoingRecord & { headers: RecordHeader[] } {
+export function recordOf(
+  letter: DeadLetter,
+  groupId: string,
+  bytesMax = requestBytesMax,
+): OutgoingRecord & { headers: RecordHeader[] } {
   const topic = deadLetterTopic(letter.topic, groupId)
   const reasons = {
     'dlq-topic': letter.topic,
@@ -103,13 +117,7 @@ export function recordOf(letter: DeadLetter, groupId: string): OutgoingRecord & 
   const headers = Object.entries(reasons).map(([name, text]) => [Buffer.from(name), Buffer.from(text)] as const)
   // After those it came with: of a name that is repeated the last counts.
   const whole = { topic, key, value, headers: [...letter.headers, ...headers] }
-  if (bytesOf(whole) <= bytesMax) return whole
+  if (bytesOnWire(whole) <= bytesMax) return whole
   const omitted = [Buffer.from('dlq-omitted'), Buffer.from('key, value, headers')] as const
   return { topic, key: null, value: null, headers: [...headers, omitted] }
-}
-
-/** On the wire, about. */
-function bytesOf({ key, value, headers }: OutgoingRecord & { headers: RecordHeader[] }): number {
-  const parts = [key, value, ...Object.values(headers).flat()]
-  return parts.reduce((sum: number, part) => sum + Buffer.byteLength(part ?? '') + 8, 64)
 }

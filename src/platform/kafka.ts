@@ -9,6 +9,7 @@ import { type Fetched, type FetchedMessage, openReader, type PartitionReader, Ra
 import type { Log } from './log'
 import { murmur2 } from './murmur2'
 import type { BatchFault, RecordHeader } from './record-set'
+import { createParts, type Sent } from './send-in-parts'
 
 export type { RecordHeader } from './record-set'
 
@@ -69,10 +70,11 @@ export type Place = { partition: number; offset: bigint }
 
 export type Publisher = {
   /**
-   * Answers with the place of each record, in their order, once all in-sync replicas have every one. On a `Fault` some, all or none may have
-   * been written: send again. A record that was written twice is at two places, and the one that is answered is as good as the other.
+   * Answers for each record, in their order: its place, once all in-sync replicas have it; that the broker does not take one of its size; or that
+   * it was not sent, and is to be sent again. On a `Fault` some, all or none may have been written: send again. A record that was written twice is
+   * at two places, and the one that is answered is as good as the other.
    */
-  send(records: OutgoingRecord[]): Promise<Place[]>
+  send(records: OutgoingRecord[]): Promise<Sent<Place>[]>
   close(): Promise<void>
 }
 
@@ -230,25 +232,33 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       })
       let ready: Promise<void> | undefined
       return {
-        async send(records) {
-          const messages = records.map(({ key, value, headers }): Placed => {
-            const written = Array.isArray(headers) ? new RawHeaders(headers) : headers
-            return { key, value, headers: written as Message['headers'], partition: -1 } as Placed
-          })
-          const topicMessages = [...Map.groupBy(messages.keys(), (index) => records[index]?.topic ?? '')].map(
-            ([topic, indexes]) => ({ topic, messages: indexes.map((index) => messages[index] as Placed) }),
-          )
-          try {
-            ready ??= producer.connect()
-            await ready
-            const answers = await producer.sendBatch({ acks: -1, topicMessages })
-            return placesOf(records, messages, answers)
-          } catch (error) {
-            ready = undefined
-            throw unreachable(error)
-          }
-        },
+        send: createParts<OutgoingRecord, Place>({
+          bytesOf: bytesOnWire,
+          isTooLarge: isTooLargeForBroker,
+          bytesMax: requestBytesMax,
+          bytesMin: 16_384,
+          send: sendTogether,
+        }),
         close: () => producer.disconnect(),
+      }
+
+      async function sendTogether(records: OutgoingRecord[]): Promise<Place[]> {
+        const messages = records.map(({ key, value, headers }): Placed => {
+          const written = Array.isArray(headers) ? new RawHeaders(headers) : headers
+          return { key, value, headers: written as Message['headers'], partition: -1 } as Placed
+        })
+        const topicMessages = [...Map.groupBy(messages.keys(), (index) => records[index]?.topic ?? '')].map(
+          ([topic, indexes]) => ({ topic, messages: indexes.map((index) => messages[index] as Placed) }),
+        )
+        try {
+          ready ??= producer.connect()
+          await ready
+          const answers = await producer.sendBatch({ acks: -1, topicMessages })
+          return placesOf(records, messages, answers)
+        } catch (error) {
+          ready = undefined
+          throw unreachable(error)
+        }
       }
     },
 
@@ -258,6 +268,23 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       await connected?.then((admin) => admin.disconnect()).catch(() => {})
     },
   }
+}
+
+/** Brokers take batches of 1,048,588 bytes unless they are told otherwise, and a request may be one batch. */
+export const requestBytesMax = 1_000_000
+
+/** About, and rather too much: lengths, and what a batch has around its records. */
+export function bytesOnWire({ key, value, headers }: OutgoingRecord): number {
+  const named = Array.isArray(headers) ? headers : Object.entries(headers)
+  const parts = [key, value, ...named.flat()]
+  return parts.reduce((sum: number, part) => sum + Buffer.byteLength(part ?? '') + 8, 64)
+}
+
+/** The library puts the broker's error into one of its own, and we that into a `Fault`. */
+function isTooLargeForBroker(error: unknown): boolean {
+  for (let one = error; one instanceof Error; one = one.cause)
+    if ('type' in one && /^(MESSAGE|RECORD_LIST)_TOO_LARGE$/.test(String(one.type))) return true
+  return false
 }
 
 type Placed = Message & { partition: number }

@@ -169,6 +169,7 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
     const topic = `${stack.config.wallet.kafka.topicPrefix}transactions`
     const [place] = await publisher.send([{ topic, key: eva, value: JSON.stringify(nobodys), headers: {} }])
     await publisher.close()
+    if (typeof place !== 'object') throw new Error(`not sent: ${place}`)
 
     const late = await examine(stack)
     const [lostId, refusedId] = [lost.body.id, refused.body.id]
@@ -188,7 +189,7 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
         where: 'topic',
         accountId: eva,
         transactionId: 'nobody',
-        place: `${topic}/${place?.partition}/${place?.offset}`,
+        place: `${topic}/${place.partition}/${place.offset}`,
       },
     ])
       expect(late.differences).toContainEqual(expect.objectContaining(named))

@@ -6,7 +6,7 @@ import { cloudEventHeaders, walletSource } from '../contract/envelope'
 import { createAlarm } from '../platform/alarm'
 import { keepListening } from '../platform/database'
 import { messageOf } from '../platform/fault'
-import type { Publisher } from '../platform/kafka'
+import { bytesOnWire, type OutgoingRecord, type Publisher } from '../platform/kafka'
 import type { Log } from '../platform/log'
 import { backoffMs, pause } from '../platform/retry'
 import { continueTrace } from '../platform/trace'
@@ -23,11 +23,22 @@ export type RelayOptions = {
   log: Log
   /** Rows in one send. */
   batchSizeMax?: number
-  /** How long it sleeps when nobody wakes it, in milliseconds. */
+  /** How long it sleeps when nobody wakes it, and until it tries a refused event again, in milliseconds. */
   pollMs?: number
+  refusedMs?: number
 }
 
-export type RelayState = { leads: boolean; trouble: string | undefined }
+/** An event that the broker does not take, because it is too large for its topic. */
+export type RefusedEvent = { id: bigint; topic: string; bytes: number }
+
+export type RelayState = {
+  leads: boolean
+  trouble: string | undefined
+  /** They stay in the outbox; others go around them. */
+  refused: RefusedEvent[]
+  /** For how long events have been waiting, in milliseconds, of which the broker took none. */
+  standstillMs: number
+}
 
 export type Relay = {
   /** Says that rows were committed. Cheap, may be called for every commit, never throws. */
@@ -38,9 +49,11 @@ export type Relay = {
 }
 
 const backoff = { firstMs: 100, limitMs: 2000 }
+/** How long until a refused event is tried again, in milliseconds: somebody has to change the topic first. */
+const refusedAgainMs = 60_000
 
 export function startRelay(options: RelayOptions): Relay {
-  const { publisher, log, batchSizeMax = 500, pollMs = 1000 } = options
+  const { publisher, log, batchSizeMax = 500, pollMs = 1000, refusedMs = refusedAgainMs } = options
   const stopping = new AbortController()
   const alarm = createAlarm()
   const sql = openOutbox(options.databaseUrl)
@@ -54,19 +67,49 @@ export function startRelay(options: RelayOptions): Relay {
 
   /** What the broker has and the outbox too. Removed with the next statement that succeeds, under whichever session: published is published. */
   let published: PublishedRow[] = []
+  /** Events that were refused, and when each is tried again, on the clock of `performance.now`. */
+  const refused = new Map<bigint, RefusedEvent & { againMs: number }>()
+  let movedMs = performance.now()
+
+  /** Versions make order harmless to readers: an event that comes after later ones of its account changes nothing but the gap it left. */
+  const publish = async (rows: PendingRow[]): Promise<void> => {
+    const records = rows.map((row) => recordOf(row, options.topicPrefix))
+    const sent = await publisher.send(records)
+    let first: RefusedEvent | undefined
+    for (const [index, place] of sent.entries()) {
+      const [{ id }, record] = [rows[index] as PendingRow, records[index] as OutgoingRecord]
+      if (place === 'unsent') continue
+      refused.delete(id)
+      if (place === 'too_large') {
+        const bytes = bytesOnWire(record)
+        refused.set(id, { id, topic: record.topic, bytes, againMs: performance.now() + refusedMs })
+        first ??= { id, topic: record.topic, bytes }
+      } else published.push({ id, ...place })
+    }
+    if (published.length > 0) movedMs = performance.now()
+    if (first)
+      log.error({ events: refused.size, first }, 'the broker refuses events as too large; they stay in the outbox')
+  }
 
   /** Publishes until nothing is pending. False when the session is a new one: the lock went with the old one. */
   const drain = async (): Promise<boolean> => {
     for (;;) {
-      const pending = await removePublished(sql, published, batchSizeMax)
+      const nowMs = performance.now()
+      const [passedOver, due] = partition([...refused.values()], ({ againMs }) => againMs > nowMs)
+      const ids = passedOver.map(({ id }) => id)
+      const pending = await removePublished(sql, published, { limit: batchSizeMax, except: ids })
+      // Somebody may have removed them.
+      for (const { id } of due) if (!pending.rows.some((row) => row.id === id)) refused.delete(id)
       if (published.length > 0) trouble = undefined
       published = []
       if (pending.session !== session) return false
-      if (pending.rows.length === 0) return true
+      if (pending.rows.length === 0) {
+        if (refused.size === 0) movedMs = performance.now()
+        return true
+      }
       if (!prepared) await options.prepareBroker()
       prepared = true
-      const places = await publisher.send(pending.rows.map((row) => recordOf(row, options.topicPrefix)))
-      published = places.map((place, index) => ({ id: (pending.rows[index] as PendingRow).id, ...place }))
+      await publish(pending.rows)
     }
   }
 
@@ -113,7 +156,12 @@ export function startRelay(options: RelayOptions): Relay {
           notifying = false
         })
     },
-    state: () => ({ leads, trouble }),
+    state: () => ({
+      leads,
+      trouble,
+      refused: [...refused.values()].map(({ id, topic, bytes }) => ({ id, topic, bytes })),
+      standstillMs: performance.now() - movedMs,
+    }),
     async stop(timeoutMs) {
       if (stopping.signal.aborted) return
       stopping.abort()
@@ -129,4 +177,8 @@ function recordOf(row: PendingRow, topicPrefix: string) {
   // What no request led to, a hold that expired or an event that is told again, begins a trace of its own.
   const headers = { ...cloudEventHeaders(walletSource, row), traceparent: row.traceparent ?? continueTrace(undefined) }
   return { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
+}
+
+function partition<T>(all: T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))]
 }

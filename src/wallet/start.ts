@@ -14,7 +14,7 @@ import { createBatch } from './batch'
 import { createClock } from './clock'
 import { type Heartbeat, startHeartbeat } from './heartbeat'
 import { walletHttp } from './http'
-import { type Relay, startRelay } from './relay'
+import { type Relay, type RelayState, startRelay } from './relay'
 import { seedWallet } from './seed'
 import {
   attempt,
@@ -43,12 +43,21 @@ const queueMax = 5000
 const waitMaxMs = 10_000
 /** An event that waits longer than this is worth a warning, in milliseconds. */
 const outboxAgeMaxMs = 10_000
+/** More refused events than these are no exception. */
+const refusedMax = 3
+
+/** How patient it is, in milliseconds. Tests are less so. */
+const patience = { standstillMaxMs: 60_000, refusedMs: 60_000 }
 /** Far more than a statement of the writer takes: whoever waits for it is to be answered in time. In milliseconds, like the next. */
 const writerStatementMs = 4000
 const requestStatementMs = 8000
 
 /** Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when waiting would not help. */
-export async function startWallet(config: ServiceConfig, log: Log): Promise<RunningService> {
+export async function startWallet(
+  config: ServiceConfig,
+  log: Log,
+  { standstillMaxMs, refusedMs } = patience,
+): Promise<RunningService> {
   const stopping = new AbortController()
   const database = openDatabase({
     ...config.database,
@@ -99,15 +108,19 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
     relay: { wake: () => relay?.wake() },
   }
 
+  const outboxCheck = async (outbox: Outbox): Promise<Check> => {
+    const check = judgeOutbox(outbox, relay?.state(), standstillMaxMs)
+    return check.status !== 'fail' || (await kafka.isReachable()) ? check : { ...check, status: 'warn' }
+  }
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
     if (!relay) return { service: { status: 'fail', output: 'starting' } }
     const writing = heartbeat?.check() ?? { status: 'fail' }
     return inTime(measureOutbox(database.sql)).then(
-      (outbox) => ({
+      async (outbox) => ({
         database: { status: 'pass' },
         writer: writing,
-        outbox: outboxCheck(outbox, relay?.state().trouble),
+        outbox: await outboxCheck(outbox),
       }),
       (error) => ({ database: { status: 'fail', output: messageOf(error) }, writer: writing }),
     )
@@ -159,6 +172,7 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
       prepareBroker: () => kafka.ensureTopics(prefixed, partitions),
       topicPrefix,
       log,
+      refusedMs,
     })
   } catch (error) {
     await stop()
@@ -168,10 +182,24 @@ export async function startWallet(config: ServiceConfig, log: Log): Promise<Runn
   return { port: http.port, stop }
 }
 
-/** An absent broker is no reason not to take money: the outbox keeps the events. It is a reason to say so. */
-function outboxCheck(outbox: { pending: number; oldestAgeMs: number }, trouble: string | undefined): Check {
+type Outbox = Awaited<ReturnType<typeof measureOutbox>>
+
+/**
+ * An absent broker is no reason not to take money: the outbox keeps the events. It is a reason to say so. One that answers, and takes nothing
+ * for a minute, is another matter: somebody has to look, and money that nobody hears of should not pile up meanwhile.
+ */
+export function judgeOutbox(outbox: Outbox, state: RelayState | undefined, standstillMaxMs: number): Check {
+  const { trouble, refused = [], standstillMs = 0 } = state ?? {}
   const count = outbox.pending > pendingMax ? `more than ${pendingMax}` : outbox.pending
   const waiting = `${count} events wait, the oldest for ${Math.round(outbox.oldestAgeMs / 1000)} s`
-  if (trouble) return { status: 'warn', output: `${waiting}: ${trouble}` }
-  return outbox.oldestAgeMs > outboxAgeMaxMs ? { status: 'warn', output: waiting } : { status: 'pass', output: waiting }
+  const [first] = refused
+  const tooLarge =
+    first &&
+    `the broker refuses ${refused.length === 1 ? 'one event' : `${refused.length} events`} as too large, such as ${first.id} ` +
+      `(${first.bytes} bytes, topic ${first.topic}): raise max.message.bytes of the topic; they are tried again every minute`
+  const output = [waiting, trouble, tooLarge].filter((part) => part !== undefined).join(': ')
+  // A few that are refused do not hold up the others.
+  const isStuck = trouble !== undefined || refused.length >= refusedMax
+  if (isStuck && Math.min(standstillMs, outbox.oldestAgeMs) > standstillMaxMs) return { status: 'fail', output }
+  return { status: trouble || tooLarge || outbox.oldestAgeMs > outboxAgeMaxMs ? 'warn' : 'pass', output }
 }

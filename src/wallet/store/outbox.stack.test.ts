@@ -19,7 +19,7 @@ test('however much the outbox has grown since a statement was planned, it is rea
   // Often enough for the server to keep a plan, for an outbox that it knows to be empty.
   await pool.sql`vacuum analyze outbox`
   for (let round = 0; round < 10; round++) {
-    await removePublished(relay, [{ id: BigInt(-round), partition: 0, offset: 0n }], 500)
+    await removePublished(relay, [{ id: BigInt(-round), partition: 0, offset: 0n }], { limit: 500 })
     await measureOutbox(pool.sql)
     await findDelivery(pool.sql, id)
   }
@@ -38,9 +38,9 @@ test('however much the outbox has grown since a statement was planned, it is rea
     return Number(row?.scanned)
   }
   const before = await read(pool.sql)
-  const { rows } = await removePublished(relay, [], 500)
+  const { rows } = await removePublished(relay, [], { limit: 500 })
   const published = rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(index) }))
-  expect((await removePublished(relay, published, 1)).rows[0]?.id).toBe(501n)
+  expect((await removePublished(relay, published, { limit: 1 })).rows[0]?.id).toBe(501n)
   expect(await read(relay)).toBe(before)
   expect(await findDelivery(pool.sql, id)).toMatchObject({ waits: true, places: [] })
   expect(await read(pool.sql)).toBe(before)
@@ -54,9 +54,9 @@ test('however much the outbox has grown since a statement was planned, it is rea
     return Number(row?.entries)
   }
   const begun = await entriesRead()
-  const next = await removePublished(relay, [], 500)
+  const next = await removePublished(relay, [], { limit: 500 })
   const sent = next.rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(500 + index) }))
-  await removePublished(relay, sent, 500)
+  await removePublished(relay, sent, { limit: 500 })
   expect((await entriesRead()) - begun).toBeLessThan(3000)
   await relay.end()
   await pool.close()

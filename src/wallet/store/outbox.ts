@@ -60,10 +60,14 @@ export type PublishedRow = { id: bigint; partition: number; offset: bigint }
 export async function removePublished(
   sql: Statements,
   published: PublishedRow[],
-  limit: number,
+  /** Ids that are passed over. */
+  { limit, except = [] }: { limit: number; except?: bigint[] },
 ): Promise<{ session: number; rows: PendingRow[] }> {
   // Sent together, and carried out one after the other. Rows are found by `any`, never by a join: the kept plan of a join may read the outbox first.
-  const [, rows] = await Promise.all([published.length > 0 && notePlaces(sql, published), readOldest(sql, limit)])
+  const [, rows] = await Promise.all([
+    published.length > 0 && notePlaces(sql, published),
+    readOldest(sql, limit, except),
+  ])
   return {
     session: rows[0]?.session,
     rows: rows
@@ -100,11 +104,12 @@ const notePlaces = (sql: Statements, published: PublishedRow[]) => {
     on conflict do nothing`
 }
 
-const readOldest = (sql: Statements, limit: number) => sql`
+const readOldest = (sql: Statements, limit: number, except: bigint[]) => sql`
   select pg_backend_pid() as session, pending.*
   from (select) as always left join (
     select id, aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at
     from outbox
+    where id <> all(${arrayOf(except)}::bigint[])
     order by id
     limit ${limit}
   ) as pending on true
