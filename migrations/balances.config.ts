@@ -2,6 +2,6 @@ import type { Config } from 'drizzle-kit'
 
 export default {
   dialect: 'postgresql',
-  schema: './src/balances/store/schema.ts',
+  schema: './src/balances/db/schema.ts',
   out: './migrations/balances',
 } satisfies Config

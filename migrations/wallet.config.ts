@@ -2,6 +2,6 @@ import type { Config } from 'drizzle-kit'
 
 export default {
   dialect: 'postgresql',
-  schema: './src/wallet/store/schema.ts',
+  schema: './src/wallet/db/schema.ts',
   out: './migrations/wallet',
 } satisfies Config

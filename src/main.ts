@@ -1,16 +1,17 @@
 /**
- * One service per process, chosen by `SERVICE`. The only place with signals and exit codes: 0 stopped as asked, 1 could not start or broke,
- * 130 and the like when a second signal cut the stopping short.
+ * One service per process, chosen by `SERVICE`. The only place with signals and exit codes: 0
+ * stopped as asked, 1 could not start or broke, 130 and the like when a second signal cut the
+ * stopping short.
  */
 
-import { startBalances } from './balances/start'
-import { ConfigError, readServiceConfig, type ServiceConfig } from './config'
+import { startBalances } from './balances/service'
+import { ConfigError, readServiceConfig, type ServiceConfig } from './config/config'
 import { SetupError } from './platform/fault'
-import { createLog } from './platform/log'
-import { optionsOrExit } from './platform/options'
-import type { RunningService } from './platform/service'
-import { onStopSignal } from './platform/signals'
-import { startWallet } from './wallet/start'
+import { optionsOrExit } from './platform/process/options'
+import type { RunningService } from './platform/process/service'
+import { onStopSignal } from './platform/process/signals'
+import { createLog } from './platform/telemetry/log'
+import { startWallet } from './wallet/service'
 
 const usage = `Usage: SERVICE=wallet|balances bun src/main.ts
   One service, set up by its environment: DATABASE_URL, KAFKA_BROKERS and what docs/running.md lists.`
@@ -37,7 +38,8 @@ const stop = async (cause: string) => {
 
 onStopSignal((signal) => stop(signal).catch((error) => fail(error, 'could not stop cleanly')))
 
-// Whoever started this process holds the other end of its standard input. When that is gone, so are the database and the broker, or soon will be.
+// Whoever started this process holds the other end of its standard input. When that is gone, so are
+// the database and the broker, or soon will be.
 if (options.lifeline) {
   process.stdin.on('end', () => {
     setTimeout(() => process.exit(1), 1500)

@@ -1,19 +1,23 @@
 /** The main job, end to end: money moves at the wallet, and shows at balances. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import postgres from 'postgres'
-import { startBalances } from './balances/start'
-import { createLog } from './platform/log'
+import { startBalances } from './balances/service'
+import { createLog } from './platform/telemetry/log'
 import { eventually } from './testing/eventually'
 import { type Caller, callerOf, type Stack, spawnService, startStack } from './testing/stack'
-import { republish } from './wallet/republish'
-import { startWallet } from './wallet/start'
+import { republish } from './wallet/republish/republish'
+import { startWallet } from './wallet/service'
 
 setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
-const transfer = (from: string, to: string, amount: number) => ({ account_id_from: from, account_id_to: to, amount })
+const transfer = (from: string, to: string, amount: number) => ({
+  account_id_from: from,
+  account_id_to: to,
+  amount,
+})
 
 type Row = { id: string; balance: string; version: string }
 
@@ -56,7 +60,11 @@ test('a transfer shows in the balances of both accounts, under both addresses', 
   expect(made.status).toBe(201)
   await eventually(async () => {
     expect(await balanceOf(stack.balances, eva)).toMatchObject({ account_id: eva, balance: 700, version: 5 })
-    expect(await balanceOf(stack.balances, frank)).toMatchObject({ account_id: frank, balance: 1300, version: 5 })
+    expect(await balanceOf(stack.balances, frank)).toMatchObject({
+      account_id: frank,
+      balance: 1300,
+      version: 5,
+    })
   })
   const [one, other] = await Promise.all([
     stack.balances.get(`/balances/${frank}`),
@@ -88,8 +96,11 @@ test('both seeds give one picture, versions included, whichever service starts f
 
   const wallet = await spawnService(stack.config.wallet)
   await wallet.post('/transactions', transfer(frank, eva, 1))
-  await eventually(async () => expect(await balanceOf(balances, eva)).toMatchObject({ balance: 801, version: 5 }))
-  // The topics tell the whole story from the beginning: a read side without a seed ends with the same picture.
+  await eventually(async () =>
+    expect(await balanceOf(balances, eva)).toMatchObject({ balance: 801, version: 5 }),
+  )
+  // The topics tell the whole story from the beginning: a read side without a seed ends with the
+  // same picture.
   await expectSamePicture(stack)
   await Promise.all([wallet.stop(), balances.stop()])
 })
@@ -154,7 +165,8 @@ test('balances is killed again and again during a thousand transfers, and nothin
     balances = await spawnService(stack.config.balances)
   }
   await sending
-  // A broker keeps the partitions of each of the killed for as long as its session would have been, one after the other.
+  // A broker keeps the partitions of each of the killed for as long as its session would have been,
+  // one after the other.
   await expectSamePicture(stack, 40_000)
   expect(await balances.stop()).toBe(0)
 })

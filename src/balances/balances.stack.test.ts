@@ -4,17 +4,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
-import type { ServiceConfig } from '../config'
-import { type EncodedEvent, encodeEvent } from '../contract/envelope'
-import { startBroker } from '../embedded/broker/broker'
-import { startPostgres } from '../embedded/postgres'
-import { openDatabase } from '../platform/database'
-import { createLog } from '../platform/log'
-import type { RunningService } from '../platform/service'
+import type { ServiceConfig } from '../config/config'
+import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
+import { startBroker } from '../local/broker/broker'
+import { startPostgres } from '../local/postgres/cluster'
+import { openDatabase } from '../platform/postgres/database'
+import type { RunningService } from '../platform/process/service'
+import { createLog } from '../platform/telemetry/log'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { type Caller, callerOf, serviceConfig, spawnService } from '../testing/stack'
-import { startBalances } from './start'
+import { startBalances } from './service'
 
 setDefaultTimeout(30_000)
 
@@ -66,7 +66,12 @@ const courses = (account: string, count: number) =>
 async function freshConfig({ seed = false } = {}): Promise<ServiceConfig> {
   const shared = await backing()
   const database = await shared.createDatabase('balances')
-  return serviceConfig('balances', { database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed })
+  return serviceConfig('balances', {
+    database,
+    brokers: shared.brokers,
+    topicPrefix: shared.topicPrefix(),
+    seed,
+  })
 }
 
 type Running = Caller & RunningService & AsyncDisposable
@@ -90,7 +95,9 @@ const hasConsumer = (service: Caller, status: 'pass' | 'warn', output: RegExp) =
     async () => {
       const answer = await service.get('/readyz')
       expect(answer.status).toBe(200)
-      expect(answer.body.checks).toMatchObject({ consumer: { status, output: expect.stringMatching(output) } })
+      expect(answer.body.checks).toMatchObject({
+        consumer: { status, output: expect.stringMatching(output) },
+      })
     },
     { timeoutMs: 20_000 },
   )
@@ -167,7 +174,9 @@ test('a killed service leaves nothing half done: the next one goes on where the 
   await using wallet = await courseWallet(config)
   const database = openDatabase({ ...config.database, applicationName: 'test' })
   const versionNow = async () => {
-    const [row] = await database.sql<{ version: bigint }[]>`select version from balances where account_id = 'eva'`
+    const [row] = await database.sql<
+      { version: bigint }[]
+    >`select version from balances where account_id = 'eva'`
     return Number(row?.version ?? 0)
   }
   const killed = await spawnService(config)
@@ -176,7 +185,10 @@ test('a killed service leaves nothing half done: the next one goes on where the 
   const sending = (async () => {
     for (; isAlive; count += 100) await wallet.send(courses('eva', count + 100).slice(count))
   })()
-  await eventually(async () => expect(await versionNow()).toBeGreaterThan(500), { timeoutMs: 20_000, intervalMs: 1 })
+  await eventually(async () => expect(await versionNow()).toBeGreaterThan(500), {
+    timeoutMs: 20_000,
+    intervalMs: 1,
+  })
   await killed.kill()
   const left = await versionNow()
   isAlive = false
@@ -184,7 +196,8 @@ test('a killed service leaves nothing half done: the next one goes on where the 
   await database.close()
   expect(left).toBeLessThan(count)
 
-  // Another group, because the broker waits ten seconds for the dead member of the old one. The position is the database's anyway.
+  // Another group, because the broker waits ten seconds for the dead member of the old one. The
+  // position is the database's anyway.
   await using next = await start({ ...config, kafka: { ...config.kafka, groupId: 'another' } })
   await hasBalance(next, 'eva', count, count)
 })
@@ -198,7 +211,8 @@ test('members come and go, and every record is applied once', async () => {
   const sending = Promise.all(
     [0, 1, 2].map(async (partition) => {
       const values = courses(`account-${partition}`, count)
-      for (let sent = 0; sent < count; sent += 100) await wallet.send(values.slice(sent, sent + 100), partition)
+      for (let sent = 0; sent < count; sent += 100)
+        await wallet.send(values.slice(sent, sent + 100), partition)
     }),
   )
   await using second = await start(config)
@@ -273,7 +287,8 @@ test('a database that restarts in mid-stream costs time, and no record', async (
   await using wallet = await courseWallet(config)
   const count = 3000
   const sending = (async () => {
-    for (let sent = 0; sent < count; sent += 100) await wallet.send(courses('eva', count).slice(sent, sent + 100))
+    for (let sent = 0; sent < count; sent += 100)
+      await wallet.send(courses('eva', count).slice(sent, sent + 100))
   })()
   await eventually(async () => expect((await balances.get('/balances/eva')).status).toBe(200))
   await server.stop()

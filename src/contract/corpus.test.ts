@@ -1,12 +1,13 @@
 /**
- * Every form of event that was ever released, ours and other people's, as recorded files. They are never changed: what was readable once is
- * readable for ever, and comes to the same. A new form is a new file.
+ * Every form of event that was ever released, ours and other people's, as recorded files. They are
+ * never changed: what was readable once is readable for ever, and comes to the same. A new form is
+ * a new file.
  */
 import { expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeRecord } from './envelope'
-import { events } from './events'
+import { events } from './events/events'
+import { decodeRecord } from './wire/envelope'
 
 const folder = join(import.meta.dir, 'corpus')
 const names = readdirSync(folder)

@@ -18,10 +18,25 @@ test.each([
 })
 
 test('a payload has its ids in one form, and everything else as it was', () => {
-  const names = ['id', 'client_id', 'account_id_from', 'account_id_to', 'transaction_id', 'hold_id', 'reverses']
-  const payload = { ...Object.fromEntries(names.map((name) => [name, lower.toUpperCase()])), reference: 'ABC', n: 1 }
+  const names = [
+    'id',
+    'client_id',
+    'account_id_from',
+    'account_id_to',
+    'transaction_id',
+    'hold_id',
+    'reverses',
+  ]
+  const payload = {
+    ...Object.fromEntries(names.map((name) => [name, lower.toUpperCase()])),
+    reference: 'ABC',
+    n: 1,
+  }
   const given = structuredClone(payload)
-  expect(withCanonicalIds(payload)).toEqual({ ...payload, ...Object.fromEntries(names.map((name) => [name, lower])) })
+  expect(withCanonicalIds(payload)).toEqual({
+    ...payload,
+    ...Object.fromEntries(names.map((name) => [name, lower])),
+  })
   expect(payload).toEqual(given)
   const plain = { id: lower, client_id: null, account_id_from: 'EVA' }
   expect(withCanonicalIds(plain)).toBe(plain)

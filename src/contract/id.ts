@@ -1,4 +1,7 @@
-/** Ids are opaque, but one of the form of a UUID is the same in either letter case: it is read as lower case, wherever it comes from. */
+/**
+ * Ids are opaque, but one of the form of a UUID is the same in either letter case: it is read as
+ * lower case, wherever it comes from.
+ */
 
 /** In either letter case. */
 export const uuidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'

@@ -106,7 +106,9 @@ test('wide amounts are read from text, where the caller has room for them, and a
     }),
     { numRuns: 2000 },
   )
-  expect(parseMoney('10000000000000000', 'BRL', wideMinorMax)).toMatchObject({ detail: expect.stringMatching('18') })
+  expect(parseMoney('10000000000000000', 'BRL', wideMinorMax)).toMatchObject({
+    detail: expect.stringMatching('18'),
+  })
   expect(parseMoney('10000000000000', 'BRL')).toMatchObject({ detail: expect.stringMatching('15') })
 })
 
@@ -130,9 +132,12 @@ const computed = [
   [800, 'BRL', 80_000n],
 ] as const
 
-test.each(computed)('%p, as a computer adds up, is a number of minor units of %s', (value, currency, minor) => {
-  expect(parseComputedMoney(value, currency)).toEqual({ ok: true, minor })
-})
+test.each(computed)(
+  '%p, as a computer adds up, is a number of minor units of %s',
+  (value, currency, minor) => {
+    expect(parseComputedMoney(value, currency)).toEqual({ ok: true, minor })
+  },
+)
 
 const notComputed = [
   [0.005, 'BRL'],

@@ -1,4 +1,7 @@
-/** The refusals of the trade, as both services tell them. Name, status and code are what clients switch on; once released they stay. */
+/**
+ * The refusals of the trade, as both services tell them. Name, status and code are what clients
+ * switch on; once released they stay.
+ */
 export const problems = {
   insufficientFunds: {
     name: 'insufficient-funds',

@@ -73,7 +73,11 @@ test('what is written of a time reads back as the same', () => {
       expect(parseInstant(timeOf(ms) as string)).toEqual({ ms, finer: false })
     }),
   )
-  expect([timeOf(min - 1), timeOf(253_402_300_800_000), timeOf(Number.NaN)]).toEqual([undefined, undefined, undefined])
+  expect([timeOf(min - 1), timeOf(253_402_300_800_000), timeOf(Number.NaN)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ])
 })
 
 test('a limit stands to every millisecond as the instant does', () => {

@@ -1,6 +1,7 @@
 /**
- * Times at the edges: RFC 3339 texts outside, whole milliseconds inside. The only file that reads one. A text that names no instant of the years
- * 0001 to 9999 is refused, never moved to a neighbour: no 30 February, no hour 24, no leap second (which no clock here can show).
+ * Times at the edges: RFC 3339 texts outside, whole milliseconds inside. The only file that reads
+ * one. A text that names no instant of the years 0001 to 9999 is refused, never moved to a
+ * neighbour: no 30 February, no hour 24, no leap second (which no clock here can show).
  */
 
 /** `finer` tells that the text has more than `ms`, the milliseconds since 1970, rounded down. */
@@ -10,7 +11,10 @@ const pattern = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+
 const earliestMs = Date.parse('0001-01-01T00:00:00.000Z')
 const latestMs = Date.parse('9999-12-31T23:59:59.999Z')
 
-/** Any number of digits behind the second, either case of `T` and `Z`, offsets up to 23:59. The year has to be one as written, and in UTC. */
+/**
+ * Any number of digits behind the second, either case of `T` and `Z`, offsets up to 23:59. The year
+ * has to be one as written, and in UTC.
+ */
 export function parseInstant(text: string): Instant | undefined {
   const match = pattern.exec(text)
   if (!match) return undefined
@@ -28,7 +32,8 @@ export function parseInstant(text: string): Instant | undefined {
     return undefined
 
   const offsetMs = (Number(offsetHours) * 60 + Number(offsetMinutes)) * 60_000 * (sign === '-' ? -1 : 1)
-  const written = new Date(0).setUTCFullYear(year, month - 1, day) + ((hour * 60 + minute) * 60 + second) * 1000
+  const written =
+    new Date(0).setUTCFullYear(year, month - 1, day) + ((hour * 60 + minute) * 60 + second) * 1000
   const ms = written + Number(fraction.slice(0, 3).padEnd(3, '0')) - offsetMs
   if (ms < earliestMs || ms > latestMs) return undefined
   return { ms, finer: /[1-9]/.test(fraction.slice(3)) }
@@ -58,7 +63,9 @@ export function parseTime(text: string): string | undefined {
 export const timeWanted = 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z'
 
 /**
- * A limit for times of whole milliseconds, as text for the database: it is before, at or after each of them just as the instant is. However much
- * finer than a millisecond that is, half of one tells as much, and is within what PostgreSQL keeps.
+ * A limit for times of whole milliseconds, as text for the database: it is before, at or after each
+ * of them just as the instant is. However much finer than a millisecond that is, half of one tells
+ * as much, and is within what PostgreSQL keeps.
  */
-export const limitOf = ({ ms, finer }: Instant): string => new Date(ms).toISOString().replace('Z', finer ? '5Z' : 'Z')
+export const limitOf = ({ ms, finer }: Instant): string =>
+  new Date(ms).toISOString().replace('Z', finer ? '5Z' : 'Z')

@@ -7,7 +7,11 @@ const refused = Object.assign(new Error('canceling statement due to statement ti
   detail: 'Failing row contains (eva@example.com, 800).',
   parameters: ['eva@example.com'],
 })
-const failed = new DrizzleQueryError('select "email" from "clients" where "email" = $1', ['eva@example.com'], refused)
+const failed = new DrizzleQueryError(
+  'select "email" from "clients" where "email" = $1',
+  ['eva@example.com'],
+  refused,
+)
 
 test.each([
   ['a query that failed', failed],

@@ -1,6 +1,9 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 
-/** A dependency failed. Thrown, and retried in one place; never used for a refusal, which is a value, nor for a bug, which is asserted. */
+/**
+ * A dependency failed. Thrown, and retried in one place; never used for a refusal, which is a
+ * value, nor for a bug, which is asserted.
+ */
 export type FaultCode =
   | 'database_unavailable'
   | 'broker_unavailable'
@@ -41,8 +44,8 @@ export const messageOf = (error: unknown): string => {
 const repeats = ['query', 'params', 'parameters', 'args', 'detail', 'where']
 
 /**
- * For logs and terminals: the error without its SQL and without values, which are amounts, names and e-mail addresses. Of a query that failed it
- * is what the database said.
+ * For logs and terminals: the error without its SQL and without values, which are amounts, names
+ * and e-mail addresses. Of a query that failed it is what the database said.
  */
 export function withoutQuery(error: unknown): unknown {
   if (error instanceof DrizzleQueryError) return withoutQuery(error.cause ?? new Error('the query failed'))

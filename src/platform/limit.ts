@@ -10,7 +10,8 @@ export function createLimit({ atOnce, waitingMax }: { atOnce: number; waitingMax
 
   return async (work) => {
     if (running >= atOnce) {
-      if (waiting.length >= waitingMax) throw new Fault('overloaded', `${waiting.length} requests wait for their turn`)
+      if (waiting.length >= waitingMax)
+        throw new Fault('overloaded', `${waiting.length} requests wait for their turn`)
       // Whoever ends hands the place on.
       await new Promise<void>((resolve) => waiting.push(resolve))
     } else running++

@@ -17,7 +17,10 @@ test('hashes as the clients in Java do', () => {
 
 test('places a key where the library that the course uses places it', () => {
   const partition = Partitioners.DefaultPartitioner()
-  const partitionMetadata = Array.from({ length: 7 }, (_, partitionId) => ({ partitionId, leader: 0 })) as never
+  const partitionMetadata = Array.from({ length: 7 }, (_, partitionId) => ({
+    partitionId,
+    leader: 0,
+  })) as never
   for (const key of ['', 'é', '💰', ...Array.from({ length: 200 }, () => crypto.randomUUID())])
     expect([key, (murmur2(Buffer.from(key)) & 0x7fffffff) % 7]).toEqual([
       key,

@@ -1,21 +1,24 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { project } from '../balances/project'
-import { decodeRecord, type EncodedEvent } from '../contract/envelope'
-import type { SaldoEvent } from '../contract/events'
-import { announceAccount, announceClient, announceFact } from '../wallet/announce'
+import { project } from '../balances/projection/project'
+import type { SaldoEvent } from '../contract/events/events'
+import { decodeRecord, type EncodedEvent } from '../contract/wire/envelope'
 import { worldIdOf } from '../wallet/domain/account'
 import { apply, type Command, decide, emptyBook } from '../wallet/domain/book'
-import type { Holder, Known, LedgerEntry } from '../wallet/store/ledger'
-import { claimOfClient, claimOfEntry, claimsOfBalance, claimsOfEvent } from './claims'
+import { announceAccount, announceClient, announceFact } from '../wallet/events'
 import { Comparison, type Difference, marks } from './compare'
+import { claimOfClient, claimOfEntry, claimsOfBalance, claimsOfEvent } from './expectations'
+import type { Holder, Known, LedgerEntry } from './ledger-store'
 
 const at = new Date('2024-01-27T17:00:00Z')
 const idOf = (number: number) => `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`
 const [client, world] = [idOf(1), worldIdOf('BRL')]
 const people = [idOf(2), idOf(3), idOf(4)] as const
 
-/** What somebody did: to whom, how much, in minor units. Money comes from `world`, the first of the accounts. */
+/**
+ * What somebody did: to whom, how much, in minor units. Money comes from `world`, the first of the
+ * accounts.
+ */
 type Step = { kind: 'transfer' | 'hold' | 'capture' | 'release'; from: number; to: number; amount: number }
 
 /** All that is read, as it is when nothing is wrong. */
@@ -27,7 +30,9 @@ function townOf(steps: Step[]) {
   )
   const entries: LedgerEntry[] = []
   const known = new Map<string, Known>()
-  const told: EncodedEvent[] = [announceClient({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at })]
+  const told: EncodedEvent[] = [
+    announceClient({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at }),
+  ]
   known.set(`ClientRegistered ${client}`, {
     holderId: client,
     version: 0n,
@@ -47,7 +52,11 @@ function townOf(steps: Step[]) {
     apply(book, fact)
     told.push(...announceFact(fact))
     for (const entry of fact.entries)
-      entries.push({ ...entry, transactionId: fact.id, bookedMinor: fact.transaction ? entry.amountMinor : null })
+      entries.push({
+        ...entry,
+        transactionId: fact.id,
+        bookedMinor: fact.transaction ? entry.amountMinor : null,
+      })
     const about = fact.transaction ?? fact.hold
     const name = {
       transaction: 'TransactionCreated',
@@ -97,10 +106,20 @@ function commandOf(
   const asked = { id, accountIdFrom, accountIdTo, amountMinor: BigInt(amount), currency: 'BRL', ...remarks }
   if (kind === 'transfer') {
     const between = accountIdTo === world ? 'withdrawal' : 'transfer'
-    return { type: 'transfer', ...asked, kind: accountIdFrom === world ? 'deposit' : between, effectiveAt: null }
+    return {
+      type: 'transfer',
+      ...asked,
+      kind: accountIdFrom === world ? 'deposit' : between,
+      effectiveAt: null,
+    }
   }
   if (kind === 'hold')
-    return { type: 'hold', ...asked, toWorld: accountIdTo === world, expiresAt: new Date(at.getTime() + 1000) }
+    return {
+      type: 'hold',
+      ...asked,
+      toWorld: accountIdTo === world,
+      expiresAt: new Date(at.getTime() + 1000),
+    }
   const hold = holds[amount % (holds.length || 1)]
   if (!hold) return undefined
   const of = { id, holdId: hold.id, accountIdFrom: hold.accountIdFrom, accountIdTo: hold.accountIdTo }
@@ -114,7 +133,11 @@ function examine(town: Town): Comparison {
   const comparison = new Comparison(100)
   const known = new Map(town.known)
   for (const { accountId, version, bookedMinor: _, ...said } of town.entries) {
-    known.set(`entry ${accountId}:${version}`, { holderId: accountId, version, fields: { ...said, currency: 'BRL' } })
+    known.set(`entry ${accountId}:${version}`, {
+      holderId: accountId,
+      version,
+      fields: { ...said, currency: 'BRL' },
+    })
   }
   for (const topic of town.shortened) comparison.shortened.add(topic)
   comparison.watch(town.holders)
@@ -128,8 +151,9 @@ function examine(town: Town): Comparison {
   const shown = { where: 'read model', place: 'table', mark: marks.shown } as const
   comparison.hear({ ...shown, claims: town.clients.map(claimOfClient) }, known)
   comparison.hear({ ...shown, claims: town.balances.flatMap(claimsOfBalance) }, known)
-  const claimed = town.shown.map(({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }) =>
-    claimOfEntry({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }),
+  const claimed = town.shown.map(
+    ({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }) =>
+      claimOfEntry({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }),
   )
   comparison.hear({ ...shown, claims: claimed }, known)
   comparison.walk(town.entries)
@@ -169,7 +193,10 @@ type Fault = (town: Town, pick: <T>(of: T[]) => T) => Named
 
 const ofName = (town: Town, pattern: RegExp) => town.events.filter(({ name }) => pattern.test(name))
 const remove = <T>(from: T[], one: T) => from.splice(from.indexOf(one), 1)
-const entryNamed = ({ accountId, version }: { accountId: string; version: bigint }) => ({ accountId, version })
+const entryNamed = ({ accountId, version }: { accountId: string; version: bigint }) => ({
+  accountId,
+  version,
+})
 /** The side of a balance that is an entry of its own. */
 const payerOf = (event: SaldoEvent) => {
   if (event.name !== 'BalanceUpdated') throw new Error('not a balance')
@@ -225,7 +252,12 @@ const faults: Record<string, Fault> = {
   'an account or a client that was never told of': (town, pick) => {
     const event = pick(ofName(town, /Opened|Registered/))
     remove(town.events, event)
-    return { where: 'topic', accountId: 'id' in event.payload ? event.payload.id : '', event: event.name, version: 0n }
+    return {
+      where: 'topic',
+      accountId: 'id' in event.payload ? event.payload.id : '',
+      event: event.name,
+      version: 0n,
+    }
   },
   'a balance that was told otherwise': (town, pick) => {
     const event = pick(ofName(town, /Balance/))
@@ -279,7 +311,9 @@ const faults: Record<string, Fault> = {
   },
   'a balance of the read model that stands still': ({ balances, entries }, pick) => {
     const balance = pick(balances.filter(({ version }) => version > 1n))
-    const before = entries.find((one) => one.accountId === balance.accountId && one.version === balance.version - 1n)
+    const before = entries.find(
+      (one) => one.accountId === balance.accountId && one.version === balance.version - 1n,
+    )
     const named = entryNamed(balance)
     Object.assign(balance, {
       version: before?.version,
@@ -330,10 +364,12 @@ test('one wrong number of the ledger is told once there, with what it should be'
     entries.find((one) => one.accountId === accountId && one.version === version) as LedgerEntry
   const cent = { currency: 'BRL', expected: { balanceMinor: 320n }, found: { balanceMinor: 319n } }
 
-  expect(ledgerOf((town) => entryOf(town, 2n).balanceMinor--)).toMatchObject([{ accountId, version: 2n, ...cent }])
-  expect(ledgerOf(({ entries }) => entries.splice(entries.indexOf(entryOf({ entries } as Town, 2n)), 1))).toMatchObject(
-    [{ accountId, version: 3n, problem: 'there is no entry between version 1 and this one' }],
-  )
+  expect(ledgerOf((town) => entryOf(town, 2n).balanceMinor--)).toMatchObject([
+    { accountId, version: 2n, ...cent },
+  ])
+  expect(
+    ledgerOf(({ entries }) => entries.splice(entries.indexOf(entryOf({ entries } as Town, 2n)), 1)),
+  ).toMatchObject([{ accountId, version: 3n, problem: 'there is no entry between version 1 and this one' }])
   expect(ledgerOf(({ holders }) => holders.splice(1, 1))).toMatchObject([
     { accountId, version: 3n, problem: behind },
     { currency: 'BRL', problem: 'all accounts together do not hold zero', found: { balanceMinor: -321n } },
@@ -350,7 +386,10 @@ test('what is on its way is pending and no difference', () => {
   town.balances = town.balances.map((row) => ({ ...row, version: 0n, balanceMinor: 0n }))
   expect([announced?.name, balance?.name]).toEqual(['TransactionCreated', 'BalanceUpdated'])
   const { differences, counts } = examine(town)
-  expect({ differences, counts }).toEqual({ differences: [], counts: { waiting: 1, behind: 2, unchecked: 0 } })
+  expect({ differences, counts }).toEqual({
+    differences: [],
+    counts: { waiting: 1, behind: 2, unchecked: 0 },
+  })
 })
 
 test('what came to be after the watermark is not missed', () => {

@@ -1,13 +1,17 @@
 /**
- * Finds what is wrong in what was read: pure. The ledger is the measure. Whatever repeats it, an event in the outbox, a record of a topic or a row of
- * the read model, makes claims. Each is compared with what the ledger says, and leaves a mark at the entry it is about; a walk along the ledger
- * then finds the entries that do not follow on, and those that lack a mark.
+ * Finds what is wrong in what was read: pure. The ledger is the measure. Whatever repeats it, an
+ * event in the outbox, a record of a topic or a row of the read model, makes claims. Each is
+ * compared with what the ledger says, and leaves a mark at the entry it is about; a walk along the
+ * ledger then finds the entries that do not follow on, and those that lack a mark.
  */
-import { type EventName, events } from '../contract/events'
-import { type Fields, type Holder, type Known, keyOf, type LedgerEntry } from '../wallet/store/ledger'
-import type { Claim } from './claims'
+import { type EventName, events } from '../contract/events/events'
+import type { Claim } from './expectations'
+import { type Fields, type Holder, type Known, keyOf, type LedgerEntry } from './ledger-store'
 
-/** An event tells of an entry; the read side has passed that event; the event waits in the outbox; the read model shows the entry. */
+/**
+ * An event tells of an entry; the read side has passed that event; the event waits in the outbox;
+ * the read model shows the entry.
+ */
 export const marks = { told: 1, passed: 2, waits: 4, shown: 8 } as const
 /** An entry is told of twice, by a balance and by a notification. The marks of the latter are further up. */
 const notificationShift = 4
@@ -57,8 +61,8 @@ export class Comparison {
   readonly differences: Difference[] = []
   total = 0
   /**
-   * Entries and notifications that wait in the outbox, or that a topic may have told before it lost its beginning; and entries that the read side has
-   * not come to.
+   * Entries and notifications that wait in the outbox, or that a topic may have told before it lost
+   * its beginning; and entries that the read side has not come to.
    */
   readonly counts = { waiting: 0, behind: 0, unchecked: 0 }
   /** Topics, without prefix, that have lost their beginning. */
@@ -100,7 +104,8 @@ export class Comparison {
       const holder = this.#holders.get(kept.holderId)
       const index = Number(kept.version)
       if (holder && claim.tells)
-        holder.marks[index] = (holder.marks[index] ?? 0) | (isNotification(claim) ? mark << notificationShift : mark)
+        holder.marks[index] =
+          (holder.marks[index] ?? 0) | (isNotification(claim) ? mark << notificationShift : mark)
       const contrast = contrastOf(kept.fields, claim.fields)
       if (contrast) this.#differ(about, 'the ledger says otherwise', contrast)
     }
@@ -108,7 +113,15 @@ export class Comparison {
 
   /** All entries in the order of account and version, after everything was heard. */
   walk(entries: readonly LedgerEntry[]): void {
-    for (const { accountId, version, transactionId, amountMinor, bookedMinor, balanceMinor, heldMinor } of entries) {
+    for (const {
+      accountId,
+      version,
+      transactionId,
+      amountMinor,
+      bookedMinor,
+      balanceMinor,
+      heldMinor,
+    } of entries) {
       const holder = this.#holders.get(accountId)
       if (!holder || version > holder.version) {
         this.#newer.set(accountId, version)
@@ -136,9 +149,13 @@ export class Comparison {
     }
   }
 
-  /** Accounts as they stand after the walk. What came to be since the watermark is part of them, or should not be there. */
+  /**
+   * Accounts as they stand after the walk. What came to be since the watermark is part of them, or
+   * should not be there.
+   */
   settle(holders: readonly Holder[]): void {
-    for (const { id, version } of holders) if ((this.#newer.get(id) ?? version + 1n) <= version) this.#newer.delete(id)
+    for (const { id, version } of holders)
+      if ((this.#newer.get(id) ?? version + 1n) <= version) this.#newer.delete(id)
   }
 
   /** When all was settled: what is to be said of accounts and clients as a whole. */
@@ -158,7 +175,8 @@ export class Comparison {
     }
     for (const [currency, balanceMinor] of sums) {
       const contrast = contrastOf({ balanceMinor: 0n }, { balanceMinor })
-      if (contrast) this.#differ({ where: 'ledger', currency }, 'all accounts together do not hold zero', contrast)
+      if (contrast)
+        this.#differ({ where: 'ledger', currency }, 'all accounts together do not hold zero', contrast)
     }
   }
 
@@ -167,7 +185,10 @@ export class Comparison {
     const { topic } = events[event]
     if (mark & marks.told) return 'told'
     if (!(mark & marks.waits) && !this.shortened.has(topic)) {
-      this.#differ({ ...about, where: 'topic', event, place: topic }, 'no record tells of it, and no row of the outbox')
+      this.#differ(
+        { ...about, where: 'topic', event, place: topic },
+        'no record tells of it, and no row of the outbox',
+      )
       return 'missing'
     }
     const sought = mark & marks.waits ? 'waiting' : 'unchecked'
@@ -200,7 +221,10 @@ const isNotification = ({ subject }: Claim): boolean => /^(Transaction|Hold)/.te
 /** Whom a claim is about, as the ledger says or else as it says itself. */
 function aboutOf({ subject, name, fields }: Claim, kept: Known | undefined): About {
   // None of these is money.
-  const { currency, transactionId, accountIdFrom } = { ...fields, ...kept?.fields } as Record<string, string | null>
+  const { currency, transactionId, accountIdFrom } = { ...fields, ...kept?.fields } as Record<
+    string,
+    string | null
+  >
   const [accountId, version = ''] = subject === 'entry' ? name.split(':') : [accountIdFrom ?? name]
   return {
     accountId: kept?.holderId ?? accountId,

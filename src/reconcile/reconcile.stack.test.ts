@@ -1,9 +1,11 @@
-/** `reconcile` beside both services at work: it finds nothing, until somebody changes something behind their backs. */
+/**
+ * `reconcile` beside both services at work: it finds nothing, until somebody changes something behind their backs.
+ */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
 import postgres from 'postgres'
-import { connectKafka } from '../platform/kafka'
+import { connectKafka } from '../platform/kafka/client'
 import { eventually } from '../testing/eventually'
 import { produceRaw, RawKafka, recordBatch } from '../testing/raw-kafka'
 import { type Stack, startStack } from '../testing/stack'
@@ -27,8 +29,12 @@ const examine = (
 
 /** The command as a process, as anybody runs it. */
 async function runCommand(env: Record<string, string>, ...args: string[]) {
-  const command = [process.execPath, join(import.meta.dir, '../command.ts'), 'reconcile', ...args]
-  const child = Bun.spawn(command, { env: { PATH: process.env.PATH, ...env }, stdout: 'pipe', stderr: 'pipe' })
+  const command = [process.execPath, join(import.meta.dir, '../cli/main.ts'), 'reconcile', ...args]
+  const child = Bun.spawn(command, {
+    env: { PATH: process.env.PATH, ...env },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
   const [out, err, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -69,7 +75,8 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
     isBusy = false
     await moving
 
-    // The relay is held up when it wants to say that it has published, and then the read side. Then they go on.
+    // The relay is held up when it wants to say that it has published, and then the read side. Then
+    // they go on.
     const env = {
       WALLET_DATABASE_URL: stack.databases.wallet.url,
       BALANCES_DATABASE_URL: stack.databases.balances.url,
@@ -80,12 +87,17 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
     const waiting = await ledger.begin(async (tx) => {
       await tx`lock table deliveries in exclusive mode`
       await wallet.post('/transactions', transfer)
-      await eventually(async () => expect((await tx`select from pg_locks where not granted`).length).toBeGreaterThan(0))
+      await eventually(async () =>
+        expect((await tx`select from pg_locks where not granted`).length).toBeGreaterThan(0),
+      )
       await wallet.post('/transactions', transfer)
       later = examine(stack)
       return runCommand(env, '--wait', '0')
     })
-    expect(waiting).toMatchObject({ exitCode: 3, out: expect.stringContaining('3 entries and notifications wait') })
+    expect(waiting).toMatchObject({
+      exitCode: 3,
+      out: expect.stringContaining('3 entries and notifications wait'),
+    })
     expect(await later).toMatchObject({ differences: [], counts: { waiting: 0, behind: 0 } })
     const behind = await model.begin(async (tx) => {
       await tx`lock table consumed_offsets in exclusive mode`
@@ -148,12 +160,15 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
       exitCode: 1,
       result: 'different',
       differences_total: 2,
-      differences: [{ where: 'read model', account_id: frank, version: 10, found: { balance: expect.any(Number) } }],
+      differences: [
+        { where: 'read model', account_id: frank, version: 10, found: { balance: expect.any(Number) } },
+      ],
     })
     await model`update balances set balance_minor = balance_minor - 1 where account_id = ${frank}`
     await model`update entries set balance_minor = balance_minor - 1 where account_id = ${frank} and version = 1`
 
-    // Events that are gone from the outbox before the relay has seen them; and one that the read side cannot keep.
+    // Events that are gone from the outbox before the relay has seen them; and one that the read
+    // side cannot keep.
     await ledger.unsafe(`
       create function lose() returns trigger language plpgsql as 'begin return null; end';
       create trigger lose before insert on outbox for each row execute function lose()`)
@@ -173,7 +188,11 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
 
     const late = await examine(stack)
     const [lostId, refusedId] = [lost.body.id, refused.body.id]
-    const kept = { where: 'read model', transactionId: refusedId, problem: expect.stringContaining('it is missing') }
+    const kept = {
+      where: 'read model',
+      transactionId: refusedId,
+      problem: expect.stringContaining('it is missing'),
+    }
     expect(late.differences).toHaveLength(3 + 2 + 1)
     for (const named of [
       { where: 'topic', accountId: eva, transactionId: lostId, event: 'TransactionCreated' },
@@ -204,8 +223,14 @@ test('records and batches that nobody can read are counted, and do not keep it f
   const topic = `${stack.config.balances.kafka.topicPrefix}balances`
   const batches = [
     recordBatch([{ value: '{}', headers: [[Buffer.from('nul'), null]] }]),
-    recordBatch([{ value: '{}' }, { value: '{}' }], undefined, { codec: 3, compress: () => Buffer.from('junk') }),
-    recordBatch([{ value: '{}' }], undefined, { codec: 4, compress: () => zstdCompressSync(Buffer.alloc(100 << 20)) }),
+    recordBatch([{ value: '{}' }, { value: '{}' }], undefined, {
+      codec: 3,
+      compress: () => Buffer.from('junk'),
+    }),
+    recordBatch([{ value: '{}' }], undefined, {
+      codec: 4,
+      compress: () => zstdCompressSync(Buffer.alloc(100 << 20)),
+    }),
   ]
   for (const batch of batches) expect((await produceRaw(client, { topic, batch })).errorCode).toBe(0)
   client.close()

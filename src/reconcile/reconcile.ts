@@ -1,22 +1,23 @@
 /**
- * Reads everything once and lets it be compared. Exact while both services work, by the order of reading: what has to be told is the ledger of the
- * watermark, and whatever tells of it is looked up in the ledger after it was read. Only the accounts are read as a snapshot, and nothing is
+ * Reads everything once and lets it be compared. Exact while both services work, by the order of
+ * reading: what has to be told is the ledger of the watermark, and whatever tells of it is looked
+ * up in the ledger after it was read. Only the accounts are read as a snapshot, and nothing is
  * locked or kept from being cleared away for longer than a page takes.
  */
-import { listPositions } from '../balances/store/positions'
-import { findDeadLetter, listAllBalances, listAllClients, listAllEntries } from '../balances/store/read-model'
-import type { ReconcileConfig } from '../config'
-import { decodeRecord, type ReceivedRecord } from '../contract/envelope'
-import { topics } from '../contract/events'
-import { inSnapshot, openDatabase } from '../platform/database'
+import { listPositions } from '../balances/projection/offsets-store'
+import type { ReconcileConfig } from '../config/config'
+import { topics } from '../contract/events/events'
+import { decodeRecord, type ReceivedRecord } from '../contract/wire/envelope'
 import { messageOf } from '../platform/fault'
-import { connectKafka, type Extent } from '../platform/kafka'
-import { createLog } from '../platform/log'
-import type { showProgress } from '../platform/progress'
-import { backoffMs, pause } from '../platform/retry'
-import { countOutbox, findNewestEvent, listHolders, listLedger, listOutbox, lookUp } from '../wallet/store/ledger'
-import { type Claim, claimOfClient, claimOfEntry, claimsOfBalance, claimsOfEvent } from './claims'
+import { connectKafka, type Extent } from '../platform/kafka/client'
+import { inSnapshot, openDatabase } from '../platform/postgres/database'
+import type { showProgress } from '../platform/process/progress-bar'
+import { backoffMs, pause } from '../platform/process/retry'
+import { createLog } from '../platform/telemetry/log'
 import { Comparison, marks, type Witness } from './compare'
+import { type Claim, claimOfClient, claimOfEntry, claimsOfBalance, claimsOfEvent } from './expectations'
+import { countOutbox, findNewestEvent, listHolders, listLedger, listOutbox, lookUp } from './ledger-store'
+import { findDeadLetter, listAllBalances, listAllClients, listAllEntries } from './read-model-store'
 
 /** What is to be compared cannot be read. The message says what, with what to do about it. */
 export class CannotCompare extends Error {
@@ -32,7 +33,10 @@ export type Options = {
   signal: AbortSignal
 }
 
-/** Skipped are records that nobody can read, or knows: they change nothing. Lag are those that the read side had not come to. */
+/**
+ * Skipped are records that nobody can read, or knows: they change nothing. Lag are those that the
+ * read side had not come to.
+ */
 type Read = Record<'outbox' | 'records' | 'shown' | 'entries' | 'skipped' | 'lag', number>
 
 export type Report = Pick<Comparison, 'differences' | 'total'> & {
@@ -56,7 +60,10 @@ export async function reconcile(
   const open = (url: string) =>
     openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'saldo-reconcile', settings })
   const [ledger, model] = [open(config.walletUrl), open(config.balancesUrl)]
-  const kafka = connectKafka(config.kafka, createLog({ service: 'reconcile', level: 'error', format: 'json' }))
+  const kafka = connectKafka(
+    config.kafka,
+    createLog({ service: 'reconcile', level: 'error', format: 'json' }),
+  )
   const { topicPrefix } = config.kafka
   const comparison = new Comparison(differencesMax)
   const read: Read = { outbox: 0, records: 0, shown: 0, entries: 0, skipped: 0, lag: 0 }
@@ -68,7 +75,8 @@ export async function reconcile(
     await inSnapshot(ledger.sql, async (snapshot) => {
       for await (const holders of listHolders(snapshot)) comparison.watch(holders)
     })
-    // Whatever has to be told was in the outbox by now. It still is when it is read, or is on the topics before their ends.
+    // Whatever has to be told was in the outbox by now. It still is when it is read, or is on the
+    // topics before their ends.
     const newest = await findNewestEvent(ledger.sql)
     await readOutbox()
     await awaitReadSide(clusterId, newest)
@@ -81,7 +89,8 @@ export async function reconcile(
     if (positions.entries().some(([place, position]) => (later.get(place) ?? 0n) < position))
       throw new CannotCompare('The read side was put back to an earlier state meanwhile. Run it again.')
 
-    for await (const entries of counted('entries', comparison.entries, listLedger(ledger.sql))) comparison.walk(entries)
+    for await (const entries of counted('entries', comparison.entries, listLedger(ledger.sql)))
+      comparison.walk(entries)
     for await (const holders of listHolders(ledger.sql)) comparison.settle(holders)
     comparison.finish()
     // A record that was kept aside is the likely reason why something is missing.
@@ -146,7 +155,9 @@ export async function reconcile(
     for await (const rows of counted('outbox', await countOutbox(ledger.sql), listOutbox(ledger.sql))) {
       const witness = { where: 'outbox', mark: marks.waits } as const
       await hear(
-        rows.flatMap(({ id, value }) => witnessesOf({ value: Buffer.from(value) }, { ...witness, place: `row ${id}` })),
+        rows.flatMap(({ id, value }) =>
+          witnessesOf({ value: Buffer.from(value) }, { ...witness, place: `row ${id}` }),
+        ),
       )
     }
   }
@@ -190,7 +201,8 @@ export async function reconcile(
   }
 
   async function readTopics(extents: Extent[], positions: Positions): Promise<void> {
-    for (const { topic, first } of extents) if (first > 0n) comparison.shortened.add(topic.slice(topicPrefix.length))
+    for (const { topic, first } of extents)
+      if (first > 0n) comparison.shortened.add(topic.slice(topicPrefix.length))
     const total = extents.reduce((sum, { first, offset }) => sum + Number(offset - first), 0)
     for await (const { topic, partition, records } of counted('records', total, kafka.read(extents))) {
       const at = `${topic}/${partition}`
@@ -205,7 +217,8 @@ export async function reconcile(
   }
 
   async function readModel(): Promise<void> {
-    const shown = (place: string, claims: Claim[]) => hear([{ where: 'read model', mark: marks.shown, place, claims }])
+    const shown = (place: string, claims: Claim[]) =>
+      hear([{ where: 'read model', mark: marks.shown, place, claims }])
     for await (const rows of listAllClients(model.sql)) await shown('clients', rows.map(claimOfClient))
     for await (const rows of listAllBalances(model.sql)) {
       for (const { accountId, version } of rows) comparison.show(accountId, version)

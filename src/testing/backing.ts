@@ -1,14 +1,15 @@
 /**
- * PostgreSQL and a broker for stack tests: one of each for the whole run, started by the first test that asks. Embedded ones, or those that
+ * PostgreSQL and a broker for stack tests: one of each for the whole run, started by the first test
+ * that asks. Embedded ones, or those that
  * `DATABASE_URL` and `KAFKA_BROKERS` name. Tests share the servers, and never a database or a topic.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { readTestConfig } from '../config'
-import { startBroker } from '../embedded/broker/broker'
-import { startPostgres } from '../embedded/postgres'
+import { readTestConfig } from '../config/config'
+import { startBroker } from '../local/broker/broker'
+import { startPostgres } from '../local/postgres/cluster'
 
 export type TestDatabase = {
   name: string

@@ -13,7 +13,11 @@ const parcel = { name, reason, weight, note, sender, zone: Type.String({ pattern
 const withFields = (fields: Record<string, object | undefined>) => {
   const { properties, required } = Type.Object({ ...parcel, ...(fields as typeof parcel) })
   return JSON.parse(
-    JSON.stringify({ type: 'object', properties, required: required?.filter((one) => properties[one as 'name']) }),
+    JSON.stringify({
+      type: 'object',
+      properties,
+      required: required?.filter((one) => properties[one as 'name']),
+    }),
   )
 }
 const released = withFields({})

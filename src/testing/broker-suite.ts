@@ -1,11 +1,20 @@
 /**
- * What a broker promises to those who build on it, as tests. The same promises are asked of the embedded broker, of Apache Kafka and
- * of Redpanda; what cannot be asked of all of them is named in `BrokerFeatures`.
+ * What a broker promises to those who build on it, as tests. The same promises are asked of the
+ * embedded broker, of Apache Kafka and of Redpanda; what cannot be asked of all of them is named in
+ * `BrokerFeatures`.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
-import { type Admin, CompressionTypes, type Consumer, Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
-import { apiVersions, findCoordinator, metadata } from '../embedded/broker/apis/cluster.ts'
+import {
+  type Admin,
+  CompressionTypes,
+  type Consumer,
+  Kafka,
+  logLevel,
+  Partitioners,
+  type Producer,
+} from 'kafkajs'
+import { apiVersions, findCoordinator, metadata } from '../local/broker/apis/cluster.ts'
 import {
   describeGroups,
   heartbeat,
@@ -13,11 +22,11 @@ import {
   leaveGroup,
   listGroups,
   syncGroup,
-} from '../embedded/broker/apis/groups.ts'
-import { offsetCommit, offsetFetch } from '../embedded/broker/apis/offsets.ts'
-import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
-import { createTopics, deleteTopics, describeConfigs } from '../embedded/broker/apis/topics.ts'
-import { typeOf } from '../embedded/broker/wire.ts'
+} from '../local/broker/apis/groups.ts'
+import { offsetCommit, offsetFetch } from '../local/broker/apis/offsets.ts'
+import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
+import { createTopics, deleteTopics, describeConfigs } from '../local/broker/apis/topics.ts'
+import { typeOf } from '../local/broker/wire.ts'
 import { eventually } from './eventually.ts'
 import {
   codecsOf,
@@ -65,7 +74,11 @@ const error = {
 const rawClient = { clientName: 'raw', clientVersion: '1' }
 const coordinatorMoving = [14, 15, 16]
 
-export function brokerSuite(name: string, start: () => Promise<RunningBroker>, features: BrokerFeatures): void {
+export function brokerSuite(
+  name: string,
+  start: () => Promise<RunningBroker>,
+  features: BrokerFeatures,
+): void {
   describe(name, () => {
     let broker: RunningBroker
     let kafka: Kafka
@@ -76,7 +89,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       broker = await start()
       kafka = client(broker.brokers)
       admin = kafka.admin()
-      producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false })
+      producer = kafka.producer({
+        createPartitioner: Partitioners.DefaultPartitioner,
+        allowAutoTopicCreation: false,
+      })
       await Promise.all([admin.connect(), producer.connect()])
     }, 30_000)
 
@@ -94,7 +110,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
     } = {}) {
       const topic = `suite-${randomUUID()}`
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] })
+      await admin.createTopics({
+        topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
+      })
       return topic
     }
 
@@ -107,7 +125,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       const member = new RawMember(raw, groupId, { sessionMs, rebalanceMs })
       await eventually(async () => {
         expect((await raw.request(findCoordinator, { key: groupId })).errorCode).toBe(error.none)
-        expect(coordinatorMoving).not.toContain(await member.heartbeat({ generation: 1, memberId: 'stranger' }))
+        expect(coordinatorMoving).not.toContain(
+          await member.heartbeat({ generation: 1, memberId: 'stranger' }),
+        )
       })
       return Object.assign(member, { [Symbol.asyncDispose]: () => raw[Symbol.asyncDispose]() })
     }
@@ -141,18 +161,25 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('a key always goes to the same partition, and each partition has its own offsets', async () => {
         const topic = await newTopic({ partitions: 3 })
-        const messages = Array.from({ length: 60 }, (_, index) => ({ key: `k${index % 6}`, value: String(index) }))
+        const messages = Array.from({ length: 60 }, (_, index) => ({
+          key: `k${index % 6}`,
+          value: String(index),
+        }))
         await producer.send({ topic, messages })
         const records = await readAll(kafka, topic, 60)
         const partitionsOf = Map.groupBy(records, ({ key }) => key)
-        for (const [, group] of partitionsOf) expect(new Set(group.map(({ partition }) => partition)).size).toBe(1)
+        for (const [, group] of partitionsOf)
+          expect(new Set(group.map(({ partition }) => partition)).size).toBe(1)
         const offsets = await admin.fetchTopicOffsets(topic)
         expect(offsets.reduce((total, { high }) => total + Number(high), 0)).toBe(60)
       })
 
       test('a read may begin at any offset, within a batch too', async () => {
         const topic = await newTopic()
-        await producer.send({ topic, messages: Array.from({ length: 10 }, (_, index) => ({ value: String(index) })) })
+        await producer.send({
+          topic,
+          messages: Array.from({ length: 10 }, (_, index) => ({ value: String(index) })),
+        })
         await producer.send({
           topic,
           messages: Array.from({ length: 10 }, (_, index) => ({ value: String(10 + index) })),
@@ -163,7 +190,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('a compressed batch is kept as it was sent', async () => {
         const topic = await newTopic()
-        const messages = Array.from({ length: 200 }, (_, index) => ({ value: `the same words again ${index}` }))
+        const messages = Array.from({ length: 200 }, (_, index) => ({
+          value: `the same words again ${index}`,
+        }))
         await producer.send({ topic, messages, compression: CompressionTypes.GZIP })
         const records = await readAll(kafka, topic, 200)
         expect(records.map(({ value }) => value)).toEqual(messages.map(({ value }) => value))
@@ -204,7 +233,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
       test('without acks nothing is answered, and the record arrives all the same', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
-        raw.send(frame(produce, produceBody({ topic, acks: 0, batch: recordBatch([{ value: 'unanswered' }]) })))
+        raw.send(
+          frame(produce, produceBody({ topic, acks: 0, batch: recordBatch([{ value: 'unanswered' }]) })),
+        )
         // An answer to it would be taken for the next one's, and fail there.
         expect(await listOffsetRaw(raw, topic, -2)).toEqual({ errorCode: error.none, offset: 0 })
         await eventually(async () => expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 1 }))
@@ -212,7 +243,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('offsets are found by time: the first record at or after it, in compressed batches too', async () => {
         const topic = await newTopic()
-        const messages = [1_000, 2_000, 3_000].map((timestamp) => ({ value: 'x', timestamp: String(timestamp) }))
+        const messages = [1_000, 2_000, 3_000].map((timestamp) => ({
+          value: 'x',
+          timestamp: String(timestamp),
+        }))
         await producer.send({ topic, messages })
         const later = [4_000, 5_000].map((timestamp) => ({ value: 'x', timestamp: String(timestamp) }))
         await producer.send({ topic, messages: later, compression: CompressionTypes.GZIP })
@@ -299,14 +333,20 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('creation refuses what it cannot give, and a name that is taken', async () => {
         const topic = await newTopic({ partitions: 2 })
-        expect(await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] })).toBe(false)
+        expect(
+          await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] }),
+        ).toBe(false)
         const refusals: [string, object][] = [
           ['INVALID_REPLICATION_FACTOR', { topic: `${topic}-r`, numPartitions: 1, replicationFactor: 9 }],
           ['INVALID_PARTITIONS', { topic: `${topic}-p`, numPartitions: 0, replicationFactor: 1 }],
           ['INVALID_TOPIC_EXCEPTION', { topic: 'no spaces please', numPartitions: 1, replicationFactor: 1 }],
           [
             'INVALID_CONFIG',
-            { topic: `${topic}-c`, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: 'soon' }] },
+            {
+              topic: `${topic}-c`,
+              replicationFactor: 1,
+              configEntries: [{ name: 'retention.ms', value: 'soon' }],
+            },
           ],
         ]
         for (const [type, wanted] of refusals) {
@@ -329,7 +369,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('configuration given at creation is shown', async () => {
         const topic = await newTopic({ config: { 'retention.ms': '12345000', 'cleanup.policy': 'compact' } })
-        const described = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name: topic }] })
+        const described = await admin.describeConfigs({
+          includeSynonyms: false,
+          resources: [{ type: 2, name: topic }],
+        })
         const entries = new Map(
           described.resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]),
         )
@@ -360,12 +403,29 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const producerId = await newProducerId(raw)
         const batch = (baseSequence: number) =>
           recordBatch([{ value: 'a' }, { value: 'b' }], { producerId, producerEpoch: 0, baseSequence })
-        expect(await produceRaw(raw, { topic, batch: batch(0) })).toEqual({ errorCode: error.none, baseOffset: 0 })
-        expect(await produceRaw(raw, { topic, batch: batch(2) })).toEqual({ errorCode: error.none, baseOffset: 2 })
-        expect(await produceRaw(raw, { topic, batch: batch(0) })).toEqual({ errorCode: error.none, baseOffset: 0 })
-        expect(await produceRaw(raw, { topic, batch: batch(2) })).toEqual({ errorCode: error.none, baseOffset: 2 })
-        expect(await produceRaw(raw, { topic, batch: batch(6) })).toMatchObject({ errorCode: error.outOfOrderSequence })
-        expect(await produceRaw(raw, { topic, batch: batch(4) })).toEqual({ errorCode: error.none, baseOffset: 4 })
+        expect(await produceRaw(raw, { topic, batch: batch(0) })).toEqual({
+          errorCode: error.none,
+          baseOffset: 0,
+        })
+        expect(await produceRaw(raw, { topic, batch: batch(2) })).toEqual({
+          errorCode: error.none,
+          baseOffset: 2,
+        })
+        expect(await produceRaw(raw, { topic, batch: batch(0) })).toEqual({
+          errorCode: error.none,
+          baseOffset: 0,
+        })
+        expect(await produceRaw(raw, { topic, batch: batch(2) })).toEqual({
+          errorCode: error.none,
+          baseOffset: 2,
+        })
+        expect(await produceRaw(raw, { topic, batch: batch(6) })).toMatchObject({
+          errorCode: error.outOfOrderSequence,
+        })
+        expect(await produceRaw(raw, { topic, batch: batch(4) })).toEqual({
+          errorCode: error.none,
+          baseOffset: 4,
+        })
         expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 6 })
       })
 
@@ -377,7 +437,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('of kafkajs sends, with everything read once', async () => {
         const topic = await newTopic({ partitions: 2 })
-        const idempotent = kafka.producer({ idempotent: true, createPartitioner: Partitioners.DefaultPartitioner })
+        const idempotent = kafka.producer({
+          idempotent: true,
+          createPartitioner: Partitioners.DefaultPartitioner,
+        })
         await idempotent.connect()
         for (let batch = 0; batch < 10; batch++) {
           await idempotent.send({
@@ -431,9 +494,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         expect(first.generation).toBe(second.generation)
 
         const secondSyncs = second.sync()
-        expect((await first.sync({ [first.memberId]: 'left half', [second.memberId]: 'right half' })).assignment).toBe(
-          'left half',
-        )
+        expect(
+          (await first.sync({ [first.memberId]: 'left half', [second.memberId]: 'right half' })).assignment,
+        ).toBe('left half')
         expect(await secondSyncs).toEqual({ errorCode: error.none, assignment: 'right half' })
       })
 
@@ -455,7 +518,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         await first.sync({ [first.memberId]: 'half', [second.memberId]: 'half' })
         await secondSyncs
 
-        expect(await first.commit(topic, 11, { generation: first.generation - 1 })).toBe(error.illegalGeneration)
+        expect(await first.commit(topic, 11, { generation: first.generation - 1 })).toBe(
+          error.illegalGeneration,
+        )
         expect(await first.commit(topic, 11, { memberId: 'stranger' })).toBe(error.unknownMember)
         expect(await first.commit(topic, 11, { generation: -1, memberId: '' })).toBe(error.unknownMember)
         expect(await first.committed(topic)).toBe(10)
@@ -472,7 +537,11 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         await first.join()
         await first.sync({ [first.memberId]: 'all' })
         const joined = await second.join()
-        expect(joined).toMatchObject({ errorCode: error.none, leader: second.memberId, members: [second.memberId] })
+        expect(joined).toMatchObject({
+          errorCode: error.none,
+          leader: second.memberId,
+          members: [second.memberId],
+        })
         expect(await first.heartbeat()).toBe(error.unknownMember)
       })
 
@@ -504,7 +573,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
           topic,
           messages: [0, 1, 2, 3].map((partition) => ({ partition, value: `after ${partition}` })),
         })
-        await eventually(() => expect(first.values.filter((value) => value.startsWith('after')).length).toBe(4))
+        await eventually(() =>
+          expect(first.values.filter((value) => value.startsWith('after')).length).toBe(4),
+        )
         const all = [...first.values, ...second.values]
         expect(new Set(all).size).toBe(all.length)
       })
@@ -523,7 +594,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         })
         expect((await admin.listGroups()).groups.map((group) => group.groupId)).toContain(groupId)
         await reader[Symbol.asyncDispose]()
-        expect((await admin.describeGroups([groupId])).groups).toMatchObject([{ state: 'Empty', members: [] }])
+        expect((await admin.describeGroups([groupId])).groups).toMatchObject([
+          { state: 'Empty', members: [] },
+        ])
         expect((await admin.listGroups()).groups.map((group) => group.groupId)).toContain(groupId)
       })
     })
@@ -533,7 +606,8 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const waiting = fetchRaw(raw, { topic, offset: 0, waitMaxMs: 200 })
-        // Each answer is checked against the id of the request it belongs to, so an answer out of turn fails here.
+        // Each answer is checked against the id of the request it belongs to, so an answer out of
+        // turn fails here.
         const behind = Array.from({ length: 50 }, () => listOffsetRaw(raw, topic, -1))
         expect((await waiting).records.length).toBe(0)
         expect(await Promise.all(behind)).toEqual(Array(50).fill({ errorCode: error.none, offset: 0 }))
@@ -544,10 +618,13 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         await using raw = await RawKafka.connect(broker.brokers)
         const ids = [1, 2, 3, 4]
         const bytes = Buffer.concat(
-          ids.map((correlationId) => frame(fetch, fetchBody({ topic, offset: 0, waitMaxMs: 0 }), { correlationId })),
+          ids.map((correlationId) =>
+            frame(fetch, fetchBody({ topic, offset: 0, waitMaxMs: 0 }), { correlationId }),
+          ),
         )
         const answers = ids.map((id) => raw.answer(id))
-        // Byte by byte through the first request and into the second, then the rest of it and two more at once.
+        // Byte by byte through the first request and into the second, then the rest of it and two
+        // more at once.
         const cut = Math.floor(bytes.length / 3)
         for (const byte of bytes.subarray(0, cut)) raw.send(Buffer.from([byte]))
         raw.send(bytes.subarray(cut))
@@ -556,7 +633,8 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
 
       test('a version that is too new is answered with those that are served', async () => {
         await using raw = await RawKafka.connect(broker.brokers)
-        // A header this new ends in a list of tagged fields, here an empty one; the answer has the layout of version 0.
+        // A header this new ends in a list of tagged fields, here an empty one; the answer has the
+        // layout of version 0.
         raw.send(frame({ ...apiVersions, request: typeOf({}) }, {}, { version: 99 }))
         const { errorCode, apis } = apiVersions.answer.read(await raw.answer(1))
         expect(errorCode).toBe(error.unsupportedVersion)
@@ -583,22 +661,34 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         const positions = [{ name: topic, partitions: [{ index: 0, timestamp: -1 }] }]
         for (const version of versionsOf(listOffsets)) {
           const { topics } = await raw.request(listOffsets, { topics: positions }, version)
-          expect(topics).toMatchObject([{ name: topic, partitions: [{ errorCode: error.none, offset: end }] }])
+          expect(topics).toMatchObject([
+            { name: topic, partitions: [{ errorCode: error.none, offset: end }] },
+          ])
         }
         for (const version of versionsOf(initProducerId)) {
           const asked = { transactionalId: null, transactionTimeoutMs: 60_000 }
-          expect(await raw.request(initProducerId, asked, version)).toMatchObject({ errorCode: error.none, epoch: 0 })
+          expect(await raw.request(initProducerId, asked, version)).toMatchObject({
+            errorCode: error.none,
+            epoch: 0,
+          })
         }
         const port = Number(broker.brokers.split(',')[0]?.split(':')[1])
         for (const version of versionsOf(findCoordinator)) {
-          expect(await raw.request(findCoordinator, { key: groupId }, version)).toMatchObject({ errorCode: 0, port })
+          expect(await raw.request(findCoordinator, { key: groupId }, version)).toMatchObject({
+            errorCode: 0,
+            port,
+          })
         }
         expect((await raw.request(leaveGroup, { groupId, memberId: 'stranger' }, 2)).errorCode).toBe(
           error.unknownMember,
         )
         for (const version of versionsOf(createTopics)) {
           const topics = [{ name: `${topic}-${version}`, partitions: 1, replicationFactor: 1 }]
-          const created = await raw.request(createTopics, { topics, timeoutMs: 5_000, validateOnly: true }, version)
+          const created = await raw.request(
+            createTopics,
+            { topics, timeoutMs: 5_000, validateOnly: true },
+            version,
+          )
           expect(created.topics).toMatchObject([{ errorCode: error.none, errorMessage: null }])
         }
         for (const version of versionsOf(deleteTopics)) {
@@ -621,7 +711,11 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
           expect(named.topics).toMatchObject([{ errorCode: error.none, name: topic, isInternal: false }])
           expect(named.topics[0]?.partitions.map(({ index }) => index).sort()).toEqual([0, 1])
           if (version >= 10) seen.add(named.topics[0]?.id.toString('hex') ?? '')
-          const all = await raw.request(metadata, { topics: version === 0 ? [] : null, mayCreate: false }, version)
+          const all = await raw.request(
+            metadata,
+            { topics: version === 0 ? [] : null, mayCreate: false },
+            version,
+          )
           expect(all.topics.map(({ name }) => name)).toContain(topic)
         }
         expect([...seen]).toEqual([expect.stringMatching(/[1-9a-f]/)])
@@ -639,9 +733,15 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
           await using member = await newMember(groupId)
           const raw = member.client
           const served = (api: { versions: readonly [number, number] }) => Math.min(version, api.versions[1])
-          const asked = { groupId, sessionTimeoutMs: 6_000, rebalanceTimeoutMs: 6_000, protocolType: 'consumer' }
+          const asked = {
+            groupId,
+            sessionTimeoutMs: 6_000,
+            rebalanceTimeoutMs: 6_000,
+            protocolType: 'consumer',
+          }
           const protocols = [{ name: 'range', metadata: Buffer.from('m') }]
-          const join = (memberId: string) => raw.request(joinGroup, { ...asked, memberId, protocols }, version)
+          const join = (memberId: string) =>
+            raw.request(joinGroup, { ...asked, memberId, protocols }, version)
           let joined = await join('')
           if (joined.errorCode === error.memberIdRequired) joined = await join(joined.memberId)
           const { memberId, generation } = joined
@@ -663,14 +763,22 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
           for (const each of versionsOf(offsetFetch)) {
             const topics = [{ name: topic, partitions: [0] }]
             expect(await raw.request(offsetFetch, { groupId, topics }, each)).toMatchObject({
-              topics: [{ partitions: [{ offset: offsetCommit.versions[1], metadata: 'note', errorCode: error.none }] }],
+              topics: [
+                {
+                  partitions: [{ offset: offsetCommit.versions[1], metadata: 'note', errorCode: error.none }],
+                },
+              ],
             })
           }
           const described = await raw.request(describeGroups, { groups: [groupId] }, served(describeGroups))
           expect(described.groups).toMatchObject([{ errorCode: error.none, groupId, state: 'Stable' }])
           const listed = await raw.request(listGroups, {}, served(listGroups))
           expect(listed.groups.map((one) => one.groupId)).toContain(groupId)
-          const left = await raw.request(leaveGroup, { groupId, memberId, members: [{ memberId }] }, served(leaveGroup))
+          const left = await raw.request(
+            leaveGroup,
+            { groupId, memberId, members: [{ memberId }] },
+            served(leaveGroup),
+          )
           expect(left.errorCode).toBe(error.none)
           expect((await raw.request(heartbeat, who, served(heartbeat))).errorCode).toBe(error.unknownMember)
         }
@@ -694,10 +802,13 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
         await using slow = await RawKafka.connect(broker.brokers)
         await using quick = await RawKafka.connect(broker.brokers)
         slow.pause()
-        const answers = Array.from({ length: 6 }, () => fetchRaw(slow, { topic, offset: 0, bytesMax: 16 << 20 }))
+        const answers = Array.from({ length: 6 }, () =>
+          fetchRaw(slow, { topic, offset: 0, bytesMax: 16 << 20 }),
+        )
         for (let round = 0; round < 20; round++) await listOffsetRaw(quick, topic, -1)
         slow.resume()
-        for (const { records } of await Promise.all(answers)) expect(records.length).toBeGreaterThan(4 * 900_000)
+        for (const { records } of await Promise.all(answers))
+          expect(records.length).toBeGreaterThan(4 * 900_000)
       })
 
       test('that sends nonsense is closed, and the broker stays', async () => {
@@ -728,7 +839,10 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
             topic,
             messages: Array.from({ length: 100 }, (_, index) => ({ partition: 1, value: String(index) })),
           })
-          const member = new RawMember(raw, 'readers', { sessionMs: features.sessionMsMin, rebalanceMs: 1_000 })
+          const member = new RawMember(raw, 'readers', {
+            sessionMs: features.sessionMsMin,
+            rebalanceMs: 1_000,
+          })
           expect(await member.commit(topic, 1, { generation: -1, memberId: '' })).toBe(error.none)
           raw.close()
 
@@ -739,9 +853,9 @@ export function brokerSuite(name: string, start: () => Promise<RunningBroker>, f
           expect(await new RawMember(raw, 'readers', member.timeouts).committed(topic)).toBe(1)
           raw.close()
           const records = await readAll(restarts, topic, 101)
-          expect(records.filter(({ partition }) => partition === 1).map(({ value }) => Number(value))).toEqual([
-            ...Array(100).keys(),
-          ])
+          expect(
+            records.filter(({ partition }) => partition === 1).map(({ value }) => Number(value)),
+          ).toEqual([...Array(100).keys()])
           expect((await mortalAdmin.describeCluster()).clusterId).toBe(clusterId)
           // The client that was connected before goes on by itself.
           await mortalProducer.send({ topic, messages: [{ value: 'and on' }] })
@@ -783,7 +897,10 @@ type ReadRecord = {
   headers: Record<string, string>
 }
 
-/** Reads until `count` records are there, in the order of their partitions; from the start, or from offset `from` of partition 0. */
+/**
+ * Reads until `count` records are there, in the order of their partitions; from the start, or from
+ * offset `from` of partition 0.
+ */
 async function readAll(
   kafka: Kafka,
   topic: string,

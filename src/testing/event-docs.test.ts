@@ -2,13 +2,16 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { Type } from '@sinclair/typebox'
-import { defineEvent } from '../contract/event'
-import { AccountOpened, events } from '../contract/events'
+import { defineEvent } from '../contract/events/define-event'
+import { AccountOpened, events } from '../contract/events/events'
 import { brokenPromises, writeEventDocs } from './event-docs'
 
-test.each([...writeEventDocs()])('%s is as the definitions say; if not: npm run docs:events', async (path, text) => {
-  expect(await Bun.file(join(import.meta.dir, '../..', path)).text()).toBe(text)
-})
+test.each([...writeEventDocs()])(
+  '%s is as the definitions say; if not: npm run docs:events',
+  async (path, text) => {
+    expect(await Bun.file(join(import.meta.dir, '../..', path)).text()).toBe(text)
+  },
+)
 
 test('every released schema is kept: inside a major version only optional fields are added', () => {
   expect(brokenPromises()).toEqual([])

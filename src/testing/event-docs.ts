@@ -1,14 +1,15 @@
 /**
- * Writes `docs/events.md` and `docs/events/*.json` from the definitions of the events (`npm run docs:events`). A test fails when they differ.
- * The schemas are what was released: one that a definition has broken is not written over, so that nobody does it unawares.
+ * Writes `docs/events.md` and `docs/events/*.json` from the definitions of the events (`npm run
+ * docs:events`). A test fails when they differ. The schemas are what was released: one that a
+ * definition has broken is not written over, so that nobody does it unawares.
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AnyEvent } from '../contract/catalogue'
-import { describeEvents } from '../contract/describe'
-import { type EventDefinition, upcast } from '../contract/event'
-import { events } from '../contract/events'
-import { optionsOrExit } from '../platform/options.ts'
+import type { AnyEvent } from '../contract/docs/catalogue'
+import { describeEvents } from '../contract/docs/markdown'
+import { type EventDefinition, upcast } from '../contract/events/define-event'
+import { events } from '../contract/events/events'
+import { optionsOrExit } from '../platform/process/options.ts'
 import { breaks, type JsonSchema } from './breaks'
 
 const root = join(import.meta.dir, '../..')
@@ -20,13 +21,22 @@ export function writeEventDocs(): Map<string, string> {
     const path = `${schemas}/${event.name}.v${event.version}.json`
     return [path, `${JSON.stringify(schemaOf(event), null, 2)}\n`] as const
   })
-  return new Map([['docs/events.md', describeEvents({ topicPrefix: '', asyncApi: '`/asyncapi.json`' })], ...ofEvents])
+  return new Map([
+    ['docs/events.md', describeEvents({ topicPrefix: '', asyncApi: '`/asyncapi.json`' })],
+    ...ofEvents,
+  ])
 }
 
 /** The payload as JSON Schema that stands by itself. */
 function schemaOf({ name, version, type, description, payload, example }: AnyEvent): JsonSchema {
   const head = { $schema: 'http://json-schema.org/draft-07/schema#', $id: `urn:${type.replaceAll('.', ':')}` }
-  const schema = { ...head, title: `${name}, version ${version}`, description, ...payload, examples: [example] }
+  const schema = {
+    ...head,
+    title: `${name}, version ${version}`,
+    description,
+    ...payload,
+    examples: [example],
+  }
   // What TypeBox notes for itself, under symbols, is no part of it.
   return JSON.parse(JSON.stringify(schema))
 }

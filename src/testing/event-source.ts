@@ -1,9 +1,19 @@
-/** A reader of server-sent events, for tests: takes a stream apart as browsers do, and comes back with the last id when it is told to. */
+/**
+ * A reader of server-sent events, for tests: takes a stream apart as browsers do, and comes back
+ * with the last id when it is told to.
+ */
 
 export type Told = { event: string; id: string; data: Record<string, unknown> }
 
-/** Yields each event, until the stream ends or the caller leaves the loop. Throws for an answer that is no stream. */
-export async function* readEvents(port: number, path: string, lastEventId?: string): AsyncGenerator<Told, void> {
+/**
+ * Yields each event, until the stream ends or the caller leaves the loop. Throws for an answer that
+ * is no stream.
+ */
+export async function* readEvents(
+  port: number,
+  path: string,
+  lastEventId?: string,
+): AsyncGenerator<Told, void> {
   const leaving = new AbortController()
   const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: leaving.signal })
@@ -25,7 +35,8 @@ export async function* parseEvents(chunks: AsyncIterable<string | Uint8Array>): 
     text = blocks.pop() ?? ''
     for (const block of blocks) {
       const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: (.*)/s)))
-      if (fields.data !== undefined) yield { event: fields.event, id: fields.id, data: JSON.parse(fields.data) }
+      if (fields.data !== undefined)
+        yield { event: fields.event, id: fields.id, data: JSON.parse(fields.data) }
     }
   }
 }

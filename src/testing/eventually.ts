@@ -1,4 +1,7 @@
-/** Waits for a condition, never for time: tries the assertion again until it holds, and fails with its last complaint. */
+/**
+ * Waits for a condition, never for time: tries the assertion again until it holds, and fails with
+ * its last complaint.
+ */
 export async function eventually<T>(
   assertion: () => T | Promise<T>,
   { timeoutMs = 10_000, intervalMs = 20 }: { timeoutMs?: number; intervalMs?: number } = {},

@@ -4,7 +4,10 @@ import { type Answer, callerOf } from './stack'
 
 export type HttpFileAnswers = Record<string, Answer>
 
-/** Sends every request of a file of the top folder to the service at `port`, and answers by `@name`. Throws for what it cannot read. */
+/**
+ * Sends every request of a file of the top folder to the service at `port`, and answers by `@name`.
+ * Throws for what it cannot read.
+ */
 export async function runHttpFile(name: string, port: number): Promise<HttpFileAnswers> {
   const text = await Bun.file(join(import.meta.dir, '../..', name)).text()
   const caller = callerOf(port)
@@ -25,7 +28,9 @@ export async function runHttpFile(name: string, port: number): Promise<HttpFileA
       [...headerLines.matchAll(/^([\w-]+): (.+)$/gm)].map(([, key, value]) => [key?.toLowerCase(), value]),
     )
     answers[label] =
-      method === 'POST' ? await caller.post(path, JSON.parse(body ?? ''), headers) : await caller.get(path, headers)
+      method === 'POST'
+        ? await caller.post(path, JSON.parse(body ?? ''), headers)
+        : await caller.get(path, headers)
   }
   return answers
 }

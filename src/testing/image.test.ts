@@ -1,9 +1,12 @@
-/** What the image and the compose file repeat from elsewhere, because no tool reads it from there. Needs no Docker. */
+/**
+ * What the image and the compose file repeat from elsewhere, because no tool reads it from there.
+ * Needs no Docker.
+ */
 import { expect, test } from 'bun:test'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import packageJson from '../../package.json'
-import { type Environment, readServiceConfig, serviceNames } from '../config'
+import { type Environment, readServiceConfig, serviceNames } from '../config/config'
 
 const root = join(import.meta.dir, '../..')
 const read = (path: string) => Bun.file(join(root, path)).text()
@@ -12,7 +15,10 @@ const bunVersion = packageJson.engines.bun
 const dockerfile = await read('Dockerfile')
 
 test('the image runs the Bun that package.json asks for, and the types are of the same version', () => {
-  const stages = [...dockerfile.matchAll(/^FROM (\S+)(?: AS (\S+))?$/gm)].map(([, from = '', name]) => ({ from, name }))
+  const stages = [...dockerfile.matchAll(/^FROM (\S+)(?: AS (\S+))?$/gm)].map(([, from = '', name]) => ({
+    from,
+    name,
+  }))
   const bases = stages.filter(({ from }) => !stages.some(({ name }) => name === from)).map(({ from }) => from)
   expect(bases).toEqual([`oven/bun:${bunVersion}-slim`])
   expect(labels()['base.name']).toBe(`docker.io/${bases[0]}`)
@@ -70,7 +76,10 @@ type Service = {
 }
 const { services } = Bun.YAML.parse(await read('compose.yaml')) as { services: Record<string, Service> }
 
-/** As Compose passes it to the container: all text, with `${NAME:-default}` taken from the caller's environment. */
+/**
+ * As Compose passes it to the container: all text, with `${NAME:-default}` taken from the caller's
+ * environment.
+ */
 const environmentOf = (name: string, shell: Environment = {}): Environment =>
   Object.fromEntries(
     Object.entries(services[name]?.environment ?? {}).map(([key, value]) => [
@@ -171,7 +180,11 @@ async function reachedFrom(entry: string): Promise<{ files: string[]; packages: 
     if (!/\.[jt]sx?$/.test(file)) continue
     for (const { path } of transpiler.scanImports(await read(file))) {
       if (path.startsWith('.')) files.add(relative(root, Bun.resolveSync(path, join(root, dirname(file)))))
-      else if (path !== 'bun' && !path.startsWith('bun:') && !builtinModules.includes(path.replace(/^node:/, '')))
+      else if (
+        path !== 'bun' &&
+        !path.startsWith('bun:') &&
+        !builtinModules.includes(path.replace(/^node:/, ''))
+      )
         packages.add(path.split('/', path.startsWith('@') ? 2 : 1).join('/'))
     }
   }
@@ -187,5 +200,8 @@ const ignoreRules = (await read('.dockerignore'))
 function isSent(file: string): boolean {
   const parts = file.split('/')
   const paths = parts.map((_, index) => parts.slice(0, index + 1).join('/'))
-  return ignoreRules.reduce((sent, { glob, sends }) => (paths.some((path) => glob.match(path)) ? sends : sent), true)
+  return ignoreRules.reduce(
+    (sent, { glob, sends }) => (paths.some((path) => glob.match(path)) ? sends : sent),
+    true,
+  )
 }

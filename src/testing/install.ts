@@ -1,6 +1,7 @@
 /**
  * `bun test` in a fresh clone: installs the packages from the lock file before anything asks for them. And begins the run anew with two files at a
- * time, since most tests wait for something most of the time. Preloaded first, and so without imports of packages.
+ * time, since most tests wait for something most of the time. Preloaded first, and so without
+ * imports of packages.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +24,10 @@ function run(args: string[]): number {
   return Bun.spawnSync([process.execPath, ...args], { stdio: ['inherit', 'inherit', 'inherit'] }).exitCode
 }
 
-/** A test run is not told its arguments. Without /proc, one that holds a space comes apart, which a second run would mend. */
+/**
+ * A test run is not told its arguments. Without /proc, one that holds a space comes apart, which a
+ * second run would mend.
+ */
 function ownArguments(): string[] {
   try {
     return readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(1, -1)

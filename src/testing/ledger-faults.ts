@@ -2,8 +2,8 @@
 import type { Sql } from 'postgres'
 
 /**
- * Everything that has to be true of a ledger at any instant, asked in one statement, so that it holds while wallets work, too. Answers what is not, in
- * words; nothing when all is well.
+ * Everything that has to be true of a ledger at any instant, asked in one statement, so that it
+ * holds while wallets work, too. Answers what is not, in words; nothing when all is well.
  */
 export async function findFaults(sql: Sql): Promise<string[]> {
   const rows = await sql<{ fault: string }[]>`
@@ -85,8 +85,8 @@ export async function findFaults(sql: Sql): Promise<string[]> {
 }
 
 /**
- * The same of the outbox, as long as nobody relays it: of everything that happened there are two events, in order, and the balances they tell are
- * those of the entries.
+ * The same of the outbox, as long as nobody relays it: of everything that happened there are two
+ * events, in order, and the balances they tell are those of the entries.
  */
 export async function findUntold(sql: Sql): Promise<string[]> {
   const rows = await sql<{ fault: string }[]>`

@@ -1,6 +1,7 @@
 /**
- * The ledger as somebody would keep it with pencil and paper: balances, open holds, and what was paid. For tests, which ask it what the wallet has to
- * answer. It shares no rule and no word of code with the wallet, so that a mistake has to be made twice to go unseen.
+ * The ledger as somebody would keep it with pencil and paper: balances, open holds, and what was
+ * paid. For tests, which ask it what the wallet has to answer. It shares no rule and no word of
+ * code with the wallet, so that a mistake has to be made twice to go unseen.
  */
 
 export type Refusal = { status: number; code: string }
@@ -49,7 +50,8 @@ type Account = { currency: string; balance: bigint; limit: bigint | null; versio
 
 export const digitsMax = 10n ** 15n - 1n
 
-const isBefore = ({ effective_at }: Note, ms: number): boolean => effective_at !== null && Date.parse(effective_at) < ms
+const isBefore = ({ effective_at }: Note, ms: number): boolean =>
+  effective_at !== null && Date.parse(effective_at) < ms
 
 export const isRefusal = (it: object): it is Refusal => 'code' in it
 const refuse = (status: number, code: string): Refusal => ({ status, code })
@@ -64,7 +66,10 @@ export class LedgerModel {
   readonly payments: Paid[] = []
 
   held(id: string): bigint {
-    return this.promises.reduce((sum, one) => (one.from === id && one.status === 'placed' ? sum + one.amount : sum), 0n)
+    return this.promises.reduce(
+      (sum, one) => (one.from === id && one.status === 'placed' ? sum + one.amount : sum),
+      0n,
+    )
   }
 
   /** The most that the account may part with. */
@@ -75,7 +80,11 @@ export class LedgerModel {
 
   pay(payment: Payment): Paid | Refusal {
     const { kind, from, to, amount, currency, note } = payment
-    const refusal = this.refusalOf({ ...payment, fromOutside: kind === 'deposit', toOutside: kind === 'withdrawal' })
+    const refusal = this.refusalOf({
+      ...payment,
+      fromOutside: kind === 'deposit',
+      toOutside: kind === 'withdrawal',
+    })
     if (refusal) return refusal
     if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
     if (currency === '') throw new Error('a payment in no currency')
@@ -158,14 +167,18 @@ export class LedgerModel {
   }
 
   /** Why a payment, or the promise of one, cannot be made. */
-  private refusalOf(asked: Omit<Payment, 'kind'> & { fromOutside: boolean; toOutside: boolean }, isDated = true) {
+  private refusalOf(
+    asked: Omit<Payment, 'kind'> & { fromOutside: boolean; toOutside: boolean },
+    isDated = true,
+  ) {
     const { from, to, amount, currency, fromOutside, toOutside, note } = asked
     if (amount <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
     if (from === to) return refuse(422, 'ACCOUNTS_NOT_DIFFERENT')
     const isSomebodys = (id: string) => this.accounts.has(id) && this.accounts.get(id)?.limit !== null
     if (!fromOutside && !isSomebodys(from)) return refuse(404, 'ACCOUNT_FROM_NOT_FOUND')
     if (!toOutside && !isSomebodys(to)) return refuse(404, 'ACCOUNT_TO_NOT_FOUND')
-    if (!fromOutside && this.accounts.get(from)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
+    if (!fromOutside && this.accounts.get(from)?.currency !== currency)
+      return refuse(422, 'CURRENCY_NOT_EQUAL')
     if (!toOutside && this.accounts.get(to)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
     const opened = (id: string, isOutside: boolean) => (isOutside ? 0 : (this.accounts.get(id)?.opened ?? 0))
     if (isDated && isBefore(note, Math.max(opened(from, fromOutside), opened(to, toOutside))))
@@ -189,7 +202,10 @@ export class LedgerModel {
   }
 
   private move(paid: Omit<Paid, 'id' | 'takenBack' | 'versions' | 'effective'>): Paid {
-    const versions: Paid['versions'] = [this.turnPage(paid.from, -paid.amount), this.turnPage(paid.to, paid.amount)]
+    const versions: Paid['versions'] = [
+      this.turnPage(paid.from, -paid.amount),
+      this.turnPage(paid.to, paid.amount),
+    ]
     const done = { ...paid, id: '', takenBack: 0n, versions, effective: Number.NaN }
     this.payments.push(done)
     return done

@@ -1,4 +1,7 @@
-/** Stands between a service and its server, and can keep silent as a network does that drops packets: nothing is closed, nothing arrives. */
+/**
+ * Stands between a service and its server, and can keep silent as a network does that drops
+ * packets: nothing is closed, nothing arrives.
+ */
 import net from 'node:net'
 
 export type SilentProxy = {

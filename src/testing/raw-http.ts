@@ -13,8 +13,15 @@ export type RawAnswer = {
 /** A text goes as Latin-1, one byte a character; `end` shuts down our side. A function is waited for. */
 export type RawPart = string | Uint8Array | 'end' | (() => Promise<unknown>)
 
-/** Resolves with the first answer, once it is complete or the connection is closed. Rejects when neither happens in time. */
-export async function rawRequest(port: number, parts: readonly RawPart[], timeoutMs = 20_000): Promise<RawAnswer> {
+/**
+ * Resolves with the first answer, once it is complete or the connection is closed. Rejects when
+ * neither happens in time.
+ */
+export async function rawRequest(
+  port: number,
+  parts: readonly RawPart[],
+  timeoutMs = 20_000,
+): Promise<RawAnswer> {
   const socket = connect(port, '127.0.0.1')
   try {
     const answered = readAnswer(socket, timeoutMs)
@@ -60,10 +67,13 @@ function parseAnswer(received: string, isClosed: boolean): RawAnswer | undefined
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0)
   if (status === 100) return parseAnswer(rest, isClosed)
   const headers = new Headers(
-    [...head.matchAll(/^([\w-]+): ?(.*)\r$/gm)].map(([, name = '', value = '']) => [name, value] as [string, string]),
+    [...head.matchAll(/^([\w-]+): ?(.*)\r$/gm)].map(
+      ([, name = '', value = '']) => [name, value] as [string, string],
+    ),
   )
   const length = headers.get('content-length')
-  const isWhole = status === 204 || status === 304 || (status > 0 && length !== null && rest.length >= Number(length))
+  const isWhole =
+    status === 204 || status === 304 || (status > 0 && length !== null && rest.length >= Number(length))
   return isWhole || isClosed ? { status, headers, text: rest, isClosed } : undefined
 }
 

@@ -1,17 +1,18 @@
 /**
- * A Kafka client that does nothing by itself: it sends exactly the request it is told, in any order and any shape, and hands back
- * what the broker answered. For the promises of a broker that no client library lets a test ask about. It takes the shapes of the
- * messages from the embedded broker, which cannot hide a mistake in them: Apache Kafka is asked with the same.
+ * A Kafka client that does nothing by itself: it sends exactly the request it is told, in any order
+ * and any shape, and hands back what the broker answered. For the promises of a broker that no
+ * client library lets a test ask about. It takes the shapes of the messages from the embedded
+ * broker, which cannot hide a mistake in them: Apache Kafka is asked with the same.
  */
 import { connect, type Socket } from 'node:net'
-import { apiVersions } from '../embedded/broker/apis/cluster.ts'
-import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../embedded/broker/apis/groups.ts'
-import { offsetCommit, offsetFetch } from '../embedded/broker/apis/offsets.ts'
-import { fetch, initProducerId, listOffsets, produce } from '../embedded/broker/apis/records.ts'
-import { createTopics } from '../embedded/broker/apis/topics.ts'
-import { answerHeader, requestHeader, sized } from '../embedded/broker/connection.ts'
-import { crc32c } from '../embedded/broker/log/crc32c.ts'
-import { readHeader } from '../embedded/broker/log/record-batch.ts'
+import { apiVersions } from '../local/broker/apis/cluster.ts'
+import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../local/broker/apis/groups.ts'
+import { offsetCommit, offsetFetch } from '../local/broker/apis/offsets.ts'
+import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
+import { createTopics } from '../local/broker/apis/topics.ts'
+import { answerHeader, requestHeader, sized } from '../local/broker/connection.ts'
+import { crc32c } from '../local/broker/log/crc32c.ts'
+import { readHeader } from '../local/broker/log/record-batch.ts'
 import {
   int8,
   int16,
@@ -23,7 +24,7 @@ import {
   typeOf,
   Writer,
   type WrittenOf,
-} from '../embedded/broker/wire.ts'
+} from '../local/broker/wire.ts'
 
 type Message<Request, Answer> = {
   key: number
@@ -56,7 +57,10 @@ export class RawKafka {
     })
   }
 
-  /** Sends one request, in the newest version that is served unless told otherwise. Rejects when the connection closes first. */
+  /**
+   * Sends one request, in the newest version that is served unless told otherwise. Rejects when the
+   * connection closes first.
+   */
   async request<Request, Answer>(
     message: Message<Request, Answer>,
     request: Request,
@@ -71,7 +75,10 @@ export class RawKafka {
     return message.answer.read(answer)
   }
 
-  /** The next answer that nobody waits for yet, which must be the one with this id. It stands behind the header. */
+  /**
+   * The next answer that nobody waits for yet, which must be the one with this id. It stands behind
+   * the header.
+   */
   answer(correlationId: number): Promise<Reader> {
     const answer = new Promise<Reader>((resolve) => this.#waiting.push(resolve)).then((reader) => {
       const answered = answerHeader.read(reader).correlationId
@@ -188,7 +195,13 @@ export function recordBatch(
     recordsCount: records.length,
   })
   const checked = Buffer.concat([header, compress(Buffer.concat(encoded))])
-  const front = { baseOffset: 0, length: checked.length + 9, leaderEpoch: -1, magic: 2, crc: crc32c(checked) | 0 }
+  const front = {
+    baseOffset: 0,
+    length: checked.length + 9,
+    leaderEpoch: -1,
+    magic: 2,
+    crc: crc32c(checked) | 0,
+  }
   return Buffer.concat([encode(uncheckedHeader, front), checked])
 }
 
@@ -260,7 +273,10 @@ export async function fetchRaw(client: RawKafka, wanted: Fetched) {
 
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
-/** How each batch of a partition is compressed, from its attributes: a client that misses a codec may store without it, and say nothing. */
+/**
+ * How each batch of a partition is compressed, from its attributes: a client that misses a codec
+ * may store without it, and say nothing.
+ */
 export async function codecsOf(client: RawKafka, topic: string, partition: number): Promise<string[]> {
   const { records } = await fetchRaw(client, { topic, partition, offset: 0, bytesMax: 8 << 20 })
   const found: string[] = []
@@ -271,7 +287,10 @@ export async function codecsOf(client: RawKafka, topic: string, partition: numbe
   return found
 }
 
-/** The offset of the first record at or after the timestamp (-1 the end of the log, -2 its start), or the error code. */
+/**
+ * The offset of the first record at or after the timestamp (-1 the end of the log, -2 its start),
+ * or the error code.
+ */
 export async function listOffsetRaw(client: RawKafka, topic: string, timestamp: number, partition = 0) {
   const asked = [{ name: topic, partitions: [{ index: partition, timestamp }] }]
   const { topics } = await client.request(listOffsets, { topics: asked })
@@ -326,9 +345,18 @@ export class RawMember {
 
   async sync(parts: Record<string, string> = {}) {
     const { groupId, generation, memberId } = this
-    const assignments = Object.entries(parts).map(([id, part]) => ({ memberId: id, assignment: Buffer.from(part) }))
+    const assignments = Object.entries(parts).map(([id, part]) => ({
+      memberId: id,
+      assignment: Buffer.from(part),
+    }))
     const chosen = { protocolType: 'consumer', protocol: 'range' }
-    const synced = await this.client.request(syncGroup, { groupId, generation, memberId, ...chosen, assignments })
+    const synced = await this.client.request(syncGroup, {
+      groupId,
+      generation,
+      memberId,
+      ...chosen,
+      assignments,
+    })
     return { errorCode: synced.errorCode, assignment: synced.assignment.toString() }
   }
 
@@ -349,8 +377,9 @@ export class RawMember {
   ): Promise<number> {
     const topics = [{ name: topic, partitions: [{ partition: 0, offset, metadata: 'note' }] }]
     const { groupId } = this
-    return onlyPartition((await this.client.request(offsetCommit, { groupId, generation, memberId, topics })).topics)
-      .errorCode
+    return onlyPartition(
+      (await this.client.request(offsetCommit, { groupId, generation, memberId, topics })).topics,
+    ).errorCode
   }
 
   /** -1 where nothing was committed. */

@@ -1,10 +1,10 @@
 /** The tables of the read side without the service, for tests that put entries into them. */
 import { join } from 'node:path'
-import type { BalanceRow, EntryRow } from '../balances/project'
-import { apply } from '../balances/store/apply'
-import { openDatabase, type Statements } from '../platform/database'
-import { createLog } from '../platform/log'
-import { prepareDatabase } from '../platform/migrate'
+import { apply } from '../balances/projection/apply-store'
+import type { BalanceRow, EntryRow } from '../balances/projection/project'
+import { openDatabase, type Statements } from '../platform/postgres/database'
+import { prepareDatabase } from '../platform/postgres/migrate'
+import { createLog } from '../platform/telemetry/log'
 import { backing } from './backing'
 
 export const log = createLog({ service: 'test', level: 'error', format: 'json' })

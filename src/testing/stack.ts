@@ -1,11 +1,14 @@
-/** Both services as somebody runs them, over their own databases and topics, for tests that look at the whole. */
+/**
+ * Both services as somebody runs them, over their own databases and topics, for tests that look at
+ * the whole.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startBalances } from '../balances/start'
-import type { ServiceConfig, ServiceName } from '../config'
-import { createLog } from '../platform/log'
-import { startWallet } from '../wallet/start'
+import { startBalances } from '../balances/service'
+import type { ServiceConfig, ServiceName } from '../config/config'
+import { createLog } from '../platform/telemetry/log'
+import { startWallet } from '../wallet/service'
 import { type Backing, backing, type TestDatabase } from './backing'
 import { eventually } from './eventually'
 
@@ -30,7 +33,10 @@ export type Stack = {
 export type StackOptions = { seed?: boolean; start?: readonly ServiceName[] }
 
 /** Starts the services in this process. `start` leaves one out, for tests that start it themselves. */
-export async function startStack({ seed = true, start = ['wallet', 'balances'] }: StackOptions = {}): Promise<Stack> {
+export async function startStack({
+  seed = true,
+  start = ['wallet', 'balances'],
+}: StackOptions = {}): Promise<Stack> {
   const shared = await backing()
   const databases = {
     wallet: await shared.createDatabase('wallet'),
@@ -38,8 +44,18 @@ export async function startStack({ seed = true, start = ['wallet', 'balances'] }
   }
   const topicPrefix = shared.topicPrefix()
   const config = {
-    wallet: serviceConfig('wallet', { database: databases.wallet, brokers: shared.brokers, topicPrefix, seed }),
-    balances: serviceConfig('balances', { database: databases.balances, brokers: shared.brokers, topicPrefix, seed }),
+    wallet: serviceConfig('wallet', {
+      database: databases.wallet,
+      brokers: shared.brokers,
+      topicPrefix,
+      seed,
+    }),
+    balances: serviceConfig('balances', {
+      database: databases.balances,
+      brokers: shared.brokers,
+      topicPrefix,
+      seed,
+    }),
   }
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const wallet = start.includes('wallet') ? await startWallet(config.wallet, log) : undefined
@@ -58,8 +74,14 @@ export async function startStack({ seed = true, start = ['wallet', 'balances'] }
 
 export type Settings = { database: TestDatabase; brokers: string[]; topicPrefix: string; seed: boolean }
 
-/** As it is meant to be deployed: the wallet works as a role of its own, balances as the owner of its database. */
-export function serviceConfig(service: ServiceName, { database, brokers, topicPrefix, seed }: Settings): ServiceConfig {
+/**
+ * As it is meant to be deployed: the wallet works as a role of its own, balances as the owner of
+ * its database.
+ */
+export function serviceConfig(
+  service: ServiceName,
+  { database, brokers, topicPrefix, seed }: Settings,
+): ServiceConfig {
   const urls =
     service === 'wallet'
       ? { url: database.serviceUrl, migrationUrl: database.url }

@@ -1,10 +1,10 @@
 /** Wallets without a read side, for tests of the ledger. */
 import { expect } from 'bun:test'
 import postgres, { type Sql } from 'postgres'
-import type { ServiceConfig } from '../config'
-import { createLog, type Log } from '../platform/log'
-import type { Clock } from '../wallet/clock'
-import { startWallet } from '../wallet/start'
+import type { ServiceConfig } from '../config/config'
+import { createLog, type Log } from '../platform/telemetry/log'
+import type { Clock } from '../wallet/ledger/clock'
+import { startWallet } from '../wallet/service'
 import { backing } from './backing'
 import { findFaults } from './ledger-faults'
 import { type Caller, callerOf, serviceConfig } from './stack'
@@ -35,7 +35,10 @@ export type Wallets = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** One seeded database, and as many wallets on it as asked for. `begin` gets the database while it is empty, before they start. */
+/**
+ * One seeded database, and as many wallets on it as asked for. `begin` gets the database while it
+ * is empty, before they start.
+ */
 export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unknown>): Promise<Wallets> {
   const shared = await backing()
   const database = await shared.createDatabase('wallet')

@@ -1,9 +1,15 @@
-/** Writes `seed/events.jsonl`, the seed as the read side hears it, from `seed/wallet.json`. A test fails when the two differ. */
+/**
+ * Writes `seed/events.jsonl`, the seed as the read side hears it, from `seed/wallet.json`. A test
+ * fails when the two differ.
+ */
 import { join } from 'node:path'
-import { optionsOrExit } from '../platform/options.ts'
-import { readSeed, seedEvents } from '../wallet/seed'
+import { optionsOrExit } from '../platform/process/options.ts'
+import { readSeed, seedEvents } from '../wallet/seed/seed'
 
-optionsOrExit('Usage: bun src/testing/write-seed-events.ts\n  Writes seed/events.jsonl from seed/wallet.json.', {})
+optionsOrExit(
+  'Usage: bun src/testing/write-seed-events.ts\n  Writes seed/events.jsonl from seed/wallet.json.',
+  {},
+)
 const file = join(import.meta.dir, '../../seed/events.jsonl')
 await Bun.write(
   file,

@@ -1,4 +1,7 @@
-/** Kills the embedded broker while idempotent kafkajs producers send, starts it again, and in the end counts what was acknowledged. */
+/**
+ * Kills the embedded broker while idempotent kafkajs producers send, starts it again, and in the
+ * end counts what was acknowledged.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +12,10 @@ import { startBrokerProcess } from './broker-process.ts'
 
 const [topic, producers] = ['killed', 3]
 
-export async function killBroker([rounds = '200', seed = String(Date.now() % 2 ** 31)]: string[]): Promise<void> {
+export async function killBroker([
+  rounds = '200',
+  seed = String(Date.now() % 2 ** 31),
+]: string[]): Promise<void> {
   console.log(`${rounds} rounds with seed ${seed}`)
   const dataDir = mkdtempSync(join(tmpdir(), 'bench-kill-'))
   const random = mulberry32(Number(seed))
@@ -24,7 +30,9 @@ export async function killBroker([rounds = '200', seed = String(Date.now() % 2 *
   const admin = kafka.admin()
   await admin.connect()
   const configEntries = [{ name: 'segment.bytes', value: '65536' }]
-  await admin.createTopics({ topics: [{ topic, numPartitions: producers, replicationFactor: 1, configEntries }] })
+  await admin.createTopics({
+    topics: [{ topic, numPartitions: producers, replicationFactor: 1, configEntries }],
+  })
   await admin.disconnect()
 
   const acknowledged = new Set<string>()
@@ -33,7 +41,10 @@ export async function killBroker([rounds = '200', seed = String(Date.now() % 2 *
     const producer = kafka.producer({ idempotent: true, createPartitioner: Partitioners.DefaultPartitioner })
     await producer.connect()
     for (let sent = 0; !over; sent += 10) {
-      const messages = Array.from({ length: 10 }, (_, index) => ({ partition, value: `${partition}:${sent + index}` }))
+      const messages = Array.from({ length: 10 }, (_, index) => ({
+        partition,
+        value: `${partition}:${sent + index}`,
+      }))
       await producer.send({ topic, acks: -1, messages })
       for (const message of messages) acknowledged.add(message.value)
     }
@@ -58,7 +69,8 @@ export async function killBroker([rounds = '200', seed = String(Date.now() % 2 *
   const lost = [...acknowledged].filter((value) => !distinct.has(value))
   const twice = found.length - distinct.size
   console.log(`${acknowledged.size} acknowledged, ${found.length} found, ${lost.length} lost, ${twice} twice`)
-  if (lost.length + twice > 0) throw new Error(`acknowledged records were lost or written twice, with seed ${seed}`)
+  if (lost.length + twice > 0)
+    throw new Error(`acknowledged records were lost or written twice, with seed ${seed}`)
 }
 
 async function readAll(kafka: Kafka, brokers: string): Promise<string[]> {

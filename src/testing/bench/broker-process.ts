@@ -1,4 +1,7 @@
-/** The embedded broker as a process of its own, whose time and memory can be told apart from those of its clients. */
+/**
+ * The embedded broker as a process of its own, whose time and memory can be told apart from those
+ * of its clients.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,13 +14,16 @@ export type BrokerProcess = {
 }
 
 export async function startBrokerProcess(dataDir: string, port = 0): Promise<BrokerProcess> {
-  const main = join(import.meta.dir, '../../embedded/broker/main.ts')
+  const main = join(import.meta.dir, '../../local/broker/main.ts')
   const begun = performance.now()
-  const child = Bun.spawn([process.execPath, main, '--data-dir', dataDir, '--port', String(port), '--lifeline'], {
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'ignore',
-  })
+  const child = Bun.spawn(
+    [process.execPath, main, '--data-dir', dataDir, '--port', String(port), '--lifeline'],
+    {
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'ignore',
+    },
+  )
   const { value } = await child.stdout.getReader().read()
   const [word, brokers] = new TextDecoder().decode(value).trim().split(' ')
   if (word !== 'ready' || !brokers) throw new Error('the broker did not start')
@@ -32,7 +38,10 @@ export async function startBrokerProcess(dataDir: string, port = 0): Promise<Bro
   }
 }
 
-/** Processor time a process has used, in microseconds. NaN where the system does not tell (only Linux does). */
+/**
+ * Processor time a process has used, in microseconds. NaN where the system does not tell (only
+ * Linux does).
+ */
 export function cpuMicrosOf(pid: number): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

@@ -1,13 +1,14 @@
 /**
- * The embedded broker in numbers, and beside it the one that `KAFKA_BROKERS` names: the same client, in turns within one run, so that
- * what else the machine does falls on both. Ratios are worth more than rates.
+ * The embedded broker in numbers, and beside it the one that `KAFKA_BROKERS` names: the same
+ * client, in turns within one run, so that what else the machine does falls on both. Ratios are
+ * worth more than rates.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
-import { readTestConfig } from '../../config.ts'
+import { readTestConfig } from '../../config/config.ts'
 import { eventually } from '../eventually.ts'
 import { createTopicRaw, fetchRaw, produceRaw, RawKafka, recordBatch } from '../raw-kafka.ts'
 import { type BrokerProcess, cpuMicrosOf, peakMegabytesOf, startBrokerProcess } from './broker-process.ts'
@@ -26,7 +27,8 @@ export async function benchBroker(): Promise<void> {
     embedded = await startBrokerProcess(join(directory, 'data'))
     const targets: Target[] = [{ name: 'embedded', kafka: client(embedded.brokers), pid: embedded.pid }]
     const given = readTestConfig(process.env).brokers?.join()
-    // Apache Kafka answers before its disk has a record, unless a topic asks for what the embedded broker always does.
+    // Apache Kafka answers before its disk has a record, unless a topic asks for what the embedded
+    // broker always does.
     const flushed = [{ name: 'flush.messages', value: '1' }]
     if (given) targets.push({ name: 'given', kafka: client(given) })
     if (given) targets.push({ name: 'given, each flushed', kafka: client(given), config: flushed })
@@ -67,7 +69,8 @@ async function benchThroughput(targets: Target[]): Promise<void> {
       const small = await measureProduce(target, topic, records.small)
       const large = await measureProduce(target, topic, records.large)
       const consumed = await measureConsume(target, topic, records.small.count + records.large.count)
-      if (round > 0) for (const [at, one] of [small, large, consumed].entries()) note(kinds[at] ?? '', target, one)
+      if (round > 0)
+        for (const [at, one] of [small, large, consumed].entries()) note(kinds[at] ?? '', target, one)
     }
   }
   console.log(`\n100-byte records, kafkajs, acks -1, one partition; median of ${rounds} rounds in turns`)
@@ -77,7 +80,9 @@ async function benchThroughput(targets: Target[]): Promise<void> {
     for (const [at, target] of targets.entries()) {
       const runs = measured.get(`${kind} ${target.name}`) ?? []
       // Of the same round each, so that a busy moment counts on both sides.
-      const ratios = others[at - 1]?.map((other, run) => (first?.[run]?.perSecond ?? Number.NaN) / other.perSecond)
+      const ratios = others[at - 1]?.map(
+        (other, run) => (first?.[run]?.perSecond ?? Number.NaN) / other.perSecond,
+      )
       row(
         `${kind}, ${target.name}`,
         number(median(runs.map(({ perSecond }) => perSecond))),
@@ -102,7 +107,11 @@ async function measure(target: Target, count: number, run: () => Promise<void>):
   }
 }
 
-async function measureProduce(target: Target, topic: string, { batch, count }: { batch: number; count: number }) {
+async function measureProduce(
+  target: Target,
+  topic: string,
+  { batch, count }: { batch: number; count: number },
+) {
   const producer = target.kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
   await producer.connect()
   const messages = Array.from({ length: batch }, () => ({ value, partition: 0 }))
@@ -153,7 +162,9 @@ async function benchLatency(targets: Target[]): Promise<void> {
   row('', 'send p50', 'send p99', 'first record')
   for (const { name } of targets) {
     const sends = (single.get(name) ?? []).sort((left, right) => left - right)
-    const [p50, p99] = [0.5, 0.99].map((part) => number(sends[Math.floor(sends.length * part)] ?? Number.NaN, 1))
+    const [p50, p99] = [0.5, 0.99].map((part) =>
+      number(sends[Math.floor(sends.length * part)] ?? Number.NaN, 1),
+    )
     row(name, p50 ?? '', p99 ?? '', number(median(first.get(name) ?? [])))
   }
 }
@@ -170,7 +181,10 @@ async function firstRecordMs(target: Target, topic: string): Promise<number> {
   return ms
 }
 
-/** How soon it is there, empty and after a kill -9 with a gigabyte, and what it then takes to write and read that. */
+/**
+ * How soon it is there, empty and after a kill -9 with a gigabyte, and what it then takes to write
+ * and read that.
+ */
 async function benchStart(directory: string): Promise<void> {
   const dataDir = join(directory, 'start')
   const empty: number[] = []
@@ -203,7 +217,8 @@ async function benchStart(directory: string): Promise<void> {
     const broker = await startBrokerProcess(dataDir)
     full.push(broker.readyMs)
     const raw = await RawKafka.connect(broker.brokers)
-    for (let partition = 0; partition < partitions; partition++) await fetchRaw(raw, { topic, partition, offset: 0 })
+    for (let partition = 0; partition < partitions; partition++)
+      await fetchRaw(raw, { topic, partition, offset: 0 })
     recovered.push(performance.now() - begun)
     if (round === 4) {
       await readAndWriteAll(raw, { topic, partitions, batch })
@@ -225,7 +240,12 @@ async function readAndWriteAll(
 ): Promise<void> {
   for (let partition = 0; partition < partitions; partition++) {
     for (let offset = 0; ; ) {
-      const { highWatermark, records: block } = await fetchRaw(raw, { topic, partition, offset, waitMaxMs: 0 })
+      const { highWatermark, records: block } = await fetchRaw(raw, {
+        topic,
+        partition,
+        offset,
+        waitMaxMs: 0,
+      })
       if (block.length === 0 || offset >= highWatermark) break
       offset += 1_000 * Math.floor(block.length / batch.length)
     }

@@ -1,8 +1,11 @@
-/** The accounts that are measured with: as many as asked for, each with money, and how to tell whether their ledger still adds up. */
+/**
+ * The accounts that are measured with: as many as asked for, each with money, and how to tell
+ * whether their ledger still adds up.
+ */
 import postgres from 'postgres'
-import { openDatabase } from '../../platform/database'
-import type { Log } from '../../platform/log'
-import { createForesight, type Request, settle } from '../../wallet/settle'
+import { openDatabase } from '../../platform/postgres/database'
+import type { Log } from '../../platform/telemetry/log'
+import { createForesight, type Request, settle } from '../../wallet/ledger/execute'
 import { steadyClock } from '../wallets'
 
 export const accountsMax = 10_000
@@ -15,7 +18,10 @@ export const accountId = (number: number): string => `${idPrefix}${firstNumber +
 
 const world = '00000000-0000-0000-0000-00000042524c'
 
-/** Opens the accounts by SQL and gives each a deposit, the way every deposit goes. Leaves the outbox empty. */
+/**
+ * Opens the accounts by SQL and gives each a deposit, the way every deposit goes. Leaves the outbox
+ * empty.
+ */
 export async function seedAccounts(url: string, log: Log): Promise<void> {
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'bench' })
   try {
@@ -30,7 +36,11 @@ export async function seedAccounts(url: string, log: Log): Promise<void> {
     for (let first = 1; first <= accountsMax; first += 500) {
       const deposits = Array.from({ length: 500 }, (_, index) => depositTo(accountId(first + index)))
       for (const settled of await settle(ledger, deposits))
-        if (settled instanceof Error || settled.kind !== 'settled' || settled.outcomes[0]?.result !== 'transaction')
+        if (
+          settled instanceof Error ||
+          settled.kind !== 'settled' ||
+          settled.outcomes[0]?.result !== 'transaction'
+        )
           throw new Error('a deposit was refused')
     }
     await sql`truncate outbox`
@@ -60,7 +70,10 @@ const depositTo = (id: string): Request => ({
   idempotencyKey: null,
 })
 
-/** Throws unless all money adds up to zero, no entry is missing, and each account is what its entries say. Answers how many transactions there are. */
+/**
+ * Throws unless all money adds up to zero, no entry is missing, and each account is what its
+ * entries say. Answers how many transactions there are.
+ */
 export async function checkLedger(sql: postgres.Sql): Promise<number> {
   const [row] = await sql<{ transactions: number; total: string; wrong: number }[]>`
     select
@@ -75,7 +88,8 @@ export async function checkLedger(sql: postgres.Sql): Promise<number> {
         ) as history on history.account_id = accounts.id
         where (version, version, balance_minor, 1) is distinct from (entries, last, balance, first)
       ) as wrong`
-  if (row?.total !== '0' || row.wrong > 0) throw new Error(`the ledger does not add up: ${JSON.stringify(row)}`)
+  if (row?.total !== '0' || row.wrong > 0)
+    throw new Error(`the ledger does not add up: ${JSON.stringify(row)}`)
   return row.transactions
 }
 

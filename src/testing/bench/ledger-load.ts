@@ -1,6 +1,7 @@
 /**
- * Transfers over HTTP as a process of its own: each connection sends its next request when the last one is answered. Sends for a while, waits for
- * every answer, and prints what came back as one line of JSON. Speaks HTTP by hand, because a real client would cost more than the service.
+ * Transfers over HTTP as a process of its own: each connection sends its next request when the last
+ * one is answered. Sends for a while, waits for every answer, and prints what came back as one line
+ * of JSON. Speaks HTTP by hand, because a real client would cost more than the service.
  */
 import { join } from 'node:path'
 import { accountId } from './ledger-accounts.ts'

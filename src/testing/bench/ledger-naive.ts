@@ -1,6 +1,7 @@
 /**
- * The same transfer the usual way: one database transaction per request, with both accounts locked across its round trips. The same HTTP library,
- * driver, tables and events as the wallet. A process of its own; prints its port.
+ * The same transfer the usual way: one database transaction per request, with both accounts locked
+ * across its round trips. The same HTTP library, driver, tables and events as the wallet. A process
+ * of its own; prints its port.
  */
 import { Type } from '@sinclair/typebox'
 import { eq, inArray, sql } from 'drizzle-orm'
@@ -8,8 +9,8 @@ import { bigint, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { Elysia } from 'elysia'
 import postgres from 'postgres'
-import { encodeEvent } from '../../contract/envelope'
 import { moneyNumber, parseMoney } from '../../contract/money'
+import { encodeEvent } from '../../contract/wire/envelope'
 
 const minor = (name: string) => bigint(name, { mode: 'bigint' }).notNull()
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' }).notNull()
@@ -72,11 +73,19 @@ async function transfer(accountIdFrom: string, accountIdTo: string, amountMinor:
     if (!from || !to || from.balanceMinor < amountMinor) return undefined
 
     const after = [
-      { ...from, amountMinor: -amountMinor, balanceMinor: from.balanceMinor - amountMinor, version: from.version + 1n },
+      {
+        ...from,
+        amountMinor: -amountMinor,
+        balanceMinor: from.balanceMinor - amountMinor,
+        version: from.version + 1n,
+      },
       { ...to, amountMinor, balanceMinor: to.balanceMinor + amountMinor, version: to.version + 1n },
     ] as const
     for (const { id: accountId, balanceMinor, version } of after)
-      await tx.update(accounts).set({ balanceMinor, version, updatedAt: createdAt }).where(eq(accounts.id, accountId))
+      await tx
+        .update(accounts)
+        .set({ balanceMinor, version, updatedAt: createdAt })
+        .where(eq(accounts.id, accountId))
     await tx.insert(transactions).values({
       id,
       kind: 'transfer',

@@ -1,4 +1,7 @@
-/** The same transfer without a service: what PostgreSQL's own load generator gets when it commits one after the other. */
+/**
+ * The same transfer without a service: what PostgreSQL's own load generator gets when it commits
+ * one after the other.
+ */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type postgres from 'postgres'
@@ -28,7 +31,10 @@ const updated =
 
 const [from, to] = [`('${prefix}' || :from)::uuid`, `('${prefix}' || :to)::uuid`]
 
-/** Bodies of pgbench scripts. Those that transfer lock the two accounts in the order of their ids, so that nobody deadlocks. */
+/**
+ * Bodies of pgbench scripts. Those that transfer lock the two accounts in the order of their ids,
+ * so that nobody deadlocks.
+ */
 const scripts = {
   'single statements': (accounts: number) => `${draw(accounts)}
 begin;
@@ -82,7 +88,14 @@ export async function preparePgbench(sql: postgres.Sql): Promise<void> {
     $$;`)
 }
 
-type Run = { script: Script; url: string; directory: string; connections: number; accounts: number; ms: number }
+type Run = {
+  script: Script
+  url: string
+  directory: string
+  connections: number
+  accounts: number
+  ms: number
+}
 
 export async function runPgbench({ script, url, directory, connections, accounts, ms }: Run) {
   const folder = join(directory, 'pgbench')
@@ -92,7 +105,19 @@ export async function runPgbench({ script, url, directory, connections, accounts
     const { hostname, port, username, password, pathname } = new URL(url)
     const child = Bun.spawn(
       [
-        ...['pgbench', '-n', '-M', 'prepared', '-f', 'script', '-l', '-T', String(Math.ceil(ms / 1000)), '-j', '1'],
+        ...[
+          'pgbench',
+          '-n',
+          '-M',
+          'prepared',
+          '-f',
+          'script',
+          '-l',
+          '-T',
+          String(Math.ceil(ms / 1000)),
+          '-j',
+          '1',
+        ],
         ...['-c', String(Math.min(connections, connectionsMax)), '-h', hostname, '-p', port, '-U', username],
         pathname.slice(1),
       ],
@@ -111,7 +136,8 @@ export async function runPgbench({ script, url, directory, connections, accounts
     ])
     const done = Number(/actually processed: (\d+)/.exec(said)?.[1])
     const perSecond = Number(/tps = ([\d.]+)/.exec(said)?.[1])
-    if (!perSecond || !/failed transactions: 0 /.test(said)) throw new Error(`pgbench failed: ${said}${complaints}`)
+    if (!perSecond || !/failed transactions: 0 /.test(said))
+      throw new Error(`pgbench failed: ${said}${complaints}`)
     const latencies = readdirSync(folder)
       .filter((name) => name.startsWith('pgbench_log'))
       .flatMap((name) => readFileSync(join(folder, name), 'latin1').trim().split('\n'))

@@ -1,16 +1,23 @@
-/** Rates over connections as a picture, SVG by hand: two panels, uniform and hot accounts, both axes logarithmic, one line per contestant. */
+/**
+ * Rates over connections as a picture, SVG by hand: two panels, uniform and hot accounts, both axes
+ * logarithmic, one line per contestant.
+ */
 
 export type Rates = { accounts: number; connections: number; rates: Map<string, number> }
 
 const panel = { width: 380, height: 300, left: 56, top: 40, gap: 70 }
 const colours = ['#0b6e4f', '#7fb069', '#3d5a80', '#e07a5f', '#8d6a9f', '#b08900', '#999999']
 const title = 'Transfers a second over connections, both axes logarithmic'
-const style = 'text{font:12px sans-serif;fill:#555} .grid{stroke:#8886;stroke-width:.5} .line{fill:none;stroke-width:2}'
+const style =
+  'text{font:12px sans-serif;fill:#555} .grid{stroke:#8886;stroke-width:.5} .line{fill:none;stroke-width:2}'
 
 export function plotRates(all: Rates[]): string {
   const names = [...new Set(all.flatMap(({ rates }) => [...rates.keys()]))]
   const values = all.flatMap(({ rates }) => [...rates.values()])
-  const decades = [Math.floor(Math.log10(Math.min(...values))), Math.ceil(Math.log10(Math.max(...values)))] as const
+  const decades = [
+    Math.floor(Math.log10(Math.min(...values))),
+    Math.ceil(Math.log10(Math.max(...values))),
+  ] as const
   const panels = [...Map.groupBy(all, ({ accounts }) => accounts)]
   const width = panels.length * (panel.width + panel.gap) + panel.left + 180
   const drawn = panels.map(([accounts, cases], index) => {
@@ -35,7 +42,9 @@ function drawPanel(title: string, cases: Rates[], { names, decades: [low, high],
   const connections = cases.map((one) => one.connections).toSorted((a, b) => a - b)
   const across = (count: number) => {
     const [first = 1, last = 1] = [connections[0], connections.at(-1)].map((end) => Math.log2(end ?? 1))
-    return x + (last === first ? panel.width / 2 : ((Math.log2(count) - first) / (last - first)) * panel.width)
+    return (
+      x + (last === first ? panel.width / 2 : ((Math.log2(count) - first) / (last - first)) * panel.width)
+    )
   }
   const up = (rate: number) => panel.top + panel.height * (1 - (Math.log10(rate) - low) / (high - low))
   const parts = [
@@ -47,7 +56,8 @@ function drawPanel(title: string, cases: Rates[], { names, decades: [low, high],
     parts.push(`<line class="grid" x1="${x}" x2="${x + panel.width}" y1="${y}" y2="${y}"/>`)
     parts.push(label(`${(10 ** power).toLocaleString('en')}/s`, x - 52, y + 4))
   }
-  for (const count of connections) parts.push(label(String(count), across(count) - 6, panel.top + panel.height + 18))
+  for (const count of connections)
+    parts.push(label(String(count), across(count) - 6, panel.top + panel.height + 18))
   for (const [index, name] of names.entries()) {
     const points = cases
       .toSorted((a, b) => a.connections - b.connections)
@@ -56,9 +66,12 @@ function drawPanel(title: string, cases: Rates[], { names, decades: [low, high],
         return rate === undefined ? [] : [`${across(connections).toFixed(1)},${up(rate).toFixed(1)}`]
       })
     const dots = points.map(
-      (point) => `<circle cx="${point.split(',')[0]}" cy="${point.split(',')[1]}" r="3" fill="${colours[index]}"/>`,
+      (point) =>
+        `<circle cx="${point.split(',')[0]}" cy="${point.split(',')[1]}" r="3" fill="${colours[index]}"/>`,
     )
-    parts.push(`<polyline class="line" stroke="${colours[index]}" points="${points.join(' ')}"/>${dots.join('')}`)
+    parts.push(
+      `<polyline class="line" stroke="${colours[index]}" points="${points.join(' ')}"/>${dots.join('')}`,
+    )
   }
   return parts.join('\n')
 }

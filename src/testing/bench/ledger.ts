@@ -1,15 +1,17 @@
 /**
- * Transfers a second, and what one costs: the wallet as it is deployed, beside the usual way on the same stack and beside PostgreSQL alone. All of
- * them take turns within one run, so that what else the machine does falls on each; ratios are of the same round. PostgreSQL is durable:
- * it waits for the disk at every commit. After each turn the ledger has to add up, and to hold what was answered and nothing else.
+ * Transfers a second, and what one costs: the wallet as it is deployed, beside the usual way on the
+ * same stack and beside PostgreSQL alone. All of them take turns within one run, so that what else
+ * the machine does falls on each; ratios are of the same round. PostgreSQL is durable: it waits for
+ * the disk at every commit. After each turn the ledger has to add up, and to hold what was answered
+ * and nothing else.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../embedded/postgres.ts'
-import { createLog } from '../../platform/log'
-import { prepareDatabase } from '../../platform/migrate'
-import { freePort } from '../../platform/ports.ts'
+import { startPostgres } from '../../local/postgres/cluster.ts'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { freePort } from '../../platform/process/ports.ts'
+import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { accountsMax, checkLedger, connect, seedAccounts } from './ledger-accounts.ts'
@@ -112,7 +114,10 @@ export async function benchLedger(args: string[]): Promise<void> {
   }
 }
 
-/** Three databases with the same accounts: two for wallets, and one, without the wallet's triggers, for what they are compared with. */
+/**
+ * Three databases with the same accounts: two for wallets, and one, without the wallet's triggers,
+ * for what they are compared with.
+ */
 async function startDatabases(directory: string) {
   const owner = { user: 'bench', password: 'bench' }
   const server = await startPostgres({
@@ -125,7 +130,8 @@ async function startDatabases(directory: string) {
   await prepareDatabase({ url: alone, folder, migrate: true, log, signal: new AbortController().signal })
   await seedAccounts(alone, log)
   const admin = connect(server.adminUrl)
-  for (const name of ['relayed', 'plain']) await admin.unsafe(`create database ${name} template alone owner bench`)
+  for (const name of ['relayed', 'plain'])
+    await admin.unsafe(`create database ${name} template alone owner bench`)
   const relayed = await server.createDatabase({ name: 'relayed', ...owner })
   const plain = await server.createDatabase({ name: 'plain', ...owner })
   // pgbench connects anew in every turn, and must not be charged for what a password costs.
@@ -137,7 +143,8 @@ async function startDatabases(directory: string) {
   await sql.unsafe(`
     drop trigger entries_double_entry on entries; drop trigger transactions_booked on transactions`)
   await preparePgbench(sql)
-  const [durable] = await sql`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`
+  const [durable] =
+    await sql`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`
   await sql.end()
   console.log(`fsync ${durable?.fsync}, synchronous_commit ${durable?.commit}, ${accountsMax} accounts`)
   return { server, urls: { alone, relayed, plain } }
@@ -200,7 +207,13 @@ function overHttp(name: string, url: string, { port, pid }: ServiceProcess, batc
     runs: () => true,
     async run({ accounts, connections }, ms) {
       // More batches at once would be more than may wait.
-      const load: Load = { port, connections: batch > 1 ? Math.min(connections, 8) : connections, accounts, ms, batch }
+      const load: Load = {
+        port,
+        connections: batch > 1 ? Math.min(connections, 8) : connections,
+        accounts,
+        ms,
+        batch,
+      }
       const { statuses, elapsedMs, p50, p99 } = await runLoad(load)
       const { 201: answered = 0, ...others } = statuses
       const done = answered * batch
@@ -233,7 +246,10 @@ async function untilRelayed(url: string): Promise<void> {
   }
 }
 
-/** Takes one turn, with all processor time of the service and of the server until nothing of it is left to do. */
+/**
+ * Takes one turn, with all processor time of the service and of the server until nothing of it is
+ * left to do.
+ */
 async function measure(subject: Subject, one: Case, ms: number, postmaster: number): Promise<Measured> {
   const sql = connect(subject.url)
   try {
@@ -255,7 +271,10 @@ async function measure(subject: Subject, one: Case, ms: number, postmaster: numb
   }
 }
 
-/** Processor time of the server: of the processes it has now, and of those it has seen out. NaN where the system does not tell. */
+/**
+ * Processor time of the server: of the processes it has now, and of those it has seen out. NaN
+ * where the system does not tell.
+ */
 function postgresMicrosOf(postmaster: number): number {
   if (process.platform !== 'linux') return Number.NaN
   let ticks = 0
@@ -279,12 +298,16 @@ function postgresMicrosOf(postmaster: number): number {
 function report({ accounts, connections }: Case, measured: Map<string, Measured[]>): void {
   const wallet = measured.get('wallet') ?? []
   const statements = measured.get('pgbench, single statements') ?? []
-  console.log(`\n${connections} connections over ${accounts} accounts; median of ${wallet.length} rounds in turns`)
+  console.log(
+    `\n${connections} connections over ${accounts} accounts; median of ${wallet.length} rounds in turns`,
+  )
   row('', 'per second', 'the wallet is', 'p50 ms', 'p99 ms', 'service µs', 'postgres µs', 'together')
   for (const [name, runs] of measured) {
     const middle = (value: (one: Measured) => number) => median(runs.map(value))
     // Of the same round each, so that a busy moment counts on both sides.
-    const ratio = median(runs.map(({ perSecond }, round) => (wallet[round]?.perSecond ?? Number.NaN) / perSecond))
+    const ratio = median(
+      runs.map(({ perSecond }, round) => (wallet[round]?.perSecond ?? Number.NaN) / perSecond),
+    )
     row(
       name,
       number(middle(({ perSecond }) => perSecond)),
@@ -303,7 +326,9 @@ function report({ accounts, connections }: Case, measured: Map<string, Measured[
     )
   }
   const batched = measured.get(batches) ?? []
-  const ratio = median(batched.map(({ perSecond }, round) => perSecond / (statements[round]?.perSecond ?? Number.NaN)))
+  const ratio = median(
+    batched.map(({ perSecond }, round) => perSecond / (statements[round]?.perSecond ?? Number.NaN)),
+  )
   if (batched.length > 0) console.log(`${batches}: ${number(ratio, 2)}× single statements`)
 }
 

@@ -1,7 +1,8 @@
 /**
- * Measures by name: `bun run bench broker`. What is measured runs beside it as processes of its own; all of them end with this one.
+ * Measures by name: `bun run bench broker`. What is measured runs beside it as processes of its
+ * own; all of them end with this one.
  */
-import { asksForHelp, refuseUsage, showHelp } from '../../platform/options.ts'
+import { asksForHelp, refuseUsage, showHelp } from '../../platform/process/options.ts'
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
@@ -25,10 +26,19 @@ const benches: Record<string, Bench> = {
     run: benchLedger,
   },
   reads: { about: 'balances asked for, and transfers until they can be read: [samples]', run: benchReads },
-  rebuild: { about: 'the tables of the read side from a topic, while they serve: [events]', run: benchRebuild },
-  'relay-kill': { about: 'kill -9 of the leading relay during transfers: [kills] [transfers]', run: killRelay },
+  rebuild: {
+    about: 'the tables of the read side from a topic, while they serve: [events]',
+    run: benchRebuild,
+  },
+  'relay-kill': {
+    about: 'kill -9 of the leading relay during transfers: [kills] [transfers]',
+    run: killRelay,
+  },
   reconcile: { about: 'how long reconcile takes for so many events: [events]', run: benchReconcile },
-  replicas: { about: 'four wallets on one database while connections are cut: [seconds] [--calm]', run: benchReplicas },
+  replicas: {
+    about: 'four wallets on one database while connections are cut: [seconds] [--calm]',
+    run: benchReplicas,
+  },
   streams: { about: 'a thousand open streams while money moves: [seconds]', run: benchStreams },
 }
 

@@ -1,11 +1,14 @@
-/** What balances is measured beside, as a process of its own: the same HTTP server with an answer that never changes, or with one drizzle query a request. */
+/**
+ * What balances is measured beside, as a process of its own: the same HTTP server with an answer
+ * that never changes, or with one drizzle query a request.
+ */
 import { eq } from 'drizzle-orm'
 import { bigint, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { Elysia } from 'elysia'
 import postgres from 'postgres'
-import { createHttp } from '../../platform/http.ts'
-import { createLog } from '../../platform/log.ts'
+import { createHttp } from '../../platform/http/app.ts'
+import { createLog } from '../../platform/telemetry/log.ts'
 
 const minor = (name: string) => bigint(name, { mode: 'bigint' }).notNull()
 const balances = pgTable('balances', {

@@ -1,14 +1,15 @@
 /**
- * GET /balances/{id} a second, beside the same HTTP server with an answer that never changes and beside one query a request; and the time from a
- * transfer being sent until it can be read. All of them take turns within one run. PostgreSQL is durable, each service is a process of its own.
+ * GET /balances/{id} a second, beside the same HTTP server with an answer that never changes and
+ * beside one query a request; and the time from a transfer being sent until it can be read. All of
+ * them take turns within one run. PostgreSQL is durable, each service is a process of its own.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../embedded/postgres.ts'
-import { arrayOf } from '../../platform/database'
-import { createLog } from '../../platform/log'
-import { prepareDatabase } from '../../platform/migrate'
+import { startPostgres } from '../../local/postgres/cluster.ts'
+import { arrayOf } from '../../platform/postgres/database'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { createLog } from '../../platform/telemetry/log'
 import { callerOf, serviceConfig, spawnService } from '../stack.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { startWalletProcess } from './ledger.ts'
@@ -54,7 +55,13 @@ export async function benchReads([samples = '500']: string[]): Promise<void> {
     const walletUrl = server.url('wallet')
     const log = createLog({ service: 'bench', level: 'error', format: 'json' })
     const folder = join(import.meta.dir, '../../../migrations/wallet')
-    await prepareDatabase({ url: walletUrl, folder, migrate: true, log, signal: new AbortController().signal })
+    await prepareDatabase({
+      url: walletUrl,
+      folder,
+      migrate: true,
+      log,
+      signal: new AbortController().signal,
+    })
     await seedAccounts(walletUrl, log)
     const wallet = await startWalletProcess(walletUrl, broker.brokers)
     ending.push(wallet.end)
@@ -109,7 +116,9 @@ function report(connections: number, runs: Map<string, Run[]>): void {
       of('p99').toFixed(1),
       of('micros').toFixed(0),
     ]
-    console.log(`  ${name.padEnd(18)}${columns.map((text) => text.padStart(12)).join('')}${ratio.padStart(20)}`)
+    console.log(
+      `  ${name.padEnd(18)}${columns.map((text) => text.padStart(12)).join('')}${ratio.padStart(20)}`,
+    )
   }
 }
 
@@ -118,8 +127,14 @@ async function benchVisible(walletPort: number, balancesPort: number, samples: n
   const [wallet, balances] = [callerOf(walletPort), callerOf(balancesPort)]
   const transfer = () => {
     const from = 1 + Math.floor(Math.random() * accountsMax)
-    const body = { account_id_from: accountId(from), account_id_to: accountId((from % accountsMax) + 1), amount: 0.01 }
-    return wallet.post('/transactions', body).then((answer) => ({ answer, accountIdFrom: body.account_id_from }))
+    const body = {
+      account_id_from: accountId(from),
+      account_id_to: accountId((from % accountsMax) + 1),
+      amount: 0.01,
+    }
+    return wallet
+      .post('/transactions', body)
+      .then((answer) => ({ answer, accountIdFrom: body.account_id_from }))
   }
   const visible = async () => {
     const begun = performance.now()

@@ -1,19 +1,20 @@
 /**
- * A topic of movements becomes the tables of the read side: first as they are when it starts, then made again while it serves 100 reads a second. Beside
- * it the same rows, made beforehand, put in by statements alone. PostgreSQL is durable, broker and service are processes of their own.
+ * A topic of movements becomes the tables of the read side: first as they are when it starts, then
+ * made again while it serves 100 reads a second. Beside it the same rows, made beforehand, put in
+ * by statements alone. PostgreSQL is durable, broker and service are processes of their own.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { project } from '../../balances/project.ts'
-import { apply, type Claim } from '../../balances/store/apply.ts'
-import { cloudEventHeaders, encodeEvent } from '../../contract/envelope.ts'
-import type { SaldoEvent } from '../../contract/events.ts'
-import { startPostgres } from '../../embedded/postgres.ts'
-import { openDatabase } from '../../platform/database.ts'
-import { connectKafka } from '../../platform/kafka.ts'
-import { createLog } from '../../platform/log.ts'
-import { prepareDatabase } from '../../platform/migrate.ts'
+import { apply, type Claim } from '../../balances/projection/apply-store.ts'
+import { project } from '../../balances/projection/project.ts'
+import type { SaldoEvent } from '../../contract/events/events.ts'
+import { cloudEventHeaders, encodeEvent } from '../../contract/wire/envelope.ts'
+import { startPostgres } from '../../local/postgres/cluster.ts'
+import { connectKafka } from '../../platform/kafka/client.ts'
+import { openDatabase } from '../../platform/postgres/database.ts'
+import { prepareDatabase } from '../../platform/postgres/migrate.ts'
+import { createLog } from '../../platform/telemetry/log.ts'
 import { eventually } from '../eventually.ts'
 import { mulberry32 } from '../random.ts'
 import { serviceConfig, spawnService } from '../stack.ts'
@@ -43,13 +44,19 @@ export async function benchRebuild([count = '1000000']: string[]): Promise<void>
     console.log(`rows put in by statements alone: ${perSecond(bare)} events/s`)
 
     const database = { name: 'balances', url: server.url('balances'), serviceUrl: '' }
-    const config = serviceConfig('balances', { database, brokers: [broker.brokers], topicPrefix: '', seed: false })
+    const config = serviceConfig('balances', {
+      database,
+      brokers: [broker.brokers],
+      topicPrefix: '',
+      seed: false,
+    })
     const startedAt = performance.now()
     const service = await spawnService(config)
     ending.push(() => service.kill())
     await eventually(async () => {
       const { body, headers } = await service.get('/balances?limit=1')
-      if (headers.get('balances-lag') !== '0') throw new Error(`behind: ${JSON.stringify(body).slice(0, 100)}`)
+      if (headers.get('balances-lag') !== '0')
+        throw new Error(`behind: ${JSON.stringify(body).slice(0, 100)}`)
     }, long)
     const first = { events, ms: performance.now() - startedAt }
     console.log(
@@ -63,7 +70,9 @@ export async function benchRebuild([count = '1000000']: string[]): Promise<void>
     const waits: number[] = []
     const reading = setInterval(async () => {
       const begun = performance.now()
-      const { status } = await service.get(`/balances/${accountOf(++reads % accountsMax)}`).catch(() => ({ status: 0 }))
+      const { status } = await service
+        .get(`/balances/${accountOf(++reads % accountsMax)}`)
+        .catch(() => ({ status: 0 }))
       waits.push(performance.now() - begun)
       if (status !== 200) failed++
     }, 1000 / readsPerSecond)

@@ -1,11 +1,12 @@
 /**
- * How long `reconcile` takes: both services at work on an embedded PostgreSQL and an embedded broker, as many events as asked for, and the command as a
- * process of its own. Then a cent is changed behind its back in either database, which it has to name.
+ * How long `reconcile` takes: both services at work on an embedded PostgreSQL and an embedded
+ * broker, as many events as asked for, and the command as a process of its own. Then a cent is
+ * changed behind its back in either database, which it has to name.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../embedded/postgres.ts'
+import { startPostgres } from '../../local/postgres/cluster.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { startBrokerProcess } from './broker-process.ts'
 import { connect } from './ledger-accounts.ts'
@@ -26,7 +27,9 @@ export async function benchReconcile([events = '100000']: string[]): Promise<voi
     const start = async (name: 'wallet' | 'balances') => {
       const url = server.url(name)
       const serviceUrl = url.replace('wallet:wallet@', 'wallet_service:wallet_service@')
-      const service = await spawnService(serviceConfig(name, { ...settings, database: { name, url, serviceUrl } }))
+      const service = await spawnService(
+        serviceConfig(name, { ...settings, database: { name, url, serviceUrl } }),
+      )
       ending.push(service.kill)
       return service
     }
@@ -58,7 +61,9 @@ export async function benchReconcile([events = '100000']: string[]): Promise<voi
 
 async function openAccounts(wallet: Caller): Promise<string[]> {
   const client = await wallet.post('/clients', { name: 'Bench', email: 'bench@example.com' })
-  const opened = Array.from({ length: accountsMax }, () => wallet.post('/accounts', { client_id: client.body.id }))
+  const opened = Array.from({ length: accountsMax }, () =>
+    wallet.post('/accounts', { client_id: client.body.id }),
+  )
   return (await Promise.all(opened)).map(({ body }) => String(body.id))
 }
 
@@ -66,7 +71,8 @@ async function openAccounts(wallet: Caller): Promise<string[]> {
 async function move(wallet: Caller, accounts: string[], wanted: number): Promise<number> {
   const any = () => Math.floor(Math.random() * accounts.length)
   const commandOf = (number: number): object => {
-    if (number < accounts.length) return { kind: 'deposit', account_id_to: accounts[number], amount: 1_000_000 }
+    if (number < accounts.length)
+      return { kind: 'deposit', account_id_to: accounts[number], amount: 1_000_000 }
     const from = any()
     const to = (from + 1 + (any() % (accounts.length - 1))) % accounts.length
     return { account_id_from: accounts[from], account_id_to: accounts[to], amount: (1 + any()) / 100 }
@@ -82,14 +88,27 @@ async function move(wallet: Caller, accounts: string[], wanted: number): Promise
 }
 
 /** Runs the command as anybody would, and throws when it ends otherwise than it should. */
-async function reconcile(env: Record<string, string | undefined>, exitCode: number, wait = 30): Promise<void> {
+async function reconcile(
+  env: Record<string, string | undefined>,
+  exitCode: number,
+  wait = 30,
+): Promise<void> {
   const begun = performance.now()
-  const command = [process.execPath, join(import.meta.dir, '../../command.ts'), 'reconcile', '--wait', String(wait)]
+  const command = [
+    process.execPath,
+    join(import.meta.dir, '../../cli/main.ts'),
+    'reconcile',
+    '--wait',
+    String(wait),
+  ]
   const child = Bun.spawn(command, { env, stdout: 'inherit', stderr: 'inherit' })
   const ended = await child.exited
   const seconds = ((performance.now() - begun) / 1000).toFixed(1)
   const used = child.resourceUsage()
-  const [cpu, megabytes] = [(Number(used?.cpuTime.total) / 1e6).toFixed(1), Math.round(Number(used?.maxRSS) / 2 ** 20)]
+  const [cpu, megabytes] = [
+    (Number(used?.cpuTime.total) / 1e6).toFixed(1),
+    Math.round(Number(used?.maxRSS) / 2 ** 20),
+  ]
   console.log(
     `  ${seconds} s, of them ${cpu} s of its own processor time, at most ${megabytes} MB, exit code ${ended}\n`,
   )

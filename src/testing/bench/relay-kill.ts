@@ -1,14 +1,16 @@
 /**
- * Kills the wallet whose relay leads, again and again, in the middle of concurrent transfers at two wallets on one database, and starts it anew.
- * Every transfer has a key and is sent again, to the next wallet, until it is answered. In the end each is once in the ledger, each of its events
- * is where the wallet says, and the read side has an entry for each version of each account, the same as the wallet's.
+ * Kills the wallet whose relay leads, again and again, in the middle of concurrent transfers at two
+ * wallets on one database, and starts it anew. Every transfer has a key and is sent again, to the
+ * next wallet, until it is answered. In the end each is once in the ledger, each of its events is
+ * where the wallet says, and the read side has an entry for each version of each account, the same
+ * as the wallet's.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../embedded/postgres.ts'
-import { connectKafka } from '../../platform/kafka'
-import { createLog } from '../../platform/log'
+import { startPostgres } from '../../local/postgres/cluster.ts'
+import { connectKafka } from '../../platform/kafka/client'
+import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { headerText } from '../headers.ts'
 import { findFaults } from '../ledger-faults.ts'
@@ -33,7 +35,12 @@ export async function killRelay([kills = '20', transfers = '5000']: string[]): P
     const [walletConfig, balancesConfig] = names.map((name) => {
       const serviceUrl = server.url(name).replaceAll(`${name}:${name}@`, 'service:service@')
       const database = { name, url: server.url(name), serviceUrl }
-      return serviceConfig(name, { database, brokers: [broker.brokers], topicPrefix: '', seed: name === 'wallet' })
+      return serviceConfig(name, {
+        database,
+        brokers: [broker.brokers],
+        topicPrefix: '',
+        seed: name === 'wallet',
+      })
     }) as [Config, Config]
     const [sql, readSql] = [connect(server.url('wallet')), connect(server.url('balances'))]
     ending.push(sql.end, readSql.end)
@@ -154,7 +161,9 @@ async function findLedgerFaults(sql: Sql, ids: ReadonlySet<string>): Promise<str
   const written = new Set(rows.map(({ id }) => id))
   return [
     ...[...ids].filter((id) => !written.has(id)).map((id) => `transfer ${id} was answered, and is not there`),
-    ...[...written].filter((id) => !ids.has(id)).map((id) => `transfer ${id} is there, and was answered to nobody`),
+    ...[...written]
+      .filter((id) => !ids.has(id))
+      .map((id) => `transfer ${id} is there, and was answered to nobody`),
   ]
 }
 
@@ -168,7 +177,8 @@ async function findPlaceFaults(wallet: Caller, ids: ReadonlySet<string>, config:
     onAssigned: async () => [],
     onTrouble: () => {},
     onBatch: async ({ topic, partition, records, next }) => {
-      for (const record of records) found.set(`${topic}/${partition}/${record.offset}`, headerText(record, 'ce_id'))
+      for (const record of records)
+        found.set(`${topic}/${partition}/${record.offset}`, headerText(record, 'ce_id'))
       return next
     },
   })
@@ -178,14 +188,18 @@ async function findPlaceFaults(wallet: Caller, ids: ReadonlySet<string>, config:
     if (places.length !== 2) faults.push(`transfer ${id} has ${places.length} events`)
     for (const { name, topic, partition, offset } of places) {
       const there = () => found.get(`${topic}/${partition}/${offset}`)
-      await eventually(() => assert(there() !== undefined, 'nothing there'), { timeoutMs: 10_000 }).catch(() => {})
+      await eventually(() => assert(there() !== undefined, 'nothing there'), { timeoutMs: 10_000 }).catch(
+        () => {},
+      )
       if (there() !== `${name}/${id}`)
         faults.push(`${name}/${id} is not at ${topic}/${partition}/${offset}: ${there()}`)
     }
   }
   await subscription.close()
   await kafka.close()
-  console.log(`${found.size} records on both topics, ${found.size - new Set(found.values()).size} of them repeats`)
+  console.log(
+    `${found.size} records on both topics, ${found.size - new Set(found.values()).size} of them repeats`,
+  )
   return faults
 }
 
@@ -208,14 +222,20 @@ async function findReadFaults(sql: Sql, readSql: Sql): Promise<string[]> {
   console.log(`${read.length} entries at the read side, ${written.length} in the ledger`)
   return [
     ...written.filter((entry) => !new Set(read).has(entry)).map((entry) => `the read side has no ${entry}`),
-    ...(read.length === written.length ? [] : [`${read.length} entries are read, and ${written.length} written`]),
-    ...(standing?.sum === '0' && standing.dead === 0 ? [] : [`the read side holds ${JSON.stringify(standing)}`]),
+    ...(read.length === written.length
+      ? []
+      : [`${read.length} entries are read, and ${written.length} written`]),
+    ...(standing?.sum === '0' && standing.dead === 0
+      ? []
+      : [`the read side holds ${JSON.stringify(standing)}`]),
   ]
 }
 
 function presentTimes(ms: number[]): string {
   const sorted = ms.toSorted((one, other) => one - other)
-  const [median, most] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted.at(-1)].map((one) => one?.toFixed(0))
+  const [median, most] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted.at(-1)].map((one) =>
+    one?.toFixed(0),
+  )
   return `median ${median} ms, at most ${most} ms`
 }
 

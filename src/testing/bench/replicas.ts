@@ -1,14 +1,15 @@
 /**
- * Four wallets on one database, for half a minute: everything that moves or promises money, over ten hot accounts and ten thousand others, while
- * connections to the database are cut at random. Every command has a key and is sent again, to the next wallet, until it is answered; in the end the
- * ledger has to be what was answered, to the cent.
+ * Four wallets on one database, for half a minute: everything that moves or promises money, over
+ * ten hot accounts and ten thousand others, while connections to the database are cut at random.
+ * Every command has a key and is sent again, to the next wallet, until it is answered; in the end
+ * the ledger has to be what was answered, to the cent.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../embedded/postgres.ts'
-import { createLog } from '../../platform/log'
-import { prepareDatabase } from '../../platform/migrate'
+import { startPostgres } from '../../local/postgres/cluster.ts'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { findFaults } from '../ledger-faults.ts'
 import { type Answer, type Caller, callerOf } from '../stack.ts'
@@ -36,7 +37,9 @@ export async function benchReplicas(args: string[]): Promise<void> {
     const folder = join(import.meta.dir, '../../../migrations/wallet')
     await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
     await seedAccounts(url, log)
-    const wallets = await Promise.all(Array.from({ length: replicas }, () => startWalletProcess(url, broker.brokers)))
+    const wallets = await Promise.all(
+      Array.from({ length: replicas }, () => startWalletProcess(url, broker.brokers)),
+    )
     ending.push(...wallets.map((wallet) => wallet.end))
     const [sql, admin] = [connect(url), connect(server.adminUrl)]
     ending.push(sql.end, admin.end)
@@ -67,14 +70,17 @@ export async function benchReplicas(args: string[]): Promise<void> {
 
     await eventually(
       async () => {
-        if ((await sql`select from outbox limit 1`).length > 0) throw new Error('events still wait in the outbox')
+        if ((await sql`select from outbox limit 1`).length > 0)
+          throw new Error('events still wait in the outbox')
       },
       { timeoutMs: 120_000, intervalMs: 100 },
     )
     const faults = [...(await findFaults(sql)), ...load.differences(before, await standing(sql))]
     for (const fault of faults) console.error(fault)
     if (faults.length > 0) throw new Error(`the ledger is not what was answered: ${faults.length} faults`)
-    console.log('balanced to the cent: every account is what the answers say, and all of them together hold 0.00')
+    console.log(
+      'balanced to the cent: every account is what the answers say, and all of them together hold 0.00',
+    )
   } finally {
     for (const end of ending.toReversed()) await end()
   }
@@ -83,7 +89,9 @@ export async function benchReplicas(args: string[]): Promise<void> {
 type Standing = { balances: Map<string, bigint>; transactions: Set<string> }
 
 async function standing(sql: ReturnType<typeof connect>): Promise<Standing> {
-  const accounts = await sql<{ id: string; balance: string }[]>`select id, balance_minor::text as balance from accounts`
+  const accounts = await sql<
+    { id: string; balance: string }[]
+  >`select id, balance_minor::text as balance from accounts`
   const transactions = await sql<{ id: string }[]>`select id from transactions`
   return {
     balances: new Map(accounts.map(({ id, balance }) => [id, BigInt(balance)])),
@@ -118,7 +126,8 @@ class Load {
       latencies[Math.ceil(latencies.length * share) - 1]?.toFixed(0),
     )
     const all = [...this.#answers.values()].flatMap((counts) => [...counts])
-    const sum = (pattern: RegExp) => all.reduce((total, [code, count]) => total + (pattern.test(code) ? count : 0), 0)
+    const sum = (pattern: RegExp) =>
+      all.reduce((total, [code, count]) => total + (pattern.test(code) ? count : 0), 0)
     console.log(
       `${this.#commands} commands answered in ${seconds.toFixed(1)} s at ${replicas} wallets, ${this.#moved.size} transactions`,
     )
@@ -127,7 +136,9 @@ class Load {
     )
     console.log(`until the answer, with all tries: p50 ${median} ms, p99 ${late} ms, at most ${last} ms`)
     for (const [what, counts] of this.#answers)
-      console.log(`  ${what.padEnd(10)} ${[...counts].map(([code, count]) => `${code}: ${count}`).join(', ')}`)
+      console.log(
+        `  ${what.padEnd(10)} ${[...counts].map(([code, count]) => `${code}: ${count}`).join(', ')}`,
+      )
   }
 
   /** In what the ledger differs from the answers. */
@@ -138,10 +149,14 @@ class Load {
       expected.set(from, (expected.get(from) ?? 0n) - minor).set(to, (expected.get(to) ?? 0n) + minor)
     }
     const missing = [...this.#moved.keys()].filter((id) => !after.transactions.has(id))
-    const untold = [...after.transactions].filter((id) => !before.transactions.has(id) && !this.#moved.has(id))
+    const untold = [...after.transactions].filter(
+      (id) => !before.transactions.has(id) && !this.#moved.has(id),
+    )
     return [
       ...[...after.balances].flatMap(([id, balance]) =>
-        balance === expected.get(id) ? [] : `account ${id} has ${balance}, and the answers say ${expected.get(id)}`,
+        balance === expected.get(id)
+          ? []
+          : `account ${id} has ${balance}, and the answers say ${expected.get(id)}`,
       ),
       ...missing.map((id) => `transaction ${id} was answered, and is not there`),
       ...untold.map((id) => `transaction ${id} is there, and was answered to nobody`),
@@ -204,7 +219,8 @@ class Load {
     }
     if (dice < 45) {
       const reversed = this.#recent()
-      if (reversed) return ['reversal', `/transactions/${reversed}/reverse`, Math.random() < 0.5 ? {} : { amount: 1 }]
+      if (reversed)
+        return ['reversal', `/transactions/${reversed}/reverse`, Math.random() < 0.5 ? {} : { amount: 1 }]
     }
     if (dice < 50) {
       const mode = dice < 47 ? 'atomic' : 'best_effort'

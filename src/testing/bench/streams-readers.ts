@@ -1,13 +1,17 @@
 /**
- * Readers of streams as a process of its own: opens all it is told to, and says what they have heard when it is asked. Speaks HTTP by hand and only looks for what
- * it counts, because a real client would cost more than the service.
+ * Readers of streams as a process of its own: opens all it is told to, and says what they have
+ * heard when it is asked. Speaks HTTP by hand and only looks for what it counts, because a real
+ * client would cost more than the service.
  */
 export type Readers = {
   port: number
   paths: string[] /** Of how many the delay of each event is looked at. */
   sampled: number
 }
-/** Of each stream: how many events with an id it has heard since the first, and the last id. Delays in milliseconds. */
+/**
+ * Of each stream: how many events with an id it has heard since the first, and the last id. Delays
+ * in milliseconds.
+ */
 export type Heard = {
   counts: number[]
   last: string[]

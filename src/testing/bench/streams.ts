@@ -1,13 +1,14 @@
 /**
- * A thousand open streams while money moves: how late each event is, counted from when the wallet wrote it, and what that costs the process that serves them.
- * In the end every stream has to have heard of everything that was applied, once.
+ * A thousand open streams while money moves: how late each event is, counted from when the wallet
+ * wrote it, and what that costs the process that serves them. In the end every stream has to have
+ * heard of everything that was applied, once.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../embedded/postgres.ts'
-import { createLog } from '../../platform/log'
-import { prepareDatabase } from '../../platform/migrate'
+import { startPostgres } from '../../local/postgres/cluster.ts'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
@@ -42,7 +43,12 @@ export async function benchStreams([seconds = '10']: string[]): Promise<void> {
     const configOf = (name: 'wallet' | 'balances') => {
       const url = server.url(name)
       const serviceUrl = url.replace(`${name}:${name}@`, `${name}_service:${name}_service@`)
-      const settings = { database: { name, url, serviceUrl }, brokers: [broker.brokers], topicPrefix: '', seed: false }
+      const settings = {
+        database: { name, url, serviceUrl },
+        brokers: [broker.brokers],
+        topicPrefix: '',
+        seed: false,
+      }
       return serviceConfig(name, settings)
     }
     const log = createLog({ service: 'bench', level: 'error', format: 'json' })
@@ -59,7 +65,8 @@ export async function benchStreams([seconds = '10']: string[]): Promise<void> {
 
     // So that balances hears of each.
     const round = Array.from({ length: accounts }, (_, index) => transferOf(index, (index + 1) % accounts))
-    if ((await wallet.post('/transactions/batch', { transactions: round })).status !== 201) throw new Error('refused')
+    if ((await wallet.post('/transactions/batch', { transactions: round })).status !== 201)
+      throw new Error('refused')
     await eventually(async () => {
       const [row] = await sql`select count(*)::int as count from entries`
       if (row?.count < 2 * accounts) throw new Error('not all accounts are known')
@@ -87,14 +94,22 @@ export async function benchStreams([seconds = '10']: string[]): Promise<void> {
 
 type Measured = { wallet: Caller; balances: Caller & { pid: number }; sql: ReturnType<typeof connect> }
 
-async function measure({ ofOne, ofAll, perSecond }: Case, seconds: number, { wallet, balances, sql }: Measured) {
+async function measure(
+  { ofOne, ofAll, perSecond }: Case,
+  seconds: number,
+  { wallet, balances, sql }: Measured,
+) {
   const count = async () => Number((await sql`select count(*) from entries`)[0]?.count)
   const paths = [
     ...Array.from({ length: ofOne }, (_, index) => `/balances/${accountId(1 + (index % accounts))}/stream`),
     ...Array.from({ length: ofAll }, () => '/balances/stream'),
   ]
   const [memory, countBegun] = [megabytesOf(balances.pid), await count()]
-  const readers = await startReaders({ port: balances.port, paths, sampled: ofOne + Math.min(ofAll, sampledMax) })
+  const readers = await startReaders({
+    port: balances.port,
+    paths,
+    sampled: ofOne + Math.min(ofAll, sampledMax),
+  })
   const begun = performance.now()
   const [serviceBusy, readersBusy] = [busyOf(balances.pid), busyOf(readers.pid)]
   const expected = 2 * (await move(wallet, perSecond, seconds))
@@ -104,8 +119,11 @@ async function measure({ ofOne, ofAll, perSecond }: Case, seconds: number, { wal
       if (applied !== expected) throw new Error(`${applied} entries were applied where ${expected} were made`)
       const [heard, versions] = [await readers.report(), await versionsOf(sql)]
       const late = heard.counts.slice(ofOne).filter((one) => one !== expected).length
-      const behind = heard.last.slice(0, ofOne).filter((id, index) => versions[index % accounts] !== id).length
-      if (late + behind > 0) throw new Error(`${late} streams of all and ${behind} of one have not heard of everything`)
+      const behind = heard.last
+        .slice(0, ofOne)
+        .filter((id, index) => versions[index % accounts] !== id).length
+      if (late + behind > 0)
+        throw new Error(`${late} streams of all and ${behind} of one have not heard of everything`)
       return heard
     },
     { timeoutMs: 60_000, intervalMs: 50 },
@@ -115,10 +133,23 @@ async function measure({ ofOne, ofAll, perSecond }: Case, seconds: number, { wal
   const told = heard.counts.reduce((sum, one) => sum + one, 0)
   const costs = [serviceBusy(), readersBusy(), memory, megabytesOf(balances.pid)]
   await readers.end()
-  return [ofOne, ofAll, perSecond, told / elapsed, heard.megabytes / elapsed, heard.p50, heard.p99, heard.max, ...costs]
+  return [
+    ofOne,
+    ofAll,
+    perSecond,
+    told / elapsed,
+    heard.megabytes / elapsed,
+    heard.p50,
+    heard.p99,
+    heard.max,
+    ...costs,
+  ]
 }
 
-/** Transfers between accounts by chance, at an even pace whatever the answers take. Answers how many, when all are answered. */
+/**
+ * Transfers between accounts by chance, at an even pace whatever the answers take. Answers how
+ * many, when all are answered.
+ */
 async function move(wallet: Caller, perSecond: number, seconds: number): Promise<number> {
   const begun = performance.now()
   const moving: Promise<void>[] = []

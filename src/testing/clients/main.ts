@@ -1,17 +1,19 @@
 /**
- * Has other people's Kafka clients use the embedded broker, or the one that `KAFKA_BROKERS` names: `npm run clients [-- NAME ...]`.
- * Each produces with every codec it has, with and without idempotence, consumes in a group, comes back and goes on where it committed,
- * shares the topic with a second member, and asks for offsets and partitions. The clients are installed below `.runtime`, in exact
- * versions; one whose language is not on this machine is named and not asked. Ends with `N pass` and `N fail`; exits 1 when one fails.
+ * Has other people's Kafka clients use the embedded broker, or the one that `KAFKA_BROKERS` names:
+ * `npm run clients [-- NAME ...]`. Each produces with every codec it has, with and without
+ * idempotence, consumes in a group, comes back and goes on where it committed, shares the topic
+ * with a second member, and asks for offsets and partitions. The clients are installed below
+ * `.runtime`, in exact versions; one whose language is not on this machine is named and not asked.
+ * Ends with `N pass` and `N fail`; exits 1 when one fails.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { readTestConfig } from '../../config.ts'
-import { startBroker } from '../../embedded/broker/broker.ts'
-import { asksForHelp, refuseUsage, showHelp } from '../../platform/options.ts'
-import { freePort } from '../../platform/ports.ts'
+import { readTestConfig } from '../../config/config.ts'
+import { startBroker } from '../../local/broker/broker.ts'
+import { asksForHelp, refuseUsage, showHelp } from '../../platform/process/options.ts'
+import { freePort } from '../../platform/process/ports.ts'
 import { codecsOf, createTopicRaw, RawKafka } from '../raw-kafka.ts'
 
 const here = import.meta.dir
@@ -37,11 +39,17 @@ const clients: Client[] = [
   {
     name: 'kafka-python-2.0.2',
     install: () =>
-      python('kafka_python_client.py', ['kafka-python==2.0.2', 'six==1.17.0', 'python-snappy==0.7.3', 'lz4==4.4.5']),
+      python('kafka_python_client.py', [
+        'kafka-python==2.0.2',
+        'six==1.17.0',
+        'python-snappy==0.7.3',
+        'lz4==4.4.5',
+      ]),
   },
   {
     name: 'kafka-python-3.0.12',
-    install: () => python('kafka_python_client.py', ['kafka-python==3.0.12', 'python-snappy==0.7.3', 'lz4==4.4.5']),
+    install: () =>
+      python('kafka_python_client.py', ['kafka-python==3.0.12', 'python-snappy==0.7.3', 'lz4==4.4.5']),
   },
   { name: 'confluent-kafka', install: () => python('confluent_client.py', ['confluent-kafka==2.16.1']) },
   { name: 'sarama', install: () => go('sarama') },
@@ -98,7 +106,13 @@ async function ask({ name, install }: Client): Promise<string[] | string> {
   const topic = `clients-${name}-${randomUUID()}`
   await createTopicRaw(raw, topic, 2)
   const child = Bun.spawn(
-    [...command, broker.brokers, topic, `group-${topic}`, ...(name.endsWith('fixed-versions') ? ['fixed'] : [])],
+    [
+      ...command,
+      broker.brokers,
+      topic,
+      `group-${topic}`,
+      ...(name.endsWith('fixed-versions') ? ['fixed'] : []),
+    ],
     {
       stdin: 'ignore',
       stdout: 'pipe',
@@ -186,7 +200,10 @@ async function once(dir: string, install: () => Promise<string | undefined>): Pr
 /** Why it failed, if it did. */
 async function run(command: string[], cwd = here): Promise<string | undefined> {
   const child = Bun.spawn(command, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
-  const [output, complaints] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  const [output, complaints] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
   if ((await child.exited) === 0) return undefined
   return `${command.slice(0, 4).join(' ')} failed: ${(complaints || output).trim().split('\n').at(-1)}`
 }

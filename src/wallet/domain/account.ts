@@ -30,17 +30,26 @@ export type Entry = {
   heldMinor: bigint
 }
 
-/** No balance, and nothing held, goes past 15 digits on either side of zero; the reason is with `moneyMinorMax` in the contract. In minor units. */
+/**
+ * No balance, and nothing held, goes past 15 digits on either side of zero; the reason is with
+ * `moneyMinorMax` in the contract. In minor units.
+ */
 export const balanceMinorMax = 999_999_999_999_999n
-/** That of `world`, which is the sum over all other accounts of its currency: wide enough that no one of them ever stops the others. */
+/**
+ * That of `world`, which is the sum over all other accounts of its currency: wide enough that no
+ * one of them ever stops the others.
+ */
 export const worldMinorMax = 999_999_999_999_999_999n
 
-/** `world` stands for everything outside the wallet: money comes from there and goes there, so that all accounts together hold zero. */
+/**
+ * `world` stands for everything outside the wallet: money comes from there and goes there, so that all accounts together hold zero.
+ */
 export const isWorld = (account: Account): boolean => account.overdraftLimitMinor === null
 
 /**
- * The id of a currency's `world` account: the three letters of the currency, in ASCII, at the end of an otherwise empty UUID. Derived, so that
- * every installation has the same and nobody has to look it up.
+ * The id of a currency's `world` account: the three letters of the currency, in ASCII, at the end
+ * of an otherwise empty UUID. Derived, so that every installation has the same and nobody has to
+ * look it up.
  */
 export function worldIdOf(currency: string): string {
   const letters = [...currency].map((letter) => letter.charCodeAt(0).toString(16)).join('')
@@ -48,8 +57,10 @@ export function worldIdOf(currency: string): string {
 }
 
 /** What the account may spend, its overdraft limit left aside. */
-export const availableMinor = ({ balanceMinor, heldMinor }: Pick<Account, 'balanceMinor' | 'heldMinor'>): bigint =>
-  balanceMinor - heldMinor
+export const availableMinor = ({
+  balanceMinor,
+  heldMinor,
+}: Pick<Account, 'balanceMinor' | 'heldMinor'>): bigint => balanceMinor - heldMinor
 
 /** Whether the account has spent, or promised, more than it may. */
 export const isOverdrawn = (account: Account): boolean =>

@@ -34,7 +34,11 @@ const transfer = (accountIdFrom: string, accountIdTo: string, amountMinor: bigin
 
 test('each command sees what the one before it left', () => {
   const book = bookOf(account('eva', 100n), account('frank', 0n), account('grace', 0n))
-  const commands = [transfer('eva', 'frank', 100n), transfer('frank', 'grace', 60n), transfer('frank', 'grace', 60n)]
+  const commands = [
+    transfer('eva', 'frank', 100n),
+    transfer('frank', 'grace', 60n),
+    transfer('frank', 'grace', 60n),
+  ]
   const { outcomes, facts } = decideAll({ commands, atomic: false }, book, at)
   expect(outcomes.map((outcome) => outcome.result)).toEqual(['transaction', 'transaction', 'rejected'])
   expect(facts.length).toBe(2)
@@ -43,7 +47,11 @@ test('each command sees what the one before it left', () => {
 
 test('all or nothing: one refusal leaves the book as it was, and is the one that is told', () => {
   const book = bookOf(account('eva', 100n), account('frank', 0n))
-  const commands = [transfer('eva', 'frank', 60n), transfer('eva', 'frank', 60n), transfer('eva', 'nobody', 1n)]
+  const commands = [
+    transfer('eva', 'frank', 60n),
+    transfer('eva', 'frank', 60n),
+    transfer('eva', 'nobody', 1n),
+  ]
   expect(decideAll({ commands, atomic: true }, book, at)).toEqual({
     outcomes: [
       { result: 'rejected', rejection: 'batch_refused' },
@@ -66,7 +74,8 @@ test('what was carried out before is told, and not done again', () => {
 
 test('two reversals of one request share what is left of the transaction', () => {
   const book = bookOf(account('eva', 100n), account('frank', 0n))
-  const paid = decideAll({ commands: [transfer('eva', 'frank', 100n, 'paid')], atomic: true }, book, at).facts[0]
+  const paid = decideAll({ commands: [transfer('eva', 'frank', 100n, 'paid')], atomic: true }, book, at)
+    .facts[0]
   if (!paid?.transaction) throw new Error('refused')
   book.originals.set('paid', { transaction: paid.transaction, reversedMinor: 0n })
   const reversal = (id: string): Command => ({
@@ -115,7 +124,11 @@ test('whatever is asked for, no money appears, nobody spends what is not there, 
         const part = { ...common, amountMinor: whole ? null : amountMinor }
         const hold = [...book.holds.values()][which % (book.holds.size || 1)]
         const original = [...book.originals.values()][which % (book.originals.size || 1)]?.transaction
-        const ofHold = hold && { holdId: hold.id, accountIdFrom: hold.accountIdFrom, accountIdTo: hold.accountIdTo }
+        const ofHold = hold && {
+          holdId: hold.id,
+          accountIdFrom: hold.accountIdFrom,
+          accountIdTo: hold.accountIdTo,
+        }
         const parties = { accountIdFrom: from, accountIdTo: to, currency: 'BRL' }
         let command: Command | undefined
         if (type === 'transfer') command = { type, kind, ...parties, ...common }
@@ -142,7 +155,8 @@ test('whatever is asked for, no money appears, nobody spends what is not there, 
       const accounts = [...book.accounts.values()]
       expect(accounts.reduce((sum, one) => sum + one.balanceMinor, 0n)).toBe(0n)
       for (const one of accounts) {
-        if (one.overdraftLimitMinor !== null) expect(availableMinor(one) >= -one.overdraftLimitMinor).toBe(true)
+        if (one.overdraftLimitMinor !== null)
+          expect(availableMinor(one) >= -one.overdraftLimitMinor).toBe(true)
         const isOpen = (hold: Hold) => hold.accountIdFrom === one.id && hold.status === 'placed'
         const open = [...book.holds.values()].filter(isOpen).reduce((sum, hold) => sum + hold.amountMinor, 0n)
         expect(one.heldMinor).toBe(open)

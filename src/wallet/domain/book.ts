@@ -22,7 +22,10 @@ export type Book = {
   holds: Map<string, Hold>
   /** Transactions that are to be reversed. */
   originals: Map<string, Original>
-  /** What commands led to that were carried out before, though nobody heard of it. By the id of the command. */
+  /**
+   * What commands led to that were carried out before, though nobody heard of it. By the id of the
+   * command.
+   */
   done: ReadonlyMap<string, Outcome>
 }
 
@@ -39,7 +42,10 @@ export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => (
   done: new Map(),
 })
 
-/** Asserts that what a command refers to is in the book: who asks for it has looked it up, and neither holds nor transactions go away. */
+/**
+ * Asserts that what a command refers to is in the book: who asks for it has looked it up, and
+ * neither holds nor transactions go away.
+ */
 export function decide(command: Command, { accounts, holds, originals }: Book, at: Date): Decision {
   if (command.type === 'transfer') return decideTransfer(command, accounts, at)
   if (command.type === 'hold') return decideHold(command, accounts, at)
@@ -77,7 +83,10 @@ function put<T>(map: Map<string, T>, id: string, value: T): () => void {
   return () => void (before === undefined ? map.delete(id) : map.set(id, before))
 }
 
-/** Decides commands one after the other, each over what the one before it left. Of those that are `atomic` all are accepted, or none is. */
+/**
+ * Decides commands one after the other, each over what the one before it left. Of those that are
+ * `atomic` all are accepted, or none is.
+ */
 export function decideAll(
   { commands, atomic }: { commands: Command[]; atomic: boolean },
   book: Book,
@@ -99,7 +108,10 @@ export function decideAll(
       outcomes.push(outcomeOf(decision.fact))
     } else if (atomic && commands.length > 1) {
       for (const takeBack of undo.toReversed()) takeBack()
-      return { outcomes: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)), facts: [] }
+      return {
+        outcomes: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)),
+        facts: [],
+      }
     } else outcomes.push(rejected(decision))
   }
   return { outcomes, facts }
@@ -110,4 +122,6 @@ const rejected = ({ rejection }: { rejection: Rejection }): Outcome => ({ result
 
 /** Of a capture, too, the transaction is what is told. */
 const outcomeOf = (fact: Fact): Outcome =>
-  fact.transaction ? { result: 'transaction', transaction: fact.transaction } : { result: 'hold', hold: fact.hold }
+  fact.transaction
+    ? { result: 'transaction', transaction: fact.transaction }
+    : { result: 'hold', hold: fact.hold }

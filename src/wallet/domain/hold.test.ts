@@ -23,7 +23,10 @@ const people = () =>
       account('frank', 0n),
       account('tokyo', 100n, { currency: 'JPY' }),
       account('full', balanceMinorMax),
-      account('promising', balanceMinorMax, { heldMinor: balanceMinorMax - 1n, overdraftLimitMinor: balanceMinorMax }),
+      account('promising', balanceMinorMax, {
+        heldMinor: balanceMinorMax - 1n,
+        overdraftLimitMinor: balanceMinorMax,
+      }),
       account('wide', 0n, { overdraftLimitMinor: balanceMinorMax }),
       account('world', 0n, { overdraftLimitMinor: null }),
     ].map((one) => [one.id, one]),
@@ -48,7 +51,8 @@ describe('placing', () => {
       at,
     )
 
-  // Each line breaks one rule and, where it can, those below it, so the table also pins the order of the checks.
+  // Each line breaks one rule and, where it can, those below it, so the table also pins the order
+  // of the checks.
   test.each([
     ['amount_not_positive', 'nobody', 'nobody', 0n, false],
     ['accounts_not_different', 'nobody', 'nobody', 901n, false],
@@ -75,7 +79,13 @@ describe('placing', () => {
         id: 'h1',
         entries: [{ accountId: 'eva', version: 5n, amountMinor: 0n, balanceMinor: 800n, heldMinor: 800n }],
         to: { id: 'frank', version: 4n },
-        hold: { status: 'placed', amountMinor: 500n, versionPlaced: 5n, versionEnded: null, capturedMinor: null },
+        hold: {
+          status: 'placed',
+          amountMinor: 500n,
+          versionPlaced: 5n,
+          versionEnded: null,
+          capturedMinor: null,
+        },
       },
     })
   })
@@ -111,7 +121,13 @@ const placed: Hold = {
   versionEnded: null,
 }
 
-type Case = { amountMinor?: bigint | null; hold?: Partial<Hold>; to?: string; now?: Date; effectiveAt?: Date | null }
+type Case = {
+  amountMinor?: bigint | null
+  hold?: Partial<Hold>
+  to?: string
+  now?: Date
+  effectiveAt?: Date | null
+}
 
 const partiesOf = (to: string) => {
   const accounts = people()
@@ -123,9 +139,13 @@ describe('capturing', () => {
     const early = new Date(at.getTime() - 1)
     const refused = { accepted: false, rejection: 'effective_before_hold' } as const
     expect(capture({ effectiveAt: early, to: 'full' })).toEqual(refused)
-    expect(capture({ effectiveAt: early, amountMinor: 301n })).toMatchObject({ rejection: 'amount_exceeds_hold' })
+    expect(capture({ effectiveAt: early, amountMinor: 301n })).toMatchObject({
+      rejection: 'amount_exceeds_hold',
+    })
     expect(capture({ effectiveAt: at })).toMatchObject({ fact: { transaction: { effectiveAt: at } } })
-    expect(capture({ now: early })).toMatchObject({ fact: { transaction: { effectiveAt: at, createdAt: early } } })
+    expect(capture({ now: early })).toMatchObject({
+      fact: { transaction: { effectiveAt: at, createdAt: early } },
+    })
   })
 
   const capture = ({ amountMinor = null, hold = {}, to = 'frank', now = at, effectiveAt = null }: Case) =>

@@ -1,6 +1,7 @@
 /**
- * Holds: money promised to somebody, which stays in the balance and is no longer available. A hold ends once: captured whole or in part (the rest
- * is free again), released, or expired. Every step is an entry of the account that promised. Pure.
+ * Holds: money promised to somebody, which stays in the balance and is no longer available. A hold
+ * ends once: captured whole or in part (the rest is free again), released, or expired. Every step
+ * is an entry of the account that promised. Pure.
  */
 import { type Account, entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
 import { type Decision, moveMoney, type Remarks, reject } from './movement'
@@ -44,7 +45,13 @@ export type PlaceHold = Remarks & {
   expiresAt: Date | null
 }
 
-const open = { status: 'placed', capturedMinor: null, endedBy: null, endedAt: null, versionEnded: null } as const
+const open = {
+  status: 'placed',
+  capturedMinor: null,
+  endedBy: null,
+  endedAt: null,
+  versionEnded: null,
+} as const
 
 /** The hold as it was before it ended. */
 export const asPlaced = (hold: Hold): Hold => ({ ...hold, ...open })
@@ -86,12 +93,18 @@ export function decideHold(command: PlaceHold, accounts: ReadonlyMap<string, Acc
     ...open,
   }
   const entries = [entryBetween(from, after)]
-  return { accepted: true, fact: { type: 'hold', id: hold.id, entries, from: after, to, createdAt: at, hold } }
+  return {
+    accepted: true,
+    fact: { type: 'hold', id: hold.id, entries, from: after, to, createdAt: at, hold },
+  }
 }
 
 type Parties = { from: Account; to: Account }
 
-/** What was held is there, so only the payee can be in the way. Reference and metadata are those of the hold where the capture has none. */
+/**
+ * What was held is there, so only the payee can be in the way. Reference and metadata are those of
+ * the hold where the capture has none.
+ */
 export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties, at: Date): Decision {
   const { id, effectiveAt } = command
   const amountMinor = command.amountMinor ?? hold.amountMinor
@@ -106,17 +119,31 @@ export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties
   const payment = { id, kind: 'capture', amountMinor, reference, metadata, effectiveAt, hold, since } as const
   const moved = moveMoney(parties, payment, at)
   if (!moved.accepted) return moved
-  const ended = end(hold, { status: 'captured', capturedMinor: amountMinor, endedBy: id, at, from: moved.fact.from })
+  const ended = end(hold, {
+    status: 'captured',
+    capturedMinor: amountMinor,
+    endedBy: id,
+    at,
+    from: moved.fact.from,
+  })
   return { accepted: true, fact: { ...moved.fact, type: 'capture', hold: ended } }
 }
 
 /** A hold that is past its time can be released as well: until somebody has done so, it counts. */
-export function decideRelease({ id, reason }: ReleaseHold, hold: Hold, { from, to }: Parties, at: Date): Decision {
+export function decideRelease(
+  { id, reason }: ReleaseHold,
+  hold: Hold,
+  { from, to }: Parties,
+  at: Date,
+): Decision {
   if (hold.status !== 'placed') return reject(endings[hold.status])
   const after = evolve(from, { amountMinor: 0n, heldMinor: -hold.amountMinor })
   const entries = [entryBetween(from, after)]
   const ended = end(hold, { status: reason, capturedMinor: 0n, endedBy: id, at, from: after })
-  return { accepted: true, fact: { type: 'release', id, entries, from: after, to, createdAt: at, hold: ended } }
+  return {
+    accepted: true,
+    fact: { type: 'release', id, entries, from: after, to, createdAt: at, hold: ended },
+  }
 }
 
 const endings = {

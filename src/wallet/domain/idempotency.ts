@@ -17,9 +17,15 @@ export const nameOf = ({ scope, key }: Pick<IdempotencyKey, 'scope' | 'key'>): s
 /** What is known of a key that was used before. */
 export type UsedKey<Answer> = { fingerprint: string; answer: Answer }
 
-export type KeyDecision<Answer> = { kind: 'first' } | { kind: 'repeated'; answer: Answer } | { kind: 'reused' }
+export type KeyDecision<Answer> =
+  | { kind: 'first' }
+  | { kind: 'repeated'; answer: Answer }
+  | { kind: 'reused' }
 
-/** Whether a command is to be decided, answered as before, or refused because its key stands for another one. */
+/**
+ * Whether a command is to be decided, answered as before, or refused because its key stands for
+ * another one.
+ */
 export function decideKey<Answer>(
   { fingerprint, formerFingerprint }: IdempotencyKey,
   used: UsedKey<Answer> | undefined,

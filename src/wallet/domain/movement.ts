@@ -1,5 +1,16 @@
-/** What moving money leaves behind, and how it is moved: two accounts, each one entry further, and the two entries adding up to zero. Pure. */
-import { type Account, type Entry, entryBetween, evolve, isOverdrawn, isWithinDigits, type Standing } from './account'
+/**
+ * What moving money leaves behind, and how it is moved: two accounts, each one entry further, and
+ * the two entries adding up to zero. Pure.
+ */
+import {
+  type Account,
+  type Entry,
+  entryBetween,
+  evolve,
+  isOverdrawn,
+  isWithinDigits,
+  type Standing,
+} from './account'
 import type { Hold } from './hold'
 import type { Rejection } from './rejection'
 
@@ -85,7 +96,10 @@ type Moved =
 
 export const later = (one: Date, other: Date): Date => (one < other ? other : one)
 
-/** Both accounts have been looked at by the caller; what is left to check is its time, whether the money is there, and whether it fits. */
+/**
+ * Both accounts have been looked at by the caller; what is left to check is its time, whether the
+ * money is there, and whether it fits.
+ */
 export function moveMoney({ from, to }: { from: Account; to: Account }, payment: Payment, at: Date): Moved {
   const { id, kind, amountMinor, reference, metadata, hold, since } = payment
   if (payment.effectiveAt && payment.effectiveAt < since.time) return reject(since.otherwise)

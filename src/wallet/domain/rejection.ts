@@ -1,4 +1,7 @@
-/** Every way the ledger can say no. A code, once released, keeps its name. Each decision checks those it knows in this order. */
+/**
+ * Every way the ledger can say no. A code, once released, keeps its name. Each decision checks
+ * those it knows in this order.
+ */
 export const rejectionCodes = [
   'amount_not_positive',
   'transaction_not_reversible',

@@ -68,10 +68,14 @@ const decide = ({
 describe('refusals', () => {
   const empty = account('frank', 0n)
   const early = new Date('2025-12-31T23:59:59.999Z')
-  // Each line breaks one rule and, where it can, those below it, so the table also pins the order of the checks.
+  // Each line breaks one rule and, where it can, those below it, so the table also pins the order
+  // of the checks.
   const refusals: [string, Case][] = [
     ['amount_not_positive', { amountMinor: 0n, reversedMinor: 100n, kind: 'reversal', frank: empty }],
-    ['transaction_not_reversible', { amountMinor: 101n, reversedMinor: 100n, kind: 'reversal', frank: empty }],
+    [
+      'transaction_not_reversible',
+      { amountMinor: 101n, reversedMinor: 100n, kind: 'reversal', frank: empty },
+    ],
     ['transaction_already_reversed', { amountMinor: 101n, reversedMinor: 100n, frank: empty }],
     ['transaction_already_reversed', { reversedMinor: 100n, frank: empty }],
     ['amount_exceeds_original', { amountMinor: 41n, reversedMinor: 60n, frank: empty, effectiveAt: early }],

@@ -1,4 +1,7 @@
-/** Whether a transaction may be taken back, whole or in part: never more than it moved, and never what was a reversal itself. Pure. */
+/**
+ * Whether a transaction may be taken back, whole or in part: never more than it moved, and never
+ * what was a reversal itself. Pure.
+ */
 import type { Account } from './account'
 import { type Decision, moveMoney, type Remarks, reject, type Transaction } from './movement'
 
@@ -19,7 +22,10 @@ export type ReverseTransaction = Remarks & {
 /** A transaction, and how much of it was taken back so far. */
 export type Original = { transaction: Transaction; reversedMinor: bigint }
 
-/** The money goes back the way it came, so it has to be there: `insufficient_funds` is about the account that was paid. */
+/**
+ * The money goes back the way it came, so it has to be there: `insufficient_funds` is about the
+ * account that was paid.
+ */
 export function decideReversal(
   command: ReverseTransaction,
   { transaction, reversedMinor }: Original,

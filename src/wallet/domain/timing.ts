@@ -10,7 +10,8 @@ const holdMs = { byDefault: 7 * dayMs, longest: 366 * dayMs }
 
 export function findTimeFault(command: Command, at: Date): TimeFault | undefined {
   // What is to count later is to be sent later: the balance would be ahead of the books.
-  if ('effectiveAt' in command && command.effectiveAt && command.effectiveAt > at) return 'effective_at_in_future'
+  if ('effectiveAt' in command && command.effectiveAt && command.effectiveAt > at)
+    return 'effective_at_in_future'
   if (command.type !== 'hold' || !command.expiresAt) return undefined
   const lastsMs = command.expiresAt.getTime() - at.getTime()
   if (lastsMs <= 0) return 'expires_at_passed'

@@ -53,7 +53,8 @@ const at = new Date('2026-01-31T12:00:00Z')
 const decide = (...asked: Parameters<typeof command>) => decideTransfer(command(...asked), people(), at)
 
 describe('refusals', () => {
-  // Each line breaks one rule and, where it can, those below it, so the table also pins the order of the checks.
+  // Each line breaks one rule and, where it can, those below it, so the table also pins the order
+  // of the checks.
   const refusals = [
     ['amount_not_positive', 'nobody', 'nobody', 0n, 'transfer'],
     ['amount_not_positive', 'eva', 'frank', -1n, 'transfer'],
@@ -102,7 +103,14 @@ test('both accounts get their next entry, and the two add up to zero', () => {
         { accountId: 'eva', version: 5n, amountMinor: -800n, balanceMinor: 0n, heldMinor: 0n },
         { accountId: 'frank', version: 5n, amountMinor: 800n, balanceMinor: 2000n, heldMinor: 0n },
       ],
-      transaction: { kind: 'transfer', versionFrom: 5n, versionTo: 5n, effectiveAt: at, createdAt: at, reverses: null },
+      transaction: {
+        kind: 'transfer',
+        versionFrom: 5n,
+        versionTo: 5n,
+        effectiveAt: at,
+        createdAt: at,
+        reverses: null,
+      },
     },
   })
 })
@@ -133,7 +141,13 @@ describe('the time from which it counts', () => {
   const openedAt = new Date('2025-06-01T00:00:00Z')
   const before = new Date(openedAt.getTime() - 1)
   const young = new Date('2026-01-01T00:00:00Z')
-  const dated = (from: string, to: string, effectiveAt: Date | null, kind: TransferKind = 'transfer', now = at) => {
+  const dated = (
+    from: string,
+    to: string,
+    effectiveAt: Date | null,
+    kind: TransferKind = 'transfer',
+    now = at,
+  ) => {
     const accounts = people()
       .set('young', account('young', 100n, { openedAt: young }))
       .set('world', account('world', -100n, { overdraftLimitMinor: null, openedAt: young }))
@@ -147,7 +161,10 @@ describe('the time from which it counts', () => {
     ['eva', 'world', before, 'withdrawal'],
     ['world', 'eva', before, 'deposit'],
   ] as const)('from %s to %s it is not before both were opened', (from, to, effectiveAt, kind) => {
-    expect(dated(from, to, effectiveAt, kind)).toEqual({ accepted: false, rejection: 'effective_before_opening' })
+    expect(dated(from, to, effectiveAt, kind)).toEqual({
+      accepted: false,
+      rejection: 'effective_before_opening',
+    })
   })
 
   test('it is when the newer one was opened, at the earliest; the outside was always there', () => {
@@ -158,9 +175,9 @@ describe('the time from which it counts', () => {
   })
 
   test('it may be before the money came', () => {
-    expect(decideTransfer({ ...command('eva', 'frank', 800n), effectiveAt: openedAt }, people(), at).accepted).toBe(
-      true,
-    )
+    expect(
+      decideTransfer({ ...command('eva', 'frank', 800n), effectiveAt: openedAt }, people(), at).accepted,
+    ).toBe(true)
   })
 
   test('a clock that is behind dates nothing before the accounts', () => {

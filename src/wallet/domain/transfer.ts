@@ -21,10 +21,15 @@ type Accounts = ReadonlyMap<string, Account>
 /** Answers with both accounts as they stand afterwards, or with the first rejection that applies. */
 export function decideTransfer(command: TransferMoney, accounts: Accounts, at: Date): Decision {
   const { kind } = command
-  const parties = findParties(command, accounts, { fromWorld: kind === 'deposit', toWorld: kind === 'withdrawal' })
+  const parties = findParties(command, accounts, {
+    fromWorld: kind === 'deposit',
+    toWorld: kind === 'withdrawal',
+  })
   if (!parties.accepted) return parties
   // `world` has always been there, whatever its row says.
-  const [one, other] = [parties.from, parties.to].filter((party) => !isWorld(party)).map(({ openedAt }) => openedAt)
+  const [one, other] = [parties.from, parties.to]
+    .filter((party) => !isWorld(party))
+    .map(({ openedAt }) => openedAt)
   const time = later(one ?? at, other ?? one ?? at)
   return moveMoney(parties, { ...command, since: { time, otherwise: 'effective_before_opening' } }, at)
 }
@@ -32,7 +37,10 @@ export function decideTransfer(command: TransferMoney, accounts: Accounts, at: D
 type Payment = Pick<TransferMoney, 'accountIdFrom' | 'accountIdTo' | 'amountMinor' | 'currency'>
 type Parties = { accepted: true; from: Account; to: Account } | { accepted: false; rejection: Rejection }
 
-/** Both accounts of a payment that may be made as far as its form goes. To a caller `world` is not an account: who could name it could make money. */
+/**
+ * Both accounts of a payment that may be made as far as its form goes. To a caller `world` is not
+ * an account: who could name it could make money.
+ */
 export function findParties(
   { accountIdFrom, accountIdTo, amountMinor, currency }: Payment,
   accounts: Accounts,

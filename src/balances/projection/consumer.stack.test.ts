@@ -1,0 +1,353 @@
+/**
+ * The consumer over a real database, with a broker that the test plays itself: which batch comes,
+ * from where, and when it is taken away.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import type {
+  IncomingBatch,
+  Kafka,
+  Position,
+  RecordHeader,
+  SubscriptionOptions,
+} from '../../platform/kafka/client'
+import { type Database, openDatabase } from '../../platform/postgres/database'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import type { Log } from '../../platform/telemetry/log'
+import { backing } from '../../testing/backing'
+import { eventually } from '../../testing/eventually'
+import { listDeadLetters } from '../dead-letters/dead-letters-store'
+import { redrive } from '../dead-letters/redrive'
+import { findBalances } from '../queries/balances-store'
+import { type Consumer, startConsumer } from './consumer'
+
+setDefaultTimeout(30_000)
+
+const topic = 'balances'
+const all = { cause: undefined, topic: undefined }
+
+const course = (account: string, balance: number) =>
+  JSON.stringify({
+    Name: 'BalanceUpdated',
+    Payload: {
+      account_id_from: account,
+      account_id_to: account,
+      balance_account_id_from: 0,
+      balance_account_id_to: balance,
+    },
+  })
+
+/**
+ * A log as the broker gives it out: the values from `from` on, of a partition that ends at
+ * `highWatermark`.
+ */
+function batchOf(from: number, values: string[], highWatermark = from + values.length): IncomingBatch {
+  const records = values.map((value, index) => ({
+    offset: BigInt(from + index),
+    key: null,
+    value: Buffer.from(value),
+    headers: [],
+    timestampMs: Date.UTC(2024, 0, 27) + from + index,
+  }))
+  return {
+    topic,
+    partition: 0,
+    fetchedFrom: BigInt(from),
+    next: BigInt(from + values.length),
+    highWatermark: BigInt(highWatermark),
+    records,
+  }
+}
+
+type Member = {
+  consumer: Consumer
+  assign(): Promise<Position[]>
+  deliver(batch: IncomingBatch, signal?: AbortSignal): Promise<bigint>
+  /** Messages of warnings and errors. */
+  complaints: string[]
+}
+
+type Desk = {
+  database: Database
+  /** Another consumer of the same group and database. */
+  join(): Promise<Member>
+  accounts(...ids: string[]): Promise<string[]>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
+  const shared = await backing()
+  const { url } = await shared.createDatabase('balances')
+  const folder = join(import.meta.dir, '../../../migrations/balances')
+  const { signal } = new AbortController()
+  await prepareDatabase({ url, folder, migrate: true, log: listeningLog([]), signal })
+  const database = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
+  const consumers: Consumer[] = []
+  return {
+    database,
+    async join() {
+      const complaints: string[] = []
+      const { kafka, subscribed } = playedBroker(clusterId)
+      const log = listeningLog(complaints)
+      const consumer = startConsumer({
+        database,
+        kafka,
+        groupId: 'balances',
+        topics: [topic],
+        partitions: 1,
+        log,
+      })
+      consumers.push(consumer)
+      const options = await subscribed
+      const never = new AbortController().signal
+      return {
+        consumer,
+        complaints,
+        assign: () => options.onAssigned({ [topic]: [0] }, never),
+        deliver: (batch, signal = never) => options.onBatch(batch, signal),
+      }
+    },
+    async accounts(...ids) {
+      const found = await findBalances(database.sql, ids)
+      return ids.flatMap((id) => {
+        const row = found.get(id)
+        return row ? [`${id} v${row.version} ${row.balanceMinor}`] : []
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(consumers.map((consumer) => consumer.stop()))
+      await database.close()
+    },
+  }
+}
+
+function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<SubscriptionOptions> } {
+  const { promise: subscribed, resolve } = Promise.withResolvers<SubscriptionOptions>()
+  const kafka: Kafka = {
+    ensureTopics: async () => {},
+    clusterId: async () => clusterId,
+    endOffsets: async () => [],
+    recordsAt: async () => [],
+    read: () => {
+      throw new Error('the read side reads as a member of its group')
+    },
+    isReachable: async () => true,
+    publisher: () => {
+      throw new Error('the read side publishes nothing')
+    },
+    subscribe: async (options) => {
+      resolve(options)
+      return { assignment: () => undefined, close: async () => {} }
+    },
+    close: async () => {},
+  }
+  return { kafka, subscribed }
+}
+
+function listeningLog(complaints: string[]): Log {
+  const complain = (_fields: unknown, message?: string) => void complaints.push(message ?? '')
+  const log: Log = { debug() {}, info() {}, warn: complain, error: complain, child: () => log }
+  return log
+}
+
+test('a partition goes on where the database says, from 0 when it says nothing', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 0n }])
+  expect(await member.deliver(batchOf(0, [course('a', 1), course('a', 2)]))).toBe(2n)
+  expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 2n }])
+  expect(await desk.accounts('a')).toEqual(['a v2 200'])
+  expect(await member.consumer.health()).toMatchObject({ status: 'pass' })
+})
+
+test('a batch from elsewhere is not applied, but asked for again from the right place', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await member.deliver(batchOf(0, [course('a', 1), course('a', 2)]))
+  expect(await member.deliver(batchOf(3, [course('a', 4)]))).toBe(2n)
+  expect(await member.deliver(batchOf(0, [course('a', 1), course('a', 2), course('a', 3)]))).toBe(2n)
+  expect(await desk.accounts('a')).toEqual(['a v2 200'])
+  expect(member.complaints).toEqual([])
+})
+
+test('offsets that nobody is shown are no loss', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const batch = batchOf(3, [course('a', 1)])
+  expect(await member.deliver({ ...batch, fetchedFrom: 0n, next: 6n, highWatermark: 6n })).toBe(6n)
+  expect(await desk.accounts('a')).toEqual(['a v1 100'])
+  expect(member.complaints).toEqual([])
+})
+
+test('records that were deleted before they were read are named, and the rest is applied', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  expect(await member.deliver(batchOf(0, [course('a', 1)]))).toBe(1n)
+  expect(await member.deliver(batchOf(5, [course('a', 9)]))).toBe(1n)
+  expect(await member.deliver(batchOf(5, [course('a', 9)]))).toBe(6n)
+  expect(await desk.accounts('a')).toEqual(['a v2 900'])
+  expect(member.complaints).toEqual(['records were deleted from the topic before they could be applied'])
+})
+
+test('a topic that was made anew is read from its beginning', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await member.deliver(batchOf(0, [course('a', 1), course('a', 2), course('a', 3)]))
+  expect(await member.deliver(batchOf(0, [course('a', 7)]))).toBe(1n)
+  expect(await desk.accounts('a')).toEqual(['a v4 700'])
+  expect(member.complaints).toEqual([expect.stringContaining('topic was recreated')])
+  expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 1n }])
+})
+
+test('offsets of one cluster mean nothing in another', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await member.deliver(batchOf(0, [course('a', 1)]))
+  await desk.database.sql`update consumed_offsets set cluster_id = 'another'`
+  expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 0n }])
+})
+
+test('two members that both think a partition theirs apply each record once', async () => {
+  await using desk = await openDesk()
+  const [first, second] = [await desk.join(), await desk.join()]
+  await Promise.all([first.assign(), second.assign()])
+  const batch = batchOf(0, [course('a', 1), course('a', 2)])
+  const answers = await Promise.all([first.deliver(batch), second.deliver(batch)])
+  // The slower one is told where the partition stands now, and asks for it from there.
+  expect(answers).toEqual([2n, 2n])
+  expect(await desk.accounts('a')).toEqual(['a v2 200'])
+  expect([...first.complaints, ...second.complaints]).toEqual(['lost ownership of partition'])
+})
+
+test('what the database refuses is found among its neighbours and kept aside alone', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await desk.database.sql`alter table balances add constraint odd check (balance_minor <> 666)`
+  const values = [1, 2, 6.66, 4, 5, 6.66, 7].map((balance, index) => course(`a${index}`, balance))
+  expect(await member.deliver(batchOf(0, values))).toBe(7n)
+  expect(await desk.accounts('a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6')).toEqual([
+    'a0 v1 100',
+    'a1 v1 200',
+    'a3 v1 400',
+    'a4 v1 500',
+    'a6 v1 700',
+  ])
+  const letters = await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })
+  expect(letters.map(({ cause, recordOffset }) => [cause, recordOffset])).toEqual([
+    ['not_storable', 5n],
+    ['not_storable', 2n],
+  ])
+})
+
+test('what is too large for an index is refused, too, and holds nothing up', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const id = Array.from({ length: 200 }, () => crypto.randomUUID()).join('')
+  const payload = { id, name: 'Eva', email: 'eva@example.com', created_at: '2024-01-27T00:00:00Z' }
+  const client = JSON.stringify({ Name: 'ClientRegistered', Payload: payload })
+  expect(await member.deliver(batchOf(0, [client, course('a', 1)]))).toBe(2n)
+  expect(await desk.accounts('a')).toEqual(['a v1 100'])
+  expect(await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })).toHaveLength(1)
+})
+
+test('a batch without records moves the position, and nothing is behind', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const nothing = { ...batchOf(0, []), next: 3n, highWatermark: 3n }
+  expect(await member.deliver(nothing)).toBe(3n)
+  expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 3n }])
+  expect(await member.consumer.health()).toMatchObject({
+    output: expect.stringContaining('0 records behind'),
+  })
+})
+
+test('what is kept aside is kept as it came, twice is once', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const [record] = batchOf(0, ['']).records
+  if (!record) throw new Error('no record')
+  const odd = {
+    ...record,
+    key: Buffer.from([0, 255]),
+    value: Buffer.from([0xff, 0, 34, 92]),
+    headers: [
+      [Buffer.from('content-type'), Buffer.from('te\0xt')],
+      [Buffer.from([0xff]), Buffer.from([0xfe, 0])],
+      [Buffer.from(''), null],
+      [Buffer.from('content-type'), Buffer.from('')],
+    ] as RecordHeader[],
+  }
+  const batch = { ...batchOf(0, ['']), records: [odd] }
+  await member.deliver(batch)
+  await desk.database.sql`update consumed_offsets set next_offset = 0`
+  await member.assign()
+  await member.deliver(batch)
+  expect(await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })).toMatchObject([
+    {
+      cause: 'not_json',
+      topic,
+      partition: 0,
+      recordOffset: 0n,
+      key: odd.key,
+      value: odd.value,
+      headers: odd.headers,
+    },
+  ])
+})
+
+test('what fails for a while is tried again, and nothing is applied twice', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await desk.database.sql`alter table consumed_offsets rename to elsewhere`
+  const delivered = member.deliver(batchOf(0, [course('a', 1), course('a', 2)]))
+  await eventually(() => expect(member.complaints.length).toBeGreaterThan(1))
+  expect(await member.consumer.health()).toMatchObject({
+    status: 'warn',
+    output: expect.stringContaining('waiting'),
+  })
+  await desk.database.sql`alter table elsewhere rename to consumed_offsets`
+  expect(await delivered).toBe(2n)
+  expect(await desk.accounts('a')).toEqual(['a v2 200'])
+})
+
+test('a batch that is taken away while it waits is left undone', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await desk.database.sql`alter table consumed_offsets rename to elsewhere`
+  const taken = new AbortController()
+  const delivered = member.deliver(batchOf(0, [course('a', 1)]), taken.signal)
+  await eventually(() => expect(member.complaints.length).toBeGreaterThan(0))
+  taken.abort()
+  expect(await delivered).toBe(0n)
+  expect(await desk.accounts('a')).toEqual([])
+})
+
+test('records without versions count on one after the other, also while dead letters of the account are applied', async () => {
+  await using desk = await openDesk()
+  const { sql } = desk.database
+  const member = await desk.join()
+  await member.assign()
+  const broken = batchOf(0, Array(10).fill('nonsense'))
+  await member.deliver(broken)
+  // As if it could be read now; of times that nothing else has, so that no letter is superseded.
+  await sql`update dead_letters set value = ${Buffer.from(course('a', 1))}, record_at = now() + id * interval '1 day'`
+
+  const delivering = (async () => {
+    for (let from = 10; from < 30; from++) await member.deliver(batchOf(from, [course('a', from)]))
+  })()
+  const redriven = await redrive(desk.database, { filter: all, after: undefined }, { dryRun: false })
+  await delivering
+  expect(redriven.letters.map(({ outcome }) => outcome)).toEqual(Array(10).fill('applied'))
+  expect(await desk.accounts('a')).toEqual([expect.stringContaining('a v30 ')])
+})

@@ -1,0 +1,139 @@
+/**
+ * Topics that are deleted and created again, while the read side is away or at work: what they hold
+ * now is applied from its beginning.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { Kafka as KafkaClient, logLevel } from 'kafkajs'
+import { connectKafka } from '../../platform/kafka/client'
+import { createLog, type Log } from '../../platform/telemetry/log'
+import { eventually } from '../../testing/eventually'
+import { type Caller, callerOf, startStack } from '../../testing/stack'
+import { startBalances } from '../service'
+
+setDefaultTimeout(60_000)
+
+async function openStage() {
+  const stack = await startStack({ seed: false, start: [] })
+  const config = stack.config.balances
+  config.kafka.partitions = 1
+  const topic = `${config.kafka.topicPrefix}balances`
+  const complaints: string[] = []
+  const warn = (_: unknown, message?: string) => void complaints.push(message ?? '')
+  const log = {
+    ...createLog({ service: 'test', level: 'fatal', format: 'json' }),
+    warn,
+    child: () => log,
+  } as Log
+  const kafka = connectKafka(config.kafka, log)
+  const publisher = kafka.publisher()
+  const admin = new KafkaClient({ brokers: stack.backing.brokers, logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  await kafka.ensureTopics([topic], 1)
+  return {
+    complaints,
+    start: async () => {
+      const service = await startBalances(config, log, {
+        lookEveryMs: 50,
+        standstillMaxMs: 5000,
+        sessionTimeoutMs: undefined,
+      })
+      return { ...callerOf(service.port), stop: service.stop }
+    },
+    publish: (...accounts: string[]) =>
+      publisher.send(accounts.map((account) => ({ topic, key: null, value: course(account), headers: {} }))),
+    /** Deletes the topic, and creates it with other records at once. */
+    async recreate(...accounts: string[]) {
+      await admin.deleteTopics({ topics: [topic] })
+      await eventually(async () =>
+        expect(await admin.createTopics({ topics: [{ topic }], waitForLeaders: true })).toBe(true),
+      )
+      await eventually(() => this.publish(...accounts))
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([publisher.close(), admin.disconnect()])
+      await kafka.close()
+    },
+  }
+}
+
+const course = (account: string) =>
+  JSON.stringify({
+    Name: 'BalanceUpdated',
+    Payload: {
+      account_id_from: account,
+      account_id_to: account,
+      balance_account_id_from: 0,
+      balance_account_id_to: 1,
+    },
+  })
+
+const shows = (balances: Caller, ...accounts: string[]) =>
+  eventually(
+    async () => {
+      const { body, headers } = await balances.get('/balances?limit=100')
+      expect(
+        (body.data as { id: string; version: number }[]).map(({ id, version }) => `${id} v${version}`).sort(),
+      ).toEqual(accounts.map((account) => `${account} v1`).sort())
+      expect(headers.get('balances-lag')).toBe('0')
+    },
+    { timeoutMs: 20_000 },
+  )
+
+test.each([
+  ['longer', ['c', 'd', 'e', 'f']],
+  ['as long', ['c', 'd']],
+  ['shorter', ['c']],
+])('a topic that was recreated while the read side was away, and is %s than before', async (_, accounts) => {
+  await using stage = await openStage()
+  await stage.publish('a', 'b')
+  const before = await stage.start()
+  await shows(before, 'a', 'b')
+  await before.stop()
+  await stage.recreate(...accounts)
+  const after = await stage.start()
+  await shows(after, 'a', 'b', ...accounts)
+  expect(stage.complaints.filter((line) => line.startsWith('topic was recreated'))).toHaveLength(1)
+  await after.stop()
+
+  // And one that was not recreated is not read again.
+  const once = await stage.start()
+  await stage.publish('z')
+  await shows(once, 'a', 'b', ...accounts, 'z')
+  expect(stage.complaints.filter((line) => line.startsWith('topic was recreated'))).toHaveLength(1)
+  await once.stop()
+})
+
+test('a topic that is recreated while the read side is at work, and is longer at once', async () => {
+  await using stage = await openStage()
+  await stage.publish('a', 'b')
+  const balances = await stage.start()
+  await shows(balances, 'a', 'b')
+  await stage.recreate('c', 'd', 'e', 'f')
+  await shows(balances, 'a', 'b', 'c', 'd', 'e', 'f')
+  await balances.stop()
+})
+
+test.each([
+  ['others', ['c', 'd', 'e', 'f']],
+  ['nothing', []],
+])('a rebuild after the topics were recreated, with %s in them, ends and says why', async (_, accounts) => {
+  await using stage = await openStage()
+  await stage.publish('a', 'b')
+  const before = await stage.start()
+  await shows(before, 'a', 'b')
+  await before.stop()
+  if (accounts.length > 0) await stage.recreate(...accounts)
+  else await stage.recreate().catch(() => {})
+  const balances = await stage.start()
+  await balances.post('/rebuild', {})
+  await eventually(
+    async () => expect((await balances.get('/rebuild')).body).toMatchObject({ state: 'refused' }),
+    {
+      timeoutMs: 20_000,
+    },
+  )
+  expect((await balances.get('/rebuild')).body.message).toContain('2 accounts')
+  await balances.post('/rebuild', { action: 'swap', force: true })
+  await shows(balances, ...accounts)
+  await balances.stop()
+})

@@ -1,0 +1,78 @@
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import { openDatabase } from '../../platform/postgres/database'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { createLog } from '../../platform/telemetry/log'
+import { backing } from '../../testing/backing'
+import { apply } from '../projection/apply-store'
+import type { BalanceRow } from '../projection/project'
+import { type BalanceFilter, listBalances } from './balances-store'
+
+setDefaultTimeout(30_000)
+
+const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
+const everything: BalanceFilter = {
+  clientId: undefined,
+  currency: undefined,
+  minMinor: undefined,
+  maxMinor: undefined,
+}
+
+const row = (accountId: string, version: bigint, part: Partial<BalanceRow> = {}): BalanceRow => ({
+  accountId,
+  clientId: null,
+  currency: 'BRL',
+  balanceMinor: version,
+  heldMinor: 0n,
+  version,
+  source: null,
+  opened: true,
+  createdAt: '2020-01-07T00:00:00.000Z',
+  updatedAt: '2020-01-07T00:00:00.000Z',
+  ...part,
+})
+
+async function openBalances() {
+  const { url } = await (await backing()).createDatabase('balances')
+  const folder = join(import.meta.dir, '../../../migrations/balances')
+  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  const record = (...balances: BalanceRow[]) =>
+    apply(database.sql, (sql) => sql`select true`, { balances, entries: [], clients: [], deadLetters: [] })
+  const idsOf = async (filter: Partial<BalanceFilter>) =>
+    (await listBalances(database.sql, { ...everything, ...filter }, { after: undefined, limit: 99 })).map(
+      (balance) => balance.accountId,
+    )
+  return { ...database, record, idsOf, [Symbol.asyncDispose]: () => database.close() }
+}
+
+test('a list may be narrowed by client, currency and balance', async () => {
+  await using database = await openBalances()
+  await database.record(
+    row('a', 1n, { clientId: 'eva', balanceMinor: -500n }),
+    row('b', 1n, { clientId: 'eva', balanceMinor: 0n }),
+    row('c', 1n, { clientId: 'frank', balanceMinor: 500n }),
+    row('d', 1n, { clientId: 'eva', currency: 'JPY', balanceMinor: 500n }),
+  )
+  const { idsOf } = database
+  expect(await idsOf({})).toEqual(['a', 'b', 'c', 'd'])
+  expect(await idsOf({ clientId: 'eva' })).toEqual(['a', 'b', 'd'])
+  expect(await idsOf({ currency: 'BRL', minMinor: 0n })).toEqual(['b', 'c'])
+  expect(await idsOf({ currency: 'BRL', maxMinor: 0n })).toEqual(['a', 'b'])
+  expect(await idsOf({ clientId: 'eva', currency: 'BRL', minMinor: -500n, maxMinor: -500n })).toEqual(['a'])
+})
+
+test('an account is on one page, whatever happens to it and to the others meanwhile', async () => {
+  await using database = await openBalances()
+  const ids = Array.from({ length: 23 }, (_, index) => `account ${String.fromCharCode(97 + index)}`)
+  await database.record(...ids.map((id) => row(id, 1n)))
+  const seen: string[] = []
+  for (let version = 2n; ; version++) {
+    const page = await listBalances(database.sql, everything, { after: seen.at(-1), limit: 4 })
+    if (page.length === 0) break
+    seen.push(...page.map((balance) => balance.accountId))
+    await database.record(...ids.map((id) => row(id, version)), row(`account a${version}`, 1n))
+  }
+  expect(seen.filter((id) => ids.includes(id))).toEqual(ids)
+  expect(new Set(seen).size).toBe(seen.length)
+})

@@ -1,0 +1,77 @@
+/** What is known about accounts: for answers, and for events that leave something unsaid. */
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
+import type { KnownAccount } from '../projection/project'
+
+/** Times are RFC 3339, UTC. */
+export type Balance = {
+  accountId: string
+  clientId: string | null
+  /** Null until the owner is told of. */
+  ownerName: string | null
+  currency: string
+  balanceMinor: bigint
+  heldMinor: bigint
+  version: bigint
+  createdAt: string
+  updatedAt: string
+}
+
+const told = (sql: Statements) => sql`
+  select account_id as "accountId", client_id as "clientId", clients.name as "ownerName", currency,
+    balance_minor as "balanceMinor", held_minor as "heldMinor", version, balances.created_at as "createdAt", updated_at as "updatedAt"
+  from balances left join clients on clients.id = client_id`
+
+const withTimes = (row: Balance): Balance => ({
+  ...row,
+  createdAt: rfc3339(row.createdAt),
+  updatedAt: rfc3339(row.updatedAt),
+})
+
+export async function findBalances(
+  sql: Statements,
+  accountIds: readonly string[],
+): Promise<Map<string, Balance>> {
+  const rows = await sql<Balance[]>`${told(sql)} where account_id = any(${arrayOf(accountIds)}::text[])`
+  return new Map(rows.map((row) => [row.accountId, withTimes(row)]))
+}
+
+export type BalanceFilter = {
+  clientId: string | undefined
+  currency: string | undefined
+  minMinor: bigint | undefined
+  maxMinor: bigint | undefined
+}
+
+/**
+ * In the order of account ids, which never change: whatever happens meanwhile, an account is on one
+ * page, and where it was.
+ */
+export async function listBalances(
+  sql: Statements,
+  { clientId, currency, minMinor, maxMinor }: BalanceFilter,
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<Balance[]> {
+  const rows = await sql<Balance[]>`${told(sql)}
+    where true
+      ${after === undefined ? sql`` : sql`and account_id > ${after}`}
+      ${clientId === undefined ? sql`` : sql`and client_id = ${clientId}`}
+      ${currency === undefined ? sql`` : sql`and currency = ${currency}`}
+      ${minMinor === undefined ? sql`` : sql`and balance_minor >= ${String(minMinor)}::bigint`}
+      ${maxMinor === undefined ? sql`` : sql`and balance_minor <= ${String(maxMinor)}::bigint`}
+    order by account_id limit ${limit}`
+  return rows.map(withTimes)
+}
+
+export async function loadKnownAccounts(
+  sql: Statements,
+  accountIds: readonly string[],
+): Promise<Map<string, KnownAccount & { updatedAt: string }>> {
+  if (accountIds.length === 0) return new Map()
+  const rows = await sql<({ accountId: string; updatedAt: string } & KnownAccount)[]>`
+    select account_id as "accountId", version, currency, source, updated_at as "updatedAt",
+      case when version > 0 or source is null then balance_minor end as "balanceMinor"
+    from balances where account_id = any(${arrayOf(accountIds)}::text[])`
+  return new Map(
+    rows.map(({ accountId, ...known }) => [accountId, { ...known, updatedAt: rfc3339(known.updatedAt) }]),
+  )
+}

@@ -1,0 +1,155 @@
+/** What made an account what it is: entries by version, newest first, and where a time lies among them. */
+import type { PendingQuery, Row } from 'postgres'
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
+import type { EntryRow } from '../projection/project'
+
+export type Entry = Omit<EntryRow, 'accountId'>
+
+/** With the currency of its account. */
+export type AccountEntry = EntryRow & { currency: string }
+
+const columns = (sql: Statements) => sql`
+  version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
+  hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt", created_at as "createdAt"`
+
+const withTimes = <Row extends Entry>(row: Row): Row => ({
+  ...row,
+  effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
+  createdAt: rfc3339(row.createdAt),
+})
+
+/**
+ * What follows on each place `<version>:<account>`, oldest first, and at most `limit` for each. A
+ * place that nothing follows on is left out.
+ */
+export async function listFollowing(sql: Statements, places: readonly string[], limit: number) {
+  const rows = await sql<(AccountEntry & { after: string })[]>`
+    select after, account_id as "accountId", currency, following.*
+    from unnest(${arrayOf(places)}::text[]) as asked (after)
+    join balances on account_id = substr(after, strpos(after, ':') + 1)
+    cross join lateral (
+      select ${columns(sql)} from entries
+      where entries.account_id = balances.account_id and version > split_part(after, ':', 1)::bigint
+      order by version limit ${limit}
+    ) as following
+    order by following.version`
+  return Map.groupBy(rows.map(withTimes), ({ after }) => after)
+}
+
+/** Puts to each key the entry it names, in their order. A key whose entry is not there is left out. */
+export async function withEntries<Key extends Pick<AccountEntry, 'accountId' | 'version'>>(
+  sql: Statements,
+  keys: readonly Key[],
+): Promise<(Key & AccountEntry)[]> {
+  const rows = await sql<(AccountEntry & { index: number })[]>`
+    select index::integer - 1 as index, account_id as "accountId", currency, entry.*
+    from unnest(${arrayOf(keys.map((key) => key.accountId))}::text[], ${arrayOf(keys.map((key) => key.version))}::bigint[])
+      with ordinality as asked (account_id, wanted, index)
+    join balances using (account_id)
+    cross join lateral (
+      select ${columns(sql)} from entries where entries.account_id = balances.account_id and version = wanted
+    ) as entry
+    order by asked.index`
+  return rows.map(({ index, ...row }) => ({ ...(keys[index] as Key), ...withTimes(row) }))
+}
+
+/** Versions above `floor` and below `before`, newest first. */
+export async function listEntries(
+  sql: Statements,
+  accountId: string,
+  { floor, before, limit }: { floor: bigint; before: bigint; limit: number },
+): Promise<Entry[]> {
+  const rows = await sql<Entry[]>`
+    select ${columns(sql)} from entries
+    where account_id = ${accountId} and version > ${String(floor)}::bigint and version < ${String(before)}::bigint
+    order by version desc limit ${limit}`
+  return rows.map(withTimes)
+}
+
+export async function findEntryAfter(
+  sql: Statements,
+  accountId: string,
+  version: bigint,
+): Promise<Entry | undefined> {
+  const rows = await sql<Entry[]>`
+    select ${columns(sql)} from entries where account_id = ${accountId} and version > ${String(version)}::bigint
+    order by version limit 1`
+  return rows.map(withTimes)[0]
+}
+
+/**
+ * The version that an account had at a time, by the times of writing: 0 before its first entry.
+ * Versions are in the order of writing, so it is found by halving, in as many steps as the number
+ * of entries has binary digits, and needs no index but the key. Where the clocks of writers
+ * disagreed, it is a version whose time had come, and whose next one's had not.
+ */
+export const findVersionAt = (sql: Statements, accountId: string, at: string): Promise<bigint> =>
+  searchVersion(sql, accountId, sql`created_at <= ${at}::timestamptz`)
+
+/** As `findVersionAt`, just before a time. */
+export const findVersionBefore = (sql: Statements, accountId: string, time: string): Promise<bigint> =>
+  searchVersion(sql, accountId, sql`created_at < ${time}::timestamptz`)
+
+async function searchVersion(
+  sql: Statements,
+  accountId: string,
+  isPast: PendingQuery<Row[]>,
+): Promise<bigint> {
+  const [found] = await sql<{ version: bigint }[]>`
+    with recursive search as (
+      select 0::bigint as low, coalesce(max(version), 0) as high from entries where account_id = ${accountId}
+      union all
+      select case when is_past then probed else low end, case when is_past then high else (low + high + 1) / 2 - 1 end
+      from search left join lateral (
+        select version as probed, ${isPast} as is_past from entries
+        where account_id = ${accountId} and version between (low + high + 1) / 2 and high
+        order by version limit 1
+      ) as probe on true
+      where low < high
+    )
+    select max(low) as version from search`
+  return found?.version ?? 0n
+}
+
+/**
+ * What entries do to a balance at `at` that count from another time than they were written, and how
+ * many entries are above `version`, up to `countMax`.
+ */
+export async function sumShifted(
+  sql: Statements,
+  accountId: string,
+  { version, at, countMax }: { version: bigint; at: string; countMax: number },
+): Promise<{ laterMinor: bigint; earlierMinor: bigint; above: bigint }> {
+  // As text: what amounts add up to may be more than a bigint holds.
+  const [sums] = await sql<{ laterMinor: string; earlierMinor: string; above: bigint }[]>`
+    select
+      coalesce(sum(amount_minor) filter (where version > ${String(version)}::bigint and effective_at <= ${at}::timestamptz), 0)::text as "laterMinor",
+      coalesce(sum(amount_minor) filter (where version <= ${String(version)}::bigint and effective_at > ${at}::timestamptz), 0)::text as "earlierMinor",
+      (select count(*) from (
+        select from entries where account_id = ${accountId} and version > ${String(version)}::bigint limit ${countMax}
+      ) as counted) as above
+    from entries where account_id = ${accountId} and effective_at is not null`
+  const { laterMinor = 0, earlierMinor = 0, above = 0n } = sums ?? {}
+  return { laterMinor: BigInt(laterMinor), earlierMinor: BigInt(earlierMinor), above }
+}
+
+/**
+ * Entries above `version` that count from a time up to `at` all the same, newest first, and below
+ * `before`.
+ */
+export async function listBackdated(
+  sql: Statements,
+  accountId: string,
+  { version, at, before, limit }: { version: bigint; at: string; before: bigint; limit: number },
+): Promise<Entry[]> {
+  // In two steps, so that nobody walks down the key to save looking through the few.
+  const rows = await sql<Entry[]>`
+    with backdated as materialized (
+      select * from entries
+      where account_id = ${accountId} and effective_at is not null and effective_at <= ${at}::timestamptz
+    )
+    select ${columns(sql)} from backdated
+    where version > ${String(version)}::bigint and version < ${String(before)}::bigint and amount_minor is not null
+    order by version desc limit ${limit}`
+  return rows.map(withTimes)
+}

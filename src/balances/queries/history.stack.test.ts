@@ -1,0 +1,289 @@
+/** An account's past over a real database, held to a history in plain lists. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { openDatabase } from '../../platform/postgres/database'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { createLog } from '../../platform/telemetry/log'
+import { backing } from '../../testing/backing'
+import { parseLimit } from '../http/requests'
+import { apply } from '../projection/apply-store'
+import type { BalanceRow, EntryRow } from '../projection/project'
+import type { Clock, ExplanationPlace, Line, StatementPlace } from './history'
+import { openReads, type Reads } from './queries'
+
+setDefaultTimeout(60_000)
+
+const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
+
+async function openBalances() {
+  const { url } = await (await backing()).createDatabase('balances')
+  const folder = join(import.meta.dir, '../../../migrations/balances')
+  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const database = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
+  const record = (balances: BalanceRow[], entries: EntryRow[]) =>
+    apply(database.sql, (sql) => sql`select true`, { balances, entries, clients: [], deadLetters: [] })
+  return { ...database, reads: openReads(database), record, [Symbol.asyncDispose]: () => database.close() }
+}
+
+const day = (number: number) => new Date(Date.UTC(2024, 0, 1 + number)).toISOString()
+
+type Step = { amount: number; days: number; backBy: number; isMissing: boolean }
+const step: fc.Arbitrary<Step> = fc.record({
+  amount: fc.integer({ min: -50, max: 50 }),
+  days: fc.integer({ min: 0, max: 3 }),
+  backBy: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: -3, max: 20 })),
+  isMissing: fc.boolean(),
+})
+
+type History = { account: BalanceRow; all: EntryRow[]; known: EntryRow[] }
+
+/** `dense` has nothing missing. */
+function historyOf(accountId: string, steps: Step[], dense: boolean): History {
+  let balanceMinor = 0n
+  let today = 10
+  const all = steps.map(({ amount, days, backBy }, index): EntryRow => {
+    balanceMinor += BigInt(amount)
+    today += days
+    return {
+      accountId,
+      version: BigInt(index + 1),
+      amountMinor: BigInt(amount),
+      balanceMinor,
+      heldMinor: BigInt(index),
+      transactionId: `${accountId}-${index + 1}`,
+      holdId: null,
+      counterpartyId: 'world',
+      effectiveAt: backBy === 0 ? null : day(today - backBy),
+      createdAt: day(today),
+    }
+  })
+  const account = {
+    accountId,
+    clientId: 'client',
+    currency: 'JPY',
+    balanceMinor,
+    heldMinor: BigInt(Math.max(0, all.length - 1)),
+    version: BigInt(all.length),
+    source: null,
+    opened: true,
+    createdAt: day(0),
+    updatedAt: day(all.length > 0 ? today : 0),
+  }
+  return { account, all, known: dense ? all : all.filter((_, index) => !steps[index]?.isMissing) }
+}
+
+const effectiveAtOf = (entry: EntryRow) => entry.effectiveAt ?? entry.createdAt
+
+/** Balance at a time, of a history of which nothing is missing. */
+const modelBalance = ({ all }: History, at: string, clock: Clock) =>
+  all
+    .filter((entry) => (clock === 'recorded' ? entry.createdAt : effectiveAtOf(entry)) <= at)
+    .reduce((sum, entry) => sum + (entry.amountMinor ?? 0n), 0n)
+
+async function explainAll(reads: Reads, accountId: string, at: string, clock: Clock, size: number) {
+  const lines: Line[] = []
+  let place: ExplanationPlace | undefined
+  for (;;) {
+    const found = await reads.explanation(accountId, { at, clock }, { place, size })
+    if (!found) throw new Error('not found')
+    const { balance, explanation } = found
+    lines.push(...explanation.lines)
+    expect(explanation.lines.length).toBeLessThanOrEqual(2 * size + 1)
+    if (!explanation.next) return { lines, balance, openingMinor: explanation.openingMinor }
+    place = explanation.next
+  }
+}
+
+const sumOf = (lines: Line[]) =>
+  lines.reduce(
+    (sum, line) => sum + (('gap' in line ? line.gap.amountMinor : line.entry.amountMinor) ?? 0n),
+    0n,
+  )
+
+test('1,000 times: the entries that explain a balance add up to it, on both clocks, whatever is missing', async () => {
+  await using database = await openBalances()
+  const { reads } = database
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  const samples = fc.sample(fc.array(step, { maxLength: 30 }), { numRuns: 40, seed })
+  const histories = samples.map((steps, index) => historyOf(`account-${index}`, steps, index % 2 === 0))
+  for (const { account, known } of histories)
+    await database.record(
+      [account],
+      [...known].sort(() => Math.random() - 0.5),
+    )
+
+  let explained = 0
+  for (let turn = 0; turn < 1000; turn++) {
+    const number = Math.floor(Math.random() * histories.length)
+    const history = histories[number] as History
+    const { accountId } = history.account
+    const at = day(Math.floor(Math.random() * 70))
+    const clock = turn % 2 === 0 ? 'recorded' : 'effective'
+    const size = 1 + Math.floor(Math.random() * 5)
+    const where = `seed ${seed}, ${accountId} at ${at}, ${clock}`
+
+    const { lines, balance, openingMinor } = await explainAll(reads, accountId, at, clock, size)
+    const found = await reads.balanceAt(accountId, { at, clock })
+    expect(balance, where).toEqual(found?.balance as never)
+    if (number % 2 === 0)
+      expect([balance.balanceMinor, balance.complete], where).toEqual([
+        modelBalance(history, at, clock),
+        true,
+      ])
+    if (balance.balanceMinor === null) continue
+    explained++
+    expect(sumOf(lines), where).toBe(balance.balanceMinor)
+    expect(openingMinor, where).toBe(0n)
+
+    const entries = lines.flatMap((line) => ('entry' in line ? [line.entry] : []))
+    const versions = entries.map((entry) => entry.version)
+    expect(versions, where).toEqual([...new Set(versions)].sort((a, b) => Number(b - a)))
+    if (number % 2 === 1) continue
+    const expected = history.all.filter(
+      (entry) => (clock === 'recorded' ? entry.createdAt : effectiveAtOf(entry)) <= at,
+    )
+    expect(versions.toReversed(), where).toEqual(expected.map((entry) => entry.version))
+  }
+  expect(explained).toBeGreaterThan(700)
+})
+
+async function stateAll(
+  reads: Reads,
+  accountId: string,
+  period: { since?: string; until?: string },
+  size: number,
+) {
+  const pages: Line[][] = []
+  let place: StatementPlace | undefined
+  for (;;) {
+    const found = await reads.statement(
+      accountId,
+      { since: period.since, until: period.until },
+      { place, size },
+    )
+    if (!found) throw new Error('not found')
+    pages.push(found.statement.lines)
+    if (!found.statement.next) return pages
+    place = found.statement.next
+  }
+}
+
+test('a statement has every entry of its period once, newest first, and says which are missing', async () => {
+  await using database = await openBalances()
+  let number = 0
+  const time = fc.option(fc.integer({ min: 0, max: 70 }), { nil: undefined })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 20 }),
+      time,
+      time,
+      fc.integer({ min: 1, max: 5 }),
+      async (steps, since, until, size) => {
+        const history = historyOf(`account-${number++}`, steps, false)
+        const { accountId, version, balanceMinor } = history.account
+        await database.record([history.account], history.known)
+        const period = {
+          ...(since === undefined ? {} : { since: day(since) }),
+          ...(until === undefined ? {} : { until: day(until) }),
+        }
+        const pages = await stateAll(database.reads, accountId, period, size)
+        const lines = pages.flat()
+        const entries = lines.flatMap((line) => ('entry' in line ? [line.entry] : []))
+        const expected = history.known.filter(
+          ({ createdAt }) => !(createdAt < (period.since ?? '')) && createdAt < (period.until ?? '9'),
+        )
+        expect(entries).toEqual(expected.toReversed().map(({ accountId: _, ...entry }) => entry))
+        for (const page of pages.slice(0, -1))
+          expect(page.filter((line) => 'entry' in line)).toHaveLength(size)
+        if (since !== undefined || until !== undefined) return
+
+        // All versions are there, as an entry or in a gap, and together they are the balance.
+        const named = lines.flatMap((line) => {
+          if ('entry' in line) return [Number(line.entry.version)]
+          const { fromVersion, toVersion } = line.gap
+          return Array.from(
+            { length: Number(toVersion - fromVersion) + 1 },
+            (_, index) => Number(toVersion) - index,
+          )
+        })
+        expect(named).toEqual(Array.from({ length: Number(version) }, (_, index) => Number(version) - index))
+        expect(sumOf(lines)).toBe(balanceMinor)
+      },
+    ),
+    { numRuns: 150 },
+  )
+})
+
+test('entries that come while pages are read neither repeat nor hide any', async () => {
+  await using database = await openBalances()
+  const steps = Array.from({ length: 9 }, () => ({ amount: 1, days: 1, backBy: 0, isMissing: false }))
+  const before = historyOf('a', steps.slice(0, 6), true)
+  const after = historyOf('a', steps, true)
+  await database.record([before.account], before.known)
+  const first = await database.reads.statement(
+    'a',
+    { since: undefined, until: undefined },
+    { place: undefined, size: 4 },
+  )
+  await database.record([after.account], after.known)
+  const place = first?.statement.next
+  const second = await database.reads.statement(
+    'a',
+    { since: undefined, until: undefined },
+    { place, size: 4 },
+  )
+  const versions = [first, second].flatMap(
+    (page) =>
+      page?.statement.lines.map((line) => ('entry' in line ? Number(line.entry.version) : line)) ?? [],
+  )
+  expect(versions).toEqual([6, 5, 4, 3, 2, 1])
+})
+
+test('what is not there is not made up', async () => {
+  await using database = await openBalances()
+  const { reads } = database
+  const steps = Array.from({ length: 4 }, () => ({ amount: 10, days: 1, backBy: 0, isMissing: false }))
+  const { account, all } = historyOf('a', steps, true)
+  await database.record([account], [all[3] as EntryRow])
+  const at = async (number: number, clock: Clock = 'recorded') =>
+    (await reads.balanceAt('a', { at: day(number), clock }))?.balance
+  expect(await at(14)).toMatchObject({ balanceMinor: 40n, version: 4n, complete: true })
+  expect(await at(13)).toMatchObject({ balanceMinor: null, complete: false })
+  expect(await at(14, 'effective')).toMatchObject({ balanceMinor: 40n, complete: true })
+
+  await database.record([], [all[1] as EntryRow])
+  expect(await at(12)).toMatchObject({ balanceMinor: 20n, version: 2n, complete: false })
+  expect(await at(9)).toMatchObject({ balanceMinor: null, complete: false })
+  await database.record([], [all[0] as EntryRow, all[2] as EntryRow])
+  expect(await at(13)).toMatchObject({ balanceMinor: 30n, version: 3n, complete: true })
+  expect(await at(9)).toMatchObject({ balanceMinor: 0n, version: 0n, complete: true })
+  expect(await reads.balanceAt('nobody', { at: day(1), clock: 'recorded' })).toBeUndefined()
+})
+
+test('a period and a time hold to any number of digits, and at the ends of the calendar', async () => {
+  await using database = await openBalances()
+  const { account, all } = historyOf(
+    'eva',
+    [1, 2, 3].map((amount) => ({ amount, days: 1, backBy: 0, isMissing: false })),
+    true,
+  )
+  await database.record([account], all)
+  const time = day(12).slice(0, -5)
+  const versions = async (period: { since?: string; until?: string }) => {
+    const limits = { since: parseLimit('since', period.since), until: parseLimit('until', period.until) }
+    const found = await database.reads.statement('eva', limits, { place: undefined, size: 10 })
+    return found?.statement.lines.flatMap((line) => ('entry' in line ? [Number(line.entry.version)] : []))
+  }
+  expect(await versions({ since: `${time}Z` })).toEqual([3, 2])
+  expect(await versions({ until: `${time}Z` })).toEqual([1])
+  for (const digits of ['0001', '00000000001', '999999']) {
+    expect([digits, await versions({ since: `${time}.${digits}Z` })]).toEqual([digits, [3]])
+    expect([digits, await versions({ until: `${time}.${digits}Z` })]).toEqual([digits, [2, 1]])
+  }
+  expect(await versions({ since: '0001-01-01T00:00:00Z', until: '9999-12-31T23:59:59.99999Z' })).toEqual([
+    3, 2, 1,
+  ])
+  expect(await versions({ until: '0001-01-01T00:00:00Z' })).toEqual([])
+  expect(await versions({ since: '9999-12-31T23:59:59.99999Z' })).toEqual([])
+})

@@ -1,0 +1,120 @@
+/**
+ * Large movements over a real database and broker: noted once, whatever is told again, unreadable
+ * or away.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import { TransactionCreated } from '../../contract/events/events'
+import { encodeEvent } from '../../contract/wire/envelope'
+import { connectKafka, type OutgoingRecord } from '../../platform/kafka/client'
+import { openDatabase } from '../../platform/postgres/database'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { createLog } from '../../platform/telemetry/log'
+import { backing } from '../../testing/backing'
+import { eventually } from '../../testing/eventually'
+import { startStack } from '../../testing/stack'
+import { type LargeMovements, startLargeMovements } from './large-movements'
+import { listLargeMovements } from './large-movements-store'
+
+setDefaultTimeout(30_000)
+
+const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
+
+const shows = (reaction: LargeMovements, status: 'pass' | 'warn', output: string) =>
+  eventually(async () =>
+    expect(await reaction.health()).toEqual({ status, output: expect.stringContaining(output) }),
+  )
+
+test('what is told twice, or read again by another group, is noted once; what cannot be read holds nothing up', async () => {
+  const shared = await backing()
+  const { url } = await shared.createDatabase('balances')
+  const folder = join(import.meta.dir, '../../../migrations/balances')
+  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  const kafka = connectKafka({ brokers: shared.brokers, clientId: 'test', ssl: false, sasl: undefined }, log)
+  const prefix = shared.topicPrefix()
+  const topic = `${prefix}transactions`
+  const publisher = kafka.publisher()
+  const react = (groupId: string) =>
+    startLargeMovements({
+      database,
+      kafka,
+      groupId: prefix + groupId,
+      topics: [topic],
+      partitions: 1,
+      min: 10_000,
+      log,
+    })
+  const raw = (value: string): OutgoingRecord => ({ topic, key: 'eva', value, headers: {} })
+  const moved = (id: string, amount: number): OutgoingRecord => {
+    const payload = { ...TransactionCreated.example, id, amount }
+    return raw(encodeEvent({ name: 'TransactionCreated', payload }, '').value)
+  }
+  const noted = async () =>
+    (await listLargeMovements(database.sql, undefined, { after: undefined, limit: 9 })).map(
+      (row) => row.transactionId,
+    )
+
+  await database.sql`alter table large_movements add constraint odd check (transaction_id <> 'odd')`
+  await kafka.ensureTopics([topic], 1)
+  await publisher.send([
+    raw('nonsense'),
+    moved('a', 10_000),
+    moved('b', 9999),
+    raw('{"Name":"Other","Payload":{}}'),
+    moved('a', 10_000),
+    moved('odd', 10_000),
+  ])
+  const reaction = react('one')
+  await eventually(async () => expect(await noted()).toEqual(['a']))
+  await shows(reaction, 'pass', '1 noted and 3 records skipped')
+
+  // As long as the table cannot be written, it waits and says so.
+  await database.sql`alter table large_movements rename to elsewhere`
+  await publisher.send([moved('c', 20_000)])
+  await shows(reaction, 'warn', 'waiting')
+  await database.sql`alter table elsewhere rename to large_movements`
+  await eventually(async () => expect(await noted()).toEqual(['c', 'a']))
+
+  // Nobody has told the broker of this group how far it is: it reads everything, as after a crash
+  // before the commit.
+  const again = react('another')
+  await shows(again, 'pass', '0 noted and 3 records skipped')
+  await publisher.send([moved('d', 30_000)])
+  await eventually(async () => expect(await noted()).toEqual(['d', 'c', 'a']))
+  await Promise.all([reaction.stop(), again.stop(), publisher.close()])
+  await Promise.all([kafka.close(), database.close()])
+})
+
+test('a large deposit shows among the large movements of its account, page by page, and readiness tells of it', async () => {
+  await using stack = await startStack()
+  const [eva, frank] = ['d6a41403-bbd0-11ee-8a24-0242ac120003', 'd6a41504-bbd0-11ee-8a24-0242ac120003']
+  const made: unknown[] = []
+  for (const amount of [10_000, 10_000.01, 9999.99, 20_000]) {
+    const { body } = await stack.wallet.post(`/accounts/${eva}/deposits`, { amount, reference: 'heritage' })
+    if (amount >= 10_000) made.unshift([body.id, amount])
+  }
+  const pages = async (query: string) => {
+    const rows: unknown[] = []
+    for (let cursor: unknown = ''; cursor !== null; ) {
+      const { body } = await stack.balances.get(
+        `/large-movements?limit=2${query}${cursor && `&cursor=${cursor}`}`,
+      )
+      rows.push(...(body.data as Record<string, unknown>[]))
+      cursor = body.next_cursor
+    }
+    return rows as Record<string, unknown>[]
+  }
+  const rows = await eventually(async () => {
+    const rows = await pages(`&account_id=${eva}`)
+    expect(rows.map((row) => [row.transaction_id, row.amount])).toEqual(made as never)
+    return rows
+  })
+  expect(rows[0]).toMatchObject({ account_id_to: eva, currency: 'BRL', reference: 'heritage' })
+  expect(await pages('')).toEqual(rows)
+  expect(await pages(`&account_id=${frank}`)).toEqual([])
+  const { body } = await stack.balances.get('/readyz')
+  expect(body.checks).toMatchObject({
+    large_movements: { status: 'pass', output: expect.stringContaining('3 noted') },
+  })
+})

@@ -1,0 +1,231 @@
+/** Puts the read side together, and takes it apart in the order that loses nothing. */
+import { join } from 'node:path'
+import type { ServiceConfig } from '../config/config'
+import { messageOf } from '../platform/fault'
+import type { Check } from '../platform/http/app'
+import { listen } from '../platform/http/server'
+import { connectKafka } from '../platform/kafka/client'
+import { inTime, keepListening, openDatabase, openSession, reaching } from '../platform/postgres/database'
+import { prepareDatabase } from '../platform/postgres/migrate'
+import { once, type RunningService } from '../platform/process/service'
+import type { Log } from '../platform/telemetry/log'
+import { countDeadLetters } from './dead-letters/dead-letters-store'
+import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-letters/publisher'
+import { redrive } from './dead-letters/redrive'
+import { type Offsets, watchFreshness, withoutDeleted } from './freshness/freshness'
+import { createConsistency } from './freshness/read-your-writes'
+import { balancesHttp } from './http/app'
+import { changedAccounts, changesChannel } from './projection/apply-store'
+import { type Consumer, startConsumer } from './projection/consumer'
+import { listPositions } from './projection/offsets-store'
+import { judgeProgress, type Progress, standstillMaxMs } from './projection/stall-detector'
+import { consumingOf, topics } from './projection/topics'
+import { openReads } from './queries/queries'
+import { type LargeMovements, startLargeMovements } from './reactions/large-movements'
+import { type Rebuilding, startRebuilding } from './rebuild/coordinator'
+import { tablesChannel } from './rebuild/shadow-store'
+import { seedBalances } from './seed/seed'
+import { createLive } from './streams/streams'
+
+const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
+
+/**
+ * How long a start takes at most because the broker does not answer, in milliseconds. Reads are
+ * served meanwhile.
+ */
+const firstLookMaxMs = 2000
+/** Each holds a connection and next to nothing else. */
+const waitingReadsMax = 2000
+/**
+ * How long a statement may take, of those that read and those that write, in milliseconds; and
+ * connections for the latter.
+ */
+const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
+
+/** How patient it is, in milliseconds. Tests are less so. */
+const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefined as number | undefined }
+
+/**
+ * Listens at once, resolves when reads are served. Throws `SetupError` or a driver's error when
+ * waiting would not help.
+ */
+export async function startBalances(
+  config: ServiceConfig,
+  log: Log,
+  { lookEveryMs, standstillMaxMs, sessionTimeoutMs } = patience,
+): Promise<RunningService> {
+  const stopping = new AbortController()
+  const reading = openDatabase({ ...config.database, applicationName: 'saldo-balances', statementMs: readMs })
+  // What is written waits for locks and disks. Apart, so that neither holds up the other.
+  const database = openDatabase({
+    ...config.database,
+    poolMax: Math.min(config.database.poolMax, writersMax),
+    applicationName: 'saldo-balances-apply',
+    statementMs: applyMs,
+  })
+  const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
+  let consumer: Consumer | undefined
+  let rebuilding: Rebuilding | undefined
+  let largeMovements: LargeMovements | undefined
+  let deadLetterTopic: DeadLetterPublisher | undefined
+  let progress: Progress = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
+
+  const health = async (): Promise<Record<string, Check>> => {
+    if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
+    if (!consumer || !largeMovements) return { service: { status: 'fail', output: 'starting' } }
+    const [stored, consuming] = await Promise.all([databaseHealth(), consumer.health()])
+    const { stall } = progress
+    const judged: Check = stall ? { status: 'fail', output: stall } : consuming
+    return { ...stored, consumer: judged, large_movements: await largeMovements.health() }
+  }
+  const databaseHealth = (): Promise<Record<string, Check>> =>
+    inTime(countDeadLetters(reading.sql)).then(
+      (count) => ({
+        database: { status: 'pass' },
+        dead_letters: { status: 'pass', output: `${count} records kept aside` },
+      }),
+      (error) => ({ database: { status: 'fail', output: messageOf(error) } }),
+    )
+
+  const reads = openReads(reading)
+  const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
+  const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
+  const { groupId, topics: topicNames, partitions } = consumingOf(config.kafka)
+  // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
+  const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
+  let firsts: Offsets = new Map()
+  const watch = watchFreshness({
+    async ends() {
+      const extents = await kafka.endOffsets(topicNames)
+      firsts = new Map(extents.map(({ topic, partition, first }) => [`${topic}/${partition}`, first]))
+      return new Map(extents.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
+    },
+    clusterId: kafka.clusterId,
+    async positions(clusterId) {
+      const positions = await listPositions(reading.sql, clusterId)
+      const stored = positions.map(
+        ({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const,
+      )
+      return withoutDeleted(new Map(stored), firsts)
+    },
+    everyMs: lookEveryMs,
+    log,
+    onLook(ends, positions) {
+      // Nothing is to be expected before there is a consumer.
+      const sight = {
+        atMs: performance.now(),
+        ends,
+        positions: consumer && positions,
+        mine: consumer?.assigned(),
+      }
+      progress = judgeProgress(progress, sight, standstillMaxMs)
+    },
+  })
+  const live = createLive({ sql: reading.sql, freshness: watch.freshness, log })
+  const wake = (accountIds?: readonly string[]) => {
+    consistency.wake(accountIds)
+    live.wake(accountIds)
+  }
+  let listening: ReturnType<typeof keepListening> | undefined
+  let restarted = Promise.resolve()
+  const app = balancesHttp({
+    reads,
+    async redrive(selection, dryRun) {
+      const answer = await reaching(redrive(database, selection, { dryRun }))
+      deadLetterTopic?.wake()
+      return answer
+    },
+    consistency,
+    freshness: watch.freshness,
+    arrivals: watch,
+    rebuilding: {
+      status: async () => rebuilding?.status(),
+      wish: async (wish) => rebuilding?.wish(wish),
+    },
+    live,
+    log,
+    health,
+    isReady: () => consumer !== undefined && !stopping.signal.aborted,
+    kafka: config.kafka,
+    uses: [...topics.map((topic) => ({ topic, groupId })), reacting],
+  })
+  const http = listen(app, config, log)
+  log.info({ port: http.port }, 'balances listens')
+
+  const stop = once(async () => {
+    stopping.abort()
+    consistency.stop()
+    live.stop()
+    // Nobody waits for anything to arrive any longer.
+    const watched = watch.stop()
+    await http.close(config.shutdownTimeoutMs)
+    await restarted
+    await Promise.all([
+      consumer?.stop(),
+      deadLetterTopic?.stop(),
+      largeMovements?.stop(),
+      rebuilding?.stop(),
+      watched,
+    ])
+    await kafka.close()
+    await listening?.end()
+    await listener.end({ timeout: 1 })
+    await Promise.all([reading.close(), database.close()])
+  })
+
+  try {
+    const { url } = config.database
+    const { signal } = stopping
+    await prepareDatabase({ url, folder: migrationsFolder, migrate: config.migrateOnStart, log, signal })
+    await live.start()
+    if (config.seedOnStart) await seedBalances(url, database, log)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+
+  const group = { database, kafka, groupId, log }
+  const keptAside = startDeadLetterPublisher(group)
+  deadLetterTopic = keptAside
+  const consume = () =>
+    startConsumer({
+      ...group,
+      topics: topicNames,
+      partitions,
+      onApplied: wake,
+      onKeptAside: keptAside.wake,
+    })
+  const consumeAnew = async () => {
+    await consumer?.stop()
+    if (!stopping.signal.aborted) consumer = consume()
+  }
+  // Other replicas tell of what they apply. A hint, and no more: whoever waits looks for himself,
+  // also when the connection is new.
+  listening = keepListening(
+    listener,
+    {
+      [changesChannel]: (notification) => wake(changedAccounts(notification)),
+      [tablesChannel]: () => {
+        restarted = restarted.then(consumeAnew)
+      },
+    },
+    wake,
+  )
+  listening.started.catch((error) =>
+    log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`),
+  )
+
+  consumer = consume()
+  rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })
+  largeMovements = startLargeMovements({
+    ...group,
+    groupId: reacting.groupId,
+    topics: [config.kafka.topicPrefix + reacting.topic],
+    partitions,
+    min: config.largeMovementMin,
+  })
+  // So that the first answers know what has arrived, where there is a broker to tell.
+  await watch.begun(firstLookMaxMs)
+  log.info({ port: http.port }, 'balances ready')
+  return { port: http.port, stop }
+}

@@ -1,0 +1,146 @@
+/**
+ * The live streams, end to end: readers that are cut off at random and come back, to whichever
+ * replica, while money moves.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { createLog } from '../../platform/telemetry/log'
+import { readEvents, type Told } from '../../testing/event-source'
+import { mulberry32 } from '../../testing/random'
+import { type Stack, startStack } from '../../testing/stack'
+import { startBalances } from '../service'
+
+setDefaultTimeout(30_000)
+
+const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
+const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
+const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
+
+/**
+ * A second process over the same database, which knows of no broker: it hears of everything from
+ * the first.
+ */
+async function startReader(stack: Stack) {
+  const { kafka, ...config } = stack.config.balances
+  const service = await startBalances({ ...config, kafka: { ...kafka, brokers: ['127.0.0.1:1'] } }, log)
+  return { ...service, [Symbol.asyncDispose]: service.stop }
+}
+
+/** Reads so many events after `last`, and is cut off after each few. */
+async function readInPieces(
+  path: string,
+  ports: number[],
+  last: string,
+  { count, seed }: { count: number; seed: number },
+) {
+  const random = mulberry32(seed)
+  const told: Told[] = []
+  while (told.length < count) {
+    const port = ports[Math.floor(random() * ports.length)] as number
+    const leaveAt = Math.min(count, told.length + 1 + Math.floor(random() * 30))
+    for await (const one of readEvents(port, path, told.at(-1)?.id ?? last))
+      if (told.push(one) === leaveAt) break
+  }
+  return told
+}
+
+const first = async (port: number, path: string, lastEventId?: string): Promise<Told> => {
+  for await (const one of readEvents(port, path, lastEventId)) return one
+  throw new Error(`${path} ended`)
+}
+
+test('readers that are cut off at random hear of every version of every account once, whichever replica they come back to', async () => {
+  await using stack = await startStack()
+  await using reader = await startReader(stack)
+  const ports = [stack.balances.port, reader.port]
+  const moved = 200
+  const whole = Array.from({ length: moved }, (_, index) => 5 + index)
+  const begun = await first(reader.port, '/balances/stream')
+  expect(begun).toMatchObject({ event: 'reset', data: { load: '/balances' } })
+  const ofEva = [1, 2].map((seed) =>
+    readInPieces(`/balances/${eva}/stream`, ports, '4', { count: moved, seed }),
+  )
+  const ofAll = [3, 4].map((seed) =>
+    readInPieces('/balances/stream', ports, begun.id, { count: 2 * moved, seed }),
+  )
+  // Both pay, and so the versions of each come through two partitions.
+  for (let sent = 0; sent < moved; sent += 10)
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        const [from, to] = index % 2 ? [eva, frank] : [frank, eva]
+        const body = { account_id_from: from, account_id_to: to, amount: 1 }
+        expect((await stack.wallet.post('/transactions', body)).status).toBe(201)
+      }),
+    )
+
+  for (const told of await Promise.all(ofEva)) {
+    expect(told.map(({ event, id }) => [event, Number(id)])).toEqual(
+      whole.map((version) => ['balance', version]),
+    )
+    expect(told.map(({ data }) => data.version)).toEqual(whole)
+  }
+  for (const told of await Promise.all(ofAll)) {
+    expect(told.filter(({ event }) => event !== 'balance')).toEqual([])
+    for (const account of [eva, frank]) {
+      const versions = told
+        .filter(({ data }) => data.account_id === account)
+        .map(({ data }) => Number(data.version))
+      expect(versions.toSorted((one, other) => one - other)).toEqual(whole)
+    }
+  }
+  // Sooner than a stream would look for itself.
+}, 14_000)
+
+test('a stream begins with what there is, or after the id it is given, and ends when the service does', async () => {
+  const stack = await startStack({ start: ['balances'] })
+  const { port } = stack.balances
+  const path = `/balances/${eva}/stream`
+  const standing = {
+    account_id: eva,
+    currency: 'BRL',
+    version: 4,
+    balance: 800,
+    held: 0,
+    available: 800,
+    amount: null,
+  }
+  expect(await first(port, path)).toMatchObject({ event: 'balance', id: '4', data: standing })
+  expect(await first(port, `${path}?last_event_id=2`)).toMatchObject({
+    id: '3',
+    data: { version: 3, amount: -50 },
+  })
+  // The header is of one who comes back.
+  expect(await first(port, `${path}?last_event_id=2`, '3')).toMatchObject({
+    id: '4',
+    data: { balance: 800, amount: -50 },
+  })
+
+  const begun = await first(port, '/balances/stream')
+  for (const ahead of ['17:1', '18446744073709551615:9', '99999999999999999999:0'])
+    expect(await first(port, '/balances/stream', ahead)).toEqual(begun)
+  for (const ahead of ['5', '999999999999999999999999'])
+    expect(await first(port, path, ahead)).toEqual({
+      event: 'reset',
+      id: '4',
+      data: { load: `/balances/${eva}` },
+    })
+  expect(await first(port, `${path}?last_event_id=`)).toMatchObject({ event: 'balance', id: '4' })
+  for (const one of ['/balances/stream', path])
+    expect((await stack.balances.get(one, { 'last-event-id': 'made up' })).body.code).toBe('MALFORMED')
+  expect((await stack.balances.get('/balances/stream?client_id=x')).body.code).toBe('VALIDATION')
+  expect((await stack.balances.get('/balances/nobody/stream')).body.code).toBe('ACCOUNT_NOT_FOUND')
+
+  const open = await Promise.all(
+    ['/balances/stream', `${path}?last_event_id=4`].map((one) => fetch(`http://127.0.0.1:${port}${one}`)),
+  )
+  for (const { headers } of open)
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    })
+  const stopping = performance.now()
+  await stack[Symbol.asyncDispose]()
+  for (const response of open) expect(await response.text()).toStartWith('retry: 2000\n\n')
+  // Not cut off when the time to finish was over.
+  expect(performance.now() - stopping).toBeLessThan(stack.config.balances.shutdownTimeoutMs)
+})

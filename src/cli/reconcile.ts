@@ -1,0 +1,149 @@
+/**
+ * `reconcile` as a command: its options, what it prints, and its exit code. Money is shown in major units.
+ */
+import { parseArgs } from 'node:util'
+import { ConfigError, type Environment, readReconcileConfig } from '../config/config'
+import { presentMoney } from '../contract/money'
+import { Fault, messageOf, UsageError, withoutQuery } from '../platform/fault'
+import { isConnectionLost } from '../platform/postgres/database'
+import { showProgress } from '../platform/process/progress-bar'
+import type { Difference } from '../reconcile/compare'
+import { CannotCompare, type Report, reconcile } from '../reconcile/reconcile'
+
+/** By result. When it cannot be compared, it is 2. */
+const exitCodes = { clean: 0, different: 1, pending: 3 } as const
+type Result = keyof typeof exitCodes
+
+export const command = {
+  usage: 'reconcile [--wait SECONDS] [--limit DIFFERENCES] [--json]',
+  about: 'compares ledger, outbox, topics and read model, and names every difference',
+  /**
+   * 0 when there is none, 1 when there are some, 2 when it cannot be compared, 3 when there is none
+   * yet and events are still on their way.
+   */
+  async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
+    const { json, ...options } = parseOptions(args)
+    try {
+      const report = await reconcile(readReconcileConfig(env), { ...options, show: showProgress, signal })
+      const result = resultOf(report)
+      console.log(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
+      return exitCodes[result]
+    } catch (error) {
+      // Whatever fails here says nothing about the money, and must not look as if it did.
+      if (error instanceof CannotCompare || error instanceof ConfigError) console.error(error.message)
+      else if (error instanceof Fault || isConnectionLost(error))
+        console.error(`Not all was compared. Run it again: ${messageOf(error)}`)
+      else if (!signal.aborted) console.error(withoutQuery(error))
+      return 2
+    }
+  },
+}
+
+function parseOptions(args: string[]): { json: boolean; waitMs: number; differencesMax: number } {
+  const text = (fallback: string) => ({ type: 'string', default: fallback }) as const
+  const options = { json: { type: 'boolean', default: false }, wait: text('30'), limit: text('20') } as const
+  const { json, wait, limit } = parseArgs({ args, options }).values
+  for (const value of [wait, limit])
+    if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${JSON.stringify(value)} is not a whole number.`)
+  return { json, waitMs: Number(wait) * 1000, differencesMax: Number(limit) }
+}
+
+function resultOf({ total, counts }: Report): Result {
+  if (total > 0) return 'different'
+  return counts.waiting + counts.behind > 0 ? 'pending' : 'clean'
+}
+
+const presentReport = (result: Result, { watermark, total, differences, counts }: Report) => ({
+  result,
+  watermark,
+  counts,
+  differences_total: total,
+  differences: inOrder(differences).map(presentDifference),
+})
+
+const places: Difference['where'][] = ['ledger', 'outbox', 'topic', 'read model']
+
+/** What is about the same entry stands together, wherever it was found. */
+const inOrder = (differences: Difference[]): Difference[] =>
+  differences.toSorted(
+    (a, b) =>
+      (a.accountId ?? '').localeCompare(b.accountId ?? '') ||
+      Number((a.version ?? 0n) - (b.version ?? 0n)) ||
+      places.indexOf(a.where) - places.indexOf(b.where),
+  )
+
+function presentDifference({
+  currency,
+  expected,
+  found,
+  ...difference
+}: Difference): Record<string, unknown> {
+  const present = (fields: object) =>
+    Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [nameOf(name), shownAs(name, value, currency)]),
+    )
+  return {
+    ...present({ ...difference, currency }),
+    ...(expected && { expected: present(expected) }),
+    ...(found && { found: present(found) }),
+  }
+}
+
+/** `balanceMinor` is `balance` in major units, `accountId` is `account_id`. */
+const nameOf = (name: string): string =>
+  name.replace(/Minor$/, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+function shownAs(name: string, value: unknown, currency: unknown): unknown {
+  if (typeof value !== 'bigint') return value
+  if (!name.endsWith('Minor')) return Number(value)
+  return (typeof currency === 'string' ? presentMoney(value, currency) : null) ?? `${value} minor units`
+}
+
+function describeReport(result: Result, { watermark, total, differences, counts }: Report): string {
+  const { entries, outbox, records, shown, waiting, behind, lag, unchecked, skipped } = counts
+  const verdicts = {
+    clean: 'No difference.',
+    different: `Differences: ${total}${total > differences.length ? `, of which ${differences.length} are shown` : ''}.`,
+    pending:
+      'No difference so far, but not everything has arrived: run it again, or give it more time with --wait.',
+  }
+  const lines = [
+    ...inOrder(differences).map((difference) => describeDifference(presentDifference(difference))),
+    verdicts[result],
+    `Compared: ${entries} entries of the ledger with ${outbox} events of the outbox, ${records} records and ${shown} entries of the read model, as of ${watermark.toISOString()}.`,
+    waiting > 0 && `Pending: ${waiting} entries and notifications wait in the outbox.`,
+    behind > 0 && `Pending: ${behind} entries are not in the read model yet, which is ${lag} records behind.`,
+    unchecked > 0 &&
+      `Not checked: ${unchecked} entries and notifications, which may have been told where a topic has lost its beginning.`,
+    skipped > 0 && `Skipped: ${skipped} records that cannot be read, or are no event of ours.`,
+  ]
+  return lines.filter(Boolean).join('\n')
+}
+
+function describeDifference(difference: Record<string, unknown>): string {
+  const {
+    where,
+    problem,
+    account_id: account,
+    version,
+    transaction_id: transaction,
+    event,
+    place,
+  } = difference
+  const {
+    expected,
+    found,
+    dead_letter: deadLetter,
+    currency,
+  } = difference as Record<string, Record<string, unknown>>
+  const contrast = Object.entries(found ?? {}).map(
+    ([name, value]) => `${name} ${value}${expected ? ` instead of ${expected[name]}` : ''}`,
+  )
+  const about = [
+    account && `account ${account}`,
+    version !== undefined && `version ${version}`,
+    transaction && `transaction ${transaction}`,
+  ]
+  const what = [[event, place].filter(Boolean).join(' at '), problem, contrast.join(', '), deadLetter]
+  return `${where}: ${about.filter(Boolean).join(', ') || currency}\n    ${what.filter(Boolean).join(': ')}`
+}

@@ -1,0 +1,168 @@
+import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ConfigError, readLedgerUrl, readReconcileConfig, readServiceConfig, readStartConfig } from './config'
+
+const enough = {
+  SERVICE: 'wallet',
+  DATABASE_URL: 'postgres://wallet:secret@localhost/wallet',
+  KAFKA_BROKERS: 'localhost:9092',
+}
+
+const faultsOf = (env: Record<string, string>): readonly string[] => {
+  try {
+    readServiceConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+test('three variables are enough, the rest has defaults', () => {
+  expect(readServiceConfig(enough)).toMatchObject({ service: 'wallet', port: 8080, seedOnStart: false })
+  expect(readServiceConfig({ ...enough, SERVICE: 'balances' })).toMatchObject({
+    port: 3003,
+    kafka: { partitions: 6 },
+  })
+  expect(readStartConfig({})).toMatchObject({ walletPort: 8080, balancesPort: 3003, dataDir: '.data' })
+})
+
+test('a command works on the database of npm start when it is not told of another one', () => {
+  const local = 'postgres://wallet_service:wallet_service@127.0.0.1:5555/wallet'
+  expect(readLedgerUrl({ POSTGRES_PORT: '5555' })).toBe(local)
+  expect(readLedgerUrl(enough)).toBe(enough.DATABASE_URL)
+})
+
+test('what is reconciled is named, all of it, or is what npm start runs', () => {
+  expect(
+    readReconcileConfig({ KAFKA_PORT: '9', POSTGRES_PORT: '8', DATABASE_URL: 'of somebody else' }),
+  ).toMatchObject({
+    walletUrl: 'postgres://wallet_service:wallet_service@127.0.0.1:8/wallet',
+    balancesUrl: 'postgres://balances:balances@127.0.0.1:8/balances',
+    kafka: { brokers: ['127.0.0.1:9'], clientId: 'reconcile', topicPrefix: '' },
+    isLocal: true,
+  })
+  const walletUrl = enough.DATABASE_URL
+  const named = {
+    WALLET_DATABASE_URL: walletUrl,
+    BALANCES_DATABASE_URL: walletUrl,
+    KAFKA_BROKERS: 'localhost:9092',
+  }
+  expect(readReconcileConfig(named)).toMatchObject({ walletUrl, balancesUrl: walletUrl, isLocal: false })
+  expect(() => readReconcileConfig({ KAFKA_BROKERS: 'localhost', KAFKA_TOPIC_PREFIX: 'a b' })).toThrow(
+    /WALLET_DATABASE_URL is missing.*BALANCES_DATABASE_URL is missing.*KAFKA_BROKERS must.*KAFKA_TOPIC_PREFIX must/s,
+  )
+})
+
+test('every fault is named at once, with what would be accepted', () => {
+  const env = {
+    PORT: '80x',
+    SEED_ON_START: 'perhaps',
+    KAFKA_BROKERS: 'localhost',
+    LARGE_MOVEMENT_MIN: '99.90',
+  }
+  expect(faultsOf(env)).toEqual([
+    'SERVICE is missing; it must be one of wallet, balances',
+    'PORT must be a whole number from 0 to 65535, but is "80x"',
+    'DATABASE_URL is missing; it must be a URL like postgres://user:password@host:5432/database',
+    'KAFKA_BROKERS must be a comma-separated list of host:port, but is "localhost"',
+    'SEED_ON_START must be true or false, but is "perhaps"',
+    'LARGE_MOVEMENT_MIN must be a whole number from 1 to 999999999, but is "99.90"',
+  ])
+})
+
+test('a password never shows up in a fault', () => {
+  const [fault] = faultsOf({ ...enough, DATABASE_URL: 'mysql://root:hunter2@localhost/wallet' })
+  expect(fault).toStartWith('DATABASE_URL must be a URL like postgres://')
+  expect(fault).not.toContain('hunter2')
+})
+
+test.each([
+  ['KAFKA_BROKERS', 'SASL_SSL://app:hunter2@broker:9092'],
+  ['KAFKA_BROKERS', 'broker:9092,app:hun,ter2@other:9092'],
+  ['KAFKA_BROKERS', 'broker:9092?password=hunter2'],
+  ['KAFKA_BROKERS', `${'b'.repeat(80)}:9092/,sasl.password=hunter2`],
+  ['KAFKA_TOPIC_PREFIX', 'https://token:hunter2@host/'],
+  ['LOG_LEVEL', 'password=hunter2'],
+  ['PORT', 'postgres://app:hunter2@db/wallet'],
+  ['KAFKA_SASL_PASSWORD_FILE', '/hunter2/hun'],
+  ['DATABASE_URL_FILE', 'postgres://app:hunter2@db/wallet'],
+])('what may be a password is not repeated: %s=%s', (name, value) => {
+  const { DATABASE_URL, ...rest } = enough
+  const env = {
+    ...rest,
+    ...(name === 'DATABASE_URL_FILE' ? {} : { DATABASE_URL }),
+    KAFKA_SASL_MECHANISM: 'plain',
+  }
+  const faults = faultsOf({ ...env, [name]: value }).join('\n')
+  expect(faults).toContain(name.replace('_FILE', ''))
+  expect(faults).not.toMatch(/hun|ter2|sasl\.|token/)
+})
+
+test('the owner of the database is asked for by the wallet alone, and only when the service is somebody else', () => {
+  const owner = { MIGRATION_DATABASE_URL: 'postgres://owner:secret@localhost/wallet' }
+  expect(readServiceConfig(enough).database.migrationUrl).toBeUndefined()
+  expect(readServiceConfig({ ...enough, ...owner }).database.migrationUrl).toBe(owner.MIGRATION_DATABASE_URL)
+  expect(faultsOf({ ...enough, MIGRATION_DATABASE_URL: 'localhost', PORT: '80x' })).toEqual([
+    'PORT must be a whole number from 0 to 65535, but is "80x"',
+    'MIGRATION_DATABASE_URL must be a URL like postgres://user:password@host:5432/database',
+  ])
+  expect(faultsOf({ ...enough, ...owner, SERVICE: 'balances' })).toEqual([
+    'MIGRATION_DATABASE_URL is for the wallet alone; balances works as the owner of its database',
+  ])
+})
+
+test('SASL asks for a user and a password only when it is switched on', () => {
+  expect(readServiceConfig(enough).kafka.sasl).toBeUndefined()
+  expect(faultsOf({ ...enough, KAFKA_SASL_MECHANISM: 'plain' })).toEqual([
+    'KAFKA_SASL_USERNAME is missing; it must be set',
+    'KAFKA_SASL_PASSWORD is missing; it must be set',
+  ])
+})
+
+test('a secret may come from a file, but not from two places', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-config-'))
+  try {
+    const file = join(folder, 'url')
+    writeFileSync(file, 'postgres://wallet:from-file@db/wallet\n')
+    const { DATABASE_URL: _, ...rest } = enough
+    expect(readServiceConfig({ ...rest, DATABASE_URL_FILE: file }).database.url).toContain('from-file')
+    expect(faultsOf({ ...enough, DATABASE_URL_FILE: file })[0]).toContain('both set')
+    expect(faultsOf({ ...rest, DATABASE_URL_FILE: join(folder, 'absent') })[0]).toContain('cannot be read')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('hosts and origins are lists, and what would never match is a fault', () => {
+  const config = readServiceConfig({
+    ...enough,
+    ALLOWED_HOSTS: 'Wallet, 10.0.0.7,[::2]',
+    CORS_ORIGINS: 'https://a.example',
+  })
+  expect(config).toMatchObject({
+    allowedHosts: ['wallet', '10.0.0.7', '[::2]'],
+    corsOrigins: ['https://a.example'],
+  })
+  expect(readServiceConfig({ ...enough, ALLOWED_HOSTS: '*' })).toMatchObject({
+    allowedHosts: ['*'],
+    corsOrigins: [],
+  })
+  for (const bad of ['http://a', 'a:80', 'a b', 'a,,b', '*.a'])
+    expect(faultsOf({ ...enough, ALLOWED_HOSTS: bad })).toEqual([
+      expect.stringContaining('ALLOWED_HOSTS must be'),
+    ])
+  for (const bad of [
+    'a.example',
+    'https://a.example/',
+    'https://a.example/x',
+    'https://A.example',
+    '*',
+    'null',
+  ])
+    expect(faultsOf({ ...enough, CORS_ORIGINS: bad })).toEqual([
+      expect.stringContaining('CORS_ORIGINS must be'),
+    ])
+})

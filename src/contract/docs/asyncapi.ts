@@ -1,0 +1,119 @@
+/**
+ * What a service sends or receives: an AsyncAPI 3.0 document made from the definitions of the
+ * events, and a page for people beside it.
+ */
+import { version } from '../../../package.json'
+import type { Topic } from '../events/events'
+import { type AnyEvent, eventsOf, exampleRecord, type Header, headerMeanings } from './catalogue'
+import { describeEvents } from './markdown'
+
+/** A topic that is sent to, or received from by a group of this name. */
+export type Use = { topic: Topic; groupId?: string }
+
+export type AsyncApiOptions = {
+  service: string
+  action: 'send' | 'receive'
+  uses: readonly Use[]
+  kafka: {
+    brokers: readonly string[]
+    clientId: string
+    topicPrefix: string
+    partitions: number
+    ssl: boolean
+    sasl: { mechanism: keyof typeof securityTypes } | undefined
+  }
+}
+
+/** By the path at which a service shows them. */
+export const eventDocuments = (options: AsyncApiOptions) => ({
+  '/asyncapi': () => {
+    const asyncApi = '[`/asyncapi.json`](/asyncapi.json)'
+    return describeEvents({ topicPrefix: options.kafka.topicPrefix, asyncApi })
+  },
+  '/asyncapi.json': () => asyncApi(options),
+})
+
+const promises = {
+  send: 'At least once, and in order per key. What is told again bears the same `ce_id`.',
+  receive: 'Applied once in effect, however often it comes. Records without key and headers are read, too.',
+} as const
+
+const securityTypes = {
+  plain: 'plain',
+  'scram-sha-256': 'scramSha256',
+  'scram-sha-512': 'scramSha512',
+} as const
+
+export function asyncApi({ service, action, uses, kafka }: AsyncApiOptions) {
+  const { brokers, ssl, sasl, topicPrefix, partitions, clientId } = kafka
+  const security = sasl && { security: [{ type: securityTypes[sasl.mechanism] }] }
+  const server = { protocol: ssl ? 'kafka-secure' : 'kafka', ...security }
+
+  const channelOf = ({ topic }: Use) => ({
+    address: topicPrefix + topic,
+    description: 'A topic that is there keeps the partitions it has; a new one gets as many as this says.',
+    messages: Object.fromEntries(eventsOf(topic).map((event) => [event.name, messageOf(event, action)])),
+    bindings: bind({ topic: topicPrefix + topic, partitions }),
+  })
+  const operationOf = ({ topic, groupId }: Use) => ({
+    action,
+    channel: { $ref: `#/channels/${topic}` },
+    description: promises[action],
+    messages: eventsOf(topic).map(({ name }) => ({ $ref: `#/channels/${topic}/messages/${name}` })),
+    bindings: bind({ clientId: only(clientId), ...(groupId && { groupId: only(groupId) }) }),
+  })
+  return {
+    asyncapi: '3.0.0',
+    info: { title: `Saldo: the events of ${service}`, version, license: { name: 'MIT' } },
+    servers: Object.fromEntries(brokers.map((host, index) => [`broker-${index + 1}`, { host, ...server }])),
+    channels: Object.fromEntries(uses.map((use) => [use.topic, channelOf(use)])),
+    operations: Object.fromEntries(uses.map((use) => [`${action}-${use.topic}`, operationOf(use)])),
+  }
+}
+
+function messageOf(event: AnyEvent, action: AsyncApiOptions['action']) {
+  const { headers, value } = exampleRecord(event)
+  const { name } = event
+  return {
+    name,
+    title: event.type,
+    summary: event.description,
+    tags: [{ name: event.kind }],
+    contentType: headers['content-type'],
+    correlationId: { location: '$message.header#/traceparent', description: headerMeanings.traceparent },
+    headers: headersOf(headers, action),
+    payload: {
+      type: 'object',
+      required: ['Name', 'Payload'],
+      properties: { Name: only(name), Payload: event.payload },
+    },
+    bindings: bind({ key: { type: 'string', description: `\`${event.key}\` of the payload` } }),
+    examples: [{ name, headers, payload: value }],
+  }
+}
+
+/** The same in every record of an event. */
+const constantHeaders: readonly string[] = [
+  'ce_specversion',
+  'ce_source',
+  'ce_type',
+  'content-type',
+] satisfies Header[]
+
+/** The course's records have none, so that none is required of what is received. */
+function headersOf(headers: Record<Header, string>, action: AsyncApiOptions['action']) {
+  const properties = Object.entries(headerMeanings).map(([name, description]) => {
+    const schema = constantHeaders.includes(name) ? only(headers[name as Header]) : { type: 'string' }
+    return [name, { ...schema, description }]
+  })
+  // Records of before had none where no request led to them.
+  const required = Object.keys(headerMeanings).filter((name) => name !== 'traceparent')
+  return {
+    type: 'object',
+    properties: Object.fromEntries(properties),
+    ...(action === 'send' && { required }),
+  }
+}
+
+const bind = (fields: object) => ({ kafka: { ...fields, bindingVersion: '0.5.0' } })
+const only = (value: string) => ({ type: 'string', const: value })

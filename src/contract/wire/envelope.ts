@@ -1,0 +1,393 @@
+/**
+ * Events on the wire. The value is the course's envelope, `{"Name":…,"Payload":{…}}`; CloudEvents
+ * 1.0 attributes travel as headers (Kafka protocol binding, binary mode), so that one record serves
+ * readers of either kind. Structured mode is read, too.
+ */
+
+import { type AnyPayload, type EventDefinition, upcast } from '../events/define-event'
+import { type Fault, isPayloadOf, nameOf, openEnvelope, spellingOf, withOurFields } from '../events/dialect'
+import { type EventName, events, type SaldoEvent } from '../events/events'
+import { withCanonicalIds } from '../id'
+import { parseJson } from './json'
+
+/** A record as it goes to the broker. */
+export type EncodedEvent = {
+  topic: string
+  key: string
+  value: string
+  name: EventName
+  subject: string
+  time: string
+}
+
+/** Headers as they were received, in their order: names may repeat, and neither has to be text. */
+export type ReceivedHeaders = readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
+
+/** All that is needed of a record to read it: the course's services send neither key nor headers. */
+export type ReceivedRecord = {
+  value: Uint8Array | null
+  headers?: ReceivedHeaders | Readonly<Record<string, string>>
+  /** Whoever fetched it could not read the batch it stands for. */
+  unreadable?: Unreadable
+}
+
+/** Why a record could not be read. A code, once released, keeps its name. */
+export type Unreadable = {
+  cause:
+    | 'no_value'
+    | 'not_json'
+    | 'inexact_number'
+    | 'duplicate_member'
+    | 'not_unicode'
+    | 'too_deep'
+    | 'no_envelope'
+    | 'payload_invalid'
+    | 'no_specversion'
+    | 'cloudevent_invalid'
+    | 'unknown_version'
+    | 'unknown_event'
+    | 'not_decodable'
+    | 'batch_too_large'
+    | 'batch_not_readable'
+  detail: string
+}
+
+export type Decoded =
+  | { kind: 'event'; event: SaldoEvent }
+  /**
+   * Readable, but of a name this version does not know: to be skipped and counted, since newer
+   * writers may add events.
+   */
+  | { kind: 'unknown'; name: string }
+  | { kind: 'unreadable'; reason: Unreadable }
+
+/** Asserts the payload against its schema: what we could not read ourselves is never sent. */
+export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent {
+  const { name, payload } = event
+  const definition = events[name]
+  if (!definition.check.Check(payload)) throw new TypeError(`${name}: ${faultOf(definition, payload)}`)
+  const of = definition as { [K in 'subject' | 'time']: (payload: unknown) => string }
+  return {
+    topic: definition.topic,
+    key: String((payload as AnyPayload)[definition.key]),
+    value: JSON.stringify({ Name: name, Payload: payload }),
+    name,
+    subject: of.subject(payload),
+    time: of.time(payload) ?? recordedAt,
+  }
+}
+
+/** `ce_source` of all our events: the wallet alone tells any. */
+export const walletSource = '/saldo/wallet'
+
+/**
+ * CloudEvents attributes of an event. `ce_source` and `ce_id` together are unique: a fact told
+ * twice carries the same two.
+ */
+export function cloudEventHeaders(
+  source: string,
+  event: Pick<EncodedEvent, 'name' | 'subject' | 'time'>,
+): Record<string, string> {
+  return {
+    ce_specversion: '1.0',
+    ce_id: `${event.name}/${event.subject}`,
+    ce_source: source,
+    ce_type: events[event.name].type,
+    ce_time: event.time,
+    ce_subject: event.subject,
+    'content-type': 'application/json',
+  }
+}
+
+/**
+ * Reads a record of ours or of the course's services. Never throws: what cannot be read comes back
+ * with its reason. Events other than `known` are skipped, also where their values are of a form
+ * that is not ours.
+ */
+export function decodeRecord(record: ReceivedRecord, known: KnownEvents = events): Decoded {
+  if (record.unreadable) return unreadable(record.unreadable)
+  try {
+    const decoded = decode(record, known)
+    if (decoded.kind !== 'unreadable') return decoded
+    return unreadable(fault(decoded.reason.cause, shortened(decoded.reason.detail)))
+  } catch (error) {
+    // What can be sent is more than what was thought of, and nothing of it may stop whoever reads.
+    return unreadable(fault('not_decodable', shortened(describe(error))))
+  }
+}
+
+/** Complaints quote what was sent, which may be of any length. */
+const shortened = (detail: string): string =>
+  detail.length > detailLengthMax ? `${detail.slice(0, detailLengthMax)}…` : detail
+const detailLengthMax = 300
+
+function describe(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  } catch {
+    return 'an error that cannot be shown'
+  }
+}
+
+function decode(record: ReceivedRecord, known: KnownEvents): Decoded {
+  const opened = open(record)
+  const { type } = opened
+  if ('reason' in opened)
+    return opened.skippable && isForeign(type, known) ? skip(type) : unreadable(opened.reason)
+
+  const found = isRecord(opened.value) ? findEvent(opened.value, type, known) : noEnvelope
+  if ('detail' in found)
+    return isForeign(type, known) ? skip(type) : unreadable(fault('no_envelope', found.detail))
+
+  const { name, payload: told } = found
+  const definition = definitionOf(name, known)
+  if (!definition) return { kind: 'unknown', name }
+  const version = type === definition.type ? definition.version : majorOf(type, definition)
+  const upcasted = upcast(definition, told, version)
+  if (!upcasted)
+    return unreadable(fault('unknown_version', `version ${version} of ${name} cannot be read here`))
+
+  const read = withOurFields(upcasted, definition)
+  if (!read.ok) return unreadable(fault('payload_invalid', read.detail))
+  const { payload } = read
+  if (definition.check.Check(payload)) return eventOf(definition.name, payload)
+  return unreadable(fault('payload_invalid', faultOf(definition, payload)))
+}
+
+const noEnvelope = { detail: 'the value is not {"Name": …, "Payload": {…}}' }
+
+/**
+ * The event in a value: in an envelope; or as a payload alone, which is what the type says, or,
+ * where it has no type, what its name or its fields say.
+ */
+function findEvent(
+  value: Record<string, unknown>,
+  type: string | undefined,
+  known: KnownEvents,
+): { name: string; payload: AnyPayload } | Fault {
+  const opened = openEnvelope(value)
+  if (opened && 'detail' in opened) return opened
+  if (opened?.name !== undefined) return { name: opened.name, payload: opened.payload }
+
+  const payload = opened?.payload ?? value
+  const named = opened || type !== undefined ? undefined : nameOf(value)
+  if (typeof named === 'object') return named
+  const fits = Object.values(known).filter(
+    (one) =>
+      (type === undefined ? one.isOfCourse : stemOf(one.type) === stemOf(type)) &&
+      (named === undefined || one === definitionOf(named, known)) &&
+      isPayloadOf(payload, one),
+  )
+  // A BalanceUpdated, the last that is defined, may bear the fields of a transaction beside its own.
+  const definition = fits.at(-1)
+  return definition ? { name: definition.name, payload } : noEnvelope
+}
+
+/** By its name; other writers may spell it otherwise. */
+function definitionOf(name: string, known: KnownEvents): KnownEvents[string] | undefined {
+  if (Object.hasOwn(known, name)) return known[name]
+  const spelling = spellingOf(name)
+  return Object.values(known).find((definition) => spellingOf(definition.name) === spelling)
+}
+
+const eventOf = (name: string, payload: AnyPayload): Decoded => ({
+  kind: 'event',
+  event: { name, payload: withCanonicalIds(payload) } as SaldoEvent,
+})
+
+/** What has to be known of an event to read it. */
+type KnownEvents = Readonly<
+  Record<
+    string,
+    Pick<
+      EventDefinition,
+      'name' | 'version' | 'type' | 'payload' | 'spellings' | 'isOfCourse' | 'upcasts'
+    > & {
+      check: Checker
+    }
+  >
+>
+type Checker = {
+  Check(value: unknown): boolean
+  Errors(value: unknown): { First(): { path: string; message: string } | undefined }
+}
+
+/**
+ * The data of a record and, of a CloudEvent, its type. `skippable` is a fault that a type of
+ * somebody else's explains.
+ */
+type Opened =
+  | { type: string | undefined; value: unknown }
+  | { type: string | undefined; reason: Unreadable; skippable: boolean }
+
+/**
+ * Unwraps the data: in binary mode, and in the course's records, it is the value of the record, in
+ * structured mode a member of it.
+ */
+function open({ value, headers }: ReceivedRecord): Opened {
+  const attributes = attributesOf(headers)
+  if (attributes === undefined) return { type: undefined, reason: notText, skippable: false }
+  const contentType = attributes['content-type']
+  if (contentType !== undefined && structuredMode.test(contentType)) return openStructured(value, contentType)
+
+  const { ce_type: type, ce_specversion: specversion } = attributes
+  if (type !== undefined || specversion !== undefined) {
+    const reason = attributeFault({ specversion, type })
+    if (reason) return { type, reason, skippable: false }
+  }
+  const parsed = parse(value)
+  return 'reason' in parsed ? { type, ...parsed, skippable: true } : { type, ...parsed }
+}
+
+const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
+type Attributes = { [Name in (typeof attributeNames)[number]]?: string }
+const notText = {
+  cause: 'cloudevent_invalid',
+  detail: 'an attribute of the CloudEvent is not UTF-8',
+} as const
+
+/**
+ * The headers that decide how the rest is read. Of those that are repeated the last counts; one
+ * without a value counts as absent.
+ */
+function attributesOf(headers: ReceivedRecord['headers']): Attributes | undefined {
+  if (!headers) return {}
+  if (!Array.isArray(headers)) return headers as Attributes
+  const attributes: Attributes = {}
+  for (const [name, value] of headers as ReceivedHeaders) {
+    const known = attributeNames.find(
+      (one) => one.length === name.length && Buffer.from(name).equals(nameBytes[one]),
+    )
+    if (!known) continue
+    delete attributes[known]
+    if (!value) continue
+    try {
+      attributes[known] = utf8.decode(value)
+    } catch {
+      return undefined
+    }
+  }
+  return attributes
+}
+
+const nameBytes = Object.fromEntries(attributeNames.map((name) => [name, Buffer.from(name)])) as Record<
+  (typeof attributeNames)[number],
+  Buffer
+>
+
+function openStructured(bytes: Uint8Array | null, contentType: string): Opened {
+  const failed = (reason: Unreadable, type?: string): Opened => ({
+    type,
+    reason,
+    skippable: type !== undefined,
+  })
+  if (!structuredJson.test(contentType))
+    return failed(
+      fault(
+        'cloudevent_invalid',
+        `a CloudEvent as ${contentType} cannot be read, only application/cloudevents+json`,
+      ),
+    )
+  const parsed = parse(bytes)
+  if ('reason' in parsed) return failed(parsed.reason)
+  if (!isRecord(parsed.value)) return failed(fault('cloudevent_invalid', 'the value is not one CloudEvent'))
+
+  const { specversion, type, data, data_base64: base64 } = parsed.value
+  const reason = attributeFault({ specversion, type })
+  if (reason) return failed(reason)
+  const known = type as string
+  if (data !== undefined && base64 !== undefined)
+    return failed(fault('cloudevent_invalid', 'it has both data and data_base64'), known)
+  if (base64 === undefined) return { type: known, value: data }
+  if (typeof base64 !== 'string' || !isBase64.test(base64))
+    return failed(fault('cloudevent_invalid', 'data_base64 is not Base64'), known)
+  const inner = parse(Buffer.from(base64, 'base64'))
+  return 'reason' in inner ? failed(inner.reason, known) : { type: known, ...inner }
+}
+
+/**
+ * Of the attributes, those that decide how the rest is read. Who has them gets the rest right, too,
+ * or harms nobody here.
+ */
+function attributeFault({
+  specversion,
+  type,
+}: {
+  specversion: unknown
+  type: unknown
+}): Unreadable | undefined {
+  if (specversion === undefined) return fault('no_specversion', 'the CloudEvent does not say its specversion')
+  if (specversion !== '1.0')
+    return fault('cloudevent_invalid', `specversion ${quoted(specversion)} is not 1.0`)
+  if (typeof type !== 'string' || type === '')
+    return fault('cloudevent_invalid', 'the CloudEvent does not say its type')
+}
+
+/** By the name of the error. */
+const jsonCauses = {
+  InexactNumber: 'inexact_number',
+  DuplicateMember: 'duplicate_member',
+  BrokenText: 'not_unicode',
+  TooDeep: 'too_deep',
+} as const satisfies Record<string, Unreadable['cause']>
+
+/**
+ * Text as it is, and of anything else only what it is: to write it out may take for ever, or not
+ * end at all.
+ */
+const quoted = (value: unknown): string =>
+  typeof value === 'string'
+    ? JSON.stringify(value.slice(0, 40))
+    : `of type ${value === null ? 'null' : typeof value}`
+
+function parse(bytes: Uint8Array | null): { value: unknown } | { reason: Unreadable } {
+  if (!bytes) return { reason: fault('no_value', 'the record has no value') }
+  try {
+    return { value: parseJson(utf8.decode(bytes)) }
+  } catch (error) {
+    const { name, message } = error as Error
+    return {
+      reason: fault(
+        Object.hasOwn(jsonCauses, name) ? jsonCauses[name as keyof typeof jsonCauses] : 'not_json',
+        message,
+      ),
+    }
+  }
+}
+
+/** Whether a CloudEvent is said to be none of ours, in any version. */
+function isForeign(type: string | undefined, known: KnownEvents): type is string {
+  if (type === undefined) return false
+  return !Object.values(known).some((definition) => stemOf(definition.type) === stemOf(type))
+}
+
+/**
+ * The major version that a type of ours ends in. What bears none, or another writer's type, is of
+ * the first.
+ */
+const majorOf = (type: string | undefined, definition: { type: string }): number =>
+  type !== undefined && stemOf(type) === stemOf(definition.type)
+    ? Number(majorSuffix.exec(type)?.[1] ?? 1)
+    : 1
+
+const stemOf = (type: string): string => type.replace(majorSuffix, '')
+
+const majorSuffix = /\.v(\d{1,9})$/
+const structuredMode = /^application\/cloudevents/i
+const structuredJson = /^application\/cloudevents\+json *(;|$)/i
+const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/** Invalid UTF-8 is a fault, never a replacement character in somebody's name. */
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function faultOf({ check }: { check: Checker }, payload: unknown): string {
+  const first = check.Errors(payload).First()
+  return first ? `${first.path || '/'}: ${first.message}` : 'does not fit its schema'
+}
+
+const fault = (cause: Unreadable['cause'], detail: string): Unreadable => ({ cause, detail })
+const unreadable = (reason: Unreadable): Decoded => ({ kind: 'unreadable', reason })
+const skip = (name: string): Decoded => ({ kind: 'unknown', name })

@@ -1,0 +1,118 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { BrokenText, DuplicateMember, depthMax, InexactNumber, parseJson, TooDeep } from './json'
+
+test.each([
+  ['{"amount":999.5}', { amount: 999.5 }],
+  [
+    '[1e2,-0.25,1000000000000000000000,1E+2,5e-324,100000000000000000000e-18,0e999,-0,-0.0e-5]',
+    expect.anything(),
+  ],
+  ['[1e2,-0.25,1000000000000000000000]', [100, -0.25, 1e21]],
+  ['[1.5000000000000000000]', [1.5]],
+  ['"1234567890123456789"', '1234567890123456789'],
+  ['"1e400 [[[[ {"', '1e400 [[[[ {'],
+  ['{"id":"018d4be9-e038-7c95-a45a-035264d50b14","at":"2024-01-27T17:13:55.000Z"}', expect.anything()],
+  ['{"a":{"a":1},"b":[{"a":1},{"a":2}],"A":3}', { a: { a: 1 }, b: [{ a: 1 }, { a: 2 }], A: 3 }],
+  ['["\\ud83d\\ude00","\\\\ud83d","a\\"b","\\\\"]', ['😀', '\\ud83d', 'a"b', '\\']],
+] as const)('%s is read as it stands', (text, value) => {
+  expect(parseJson(text)).toEqual(value)
+})
+
+test.each([
+  ['1.00000000000000001', '#'],
+  ['{"amount":12345678901234567890}', '#/amount'],
+  ['[[0.1234567890123456789]]', '#/0/0'],
+  ['{"metadata":{"a/b~":[0,{"x":1e400}]}}', '#/metadata/a~1b~0/1/x'],
+  ['[1,-1e309]', '#/1'],
+  ['[1e-400]', '#/0'],
+  ['[0.00000000000000000001e-320]', '#/0'],
+  ['[3e-324]', '#/0'],
+  ['[9007199254740993]', '#/0'],
+])('a number that would be another one is refused: %s', (text, pointer) => {
+  expect(() => parseJson(text)).toThrow(InexactNumber)
+  expect(() => parseJson(text)).toThrow(expect.objectContaining({ pointer }))
+})
+
+test.each([
+  ['{"a":1,"a":2}', '#', 'a'],
+  ['{"a":1,"b":{},"a":1}', '#', 'a'],
+  ['{"x":[0,{"a":[],"b":0,"a":{}}]}', '#/x/1', 'a'],
+  ['{"a":1,"\\u0061":2}', '#', 'a'],
+  ['{"":1,"":2}', '#', ''],
+  ['{"__proto__":1,"__proto__":2}', '#', '__proto__'],
+])('the same member twice is refused: %s', (text, pointer, member) => {
+  expect(() => parseJson(text)).toThrow(new DuplicateMember(member, pointer))
+})
+
+test.each([
+  ['{"name":"\\ud800"}', '#/name'],
+  ['["a","\\uDC00\\uD800"]', '#/1'],
+  ['{"a":{"\\ud800":1}}', '#/a'],
+])('half of a surrogate pair is refused: %s', (text, pointer) => {
+  expect(() => parseJson(text)).toThrow(BrokenText)
+  expect(() => parseJson(text)).toThrow(expect.objectContaining({ pointer }))
+})
+
+const nested = (open: string, close: string, levels: number) => open.repeat(levels) + close.repeat(levels)
+test('nesting has a limit', () => {
+  expect(parseJson(nested('[', ']', depthMax))).toBeArray()
+  for (const [open, close] of [
+    ['[', ']'],
+    ['{"a":[', ']}'],
+  ] as const)
+    for (const levels of [depthMax + 1, 20_000, 500_000])
+      expect(() => parseJson(nested(open, close, levels))).toThrow(TooDeep)
+})
+
+test.each([
+  '{"amount":',
+  '',
+  '{"a"',
+  '["',
+  '"\\',
+  '[1.2.3]',
+  '[--1]',
+  '[1e]',
+  '{"a" "a"}',
+  ']]]',
+  '{"a":1}}',
+  '"\\u12"',
+])('what is not JSON is a syntax error: %s', (text) => {
+  expect(() => parseJson(text)).toThrow(SyntaxError)
+})
+
+test('everything that JSON.stringify writes is read back, `__proto__` as a member like any other', () => {
+  const options = { maxDepth: 5 }
+  fc.assert(
+    fc.property(fc.oneof(fc.jsonValue(options), fc.object({ key: fc.string(), ...options })), (value) => {
+      const text = JSON.stringify(value)
+      if (text.isWellFormed() && !/\\ud[89a-f]/i.test(text)) expect(parseJson(text)).toEqual(JSON.parse(text))
+    }),
+    { numRuns: 500 },
+  )
+  expect(Object.keys(parseJson('{"__proto__":{"a":1}}') as object)).toEqual(['__proto__'])
+})
+
+/** Each was quadratic, or worse, in an earlier form. */
+const long = {
+  brackets: '['.repeat(1_000_000),
+  quotes: '"'.repeat(1_000_000),
+  'escaped quotes': `"${'\\"'.repeat(500_000)}"`,
+  backslashes: `"${'\\'.repeat(999_999)}`,
+  'short texts before an escape': `[${'"a",'.repeat(250_000)}"\\u0041"]`,
+  'one long number': `[${'1'.repeat(1_000_000)}]`,
+  'zeros inside a number': `[1${'0'.repeat(1_000_000)}1]`,
+  members: `{${Array.from({ length: 90_000 }, (_, index) => `"k${index}":1`)}}`,
+  zeros: `[${'0,'.repeat(500_000)}0]`,
+}
+test.each(Object.entries(long))('a megabyte of anything is read or refused in a moment: %s', (_, text) => {
+  const startedAt = performance.now()
+  try {
+    parseJson(text)
+  } catch (error) {
+    expect((error as Error).message.length).toBeLessThan(200)
+  }
+  // Quadratic ones took from 9 to 20 seconds.
+  expect(performance.now() - startedAt).toBeLessThan(3000)
+})

@@ -1,0 +1,211 @@
+/**
+ * Reads JSON without letting a value change on the way, in time that grows with the length of the
+ * text alone. `JSON.parse` does the reading; a scan before it refuses what it would read as
+ * something else, or at an unbounded cost.
+ */
+
+/** Lists and objects inside one another. No event and no request of ours has more than six. */
+export const depthMax = 32
+
+/**
+ * The text may be JSON, but reading it would change a value unnoticed. `pointer` is a JSON Pointer
+ * as URI fragment.
+ */
+export abstract class UnfaithfulJson extends Error {
+  constructor(
+    message: string,
+    readonly pointer: string,
+  ) {
+    super(message)
+  }
+}
+
+/** A number that is not what a double can hold. */
+export class InexactNumber extends UnfaithfulJson {
+  override name = 'InexactNumber'
+  constructor(
+    readonly source: string,
+    pointer: string,
+  ) {
+    super(`the number ${clip(source)} cannot be read exactly`, pointer)
+  }
+}
+
+/** Half of a surrogate pair, which no UTF-8 text can hold. */
+export class BrokenText extends UnfaithfulJson {
+  override name = 'BrokenText'
+  constructor(pointer: string) {
+    super('a text has half of a surrogate pair', pointer)
+  }
+}
+
+/**
+ * The same member twice: readers differ in which of them counts. A `SyntaxError`, as I-JSON (RFC
+ * 7493) has it.
+ */
+export class DuplicateMember extends SyntaxError {
+  override name = 'DuplicateMember'
+  constructor(member: string, pointer: string) {
+    super(`${pointer} has the member ${clip(JSON.stringify(member))} twice`)
+  }
+}
+
+export class TooDeep extends SyntaxError {
+  override name = 'TooDeep'
+  constructor() {
+    super(`it is nested more than ${depthMax} levels deep`)
+  }
+}
+
+/**
+ * Like `JSON.parse`, and throws `InexactNumber`, `BrokenText`, `DuplicateMember` or `TooDeep` where
+ * that would not give back what was written. Text that is not JSON throws a `SyntaxError`.
+ */
+export function parseJson(text: string): unknown {
+  scan(text)
+  return JSON.parse(text)
+}
+
+/** An object or a list that the scan is in. */
+type Frame = {
+  /** Of an object, the members so far; null of a list. */
+  members: Set<string> | null
+  /** The member or the item it is at. */
+  at: string | number
+  /** The next text is the name of a member. */
+  wantsName: boolean
+}
+
+const [
+  quote,
+  comma,
+  plus,
+  minus,
+  point,
+  zero,
+  nine,
+  openList,
+  backslash,
+  closeList,
+  openObject,
+  closeObject,
+] = [0x22, 0x2c, 0x2b, 0x2d, 0x2e, 0x30, 0x39, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d] as const
+
+/** Looks at structure alone: what is not JSON passes, for `JSON.parse` to refuse. */
+function scan(text: string): void {
+  const hasEscapes = text.includes('\\')
+  const frames: Frame[] = []
+  let frame: Frame | undefined
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === quote) {
+      const end = hasEscapes ? endOfText(text, index) : text.indexOf('"', index + 1)
+      // A text without an end is none, and the rest is part of it.
+      if (end === -1) return
+      const isName = frame?.members && frame.wantsName
+      if (isName) enterMember(frames, frame as Frame, text.slice(index + 1, end))
+      else if (hasEscapes) readText(text.slice(index + 1, end), frames)
+      index = end
+    } else if (code === comma) {
+      if (!frame) continue
+      if (frame.members) frame.wantsName = true
+      else (frame.at as number)++
+    } else if (code === openObject || code === openList) {
+      if (frames.length === depthMax) throw new TooDeep()
+      const isObject = code === openObject
+      frame = { members: isObject ? new Set() : null, at: isObject ? '' : 0, wantsName: isObject }
+      frames.push(frame)
+    } else if (code === closeObject || code === closeList) {
+      frames.pop()
+      frame = frames[frames.length - 1]
+    } else if (isDigit(code) || code === minus) {
+      index = passNumber(text, index, frames) - 1
+    }
+  }
+}
+
+function enterMember(frames: Frame[], frame: Frame, source: string): void {
+  // What is compared is the text that is meant: "\u0061" is "a".
+  const member = source.includes('\\') ? readText(source, frames.slice(0, -1)) : source
+  if (frame.members?.has(member)) throw new DuplicateMember(member, pointerOf(frames.slice(0, -1)))
+  frame.members?.add(member)
+  frame.at = member
+  frame.wantsName = false
+}
+
+/** Where the closing quote is, or -1. */
+function endOfText(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let escapes = 0
+    while (text.charCodeAt(end - 1 - escapes) === backslash) escapes++
+    if (escapes % 2 === 0) return end
+  }
+  return -1
+}
+
+/** The text between two quotes. Only an escape can say half of a pair: bytes that do are no UTF-8. */
+function readText(source: string, frames: readonly Frame[]): string {
+  if (!source.includes('\\')) return source
+  const value: string = JSON.parse(`"${source}"`)
+  if (!value.isWellFormed()) throw new BrokenText(pointerOf(frames))
+  return value
+}
+
+/** Where a number ends, after a look at it. */
+function passNumber(text: string, start: number, frames: readonly Frame[]): number {
+  let end = start + 1
+  let isPlain = true
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end)
+    if (isDigit(code) || code === point) continue
+    // e and E
+    if ((code | 0x20) === 0x65 || code === plus || code === minus) isPlain = false
+    else break
+  }
+  // Fifteen digits are exact in any double, as long as no exponent takes them beyond its range.
+  if (isPlain && end - start <= 15) return end
+  const source = text.slice(start, end)
+  if (!isExact(source)) throw new InexactNumber(source, pointerOf(frames))
+  return end
+}
+
+const isDigit = (code: number): boolean => code >= zero && code <= nine
+
+function pointerOf(frames: readonly Frame[]): string {
+  const path = frames.map(({ at }) => `/${String(at).replaceAll('~', '~0').replaceAll('/', '~1')}`)
+  return `#${path.join('')}`
+}
+
+function isExact(source: string): boolean {
+  const value = Number(source)
+  // No number, so for `JSON.parse` to refuse.
+  if (Number.isNaN(value)) return true
+  if (!Number.isFinite(value)) return false
+  const [written, read] = [decimalOf(source), decimalOf(String(value))]
+  return written.digits === read.digits && (written.digits === '' || written.exponent === read.exponent)
+}
+
+/**
+ * A number as 0.digits × 10^exponent, with neither a zero at the beginning nor at the end of its
+ * digits: one form for each value.
+ */
+function decimalOf(source: string): { digits: string; exponent: number } {
+  const [mantissa = '', exponent = '0'] = source.replace(/^-/, '').toLowerCase().split('e')
+  const [whole = '', fraction = ''] = mantissa.split('.')
+  const all = whole + fraction
+  const leading = all.search(/[1-9]|$/)
+  const trailing = endOfDigits(all)
+  return { digits: all.slice(leading, trailing), exponent: whole.length - leading + Number(exponent) }
+}
+
+/**
+ * Past the last digit that is not zero. By hand: a pattern for zeros at the end takes quadratic
+ * time on a long run inside.
+ */
+function endOfDigits(digits: string): number {
+  let end = digits.length
+  while (end > 0 && digits.charCodeAt(end - 1) === zero) end--
+  return end
+}
+
+const clip = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…`.toWellFormed() : text)

@@ -1,0 +1,187 @@
+/** Being a member of a consumer group, and looking at groups as an administrator does. */
+import { api, attempt, type Context, each, throttleSince } from '../api.ts'
+import type { Group } from '../group.ts'
+import {
+  array,
+  boolean,
+  bytes,
+  int16,
+  int32,
+  nullableString,
+  optional,
+  since,
+  string,
+  until,
+} from '../wire.ts'
+
+const text = optional(string, '')
+/**
+ * Said by the client, so that a member that comes back under it takes the place of the one that was
+ * there.
+ */
+const instanceSince = (version: number) => since(version, nullableString, null)
+const protocols = array({ name: string, metadata: bytes })
+const round = {
+  generation: optional(int32, -1),
+  protocolType: instanceSince(7),
+  protocol: optional(nullableString, ''),
+  leader: text,
+}
+const candidate = { memberId: string, instanceId: instanceSince(5), metadata: bytes }
+
+/** A member is in the group as soon as it asks, also in versions in which a broker may have it ask twice. */
+export const joinGroup = api('JoinGroup', 11, [0, 7], {
+  flexible: 6,
+  request: {
+    groupId: string,
+    sessionTimeoutMs: int32,
+    rebalanceTimeoutMs: since(1, int32, -1),
+    memberId: string,
+    instanceId: instanceSince(5),
+    protocolType: string,
+    protocols,
+  },
+  answer: {
+    throttleMs: throttleSince(2),
+    errorCode: int16,
+    ...round,
+    memberId: text,
+    members: optional(array(candidate), []),
+  },
+  async serve(request, context) {
+    const { client } = context
+    const { protocolType, sessionTimeoutMs } = request
+    // Version 0 has one time for both.
+    const rebalanceTimeoutMs = request.rebalanceTimeoutMs < 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs
+    const from = { clientId: client.id, clientHost: `/${client.socket.remoteAddress}`, rebalanceTimeoutMs }
+    const gone = (leave: () => void) => {
+      client.onClose = leave
+    }
+    const joined = await attempt(context, async () => {
+      return {
+        protocolType,
+        ...(await context.groups.open(request.groupId).join({ ...request, ...from }, gone)),
+      }
+    })
+    client.onClose = undefined
+    return joined
+  },
+})
+
+const member = { groupId: string, generation: int32, memberId: string, instanceId: instanceSince(3) }
+
+export const syncGroup = api('SyncGroup', 14, [0, 5], {
+  flexible: 4,
+  request: {
+    ...member,
+    protocolType: instanceSince(5),
+    protocol: instanceSince(5),
+    assignments: array({ memberId: string, assignment: bytes }),
+  },
+  answer: {
+    throttleMs: throttleSince(1),
+    errorCode: int16,
+    protocolType: instanceSince(5),
+    protocol: instanceSince(5),
+    assignment: optional(bytes, Buffer.alloc(0)),
+  },
+  async serve({ groupId, generation, memberId, protocolType, protocol, assignments }, context) {
+    const parts = new Map(assignments.map((part) => [part.memberId, part.assignment]))
+    return attempt(context, async () => {
+      const { assignment } = await context.groups.open(groupId).sync(generation, memberId, parts)
+      return { assignment, protocolType, protocol }
+    })
+  },
+})
+
+export const heartbeat = api('Heartbeat', 12, [0, 4], {
+  flexible: 4,
+  request: member,
+  answer: { throttleMs: throttleSince(1), errorCode: int16 },
+  serve: ({ groupId, generation, memberId }, context) =>
+    attempt(context, () => context.groups.open(groupId).heartbeat(generation, memberId)),
+})
+
+const leaving = { memberId: string, instanceId: optional(nullableString, null) }
+
+/** One member up to version 2, from then on any number. */
+export const leaveGroup = api('LeaveGroup', 13, [0, 4], {
+  flexible: 4,
+  request: { groupId: string, memberId: until(2, string, ''), members: since(3, array(leaving), []) },
+  answer: {
+    throttleMs: throttleSince(1),
+    errorCode: int16,
+    members: since(3, array({ ...leaving, errorCode: int16 }), []),
+  },
+  async serve({ groupId, memberId, members }, context) {
+    if (members.length === 0) {
+      return attempt(context, () => {
+        context.groups.open(groupId).leave(memberId)
+      })
+    }
+    const { errorCode } = await attempt(context, () => {
+      context.groups.open(groupId)
+    })
+    const left = await each(context, members, (one) => {
+      context.groups.open(groupId).leaveAs(one)
+    })
+    return { errorCode, members: left }
+  },
+})
+
+const memberShown = {
+  memberId: string,
+  instanceId: instanceSince(4),
+  clientId: string,
+  clientHost: string,
+  metadata: bytes,
+  assignment: bytes,
+}
+const shown = {
+  errorCode: int16,
+  groupId: string,
+  state: optional(string, 'Dead'),
+  protocolType: text,
+  protocol: text,
+}
+const empty = { state: 'Empty', protocolType: 'consumer', protocol: '', members: [] } as const
+
+/** All groups there are: those that have members, and those that only have commits. */
+function described({ groups, offsets }: Context) {
+  const all = new Map<string, ReturnType<Group['describe']> | typeof empty>()
+  for (const groupId of offsets.groups()) all.set(groupId, empty)
+  for (const group of groups.occupied()) all.set(group.id, group.describe())
+  return all
+}
+
+export const listGroups = api('ListGroups', 16, [0, 4], {
+  flexible: 3,
+  request: { states: since(4, array(string), []) },
+  answer: {
+    throttleMs: throttleSince(1),
+    errorCode: int16,
+    groups: optional(array({ groupId: string, protocolType: string, state: since(4, string, '') }), []),
+  },
+  serve: ({ states }, context) =>
+    attempt(context, () => {
+      const groups = [...described(context)].map(([groupId, group]) => ({ groupId, ...group }))
+      return { groups: groups.filter(({ state }) => states.length === 0 || states.includes(state)) }
+    }),
+})
+
+export const describeGroups = api('DescribeGroups', 15, [0, 5], {
+  flexible: 5,
+  request: { groups: array(string), withOperations: since(3, boolean, false) },
+  answer: {
+    throttleMs: throttleSince(1),
+    groups: array({
+      ...shown,
+      members: optional(array(memberShown), []),
+      allowedOperations: since(3, int32, -(2 ** 31)),
+    }),
+  },
+  serve: async ({ groups }, context) => {
+    const asked = groups.map((groupId) => ({ groupId }))
+    return { groups: await each(context, asked, ({ groupId }) => described(context).get(groupId)) }
+  },
+})

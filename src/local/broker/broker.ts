@@ -1,0 +1,107 @@
+import { lockDirectory } from '../directory-lock.ts'
+import { makeTreePrivate } from '../private-files.ts'
+import { apis } from './apis.ts'
+import { Catalog } from './catalog.ts'
+import { CommittedOffsets } from './committed-offsets.ts'
+import { Connection, connectionLimits, type Log } from './connection.ts'
+import { Faults } from './faults.ts'
+import { Groups } from './group.ts'
+import { type Damage, Disk } from './log/segment.ts'
+import { Topics } from './topics.ts'
+
+/**
+ * A broker that speaks enough of the Kafka protocol for kafkajs, librdkafka and the Java tools, and
+ * keeps its log in files. One node on one machine, for laptops and tests: no replication, no TLS,
+ * no passwords, no transactions. Production is Redpanda.
+ */
+
+export type BrokerOptions = {
+  /** Everything lives here; made when absent. One broker at a time. */
+  dataDir: string
+  host?: string
+  /** 0 asks for any free port. */
+  port?: number
+  /** Off, what was acknowledged survives a killed process but not a lost machine. */
+  fsync?: boolean
+  log?: Log
+}
+
+export type Broker = {
+  readonly port: number
+  /** `host:port`, as clients want it. */
+  readonly brokers: string
+  readonly faults: Faults
+  /** Closes every connection, puts everything on disk and frees the directory. Twice is safe. */
+  stop(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const housekeepingMs = 30_000
+
+/**
+ * Resolves when clients may connect. Rejects when the port is taken (`EADDRINUSE`), or when another
+ * broker has the directory, which it names by its pid.
+ */
+export async function startBroker(
+  { dataDir, host = '127.0.0.1', port = 0, fsync = true, log = () => {} }: BrokerOptions,
+  limits = connectionLimits,
+): Promise<Broker> {
+  const resources = new DisposableStack()
+  const stop = async () => resources.dispose()
+  try {
+    resources.adopt(lockDirectory(dataDir), (lock) => lock.release())
+    makeTreePrivate(dataDir)
+    const disk = new Disk(fsync)
+    const catalog = resources.adopt(new Catalog(dataDir, disk), (opened) => opened.close())
+    const onDamage = (topic: string, partition: number, damage: Damage) => {
+      log('warn', explainDamage(damage), { topic, partition, ...damage })
+    }
+    const topics = resources.adopt(new Topics(dataDir, catalog, onDamage), (opened) => opened.close())
+    const offsets = new CommittedOffsets(catalog)
+    const logGroup = (message: string, fields: object) => log('info', message, fields)
+    const groups = resources.adopt(new Groups(logGroup), (opened) => opened.close())
+    const connections = new Set<Connection>()
+    const closeConnections = () => {
+      for (const connection of [...connections]) connection.close()
+    }
+    const faults = resources.adopt(new Faults(disk, closeConnections), (injected) => injected.clear())
+    resources.defer(closeConnections)
+    // Who listens on every address still has to name one.
+    const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+    const shared = { apis, topics, groups, offsets, faults, limits, log, connections, heldBytes: 0 }
+    const server = { host: address, port, ...shared }
+    const listener = Bun.listen<Connection>({
+      hostname: host,
+      port,
+      socket: {
+        open: (socket) => void new Connection(server, socket),
+        data: (socket, chunk) => socket.data.receive(chunk),
+        drain: (socket) => socket.data.drain(),
+        close: (socket) => socket.data.closed(),
+        error: (socket) => socket.data.close(),
+      },
+    })
+    resources.adopt(listener, (open) => open.stop(true))
+    server.port = listener.port
+
+    const housekeeping = setInterval(async () => {
+      groups.forgetIdle()
+      await topics.retain(Date.now()).catch((error) => {
+        log('error', 'old segments not removed', { error: String(error) })
+      })
+    }, housekeepingMs)
+    resources.defer(() => clearInterval(housekeeping))
+    const { port: listening } = listener
+    return { port: listening, brokers: `${address}:${listening}`, faults, stop, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function explainDamage({ file, bytes, fromOffset, toOffset }: Damage): string {
+  if (bytes === 0) return `an offset in the log was damaged and is mended: ${file}`
+  const records =
+    toOffset > fromOffset ? `records from offset ${fromOffset} to ${toOffset - 1}` : 'no whole record'
+  return `${bytes} bytes of a log cannot be read (${records}): kept in ${file}`
+}

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Broker, startBroker } from './broker.ts'
+
+const libs = join(process.env.KAFKA_HOME ?? '', 'libs')
+const java = process.env.KAFKA_HOME && existsSync(libs) ? Bun.which('java') : null
+if (!java)
+  console.log(
+    "Kafka's own tools are not asked about the embedded broker: KAFKA_HOME does not name a Kafka, or there is no java",
+  )
+
+let dataDir: string
+let broker: Broker
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'broker-java-'))
+  broker = await startBroker({ dataDir, fsync: false })
+})
+afterAll(async () => {
+  await broker.stop()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+/** Runs a tool by its class, because the scripts around them differ between distributions. */
+async function run(tool: string, options: string[], input = ''): Promise<string> {
+  const jvm = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', join(libs, '*')]
+  const child = Bun.spawn([java ?? '', ...jvm, tool, '--bootstrap-server', broker.brokers, ...options], {
+    stdin: new TextEncoder().encode(input),
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [output, complaints, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  expect(code, complaints).toBe(0)
+  return output
+}
+
+const topics = 'org.apache.kafka.tools.TopicCommand'
+const configs = 'kafka.admin.ConfigCommand'
+const offsets = 'org.apache.kafka.tools.GetOffsetShell'
+const groups = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
+const produce = 'org.apache.kafka.tools.ConsoleProducer'
+const consume = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
+
+if (java) {
+  test("Kafka's tools create a topic, produce to it, consume it in a group and show all of it", async () => {
+    await run(topics, ['--create', '--topic', 'tried', '--partitions', '2', '--config', 'retention.ms=60000'])
+    await run(produce, ['--topic', 'tried'], 'one\ntwo\nthree\n')
+    const group = ['--group', 'tools', '--from-beginning', '--max-messages', '3', '--timeout-ms', '20000']
+    const [read, described, configured, ends] = await Promise.all([
+      run(consume, ['--topic', 'tried', ...group]),
+      run(topics, ['--describe']),
+      run(configs, ['--describe', '--topic', 'tried']),
+      run(offsets, ['--topic', 'tried']),
+    ])
+    expect(read.trim().split('\n').sort()).toEqual(['one', 'three', 'two'])
+    expect(described).toMatch(/Topic: tried\s.*PartitionCount: 2/)
+    expect(configured).toContain('retention.ms=60000')
+    const total = [...ends.matchAll(/tried:\d:(\d+)/g)].reduce((sum, [, end]) => sum + Number(end), 0)
+    expect(total).toBe(3)
+    expect(await run(groups, ['--describe', '--group', 'tools'])).toMatch(
+      /tools\s+tried\s+\d\s+\d+\s+\d+\s+0/,
+    )
+  }, 60_000)
+}

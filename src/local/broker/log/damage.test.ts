@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { recordBatch } from '../../../testing/raw-kafka.ts'
+import { PartitionLog } from './partition-log.ts'
+import { readHeader } from './record-batch.ts'
+import { type Damage, Disk } from './segment.ts'
+
+let directory: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'damage-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+function open(path: string, disk = new Disk(false)) {
+  const damages: Damage[] = []
+  const limits = { batchBytesMax: 1 << 20, segmentBytes: 700, retentionBytes: -1, retentionMs: -1 }
+  const log = new PartitionLog(path, disk, limits, (damage) => damages.push(damage))
+  return Object.assign(log, { damages, [Symbol.dispose]: () => log.close() })
+}
+
+/** The value, by offset, of every record that a reader gets who goes on behind each batch. */
+function readAll(log: PartitionLog): Map<number, string> {
+  const values = new Map<number, string>()
+  for (let offset = log.startOffset; offset < log.highWatermark; ) {
+    const block = log.read(offset, 1 << 20)
+    if (block.length === 0) break
+    for (let at = 0, batch = readHeader(block); batch; batch = readHeader(block, at)) {
+      const text = block.toString('latin1', at, at + batch.bytes)
+      for (const [index, value] of [...text.matchAll(/value \d+/g)].entries())
+        values.set(batch.baseOffset + index, value[0])
+      offset = batch.lastOffset + 1
+      at += batch.bytes
+    }
+  }
+  return values
+}
+
+/** Batches of one to three records over several segments; the value of each record is its offset. */
+function write(path: string, close: boolean): number {
+  const log = open(path, new Disk(!close))
+  let next = 0
+  for (let batch = 0; batch < 24; batch++) {
+    const records = Array.from({ length: 1 + (batch % 3) }, () => ({ value: `value ${next++}` }))
+    log.append(recordBatch(records))
+    log.flush()
+  }
+  if (close) log.close()
+  return next
+}
+
+test.each([true, false])(
+  'wherever a byte changes, all other batches stay readable at their offsets, and what is missing is said (closed: %p)',
+  (closed) => {
+    const original = join(directory, 'original')
+    const count = write(original, closed)
+    const files = readdirSync(original).filter((name) => name.endsWith('.log'))
+    expect(files.length).toBeGreaterThan(3)
+    fc.assert(
+      fc.property(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 }), (which, where, change) => {
+        const copy = join(directory, 'copy')
+        rmSync(copy, { recursive: true, force: true })
+        cpSync(original, copy, { recursive: true })
+        const file = join(copy, files[which % files.length] ?? '')
+        const bytes = readFileSync(file)
+        const written = bytes.findLastIndex((byte) => byte !== 0) + 1
+        const at = where % written
+        bytes[at] = (bytes[at] ?? 0) ^ change
+        writeFileSync(file, bytes)
+
+        // Opened twice: what was moved aside stays so, and is not said again.
+        for (const isFirst of [true, false]) {
+          using log = open(copy)
+          const values = readAll(log)
+          const missing = [...Array(count).keys()].filter((offset) => !values.has(offset))
+          for (const [offset, value] of values) expect(value).toBe(`value ${offset}`)
+          // One batch at most, whole.
+          expect(missing.length).toBeLessThanOrEqual(3)
+          if (missing.length > 0 && isFirst) {
+            expect(log.damages).toHaveLength(1)
+            const { file, bytes, fromOffset, toOffset } = log.damages[0] as Damage
+            expect(statSync(file)).toMatchObject({ size: bytes })
+            expect(fromOffset).toBe(missing[0] as number)
+            if (toOffset > fromOffset) expect(toOffset).toBe((missing.at(-1) as number) + 1)
+          }
+          if (!isFirst) expect(log.damages).toEqual([])
+        }
+      }),
+      {
+        numRuns: 300,
+        includeErrorInReport: true,
+        examples: [
+          [0, 1972514579, 246],
+          [1192012014, 1841540454, 1],
+        ],
+      },
+    )
+  },
+  60_000,
+)
+
+test('offsets of a damaged last batch are not given again, across restarts', () => {
+  const count = write(directory, true)
+  const name =
+    readdirSync(directory)
+      .filter((file) => file.endsWith('.log'))
+      .sort()
+      .at(-1) ?? ''
+  const file = join(directory, name)
+  const bytes = readFileSync(file)
+  bytes[bytes.length - 2] = (bytes.at(-2) ?? 0) ^ 1
+  writeFileSync(file, bytes)
+  for (const expected of [count, count + 1]) {
+    using log = open(directory)
+    const { baseOffset } = log.append(recordBatch([{ value: 'value 99' }]))
+    log.flush()
+    expect(baseOffset).toBe(expected)
+    expect(readAll(log).get(expected)).toBe('value 99')
+  }
+})
+
+test('a batch inside a damaged one is no batch of the log', () => {
+  const inner = recordBatch([{ value: 'value 5' }])
+  inner.writeBigInt64BE(5n, 0)
+  inner.writeInt32BE(0, 12)
+  const log = open(directory)
+  for (const value of ['value 0', inner, 'value 2']) {
+    log.append(recordBatch([{ value }]))
+    log.flush()
+  }
+  log.close()
+  const file = join(directory, '00000000000000000000.log')
+  const bytes = readFileSync(file)
+  // In front of the inner one, in the attributes of the outer.
+  const at = bytes.indexOf(inner) - 30
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  writeFileSync(file, bytes)
+  using again = open(directory)
+  expect([...readAll(again)]).toEqual([
+    [0, 'value 0'],
+    [2, 'value 2'],
+  ])
+  expect(again.damages).toMatchObject([{ fromOffset: 1, toOffset: 2 }])
+  expect(existsSync(again.damages[0]?.file ?? '')).toBe(true)
+})

@@ -1,0 +1,283 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type RawProducer, recordBatch } from '../../../testing/raw-kafka.ts'
+import { type LogLimits, PartitionLog } from './partition-log.ts'
+import { readHeader } from './record-batch.ts'
+import { Disk } from './segment.ts'
+
+let directory: string
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'partition-log-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+const unlimited: LogLimits = {
+  batchBytesMax: 1 << 20,
+  segmentBytes: 1 << 20,
+  retentionBytes: -1,
+  retentionMs: -1,
+}
+
+/** Tells how many bytes of a torn batch it cut off, and appends what is on disk at once. */
+function open(limits: Partial<LogLimits> = {}, disk = new Disk(false)) {
+  let torn = 0
+  const log = new PartitionLog(directory, disk, { ...unlimited, ...limits }, ({ bytes }) => {
+    torn = bytes
+  })
+  const put = (records: Buffer) => {
+    const { baseOffset } = log.append(records)
+    log.flush()
+    return baseOffset
+  }
+  return Object.assign(log, { torn, put, [Symbol.dispose]: () => log.close() })
+}
+
+const numbered = (number: number, timestamp?: number) =>
+  recordBatch([{ value: `record ${number}`, timestamp }])
+const segments = () =>
+  readdirSync(directory)
+    .filter((name) => name.endsWith('.log'))
+    .sort()
+
+/** Every offset the log gives when read batch by batch, as a reader would. */
+function offsetsOf(log: PartitionLog, bytesMax = 1 << 20): number[] {
+  const offsets: number[] = []
+  for (let offset = log.startOffset; offset < log.highWatermark; ) {
+    const block = log.read(offset, bytesMax)
+    for (let at = 0; at < block.length; ) {
+      const batch = readHeader(block, at)
+      if (!batch) throw new Error('half a batch')
+      if (batch.lastOffset >= offset)
+        for (let each = batch.baseOffset; each <= batch.lastOffset; each++) offsets.push(each)
+      offset = batch.lastOffset + 1
+      at += batch.bytes
+    }
+  }
+  return offsets
+}
+
+test('what is appended is read again at its offset, in blocks of any size and over many segments', () => {
+  using log = open({ segmentBytes: 2_000 })
+  for (let number = 0; number < 300; number++) expect(log.put(numbered(number))).toBe(number)
+  expect(segments().length).toBeGreaterThan(5)
+  for (const bytesMax of [0, 100, 5_000, 1 << 20])
+    expect(offsetsOf(log, bytesMax)).toEqual([...Array(300).keys()])
+  for (const offset of [0, 1, 17, 150, 299]) expect(readHeader(log.read(offset, 0))?.baseOffset).toBe(offset)
+  expect(log.read(300, 1_000).length).toBe(0)
+  expect(() => log.read(301, 1_000)).toThrow('OFFSET_OUT_OF_RANGE')
+})
+
+test('a log opened again has the same records and goes on behind them', () => {
+  {
+    using log = open({ segmentBytes: 2_000 })
+    for (let number = 0; number < 100; number++) log.put(numbered(number))
+  }
+  using log = open({ segmentBytes: 2_000 })
+  expect(log.torn).toBe(0)
+  expect(log.put(numbered(100))).toBe(100)
+  expect(offsetsOf(log)).toEqual([...Array(101).keys()])
+})
+
+test('wherever a crash cut the last batch, all before it is kept and the rest is cut off', () => {
+  const path = join(directory, '00000000000000000000.log')
+  let wholeBytes = 0
+  {
+    using log = open()
+    for (let number = 0; number < 3; number++) log.put(numbered(number))
+    wholeBytes = statSync(path).size
+    log.put(numbered(3))
+  }
+  const bytes = statSync(path).size
+  copyFileSync(path, `${path}.whole`)
+  const whole = readFileSync(path)
+  for (let cut = wholeBytes; cut < bytes; cut++) {
+    copyFileSync(`${path}.whole`, path)
+    truncateSync(path, cut)
+    using log = open()
+    expect(offsetsOf(log)).toEqual([0, 1, 2])
+    // Zeros count as space that was set aside.
+    expect(log.torn).toBe(whole.subarray(wholeBytes, cut).findLastIndex((byte) => byte !== 0) + 1)
+    expect(statSync(path).size).toBe(wholeBytes)
+    expect(log.put(numbered(3))).toBe(3)
+  }
+})
+
+test('bytes behind the last batch that a crash left are cut off, a batch with a wrong checksum among them', () => {
+  const path = join(directory, '00000000000000000000.log')
+  {
+    using log = open()
+    log.put(numbered(0))
+  }
+  const spoiled = numbered(1)
+  spoiled[spoiled.length - 1] = 99
+  // Zeros are space set aside for batches to come, so none are lost with them.
+  const cases: [Buffer, number][] = [
+    [spoiled, spoiled.length],
+    [Buffer.from('nothing of ours'), 15],
+    [Buffer.concat([spoiled, Buffer.alloc(500)]), spoiled.length],
+    [Buffer.alloc(500), 0],
+  ]
+  const { size } = statSync(path)
+  for (const [garbage, torn] of cases) {
+    appendFileSync(path, garbage)
+    using log = open()
+    expect(log.torn).toBe(torn)
+    expect(offsetsOf(log)).toEqual([0])
+    expect(statSync(path).size).toBe(size)
+  }
+})
+
+test('a log that was killed leaves the space it had set aside, and goes on without it', async () => {
+  const path = join(directory, '00000000000000000000.log')
+  const killed = open({}, new Disk(true))
+  for (let number = 0; number < 50; number++) await killed.append(numbered(number)).durable
+  expect(statSync(path).size).toBeGreaterThan(killed.bytes)
+  using log = open({}, new Disk(true))
+  expect([log.torn, log.highWatermark, log.bytes]).toEqual([0, 50, killed.bytes])
+  await log.append(numbered(50)).durable
+  expect(offsetsOf(log)).toEqual([...Array(51).keys()])
+})
+
+test('segments that are full, and those of a log that was closed, have no space set aside', async () => {
+  {
+    using log = open({ segmentBytes: 2_000 }, new Disk(true))
+    for (let number = 0; number < 100; number++) await log.append(numbered(number)).durable
+  }
+  const sizes = segments().map((name) => statSync(join(directory, name)).size)
+  using log = open({ segmentBytes: 2_000 })
+  expect(sizes.reduce((total, size) => total + size, 0)).toBe(log.bytes)
+  expect(offsetsOf(log)).toEqual([...Array(100).keys()])
+})
+
+test('readers see a record only once it is on disk', async () => {
+  using log = open({}, new Disk(true))
+  const { durable } = log.append(numbered(0))
+  expect(log.highWatermark).toBe(0)
+  let woken = 0
+  log.watchers.add(() => woken++)
+  await durable
+  expect([log.highWatermark, woken]).toEqual([1, 1])
+})
+
+test('what is appended in one turn is written at once, in order', async () => {
+  using log = open({}, new Disk(true))
+  const appended = Array.from({ length: 20 }, (_, number) => log.append(numbered(number)))
+  expect(appended.map(({ baseOffset }) => baseOffset)).toEqual([...Array(20).keys()])
+  expect(new Set(appended.map(({ durable }) => durable)).size).toBe(1)
+  await appended[0]?.durable
+  expect(offsetsOf(log)).toEqual([...Array(20).keys()])
+})
+
+test.each([true, false])(
+  'what a full disk refused never was: its producer may send it again (fsync: %p)',
+  async (fsync) => {
+    const disk = new Disk(fsync)
+    using log = open({ segmentBytes: 1_100 }, disk)
+    const sent = (baseSequence: number) =>
+      recordBatch([{ value: 'x'.repeat(500) }], { producerId: 7, producerEpoch: 0, baseSequence })
+    await log.append(sent(0)).durable
+    disk.full = true
+    // The third would begin a segment.
+    const refused = [log.append(sent(1)), log.append(sent(2)), log.append(sent(1))]
+    for (const { durable } of refused) expect(durable).rejects.toThrow('ENOSPC')
+    await Promise.allSettled(refused.map(({ durable }) => durable))
+    expect([log.highWatermark, offsetsOf(log)]).toEqual([1, [0]])
+    disk.full = false
+    for (const sequence of [1, 2, 3]) {
+      const { baseOffset, durable } = log.append(sent(sequence))
+      await durable
+      expect(baseOffset).toBe(sequence)
+    }
+    expect(log.put(sent(1))).toBe(1)
+    expect(offsetsOf(log)).toEqual([0, 1, 2, 3])
+  },
+)
+
+test('old segments are removed while records wait to be written, and the log goes on', async () => {
+  using log = open({ retentionMs: 1_000 }, new Disk(true))
+  await log.append(numbered(0, 1)).durable
+  const waiting = log.append(numbered(1, 999_999))
+  log.retain(1_000_000)
+  await waiting.durable
+  expect([log.startOffset, log.highWatermark]).toEqual([1, 2])
+  expect(offsetsOf(log)).toEqual([1])
+})
+
+test('repeats of an idempotent producer are known after a restart, from earlier segments too', () => {
+  const producer = (baseSequence: number): RawProducer => ({ producerId: 7, producerEpoch: 0, baseSequence })
+  const sent = (sequence: number) => recordBatch([{ value: 'x'.repeat(900) }], producer(sequence))
+  {
+    using log = open({ segmentBytes: 2_000 })
+    for (let sequence = 0; sequence < 6; sequence++) log.put(sent(sequence))
+  }
+  using log = open({ segmentBytes: 2_000 })
+  expect([2, 3, 4, 5].map((sequence) => log.put(sent(sequence)))).toEqual([2, 3, 4, 5])
+  expect(() => log.append(sent(7))).toThrow('expected 6')
+  expect(log.put(sent(6))).toBe(6)
+})
+
+test('an epoch that was replaced is fenced, and a new one starts from sequence 0', () => {
+  using log = open()
+  const sent = (producerEpoch: number, baseSequence: number) =>
+    recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch, baseSequence })
+  log.put(sent(1, 0))
+  expect(() => log.append(sent(0, 1))).toThrow('INVALID_PRODUCER_EPOCH')
+  expect(() => log.append(sent(2, 5))).toThrow('expected 0')
+  expect(log.put(sent(2, 0))).toBe(1)
+})
+
+test('sequences go on from 0 behind the largest', () => {
+  using log = open()
+  const sent = (baseSequence: number) =>
+    recordBatch([{ value: 'a' }, { value: 'b' }], { producerId: 7, producerEpoch: 0, baseSequence })
+  log.put(sent(2 ** 31 - 1))
+  expect(log.put(sent(1))).toBe(2)
+})
+
+test('old segments go when the log is too large, whole and from the old end', () => {
+  using log = open({ segmentBytes: 2_000, retentionBytes: 5_000 })
+  for (let number = 0; number < 200; number++) log.put(numbered(number))
+  log.retain(0)
+  expect(log.bytes).toBeGreaterThanOrEqual(5_000)
+  expect(log.bytes).toBeLessThan(7_001)
+  expect(log.startOffset).toBeGreaterThan(0)
+  expect(() => log.read(log.startOffset - 1, 100)).toThrow('OFFSET_OUT_OF_RANGE')
+  expect(offsetsOf(log)).toEqual([...Array(200).keys()].slice(log.startOffset))
+  expect(readdirSync(directory).sort()).toEqual(segments())
+})
+
+test('old segments go when their newest record is too old, the last one as well', () => {
+  const limits = { segmentBytes: 2_000, retentionMs: 1_000 }
+  {
+    using log = open(limits)
+    for (let number = 0; number < 100; number++) log.put(numbered(number, number * 100))
+    log.retain(6_000)
+    expect(log.startOffset).toBeGreaterThan(20)
+    expect(log.startOffset).toBeLessThanOrEqual(50)
+    log.retain(1_000_000)
+    expect([log.startOffset, log.highWatermark]).toEqual([100, 100])
+  }
+  using log = open(limits)
+  expect(log.put(numbered(100))).toBe(100)
+})
+
+test('an offset is found by time over all segments', () => {
+  using log = open({ segmentBytes: 2_000 })
+  for (let number = 0; number < 100; number++) log.put(numbered(number, 1_000 + number * 10))
+  expect(log.findTimestamp(0)?.offset).toBe(0)
+  expect(log.findTimestamp(1_500)).toEqual({ offset: 50, timestamp: 1_500 })
+  expect(log.findTimestamp(1_501)?.offset).toBe(51)
+  expect(log.findTimestamp(2_000)).toBeUndefined()
+})

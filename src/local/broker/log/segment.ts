@@ -1,0 +1,272 @@
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
+import { salvage } from './salvage.ts'
+
+/**
+ * What all files of a broker share. With fsync off a write survives a killed process but not a lost
+ * machine.
+ */
+export class Disk {
+  /** Fault on demand: every write is refused. */
+  full = false
+
+  constructor(readonly fsync: boolean) {}
+
+  /** Called in front of every write. */
+  checkRoom(): void {
+    if (this.full) throw new Error('ENOSPC: no space left on device, on demand')
+  }
+}
+
+/**
+ * A write to disk takes half the time where the file does not grow, so records are written over
+ * zeros that were set aside: as much again as there is, within these bounds.
+ */
+const setAside = { bytesMin: 64 << 10, bytesMax: 1 << 20 }
+const zeros = Buffer.alloc(setAside.bytesMax)
+
+/** One index entry per this many bytes: little memory, and a read scans at most this much too far. */
+const indexEveryBytes = 4096
+const scanBytes = 1 << 20
+
+/**
+ * Bytes that are no batch, kept in a file of their own. The records from one offset up to another,
+ * not included, were among them.
+ */
+export type Damage = { file: string; bytes: number; fromOffset: number; toOffset: number }
+
+type IndexEntry = { offset: number; position: number }
+
+/**
+ * A file of record batches, named after the offset of its first; zeros may follow the last. The
+ * sparse index lives in memory and is built by walking the batches when it is first needed, so
+ * there is no second file that could disagree with this one; what changed on disk is found then.
+ */
+export class Segment {
+  readonly #path: string
+  #fd: number
+  #bytes: number
+  /** How long the file is with the zeros. */
+  #fileBytes: number
+  #index: IndexEntry[] | undefined
+  #timestampMax = -1
+
+  constructor(
+    directory: string,
+    readonly baseOffset: number,
+    readonly disk: Disk,
+    readonly onDamage: (damage: Damage) => void = () => {},
+  ) {
+    this.#path = join(directory, `${String(baseOffset).padStart(20, '0')}.log`)
+    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
+    this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get timestampMax(): number {
+    this.#load()
+    return this.#timestampMax
+  }
+
+  /**
+   * Puts whole batches, stamped with their offsets, on disk behind those that are there. When it
+   * throws nothing was written: an fsync that fails may have lost its own bytes, which are cut off,
+   * and no others, because those before had theirs.
+   */
+  write(batches: Buffer): void {
+    this.#load()
+    const end = this.#bytes + batches.length
+    const grows = this.disk.fsync && end > this.#fileBytes
+    const bytes = grows
+      ? Buffer.concat([batches, zeros.subarray(0, Math.max(end, setAside.bytesMin))])
+      : batches
+    try {
+      this.disk.checkRoom()
+      const written = fs.writeSync(this.#fd, bytes, 0, bytes.length, this.#bytes)
+      if (written < bytes.length) throw new Error(`ENOSPC: ${written} of ${bytes.length} bytes written`)
+      if (this.disk.fsync) fs.fdatasyncSync(this.#fd)
+    } catch (error) {
+      this.#truncate(this.#bytes)
+      throw error
+    }
+    this.#fileBytes = Math.max(this.#fileBytes, this.#bytes + bytes.length)
+    for (let at = 0, batch = readHeader(batches); batch; batch = readHeader(batches, at)) {
+      this.#note(batch, this.#bytes + at)
+      at += batch.bytes
+    }
+    this.#bytes = end
+  }
+
+  /**
+   * Walks every batch, checksums included. What cannot be read is moved to a file of its own, which
+   * `onDamage` is told; the batches behind it keep their offsets. Answers with the offset behind
+   * the last.
+   */
+  recover(visit: (batch: BatchHeader) => void): number {
+    let end = this.#walk(visit)
+    if (end === undefined) {
+      const endOffset = this.#mend()
+      end = this.#walk(visit)
+      if (end === undefined) throw new Error(`${this.#path} cannot be mended`)
+      end.offset = Math.max(end.offset, endOffset)
+    }
+    this.#truncate(end.position)
+    // A killed process leaves bytes with the operating system that may not be on disk yet, and
+    // readers are about to see them.
+    if (this.disk.fsync && end.position > 0) fs.fsyncSync(this.#fd)
+    return end.offset
+  }
+
+  /** Undefined when not everything is as it was written. */
+  #walk(visit: (batch: BatchHeader) => void): { position: number; offset: number } | undefined {
+    this.#index = []
+    this.#timestampMax = -1
+    const end = { position: 0, offset: this.baseOffset }
+    for (const { batch, position } of this.batches({ verify: true })) {
+      const isInPlace =
+        batch.baseOffset === end.offset || (batch.baseOffset > end.offset && this.#isGap(end.offset))
+      if (!isInPlace) return undefined
+      this.#note(batch, position)
+      visit(batch)
+      end.position = position + batch.bytes
+      end.offset = batch.lastOffset + 1
+    }
+    return this.#isZero(end.position) ? end : undefined
+  }
+
+  #isZero(from: number): boolean {
+    for (let at = from; at < this.#fileBytes; at += scanBytes) {
+      if (this.readAt(at, scanBytes).some((byte) => byte !== 0)) return false
+    }
+    return true
+  }
+
+  /** First the damaged bytes are on disk elsewhere, then the file is replaced by one without them. */
+  #mend(): number {
+    const { kept, damaged, endOffset } = salvage(this.readAt(0, this.#bytes), this.baseOffset, (offset) =>
+      this.#isGap(offset),
+    )
+    for (const { bytes, fromOffset, toOffset } of damaged) {
+      const file = this.#damagedPath(fromOffset)
+      this.#replace(file, bytes)
+      this.onDamage({ file, bytes: bytes.length, fromOffset, toOffset })
+    }
+    const { baseOffset } = this
+    if (damaged.length === 0)
+      this.onDamage({ file: this.#path, bytes: 0, fromOffset: baseOffset, toOffset: baseOffset })
+    this.#replace(this.#path, Buffer.concat(kept))
+    fs.closeSync(this.#fd)
+    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR)
+    this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
+    return endOffset
+  }
+
+  #replace(path: string, bytes: Buffer): void {
+    fs.writeFileSync(`${path}.new`, bytes, { mode: 0o600, flush: this.disk.fsync })
+    fs.renameSync(`${path}.new`, path)
+  }
+
+  /** Records from this offset on were moved aside. */
+  #isGap(offset: number): boolean {
+    return fs.existsSync(this.#damagedPath(offset))
+  }
+
+  #damagedPath(fromOffset: number): string {
+    return `${this.#path}.${fromOffset}.damaged`
+  }
+
+  /** Whole batches from the one that holds `offset`, up to `bytesMax`; the first one whatever its size. */
+  read(offset: number, bytesMax: number): Buffer {
+    const before = this.#load().findLast((entry) => entry.offset <= offset)
+    const batches = this.batches({ from: before?.position, blockBytes: 2 * indexEveryBytes })
+    const first = batches.find(({ batch }) => batch.lastOffset >= offset)
+    if (!first) return Buffer.alloc(0)
+    const block = this.readAt(first.position, Math.max(first.batch.bytes, bytesMax))
+    let end = first.batch.bytes
+    for (
+      let next = readHeader(block, end);
+      next && end + next.bytes <= block.length;
+      next = readHeader(block, end)
+    ) {
+      end += next.bytes
+    }
+    return block.subarray(0, end)
+  }
+
+  /** The first record at or after the timestamp. */
+  findTimestamp(timestamp: number): { offset: number; timestamp: number } | undefined {
+    if (this.timestampMax < timestamp) return undefined
+    const found = this.batches().find(({ batch }) => batch.maxTimestamp >= timestamp)
+    return found && findTimestamp(this.readAt(found.position, found.batch.bytes), found.batch, timestamp)
+  }
+
+  /**
+   * The batches from a position on, ending early where one is torn (and, when verifying, where a
+   * checksum does not hold).
+   */
+  *batches({ from = 0, verify = false, blockBytes = scanBytes } = {}) {
+    let block: Buffer = Buffer.alloc(0)
+    let blockStart = from
+    let position = from
+    /** The next `length` bytes, and what else was read with them. */
+    const next = (length: number) => {
+      if (position - blockStart + length > block.length) {
+        blockStart = position
+        block = this.readAt(position, Math.max(length, blockBytes))
+      }
+      return block.subarray(position - blockStart)
+    }
+    while (position + headerBytes <= this.#bytes) {
+      const batch = readHeader(next(headerBytes))
+      if (!batch || position + batch.bytes > this.#bytes) return
+      if (verify && !isIntact(next(batch.bytes).subarray(0, batch.bytes))) return
+      yield { batch, position }
+      position += batch.bytes
+    }
+  }
+
+  /** Shorter at the end of what was written. */
+  readAt(position: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, this.#bytes - position)))
+    return bytes.subarray(0, fs.readSync(this.#fd, bytes, 0, bytes.length, position))
+  }
+
+  /** Takes the zeros away: nothing more will be written. */
+  seal(): void {
+    this.#truncate(this.#bytes)
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd)
+  }
+
+  remove(): void {
+    this.close()
+    fs.unlinkSync(this.#path)
+  }
+
+  #truncate(bytes: number): void {
+    if (this.#fileBytes > bytes) fs.ftruncateSync(this.#fd, bytes)
+    this.#bytes = this.#fileBytes = bytes
+  }
+
+  #load(): IndexEntry[] {
+    if (!this.#index) {
+      this.recover(() => {})
+    }
+    return this.#index ?? []
+  }
+
+  #note(batch: BatchHeader, position: number): void {
+    this.#index ??= []
+    const index = this.#index
+    this.#timestampMax = Math.max(this.#timestampMax, batch.maxTimestamp)
+    if (position - (index.at(-1)?.position ?? Number.NEGATIVE_INFINITY) >= indexEveryBytes) {
+      index.push({ offset: batch.baseOffset, position })
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What child processes say: kept in files, and the few lines that a person at the terminal should
+ * see. Touches the log directory only.
+ */
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+const fileBytesMax = 10_000_000
+const tailLines = 8
+
+export type ChildLog = {
+  path: string
+  write(line: string): void
+  /** Gets each line, too. */
+  onLine: (line: string) => void
+  /** The last lines, as `presentLogLine` shows them, since the last call. */
+  takeTail(): string[]
+}
+
+/**
+ * Begins a file; the one of the run before is kept beside it as `.1`, as is the first part of one
+ * that grows beyond 10 MB.
+ */
+export function openChildLog(path: string): ChildLog {
+  mkdirSync(dirname(path), { recursive: true })
+  rotate(path)
+  let bytes = 0
+  let tail: string[] = []
+
+  const log: ChildLog = {
+    path,
+    onLine() {},
+    write(line) {
+      bytes += Buffer.byteLength(line) + 1
+      if (bytes > fileBytesMax) {
+        rotate(path)
+        bytes = Buffer.byteLength(line) + 1
+      }
+      try {
+        appendFileSync(path, `${line}\n`)
+      } catch {
+        // A full disk, or a directory that somebody removed, is no reason to take the children down.
+      }
+      tail = [...tail, line].slice(-tailLines)
+      log.onLine(line)
+    },
+    takeTail() {
+      const lines = tail.map((line) => presentLogLine(line).text)
+      tail = []
+      return lines
+    },
+  }
+  return log
+}
+
+function rotate(path: string): void {
+  try {
+    if (statSync(path).size > 0) renameSync(path, `${path}.1`)
+  } catch {
+    // There was none.
+  }
+  rmSync(path, { force: true })
+  writeFileSync(path, '')
+}
+
+export type PresentedLine = {
+  /** Whether a person should see it at once. */
+  urgent: boolean
+  text: string
+}
+
+/**
+ * Shortens a line to what a person needs: of JSON the message and the error. Urgent are warnings
+ * and errors, of PostgreSQL only what ends a process or the server: it logs every refused
+ * statement, and the services count on such refusals.
+ */
+export function presentLogLine(line: string): PresentedLine {
+  const entry = parseEntry(line)
+  if (entry) {
+    const { level, msg, message, error, ...rest } = entry
+    const cause =
+      typeof error === 'object' && error !== null && 'message' in error ? error.message : (error ?? rest.err)
+    const text = [msg ?? message, cause].filter((part) => typeof part === 'string' && part !== '').join(': ')
+    return { urgent: level === 'warn' || level === 'error' || level === 'fatal', text: text || line }
+  }
+  const postgres = /^\S+ \S+ \S+ \[\d+\] (?:\S+ )?([A-Z0-9]+): {2}(.*)$/.exec(line)
+  if (postgres)
+    return {
+      urgent: postgres[1] === 'FATAL' || postgres[1] === 'PANIC',
+      text: `${postgres[1]}: ${postgres[2]}`,
+    }
+  // Not a log line at all: what a crashing runtime prints.
+  return { urgent: false, text: line }
+}
+
+function parseEntry(line: string): Record<string, unknown> | null {
+  if (!line.startsWith('{')) return null
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
+  }
+}

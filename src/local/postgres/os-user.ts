@@ -1,0 +1,147 @@
+/**
+ * PostgreSQL refuses to run as root. This finds a command prefix under which it runs as somebody
+ * else, without adding a user to the machine.
+ */
+import { existsSync, lchownSync, lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * For every program of PostgreSQL: PG* variables of the user would change it, and its messages have
+ * to be the ones we know.
+ */
+export const cleanEnvironment = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+  TZ: 'UTC',
+}
+
+export type PostgresUser = {
+  /** To be put in front of a command; empty where PostgreSQL may run as whoever we are. */
+  prefix: string[]
+  /** Gives what PostgreSQL is to write to the user it runs as: the folder, or file, and all below it. */
+  own(path: string): void
+}
+
+export type Candidate = { prefix: string[]; uid: number; gid: number }
+
+/**
+ * The ways for root to run a command as another user, the one with the fewest rights first. The
+ * capabilities let that user reach a checkout below a closed folder, such as root's home: to read
+ * where the container allows it, to read and write as the last resort. A user namespace needs
+ * neither, but containers seldom allow one.
+ */
+export function rootCandidates(platform: string, { uid, gid }: { uid: number; gid: number }): Candidate[] {
+  if (platform === 'darwin') return [{ prefix: ['sudo', '-n', '-u', 'nobody', '--'], uid, gid }]
+  const setpriv = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
+  // Without that bit access(2) answers as if there were no capability, and PostgreSQL asks it for
+  // its own programs.
+  const withCapability = (name: string) => [
+    ...setpriv,
+    ...[`--inh-caps=+${name}`, `--ambient-caps=+${name}`, '--securebits=+no_setuid_fixup'],
+  ]
+  return [
+    { prefix: setpriv, uid, gid },
+    { prefix: withCapability('dac_read_search'), uid, gid },
+    { prefix: withCapability('dac_override'), uid, gid },
+    { prefix: inNamespace({ uid, gid }), uid: 0, gid: 0 },
+  ]
+}
+
+/**
+ * Whoever is not root can be the one PostgreSQL runs as. An id without a name, as containers are
+ * often given, cannot: it gets one in a user namespace, where that is allowed.
+ */
+export function userCandidates(
+  platform: string,
+  self: { uid: number; gid: number },
+  nobody: typeof self,
+): Candidate[] {
+  return [
+    { prefix: [], ...self },
+    ...(platform === 'darwin' ? [] : [{ prefix: inNamespace(nobody), ...self }]),
+  ]
+}
+
+function inNamespace({ uid, gid }: { uid: number; gid: number }): string[] {
+  return ['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--']
+}
+
+/**
+ * Tries the candidates on the very program and folder they are for, and takes the first that works.
+ * `dir` must exist.
+ */
+export async function findPostgresUser({
+  initdb,
+  dir,
+}: {
+  initdb: string
+  dir: string
+}): Promise<PostgresUser> {
+  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  const nobody = { uid: await idOfNobody('-u'), gid: await idOfNobody('-g') }
+  const { platform } = process
+  const failures = new Set<string>()
+  for (const { prefix, uid, gid } of self.uid === 0
+    ? rootCandidates(platform, nobody)
+    : userCandidates(platform, self, nobody)) {
+    try {
+      if (self.uid === 0) lchownSync(dir, uid, gid)
+      // A dry run: looks for everything it needs, as whom it runs included, and makes nothing.
+      await run([...prefix, '/bin/sh', '-c', 'test -w "$0" && exec "$@"', dir, initdb, '--show', '-D', dir])
+      return { prefix, own: (path) => own(path, uid, gid) }
+    } catch (error) {
+      failures.add(`${prefix[0] ?? 'as we are'}: ${(error as Error).message}`)
+    }
+  }
+  const musl = existsSync('/etc/alpine-release') ? ' (Alpine has no glibc, which it needs)' : ''
+  const remedy =
+    self.uid === 0
+      ? 'start as a normal user, or use docker compose up -d'
+      : 'use docker compose up -d instead'
+  throw new Error(
+    `the PostgreSQL of npm does not run here${musl}: ${remedy}. Tried ${[...failures].join('; ')}`,
+  )
+}
+
+/** Looks at the top only first: handing over a large cluster again at every start would read all of it. */
+function own(path: string, uid: number, gid: number): void {
+  const { uid: owner } = lstatSync(path)
+  if (owner !== uid) ownAll(path, uid, gid)
+}
+
+function ownAll(path: string, uid: number, gid: number): void {
+  if (lstatSync(path).isDirectory()) {
+    for (const entry of readdirSync(path)) ownAll(join(path, entry), uid, gid)
+  }
+  // Last of all the top, whose owner says that everything below was handed over.
+  lchownSync(path, uid, gid)
+}
+
+/** Throws what the command said when it fails. */
+async function run(command: string[]): Promise<void> {
+  const child = Bun.spawn(command, {
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'pipe',
+    env: cleanEnvironment,
+  })
+  const said = (await new Response(child.stderr).text()).trim()
+  const code = await child.exited
+  if (code !== 0) throw new Error(said || `exit code ${code}`)
+}
+
+async function idOfNobody(flag: '-u' | '-g'): Promise<number> {
+  try {
+    const child = Bun.spawn(['id', flag, 'nobody'], {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'ignore',
+      env: cleanEnvironment,
+    })
+    const id = Number.parseInt(await new Response(child.stdout).text(), 10)
+    if ((await child.exited) === 0 && Number.isInteger(id)) return id >>> 0
+  } catch {
+    // No id program: the number is the same nearly everywhere.
+  }
+  return 65534
+}

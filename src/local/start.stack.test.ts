@@ -1,0 +1,210 @@
+import { afterAll, expect, test } from 'bun:test'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { findPortHolder, whyNotFree } from '../platform/process/ports.ts'
+import { eventually } from '../testing/eventually.ts'
+import { findPostmaster } from './postgres/postmaster-pid.ts'
+
+// One data directory for the whole file, because the tests are about what one run leaves to the
+// next, and a new cluster takes time.
+const dataDir = mkdtempSync(join(tmpdir(), 'saldo-start-'))
+afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+
+const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
+const startTimeoutMs = 30_000
+
+/** Runs src/local/start.ts as the launcher does, on free ports, and keeps what it prints. */
+function spawnStart({ args = [] as string[], env = {} as Record<string, string> } = {}) {
+  const child = Bun.spawn([process.execPath, 'src/local/start.ts', ...args, '--lifeline'], {
+    cwd: join(import.meta.dir, '../..'),
+    env: {
+      ...process.env,
+      DATA_DIR: dataDir,
+      WALLET_PORT: '0',
+      BALANCES_PORT: '0',
+      POSTGRES_PORT: '0',
+      KAFKA_PORT: '0',
+      ...env,
+    },
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  let printed = ''
+  const reading = Promise.all(
+    [child.stdout, child.stderr].map(async (stream) => {
+      for await (const chunk of stream) printed += new TextDecoder().decode(chunk)
+    }),
+  )
+  const says = (text: string | RegExp) =>
+    eventually(() => expect(printed).toMatch(text), { timeoutMs: startTimeoutMs })
+  const portOf = (title: string) => Number(new RegExp(`${title} +ready on \\S*:(\\d+)`).exec(printed)?.[1])
+  const ports = () => ['PostgreSQL', 'broker', 'wallet', 'balances'].map(portOf)
+  return {
+    child,
+    says,
+    portOf,
+    printed: () => printed,
+    runs: () => says('Saldo runs.'),
+    async ended() {
+      const code = await child.exited
+      await reading
+      return code
+    },
+    /** Everything it started is gone. */
+    leavesNothing: () =>
+      eventually(
+        () => {
+          expect(ports().map((port) => whyNotFree(port))).toEqual([null, null, null, null])
+          expect(findPostmaster(join(dataDir, 'postgres/cluster'))).toBeNull()
+        },
+        { timeoutMs: 3000 },
+      ),
+    async [Symbol.asyncDispose]() {
+      child.stdin.end()
+      await child.exited
+    },
+  }
+}
+
+type Start = ReturnType<typeof spawnStart>
+
+async function balanceOfEva(start: Start): Promise<{ balance: number }> {
+  const answer = await fetch(`http://127.0.0.1:${start.portOf('balances')}/balances/${eva}`)
+  return (await answer.json()) as { balance: number }
+}
+
+test('--fresh wipes what is ours, and nothing else', async () => {
+  // A cluster that no PostgreSQL of today can start.
+  mkdirSync(join(dataDir, 'postgres/cluster'), { recursive: true })
+  writeFileSync(join(dataDir, 'postgres/cluster/PG_VERSION'), '9\n')
+  writeFileSync(join(dataDir, 'of-somebody-else'), '')
+
+  await using start = spawnStart({ args: ['--fresh'] })
+  await start.says(/^PostgreSQL +ready on /m)
+  expect(existsSync(join(dataDir, 'of-somebody-else'))).toBe(true)
+  // Before everything is up: that has to end well, too.
+  start.child.kill('SIGTERM')
+  expect(await start.ended()).toBe(0)
+}, 60_000)
+
+test('a first start seeds, the calls it proposes work as printed, and Ctrl-C stops everything however often it is passed on', async () => {
+  await using start = spawnStart()
+  await start.runs()
+  expect(await balanceOfEva(start)).toMatchObject({ balance: 800 })
+
+  const [transfer, balance] = [...start.printed().matchAll(/^ {2}curl (.*)$/gm)].map(
+    ([, words]) => words ?? '',
+  )
+  const [, url, body] = /^(\S+) -H 'content-type: application\/json' -d '(.*)'$/.exec(transfer ?? '') ?? []
+  const answer = await fetch(url ?? '', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: body ?? '',
+  })
+  expect(answer.status).toBe(201)
+  await eventually(async () => {
+    const read = await fetch(balance ?? '')
+    expect(await read.json()).toMatchObject({ account_id: eva, balance: 700 })
+  })
+
+  for (let times = 0; times < 3; times++) start.child.kill('SIGINT')
+  expect(await start.ended()).toBe(0)
+  expect(start.printed()).toMatch(/\nCtrl-C, stopping\nstopped \(.*\), data stays in .*\n$/)
+  await start.leavesNothing()
+}, 60_000)
+
+test('a second start has the data, refuses company, and starts killed children again', async () => {
+  await using start = spawnStart()
+  await start.runs()
+  expect(await balanceOfEva(start)).toMatchObject({ balance: 700 })
+
+  await using company = spawnStart()
+  expect(await company.ended()).toBe(1)
+  expect(company.printed()).toMatch(`another npm start, process ${start.child.pid}, runs on`)
+
+  for (const titles of [['balances', 'broker'], ['PostgreSQL']]) {
+    for (const title of titles)
+      process.kill(findPortHolder(start.portOf(title))?.pid ?? Number.NaN, 'SIGKILL')
+    for (const title of titles) {
+      await start.says(
+        // With nothing of its log, which had no part in it.
+        new RegExp(
+          `^${title} killed by signal 9 \\(SIGKILL\\), starting it again in 0.5 s\\n(?!  \\|)[^]*^${title} +ready on `,
+          'm',
+        ),
+      )
+    }
+  }
+  await eventually(async () => expect(await balanceOfEva(start)).toMatchObject({ balance: 700 }))
+
+  start.child.stdin.end()
+  await start.ended()
+  expect(start.printed()).toContain('launcher gone, stopping')
+  await start.leavesNothing()
+}, 60_000)
+
+test('nothing outlives a killed supervisor, and the next start recovers', async () => {
+  await using killed = spawnStart()
+  await killed.runs()
+  const ports = { POSTGRES_PORT: `${killed.portOf('PostgreSQL')}`, KAFKA_PORT: `${killed.portOf('broker')}` }
+  killed.child.kill('SIGKILL')
+
+  // At once, and on the same ports: it has to wait for what the killed one left.
+  await using next = spawnStart({ env: ports })
+  await next.runs()
+  expect([killed.portOf('wallet'), killed.portOf('balances')].map((port) => whyNotFree(port))).toEqual([
+    null,
+    null,
+  ])
+  expect(await balanceOfEva(next)).toMatchObject({ balance: 700 })
+
+  next.child.kill('SIGKILL')
+  await next.leavesNothing()
+}, 60_000)
+
+test('taken ports are all named before anything is started, with who holds them and what changes them', async () => {
+  using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  const port = String(listener.port)
+  await using start = spawnStart({ env: { WALLET_PORT: port, DATA_DIR: join(dataDir, 'unused') } })
+
+  expect(await start.ended()).toBe(1)
+  expect(start.printed()).toMatch(`port ${port}, for wallet, is taken by process ${process.pid} (`)
+  expect(start.printed()).toMatch(/choose another with WALLET_PORT=\d+\n$/)
+  expect(start.printed()).not.toContain('starting')
+}, 60_000)
+
+test('two parts on one port are refused', async () => {
+  await using start = spawnStart({ env: { WALLET_PORT: '18080', BALANCES_PORT: '18080' } })
+
+  expect(await start.ended()).toBe(1)
+  expect(start.printed()).toBe('WALLET_PORT and BALANCES_PORT are both 18080: give each its own port\n')
+}, 60_000)
+
+test.each([
+  ['a file', () => writeFileSync(join(dataDir, 'file'), ''), 'file', 'it is a file'],
+  [
+    'below a file',
+    () => writeFileSync(join(dataDir, 'file'), ''),
+    'file/below',
+    'it is a file, or lies below one',
+  ],
+  [
+    'where nothing can be made',
+    () => {},
+    process.platform === 'linux' ? '/proc/saldo' : '/dev/null/saldo',
+    'cannot be made',
+  ],
+])(
+  'a DATA_DIR that is %s is told in a sentence',
+  async (_, prepare, path, words) => {
+    prepare()
+    await using start = spawnStart({ env: { DATA_DIR: resolve(dataDir, path) } })
+
+    expect(await start.ended()).toBe(1)
+    expect(start.printed()).toMatch(/^DATA_DIR \S+ cannot be used: [^\n]+\n$/)
+    expect(start.printed()).toMatch(process.platform === 'linux' ? words : 'DATA_DIR')
+  },
+  60_000,
+)

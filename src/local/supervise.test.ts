@@ -1,0 +1,147 @@
+import { expect, test } from 'bun:test'
+import { type Part, type Running, type Supervision, supervise } from './supervise.ts'
+
+/** A part whose ends, and whose failing starts, the test decides. */
+function fakePart({ failures = 0 } = {}) {
+  const ends: ((how: string) => void)[] = []
+  let starts = 0
+  let stops = 0
+  const part: Part = {
+    name: 'part',
+    async start() {
+      if (++starts <= failures) throw new Error(`failure ${starts}`)
+      const { promise, resolve } = Promise.withResolvers<string>()
+      ends.push(resolve)
+      return {
+        exited: promise,
+        async stop() {
+          stops++
+          resolve('exit code 0')
+        },
+      } satisfies Running
+    },
+  }
+  return { part, endLast: (how: string) => ends.at(-1)?.(how), counts: () => ({ starts, stops }) }
+}
+
+/** Waits end at once, and everything told is kept. A promise for the next ready comes with it. */
+function fakeSupervision() {
+  const told: string[] = []
+  let readyAgain = Promise.withResolvers<void>()
+  const supervision: Supervision = {
+    delayMs: (attempt) => attempt * 100,
+    async pause() {},
+    onEnd: (how, delayMs) => told.push(`${how}, again in ${delayMs}`),
+    onReady() {
+      told.push('ready')
+      readyAgain.resolve()
+    },
+  }
+  const nextReady = () => {
+    readyAgain = Promise.withResolvers()
+    return readyAgain.promise
+  }
+  return { told, supervision, nextReady }
+}
+
+test('a part that ends is started again, and it is said how it ended', async () => {
+  const { part, endLast } = fakePart()
+  const { told, supervision, nextReady } = fakeSupervision()
+  const supervised = supervise(part, supervision)
+  await supervised.ready
+
+  for (const how of ['exit code 1', 'signal SIGKILL']) {
+    const again = nextReady()
+    endLast(how)
+    await again
+  }
+
+  expect(told).toEqual([
+    'ready',
+    'exit code 1, again in 100',
+    'ready',
+    'signal SIGKILL, again in 200',
+    'ready',
+  ])
+  await supervised.stop()
+})
+
+test('a start that fails later on is tried again, with the longer wait', async () => {
+  const { part, endLast } = fakePart()
+  const { told, supervision, nextReady } = fakeSupervision()
+  let broken = 0
+  const supervised = supervise(
+    {
+      ...part,
+      start: (signal) => (broken-- > 0 ? Promise.reject(new Error('port taken')) : part.start(signal)),
+    },
+    supervision,
+  )
+  await supervised.ready
+
+  broken = 2
+  const again = nextReady()
+  endLast('exit code 1')
+  await again
+
+  expect(told).toEqual([
+    'ready',
+    'exit code 1, again in 100',
+    'port taken, again in 200',
+    'port taken, again in 300',
+    'ready',
+  ])
+  await supervised.stop()
+})
+
+test('a first start that fails is not tried again', async () => {
+  const { part, counts } = fakePart({ failures: 1 })
+  const supervised = supervise(part, fakeSupervision().supervision)
+
+  await expect(supervised.ready).rejects.toThrow('failure 1')
+  await supervised.stop()
+  expect(counts()).toEqual({ starts: 1, stops: 0 })
+})
+
+test('after a stop nothing is started again, and a second stop changes nothing', async () => {
+  const { part, counts } = fakePart()
+  const { told, supervision } = fakeSupervision()
+  const supervised = supervise(part, supervision)
+  await supervised.ready
+
+  await Promise.all([supervised.stop(), supervised.stop()])
+  expect(counts().starts).toBe(1)
+  expect(told).toEqual(['ready'])
+})
+
+test('a stop during a start waits for it and leaves nothing running', async () => {
+  const { part, counts } = fakePart()
+  const starting = Promise.withResolvers<void>()
+  const supervised = supervise(
+    { ...part, start: (signal) => starting.promise.then(() => part.start(signal)) },
+    fakeSupervision().supervision,
+  )
+
+  const stopped = supervised.stop()
+  starting.resolve()
+  await stopped
+  expect(counts()).toEqual({ starts: 1, stops: 1 })
+})
+
+test('a stop during the wait between two starts ends it', async () => {
+  const { part, endLast, counts } = fakePart()
+  const waiting = Promise.withResolvers<void>()
+  const supervised = supervise(part, {
+    ...fakeSupervision().supervision,
+    pause(_, signal) {
+      waiting.resolve()
+      return new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+    },
+  })
+  await supervised.ready
+  endLast('exit code 1')
+  await waiting.promise
+
+  await supervised.stop()
+  expect(counts()).toEqual({ starts: 1, stops: 0 })
+})

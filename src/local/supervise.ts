@@ -1,0 +1,195 @@
+/**
+ * Runs what belongs together as long as it is wanted: starts each part, starts it again when it
+ * ends by itself, and stops it.
+ */
+import { constants } from 'node:os'
+import { eachLine } from './lines.ts'
+
+export type Running = {
+  /** Settles when the part has ended, asked for or not, with how, see `describeEnd`. Never rejects. */
+  exited: Promise<string>
+  /** Resolves when it has ended. Twice is safe. */
+  stop(): Promise<void>
+}
+
+export type Part = {
+  name: string
+  /**
+   * Resolves when the part serves. Rejects when it cannot, leaving nothing running; so it does,
+   * soon, once the signal is aborted.
+   */
+  start(signal: AbortSignal): Promise<Running>
+}
+
+export type Supervision = {
+  /** The wait before try number `attempt + 1` of a row of failures, in milliseconds. */
+  delayMs(attempt: number): number
+  /** Waits, or returns at once when the signal is aborted. */
+  pause(ms: number, signal: AbortSignal): Promise<void>
+  /** It ended by itself, or could not be started again, and will be tried in `delayMs`. */
+  onEnd(how: string, delayMs: number): void
+  /** It serves, for the first time or again. */
+  onReady(tookMs: number): void
+}
+
+export type Supervised = {
+  /** Settles with the first start; rejects with what it threw, and then the part is not tried again. */
+  ready: Promise<void>
+  /** Resolves when the part has ended and stays so. Possible at any time. Twice is safe. */
+  stop(): Promise<void>
+}
+
+/** After this time a part counts as healthy, and its failures are counted from one again. */
+const healthyMs = 30_000
+
+export function supervise(part: Part, supervision: Supervision): Supervised {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let running: Running | undefined
+
+  const start = async () => {
+    const startedAt = performance.now()
+    const started = await part.start(signal)
+    if (signal.aborted) return started.stop()
+    running = started
+    supervision.onReady(performance.now() - startedAt)
+  }
+
+  const keepRunning = async () => {
+    let attempt = 0
+    while (running) {
+      const readyAt = performance.now()
+      let how = await running.exited
+      running = undefined
+      if (performance.now() - readyAt > healthyMs) attempt = 0
+      while (!running && !signal.aborted) {
+        const delayMs = supervision.delayMs(++attempt)
+        supervision.onEnd(how, delayMs)
+        await supervision.pause(delayMs, signal)
+        if (signal.aborted) return
+        await start().catch((error) => {
+          how = (error as Error).message
+        })
+      }
+    }
+  }
+
+  const ready = start()
+  // Whoever waits for `ready` gets its error; this one only has to wait for the end.
+  const ended = ready.then(keepRunning, () => {})
+
+  return {
+    ready,
+    async stop() {
+      stopping.abort()
+      await running?.stop()
+      await ended
+    },
+  }
+}
+
+export type ProcessOptions = {
+  command: string[]
+  cwd: string
+  env: Record<string, string | undefined>
+  /** Gets each line of both outputs. */
+  log: (line: string) => void
+  /** It serves once it has printed such a line, or once this URL answers 2xx. */
+  ready: { line: RegExp } | { url: string }
+  readyTimeoutMs?: number
+  /** How long it may take to stop before it is killed. */
+  stopTimeoutMs?: number
+}
+
+/**
+ * Starts a process that serves, and that ends when its stdin does: so it does not outlive us,
+ * whatever ends us. It has a process group of its own, because Ctrl-C in a terminal must not stop
+ * all parts at once and in any order.
+ */
+export async function startProcess(options: ProcessOptions, signal: AbortSignal): Promise<Running> {
+  const { command, cwd, env, log, ready, readyTimeoutMs = 60_000, stopTimeoutMs = 15_000 } = options
+  const child = Bun.spawn(command, {
+    cwd,
+    env,
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    detached: true,
+  })
+
+  const printed = Promise.withResolvers<void>()
+  const reading = Promise.all([
+    eachLine(child.stdout, (line) => {
+      log(line)
+      if ('line' in ready && ready.line.test(line)) printed.resolve()
+    }),
+    eachLine(child.stderr, log),
+  ])
+  const exited = child.exited.then(async (code) => {
+    await reading
+    return describeEnd(code, child.signalCode)
+  })
+
+  const stop = async () => {
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+    await exited
+    clearTimeout(timer)
+  }
+
+  const settled = new AbortController()
+  const waiting = AbortSignal.any([settled.signal, signal, AbortSignal.timeout(readyTimeoutMs)])
+  try {
+    const failure = await Promise.race([
+      'url' in ready ? untilAnswers(ready.url, waiting) : printed.promise,
+      exited.then((how) => `${how} before it was ready`),
+      aborted(waiting).then(() =>
+        signal.aborted ? 'was stopped' : `was not ready after ${readyTimeoutMs / 1000} s`,
+      ),
+    ])
+    if (typeof failure === 'string') throw new Error(failure)
+    return { exited, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  } finally {
+    settled.abort()
+  }
+}
+
+/**
+ * `ended with exit code 1`, `killed by signal 9 (SIGKILL)`. A shell in between tells of a signal as 128 more than its number.
+ */
+export function describeEnd(code: number, signal?: string | number | null): string {
+  const { signals } = constants
+  const name =
+    (signal as NodeJS.Signals | null) ??
+    Object.keys(signals).find((each) => signals[each as NodeJS.Signals] === code - 128)
+  return name
+    ? `killed by signal ${signals[name as NodeJS.Signals]} (${name})`
+    : `ended with exit code ${code}`
+}
+
+/** By somebody, rather than by what it did itself. */
+export const wasKilled = (how: string): boolean => /^killed by .*\(SIG(KILL|TERM|INT|HUP|QUIT)\)/.test(how)
+
+/**
+ * Every failure means not yet. Once the signal is aborted, it never settles: then the answer is
+ * somebody else's.
+ */
+async function untilAnswers(url: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const answer = await fetch(url, { signal }).catch(() => null)
+    await answer?.body?.cancel()
+    if (answer?.ok) return
+    await Bun.sleep(50)
+  }
+  await new Promise(() => {})
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,62 @@
+import { expect, test } from 'bun:test'
+import { type Access, refuseWrite } from './access'
+
+const local: Access = { allowedHosts: [], corsOrigins: [] }
+const named: Access = {
+  allowedHosts: ['wallet', 'api.example.com'],
+  corsOrigins: ['https://app.example.com'],
+}
+const any: Access = { allowedHosts: ['*'], corsOrigins: ['https://app.example.com'] }
+
+const reasonOf = (access: Access, headers: Record<string, string>, method = 'POST') =>
+  refuseWrite(new Request('http://x/', { method, headers }), access)?.reason
+
+const cases: [Access, Record<string, string>, 'host' | 'origin' | undefined][] = [
+  ...[
+    'localhost',
+    'LOCALHOST:8080',
+    'localhost.',
+    'app.localhost',
+    '127.0.0.1',
+    '127.9.9.9:1',
+    '[::1]:80',
+  ].map((host): (typeof cases)[number] => [local, { host }, undefined]),
+  ...[
+    'evil.example',
+    'wallet',
+    '128.0.0.1',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    'xlocalhost',
+    '[::2]',
+    '',
+  ].map((host): (typeof cases)[number] => [local, { host }, 'host']),
+  [named, { host: 'wallet:8080' }, undefined],
+  [named, { host: 'API.example.com.' }, undefined],
+  [named, { host: 'localhost' }, undefined],
+  [named, { host: 'app.example.com' }, 'host'],
+  [local, { host: 'localhost', origin: 'http://localhost:3000' }, undefined],
+  [local, { host: 'localhost', origin: 'http://127.0.0.1' }, undefined],
+  [local, { host: 'localhost', origin: 'https://evil.example' }, 'origin'],
+  [local, { host: 'localhost', origin: 'https://localhost.evil.example' }, 'origin'],
+  [local, { host: 'localhost', origin: 'null' }, 'origin'],
+  [local, { host: 'localhost', origin: '' }, 'origin'],
+  [local, { host: 'localhost', origin: 'file://' }, 'origin'],
+  [local, { host: 'localhost', 'sec-fetch-site': 'cross-site' }, 'origin'],
+  [local, { host: 'localhost', 'sec-fetch-site': 'same-origin' }, undefined],
+  [named, { host: 'wallet', origin: 'https://app.example.com', 'sec-fetch-site': 'cross-site' }, undefined],
+  [named, { host: 'wallet', origin: 'https://api.example.com:8443' }, undefined],
+  [named, { host: 'wallet', origin: 'http://app.example.com' }, 'origin'],
+  [any, { host: 'whatever.example' }, undefined],
+  [any, { host: 'whatever.example', origin: 'https://whatever.example' }, undefined],
+  [any, { host: 'whatever.example', origin: 'https://evil.example' }, 'origin'],
+  [any, { host: 'localhost:8080', origin: 'https://evil.example' }, 'origin'],
+  [any, { host: 'whatever.example', origin: 'https://app.example.com' }, undefined],
+]
+
+test.each(cases)('%j with %j: %p', (access, headers, reason) => {
+  expect(reasonOf(access, headers)).toBe(reason)
+  for (const method of ['PUT', 'DELETE', 'PATCH', 'PROPFIND'])
+    expect(reasonOf(access, headers, method)).toBe(reason)
+  for (const method of ['GET', 'HEAD', 'OPTIONS']) expect(reasonOf(access, headers, method)).toBeUndefined()
+})

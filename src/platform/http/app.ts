@@ -1,0 +1,301 @@
+/**
+ * What both services' HTTP has in common: how bodies are read, how failures answer, health, and
+ * stopping without cutting anybody off.
+ */
+import { Elysia, type ValidationError } from 'elysia'
+import { Fault, messageOf } from '../fault'
+import { databaseFault } from '../postgres/database'
+import type { Log } from '../telemetry/log'
+import { continueTrace, traceIdOf } from '../telemetry/trace'
+import { complaintText, noBody } from './body-schema'
+import { InvalidValue, MalformedRequest } from './invalid'
+import { markdownPage } from './page'
+import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
+import { queryFaults } from './query'
+import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
+
+export { InvalidValue, MalformedRequest }
+
+export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
+export type Health = () => Promise<Record<string, Check>>
+
+export type HttpOptions = {
+  log: Log
+  /**
+   * Reads a JSON text, or throws an error whose message may be shown; with a `pointer` it is about
+   * the value there.
+   */
+  parseJson: (text: string) => unknown
+  /** Documented at `/problems/{name}`, beside the common ones. */
+  problems: readonly ProblemKind[]
+  /** Further documentation by path: a text in Markdown is answered as a page, anything else as JSON. */
+  documents: Readonly<Record<string, () => string | object>>
+  /** Everything a ready service needs. Asked by `/readyz` only. */
+  health: Health
+  /** While false, every route but health and documentation answers 503. */
+  isReady: () => boolean
+}
+
+/** Begins a service's HTTP. Add the routes to what it returns. */
+export function createHttp({ log, parseJson, problems, documents, health, isReady }: HttpOptions) {
+  const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
+  let routes = (): readonly Route[] => []
+  const app = new Elysia({
+    // A property that nobody knows is more often a typing error than a message to a newer version:
+    // refuse it rather than drop it.
+    normalize: false,
+    handler: { standardHostname: false },
+  })
+    .onRequest(({ request }) => {
+      if (isReady()) return
+      const pathname = pathOf(request)
+      if (alwaysServed.test(pathname) || Object.hasOwn(documents, pathname)) return
+      return refuse(request, commonProblems.unavailable, { detail: 'the service is starting or stopping' })
+    })
+    .onParse({ as: 'global' }, async ({ request }) => {
+      const body = bodies.get(request) ?? (await takeBody(request))
+      if (body.length === 0) return noBody
+      const fault = mediaFault(request.headers)
+      if (fault) throw new UnsupportedMedia(request.headers, fault)
+      return parseJson(decode(body))
+    })
+    .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(routes(), request, route))
+    .onError({ as: 'global' }, ({ code, error, request, path }) => {
+      const answer = (kind: ProblemKind, details: ProblemDetails) => refuse(request, kind, details)
+      const cause = code === 'PARSE' ? (error as Error).cause : error
+      if (cause instanceof UnsupportedMedia)
+        return answer(commonProblems.unsupportedMediaType, { detail: cause.message, headers: cause.accepted })
+      if (cause instanceof UnreadBody) return refuseBody(request, cause.fault)
+      if (cause instanceof MalformedRequest)
+        return answer(commonProblems.malformed, { detail: cause.message })
+      if (cause instanceof InvalidValue)
+        return answer(commonProblems.validation, { detail: cause.message, errors: cause.errors })
+      if (code === 'PARSE' && cause instanceof Error && 'pointer' in cause) {
+        const errors = [{ detail: cause.message, pointer: String(cause.pointer) }]
+        return answer(commonProblems.validation, { detail: cause.message, errors })
+      }
+      if (code === 'PARSE')
+        return answer(commonProblems.malformed, {
+          detail: `the body is not JSON: ${messageOf(cause).replace(/^JSON Parse error: /, '')}`,
+        })
+      if (code === 'VALIDATION')
+        return answer(commonProblems.validation, validationDetails(error as ValidationError))
+      if (code === 'NOT_FOUND') return notFound(app, request, path)
+      const fault = cause instanceof Fault ? cause : databaseFault(cause)
+      if (fault) {
+        log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, fault.message)
+        const isLoad = fault.code === 'overloaded' || fault.code === 'deadline_exceeded'
+        const kind = isLoad ? commonProblems.overloaded : commonProblems.unavailable
+        return answer(kind, { detail: faultDetails[fault.code] })
+      }
+      log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
+      return answer(commonProblems.internal, { detail: 'the log has the cause under this trace_id' })
+    })
+    .get('/livez', () => healthResponse({}))
+    .get('/readyz', async () => healthResponse(await health()))
+    .get('/healthz', async () => healthResponse(await health()))
+    .get('/problems/:name', ({ params, request }) => {
+      const kind = catalogue.get(params.name)
+      if (!kind)
+        return refuse(request, commonProblems.notFound, { detail: `no problem is called ${params.name}` })
+      return new Response(`${kind.title} (${kind.status})\n\n${kind.description}\n`, {
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+      })
+    })
+  routes = () => app.routes
+  for (const [path, write] of Object.entries(documents))
+    app.get(path, () => {
+      const document = write()
+      return typeof document === 'string' ? markdownPage(document) : Response.json(document)
+    })
+  return app
+}
+
+/**
+ * Before the values are looked at, and at every route: what a route does not take is refused rather
+ * than ignored.
+ */
+function checkQuery(routes: readonly Route[], { url, method }: Request, route: string): void {
+  const begin = url.indexOf('?')
+  if (begin < 0 || isHealth.test(route)) return
+  const known = routes.find(
+    (one) => one.path === route && one.method === (method === 'HEAD' ? 'GET' : method),
+  )
+  const names = Object.keys(known?.hooks?.query?.properties ?? {})
+  const faults = queryFaults(url.slice(begin), new Set(names))
+  if (!faults) throw new MalformedRequest('the query is not percent-encoded UTF-8')
+  if (faults.length > 0) throw new InvalidValue(...faults)
+}
+
+type Route = { method: string; path: string; hooks?: { query?: { properties?: object } } }
+
+/** Probes send what they like, and are answered. */
+const isHealth = /^\/(livez|readyz|healthz)$/
+
+/** The answer to a request that is refused. */
+export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
+  return problemResponse(kind, details, pathOf(request), traceIdOf(traceOf(request)))
+}
+
+const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*)$/
+
+const traces = new WeakMap<Request, string>()
+
+/**
+ * The trace a request belongs to, its own when the caller sent none: the same value however often
+ * it is asked.
+ */
+export function traceOf(request: Request): string {
+  let traceparent = traces.get(request)
+  if (!traceparent) {
+    traceparent = continueTrace(request.headers.get('traceparent'))
+    traces.set(request, traceparent)
+  }
+  return traceparent
+}
+
+/**
+ * For how long the caller is willing to wait (RFC 7240, `Prefer: wait=n`), in seconds. A preference
+ * that cannot be read is ignored.
+ */
+export function preferredWait(request: Request): number | undefined {
+  const seconds = /(?:^|[,;\s])wait="?(\d{1,6})"?(?=$|[,;\s])/i.exec(request.headers.get('prefer') ?? '')?.[1]
+  return seconds === undefined ? undefined : Number(seconds)
+}
+
+/** As it was sent, also where it is no URL. */
+export const pathOf = (request: Request): string =>
+  /^[a-z]+:\/\/[^/?#]*(\/[^?#]*)/i.exec(request.url)?.[1] ?? /^\/[^?#]*/.exec(request.url)?.[0] ?? '/'
+
+const bodies = new WeakMap<Request, Uint8Array>()
+
+/** Reads the body for the route to come. Throws `UnreadBody`. */
+export async function takeBody(request: Request): Promise<Uint8Array> {
+  const read = await readBody(request)
+  if (!read.ok) throw new UnreadBody(read.fault)
+  bodies.set(request, read.bytes)
+  return read.bytes
+}
+
+export class UnreadBody extends Error {
+  override name = 'UnreadBody'
+  constructor(readonly fault: BodyFault) {
+    super(fault)
+  }
+}
+
+/** What is still on its way of such a body is of no use: the connection goes with it. */
+export function refuseBody(request: Request, fault: BodyFault): Response {
+  const headers = { connection: 'close' }
+  if (fault === 'too_large')
+    return refuse(request, commonProblems.bodyTooLarge, {
+      detail: `a body may have at most ${bodyLimits.bytesMax} bytes`,
+      headers,
+    })
+  if (fault === 'too_slow')
+    return refuse(request, commonProblems.bodyTimeout, {
+      detail: `the body was not there after ${bodyLimits.readMs / 1000} s`,
+      headers,
+    })
+  if (fault === 'overloaded')
+    return refuse(request, commonProblems.overloaded, {
+      detail: 'too many bodies are on the way at once',
+      headers,
+    })
+  return refuse(request, commonProblems.malformed, { detail: 'the body was cut off', headers })
+}
+
+/**
+ * Bytes that are no UTF-8 would be other characters for ever. A byte order mark at the beginning is
+ * skipped.
+ */
+function decode(body: Uint8Array): string {
+  try {
+    return utf8.decode(body)
+  } catch {
+    throw new MalformedRequest('the body is not UTF-8')
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+class UnsupportedMedia extends Error {
+  override name = 'UnsupportedMedia'
+  /** What would be, for a client that can choose (RFC 9110, RFC 7694). */
+  readonly accepted: Record<string, string>
+  constructor(headers: Headers, fault: NonNullable<ReturnType<typeof mediaFault>>) {
+    const type = headers.get('content-type')
+    const details = {
+      encoding: `Content-Encoding ${headers.get('content-encoding')} cannot be read; send the body as it is`,
+      charset: `${type} cannot be read; send application/json in UTF-8`,
+      type: `${type} cannot be read; send application/json`,
+      type_missing: 'the header Content-Type: application/json is missing',
+    }
+    super(details[fault])
+    this.accepted = fault === 'encoding' ? { 'accept-encoding': 'identity' } : { accept: 'application/json' }
+  }
+}
+
+const faultDetails = {
+  database_unavailable: 'the database cannot be used at the moment, and nothing was done',
+  outcome_unknown:
+    'the database went away before it answered: whether this took effect is not known. Under the same Idempotency-Key it takes effect once, however often it is sent',
+  broker_unavailable: 'the broker cannot be reached',
+  overloaded: 'more requests are waiting than can be answered in time',
+  deadline_exceeded: 'the request waited for longer than it may, and nothing was done for it',
+} as const satisfies Record<Fault['code'], string>
+
+/** Of a query: bodies are taken by `bodyOf`. One complaint per value. */
+function validationDetails(error: ValidationError): ProblemDetails {
+  const byPath = new Map<string, string>()
+  for (const complaint of error.all) {
+    if (!('path' in complaint)) continue
+    const path = String(complaint.path)
+    if (!byPath.has(path)) byPath.set(path, complaintText(complaint))
+  }
+  const errors = [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))
+  return {
+    detail: `the ${error.type} has ${errors.length === 1 ? 'an invalid value' : `${errors.length} invalid values`}`,
+    errors,
+  }
+}
+
+type Routes = { routes: { method: string; path: string }[] }
+
+/** Tells a wrong method from a wrong path. */
+function notFound(app: Routes, request: Request, path: string): Response {
+  const allow = allowedAt(app, path)
+  if (allow === undefined)
+    return refuse(request, commonProblems.notFound, { detail: `nothing is at ${path}` })
+  return refuse(request, commonProblems.methodNotAllowed, {
+    detail: `${request.method} is not allowed at ${path}; allowed: ${allow}`,
+    headers: { allow },
+  })
+}
+
+/** The methods of a path, as `Allow` lists them; undefined where there is no route. */
+export function allowedAt(app: Routes, path: string): string | undefined {
+  const methods = app.routes.filter((route) => matches(route.path, path)).map((route) => route.method)
+  if (methods.length === 0) return undefined
+  const implied = methods.includes('GET') ? ['HEAD', 'OPTIONS'] : ['OPTIONS']
+  return [...new Set([...methods, ...implied])].sort().join(', ')
+}
+
+/** As the router sees it: a slash at the end makes no difference, and a parameter is not empty. */
+function matches(route: string, path: string): boolean {
+  const [expected, actual] = [route, path.replace(/(?<=.)\/$/, '')].map((one) => one.split('/'))
+  if (expected?.length !== actual?.length) return false
+  return Boolean(
+    expected?.every((part, index) => (part.startsWith(':') ? actual?.[index] : part === actual?.[index])),
+  )
+}
+
+/** Body as in the health check draft that most tools read. `warn` is still ready. */
+function healthResponse(checks: Record<string, Check>): Response {
+  const states = Object.values(checks).map((check) => check.status)
+  const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass'
+  return new Response(JSON.stringify({ status, checks }), {
+    status: status === 'fail' ? 503 : 200,
+    headers: { 'content-type': 'application/health+json', 'cache-control': 'no-store' },
+  })
+}

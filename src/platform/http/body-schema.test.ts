@@ -1,0 +1,71 @@
+import { expect, test } from 'bun:test'
+import { type TObject, Type } from '@sinclair/typebox'
+import { bodyOf, noBody } from './body-schema'
+import { errorsMax, InvalidValue, MalformedRequest } from './invalid'
+
+const closed = { additionalProperties: false }
+const Free = Type.Record(Type.String(), Type.Unknown())
+const Item = Type.Object({ id: Type.String(), note: Type.Optional(Type.String()) }, closed)
+const Order = Type.Object(
+  {
+    name: Type.String(),
+    free: Type.Optional(Free),
+    item: Type.Optional(Item),
+    items: Type.Optional(Type.Array(Item)),
+  },
+  closed,
+)
+const take = (schema: TObject, value: unknown) => bodyOf(schema)['~standard'].validate(value).value
+
+test.each([
+  [{ name: 'a', free: null, item: null, items: null }, { name: 'a' }],
+  [
+    { name: 'a', item: { id: '1', note: null }, items: [{ id: '2', note: null }, { id: '3' }] },
+    { name: 'a', item: { id: '1' }, items: [{ id: '2' }, { id: '3' }] },
+  ],
+  [
+    { name: 'a', free: { x: null, y: [null] } },
+    { name: 'a', free: { x: null, y: [null] } },
+  ],
+])('%j is taken without nulls, but for what the schema leaves open', (value, taken) => {
+  const before = JSON.stringify(value)
+  expect(take(Order, value)).toEqual(taken)
+  expect(JSON.stringify(value)).toBe(before)
+})
+
+test.each([
+  [{ name: null }, ['#/name']],
+  [{ name: 'a', item: { id: null } }, ['#/item/id']],
+  [{ name: 'a', items: [null, { id: '1' }] }, ['#/items/0']],
+  [{ name: 'a', other: null }, ['#/other']],
+  [JSON.parse('{"name":"a","__proto__":{"free":null}}'), ['#/__proto__']],
+  [null, ['#']],
+  [[], ['#']],
+])('%j is refused at %p', (value, pointers) => {
+  try {
+    take(Order, value)
+    throw new Error('it was taken')
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error
+    const named = error.errors.map(({ pointer }) => pointer)
+    for (const pointer of pointers) expect(named).toContain(pointer)
+  }
+})
+
+test('no body is an empty one where nothing is required, and malformed elsewhere', () => {
+  expect(take(Type.Partial(Item), noBody)).toEqual({})
+  expect(() => take(Item, noBody)).toThrow(MalformedRequest)
+})
+
+test('of very many faults some are named, soon', () => {
+  const many = { name: 'a', items: Array.from({ length: 200_000 }, () => ({ id: 1 })) }
+  const startedAt = performance.now()
+  try {
+    take(Order, many)
+  } catch (error) {
+    expect((error as InvalidValue).errors).toHaveLength(errorsMax)
+    expect((error as Error).message).toBe(`the body has more than ${errorsMax} invalid values`)
+  }
+  expect(performance.now() - startedAt).toBeLessThan(3000)
+  expect.assertions(3)
+})

@@ -1,0 +1,43 @@
+/**
+ * Cursors of lists: opaque to callers, and sealed to the filter they began with. A cursor says
+ * where the last page ended, not how many rows were before it, so rows that come in between neither
+ * repeat nor hide any.
+ */
+
+export const pageSizeDefault = 50
+export const pageSizeMax = 200
+
+/** The filter as it was asked for. Its members' order makes no difference. */
+export type Filter = Record<string, string | undefined>
+
+export type ParsedCursor = { ok: true; position: string } | { ok: false; detail: string }
+
+export function encodeCursor(position: string, filter: Filter): string {
+  return Buffer.from(JSON.stringify([position, seal(filter)])).toString('base64url')
+}
+
+export function parseCursor(cursor: string, filter: Filter): ParsedCursor {
+  const parts = readParts(cursor)
+  if (!parts) return { ok: false, detail: 'cursor is not one that was given out; begin without one' }
+  const [position, sealed] = parts
+  if (sealed !== seal(filter))
+    return { ok: false, detail: 'cursor belongs to a list with another filter; begin without one' }
+  return { ok: true, position }
+}
+
+function readParts(cursor: string): [string, string] | undefined {
+  try {
+    const parts = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    const isPair =
+      Array.isArray(parts) && parts.length === 2 && parts.every((part) => typeof part === 'string')
+    return isPair ? (parts as [string, string]) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function seal(filter: Filter): string {
+  const members = Object.entries(filter).filter(([, value]) => value !== undefined)
+  const text = JSON.stringify(members.sort(([one], [other]) => (one < other ? -1 : 1)))
+  return new Bun.CryptoHasher('sha256').update(text).digest('base64url').slice(0, 16)
+}

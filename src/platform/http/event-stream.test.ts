@@ -1,0 +1,130 @@
+import { afterAll, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { parseEvents, readEvents, type Told } from '../../testing/event-source'
+import { eventually } from '../../testing/eventually'
+import { Fault } from '../fault'
+import {
+  type Chunks,
+  createEventStreams,
+  type EventStreams,
+  encodeServerEvent,
+  ping,
+  retryAfter,
+} from './event-stream'
+
+test('events arrive as they were sent, wherever the bytes are cut', async () => {
+  const event = fc.record({
+    event: fc.constantFrom('balance', 'gap', 'reset'),
+    id: fc.stringMatching(/^\d{1,5}:\d{1,3}$/),
+    data: fc.dictionary(
+      fc.string(),
+      fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer(), fc.constant(null)),
+    ),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(event), fc.integer({ min: 1, max: 40 }), async (events, size) => {
+      const text = [retryAfter(2000), ...events.flatMap((one) => [encodeServerEvent(one), ping])].join('')
+      const bytes = Buffer.from(text)
+      async function* pieces() {
+        for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+      }
+      const told: Told[] = []
+      for await (const one of parseEvents(pieces())) told.push(one)
+      expect(told).toEqual(JSON.parse(JSON.stringify(events)))
+    }),
+  )
+})
+
+const servers: Bun.Server<undefined>[] = []
+afterAll(() => Promise.all(servers.map((server) => server.stop(true))))
+
+/** Serves streams on a port of its own; a fault is a 503, as with the services. */
+function serve(streams: EventStreams, chunks: (request: Request) => Chunks): number {
+  const server = Bun.serve({
+    port: 0,
+    fetch(request) {
+      try {
+        return streams.open(chunks(request))
+      } catch (error) {
+        if (error instanceof Fault) return new Response(error.message, { status: 503 })
+        throw error
+      }
+    },
+  })
+  servers.push(server)
+  return server.port as number
+}
+
+/** Says nothing, and ends when it is left or told to. */
+const silence = (ended: () => void): Chunks =>
+  async function* (signal) {
+    try {
+      yield encodeServerEvent({ event: 'reset', id: '1', data: {} })
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    } finally {
+      ended()
+    }
+  }
+
+test('streams end when their reader leaves and when they are told to, and too many are refused', async () => {
+  let ended = 0
+  const streams = createEventStreams({ openMax: 2, stalledMs: 60_000 })
+  const port = serve(streams, () => silence(() => ended++))
+  const [one, other] = [readEvents(port, '/'), readEvents(port, '/')]
+  await Promise.all([one.next(), other.next()])
+  expect(readEvents(port, '/').next()).rejects.toThrow('answered 503')
+  await one.return()
+  await eventually(() => expect(ended).toBe(1))
+
+  const third = readEvents(port, '/')
+  expect((await third.next()).value).toMatchObject({ event: 'reset', id: '1' })
+  streams.stop()
+  expect(await Promise.all([other.next(), third.next()])).toEqual([
+    { done: true, value: undefined },
+    { done: true, value: undefined },
+  ])
+  expect(ended).toBe(3)
+})
+
+test('nothing is made for a reader that does not read; it is dropped, and goes on where it was', async () => {
+  const [count, size] = [500, 50_000]
+  let made = 0
+  const streams = createEventStreams({ openMax: 1, stalledMs: 100 })
+  const port = serve(streams, (request) => {
+    const after = Number(request.headers.get('last-event-id') ?? 0)
+    return async function* () {
+      for (let id = after + 1; id <= count; id++, made++)
+        yield encodeServerEvent({ event: 'e', id: `${id}`, data: { text: 'x'.repeat(size) } })
+    }
+  })
+  const { promise: wholeAnswer, resolve } = Promise.withResolvers<string>()
+  let received = ''
+  const socket = await Bun.connect({
+    hostname: '127.0.0.1',
+    port,
+    socket: {
+      open(socket) {
+        socket.pause()
+        socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n')
+      },
+      data(_, chunk) {
+        received += chunk.toString('latin1')
+        if (received.endsWith('\r\n0\r\n\r\n')) resolve(received)
+      },
+    },
+  })
+  // The one stream that may be open is no longer: it was dropped, while its reader has not read a byte.
+  const ids = await eventually(async () => {
+    const ids: number[] = []
+    for await (const { id } of readEvents(port, '/', `${count - 1}`)) ids.push(Number(id))
+    return ids
+  })
+  expect(ids).toEqual([count])
+  expect(made).toBeLessThan(count / 2)
+
+  socket.resume()
+  const told = [...(await wholeAnswer).matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
+  for await (const { id } of readEvents(port, '/', String(told.at(-1)))) told.push(Number(id))
+  expect(told).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+  socket.end()
+})

@@ -1,0 +1,372 @@
+/** What reaches a service over a socket, and no HTTP library would send. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { Type } from '@sinclair/typebox'
+import { parseJson } from '../../contract/wire/json'
+import { head, type RawAnswer, type RawPart, rawRequest } from '../../testing/raw-http'
+import type { Log } from '../telemetry/log'
+import type { Access } from './access'
+import { createHttp } from './app'
+import { bodyOf } from './body-schema'
+import { commonProblems } from './problem'
+import { bodyLimits } from './request-body'
+import { listen } from './server'
+
+setDefaultTimeout(60_000)
+
+const Thing = Type.Object(
+  { name: Type.String(), note: Type.Optional(Type.String()) },
+  { additionalProperties: false },
+)
+const Nothing = Type.Object({ note: Type.Optional(Type.String()) }, { additionalProperties: false })
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+const anybody: Access = { allowedHosts: [], corsOrigins: [] }
+
+function serve(access: Access = anybody) {
+  const done: unknown[] = []
+  const app = createHttp({
+    log: silent,
+    parseJson,
+    problems: [],
+    documents: {},
+    health: async () => ({}),
+    isReady: () => true,
+  })
+    .get('/things/:id', ({ params }) => Response.json(params))
+    .get('/broken', () => {
+      throw new Error('with a stack that is nobody’s business')
+    })
+    .get('/stream', () => {
+      const endless = new ReadableStream({ start: (controller) => controller.enqueue(': begun\n\n') })
+      return new Response(endless, { headers: { 'content-type': 'text/event-stream' } })
+    })
+    .post(
+      '/things',
+      ({ body }) => {
+        done.push(body)
+        return Response.json(body, { status: 201 })
+      },
+      { body: bodyOf(Thing) },
+    )
+    .post(
+      '/things/:id/end',
+      ({ body }) => {
+        done.push(body)
+        return Response.json(body)
+      },
+      { body: bodyOf(Nothing) },
+    )
+  const listening = listen(app, { host: '127.0.0.1', port: 0, ...access }, silent)
+  return {
+    port: listening.port,
+    done,
+    send: (...parts: RawPart[]) => rawRequest(listening.port, parts),
+    [Symbol.asyncDispose]: () => listening.close(0),
+  }
+}
+
+test('a port that is in use is not shared, and its holder named', async () => {
+  await using server = serve()
+  for (const host of ['127.0.0.1', '0.0.0.0', '::'])
+    expect(() =>
+      listen({ fetch: () => new Response(), routes: [] }, { host, port: server.port, ...anybody }, silent),
+    ).toThrow(
+      new RegExp(`^port ${server.port} on ${host} is taken by process ${process.pid} \\(.+\\): .*PORT=`),
+    )
+})
+
+const json = { 'Content-Type': 'application/json' }
+const bodyText = '{"name":"a"}'
+const post = (headers: Record<string, string> = {}, body = bodyText, path = '/things') =>
+  head(`POST ${path}`, { ...json, 'Content-Length': String(Buffer.byteLength(body, 'latin1')), ...headers }) +
+  body
+
+function expectProblem(answer: RawAnswer, kind: keyof typeof commonProblems) {
+  const { status, name } = commonProblems[kind]
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'application/problem+json'])
+  expect(JSON.parse(answer.text)).toMatchObject({
+    status,
+    type: `/problems/${name}`,
+    detail: expect.any(String),
+  })
+  expect(answer.text.length).toBeLessThan(3000)
+  expect(answer.text).not.toMatch(/node_modules|src\/|\bat \w+ \(|<html/i)
+}
+
+const noHosts = [
+  'a b',
+  '%%%',
+  '',
+  ' ',
+  'a/b',
+  'u:p@h',
+  'a#b',
+  'é',
+  '[::1',
+  'h:99999',
+  'h:x',
+  '999.999.999.999',
+  'a,b',
+  '?',
+]
+test.each(noHosts)('a Host of %p is a problem, for every method', async (host) => {
+  await using server = serve()
+  for (const line of ['GET /things/1', 'GET /livez', 'GET /nowhere', 'OPTIONS /things'])
+    expectProblem(await server.send(head(line, { Host: host })), 'malformed')
+  expectProblem(await server.send(post({ Host: host })), 'malformed')
+  expect(server.done).toEqual([])
+})
+
+test('two Hosts, or none, are a problem', async () => {
+  await using server = serve()
+  expectProblem(
+    await server.send('GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n'),
+    'malformed',
+  )
+  expectProblem(await server.send('GET /livez HTTP/1.0\r\n\r\n'), 'malformed')
+})
+
+test.each(['localhost', 'LOCALHOST:1', '127.0.0.1:8080', 'a', 'x_y.example.', '[::1]:80'])(
+  'a Host of %p is one',
+  async (host) => {
+    await using server = serve()
+    expect(await server.send(head('GET /things/a%20b', { Host: host }))).toMatchObject({
+      status: 200,
+      text: '{"id":"a b"}',
+    })
+  },
+)
+
+test.each([
+  ['GET /nowhere', 'notFound'],
+  ['GET //evil.example/x', 'notFound'],
+  ['GET /things/%zz/x', 'notFound'],
+  ['GET /problems/%ff', 'notFound'],
+  ['GET http://a b/', 'notFound'],
+  ['TRACE /things', 'hostNotAllowed'],
+  ['PROPFIND /things', 'methodNotAllowed'],
+  ['DELETE /things', 'methodNotAllowed'],
+  ['PUT /things/1', 'methodNotAllowed'],
+  ['CONNECT localhost:80', 'malformed'],
+  ['GET /broken', 'internal'],
+  [`GET /${'a'.repeat(8000)}`, 'notFound'],
+  [`GET /things?${'a=1&'.repeat(2000)}`, 'methodNotAllowed'],
+] as const)('%s is a problem: %s', async (line, kind) => {
+  await using server = serve()
+  const host = kind === 'hostNotAllowed' ? 'evil.example' : 'localhost'
+  const answer = await server.send(head(line, { Host: host }))
+  if (line.includes(' b/')) expect(answer.status).toBeOneOf([400, 404, 505])
+  else expectProblem(answer, kind)
+})
+
+test('HEAD is GET without the body, and begins no stream', async () => {
+  await using server = serve()
+  for (const path of ['/things/1', '/livez', '/problems/validation']) {
+    const [got, asked] = await Promise.all(
+      ['GET', 'HEAD'].map((method) => server.send(head(`${method} ${path}`, { Connection: 'close' }))),
+    )
+    expect(asked).toMatchObject({ status: 200, text: '' })
+    for (const name of ['content-type', 'content-length'])
+      expect(asked?.headers.get(name)).toBe(got?.headers.get(name) as string)
+  }
+  expect(await server.send(head('HEAD /stream', { Connection: 'close' }))).toMatchObject({
+    status: 200,
+    text: '',
+  })
+  expect(await server.send(head('HEAD /nowhere', { Connection: 'close' }))).toMatchObject({
+    status: 404,
+    text: '',
+  })
+  expect(await server.send(head('HEAD /things', { Connection: 'close' }))).toMatchObject({
+    status: 405,
+    text: '',
+  })
+})
+
+test('OPTIONS and 405 name the methods of a path', async () => {
+  await using server = serve()
+  const asked = await server.send(head('OPTIONS /things/1'))
+  expect([asked.status, asked.headers.get('allow')]).toEqual([204, 'GET, HEAD, OPTIONS'])
+  const refused = await server.send(head('PATCH /things'))
+  expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'OPTIONS, POST'])
+})
+
+test.each([
+  ['application/json'],
+  ['Application/JSON'],
+  ['application/json ; charset=utf-8'],
+  ['application/json;charset="UTF-8"'],
+  ['application/json; charset=utf-8; x=y'],
+])('%s is read', async (type) => {
+  await using server = serve()
+  expect((await server.send(post({ 'Content-Type': type }))).status).toBe(201)
+})
+
+test.each([
+  [{ 'Content-Type': 'text/plain' }],
+  [{ 'Content-Type': '' }],
+  [{ 'Content-Type': 'application/json; charset=iso-8859-1' }],
+  [{ 'Content-Type': 'application/json, application/json' }],
+  [{ 'Content-Type': 'application/x-www-form-urlencoded' }],
+  [{ 'Content-Type': 'application/vnd.x+json' }],
+  [{ 'Content-Encoding': 'gzip' }],
+  [{ 'Content-Encoding': 'identity, br' }],
+])('%p is another medium', async (headers: Record<string, string>) => {
+  await using server = serve()
+  const answer = await server.send(post(headers))
+  expectProblem(answer, 'unsupportedMediaType')
+  const encoding = 'Content-Encoding' in headers
+  expect(answer.headers.get(encoding ? 'accept-encoding' : 'accept')).toBe(
+    encoding ? 'identity' : 'application/json',
+  )
+  expect(server.done).toEqual([])
+})
+
+test('no body is an empty one where nothing is required, however it is said, and a problem elsewhere', async () => {
+  await using server = serve()
+  const none = ['', 'Content-Length: 0\r\n', 'Content-Type: application/json\r\nContent-Length: 0\r\n']
+  const chunked = 'Transfer-Encoding: chunked\r\n\r\n0'
+  for (const headers of [...none, 'Content-Type: text/plain\r\n', chunked]) {
+    const sent = (path: string) =>
+      server.send(
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n`.replace(
+          /(\n\r\n)\r\n$/,
+          headers === chunked ? '$&' : '$1',
+        ),
+      )
+    expect(await sent('/things/1/end')).toMatchObject({ status: 200, text: '{}' })
+    expectProblem(await sent('/things'), 'malformed')
+  }
+})
+
+test.each([
+  ['bytes that are no UTF-8', '{"name":"\xff"}', 'malformed'],
+  ['a surrogate in UTF-8', '{"name":"\xed\xa0\x80"}', 'malformed'],
+  ['an overlong form', '{"name":"\xc0\xaf"}', 'malformed'],
+  ['a member twice', '{"name":"a","name":"b"}', 'malformed'],
+  ['no JSON', `{"name":${'x'.repeat(10_000)}`, 'malformed'],
+  ['nesting', `{"name":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, 'malformed'],
+  ['half a pair', '{"name":"\\ud800"}', 'validation'],
+  ['a number beyond a double', '{"name":1e400}', 'validation'],
+  ['null where something is required', '{"name":null}', 'validation'],
+  ['an unknown member', `{"name":"a","${'b'.repeat(100_000)}":1}`, 'validation'],
+  ['a long text in the wrong place', `"${'b'.repeat(500_000)}"`, 'validation'],
+  ['100,000 members', `{${Array.from({ length: 50_000 }, (_, index) => `"k${index}":null`)}}`, 'validation'],
+  ['zeros', `[${'0,'.repeat(500_000)}0]`, 'validation'],
+] as const)('%s is refused, shortly', async (_, body, kind) => {
+  await using server = serve()
+  const startedAt = performance.now()
+  expectProblem(await server.send(post({}, body)), kind)
+  expect(performance.now() - startedAt).toBeLessThan(5000)
+  expect(server.done).toEqual([])
+})
+
+test('null for an optional member is its absence, and a byte order mark is skipped', async () => {
+  await using server = serve()
+  expect(await server.send(post({}, '\xef\xbb\xbf{"name":"a","note":null}'))).toMatchObject({
+    status: 201,
+    text: bodyText,
+  })
+})
+
+test('a body that is too large gets an answer that can be read', async () => {
+  await using server = serve()
+  const size = 3_000_000
+  for (const Connection of ['close', 'keep-alive']) {
+    const declared = head('POST /things', { ...json, Connection, 'Content-Length': String(size) })
+    expectProblem(await server.send(declared, Buffer.alloc(size, 'a')), 'bodyTooLarge')
+    const chunks = Array.from({ length: 48 }, () => `10000\r\n${'a'.repeat(0x10000)}\r\n`)
+    const chunked = head('POST /things', { ...json, Connection, 'Transfer-Encoding': 'chunked' })
+    expectProblem(await server.send(chunked, ...chunks, '0\r\n\r\n'), 'bodyTooLarge')
+    // Also where nothing would be done with it.
+    expectProblem(
+      await server.send(head('POST /nowhere', { 'Content-Length': String(size) }), Buffer.alloc(size)),
+      'bodyTooLarge',
+    )
+  }
+  expect(await server.send(post({}, bodyText.padEnd(bodyLimits.bytesMax)))).toMatchObject({ status: 201 })
+  expectProblem(await server.send(post({}, bodyText.padEnd(bodyLimits.bytesMax + 1))), 'bodyTooLarge')
+})
+
+test('a body that never ends is given up, with an answer, and holds no more than its megabyte', async () => {
+  await using server = serve()
+  const begun = head('POST /things', { ...json, 'Transfer-Encoding': 'chunked' })
+  const chunk = `10000\r\n${'a'.repeat(0x10000)}\r\n`
+  const before = process.memoryUsage().rss
+  const unfinished = Array.from({ length: 20 }, () => server.send(begun, ...Array(64).fill(chunk)))
+  const declared = server.send(head('POST /things', { ...json, 'Content-Length': '100' }), '{')
+  await Bun.sleep(bodyLimits.readMs / 2)
+  expect(process.memoryUsage().rss - before).toBeLessThan(400_000_000)
+  for (const answer of await Promise.all(unfinished)) expectProblem(answer, 'bodyTooLarge')
+  const late = await declared
+  expectProblem(late, 'bodyTimeout')
+  expect(late.isClosed || late.headers.get('connection') === 'close').toBe(true)
+  expect(server.done).toEqual([])
+})
+
+test.each([
+  ['Content-Length and Transfer-Encoding', 'Content-Length: 12\r\nTransfer-Encoding: chunked'],
+  ['two Content-Lengths', 'Content-Length: 12\r\nContent-Length: 13'],
+  ['a negative one', 'Content-Length: -12'],
+  ['one with more behind it', 'Content-Length: 12x'],
+  ['one with a sign', 'Content-Length: +12'],
+  ['a list', 'Content-Length: 12, 12'],
+  ['an unknown coding', 'Transfer-Encoding: gzip, chunked'],
+  ['a space before the colon', 'Transfer-Encoding : chunked'],
+  ['a folded header', 'X-A: 1\r\n 2\r\nContent-Length: 12'],
+])('a request whose end is in doubt is refused by the runtime: %s', async (_, headers) => {
+  await using server = serve()
+  const answer = await server.send(
+    `POST /things HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n${bodyText}`,
+  )
+  expect([answer.status, answer.isClosed]).toEqual([400, true])
+  expect(server.done).toEqual([])
+})
+
+const foreign = [
+  [{ Host: 'evil.example' }, 'hostNotAllowed'],
+  [{ Host: 'localhost.evil.example' }, 'hostNotAllowed'],
+  [{ Host: '192.168.0.7' }, 'hostNotAllowed'],
+  [{ Origin: 'https://evil.example' }, 'originNotAllowed'],
+  [{ Origin: 'null' }, 'originNotAllowed'],
+  [{ 'Sec-Fetch-Site': 'cross-site' }, 'originNotAllowed'],
+] as const
+test.each(foreign)('a write with %p does nothing', async (headers, kind) => {
+  await using server = serve()
+  expectProblem(await server.send(post(headers)), kind)
+  expectProblem(await server.send(post({ ...headers, 'Content-Type': 'text/plain' }, '{}')), kind)
+  expect(server.done).toEqual([])
+  expect((await server.send(head('GET /things/1', headers))).status).toBe(200)
+})
+
+test('a page of an origin in CORS_ORIGINS may ask, write and read; one from elsewhere learns nothing', async () => {
+  await using server = serve({ allowedHosts: [], corsOrigins: ['https://app.example'] })
+  const Origin = 'https://app.example'
+  const ask = {
+    Origin,
+    'Access-Control-Request-Method': 'POST',
+    'Access-Control-Request-Headers': 'content-type',
+  }
+  const asked = await server.send(head('OPTIONS /things', ask))
+  expect(asked.status).toBe(204)
+  expect(asked.headers.get('access-control-allow-origin')).toBe(Origin)
+  expect(asked.headers.get('access-control-allow-methods')).toContain('POST')
+  expect(asked.headers.get('access-control-allow-headers')).toContain('Idempotency-Key')
+
+  for (const answer of [
+    await server.send(post({ Origin })),
+    await server.send(head('GET /things/1', { Origin })),
+  ]) {
+    expect(answer.status).toBeLessThan(300)
+    expect(answer.headers.get('access-control-allow-origin')).toBe(Origin)
+    expect(answer.headers.get('vary')).toBe('Origin')
+  }
+  const stream = await fetch(`http://127.0.0.1:${server.port}/stream`, { headers: { Origin } })
+  expect([stream.status, stream.headers.get('access-control-allow-origin')]).toEqual([200, Origin])
+  await stream.body?.cancel()
+  const refused = await server.send(post({ Origin }, '{}'))
+  expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([422, Origin])
+
+  const elsewhere = await server.send(head('OPTIONS /things', { ...ask, Origin: 'https://evil.example' }))
+  expect(elsewhere.headers.get('access-control-allow-origin')).toBeNull()
+  expect(elsewhere.headers.get('access-control-allow-methods')).toBeNull()
+})

@@ -1,0 +1,41 @@
+/** Reading topics from their beginning, as somebody whom nobody knows. */
+import { expect, test } from 'bun:test'
+import { Kafka as KafkaClient, logLevel } from 'kafkajs'
+import { backing } from '../../testing/backing'
+import { createLog } from '../telemetry/log'
+import { connectKafka, type Extent } from './client'
+
+const log = createLog({ service: 'test', level: 'error', format: 'json' })
+
+test('all records up to the ends are read once, in as many answers as it takes, and no group is left behind', async () => {
+  const { brokers, topicPrefix } = await backing()
+  const kafka = connectKafka({ brokers, clientId: 'reader', ssl: false, sasl: undefined }, log)
+  const admin = new KafkaClient({ brokers, logLevel: logLevel.NOTHING }).admin()
+  const publisher = kafka.publisher()
+  try {
+    await admin.connect()
+    const topic = `${topicPrefix()}read`
+    await kafka.ensureTopics([topic], 2)
+    // More than one answer holds.
+    const value = 'v'.repeat(300_000)
+    const send = (key: string) => publisher.send([{ topic, key, value, headers: { of: key } }])
+    const keys = Array.from({ length: 12 }, (_, index) => String(index))
+    for (const key of keys) await send(key)
+    const ends = await kafka.endOffsets([topic])
+    await send('too late')
+
+    const groups = await admin.listGroups()
+    const readKeys = async (extents: Extent[]) => {
+      const read: string[] = []
+      for await (const { records } of kafka.read(extents))
+        read.push(...records.map(({ headers }) => String(headers[0]?.[1] ?? '')))
+      return read.sort((a, b) => Number(a) - Number(b))
+    }
+    expect(await readKeys(ends)).toEqual(keys)
+    expect(await admin.listGroups()).toEqual(groups)
+    const later = ends.map((extent) => ({ ...extent, first: extent.offset - 1n }))
+    expect(await readKeys(later)).toHaveLength(ends.length)
+  } finally {
+    await Promise.all([publisher.close(), admin.disconnect(), kafka.close()])
+  }
+})

@@ -1,0 +1,308 @@
+/**
+ * All that is taken from inside the client library, which is pinned for this reason: how it reads
+ * what it fetched, how it writes headers, and how it reads outside of a group. Importing this
+ * changes the library for the whole process.
+ */
+import type { Kafka as KafkaClient } from 'kafkajs'
+// @ts-expect-error The package ships no types for its inner modules.
+import FetchedBatch from 'kafkajs/src/consumer/batch'
+// @ts-expect-error As above.
+import RequestQueue from 'kafkajs/src/network/requestQueue'
+// @ts-expect-error As above.
+import Encoder from 'kafkajs/src/protocol/encoder'
+// @ts-expect-error As above.
+import fetchRequests from 'kafkajs/src/protocol/requests/fetch'
+// @ts-expect-error As above.
+import produceRequests from 'kafkajs/src/protocol/requests/produce'
+import {
+  type BatchFault,
+  type FetchedRange,
+  limits,
+  type RecordHeader,
+  readRecordSet,
+  writeRecordBatch,
+} from './record-set'
+
+/**
+ * What the library hands on of a partition. The last message of each is a mark: it has no record,
+ * only the place where the batches end.
+ */
+export type FetchedMessage = {
+  offset: string
+  key: Buffer | null
+  value: Buffer | null
+  headers: RecordHeader[]
+  timestampMs: number
+  isControlRecord: boolean
+  batchContext: { producerId: string; inTransaction: boolean }
+  isMark?: boolean
+  /** It stands for a whole batch, from this offset to its own. */
+  fault?: BatchFault & { firstOffset: bigint }
+}
+
+// Without pending requests and throttling there is nothing to check again, but the library sets a
+// timer for each answer nevertheless: with a delay in the far past, which burns CPU at idle and
+// makes the runtime warn.
+type Queue = { pending: unknown[]; throttledUntil: number }
+const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
+RequestQueue.prototype.scheduleCheckPendingRequests = function (this: Queue) {
+  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+}
+
+type FetchRequest = { topics: { topic: string; partitions: { partition: number; fetchOffset: string }[] }[] }
+type Protocol = (options: { version: number }) => (request: object) => { request: object; response: object }
+
+// The library's own decoder knows one codec of four, inflates without a bound, throws on a header
+// without a value, checks no checksum, and says nothing of batches that it cannot read, which then
+// are fetched for ever.
+const fetchProtocol: Protocol = fetchRequests.protocol
+fetchRequests.protocol = (({ version }) =>
+  (options) => {
+    const exchange = fetchProtocol({ version })(options)
+    if (version < 4) return exchange
+    const { topics } = options as FetchRequest
+    const fetchOffsets = new Map(
+      topics.flatMap(({ topic, partitions }) =>
+        partitions.map(
+          ({ partition, fetchOffset }) => [`${topic}/${partition}`, BigInt(fetchOffset)] as const,
+        ),
+      ),
+    )
+    const decode = async (answer: Buffer) => decodeFetch(answer, version, fetchOffsets)
+    return { ...exchange, response: { ...exchange.response, decode } }
+  }) satisfies Protocol
+
+/** https://kafka.apache.org/protocol#The_Messages_Fetch, versions 4 to 11. */
+export function decodeFetch(answer: Buffer, version: number, fetchOffsets: ReadonlyMap<string, bigint>) {
+  let at = 0
+  const take = (bytes: number): Buffer => {
+    at += bytes
+    return answer.subarray(at - bytes, at)
+  }
+  const int16 = () => take(2).readInt16BE()
+  const int32 = () => take(4).readInt32BE()
+  const int64 = () => take(8).readBigInt64BE()
+  const list = <T>(read: () => T): T[] => Array.from({ length: Math.max(0, int32()) }, read)
+  const budget = { left: limits.inflatedBytes }
+
+  const throttleMs = int32()
+  const errorCode = version >= 7 ? int16() : 0
+  const sessionId = version >= 7 ? int32() : 0
+  const responses = list(() => {
+    const topicName = take(int16()).toString()
+    const partitions = list(() => {
+      const partition = int32()
+      const partitionError = int16()
+      const highWatermark = int64()
+      const lastStableOffset = int64()
+      const logStartOffset = version >= 5 ? int64() : -1n
+      const aborted = list(() => ({ producerId: String(int64()), firstOffset: int64() }))
+      const preferredReadReplica = version >= 11 ? int32() : -1
+      const records = take(Math.max(0, int32()))
+      const from = fetchOffsets.get(`${topicName}/${partition}`) ?? 0n
+      return {
+        partition,
+        errorCode: partitionError,
+        highWatermark: String(highWatermark),
+        lastStableOffset: String(lastStableOffset),
+        lastStartOffset: String(logStartOffset),
+        // Applied in this order, which no broker promises.
+        abortedTransactions: aborted
+          .sort((one, other) => Number(one.firstOffset - other.firstOffset))
+          .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: String(firstOffset) })),
+        preferredReadReplica,
+        messages: messagesOf(records, { from, end: highWatermark }, budget),
+      }
+    })
+    return { topicName, partitions }
+  })
+  // From version 8 on the waiting is left to clients: the broker has answered at once.
+  return {
+    throttleTime: version >= 8 ? 0 : throttleMs,
+    clientSideThrottleTime: throttleMs,
+    errorCode,
+    sessionId,
+    responses,
+  }
+}
+
+/**
+ * At least one batch of each partition. More only as long as all of the answer stays within the
+ * budget: the rest is fetched again.
+ */
+function messagesOf(records: Buffer, range: FetchedRange, budget: { left: number }): FetchedMessage[] {
+  const messages: FetchedMessage[] = []
+  let last: bigint | undefined
+  for (const batch of readRecordSet(records, range)) {
+    last = batch.last
+    const context = {
+      isControlRecord: batch.isControl,
+      batchContext: { producerId: String(batch.producerId), inTransaction: batch.isTransactional },
+    }
+    for (const { offset, ...record } of batch.records) {
+      messages.push({ offset: String(offset), ...record, ...context })
+      budget.left -= (record.key?.length ?? 0) + (record.value?.length ?? 0)
+    }
+    const { fault, timestampMs } = batch
+    if (fault) {
+      const { bytes: value, ...reason } = fault
+      const stand = { offset: String(batch.last), key: null, value, headers: [], timestampMs }
+      messages.push({ ...stand, ...context, fault: { ...reason, firstOffset: batch.first } })
+    }
+    if (budget.left <= 0) break
+  }
+  if (last !== undefined) messages.push({ ...mark, offset: String(last) })
+  return messages
+}
+
+/**
+ * Keeps the library from taking batches without records for none at all: it would never tell of
+ * them, or fetch them for ever.
+ */
+const mark: Omit<FetchedMessage, 'offset'> = {
+  key: null,
+  value: null,
+  headers: [],
+  timestampMs: Number.NaN,
+  isControlRecord: false,
+  batchContext: { producerId: '-1', inTransaction: false },
+  isMark: true,
+}
+
+/**
+ * Headers as bytes, repeated and in order. The library writes only what fits an object with texts
+ * for names.
+ */
+export class RawHeaders {
+  constructor(readonly list: readonly RecordHeader[]) {}
+}
+
+type OutgoingMessage = {
+  key?: Buffer | string | null
+  value: Buffer | string | null
+  headers?: object | RawHeaders
+}
+type ProduceOptions = {
+  acks: number
+  timeout: number
+  transactionalId?: string | null
+  topicData: {
+    topic: string
+    partitions: { partition: number; firstSequence?: number; messages: OutgoingMessage[] }[]
+  }[]
+}
+
+const produceProtocol: Protocol = produceRequests.protocol
+produceRequests.protocol = (({ version }) =>
+  (options) => {
+    const exchange = produceProtocol({ version })(options)
+    const produced = options as ProduceOptions
+    const isRaw = produced.topicData.some(({ partitions }) =>
+      partitions.some(({ messages }) => messages.some(({ headers }) => headers instanceof RawHeaders)),
+    )
+    if (version < 3 || !isRaw) return exchange
+    return { ...exchange, request: { ...exchange.request, encode: async () => encodeProduce(produced) } }
+  }) satisfies Protocol
+
+/**
+ * https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7. All that has raw headers
+ * is sent without transactions.
+ */
+function encodeProduce({ acks, timeout, topicData }: ProduceOptions) {
+  const bytesOf = (part: Buffer | string | null | undefined) => (part == null ? null : Buffer.from(part))
+  const partitionOf = ({
+    partition,
+    messages,
+  }: ProduceOptions['topicData'][number]['partitions'][number]) => {
+    const batch = writeRecordBatch({
+      baseTimestampMs: Date.now(),
+      producerId: -1n,
+      producerEpoch: -1,
+      baseSequence: -1,
+      isTransactional: false,
+      records: messages.map(({ key, value, headers }) => ({
+        key: bytesOf(key),
+        value: bytesOf(value),
+        headers: headers instanceof RawHeaders ? [...headers.list] : textHeaders(headers),
+      })),
+    })
+    return new Encoder().writeInt32(partition).writeBytes(batch)
+  }
+  const topicOf = ({ topic, partitions }: ProduceOptions['topicData'][number]) =>
+    new Encoder().writeString(topic).writeArray(partitions.map(partitionOf))
+  return new Encoder()
+    .writeString(null)
+    .writeInt16(acks)
+    .writeInt32(timeout)
+    .writeArray(topicData.map(topicOf))
+}
+
+const textHeaders = (headers: object = {}): RecordHeader[] =>
+  Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(String(value))])
+
+/** A batch as the library's consumer hands it on. */
+export type Fetched = {
+  topic: string
+  partition: number
+  fetchedOffset: string
+  highWatermark: string
+  messages: FetchedMessage[]
+}
+
+/** What the library's own consumer stands on: it reads for groups only, and a group is known to everybody. */
+type Cluster = {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  addMultipleTargetTopics(topics: string[]): Promise<void>
+  findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
+  findBroker(options: { nodeId: string | undefined }): Promise<{
+    fetch: (options: object) => Promise<{ responses: { partitions: object[] }[] }>
+  }>
+}
+
+export type PartitionReader = {
+  /** The batch at an offset, or none when nothing has come within `waitMs`. */
+  batchAt(options: FetchOptions): Promise<Fetched>
+  close(): Promise<void>
+}
+
+export type FetchOptions = {
+  topic: string
+  partition: number
+  offset: bigint
+  bytesMax: number
+  waitMs: number
+  /** Also what a transaction wrote that was aborted, or is still open. */
+  uncommitted?: boolean
+}
+
+/** Reads partitions of these topics without being a member of a group. */
+export async function openReader(client: KafkaClient, topics: string[]): Promise<PartitionReader> {
+  const key = Object.getOwnPropertySymbols(client).find(({ description }) =>
+    description?.endsWith(':createCluster'),
+  )
+  const create = Reflect.get(client, key as symbol) as (options: object) => Cluster
+  const cluster = create({ allowAutoTopicCreation: false })
+  try {
+    await cluster.connect()
+    await cluster.addMultipleTargetTopics(topics)
+  } catch (error) {
+    await cluster.disconnect().catch(() => {})
+    throw error
+  }
+  return {
+    async batchAt({ topic, partition, offset, bytesMax, waitMs, uncommitted = false }) {
+      const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
+      const broker = await cluster.findBroker({ nodeId })
+      const partitions = [{ partition, fetchOffset: String(offset), maxBytes: bytesMax }]
+      const isolationLevel = uncommitted ? 0 : 1
+      const { responses } = await broker.fetch({
+        topics: [{ topic, partitions }],
+        maxWaitTime: waitMs,
+        isolationLevel,
+      })
+      return new FetchedBatch(topic, String(offset), responses[0]?.partitions[0])
+    },
+    close: () => cluster.disconnect(),
+  }
+}

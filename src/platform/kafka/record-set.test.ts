@@ -1,0 +1,228 @@
+/**
+ * What brokers can deliver: batches of every codec and format are read, and those that cannot be
+ * are told, with their place, and passed.
+ */
+import { expect, test } from 'bun:test'
+import { crc32, gzipSync, zstdCompressSync } from 'node:zlib'
+import { crc32c, lz4Compress, snappyCompress } from '@platformatic/wasm-utils'
+import fc from 'fast-check'
+import { type RawBatch, type RawRecord, readRecordSet, writeRecordBatch } from './record-set'
+
+const plain = {
+  baseTimestampMs: 1_700_000_000_000,
+  producerId: -1n,
+  producerEpoch: -1,
+  baseSequence: -1,
+  isTransactional: false,
+}
+const whole = { from: 0n, end: 1n << 62n }
+const read = (bytes: Buffer, range = whole, bounds?: Parameters<typeof readRecordSet>[2]): RawBatch[] => [
+  ...readRecordSet(bytes, range, bounds),
+]
+
+type Contents = Pick<RawRecord, 'key' | 'value' | 'headers'>
+const record = (text: string): Contents => ({ key: null, value: Buffer.from(text), headers: [] })
+
+/**
+ * As a broker stores it: with its place, and in a codec. Neither offset nor codec number is where a
+ * test might forget it.
+ */
+function stored(
+  records: Contents[],
+  { at = 0n, codec = 0, compress = (data: Buffer) => data, attributes = 0 } = {},
+): Buffer {
+  const written = writeRecordBatch({ ...plain, records })
+  const batch = Buffer.concat([written.subarray(0, 61), compress(written.subarray(61))])
+  batch.writeBigInt64BE(at, 0)
+  batch.writeInt32BE(batch.length - 12, 8)
+  batch.writeInt16BE(codec | attributes, 21)
+  return sealed(batch)
+}
+
+function sealed(batch: Buffer): Buffer {
+  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
+  return batch
+}
+
+const contents = ({ key, value, headers }: RawRecord): Contents => ({ key, value, headers })
+const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array))
+const nullable = fc.option(bytes, { nil: null })
+const records = fc.array(
+  fc.record({
+    key: nullable,
+    value: nullable,
+    headers: fc.array(fc.tuple(bytes, nullable), { maxLength: 4 }),
+  }),
+  { minLength: 1, maxLength: 20 },
+)
+
+test('records come back byte for byte: null and repeated headers, names that are no text, in their order', () => {
+  fc.assert(
+    fc.property(records, fc.bigInt({ min: 0n, max: 1n << 60n }), (written, at) => {
+      const [batch, ...others] = read(stored(written, { at }))
+      expect(others).toEqual([])
+      expect(batch?.records.map(contents)).toEqual(written)
+      expect(batch?.records.map(({ offset }) => offset)).toEqual(
+        written.map((_, index) => at + BigInt(index)),
+      )
+      expect(batch).toMatchObject({ first: at, last: at + BigInt(written.length - 1) })
+      expect(batch?.fault).toBeUndefined()
+    }),
+  )
+})
+
+const codecs: [string, number, (data: Buffer) => Buffer][] = [
+  ['gzip', 1, (data) => gzipSync(data)],
+  ['snappy', 2, snappyCompress],
+  ['lz4', 3, lz4Compress],
+  ['zstd', 4, (data) => zstdCompressSync(data)],
+]
+
+test.each(codecs)('%s: records are read, and a bomb is told in place of them', (_, codec, compress) => {
+  const bomb = stored([record('x'), { ...record(''), value: Buffer.alloc(40 << 20) }], {
+    at: 10n,
+    codec,
+    compress,
+  })
+  const set = Buffer.concat([
+    stored([record('a'), record('b')], { at: 8n, codec, compress }),
+    bomb,
+    stored([record('c')], { at: 12n, codec, compress }),
+  ])
+  const [before, told, after] = read(set)
+  expect(before?.records.map(({ value }) => String(value))).toEqual(['a', 'b'])
+  expect(told).toMatchObject({ first: 10n, last: 11n, records: [], fault: { cause: 'batch_too_large' } })
+  expect(told?.fault?.detail).toStartWith('offsets 10 to 11: ')
+  expect(told?.fault?.bytes.equals(bomb)).toBe(true)
+  expect(after?.records.map(({ offset }) => offset)).toEqual([12n])
+})
+
+test('a batch is bounded by what it holds as well: millions of empty records or headers are not taken apart', () => {
+  const bounds = { inflatedBytes: 1 << 20, items: 100 }
+  const header = [Buffer.alloc(0), null] as const
+  const many = (count: number) => stored([{ ...record(''), headers: Array(count).fill(header) }])
+  expect(read(many(99), whole, bounds)[0]?.fault).toBeUndefined()
+  expect(read(many(100), whole, bounds)[0]?.fault?.cause).toBe('batch_too_large')
+  expect(read(stored(Array(101).fill(record(''))), whole, bounds)[0]?.fault?.cause).toBe('batch_too_large')
+  const begunAt = performance.now()
+  const claims = sealed(Object.assign(stored([record('')]), {}))
+  claims.writeInt32BE(0x7fffffff, 57)
+  expect(read(sealed(claims))[0]?.fault?.cause).toBe('batch_too_large')
+  expect(read(many(100_000))[0]?.records[0]?.headers).toHaveLength(100_000)
+  expect(performance.now() - begunAt).toBeLessThan(2000)
+})
+
+const broken: [string, (batch: Buffer) => Buffer][] = [
+  ['a flipped byte', (batch) => Object.assign(batch, { 70: (batch[70] ?? 0) ^ 1 })],
+  ['another checksum', (batch) => Object.assign(batch, { 17: (batch[17] ?? 0) ^ 1 })],
+  ['an unknown codec', (batch) => sealed(Object.assign(batch, { 22: 5 }))],
+  ['a codec that did not write it', (batch) => sealed(Object.assign(batch, { 22: 4 }))],
+  ['too few records', (batch) => sealed(Object.assign(batch, { 60: 1, 26: 0 }))],
+  ['too many records', (batch) => sealed(Object.assign(batch, { 60: 4, 26: 3 }))],
+  ['a record length beyond the batch', (batch) => sealed(Object.assign(batch, { 61: 0x7e }))],
+  ['a negative record length', (batch) => sealed(Object.assign(batch, { 61: 0x01 }))],
+  ['a header count beyond the record', (batch) => sealed(Object.assign(batch, { 68: 0x7e }))],
+  ['offsets out of order', (batch) => sealed(Object.assign(batch, { 64: 4 }))],
+  ['an unknown format', (batch) => Object.assign(batch, { 16: 7 })],
+]
+
+test.each(broken)('%s: the batch is told, and the next one read', (_, damage) => {
+  const batch = damage(stored([record('a'), record('b')], { at: 5n }))
+  const [told, next] = read(Buffer.concat([batch, stored([record('c')], { at: 7n })]))
+  expect(told).toMatchObject({ first: 5n, last: 6n, records: [], fault: { cause: 'batch_not_readable' } })
+  expect(next?.records.map(({ offset }) => offset)).toEqual([7n])
+})
+
+test('whatever else the bytes are, nothing is thrown, and every batch is told once', () => {
+  const set = Buffer.concat([stored([record('a'), record('b')]), stored([record('c')], { at: 2n })])
+  fc.assert(
+    fc.property(fc.nat(set.length - 1), fc.nat(255), fc.nat(set.length), (at, byte, length) => {
+      const damaged = Buffer.from(set)
+      damaged[at] = byte
+      for (const batch of [...read(damaged), ...read(damaged.subarray(0, length))])
+        if (batch.fault) expect(batch.fault.detail.length).toBeLessThan(400)
+    }),
+    { numRuns: 2000 },
+  )
+  expect(
+    read(Buffer.from(fc.sample(fc.uint8Array({ minLength: 500, maxLength: 500 }), 1)[0] ?? [])),
+  ).toBeArray()
+})
+
+test('a header that contradicts itself moves readers on by one offset, never past the end of the log', () => {
+  const batch = stored([record('a'), record('b')], { at: 5n })
+  batch.writeInt32BE(1_000_000, 23)
+  expect(read(batch, { from: 5n, end: 7n })[0]).toMatchObject({ first: 5n, last: 5n })
+  expect(read(batch, { from: 6n, end: 7n })[0]).toMatchObject({ first: 5n, last: 6n })
+  batch.writeInt32BE(1_000_001, 57)
+  expect(read(batch, { from: 5n, end: 7n })[0]).toMatchObject({ first: 5n, last: 6n })
+})
+
+test('a batch that was cut off is left out, to be fetched again', () => {
+  const first = stored([record('a')])
+  const second = stored([record('b')], { at: 1n })
+  for (let length = 1; length < second.length; length++)
+    expect(read(Buffer.concat([first, second.subarray(0, length)]))).toHaveLength(1)
+})
+
+test('markers of transactions, and batches that compaction has emptied, have a place and no record', () => {
+  const marker = stored([{ key: Buffer.from([0, 0, 0, 1]), value: Buffer.alloc(6), headers: [] }], {
+    at: 3n,
+    attributes: 0x30,
+  })
+  const emptied = stored([], { at: 4n })
+  emptied.writeInt32BE(5, 23)
+  const [control, empty] = read(Buffer.concat([marker, sealed(emptied)]))
+  expect(control).toMatchObject({ first: 3n, last: 3n, isControl: true, isTransactional: true })
+  expect(empty).toMatchObject({ first: 4n, last: 9n, records: [] })
+})
+
+test('a time that the broker has set is the time of all records', () => {
+  const batch = stored([record('a'), record('b')], { attributes: 8 })
+  batch.writeBigInt64BE(1_800_000_000_000n, 35)
+  expect(read(sealed(batch))[0]?.records.map(({ timestampMs }) => timestampMs)).toEqual(
+    Array(2).fill(1_800_000_000_000),
+  )
+})
+
+/** Format 0 or 1. */
+function message(offset: bigint, value: Buffer, { magic = 1, attributes = 0 } = {}): Buffer {
+  const time = Buffer.alloc(magic === 1 ? 8 : 0)
+  if (magic === 1) time.writeBigInt64BE(1_700_000_000_000n)
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(value.length)
+  const checked = Buffer.concat([
+    Buffer.from([magic, attributes]),
+    time,
+    Buffer.from([255, 255, 255, 255]),
+    length,
+    value,
+  ])
+  const front = Buffer.alloc(16)
+  front.writeBigInt64BE(offset)
+  front.writeInt32BE(checked.length + 4, 8)
+  front.writeUInt32BE(crc32(checked), 12)
+  return Buffer.concat([front, checked])
+}
+
+test('message sets of older formats are read, also compressed; what is nested deeper is not', () => {
+  const values = (batches: RawBatch[]) =>
+    batches.flatMap((one) => one.records).map(({ offset, value }) => `${offset} ${value}`)
+  expect(values(read(message(3n, Buffer.from('a'), { magic: 0 })))).toEqual(['3 a'])
+  const inner = Buffer.concat([message(0n, Buffer.from('a')), message(1n, Buffer.from('b'))])
+  const outer = message(8n, gzipSync(inner), { attributes: 1 })
+  expect(values(read(Buffer.concat([outer, stored([record('c')], { at: 9n })])))).toEqual([
+    '7 a',
+    '8 b',
+    '9 c',
+  ])
+  const absolute = Buffer.concat([7n, 8n].map((offset) => message(offset, Buffer.from('a'), { magic: 0 })))
+  expect(values(read(message(8n, snappyCompress(absolute), { magic: 0, attributes: 2 })))).toEqual([
+    '7 a',
+    '8 a',
+  ])
+  const nested = message(8n, gzipSync(message(0n, gzipSync(inner), { attributes: 1 })), { attributes: 1 })
+  expect(read(nested)[0]).toMatchObject({ first: 8n, last: 8n, fault: { cause: 'batch_not_readable' } })
+  const bomb = message(8n, gzipSync(Buffer.alloc(40 << 20)), { attributes: 1 })
+  expect(read(bomb)[0]?.fault?.cause).toBe('batch_too_large')
+})

@@ -1,0 +1,329 @@
+/**
+ * Reads and writes the bytes that brokers keep: record batches (format 2), and the message sets of
+ * before (0 and 1). Nothing that is in them throws: a batch that cannot be read, or would take too
+ * much memory, comes back as what it is, with its place in the log, so that its readers get past
+ * it. https://kafka.apache.org/documentation/#recordbatch
+ */
+
+import { crc32 } from 'node:zlib'
+import { buf as crc32c } from 'crc-32/crc32c.js'
+import { decompress, TooLarge } from './decompress'
+
+/** Both as they are on the wire: a name may be repeated, and neither has to be text. */
+export type RecordHeader = readonly [name: Buffer, value: Buffer | null]
+
+export type RawRecord = {
+  offset: bigint
+  key: Buffer | null
+  value: Buffer | null
+  headers: RecordHeader[]
+  timestampMs: number
+}
+
+export type BatchFault = { cause: 'batch_too_large' | 'batch_not_readable'; detail: string }
+
+/** What one batch has, from offset `first` to `last`, some of which may have been compacted away. */
+export type RawBatch = {
+  first: bigint
+  last: bigint
+  producerId: bigint
+  isTransactional: boolean
+  /** Markers of transactions, which no reader is shown. */
+  isControl: boolean
+  timestampMs: number
+  records: RawRecord[]
+  /** Then there are no records, and `bytes` is the batch as it came. */
+  fault?: BatchFault & { bytes: Buffer }
+}
+
+export const limits = {
+  /**
+   * What the records of one batch may inflate to. Brokers take 1 MiB, compressed, unless they are
+   * told otherwise.
+   */
+  inflatedBytes: 32 << 20,
+  /** Records and headers of one batch, each of which costs many times its bytes. */
+  items: 500_000,
+}
+
+type Limits = typeof limits
+
+const frontBytes = 12
+const magicAt = 16
+const headerBytes = 61
+/** Offset and size, checksum, magic, attributes, and the lengths of key and value. */
+const messageBytesMin = 26
+const logAppendTime = 0x08
+const transactional = 0x10
+const control = 0x20
+const codecMask = 0x07
+
+/** Where a fetch began, and where the log ended: no offset in a broken header is believed beyond it. */
+export type FetchedRange = { from: bigint; end: bigint }
+
+/**
+ * The batches of a fetch, in order. A last one that was cut off, as brokers do, is left out: it is
+ * fetched again.
+ */
+export function* readRecordSet(
+  bytes: Buffer,
+  range: FetchedRange,
+  bounds: Limits = limits,
+): Generator<RawBatch> {
+  for (let at = 0; at + magicAt < bytes.length; ) {
+    const size = frontBytes + bytes.readInt32BE(at + 8)
+    const magic = bytes.readInt8(at + magicAt)
+    const isShort = size < (magic < 2 ? messageBytesMin : headerBytes)
+    if (!isShort && at + size > bytes.length) return
+    const entry = bytes.subarray(at, isShort ? bytes.length : at + size)
+    at += entry.length
+    const following = at + 8 <= bytes.length ? bytes.readBigInt64BE(at) : undefined
+    try {
+      if (isShort) throw new Error(`a batch of ${size} bytes cannot be one`)
+      yield magic < 2 ? readMessage(entry, bounds) : readBatch(entry, bounds)
+    } catch (error) {
+      yield unreadable(entry, following, range, error as Error)
+    }
+  }
+}
+
+/**
+ * What its header says of where it ends is believed as far as the rest agrees; otherwise readers
+ * get past it offset by offset.
+ */
+function unreadable(
+  entry: Buffer,
+  following: bigint | undefined,
+  { from, end }: FetchedRange,
+  error: Error,
+): RawBatch {
+  const first = entry.readBigInt64BE(0)
+  const hasHeader = entry.length >= headerBytes && entry.readInt8(magicAt) === 2
+  const delta = hasHeader ? entry.readInt32BE(23) : 0
+  const agrees = hasHeader && delta >= 0 && entry.readInt32BE(57) === delta + 1
+  let last = first
+  if (following !== undefined && following > first) last = following - 1n
+  else if (agrees) last = first + BigInt(delta)
+  if (last >= end && end > first) last = end - 1n
+  if (last < from) last = from
+  const cause = error instanceof TooLarge ? 'batch_too_large' : 'batch_not_readable'
+  const detail = `offsets ${first} to ${last}: ${error.message.slice(0, 200)}`
+  const timestampMs = hasHeader ? Number(entry.readBigInt64BE(35)) : Number.NaN
+  const plain = { producerId: -1n, isTransactional: false, isControl: false, records: [] }
+  return { first, last, ...plain, timestampMs, fault: { cause, detail, bytes: entry } }
+}
+
+function readBatch(entry: Buffer, bounds: Limits): RawBatch {
+  const magic = entry.readInt8(magicAt)
+  if (magic !== 2) throw new Error(`message format ${magic} is not known`)
+  if (crc32c(entry.subarray(21), 0) >>> 0 !== entry.readUInt32BE(17))
+    throw new Error('its checksum does not match')
+  const attributes = entry.readInt16BE(21)
+  const lastDelta = entry.readInt32BE(23)
+  const count = entry.readInt32BE(57)
+  if (lastDelta < 0 || count < 0) throw new Error('its header contradicts itself')
+  if (count > bounds.items) throw new TooLarge(`has ${count} records, which is more than ${bounds.items}`)
+  const first = entry.readBigInt64BE(0)
+  const maxTimestampMs = Number(entry.readBigInt64BE(35))
+  const records = readRecords(
+    decompress(attributes & codecMask, entry.subarray(headerBytes), bounds.inflatedBytes),
+    {
+      first,
+      lastDelta,
+      count,
+      baseTimestamp: entry.readBigInt64BE(27),
+      appendedAtMs: attributes & logAppendTime ? maxTimestampMs : undefined,
+      itemsMax: bounds.items,
+    },
+  )
+  return {
+    first,
+    last: first + BigInt(lastDelta),
+    producerId: entry.readBigInt64BE(43),
+    isTransactional: (attributes & transactional) !== 0,
+    isControl: (attributes & control) !== 0,
+    timestampMs: maxTimestampMs,
+    records,
+  }
+}
+
+type Context = {
+  first: bigint
+  lastDelta: number
+  count: number
+  baseTimestamp: bigint
+  appendedAtMs: number | undefined
+  itemsMax: number
+}
+
+function readRecords(bytes: Buffer, context: Context): RawRecord[] {
+  const reader = new Reader(bytes)
+  const records: RawRecord[] = []
+  let items = context.count
+  let before = -1
+  for (let index = 0; index < context.count; index++) {
+    const size = reader.varint()
+    const end = reader.at + size
+    if (size < 0 || end > bytes.length) throw new Error('a record is longer than its batch')
+    reader.skip(1)
+    const timestamp = context.baseTimestamp + reader.varlong()
+    const delta = reader.varint()
+    if (delta <= before || delta > context.lastDelta)
+      throw new Error('offsets of its records are out of order')
+    before = delta
+    const key = reader.bytes()
+    const value = reader.bytes()
+    const headersCount = reader.varint()
+    items += headersCount
+    if (items > context.itemsMax) throw new TooLarge(`has more than ${context.itemsMax} records and headers`)
+    const headers: RecordHeader[] = []
+    for (let header = 0; header < headersCount; header++) {
+      const name = reader.bytes()
+      if (!name) throw new Error('a header has no name')
+      headers.push([name, reader.bytes()])
+    }
+    if (headersCount < 0 || reader.at !== end) throw new Error('a record is not as long as it claims')
+    const timestampMs = context.appendedAtMs ?? Number(timestamp)
+    records.push({ offset: context.first + BigInt(delta), key, value, headers, timestampMs })
+  }
+  if (reader.at !== bytes.length) throw new Error('there is more in it than its records')
+  return records
+}
+
+class Reader {
+  at = 0
+  constructor(readonly buffer: Buffer) {}
+
+  skip(bytes: number): void {
+    this.at += bytes
+  }
+
+  /** Zigzag, of at most 32 bits. */
+  varint(): number {
+    let value = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.#byte()
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) return (value >>> 1) ^ -(value & 1)
+    }
+    throw new Error('a number in it is too long')
+  }
+
+  varlong(): bigint {
+    let value = 0n
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.#byte()
+      value |= BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n))
+    }
+    throw new Error('a number in it is too long')
+  }
+
+  bytes(): Buffer | null {
+    const length = this.varint()
+    if (length === -1) return null
+    const end = this.at + length
+    if (length < 0 || end > this.buffer.length) throw new Error('a part of a record is longer than its batch')
+    const part = this.buffer.subarray(this.at, end)
+    this.at = end
+    return part
+  }
+
+  #byte(): number {
+    const byte = this.buffer[this.at++]
+    if (byte === undefined) throw new Error('it ends in the middle of a record')
+    return byte
+  }
+}
+
+/** Formats 0 and 1: one message, or, where it is compressed, a set of them as its value. */
+function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
+  const magic = entry.readInt8(magicAt)
+  const last = entry.readBigInt64BE(0)
+  if (crc32(entry.subarray(16)) !== entry.readUInt32BE(12)) throw new Error('its checksum does not match')
+  const attributes = entry.readInt8(17)
+  const codec = attributes & codecMask
+  let at = magic === 1 ? 26 : 18
+  const timestampMs = magic === 1 ? Number(entry.readBigInt64BE(18)) : -1
+  const part = (): Buffer | null => {
+    const length = entry.readInt32BE(at)
+    at += 4
+    if (length === -1) return null
+    if (length < 0 || at + length > entry.length)
+      throw new Error('a part of a message is longer than the message')
+    at += length
+    return entry.subarray(at - length, at)
+  }
+  const [key, value] = [part(), part()]
+  const plain = { producerId: -1n, isTransactional: false, isControl: false, last, timestampMs }
+  if (codec === 0)
+    return { first: last, ...plain, records: [{ offset: last, key, value, headers: [], timestampMs }] }
+  if (isInner || !value) throw new Error('a compressed message holds no messages')
+
+  const records: RawRecord[] = []
+  const inner = decompress(codec, value, bounds.inflatedBytes)
+  for (let from = 0; from < inner.length; ) {
+    const size = frontBytes + (from + frontBytes <= inner.length ? inner.readInt32BE(from + 8) : 0)
+    if (size < messageBytesMin || from + size > inner.length)
+      throw new Error('a message is longer than its set')
+    records.push(...readMessage(inner.subarray(from, from + size), bounds, true).records)
+    if (records.length > bounds.items) throw new TooLarge(`has more than ${bounds.items} messages`)
+    from += size
+  }
+  // In format 1 the offsets inside count from 0, and the one outside is that of the last.
+  const shift = magic === 1 ? last - (records.at(-1)?.offset ?? last) : 0n
+  for (const record of records) {
+    record.offset += shift
+    if (attributes & logAppendTime) record.timestampMs = timestampMs
+  }
+  return { first: records[0]?.offset ?? last, ...plain, records }
+}
+
+export type BatchToWrite = {
+  baseTimestampMs: number
+  producerId: bigint
+  producerEpoch: number
+  baseSequence: number
+  isTransactional: boolean
+  records: Pick<RawRecord, 'key' | 'value' | 'headers'>[]
+}
+
+/** A batch that is not compressed, of records that all have the same time. */
+export function writeRecordBatch({ records, ...batch }: BatchToWrite): Buffer {
+  const header = Buffer.alloc(headerBytes)
+  const body = Buffer.concat(records.flatMap(recordBytes))
+  header.writeInt32BE(headerBytes + body.length - frontBytes, 8)
+  header.writeInt32BE(-1, 12)
+  header.writeInt8(2, magicAt)
+  header.writeInt16BE(batch.isTransactional ? transactional : 0, 21)
+  header.writeInt32BE(records.length - 1, 23)
+  header.writeBigInt64BE(BigInt(batch.baseTimestampMs), 27)
+  header.writeBigInt64BE(BigInt(batch.baseTimestampMs), 35)
+  header.writeBigInt64BE(batch.producerId, 43)
+  header.writeInt16BE(batch.producerEpoch, 51)
+  header.writeInt32BE(batch.baseSequence, 53)
+  header.writeInt32BE(records.length, 57)
+  header.writeUInt32BE(crc32c(body, crc32c(header.subarray(21), 0)) >>> 0, 17)
+  return Buffer.concat([header, body])
+}
+
+function recordBytes({ key, value, headers }: BatchToWrite['records'][number], index: number): Buffer[] {
+  const nullable = (bytes: Buffer | null): Buffer[] => (bytes ? [varint(bytes.length), bytes] : [varint(-1)])
+  const parts = [
+    Buffer.from([0, 0]),
+    varint(index),
+    ...nullable(key),
+    ...nullable(value),
+    varint(headers.length),
+    ...headers.flatMap(([name, content]) => [varint(name.length), name, ...nullable(content)]),
+  ]
+  return [varint(parts.reduce((sum, part) => sum + part.length, 0)), ...parts]
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = ((value << 1) ^ (value >> 31)) >>> 0
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
+  bytes.push(rest)
+  return Buffer.from(bytes)
+}

@@ -1,0 +1,76 @@
+/**
+ * Sends records in parts that their receiver takes: bounded by bytes, halved where they are refused
+ * for their size, and by fewer bytes where sending fails.
+ */
+
+/**
+ * `too_large`: the receiver does not take this one at all. `unsent`: what came before it was sent, and then sending failed.
+ */
+export type Sent<Place> = Place | 'too_large' | 'unsent'
+
+export type PartsOptions<Item, Place> = {
+  /** Sends a part as a whole, or throws: then some, all or none of it may have arrived. */
+  send: (items: Item[]) => Promise<Place[]>
+  bytesOf: (item: Item) => number
+  isTooLarge: (error: unknown) => boolean
+  bytesMax: number
+  /** Smaller parts are made of a part that is refused, and not for those after it. */
+  bytesMin: number
+}
+
+/** Answers for each in order. Throws what sending threw when nothing arrived before. */
+export function createParts<Item, Place extends object>({
+  send,
+  bytesOf,
+  isTooLarge,
+  bytesMax,
+  bytesMin,
+}: PartsOptions<Item, Place>): (items: Item[]) => Promise<Sent<Place>[]> {
+  /**
+   * What the receiver may take, and what is tried: a connection that is closed may be its only
+   * answer to what is too large.
+   */
+  let [mostBytes, triedBytes] = [bytesMax, bytesMax]
+  const sum = (items: Item[]) => items.reduce((bytes, item) => bytes + bytesOf(item), 0)
+
+  const divide = (items: Item[]): Item[][] => {
+    const parts: Item[][] = []
+    let bytes = 0
+    for (const item of items) {
+      bytes += bytesOf(item)
+      const part = parts.at(-1)
+      if (part && bytes <= triedBytes) part.push(item)
+      else {
+        parts.push([item])
+        bytes = bytesOf(item)
+      }
+    }
+    return parts
+  }
+
+  return async (items) => {
+    const sent: Sent<Place>[] = []
+    const waiting = divide(items).reverse()
+    for (let part = waiting.pop(); part; part = waiting.pop()) {
+      try {
+        sent.push(...(await send(part)))
+        triedBytes = Math.min(2 * triedBytes, mostBytes)
+      } catch (error) {
+        const half = part.length >> 1
+        const lessBytes = Math.max(bytesMin, Math.floor(sum(part) / 2))
+        if (!isTooLarge(error)) {
+          triedBytes = Math.min(triedBytes, lessBytes)
+          if (!sent.some((one) => typeof one === 'object')) throw error
+          return [...sent, ...items.slice(sent.length).map(() => 'unsent' as const)]
+        }
+        if (half === 0) sent.push('too_large')
+        else {
+          mostBytes = Math.min(mostBytes, lessBytes)
+          triedBytes = Math.min(triedBytes, mostBytes)
+          waiting.push(part.slice(half), part.slice(0, half))
+        }
+      }
+    }
+    return sent
+  }
+}

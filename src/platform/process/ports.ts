@@ -1,0 +1,94 @@
+/** TCP ports of this machine: which are free, and who holds the others. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** The system's code for why nobody could listen there now, such as EADDRINUSE; null when somebody could. */
+export function whyNotFree(port: number, hostname = '127.0.0.1'): string | null {
+  try {
+    listenBriefly(port, hostname)
+    return null
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? (error as Error).message
+  }
+}
+
+/** Free when it was asked for: nothing keeps it so. */
+export function freePort(hostname = '127.0.0.1'): number {
+  return listenBriefly(0, hostname)
+}
+
+function listenBriefly(port: number, hostname: string): number {
+  const listener = Bun.listen({ hostname, port, socket: { data() {} } })
+  const bound = listener.port
+  listener.stop(true)
+  return bound
+}
+
+export type PortHolder = { pid: number; command: string }
+
+/**
+ * The process that listens on the port. Null when the system does not tell us, as it does not about
+ * another user's processes.
+ */
+export function findPortHolder(port: number): PortHolder | null {
+  try {
+    return process.platform === 'linux' ? findInProc(port) : findWithLsof(port)
+  } catch {
+    return null
+  }
+}
+
+/** The inodes of the sockets that listen on the port, from the text of /proc/net/tcp or tcp6. */
+export function listeningInodes(table: string, port: number): string[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const listening = '0A'
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((columns) => columns[1]?.endsWith(suffix) && columns[3] === listening)
+    .map((columns) => columns[9] ?? '')
+}
+
+/** The holder of a port, in words for an error message. */
+export function describeHolder(port: number): string {
+  const holder = findPortHolder(port)
+  return holder
+    ? `process ${holder.pid} (${holder.command.slice(0, 80)})`
+    : 'another program, perhaps a container'
+}
+
+function findInProc(port: number): PortHolder | null {
+  const sockets = ['/proc/net/tcp', '/proc/net/tcp6']
+    .flatMap((path) => listeningInodes(readFileSync(path, 'utf8'), port))
+    .map((inode) => `socket:[${inode}]`)
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (linksOf(`/proc/${pid}/fd`).some((link) => sockets.includes(link))) {
+      return {
+        pid: Number(pid),
+        command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim(),
+      }
+    }
+  }
+  return null
+}
+
+function linksOf(dir: string): string[] {
+  try {
+    return readdirSync(dir).map((name) => {
+      try {
+        return readlinkSync(`${dir}/${name}`)
+      } catch {
+        return ''
+      }
+    })
+  } catch {
+    // Another user's process, or one that has ended since.
+    return []
+  }
+}
+
+function findWithLsof(port: number): PortHolder | null {
+  const { stdout } = Bun.spawnSync(['lsof', '-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-Fpc'])
+  const [, pid, command] = /^p(\d+)\nc(.*)$/m.exec(stdout.toString()) ?? []
+  return pid && command ? { pid: Number(pid), command } : null
+}

@@ -1,0 +1,139 @@
+/**
+ * The `.http` files at the top are the first thing many people run: each request answers as its
+ * comment says.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { balancesHttp } from '../balances/http/app'
+import { walletHttp } from '../wallet/http/app'
+import { type HttpFileAnswers, runHttpFile } from './http-file'
+import { startStack } from './stack'
+
+setDefaultTimeout(30_000)
+
+const statuses = (answers: HttpFileAnswers) =>
+  Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.status]))
+
+test('balances.http, over the seed', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  const answers = await runHttpFile('balances.http', stack.balances.port)
+  const owned = Object.values(answers).filter((answer) => answer.body.owner_name)
+  expect(owned.map(({ body }) => [body.owner_name, body.balance])).toEqual([
+    ['Eva', 800],
+    ['Frank', 1200],
+    ['Eva', 800],
+    ...['John', 'Jane', 'Alice', 'Bob', 'Charlie', 'David', 'Grace', 'Harry'].map((name) => [name, 1000]),
+    ['Eva', 800],
+  ])
+  expect(statuses(answers)).toMatchObject({
+    balanceOfEvaUnchanged: 304,
+    balanceOfNobody: 404,
+    balanceAfterMovement: 200,
+    balances: 200,
+    balancesOfTheRich: 200,
+    balancesOfClient: 200,
+    statement: 200,
+    statementOfJanuary: 200,
+    balanceAt: 200,
+    balanceInTheBooksAt: 200,
+    explain: 200,
+    streamOfEva: 200,
+    streamOfEvaSince: 200,
+    stream: 200,
+    problem: 200,
+    events: 200,
+    asyncapi: 200,
+    largeMovements: 200,
+    largeMovementsOfEva: 200,
+    deadLetters: 200,
+    deadLetter: 404,
+    rebuild: 202,
+    rebuildState: 200,
+    deadLettersOfCause: 200,
+    deadLetterCauses: 200,
+    redriveRehearsed: 200,
+    redrive: 200,
+    redriveById: 200,
+    livez: 200,
+    readyz: 200,
+    healthz: 200,
+  })
+  expect(answers.asyncapi?.body.operations).toHaveProperty('receive-balances')
+})
+
+test('balances.http tells how the people of the seed came by their money', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  const answers = await runHttpFile('balances.http', stack.balances.port)
+  const dataOf = (name: string) => answers[name]?.body.data as { [field: string]: unknown }[]
+  expect(dataOf('balances')).toHaveLength(5)
+  expect(answers.balances?.body.next_cursor).toBeString()
+  expect(dataOf('balancesOfTheRich').map((row) => row.owner_name)).toEqual(['Frank'])
+  expect(dataOf('balancesOfClient').map((row) => row.owner_name)).toEqual(['Eva'])
+  expect(dataOf('statement').map((line) => line.amount)).toEqual([-50, -50, -100, 1000])
+  expect(dataOf('statementOfJanuary').map((line) => line.balance)).toEqual([900, 1000])
+  for (const name of ['balanceAt', 'balanceInTheBooksAt'])
+    expect(answers[name]?.body).toMatchObject({ balance: 900, complete: true })
+  expect(answers.explain?.body).toMatchObject({ balance: 800, closing: 800, opening: 0, complete: true })
+})
+
+test('wallet.http, over the seed', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const answers = await runHttpFile('wallet.http', stack.wallet.port)
+  expect(statuses(answers)).toEqual({
+    transfer: 201,
+    transferWithCents: 201,
+    transferOnce: 201,
+    deposit: 201,
+    withdrawal: 201,
+    batch: 201,
+    reverse: 201,
+    placeHold: 201,
+    hold: 200,
+    captureHold: 201,
+    releaseHold: 409,
+    transaction: 200,
+    delivery: 200,
+    transactions: 200,
+    transactionsOfJanuary: 200,
+    transactionsOfClient: 200,
+    account: 200,
+    client: 200,
+    registerClient: 201,
+    openAccount: 201,
+    openAccountWithOverdraft: 201,
+    openAccountInYen: 201,
+    insufficientFunds: 422,
+    sameAccount: 422,
+    accountNotFound: 404,
+    validation: 422,
+    problem: 200,
+    events: 200,
+    asyncapi: 200,
+    livez: 200,
+    readyz: 200,
+    healthz: 200,
+  })
+  expect(answers.account?.body).toMatchObject({ balance: 710.26, version: 7 })
+  expect(answers.transactions?.body.data).toHaveLength(2)
+  expect(answers.transactionsOfJanuary?.body.data).toHaveLength(2)
+  expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })
+  expect(answers.client?.body).toMatchObject({ name: 'Eva' })
+  expect(answers.validation?.body.errors).toHaveLength(2)
+  expect(answers.asyncapi?.body.operations).toHaveProperty('send-balances')
+})
+
+test('every route of both services is shown in its file', async () => {
+  for (const [service, app] of [
+    ['wallet', walletHttp({} as never)],
+    ['balances', balancesHttp({} as never)],
+  ] as const) {
+    const text = await Bun.file(`${import.meta.dir}/../../${service}.http`).text()
+    const shown = [...text.matchAll(/^(GET|POST) \{\{host\}\}([^\s?]+)/gm)].map(
+      ([, method, path]) => `${method} ${path}`,
+    )
+    const missing = app.routes.filter(({ method, path }) => {
+      const pattern = new RegExp(`^${method} ${path.replace(/:\w+/g, '[^/]+')}$`)
+      return !shown.some((line) => pattern.test(line))
+    })
+    expect(missing.map(({ method, path }) => `${method} ${path}`)).toEqual([])
+  }
+})

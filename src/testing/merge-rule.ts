@@ -1,0 +1,37 @@
+/**
+ * The rule by which the read side merges rows into what it holds, said once more in plain steps:
+ * tests hold the statement of `apply` to it.
+ */
+import type { BalanceRow } from '../balances/projection/project'
+
+/**
+ * Whether a row is of another currency or source than the account is: then nothing of its batch is
+ * written.
+ */
+export const isAtOdds = (held: BalanceRow | undefined, row: BalanceRow): boolean =>
+  held !== undefined &&
+  (held.currency !== row.currency ||
+    (held.source !== null && row.source !== null && held.source !== row.source))
+
+export function mergeBalances(stored: Map<string, BalanceRow>, rows: readonly BalanceRow[]): void {
+  for (const row of rows) {
+    const held = stored.get(row.accountId)
+    if (!held) {
+      stored.set(row.accountId, { ...row })
+      continue
+    }
+    if (isAtOdds(held, row)) throw new Error(`${row.accountId} is at odds`)
+    if (row.opened && !held.opened) {
+      held.opened = true
+      held.clientId = row.clientId
+      held.createdAt = row.createdAt
+    }
+    held.source ??= row.source
+    if (row.version > held.version) {
+      held.version = row.version
+      held.balanceMinor = row.balanceMinor
+      held.heldMinor = row.heldMinor
+      held.updatedAt = row.updatedAt
+    }
+  }
+}

@@ -1,0 +1,200 @@
+/** Which room may import which: one direction, no cycle. A room is a folder, or a file that stands alone in one. */
+import { expect, test } from 'bun:test'
+import { files, imports, isTest, show } from './source'
+
+/** What each room may import of ours, beside itself. A folder's name stands for all that is in it. */
+const arrows = {
+  'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
+  cli: ['config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
+  config: [],
+  '../package.json': [],
+
+  contract: ['contract/events', 'contract/wire', 'contract/docs', '../package.json'],
+  'contract/docs': ['contract/events', 'contract/wire', 'contract', '../package.json'],
+  'contract/wire': ['contract/events', 'contract'],
+  'contract/events': ['contract'],
+
+  platform: [],
+  'platform/http': ['platform', 'platform/telemetry'],
+  'platform/kafka': ['platform', 'platform/process', 'platform/telemetry'],
+  'platform/postgres': ['platform', 'platform/process', 'platform/telemetry'],
+  'platform/process': ['platform', 'platform/telemetry'],
+  'platform/telemetry': ['platform'],
+
+  'wallet/domain': [],
+  'wallet/db': ['wallet/domain', 'platform'],
+  'wallet/events.ts': ['wallet/domain', 'contract'],
+  'wallet/outbox': ['wallet/db', 'contract', 'platform'],
+  'wallet/ledger': ['wallet/domain', 'wallet/db', 'wallet/events.ts', 'wallet/outbox', 'platform'],
+  'wallet/accounts': [
+    'wallet/ledger',
+    'wallet/domain',
+    'wallet/db',
+    'wallet/events.ts',
+    'wallet/outbox',
+    'platform',
+  ],
+  'wallet/queries': ['wallet/domain', 'wallet/db', 'wallet/accounts', 'wallet/ledger', 'platform'],
+  'wallet/maintenance': ['wallet/domain', 'wallet/ledger', 'wallet/outbox', 'platform'],
+  'wallet/republish': [
+    'wallet/domain',
+    'wallet/db',
+    'wallet/events.ts',
+    'wallet/accounts',
+    'wallet/outbox',
+    'contract',
+    'platform',
+  ],
+  'wallet/seed': [
+    'wallet/domain',
+    'wallet/db',
+    'wallet/events.ts',
+    'wallet/accounts',
+    'wallet/ledger',
+    'wallet/outbox',
+    'contract',
+    'platform',
+  ],
+  'wallet/http': ['wallet', 'config', 'contract', 'platform'],
+  'wallet/service.ts': ['wallet', 'config', 'contract', 'platform'],
+
+  'balances/db': ['platform'],
+  'balances/projection': ['balances/db', 'contract', 'platform'],
+  'balances/queries': ['balances/db', 'balances/projection', 'platform'],
+  'balances/freshness': ['balances/db', 'balances/projection', 'balances/queries', 'platform'],
+  'balances/dead-letters': ['balances/db', 'balances/projection', 'contract', 'platform'],
+  'balances/reactions': ['balances/db', 'balances/projection', 'contract', 'platform'],
+  'balances/streams': ['balances/db', 'balances/freshness', 'balances/queries', 'platform'],
+  'balances/seed': ['balances/projection', 'contract', 'platform'],
+  'balances/rebuild': [
+    'balances/db',
+    'balances/dead-letters',
+    'balances/projection',
+    'balances/seed',
+    'config',
+    'platform',
+  ],
+  'balances/http': ['balances', 'config', 'contract', 'platform'],
+  'balances/service.ts': ['balances', 'config', 'contract', 'platform'],
+
+  // It compares the two services, and so is the one room beside them that reads both databases.
+  reconcile: ['wallet/db', 'balances/db', 'balances/projection', 'config', 'contract', 'platform'],
+
+  local: ['local/postgres', 'config', 'platform'],
+  'local/postgres': ['local', 'platform'],
+  'local/broker': ['local', 'platform'],
+  testing: [
+    'main.ts',
+    'config',
+    'wallet',
+    'balances',
+    'reconcile',
+    'contract',
+    'platform',
+    'local',
+    '../package.json',
+  ],
+} satisfies Record<string, string[]>
+
+/** To do: arrows that run the wrong way, and cycles. Nothing is added to either. */
+const misplaced: string[] = [
+  'balances/db/schema.ts -> balances/projection/project.ts',
+  'balances/dead-letters/redrive.ts -> balances/queries/balances-store.ts',
+  'balances/projection/consumer.ts -> balances/queries/balances-store.ts',
+  'balances/projection/stall-detector.ts -> balances/freshness/freshness.ts',
+  'balances/projection/topics.ts -> config/config.ts',
+  'balances/queries/queries.ts -> balances/dead-letters/dead-letters-store.ts',
+  'balances/queries/queries.ts -> balances/reactions/large-movements-store.ts',
+  'balances/streams/streams.ts -> balances/http/responses.ts',
+  'reconcile/expectations.ts -> balances/queries/balances-store.ts',
+  'reconcile/read-model-store.ts -> balances/queries/balances-store.ts',
+  'wallet/events.ts -> wallet/accounts/accounts-store.ts',
+  'wallet/events.ts -> wallet/accounts/clients-store.ts',
+  'wallet/republish/republish.ts -> config/config.ts',
+]
+const circular: string[] = [
+  'contract/events/define-event.ts -> contract/events/dialect.ts -> contract/events/define-event.ts',
+  'wallet/domain/hold.ts -> wallet/domain/movement.ts -> wallet/domain/hold.ts',
+  'wallet/domain/hold.ts -> wallet/domain/timing.ts -> wallet/domain/book.ts -> wallet/domain/hold.ts',
+  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/api.ts',
+  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/apis/cluster.ts -> local/broker/api.ts',
+  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/groups.ts -> local/broker/api.ts',
+  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/offsets.ts -> local/broker/api.ts',
+  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/records.ts -> local/broker/api.ts',
+  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/topics.ts -> local/broker/api.ts',
+]
+
+const rooms = Object.keys(arrows) as (keyof typeof arrows)[]
+const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`)
+
+/** The innermost room a file is in. */
+const roomOf = (file: string) =>
+  rooms.filter((room) => isIn(file, room)).sort((a, b) => b.length - a.length)[0]
+
+/** Of rooms that are named with a whole folder, `http` is never meant: it is the outside of a service. */
+const mayImport = (from: keyof typeof arrows, to: string): boolean =>
+  roomOf(to) === from ||
+  ((arrows[from] as readonly string[]).some((room) => isIn(to, room)) &&
+    (!/^(wallet|balances)\/http\//.test(to) ||
+      ['wallet/service.ts', 'balances/service.ts', 'testing'].includes(from)))
+
+// Tests may use the testing room, and stack tests put rooms together.
+const ours = imports.filter(({ from, to }) => !isTest(from) && /\.(c?ts|json)$/.test(to))
+
+test('every file of the source is in a room', () => {
+  expect(files.filter((file) => !roomOf(file) && !isTest(file))).toEqual([])
+})
+
+test('imports between rooms follow the arrows', () => {
+  const wrong = ours.filter(({ from, to }) => {
+    const room = roomOf(from)
+    return room && !mayImport(room, to)
+  })
+  expect(wrong.map(show)).toEqual(misplaced)
+})
+
+test('wallet and balances know nothing of each other', () => {
+  const crossing = ours.filter(
+    ({ from, to }) =>
+      (isIn(from, 'wallet') && isIn(to, 'balances')) || (isIn(from, 'balances') && isIn(to, 'wallet')),
+  )
+  expect(crossing.map(show)).toEqual([])
+})
+
+test('nothing that runs imports what stands in for it, or what tests it', () => {
+  const wrong = ours.filter(
+    ({ from, to }) => !/^(testing|local)\//.test(from) && /^(testing|local)\//.test(to),
+  )
+  expect(wrong.map(show)).toEqual([])
+})
+
+test('no file imports itself by way of others, types included', () => {
+  expect(cycles(ours.map(({ from, to }) => [from, to]))).toEqual(circular)
+  expect(
+    cycles([
+      ['a', 'b'],
+      ['b', 'c'],
+      ['c', 'a'],
+      ['d', 'a'],
+    ]),
+  ).toEqual(['a -> b -> c -> a'])
+})
+
+/** One cycle for each edge that closes one, as a depth-first search meets it. */
+function cycles(edges: [string, string][]): string[] {
+  const targets = Map.groupBy(edges, ([from]) => from)
+  const found: string[] = []
+  const path: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string) => {
+    const at = path.indexOf(file)
+    if (at !== -1) found.push([...path.slice(at), file].join(' -> '))
+    if (at !== -1 || done.has(file)) return
+    path.push(file)
+    for (const [, to] of targets.get(file) ?? []) visit(to)
+    path.pop()
+    done.add(file)
+  }
+  for (const file of targets.keys()) visit(file)
+  return found
+}

@@ -1,0 +1,103 @@
+/** Accounts, apart from what moves their money. */
+import { and, eq, gt, gte, sum } from 'drizzle-orm'
+import { arrayOf, type Database, type Statements } from '../../platform/postgres/database'
+import { accounts } from '../db/schema'
+import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
+import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
+
+export type NewAccount = {
+  id: string
+  /** Null for `world`. */
+  clientId: string | null
+  currency: string
+  /** Null for `world`: without limit. */
+  overdraftLimitMinor: bigint | null
+  createdAt: Date
+  event: OutboxRow
+}
+
+export type StoredAccount = Omit<NewAccount, 'event'> & {
+  balanceMinor: bigint
+  heldMinor: bigint
+  version: bigint
+  updatedAt: Date
+}
+
+/**
+ * Writes empty accounts, their events and the key of who asked for it in one statement. An account
+ * whose id exists stays as it is, and its event is not published again.
+ */
+export async function insertAccounts(
+  sql: Statements,
+  rows: NewAccount[],
+  key: StoredKey | null = null,
+): Promise<void> {
+  const times = rows.map((row) => row.createdAt.toISOString())
+  await sql`
+    with inserted as (
+      insert into accounts (id, client_id, currency, overdraft_limit_minor, created_at, updated_at)
+      select id, client_id, currency, overdraft_limit_minor, created_at::timestamptz, created_at::timestamptz
+      from unnest(
+        ${arrayOf(rows.map((row) => row.id))}::uuid[], ${arrayOf(rows.map((row) => row.clientId))}::uuid[],
+        ${arrayOf(rows.map((row) => row.currency))}::text[],
+        ${arrayOf(rows.map((row) => row.overdraftLimitMinor))}::bigint[],
+        ${arrayOf(times)}::text[]
+      ) as account (id, client_id, currency, overdraft_limit_minor, created_at)
+      on conflict (id) do nothing
+      returning id
+    )
+    ${key ? sql`, used_key as (${insertKeys(sql, [key])})` : sql``}
+    ${insertOutbox(
+      sql,
+      rows.map((row) => row.event),
+      sql`where subject::uuid in (select id from inserted)`,
+    )}`
+}
+
+export async function findAccount({ orm }: Database, id: string): Promise<StoredAccount | undefined> {
+  const [row] = await orm.select().from(accounts).where(eq(accounts.id, id))
+  return row
+}
+
+export async function listAccountIds({ orm }: Database, clientId: string): Promise<string[]> {
+  const rows = await orm.select({ id: accounts.id }).from(accounts).where(eq(accounts.clientId, clientId))
+  return rows.map((row) => row.id)
+}
+
+/** One account or all, as far as they have changed at a time or later. */
+export type AccountFilter = { accountId: string | undefined; since: Date }
+
+/**
+ * More than the clocks of wallets differ by: the last change of an account may bear an earlier time
+ * than one before. In milliseconds.
+ */
+const skewMs = 600_000
+
+const wanted = ({ accountId, since }: AccountFilter) =>
+  and(
+    gte(accounts.updatedAt, new Date(since.getTime() - skewMs)),
+    accountId ? eq(accounts.id, accountId) : undefined,
+  )
+
+/**
+ * In the order of their ids, those after `after`; perhaps some that have not changed for some
+ * minutes longer.
+ */
+export function listAccounts(
+  { orm }: Database,
+  filter: AccountFilter,
+  after: string,
+  limit: number,
+): Promise<StoredAccount[]> {
+  const isNext = and(gt(accounts.id, after), wanted(filter))
+  return orm.select().from(accounts).where(isNext).orderBy(accounts.id).limit(limit)
+}
+
+/** How many entries these accounts have. */
+export async function countEntries({ orm }: Database, filter: AccountFilter): Promise<number> {
+  const [row] = await orm
+    .select({ entries: sum(accounts.version) })
+    .from(accounts)
+    .where(wanted(filter))
+  return Number(row?.entries ?? 0)
+}

@@ -1,0 +1,65 @@
+/** Clients: who owns accounts. */
+import { and, eq, gt, gte, inArray } from 'drizzle-orm'
+import { arrayOf, type Database, type Statements } from '../../platform/postgres/database'
+import { accounts, clients } from '../db/schema'
+import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
+import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
+import type { AccountFilter } from './accounts-store'
+
+export type Client = { id: string; name: string; email: string; createdAt: Date }
+
+/**
+ * Writes clients, their events and the key of who asked for it in one statement. A client whose id
+ * exists stays as it is, and its event is not published again.
+ */
+export async function insertClients(
+  sql: Statements,
+  rows: (Client & { event: OutboxRow })[],
+  key: StoredKey | null = null,
+): Promise<void> {
+  await sql`
+    with inserted as (
+      insert into clients (id, name, email, created_at)
+      select id, name, email, created_at::timestamptz
+      from unnest(
+        ${arrayOf(rows.map((row) => row.id))}::uuid[], ${arrayOf(rows.map((row) => row.name))}::text[],
+        ${arrayOf(rows.map((row) => row.email))}::text[], ${arrayOf(rows.map((row) => row.createdAt.toISOString()))}::text[]
+      ) as client (id, name, email, created_at)
+      on conflict (id) do nothing
+      returning id
+    )
+    ${key ? sql`, used_key as (${insertKeys(sql, [key])})` : sql``}
+    ${insertOutbox(
+      sql,
+      rows.map((row) => row.event),
+      sql`where subject::uuid in (select id from inserted)`,
+    )}`
+}
+
+export async function findClient({ orm }: Database, id: string): Promise<Client | undefined> {
+  const [row] = await orm.select().from(clients).where(eq(clients.id, id))
+  return row
+}
+
+/**
+ * Who was registered at a time or later, in the order of their ids: those after `after`. With an
+ * account, its owner alone.
+ */
+export function listClients(
+  { orm }: Database,
+  { accountId, since }: AccountFilter,
+  after: string,
+  limit: number,
+): Promise<Client[]> {
+  const owner = orm
+    .select({ id: accounts.clientId })
+    .from(accounts)
+    .where(eq(accounts.id, accountId ?? after))
+  const isWanted = and(gte(clients.createdAt, since), accountId ? inArray(clients.id, owner) : undefined)
+  return orm
+    .select()
+    .from(clients)
+    .where(and(gt(clients.id, after), isWanted))
+    .orderBy(clients.id)
+    .limit(limit)
+}

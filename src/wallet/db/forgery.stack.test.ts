@@ -1,0 +1,281 @@
+/**
+ * What somebody with the service's own password could do to the ledger beside it: append what a
+ * wallet might have, and nothing else.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import postgres from 'postgres'
+import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
+
+setDefaultTimeout(60_000)
+
+const connect = (url: string) => {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  return Object.assign(sql, { [Symbol.asyncDispose]: () => sql.end() })
+}
+
+/** The constraint or the SQLSTATE that a statement is answered with. */
+const answerTo = (query: PromiseLike<unknown>): Promise<string> =>
+  Promise.resolve(query).then(
+    () => 'accepted',
+    (error) => error.constraint_name ?? error.code,
+  )
+
+type Line = {
+  account: string
+  transaction: string
+  amount: number
+  held?: number
+  version?: number
+  balance?: number
+}
+type Movement = {
+  id: string
+  from?: string
+  to?: string
+  amount: number
+  reverses?: string
+  kind?: string
+  hold?: string
+}
+
+/**
+ * Writes statements as the service does, over the accounts as they stand, with whatever is said to
+ * be different.
+ */
+async function forger(sql: postgres.Sql) {
+  const rows =
+    await sql`select id, balance_minor::int as balance, held_minor::int as held, version::int from accounts`
+  const stand = new Map(
+    rows.map((row) => [row.id, row as unknown as { balance: number; held: number; version: number }]),
+  )
+  const at = (id: string) => stand.get(id) ?? { balance: 0, held: 0, version: 0 }
+  const entries = (lines: Line[]) => `
+    insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, held_minor, created_at) values ${lines
+      .map(({ account, transaction, amount, held = 0, version, balance }) => {
+        const before = at(account)
+        const after = [version ?? before.version + 1, balance ?? before.balance + amount, before.held + held]
+        return `('${account}', ${after[0]}, '${transaction}', ${amount}, ${after[1]}, ${after[2]}, now())`
+      })
+      .join()}`
+  const transaction = ({
+    id,
+    from = eva,
+    to = frank,
+    amount,
+    kind = 'transfer',
+    reverses,
+    hold,
+  }: Movement) => `
+    insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency,
+      effective_at, created_at, reverses, hold_id)
+    values ('${id}', '${kind}', '${from}', '${to}', ${at(from).version + 1}, ${at(to).version + 1}, ${amount}, 'BRL', now(), now(),
+      ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'})`
+  const pair = (id: string, amount: number, more: Partial<Line> = {}): [Line, Line] => [
+    { account: eva, transaction: id, amount: -amount, ...more },
+    { account: frank, transaction: id, amount },
+  ]
+  /** One statement of several parts, the last of which is the statement itself. */
+  const together = (...parts: string[]) => {
+    const last = parts.at(-1)
+    const others = parts.slice(0, -1).map((part, index) => `part${index} as (${part})`)
+    return others.length > 0 ? `with ${others.join()} ${last}` : `${last}`
+  }
+  return { entries, transaction, pair, together, at }
+}
+
+const pay = async ({ wallet }: Wallets, amount = 1) =>
+  String((await wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount })).body.id)
+
+test('whoever has the password of the service appends what balances and is told of, and nothing else', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  const paid = await pay(wallets)
+  const hold = String((await wallets.wallet.post('/holds', { account_id_from: eva, amount: 5 })).body.id)
+  const { entries, transaction, pair, together, at } = await forger(service)
+  const fresh = () => crypto.randomUUID()
+  const [a, b, c] = [fresh(), fresh(), fresh()]
+  const lines = (id: string, amount = 100) => pair(id, amount)
+  const claim = (id: string, more: Partial<Line> = {}) => {
+    const both = pair(id, 100, more)
+    return together(transaction({ id, amount: 100 }), entries(both))
+  }
+  const zero = (id: string, held: number): Line => ({ account: eva, transaction: id, amount: 0, held })
+  const placed = (id: string, more = {}) => {
+    const fields: Record<string, string> = {
+      ...{ id: `'${id}'`, account_id_from: `'${eva}'`, account_id_to: `'${frank}'`, amount_minor: '100' },
+      ...{
+        currency: "'BRL'",
+        expires_at: "now() + interval '1 day'",
+        created_at: 'now()',
+        status: "'placed'",
+      },
+      ...{ version_placed: String(at(eva).version + 1), ...more },
+    }
+    return `insert into holds (${Object.keys(fields).join()}) values (${Object.values(fields).join()})`
+  }
+  const ended = (status: string, by: string, captured: number, version = at(eva).version + 1) =>
+    `update holds set status = '${status}', captured_minor = ${captured}, ended_by = '${by}', ended_at = now(), version_ended = ${version}
+    where id = '${hold}'`
+
+  const refused: [wanted: string, statement: string][] = [
+    // Money from nothing, and histories that do not follow on.
+    ['42501', `update accounts set balance_minor = balance_minor + 100 where id = '${eva}'`],
+    ['42501', `update accounts set balance_minor = 0, version = 0 where id = '${frank}'`],
+    ['42501', `update accounts set version = version - 1 where id = '${eva}'`],
+    ['42501', `update accounts set held_minor = 0 where id = '${eva}'`],
+    ['entries_follow_on', claim(a, { balance: 900_000 })],
+    ['transactions_booked', together(transaction({ id: a, amount: 100 }), entries([pair(a, 100)[0]]))],
+    // Entries of nothing, of what was told before, of another amount, of another account.
+    ['entries_have_cause', together(entries(lines(a)))],
+    ['entries_have_cause', together(entries(lines(paid)))],
+    ['entries_have_cause', together(transaction({ id: a, amount: 99 }), entries(lines(a)))],
+    [
+      'entries_have_cause',
+      together(transaction({ id: a, from: frank, to: eva, amount: 100 }), entries(lines(a))),
+    ],
+    ['entries_have_cause', together(entries([zero(a, 100)]))],
+    ['entries_have_cause', together(entries([zero(hold, 500)]))],
+    ['entries_have_cause', together(entries([zero(a, -500)]))],
+    ['entries_have_cause', claim(b, { held: -500 })],
+    // Transactions and holds that no entry knows of.
+    ['transactions_booked', transaction({ id: a, amount: 100 })],
+    [
+      'transactions_within_original',
+      together(transaction({ id: a, amount: 100, kind: 'reversal', reverses: paid }), entries(lines(a))),
+    ],
+    [
+      'entries_have_cause',
+      together(transaction({ id: a, amount: 100, kind: 'capture', hold: fresh() }), entries(lines(a))),
+    ],
+    ['holds_booked', placed(c)],
+    ['holds_booked', together(entries([zero(c, 100)]), placed(c, { currency: "'JPY'" }))],
+    ['entries_have_cause', together(entries([zero(c, 100)]), placed(c, { amount_minor: '99' }))],
+    ['holds_booked', ended('released', a, 0)],
+    ['holds_booked', ended('captured', paid, 100, at(eva).version - 1)],
+    ['holds_end_once', `update holds set ended_at = now() where id = '${hold}'`],
+    // An account that may pay without end.
+    [
+      'accounts_world',
+      `insert into accounts (id, currency, overdraft_limit_minor, created_at, updated_at) values (gen_random_uuid(), 'BRL', null, now(), now())`,
+    ],
+    // What is not granted.
+    ['42501', 'update accounts set overdraft_limit_minor = 999999'],
+    ['42501', `update accounts set currency = 'JPY'`],
+    ['42501', `update accounts set created_at = now()`],
+    [
+      '42501',
+      `insert into accounts (id, currency, balance_minor, created_at, updated_at) values (gen_random_uuid(), 'BRL', 1, now(), now())`,
+    ],
+    ['42501', 'update holds set amount_minor = 1'],
+    ['42501', `update holds set expires_at = now()`],
+    ['42501', 'update idempotency_keys set created_at = now()'],
+    ['42501', 'create temporary table entries (id int)'],
+    ['42501', 'create temporary view accounts as select 1'],
+    ['42501', 'create schema elsewhere'],
+    ['42501', 'create table public.more (id int)'],
+    [
+      '42501',
+      'create trigger mine after insert on entries referencing new table as added for each statement execute function assert_double_entry()',
+    ],
+    ['42501', 'create policy mine on idempotency_keys for delete using (true)'],
+    ['42501', 'alter table idempotency_keys disable row level security'],
+  ]
+  const answers: [string, string][] = []
+  for (const [, statement] of refused) answers.push([await answerTo(service.unsafe(statement)), statement])
+  expect(answers).toEqual(refused)
+
+  // The same, unforged.
+  expect(await answerTo(service.unsafe(claim(a)))).toBe('accepted')
+  await expectSoundLedger(wallets)
+})
+
+test('a hold ends once, by what its entry says', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  const placing = { account_id_from: eva, account_id_to: frank, amount: 5 }
+  const [released, captured] = await Promise.all(
+    [1, 2].map(async () => String((await wallets.wallet.post('/holds', placing)).body.id)),
+  )
+  expect((await wallets.wallet.post(`/holds/${released}/release`, {})).status).toBe(200)
+  expect((await wallets.wallet.post(`/holds/${captured}/capture`, {})).status).toBe(201)
+  for (const id of [released, captured])
+    for (const change of [
+      `status = 'placed', captured_minor = null, ended_by = null, ended_at = null, version_ended = null`,
+      `status = 'expired'`,
+      `captured_minor = 1`,
+      `version_ended = 1`,
+    ])
+      expect(await answerTo(service.unsafe(`update holds set ${change} where id = '${id}'`))).toBe(
+        'holds_end_once',
+      )
+  await expectSoundLedger(wallets)
+})
+
+test('every function of the database finds its tables whatever the session says, and belongs to the owner alone', async () => {
+  await using wallets = await startWallets()
+  const functions = await wallets.sql`
+    select proname as name, coalesce(array_to_string(proconfig, '; '), '') ~ 'search_path=pg_catalog, public, pg_temp' as pinned,
+      prosecdef as privileged, has_function_privilege('public', pg_proc.oid, 'execute') as callable
+    from pg_proc where pronamespace = 'public'::regnamespace order by 1`
+  expect(functions.length).toBeGreaterThanOrEqual(5)
+  const expected = { pinned: true, callable: false }
+  // One writes what the service may not.
+  const privileged = (name: string) => name === 'assert_double_entry'
+  expect([...functions]).toEqual(
+    functions.map(({ name }) => ({ name, privileged: privileged(name), ...expected })),
+  )
+})
+
+test('even where temporary tables are allowed again, they do not hide the ledger from its checks', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  await wallets.sql.unsafe(
+    `grant temporary on database ${new URL(wallets.config.database.url).pathname.slice(1)} to public`,
+  )
+  const { entries, transaction, pair, together, at } = await forger(service)
+  const id = crypto.randomUUID()
+  const forged = pair(id, 100, { version: at(eva).version + 5, balance: 999_999 })
+  await service`create temporary table entries as select * from public.entries limit 0`
+  await service`insert into pg_temp.entries
+    select account_id, version + 4, transaction_id, amount_minor, 1000099, created_at, held_minor
+    from public.entries where account_id = ${eva}`
+  await service`create temporary table transactions as select * from public.transactions`
+  await service`create temporary table holds as select * from public.holds`
+  await service`set search_path = pg_temp, public`
+  const statement = together(transaction({ id, amount: 100 }), entries(forged)).replace(
+    /(update|insert into) (accounts|entries|transactions) /g,
+    '$1 public.$2 ',
+  )
+  expect(await answerTo(service.unsafe(statement))).toBe('entries_follow_on')
+  await expectSoundLedger(wallets)
+})
+
+test('what the role sets for itself does not reach the sessions of a wallet', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  for (const setting of [
+    'search_path = elsewhere',
+    'default_transaction_read_only = on',
+    "default_transaction_isolation = 'serializable'",
+  ])
+    await service.unsafe(`alter role current_user set ${setting}`)
+  await wallets.cutConnections()
+  const paid = async () =>
+    (await wallets.wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1 }))
+      .status
+  while ((await paid()) === 503);
+  expect(await paid()).toBe(201)
+  await expectSoundLedger(wallets)
+})
+
+test('a key that still stands for something stays, and one that has expired can go', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  const deposit = (key: string) =>
+    wallets.wallet.post(`/accounts/${eva}/deposits`, { amount: 1 }, { 'idempotency-key': key })
+  for (const key of ['kept', 'old']) expect((await deposit(key)).status).toBe(201)
+  await wallets.sql`update idempotency_keys set created_at = now() - interval '25 hours' where key = 'old'`
+  await service`delete from idempotency_keys`
+  expect((await wallets.sql`select key from idempotency_keys`).map(({ key }) => key)).toEqual(['kept'])
+  expect((await deposit('kept')).headers.get('idempotency-replayed')).toBe('true')
+})

@@ -1,0 +1,230 @@
+/**
+ * The wallet's tables. What drizzle cannot say (the statement trigger that checks the double entry)
+ * is in `migrations/wallet`.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  type AnyPgColumn,
+  bigint,
+  check,
+  customType,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import { rfc3339 } from '../../platform/postgres/database'
+import { type HoldStatus, holdStatuses } from '../domain/hold'
+import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
+
+// Defaults of bigint columns are written as SQL, because drizzle-kit cannot serialize a bigint.
+const minor = (name: string) => bigint(name, { mode: 'bigint' })
+/** JSON, kept as it came. The driver reads it; what is written goes through `append`. */
+const json = <T>() => customType<{ data: T }>({ dataType: () => 'json' })()
+/** The values of a closed list, for a CHECK. */
+const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '))
+const time = customType<{ data: Date; driverData: string }>({
+  dataType: () => 'timestamp (3) with time zone',
+  toDriver: (time) => time.toISOString(),
+  fromDriver: (text) => new Date(rfc3339(text)),
+})
+
+/** `worldIdOf` of the domain, in SQL. */
+const worldId = (currency: AnyPgColumn) => {
+  const letters = [1, 2, 3].map((at) => sql`to_hex(ascii(substr(${currency}, ${sql.raw(String(at))}, 1)))`)
+  return sql`('00000000-0000-0000-0000-000000' || ${sql.join(letters, sql` || `)})::uuid`
+}
+
+export const clients = pgTable('clients', {
+  id: uuid().primaryKey(),
+  name: text().notNull(),
+  email: text().notNull(),
+  createdAt: time('created_at').notNull(),
+})
+
+/** The latest state of each account: a snapshot of what its entries add up to. */
+export const accounts = pgTable(
+  'accounts',
+  {
+    id: uuid().primaryKey(),
+    /** Null for `world`. */
+    clientId: uuid('client_id').references(() => clients.id),
+    currency: text().notNull(),
+    balanceMinor: minor('balance_minor').notNull().default(sql`0`),
+    /** Promised by open holds: part of the balance, and not available. */
+    heldMinor: minor('held_minor').notNull().default(sql`0`),
+    version: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
+    /** Null for `world`: without limit. */
+    overdraftLimitMinor: minor('overdraft_limit_minor').default(sql`0`),
+    createdAt: time('created_at').notNull(),
+    updatedAt: time('updated_at').notNull(),
+  },
+  (table) => [
+    index('accounts_client_id').on(table.clientId),
+    check('accounts_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
+    check(
+      'accounts_overdraft',
+      sql`${table.balanceMinor} - ${table.heldMinor} >= -${table.overdraftLimitMinor}`,
+    ),
+    check('accounts_held', sql`${table.heldMinor} >= 0`),
+    // That of `world` is the sum of all others.
+    check(
+      'accounts_digits',
+      sql`abs(${table.balanceMinor}) <= case when ${table.overdraftLimitMinor} is null then 999999999999999999 else 999999999999999 end`,
+    ),
+    check('accounts_held_digits', sql`${table.heldMinor} <= 999999999999999`),
+    // Only `world` is without limit, and its id spells its currency: any other such account could
+    // pay without end.
+    check(
+      'accounts_world',
+      sql`(${table.overdraftLimitMinor} is null) = (${table.id} = ${worldId(table.currency)})`,
+    ),
+  ],
+)
+
+/** Which money moved, and the number of the entry that each account got by it. */
+export const transactions = pgTable(
+  'transactions',
+  {
+    id: uuid().primaryKey(),
+    kind: text().$type<TransactionKind>().notNull(),
+    accountIdFrom: uuid('account_id_from').notNull(),
+    accountIdTo: uuid('account_id_to').notNull(),
+    versionFrom: bigint('version_from', { mode: 'bigint' }).notNull(),
+    versionTo: bigint('version_to', { mode: 'bigint' }).notNull(),
+    amountMinor: minor('amount_minor').notNull(),
+    currency: text().notNull(),
+    reference: text(),
+    /** A JSON object of the caller's, which nobody here reads. */
+    metadata: json<Metadata>(),
+    /** The transaction that this one takes back, whole or in part. */
+    reverses: uuid(),
+    /** The hold that this one captures. */
+    holdId: uuid('hold_id'),
+    effectiveAt: time('effective_at').notNull(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    check('transactions_amount', sql`${table.amountMinor} > 0`),
+    check('transactions_accounts', sql`${table.accountIdFrom} <> ${table.accountIdTo}`),
+    check('transactions_kind', sql`${table.kind} in (${oneOf(transactionKinds)})`),
+    check('transactions_reverses', sql`(${table.kind} = 'reversal') = (${table.reverses} is not null)`),
+    check('transactions_hold', sql`(${table.kind} = 'capture') = (${table.holdId} is not null)`),
+    index('transactions_reverses').on(table.reverses).where(sql`${table.reverses} is not null`),
+  ],
+)
+
+/** Money that is promised. What was asked for never changes; how it ended is filled in once. */
+export const holds = pgTable(
+  'holds',
+  {
+    id: uuid().primaryKey(),
+    accountIdFrom: uuid('account_id_from').notNull(),
+    accountIdTo: uuid('account_id_to').notNull(),
+    amountMinor: minor('amount_minor').notNull(),
+    currency: text().notNull(),
+    reference: text(),
+    /** A JSON object of the caller's, which nobody here reads. */
+    metadata: json<Metadata>(),
+    expiresAt: time('expires_at').notNull(),
+    createdAt: time('created_at').notNull(),
+    status: text().$type<HoldStatus>().notNull(),
+    capturedMinor: minor('captured_minor'),
+    /** The transaction or the release that ended it. */
+    endedBy: uuid('ended_by'),
+    endedAt: time('ended_at'),
+    /** The entries that the paying account got by it. */
+    versionPlaced: bigint('version_placed', { mode: 'bigint' }).notNull(),
+    versionEnded: bigint('version_ended', { mode: 'bigint' }),
+  },
+  (table) => [
+    check('holds_amount', sql`${table.amountMinor} > 0`),
+    check('holds_captured', sql`${table.capturedMinor} between 0 and ${table.amountMinor}`),
+    check('holds_status', sql`${table.status} in (${oneOf(holdStatuses)})`),
+    check('holds_ended', sql`(${table.status} = 'placed') = (${table.endedBy} is null)`),
+    // Of those that are open only, which are few: who promised, and what is past its time.
+    index('holds_open').on(table.accountIdFrom).where(sql`${table.status} = 'placed'`),
+    index('holds_expiry').on(table.expiresAt).where(sql`${table.status} = 'placed'`),
+    uniqueIndex('holds_ended_by').on(table.endedBy).where(sql`${table.endedBy} is not null`),
+  ],
+)
+
+/** The ledger itself. Two writers that read the same version of an account collide on the primary key. */
+export const entries = pgTable(
+  'entries',
+  {
+    accountId: uuid('account_id').notNull(),
+    version: bigint({ mode: 'bigint' }).notNull(),
+    /** What led to it: a transaction, a hold, or the release of one. */
+    transactionId: uuid('transaction_id').notNull(),
+    amountMinor: minor('amount_minor').notNull(),
+    balanceMinor: minor('balance_minor').notNull(),
+    heldMinor: minor('held_minor').notNull().default(sql`0`),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] })],
+)
+
+/** Keys that callers have used, each with what came of it. Kept for a day. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    scope: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of what was asked for, in hex. */
+    fingerprint: text().notNull(),
+    /** For each command of the request the transaction or the hold that came of it, or the refusal. */
+    outcomes: json<unknown[]>().notNull(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'idempotency_keys_pkey', columns: [table.scope, table.key] }),
+    index('idempotency_keys_created_at').on(table.createdAt),
+  ],
+)
+
+/**
+ * Events that are committed and not yet known to be on the broker, in the columns that Debezium's
+ * outbox router reads. Never updated.
+ */
+export const outbox = pgTable('outbox', {
+  id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+  /** Topic, without the installation's prefix. */
+  aggregatetype: text().notNull(),
+  /** Record key. */
+  aggregateid: text().notNull(),
+  /** Event name. */
+  type: text().notNull(),
+  /** Record value, exactly as it is sent. */
+  payload: text().notNull(),
+  subject: text().notNull(),
+  traceparent: text(),
+  occurredAt: time('occurred_at').notNull(),
+  createdAt: time('created_at').notNull().default(sql`now()`),
+})
+
+/**
+ * Where each event is on the broker, once it was taken from the outbox: kept for some days. Found
+ * by what the event is about, and without an index beside that, since every event pays for it.
+ */
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    offset: bigint({ mode: 'bigint' }).notNull(),
+    publishedAt: time('published_at').notNull(),
+    partition: integer().notNull(),
+    subject: uuid().notNull(),
+    /** Event name. */
+    event: text().notNull(),
+  },
+  (table) => [primaryKey({ name: 'deliveries_pkey', columns: [table.subject, table.event] })],
+)
+
+/** Fictitious data that was put in, so that it is never put in again. */
+export const appliedSeeds = pgTable('applied_seeds', {
+  name: text().primaryKey(),
+  appliedAt: time('applied_at').notNull().default(sql`now()`),
+})

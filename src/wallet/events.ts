@@ -1,0 +1,125 @@
+/** Turns what happened into the events that tell it, as rows of the outbox. Pure. */
+
+import { type Dispatched, Dispatcher } from '../contract/events/dispatcher'
+import type { SaldoEvent } from '../contract/events/events'
+import { exactMoney, moneyNumber } from '../contract/money'
+import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
+import type { NewAccount } from './accounts/accounts-store'
+import type { Client } from './accounts/clients-store'
+import type { Hold } from './domain/hold'
+import type { ToldFact, Transaction } from './domain/movement'
+
+export function announceClient({ id, name, email, createdAt }: Client): EncodedEvent {
+  const payload = { id, name, email, created_at: createdAt.toISOString() }
+  return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
+}
+
+export function announceAccount(account: Omit<NewAccount, 'event'>): EncodedEvent {
+  const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
+  const payload = {
+    id,
+    client_id: clientId,
+    currency,
+    ...(overdraftLimitMinor === null ? {} : { overdraft_limit: moneyNumber(overdraftLimitMinor, currency) }),
+    created_at: createdAt.toISOString(),
+  }
+  return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
+}
+
+/** By type of the fact. */
+type Facts = { [Type in ToldFact['type']]: ToldFact & { type: Type } }
+
+/**
+ * The notification first, as the course's wallet does, then the balances of both accounts as they
+ * stand afterwards.
+ */
+const announcements = new Dispatcher<Facts, string, SaldoEvent>()
+  .register('transaction', transactionCreated)
+  .register('transaction', balancesOf)
+  .register('capture', transactionCreated)
+  .register('capture', balancesOf)
+  .register('hold', holdPlaced)
+  .register('hold', balancesOf)
+  .register('release', holdReleased)
+  .register('release', balancesOf)
+
+/** All of them or none: what cannot be told does not happen. */
+export function announceFact(fact: ToldFact): EncodedEvent[] {
+  const createdAt = fact.createdAt.toISOString()
+  const happened = { name: fact.type, payload: fact } as Dispatched<Facts>
+  return announcements.dispatch(happened, createdAt).map((event) => encodeEvent(event, createdAt))
+}
+
+function holdPlaced({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
+  return {
+    name: 'HoldPlaced',
+    payload: { ...holdFields(hold, createdAt), expires_at: hold.expiresAt.toISOString() },
+  }
+}
+
+function holdReleased({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
+  const reason = hold.status === 'expired' ? 'expired' : 'released'
+  return { name: 'HoldReleased', payload: { ...holdFields(hold, createdAt), reason } }
+}
+
+const holdFields = (hold: Hold, createdAt: string) => ({
+  id: hold.id,
+  account_id_from: hold.accountIdFrom,
+  account_id_to: hold.accountIdTo,
+  amount: moneyNumber(hold.amountMinor, hold.currency),
+  currency: hold.currency,
+  reference: hold.reference,
+  created_at: createdAt,
+})
+
+function transactionCreated({ transaction }: { transaction: Transaction }, createdAt: string): SaldoEvent {
+  return {
+    name: 'TransactionCreated',
+    payload: {
+      id: transaction.id,
+      account_id_from: transaction.accountIdFrom,
+      account_id_to: transaction.accountIdTo,
+      amount: moneyNumber(transaction.amountMinor, transaction.currency),
+      currency: transaction.currency,
+      kind: transaction.kind,
+      reference: transaction.reference,
+      ...(transaction.reverses === null ? {} : { reverses: transaction.reverses }),
+      ...(transaction.holdId === null ? {} : { hold_id: transaction.holdId }),
+      effective_at: transaction.effectiveAt.toISOString(),
+      created_at: createdAt,
+    },
+  }
+}
+
+/**
+ * Whatever changes the state of an account tells it, a hold too: the holder is a version further,
+ * the payee stands as it stood.
+ */
+function balancesOf({ id, from, to, transaction, hold }: ToldFact, createdAt: string): SaldoEvent {
+  const { currency } = from
+  const [exactFrom, exactTo] = [
+    exactMoney(from.balanceMinor, currency),
+    exactMoney(to.balanceMinor, currency),
+  ]
+  return {
+    name: 'BalanceUpdated',
+    payload: {
+      account_id_from: from.id,
+      account_id_to: to.id,
+      balance_account_id_from: moneyNumber(from.balanceMinor, currency),
+      balance_account_id_to: moneyNumber(to.balanceMinor, currency),
+      ...(exactFrom === undefined ? {} : { exact_balance_account_id_from: exactFrom }),
+      ...(exactTo === undefined ? {} : { exact_balance_account_id_to: exactTo }),
+      version_account_id_from: Number(from.version),
+      version_account_id_to: Number(to.version),
+      held_account_id_from: moneyNumber(from.heldMinor, currency),
+      held_account_id_to: moneyNumber(to.heldMinor, currency),
+      transaction_id: id,
+      ...(hold ? { hold_id: hold.id } : {}),
+      amount: moneyNumber(transaction?.amountMinor ?? 0n, currency),
+      currency,
+      effective_at: transaction?.effectiveAt.toISOString() ?? createdAt,
+      created_at: createdAt,
+    },
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Asks the writer's connection every second: sets the clock, and knows whether the connection that
+ * takes money answers.
+ */
+
+import { messageOf } from '../../platform/fault'
+import type { Check } from '../../platform/http/app'
+import { databaseFailure } from '../../platform/postgres/database'
+import { pause } from '../../platform/process/retry'
+import type { Log } from '../../platform/telemetry/log'
+import type { Request } from './execute'
+import type { ClockReading } from './store/clock'
+
+export type Heartbeat = {
+  /** Resolves with the first answer. */
+  started: Promise<void>
+  check(): Check
+  /** The database could not write what these ask for. They are tried, in vain, until it can. */
+  failed(requests: Request[], error: unknown): void
+  succeeded(): void
+  stop(): void
+}
+
+export type Beat = {
+  read: () => Promise<ClockReading>
+  hear: (reading: ClockReading) => void
+  /** Writes what these ask for, and takes it back. */
+  rehearse: (requests: Request[]) => Promise<void>
+  log: Log
+}
+
+const everyMs = 1000
+const againMs = 200
+/** A writer that owes an answer for longer takes no money, whatever the reason. In milliseconds. */
+export const silenceMaxMs = 3000
+
+export function startHeartbeat(
+  { read, hear, rehearse, log }: Beat,
+  nowMs = () => performance.now(),
+): Heartbeat {
+  const stopping = new AbortController()
+  const first = Promise.withResolvers<void>()
+  /** When the answer that is waited for was asked for. */
+  let askedMs: number | undefined
+  let trouble: string | undefined = 'no answer yet'
+  let refused: { requests: Request[]; output: string } | undefined
+
+  const beat = async () => {
+    askedMs = nowMs()
+    try {
+      hear(await read())
+      trouble = undefined
+      first.resolve()
+      if (refused) await tryAgain(refused.requests)
+    } catch (error) {
+      trouble = messageOf(error)
+    }
+    askedMs = undefined
+  }
+  const tryAgain = async (requests: Request[]) => {
+    try {
+      await rehearse(requests)
+      refused = undefined
+    } catch (error) {
+      const failure = databaseFailure(error)
+      if (failure === 'unavailable') refused = { requests, output: messageOf(error) }
+      else if (failure === 'connection_lost') throw error
+      else refused = undefined
+    }
+  }
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      await beat()
+      await pause(trouble === undefined ? everyMs : againMs, stopping.signal)
+    }
+  }
+  void run()
+
+  return {
+    started: first.promise,
+    check() {
+      if (trouble !== undefined) return { status: 'fail', output: trouble }
+      const silentMs = askedMs === undefined ? 0 : nowMs() - askedMs
+      if (silentMs > silenceMaxMs)
+        return {
+          status: 'fail',
+          output: `the database has not answered for ${Math.round(silentMs / 1000)} s`,
+        }
+      if (refused) return { status: 'fail', output: `the database takes no writes: ${refused.output}` }
+      return { status: 'pass' }
+    },
+    failed(requests, error) {
+      if (!refused) log.error({}, `the database takes no writes: ${messageOf(error)}`)
+      refused = { requests, output: messageOf(error) }
+    },
+    succeeded() {
+      refused = undefined
+    },
+    stop: () => stopping.abort(),
+  }
+}

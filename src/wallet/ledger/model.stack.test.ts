@@ -1,0 +1,572 @@
+/**
+ * Whatever is asked of a wallet, in whatever order, it answers what a ledger on paper would answer,
+ * and its tables say the same afterwards. Several sequences go on at once, each in a currency of
+ * its own, so that their commands share batches, and each has a `world` that nobody else moves.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import fc from 'fast-check'
+import { openDatabase } from '../../platform/postgres/database'
+import { findFaults, findUntold } from '../../testing/ledger-faults'
+import {
+  digitsMax,
+  isRefusal,
+  LedgerModel,
+  type Note,
+  outsideOf,
+  type Paid,
+  type Payment,
+  type Promised,
+  type Refusal,
+} from '../../testing/ledger-model'
+import type { Answer } from '../../testing/stack'
+import { log, startWallets, steadyClock, type Wallets } from '../../testing/wallets'
+import { expireHolds } from '../maintenance/sweep'
+import { tryLead } from '../outbox/outbox-store'
+import { createBatch } from './commit-queue'
+import { attempt, createForesight, type Request, type Settled, settle } from './execute'
+
+setDefaultTimeout(120_000)
+
+/**
+ * Currencies with all the decimals that there are. Nobody has an account in CHF, so it has no
+ * `world` either.
+ */
+const lanes = { BRL: 2, JPY: 0, BHD: 3, USD: 2 }
+const runsPerLane = 20
+/** To have a failed run again: the seed and the path that it printed, and in `lanes` the currency alone. */
+const replay: fc.Parameters<unknown> = {}
+
+const often = <T>(usual: T[], seldom: T[]) =>
+  fc.oneof(
+    { weight: 12, arbitrary: fc.constantFrom(...usual) },
+    { weight: 1, arbitrary: fc.constantFrom(...seldom) },
+  )
+const party = often(['plain', 'rich', 'overdrawing', 'boundless'], ['foreign', 'nobody', 'outside'])
+/** `all` is the most that is possible, to the last cent, and `more` a cent more. */
+const amount = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
+  {
+    weight: 3,
+    arbitrary: often<'all' | 'more' | 'most' | 'zero' | 'negative' | 'broken' | 'long'>(
+      ['all', 'more'],
+      ['most', 'zero', 'negative', 'broken', 'long'],
+    ),
+  },
+)
+const part = fc.oneof(fc.constant('none' as const), amount)
+const note: fc.Arbitrary<Note> = fc.record({
+  reference: fc.option(fc.constantFrom('rent', '“två”\n😀')),
+  metadata: fc.option(fc.constantFrom({ lines: [1, { x: null }] }, {})),
+  effective_at: fc.option(
+    fc.constantFrom('opening', 'opening', 'opening', '2020-02-29T00:00:00.001Z', '2999-01-01T00:00:00Z'),
+    { freq: 1 },
+  ),
+})
+const kind = fc.constantFrom<Payment['kind']>('transfer', 'transfer', 'deposit', 'withdrawal')
+const payment = fc.record({
+  kind,
+  from: party,
+  to: party,
+  amount,
+  note,
+  otherCurrency: fc.integer({ min: 0, max: 20 }).map((n) => n === 20),
+})
+const keyed = fc.boolean()
+const which = fc.nat({ max: 30 })
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('pay' as const), payment, keyed }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('hold' as const), payment, keyed }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('capture' as const), which, part, note, keyed }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), which, keyed }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const), which, release: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('reverse' as const), which, part, note, keyed }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('batch' as const),
+      mode: fc.constantFrom('atomic', 'best_effort', undefined),
+      payments: fc.array(payment, { minLength: 1, maxLength: 5 }),
+      keyed,
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('repeat' as const), which, changed: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('look' as const), which }) },
+)
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+type AskedPayment = Extract<Step, { do: 'pay' }>['payment']
+type AskedAmount = AskedPayment['amount'] | 'none'
+
+test('a wallet answers what a ledger on paper would answer, and so do its tables', async () => {
+  // Whoever has the lock of the relay is the only one to relay and to sweep: here nobody, so that
+  // every event stays, and holds end when told to.
+  await using wallets = await startWallets(1, (sql) => tryLead(sql as never))
+  await using sweeping = sweeper(wallets)
+  const irene = (await wallets.wallet.post('/clients', { name: 'Irene', email: 'irene@example.com' })).body.id
+  const foreign = (await wallets.wallet.post('/accounts', { client_id: irene, currency: 'EUR' })).body.id
+
+  const running = Object.entries(lanes).map(([currency, decimals]) =>
+    fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), async (steps) => {
+        const sequence = new Sequence(wallets, sweeping.sweep, { currency, decimals })
+        await sequence.open(String(irene), String(foreign))
+        for (const one of steps) await sequence.take(one)
+        await sequence.compareTables()
+        expect(await findFaults(wallets.sql)).toEqual([])
+      }),
+      { numRuns: runsPerLane, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true, ...replay },
+    ),
+  )
+  const failed = (await Promise.allSettled(running)).flatMap((lane) =>
+    lane.status === 'rejected' ? lane.reason : [],
+  )
+  if (failed.length > 0) throw failed[0]
+  expect(await findUntold(wallets.sql)).toEqual([])
+})
+
+/** Another process of the same ledger, which ends what is past its time, one caller at a time. */
+function sweeper({ config }: Wallets) {
+  const database = openDatabase({ ...config.database, poolMax: 1, applicationName: 'sweeper' })
+  const ledger = { database, log, clock: steadyClock(), onAppended: () => {}, foresight: createForesight() }
+  const batch = createBatch<Request, Settled>({
+    attempt: (requests) => attempt(ledger, requests),
+    settle: (requests, again) => settle(ledger, requests, again),
+    sizeOf: (request) => request.commands.length,
+    ...{ sizeMax: 500, queueMax: 500, waitMaxMs: 10_000 },
+  })
+  let last = Promise.resolve()
+  return {
+    /** Nobody else sweeps while `before` is under way. */
+    sweep(before: () => Promise<void>): Promise<void> {
+      last = last
+        .catch(() => {})
+        .then(before)
+        .then(() =>
+          expireHolds({
+            database,
+            clock: ledger.clock.now,
+            batch,
+            keysInProgress: new Set(),
+            relay: { wake() {} },
+          }),
+        )
+      return last
+    },
+    [Symbol.asyncDispose]: () => database.close(),
+  }
+}
+
+type Kept = { path: string; body: Record<string, unknown>; key: string; answer: Answer }
+
+class Sequence {
+  readonly #model = new LedgerModel()
+  readonly #names = new Map<string, string>([['nobody', crypto.randomUUID()]])
+  readonly #kept: Kept[] = []
+  readonly #name = crypto.randomUUID()
+  #taken = 0
+  /** When the newest of its accounts was opened: `opening` of a note. */
+  #opening = ''
+
+  constructor(
+    readonly wallets: Wallets,
+    readonly sweep: (before: () => Promise<void>) => Promise<void>,
+    readonly kept: { currency: string; decimals: number },
+  ) {}
+
+  /** Four accounts of its own: two with money, two with a limit below zero, one of which nobody comes to. */
+  async open(client: string, foreign: string): Promise<void> {
+    const { currency } = this.kept
+    const limits = { plain: 0n, rich: 0n, overdrawing: 5_000n, boundless: digitsMax }
+    for (const [name, limit] of Object.entries(limits)) {
+      const asked = { client_id: client, currency, overdraft_limit: this.#text(limit) }
+      const opened = await this.wallets.wallet.post('/accounts', asked)
+      expect(opened).toMatchObject({ status: 201, body: { balance: 0, version: 0 } })
+      this.#names.set(name, String(opened.body.id))
+      this.#opening = String(opened.body.created_at)
+      const since = Date.parse(this.#opening)
+      this.#model.accounts.set(String(opened.body.id), {
+        currency,
+        balance: 0n,
+        limit,
+        version: 0,
+        opened: since,
+      })
+    }
+    this.#names.set('foreign', foreign).set('outside', outsideOf(currency))
+    this.#model.accounts.set(foreign, { currency: 'EUR', balance: 0n, limit: 0n, version: 0, opened: 0 })
+    const [outside] = await this.wallets.sql`
+      select balance_minor::text as balance, version::int from accounts where id = ${outsideOf(currency)}`
+    const { balance, version } = outside as { balance: string; version: number }
+    this.#model.accounts.set(outsideOf(currency), {
+      currency,
+      balance: BigInt(balance),
+      limit: null,
+      version,
+      opened: 0,
+    })
+    for (const [to, amount] of [
+      ['plain', 10_000],
+      ['rich', 100_000],
+    ] as const)
+      await this.#pay(
+        { kind: 'deposit', from: 'nobody', to, amount, note: noNote, otherCurrency: false },
+        false,
+      )
+  }
+
+  async take(step: Step): Promise<void> {
+    this.#taken++
+    if (step.do === 'pay') return this.#pay(step.payment, step.keyed)
+    if (step.do === 'hold') return this.#hold(step.payment, step.keyed)
+    if (step.do === 'batch') return this.#batch(step.payments, step.mode, step.keyed)
+    if (step.do === 'repeat')
+      return this.#repeat(this.#kept[step.which % (this.#kept.length || 1)], step.changed)
+    if (step.do === 'look') return this.#look(step.which)
+    if (step.do === 'reverse') {
+      // One past the last is a transaction that does not exist.
+      const paid = this.#model.payments[step.which % (this.#model.payments.length + 1)]
+      const left = paid ? paid.amount - paid.takenBack : 0n
+      const { body, minor, isReadable } = this.#part(step.part, left, this.#at(step.note))
+      const path = `/transactions/${paid?.id ?? crypto.randomUUID()}/reverse`
+      if (!paid) return void (await this.#refused(path, body, { status: 404, code: 'TRANSACTION_NOT_FOUND' }))
+      if (!isReadable) return void (await this.#refused(path, body, unreadable))
+      return this.#ask(path, body, step.keyed, () => this.#model.reverse(paid, minor, this.#at(step.note)))
+    }
+    const promised = this.#model.promises[step.which % (this.#model.promises.length + 1)]
+    const path = `/holds/${promised?.id ?? crypto.randomUUID()}`
+    if (step.do === 'expire')
+      return promised?.status === 'placed' ? this.#expire(promised, step.release) : undefined
+    if (step.do === 'release') {
+      if (!promised)
+        return void (await this.#refused(`${path}/release`, {}, { status: 404, code: 'HOLD_NOT_FOUND' }))
+      return this.#ask(`${path}/release`, {}, step.keyed, () => this.#model.release(promised))
+    }
+    const { body, minor, isReadable } = this.#part(step.part, promised?.amount ?? 0n, this.#at(step.note))
+    if (!promised)
+      return void (await this.#refused(`${path}/capture`, body, { status: 404, code: 'HOLD_NOT_FOUND' }))
+    if (!isReadable) return void (await this.#refused(`${path}/capture`, body, unreadable))
+    return this.#ask(`${path}/capture`, body, step.keyed, () =>
+      this.#model.capture(promised, minor, this.#at(step.note)),
+    )
+  }
+
+  /** Accounts and holds in the database are those on paper. */
+  async compareTables(): Promise<void> {
+    const ids = ['plain', 'rich', 'overdrawing', 'boundless', 'outside'].map((name) => this.#id(name))
+    const accounts = await this.wallets.sql`
+      select id, balance_minor::text as balance, held_minor::text as held, version::int from accounts where id = any(${ids}) order by id`
+    const onPaper = ids.toSorted().map((id) => {
+      const { balance, version } = this.#model.accounts.get(id) as { balance: bigint; version: number }
+      return { id, balance: String(balance), held: String(this.#model.held(id)), version }
+    })
+    expect([...accounts]).toEqual(onPaper)
+    const promises = this.#model.promises
+    const holds = await this.wallets.sql`
+      select id, status, captured_minor::text as captured from holds where id = any(${promises.map(({ id }) => id)}) order by id`
+    expect([...holds]).toEqual(
+      promises
+        .map(({ id, status, captured }) => ({
+          id,
+          status,
+          captured: captured === null ? null : String(captured),
+        }))
+        .sort((one, other) => (one.id < other.id ? -1 : 1)),
+    )
+  }
+
+  async #pay(asked: AskedPayment, keyed: boolean): Promise<void> {
+    const { payment, body, isReadable } = this.#payment(asked)
+    const { account_id_from: from, account_id_to: to, kind, ...movement } = body
+    const path = {
+      transfer: '/transactions',
+      deposit: `/accounts/${payment.to}/deposits`,
+      withdrawal: `/accounts/${payment.from}/withdrawals`,
+    }[payment.kind]
+    const sent = kind ? movement : { account_id_from: from, account_id_to: to, ...movement }
+    if (!isReadable) return void (await this.#refused(path, sent, unreadable))
+    return this.#ask(path, sent, keyed, () => this.#model.pay(payment))
+  }
+
+  async #hold(asked: AskedPayment, keyed: boolean): Promise<void> {
+    // A deposit of it makes no sense; of a withdrawal it is a promise to the outside.
+    const kind = asked.kind === 'withdrawal' ? 'withdrawal' : 'transfer'
+    const { payment, body } = this.#payment({ ...asked, kind })
+    const { isReadable } = this.#payment({ ...asked, kind, note: noNote })
+    const { kind: _, effective_at: __, ...sent } = body
+    if (!isReadable) return void (await this.#refused('/holds', sent, unreadable))
+    const toOutside = payment.kind === 'withdrawal'
+    return this.#ask('/holds', sent, keyed, () => this.#model.promise({ ...payment, toOutside }))
+  }
+
+  async #batch(asked: AskedPayment[], mode: string | undefined, keyed: boolean): Promise<void> {
+    // What is possible to the last cent is said of the accounts as they stand before the batch.
+    const read = asked.map((one) => this.#payment(one))
+    const body = { ...(mode ? { mode } : {}), transactions: read.map((one) => one.body) }
+    const path = '/transactions/batch'
+    const faulty = read.flatMap(({ isReadable }, at) => (isReadable ? [] : [at]))
+    if (faulty.length > 0) {
+      const { body: problem } = await this.#refused(path, body, unreadable)
+      const pointers = (problem.errors as { pointer: string }[]).map(({ pointer }) =>
+        Number(pointer.split('/')[2]),
+      )
+      expect(pointers).toEqual(faulty)
+      return
+    }
+    const payments = read.map(({ payment }) => payment)
+    const { key, answer } = await this.#send(path, body, keyed)
+    if (mode === 'best_effort') {
+      const results = payments.map((payment) => this.#model.pay(payment))
+      const refused = results.filter(isRefusal).length
+      expect(answer).toMatchObject({ status: refused > 0 ? 200 : 201, body: { mode, refused } })
+      for (const [at, one] of (
+        answer.body.results as { status: number; transaction: object; problem: object }[]
+      ).entries())
+        this.#compare(results[at] as Paid | Refusal, one.status, one.transaction ?? one.problem)
+    } else {
+      const outcome = this.#model.payAll(payments)
+      if (!Array.isArray(outcome)) {
+        const errors = [{ code: outcome.code, pointer: `#/transactions/${outcome.at}` }]
+        expect(answer).toMatchObject({ status: 422, body: { code: 'BATCH_REFUSED', errors } })
+        expect(answer.body.errors).toBeArrayOfSize(1)
+      } else {
+        expect(answer).toMatchObject({ status: 201, body: { mode: 'atomic', refused: 0 } })
+        for (const [at, one] of (answer.body.results as { status: number; transaction: object }[]).entries())
+          this.#compare(outcome[at] as Paid, one.status, one.transaction)
+      }
+    }
+    if (key) this.#kept.push({ path, body, key, answer })
+  }
+
+  /**
+   * The same again is told the same again; something else under the same key is refused. Nothing
+   * happens either way.
+   */
+  async #repeat(kept: Kept | undefined, changed: boolean): Promise<void> {
+    if (!kept) return
+    const { path, body, key, answer } = kept
+    const headers = { 'idempotency-key': key }
+    if (changed && !path.endsWith('/release')) {
+      const other =
+        'transactions' in body
+          ? { ...body, mode: body.mode === 'best_effort' ? 'atomic' : 'best_effort' }
+          : { ...body, reference: 'other' }
+      const refused = await this.wallets.wallet.post(path, other, headers)
+      expect(refused).toMatchObject({ status: 422, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+      return
+    }
+    const again = await this.wallets.wallet.post(
+      path,
+      Object.fromEntries(Object.entries(body).reverse()),
+      headers,
+    )
+    // When a hold ends its time is made to be over, see `#expire`.
+    const lasting = ({ trace_id: _, expires_at: __, ...rest }: Answer['body']) => rest
+    expect([again.status, lasting(again.body)]).toEqual([answer.status, lasting(answer.body)])
+    expect(again.headers.get('idempotency-replayed')).toBe('true')
+    for (const name of ['location', 'consistency-token'])
+      expect(again.headers.get(name)).toBe(answer.headers.get(name))
+  }
+
+  async #look(which: number): Promise<void> {
+    const { wallet } = this.wallets
+    const id = this.#id(['plain', 'rich', 'overdrawing', 'boundless'][which % 4] ?? '')
+    const account = this.#model.accounts.get(id) as { balance: bigint; version: number; limit: bigint }
+    const [held, { balance, version, limit }] = [this.#model.held(id), account]
+    const numbers = { balance, held, available: balance - held, overdraft_limit: limit }
+    const shown = Object.fromEntries(
+      Object.entries(numbers).map(([name, minor]) => [name, this.#number(minor)]),
+    )
+    expect(await wallet.get(`/accounts/${id}`)).toMatchObject({ status: 200, body: { ...shown, version } })
+
+    const line = ({ from, versions }: Paid) => versions[from === id ? 0 : 1]
+    const own = this.#model.payments
+      .filter(({ from, to }) => from === id || to === id)
+      .sort((a, b) => line(b) - line(a))
+    const listed = (await wallet.get(`/transactions?account_id=${id}&limit=200`)).body.data as {
+      id: string
+    }[]
+    expect(listed.map((one) => one.id)).toEqual(own.map((paid) => paid.id))
+    const promised = this.#model.promises[which % (this.#model.promises.length || 1)]
+    if (promised)
+      expect(await wallet.get(`/holds/${promised.id}`)).toMatchObject({
+        status: 200,
+        body: this.#shown(promised),
+      })
+  }
+
+  /**
+   * Its time is over at once, without anybody waiting for it: nothing can be had of it any more,
+   * and it ends by whoever is first.
+   */
+  async #expire(promised: Promised, release: boolean): Promise<void> {
+    await this.sweep(async () => {
+      await this.wallets
+        .sql`update holds set expires_at = now() - interval '1 second' where id = ${promised.id}`
+      promised.late = true
+      await this.#ask(`/holds/${promised.id}/capture`, {}, false, () =>
+        this.#model.capture(promised, null, noNote),
+      )
+      if (release)
+        await this.#ask(`/holds/${promised.id}/release`, {}, false, () => this.#model.release(promised))
+    })
+    if (!release) this.#model.release(promised, 'expired')
+    expect(await this.wallets.wallet.get(`/holds/${promised.id}`)).toMatchObject({
+      body: this.#shown(promised),
+    })
+  }
+
+  /** Sends what can be read, and compares the answer with the model's. */
+  async #ask(
+    path: string,
+    body: Record<string, unknown>,
+    keyed: boolean,
+    onPaper: () => Paid | Promised | Refusal,
+  ) {
+    const { key, answer } = await this.#send(path, body, keyed)
+    const before = new Map(this.#model.promises.map((promised) => [promised, promised.status]))
+    const expected = onPaper()
+    const isEnding = 'status' in expected && before.has(expected as Promised)
+    this.#compare(expected, answer.status, answer.body, isEnding ? 200 : 201)
+    expect(answer.headers.get('idempotency-replayed')).toBeNull()
+    if (!isRefusal(expected)) {
+      const lines =
+        'versions' in expected
+          ? [expected.from, expected.to].map((id, at) => `${id}:${expected.versions[at]}`)
+          : [`${expected.from}:${expected.version}`]
+      expect(answer.headers.get('consistency-token')).toBe(lines.join())
+      const location = isEnding
+        ? null
+        : `/${'versions' in expected ? 'transactions' : 'holds'}/${expected.id}`
+      expect(answer.headers.get('location')).toBe(location)
+    }
+    if (key) this.#kept.push({ path, body, key, answer })
+  }
+
+  /** Sends what cannot be read, or is about nothing: no key is used up by it. */
+  async #refused(path: string, body: Record<string, unknown>, expected: Refusal): Promise<Answer> {
+    const { answer } = await this.#send(path, body, true)
+    expect(answer).toMatchObject({ status: expected.status, body: { code: expected.code } })
+    expect((await this.#send(path, body, true)).answer.headers.get('idempotency-replayed')).toBeNull()
+    return answer
+  }
+
+  async #send(path: string, body: Record<string, unknown>, keyed: boolean) {
+    const key = keyed ? `${this.#name} ${this.#taken}` : undefined
+    const answer = await this.wallets.wallet.post(path, body, key ? { 'idempotency-key': key } : {})
+    return { key, answer }
+  }
+
+  #compare(expected: Paid | Promised | Refusal, status: number, body: object, success = 201): void {
+    if (isRefusal(expected)) {
+      expect({ ...body, status }).toMatchObject(expected)
+      return
+    }
+    expect({ ...body, status }).not.toHaveProperty('code')
+    expect(status).toBe(success)
+    const told = body as { id: string; created_at: string; effective_at: string }
+    if (expected.id === '') expected.id = told.id
+    if ('versions' in expected) expected.effective = Date.parse(told.effective_at)
+    else expected.placed = Date.parse(told.created_at)
+    expect(body).toMatchObject(this.#shown(expected))
+  }
+
+  #shown(one: Paid | Promised): Record<string, unknown> {
+    const { reference, metadata, effective_at } = one.note
+    const parties = { account_id_from: one.from, account_id_to: one.to }
+    const common = { id: one.id, ...parties, amount: this.#number(one.amount), reference, metadata }
+    if ('versions' in one) {
+      const [version_account_id_from, version_account_id_to] = one.versions
+      const { kind, reverses, hold: hold_id } = one
+      const effective = effective_at ? { effective_at: new Date(effective_at).toISOString() } : {}
+      return {
+        ...common,
+        ...effective,
+        currency: this.kept.currency,
+        kind,
+        reverses,
+        hold_id,
+        version_account_id_from,
+        version_account_id_to,
+      }
+    }
+    const captured = one.captured === null ? null : this.#number(one.captured)
+    const transaction_id = one.paidBy?.id ?? null
+    return {
+      ...common,
+      currency: this.kept.currency,
+      status: one.status,
+      captured,
+      transaction_id,
+      version_account_id_from: one.version,
+    }
+  }
+
+  #at = (note: Note): Note => ({
+    ...note,
+    effective_at: note.effective_at === 'opening' ? this.#opening : note.effective_at,
+  })
+
+  #payment(asked: AskedPayment) {
+    const note = this.#at(asked.note)
+    const currency = asked.otherCurrency ? 'CHF' : this.kept.currency
+    const [from, to] = [
+      asked.kind === 'deposit' ? outsideOf(currency) : this.#id(asked.from),
+      asked.kind === 'withdrawal' ? outsideOf(currency) : this.#id(asked.to),
+    ]
+    const most = asked.kind === 'deposit' ? 10_000n : this.#model.spendable(from)
+    const { minor, sent, isReadable } = this.#amount(
+      asked.amount,
+      most,
+      asked.otherCurrency ? 2 : this.kept.decimals,
+    )
+    const payment: Payment = { kind: asked.kind, from, to, amount: minor, currency, note }
+    const body: Record<string, unknown> = {
+      ...(asked.kind === 'transfer' ? {} : { kind: asked.kind }),
+      ...(asked.kind === 'deposit' ? {} : { account_id_from: from }),
+      ...(asked.kind === 'withdrawal' ? {} : { account_id_to: to }),
+      amount: sent,
+      // BRL goes without saying.
+      ...(currency === 'BRL' ? {} : { currency }),
+      ...noted(note),
+    }
+    return { payment, body, isReadable: isReadable && asked.note.effective_at !== future }
+  }
+
+  #part(asked: AskedAmount, most: bigint, note: AskedPayment['note']) {
+    const { minor, sent, isReadable } = this.#amount(asked === 'none' ? 'all' : asked, most)
+    const body: Record<string, unknown> = { ...(asked === 'none' ? {} : { amount: sent }), ...noted(note) }
+    return {
+      body,
+      minor: asked === 'none' ? null : minor,
+      isReadable: isReadable && note.effective_at !== future,
+    }
+  }
+
+  /** As a number or as text, in turns. */
+  #amount(asked: Exclude<AskedAmount, 'none'>, most: bigint, decimals = this.kept.decimals) {
+    if (asked === 'broken')
+      return { minor: 0n, sent: `${this.#text(1n, decimals)}${decimals ? '' : '.'}1`, isReadable: false }
+    if (asked === 'long') return { minor: 0n, sent: '1000000000000000', isReadable: false }
+    const named = { all: most, more: most + 1n, most: digitsMax, zero: 0n, negative: -1n }
+    const minor = typeof asked === 'number' ? BigInt(asked) : named[asked]
+    if (minor > digitsMax) return { minor: 0n, sent: this.#text(minor, decimals), isReadable: false }
+    const text = this.#text(minor, decimals)
+    return { minor, sent: this.#taken % 2 ? text : Number(text), isReadable: true }
+  }
+
+  #text(minor: bigint, decimals = this.kept.decimals): string {
+    const digits = String(minor < 0n ? -minor : minor).padStart(decimals + 1, '0')
+    const cut = digits.length - decimals
+    return `${minor < 0n ? '-' : ''}${digits.slice(0, cut)}${decimals ? `.${digits.slice(cut)}` : ''}`
+  }
+
+  #number = (minor: bigint): number => Number(this.#text(minor))
+  #id = (name: string): string => this.#names.get(name) ?? ''
+}
+
+const future = '2999-01-01T00:00:00Z'
+const noNote: Note = { reference: null, metadata: null, effective_at: null }
+const unreadable: Refusal = { status: 422, code: 'VALIDATION' }
+const noted = ({ effective_at, ...rest }: AskedPayment['note']) => ({
+  ...rest,
+  ...(effective_at ? { effective_at } : {}),
+})

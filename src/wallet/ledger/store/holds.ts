@@ -1,0 +1,26 @@
+/** Holds, read back. They are written by `append` alone. */
+import { and, eq, lte, sql } from 'drizzle-orm'
+import { arrayOf, type Database } from '../../../platform/postgres/database'
+import { holds } from '../../db/schema'
+import type { Hold } from '../../domain/hold'
+
+export async function findHold({ orm }: Database, id: string): Promise<Hold | undefined> {
+  const [row] = await orm.select().from(holds).where(eq(holds.id, id))
+  return row
+}
+
+/** Those of the holds that exist, by id. */
+export async function loadHolds({ orm }: Database, ids: string[]): Promise<Map<string, Hold>> {
+  if (ids.length === 0) return new Map()
+  const rows = await orm
+    .select()
+    .from(holds)
+    .where(sql`${holds.id} = any(${arrayOf(ids)}::uuid[])`)
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+/** Open holds that are past their time at `at`, the oldest first. */
+export function listExpiredHolds({ orm }: Database, at: Date, limit: number): Promise<Hold[]> {
+  const isExpired = and(eq(holds.status, 'placed'), lte(holds.expiresAt, at))
+  return orm.select().from(holds).where(isExpired).orderBy(holds.expiresAt).limit(limit)
+}

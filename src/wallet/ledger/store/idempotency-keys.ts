@@ -1,0 +1,124 @@
+/**
+ * Keys that callers have used, and what came of them. They are written by `insertKeys`, in the
+ * statement that does what they answer for.
+ */
+import { arrayOf, type Database, type Statements } from '../../../platform/postgres/database'
+import type { Outcome } from '../../domain/book'
+import { asPlaced } from '../../domain/hold'
+import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'
+import type { Rejection } from '../../domain/rejection'
+import { loadHolds } from './holds'
+import { loadTransactions } from './transactions'
+
+/** For this long a key is remembered, in hours. After that it is new. Published in the documentation. */
+export const keyHours = 24
+
+export type KeyRow = IdempotencyKey & { outcomes: Outcome[] }
+export type StoredKey = IdempotencyKey & { stored: StoredOutcome[] }
+
+/** An outcome as it is kept: what it was about can be read from where it does not change. */
+export type StoredOutcome =
+  | { transaction: string }
+  | { placed: string }
+  | { ended: string }
+  | { client: string }
+  | { account: string }
+  | { rejection: Rejection | 'client_not_found' }
+
+/** Dated by the clock that also says when they expire. */
+export const insertKeys = (sql: Statements, keys: StoredKey[]) => sql`
+  insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
+  select scope, key, fingerprint, outcomes::json, now()
+  from unnest(
+    ${arrayOf(keys.map((row) => row.scope))}::text[],
+    ${arrayOf(keys.map((row) => row.key))}::text[],
+    ${arrayOf(keys.map((row) => row.fingerprint))}::text[],
+    ${arrayOf(keys.map((row) => JSON.stringify(row.stored)))}::text[]
+  ) as used (scope, key, fingerprint, outcomes)`
+
+type UsedRow = { scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }
+
+/**
+ * Those of the keys that are in use. Expired ones are removed on the way, so that their names can
+ * be taken again.
+ */
+export async function loadUsedKeys(sql: Statements, keys: IdempotencyKey[]): Promise<UsedRow[]> {
+  if (keys.length === 0) return []
+  const asked = sql`unnest(
+    ${arrayOf(keys.map((key) => key.scope))}::text[], ${arrayOf(keys.map((key) => key.key))}::text[]
+  ) as asked (scope, key)`
+  return sql<UsedRow[]>`
+    with expired as (
+      delete from idempotency_keys using ${asked}
+      where idempotency_keys.scope = asked.scope and idempotency_keys.key = asked.key
+        and idempotency_keys.created_at < now() - make_interval(hours => ${keyHours})
+    )
+    select used.scope, used.key, used.fingerprint, used.outcomes
+    from ${asked}
+    join idempotency_keys as used on used.scope = asked.scope and used.key = asked.key
+    where used.created_at >= now() - make_interval(hours => ${keyHours})`
+}
+
+/** Those of the keys that are in use, by name, with what their commands led to. */
+export async function loadKeys(
+  database: Database,
+  keys: IdempotencyKey[],
+): Promise<Map<string, UsedKey<Outcome[]>>> {
+  const rows = await loadUsedKeys(database.sql, keys)
+  if (rows.length === 0) return new Map()
+
+  const stored = rows.flatMap((row) => row.outcomes)
+  const [transactions, holds] = await Promise.all([
+    loadTransactions(
+      database,
+      stored.flatMap((outcome) => ('transaction' in outcome ? outcome.transaction : [])),
+    ),
+    loadHolds(
+      database,
+      stored.flatMap((outcome) =>
+        'placed' in outcome ? outcome.placed : 'ended' in outcome ? outcome.ended : [],
+      ),
+    ),
+  ])
+  const told = (outcome: StoredOutcome): Outcome => {
+    if ('rejection' in outcome) return { result: 'rejected', rejection: outcome.rejection as Rejection }
+    if ('transaction' in outcome)
+      return { result: 'transaction', transaction: found(transactions, outcome.transaction) }
+    if ('ended' in outcome) return { result: 'hold', hold: found(holds, outcome.ended) }
+    if ('placed' in outcome) return { result: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
+    throw new Error('no command led to what is stored under its key')
+  }
+  return new Map(
+    rows.map((row) => [nameOf(row), { fingerprint: row.fingerprint, answer: row.outcomes.map(told) }]),
+  )
+}
+
+export function storedOutcome(outcome: Outcome): StoredOutcome {
+  if (outcome.result === 'rejected') return { rejection: outcome.rejection }
+  if (outcome.result === 'transaction') return { transaction: outcome.transaction.id }
+  return outcome.hold.status === 'placed' ? { placed: outcome.hold.id } : { ended: outcome.hold.id }
+}
+
+function found<T>(known: Map<string, T>, id: string): T {
+  const one = known.get(id)
+  if (!one) throw new Error(`${id} was told under a key, and is not in the ledger`)
+  return one
+}
+
+/**
+ * Removes keys that are past their time, a bounded number at once. Answers how many. Planned each
+ * time, as `measureOutbox` is.
+ */
+export async function removeExpiredKeys(sql: Statements, limit: number): Promise<number> {
+  const { count } = await sql.unsafe(
+    `
+    delete from idempotency_keys where (scope, key) in (
+      select scope, key from idempotency_keys
+      where created_at < now() - make_interval(hours => ${keyHours})
+      order by created_at
+      limit $1
+    )`,
+    [limit],
+  )
+  return count
+}

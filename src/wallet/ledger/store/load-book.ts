@@ -1,0 +1,95 @@
+/** What a batch of commands has to know before it can be decided. */
+import { arrayOf, type Database, type Statements } from '../../../platform/postgres/database'
+import type { Account } from '../../domain/account'
+import type { Book, Command, Outcome } from '../../domain/book'
+import type { Hold } from '../../domain/hold'
+import { loadHolds } from './holds'
+import { loadOriginals, loadTransactions } from './transactions'
+
+/**
+ * Reads the accounts first and the rest after them: whatever changes the rest appends entries to
+ * those accounts, so that a batch which was decided over accounts that are older than their holds
+ * collides. `again` says that some commands may have been carried out already; then the book tells
+ * which, and what is carried out while it is read collides as well.
+ */
+export async function loadBook(database: Database, commands: Command[], again: boolean): Promise<Book> {
+  const holdIds = new Set<string>()
+  const transactionIds: string[] = []
+  const originalIds: string[] = []
+  for (const command of commands) {
+    if ('holdId' in command) holdIds.add(command.holdId)
+    if (command.type === 'hold') {
+      if (again) holdIds.add(command.id)
+    } else if (again && command.type !== 'release') transactionIds.push(command.id)
+    if (command.type === 'reversal') originalIds.push(command.reverses)
+  }
+  // On one connection, which carries them out in this order, without waiting in between.
+  const [accounts, holds, originals, transactions] = await Promise.all([
+    loadAccounts(database.sql, accountIdsOf(commands)),
+    loadHolds(database, [...holdIds]),
+    loadOriginals(database, originalIds),
+    loadTransactions(database, transactionIds),
+  ])
+  return {
+    accounts,
+    holds,
+    originals,
+    done: again ? outcomesOf(commands, { holds, transactions }) : new Map(),
+  }
+}
+
+export const accountIdsOf = (commands: Command[]): Set<string> =>
+  new Set(commands.flatMap((command) => [command.accountIdFrom, command.accountIdTo]))
+
+type Written = {
+  holds: Awaited<ReturnType<typeof loadHolds>>
+  transactions: Awaited<ReturnType<typeof loadTransactions>>
+}
+
+function outcomesOf(commands: Command[], { holds, transactions }: Written): Map<string, Outcome> {
+  const done = new Map<string, Outcome>()
+  const tellHold = (id: string, hold: Hold) => done.set(id, { result: 'hold', hold })
+  for (const command of commands) {
+    const { id } = command
+    const transaction = transactions.get(id)
+    if (transaction) done.set(id, { result: 'transaction', transaction })
+    const placed = command.type === 'hold' && holds.get(id)
+    if (placed) tellHold(id, placed)
+    const ended = command.type === 'release' && holds.get(command.holdId)
+    if (ended && ended.endedBy === id) tellHold(id, ended)
+  }
+  return done
+}
+
+type AccountRow = {
+  id: string
+  currency: string
+  balance_minor: bigint
+  held_minor: bigint
+  version: bigint
+  overdraft_limit_minor: bigint | null
+  opened_ms: number
+}
+
+/** The accounts as they stand. */
+export async function loadAccounts(sql: Statements, ids: Iterable<string>): Promise<Map<string, Account>> {
+  const rows = await sql<AccountRow[]>`
+    select id, currency, balance_minor, held_minor, version, overdraft_limit_minor,
+      (extract(epoch from created_at) * 1000)::float8 as opened_ms
+    from accounts
+    where id = any(${arrayOf([...ids])}::uuid[])`
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      {
+        id: row.id,
+        currency: row.currency,
+        balanceMinor: row.balance_minor,
+        heldMinor: row.held_minor,
+        version: row.version,
+        overdraftLimitMinor: row.overdraft_limit_minor,
+        openedAt: new Date(row.opened_ms),
+      },
+    ]),
+  )
+}

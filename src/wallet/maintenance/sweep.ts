@@ -1,0 +1,84 @@
+/**
+ * What is past its time is ended, or taken away: holds that nobody ended, idempotency keys, and
+ * where events are on the broker.
+ */
+import { randomUUIDv7 } from 'bun'
+import { messageOf } from '../../platform/fault'
+import type { Log } from '../../platform/telemetry/log'
+import type { Hold, ReleaseHold } from '../domain/hold'
+import type { Wallet } from '../ledger/ledger'
+import { listExpiredHolds } from '../ledger/store/holds'
+import { removeExpiredKeys } from '../ledger/store/idempotency-keys'
+import { submit } from '../ledger/submit'
+import { removeOldDeliveries } from '../outbox/deliveries-store'
+
+/**
+ * How often holds are looked at, in milliseconds: for so long an expired one may still count. And
+ * how many end in one batch.
+ */
+const holdsMs = 1000
+const holdsMax = 500
+/** The same of keys: together more than can expire. */
+const keysMs = 60_000
+const keysMax = 500_000
+/** The same of places, of which there are two or more to a transaction. */
+const deliveriesMs = 10_000
+const deliveriesMax = 200_000
+/** Rows of one statement, which has to end in time on any machine. */
+const chunkSize = 20_000
+
+export type Sweeping = {
+  wallet: Wallet
+  log: Log
+  /** Of several wallets one is enough; two do no harm, since a hold ends once. */
+  isInCharge: () => boolean
+}
+
+/** Answers how to stop. */
+export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void {
+  const timers = [
+    every(holdsMs, () => expireHolds(wallet)),
+    every(keysMs, () => inChunks(keysMax, (limit) => removeExpiredKeys(wallet.database.sql, limit))),
+    every(deliveriesMs, () =>
+      inChunks(deliveriesMax, (limit) => removeOldDeliveries(wallet.database.sql, wallet.clock(), limit)),
+    ),
+  ]
+  return () => timers.forEach(clearInterval)
+
+  function every(ms: number, sweep: () => Promise<unknown>) {
+    let busy = false
+    return setInterval(async () => {
+      if (busy || !isInCharge()) return
+      busy = true
+      await sweep().catch((error) => log.warn({}, `what has expired stays for now: ${messageOf(error)}`))
+      busy = false
+    }, ms)
+  }
+}
+
+/** Until there are no more, or `max` were removed. */
+async function inChunks(max: number, remove: (limit: number) => Promise<number>): Promise<void> {
+  for (let removed = 0; removed < max; removed += chunkSize) if ((await remove(chunkSize)) < chunkSize) return
+}
+
+/** Ends all holds that are past their time by now. */
+export async function expireHolds(wallet: Wallet): Promise<void> {
+  for (;;) {
+    const now = wallet.clock()
+    const expired = await listExpiredHolds(wallet.database, now, holdsMax)
+    if (expired.length > 0) {
+      const commands = expired.map((hold) => expiryOf(hold, now))
+      await submit(wallet, { commands, atomic: false, traceparent: null, idempotencyKey: null })
+    }
+    if (expired.length < holdsMax) return
+  }
+}
+
+const expiryOf = ({ id: holdId, accountIdFrom, accountIdTo }: Hold, now: Date): ReleaseHold => ({
+  type: 'release',
+  id: randomUUIDv7('hex', now),
+  holdId,
+  accountIdFrom,
+  accountIdTo,
+  reason: 'expired',
+})

@@ -1,0 +1,74 @@
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import { openDatabase } from '../../platform/postgres/database'
+import { prepareDatabase } from '../../platform/postgres/migrate'
+import { backing } from '../../testing/backing'
+import { log } from '../../testing/wallets'
+import { findDelivery } from './deliveries-store'
+import { measureOutbox, openOutbox, pendingMax, removePublished } from './outbox-store'
+
+setDefaultTimeout(60_000)
+
+test('however much the outbox has grown since a statement was planned, it is read by its key', async () => {
+  const { url } = await (await backing()).createDatabase('outbox')
+  const folder = join(import.meta.dir, '../../../migrations/wallet')
+  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const relay = openOutbox(url)
+  const pool = openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'test' })
+  const id = Bun.randomUUIDv7()
+  // Often enough for the server to keep a plan, for an outbox that it knows to be empty.
+  await pool.sql`vacuum analyze outbox`
+  for (let round = 0; round < 10; round++) {
+    await removePublished(relay, [{ id: BigInt(-round), partition: 0, offset: 0n }], { limit: 500 })
+    await measureOutbox(pool.sql)
+    await findDelivery(pool.sql, id)
+  }
+  await pool.sql`alter table transactions disable trigger transactions_booked`
+  await pool.sql`
+    insert into transactions (
+      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, effective_at, created_at
+    ) values (${id}, 'transfer', ${crypto.randomUUID()}, ${crypto.randomUUID()}, 1, 1, 1, 'BRL', now(), now())`
+  await pool.sql`
+    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
+    select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now() from generate_series(1, 50000)`
+
+  const read = async (sql: typeof pool.sql) => {
+    await sql`select pg_stat_force_next_flush()`
+    const [row] = await sql`select seq_tup_read as scanned from pg_stat_user_tables where relname = 'outbox'`
+    return Number(row?.scanned)
+  }
+  const before = await read(pool.sql)
+  const { rows } = await removePublished(relay, [], { limit: 500 })
+  const published = rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(index) }))
+  expect((await removePublished(relay, published, { limit: 1 })).rows[0]?.id).toBe(501n)
+  expect(await read(relay)).toBe(before)
+  expect(await findDelivery(pool.sql, id)).toMatchObject({ waits: true, places: [] })
+  expect(await read(pool.sql)).toBe(before)
+  expect(await measureOutbox(pool.sql)).toMatchObject({ pending: pendingMax + 1 })
+  expect((await read(pool.sql)) - before).toBeLessThanOrEqual(pendingMax + 1)
+
+  const entriesRead = async () => {
+    await relay`select pg_stat_force_next_flush()`
+    const [row] =
+      await relay`select idx_tup_read as entries from pg_stat_user_indexes where indexrelname = 'outbox_pkey'`
+    return Number(row?.entries)
+  }
+  const begun = await entriesRead()
+  const next = await removePublished(relay, [], { limit: 500 })
+  const sent = next.rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(500 + index) }))
+  await removePublished(relay, sent, { limit: 500 })
+  expect((await entriesRead()) - begun).toBeLessThan(3000)
+  await relay.end()
+  await pool.close()
+})
+
+test('the server looks after a relay whose machine may have vanished', async () => {
+  const { url } = await (await backing()).createDatabase('outbox')
+  const relay = openOutbox(url)
+  // As the operating system of the server has them.
+  const [row] = await relay`
+    select current_setting('tcp_keepalives_idle') as idle, current_setting('tcp_keepalives_interval') as interval,
+      current_setting('tcp_keepalives_count') as count`
+  expect(row).toEqual({ idle: '2', interval: '1', count: '2' })
+  await relay.end()
+})

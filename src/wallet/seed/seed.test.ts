@@ -1,0 +1,30 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { readSeed, seedEvents } from './seed'
+
+test('the events of the seed are those that the read side is seeded with', async () => {
+  const file = await Bun.file(join(import.meta.dir, '../../../seed/events.jsonl')).text()
+  const told = seedEvents(readSeed()).map((event) => event.value)
+  // After a change of seed/wallet.json: bun src/testing/write-seed-events.ts
+  expect(file.trimEnd().split('\n')).toEqual(told)
+})
+
+test('everybody ends where the course begins, and the world holds the other side of it', () => {
+  const { accounts, clients, transfers } = readSeed()
+  const balances = new Map(accounts.map((account) => [account.id, 0n]))
+  for (const { fact } of transfers) {
+    for (const { accountId, balanceMinor } of fact.entries) balances.set(accountId, balanceMinor)
+  }
+  const named = clients.map(({ id, name }) => {
+    const account = accounts.find(({ clientId }) => clientId === id)
+    return [name, balances.get(account?.id ?? '')]
+  })
+  const expected = { Eva: 80_000n, Frank: 120_000n }
+  expect(named).toEqual(
+    ['John', 'Jane', 'Alice', 'Bob', 'Charlie', 'David', 'Eva', 'Frank', 'Grace', 'Harry'].map((name) => [
+      name,
+      expected[name as keyof typeof expected] ?? 100_000n,
+    ]),
+  )
+  expect([...balances.values()].reduce((sum, balance) => sum + balance, 0n)).toBe(0n)
+})
