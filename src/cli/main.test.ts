@@ -7,7 +7,7 @@ test.concurrent.each([
   [
     ['republish', '--account', 'eva'],
     2,
-    /^--account must be a UUID, but is "eva"\nUsage: bun src\/command.ts repub/,
+    /^--account must be a UUID, but is "eva"\nUsage: bun src\/cli\/main.ts repub/,
   ],
   [['republish'], 1, /^The environment has a fault:\n {2}- DATABASE_URL must be a URL[^\n]*\n$/],
 ])('%p ends with %p and says why', async (args, code, words) => {

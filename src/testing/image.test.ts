@@ -42,7 +42,7 @@ test('the image exposes the ports that the services listen on when nobody says o
   expect(dockerfile).toMatch(new RegExp(`^EXPOSE ${ports.join(' ')}$`, 'm'))
 })
 
-test.each(['main.ts', 'command.ts'])(
+test.each(['main.ts', 'cli/main.ts'])(
   'whatever %s reaches is in the image, and every package of it is a dependency',
   async (entry) => {
     const { files, packages } = await reachedFrom(`src/${entry}`)
@@ -62,7 +62,7 @@ test('migrations, seed and patches are in the image; tests and stand-ins are not
   ])
     expect(sent.filter((file) => wanted.test(file))).not.toEqual([])
   for (const patch of Object.values(packageJson.patchedDependencies)) expect(sent).toContain(patch)
-  expect(sent.filter((file) => /\.test\.ts$|^src\/(embedded|testing)\//.test(file))).toEqual([])
+  expect(sent.filter((file) => /\.test\.ts$|^src\/(local|testing)\//.test(file))).toEqual([])
   expect(['.git/HEAD', '.data/key', 'node_modules/elysia/package.json', '.env'].filter(isSent)).toEqual([])
 })
 

@@ -11,6 +11,7 @@ import type { Log } from '../telemetry/log'
 import {
   type Fetched,
   type FetchedMessage,
+  instrument,
   openReader,
   type PartitionReader,
   RawHeaders,
@@ -177,6 +178,7 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
     logLevel: logLevel.WARN,
     logCreator: () => quietLog(log),
   })
+  instrument(client)
 
   // One connection for all questions about topics, opened at the first and given up after a failure.
   let connected: Promise<Admin> | undefined

@@ -1,7 +1,7 @@
 /**
  * All that is taken from inside the client library, which is pinned for this reason: how it reads
- * what it fetched, how it writes headers, and how it reads outside of a group. Importing this
- * changes the library for the whole process.
+ * what it fetched, how it writes headers, and how it reads outside of a group. `instrument` changes
+ * one client; others of the process stay as they are, but for an idle timer less.
  */
 import type { Kafka as KafkaClient } from 'kafkajs'
 // @ts-expect-error The package ships no types for its inner modules.
@@ -49,16 +49,55 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: Queue) {
   if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
 }
 
+type Definition = { versions: number[]; protocol: Protocol }
+type Lookup = (apiKey: number, definition: Definition) => ReturnType<Protocol>
+type Broker = { lookupRequest: Lookup }
+type CreateCluster = (options: object) => Cluster & {
+  brokerPool: { createBroker: (options: object) => Broker }
+}
+
+/** Lets a client read and write records with the protocols of this file. */
+export function instrument(client: KafkaClient): void {
+  const key = createClusterKey(client)
+  const create = Reflect.get(client, key) as CreateCluster
+  const createInstrumented: CreateCluster = (options) => {
+    const cluster = create(options)
+    const { createBroker } = cluster.brokerPool
+    cluster.brokerPool.createBroker = (given) => withOurProtocols(createBroker(given))
+    return cluster
+  }
+  Reflect.set(client, key, createInstrumented)
+}
+
+function createClusterKey(client: KafkaClient): symbol {
+  const isIt = ({ description = '' }: symbol) => description.endsWith(':createCluster')
+  const key = Object.getOwnPropertySymbols(client).find(isIt)
+  if (!key) throw new Error('kafkajs has no createCluster: is it of the pinned version?')
+  return key
+}
+
+/** A broker sets its lookup once it knows which versions the server has. */
+function withOurProtocols(broker: Broker): Broker {
+  let lookup = broker.lookupRequest
+  const lookupOurs: Lookup = (apiKey, definition) => lookup(apiKey, protocols.get(definition) ?? definition)
+  return Object.defineProperty(broker, 'lookupRequest', {
+    get: () => lookupOurs,
+    set: (next: Lookup) => {
+      lookup = next
+    },
+  })
+}
+
 type FetchRequest = { topics: { topic: string; partitions: { partition: number; fetchOffset: string }[] }[] }
 type Protocol = (options: { version: number }) => (request: object) => { request: object; response: object }
 
 // The library's own decoder knows one codec of four, inflates without a bound, throws on a header
 // without a value, checks no checksum, and says nothing of batches that it cannot read, which then
 // are fetched for ever.
-const fetchProtocol: Protocol = fetchRequests.protocol
-fetchRequests.protocol = (({ version }) =>
+const fetchProtocol: Protocol =
+  ({ version }) =>
   (options) => {
-    const exchange = fetchProtocol({ version })(options)
+    const exchange = (fetchRequests as Definition).protocol({ version })(options)
     if (version < 4) return exchange
     const { topics } = options as FetchRequest
     const fetchOffsets = new Map(
@@ -70,7 +109,7 @@ fetchRequests.protocol = (({ version }) =>
     )
     const decode = async (answer: Buffer) => decodeFetch(answer, version, fetchOffsets)
     return { ...exchange, response: { ...exchange.response, decode } }
-  }) satisfies Protocol
+  }
 
 /** https://kafka.apache.org/protocol#The_Messages_Fetch, versions 4 to 11. */
 export function decodeFetch(answer: Buffer, version: number, fetchOffsets: ReadonlyMap<string, bigint>) {
@@ -192,17 +231,23 @@ type ProduceOptions = {
   }[]
 }
 
-const produceProtocol: Protocol = produceRequests.protocol
-produceRequests.protocol = (({ version }) =>
+const produceProtocol: Protocol =
+  ({ version }) =>
   (options) => {
-    const exchange = produceProtocol({ version })(options)
+    const exchange = (produceRequests as Definition).protocol({ version })(options)
     const produced = options as ProduceOptions
     const isRaw = produced.topicData.some(({ partitions }) =>
       partitions.some(({ messages }) => messages.some(({ headers }) => headers instanceof RawHeaders)),
     )
     if (version < 3 || !isRaw) return exchange
     return { ...exchange, request: { ...exchange.request, encode: async () => encodeProduce(produced) } }
-  }) satisfies Protocol
+  }
+
+/** By the library's own definition, the one that takes its place. */
+const protocols = new Map<Definition, Definition>([
+  [fetchRequests, { ...fetchRequests, protocol: fetchProtocol }],
+  [produceRequests, { ...produceRequests, protocol: produceProtocol }],
+])
 
 /**
  * https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7. All that has raw headers
@@ -278,10 +323,7 @@ export type FetchOptions = {
 
 /** Reads partitions of these topics without being a member of a group. */
 export async function openReader(client: KafkaClient, topics: string[]): Promise<PartitionReader> {
-  const key = Object.getOwnPropertySymbols(client).find(({ description }) =>
-    description?.endsWith(':createCluster'),
-  )
-  const create = Reflect.get(client, key as symbol) as (options: object) => Cluster
+  const create = Reflect.get(client, createClusterKey(client)) as CreateCluster
   const cluster = create({ allowAutoTopicCreation: false })
   try {
     await cluster.connect()
