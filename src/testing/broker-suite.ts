@@ -636,7 +636,7 @@ export function brokerSuite(
         // A header this new ends in a list of tagged fields, here an empty one; the answer has the
         // layout of version 0.
         raw.send(frame({ ...apiVersions, request: typeOf({}) }, {}, { version: 99 }))
-        const { errorCode, apis } = apiVersions.answer.read(await raw.answer(1))
+        const { errorCode, apis } = apiVersions.response.read(await raw.answer(1))
         expect(errorCode).toBe(error.unsupportedVersion)
         expect(apis.find(({ key }) => key === apiVersions.key)).toBeDefined()
       })

@@ -10,7 +10,7 @@ import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../local/broker/api
 import { offsetCommit, offsetFetch } from '../local/broker/apis/offsets.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
 import { createTopics } from '../local/broker/apis/topics.ts'
-import { answerHeader, requestHeader, sized } from '../local/broker/connection.ts'
+import { requestHeader, responseHeader, sized } from '../local/broker/connection.ts'
 import { crc32c } from '../local/broker/log/crc32c.ts'
 import { readHeader } from '../local/broker/log/record-batch.ts'
 import {
@@ -31,7 +31,7 @@ type Message<Request, Answer> = {
   versions: readonly [lowest: number, highest: number]
   flexible: number
   request: Type<Request, unknown>
-  answer: Type<never, Answer>
+  response: Type<never, Answer>
 }
 
 export class RawKafka {
@@ -72,7 +72,7 @@ export class RawKafka {
     answer.version = version
     answer.flexible = version >= message.flexible
     if (message.key !== apiVersions.key) tags.skip(answer)
-    return message.answer.read(answer)
+    return message.response.read(answer)
   }
 
   /**
@@ -81,7 +81,7 @@ export class RawKafka {
    */
   answer(correlationId: number): Promise<Reader> {
     const answer = new Promise<Reader>((resolve) => this.#waiting.push(resolve)).then((reader) => {
-      const answered = answerHeader.read(reader).correlationId
+      const answered = responseHeader.read(reader).correlationId
       if (answered !== correlationId) throw new Error(`answer ${answered} came in place of ${correlationId}`)
       return reader
     })
@@ -125,7 +125,7 @@ export class RawKafka {
 
 /** A whole request as bytes. */
 export function frame<Request>(
-  { key, versions, flexible, request }: Omit<Message<Request, never>, 'answer'>,
+  { key, versions, flexible, request }: Omit<Message<Request, never>, 'response'>,
   body: Request,
   { version = versions[1], correlationId = 1 } = {},
 ): Buffer {

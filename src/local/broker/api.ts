@@ -1,4 +1,4 @@
-import type { Connection, Server } from './connection.ts'
+import type { Context } from './context.ts'
 import { type ErrorName, errorCodes, Refusal } from './errors.ts'
 import {
   int32,
@@ -15,82 +15,84 @@ import {
 /** The only node is number 1, leads every partition and coordinates every group. */
 export const nodeId = 1
 
-export type Context = Server & {
-  readonly client: Connection
-  /** Whatever this request asks for is refused with this error: a fault on demand. */
-  readonly refusal?: ErrorName
-}
-
 type Maybe<Value> = Value | undefined | Promise<Value | undefined>
-type Outcome = { errorCode: number; errorMessage: string | null }
+type ApiResponse = { errorCode: number; errorMessage: string | null }
 
-/** The broker slows nobody down. */
+/** This broker never throttles. */
 export const throttleMs = optional(int32, 0)
 export const throttleSince = (version: number) => since(version, int32, 0)
 
 /**
- * One request of the Kafka protocol: what it and its answer look like, in the versions that are
- * served, and what it does. Without an answer the client expects none. The whole request is read
- * before anything is done, because what is malformed must have no effect.
+ * One API of the Kafka protocol: the shapes of its request and response in the supported versions,
+ * and its handler. A handler that returns undefined sends no response. The whole request is decoded
+ * before the handler runs, so a malformed one has no effect.
  */
-export function api<const Name extends string, Request extends object, Answer extends object>(
+export function api<const Name extends string, RequestShape extends object, ResponseShape extends object>(
   name: Name,
   key: number,
   versions: readonly [lowest: number, highest: number],
   shapes: {
-    /** The first version that is flexible, if one of those served is. */
+    /** The first flexible version, if a supported one is flexible. */
     flexible?: number
-    request: Request
-    answer: Answer
-    serve(request: ReadOf<Request>, context: Context): Maybe<WrittenOf<Answer>>
+    /**
+     * An unsupported version is answered, too, in the layout of version 0: clients find the supported versions
+     * in it (KIP-511). For the same reason its response header never has tagged fields.
+     */
+    negotiates?: boolean
+    request: RequestShape
+    response: ResponseShape
+    serve(request: ReadOf<RequestShape>, context: Context): Maybe<WrittenOf<ResponseShape>>
   },
 ) {
-  const { serve, flexible = Number.POSITIVE_INFINITY } = shapes
-  const request = typeOf(shapes.request as never) as Type<WrittenOf<Request>, ReadOf<Request>>
-  const answer = typeOf(shapes.answer as never) as Type<WrittenOf<Answer>, ReadOf<Answer>>
-  /** False when there is no answer. */
-  const handle = async (from: Reader, to: Writer, context: Context) => {
-    const served = await serve(request.read(from), context)
-    if (served) answer.write(to, served)
-    return served !== undefined
+  const { serve, flexible = Number.POSITIVE_INFINITY, negotiates = false } = shapes
+  const request = typeOf(shapes.request as never) as Type<WrittenOf<RequestShape>, ReadOf<RequestShape>>
+  const response = typeOf(shapes.response as never) as Type<WrittenOf<ResponseShape>, ReadOf<ResponseShape>>
+  /** Decodes, serves and encodes. False when there is no response. */
+  const dispatch = async (from: Reader, to: Writer, context: Context) => {
+    const fields = await serve(request.read(from), context)
+    if (fields) response.write(to, fields)
+    return fields !== undefined
   }
-  return { name, key, versions, flexible, request, answer, serve, handle }
+  return { name, key, versions, flexible, negotiates, request, response, serve, dispatch }
 }
 
+/** What the server needs of each. */
+export type Api = Omit<ReturnType<typeof api>, 'request' | 'response' | 'serve'>
+
 /**
- * Runs what may refuse and gives the refusal its place in the answer, where the other fields then
- * are what their shape says. Any error that is not a refusal is a bug and goes on.
+ * Turns a refusal into the error code of the response, whose other fields then have the defaults of their shape.
+ * Any other error is a bug and is rethrown.
  */
-export async function attempt<Fields extends object>(
+export async function handle<Fields extends object>(
   { refusal }: { refusal?: ErrorName },
   run: () => Maybe<Fields>,
-): Promise<Partial<Fields> & Outcome> {
+): Promise<Partial<Fields> & ApiResponse> {
   try {
     if (refusal) throw new Refusal(refusal)
     return { errorCode: errorCodes.NONE, errorMessage: null, ...((await run()) as Partial<Fields>) }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    return { errorCode: errorCodes[error.code], errorMessage: error.message } as Partial<Fields> & Outcome
+    return { errorCode: errorCodes[error.code], errorMessage: error.message } as Partial<Fields> & ApiResponse
   }
 }
 
-/** Begins with every item, in order, before it waits for any. What was asked comes back in the answer. */
+/** Starts all items in order before it waits for any. The fields of an item are repeated in its response. */
 export function each<Item extends object, Fields extends object>(
   context: { refusal?: ErrorName },
   items: readonly Item[],
   run: (item: Item) => Maybe<Fields>,
-): Promise<(Item & Partial<Fields> & Outcome)[]> {
-  return Promise.all(items.map(async (item) => ({ ...item, ...(await attempt(context, () => run(item))) })))
+): Promise<(Item & Partial<Fields> & ApiResponse)[]> {
+  return Promise.all(items.map(async (item) => ({ ...item, ...(await handle(context, () => run(item))) })))
 }
 
 export type PerTopic<Partition> = { name: string; partitions: Partition[] }[]
 
-/** The same for requests about partitions. */
+/** The same for requests that name partitions. */
 export function eachPartition<Partition extends object, Fields extends object>(
   context: { refusal?: ErrorName },
   topics: PerTopic<Partition>,
   run: (topic: string, partition: Partition) => Maybe<Fields>,
-): Promise<PerTopic<Partition & Partial<Fields> & Outcome>> {
+): Promise<PerTopic<Partition & Partial<Fields> & ApiResponse>> {
   const begin = (topic: string, partitions: Partition[]) =>
     each(context, partitions, (one) => run(topic, one))
   return Promise.all(

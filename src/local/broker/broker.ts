@@ -1,6 +1,6 @@
 import { lockDirectory } from '../directory-lock.ts'
 import { makeTreePrivate } from '../private-files.ts'
-import { apis } from './apis.ts'
+import { type ApiName, apis } from './apis.ts'
 import { Catalog } from './catalog.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
 import { Connection, connectionLimits, type Log } from './connection.ts'
@@ -30,7 +30,7 @@ export type Broker = {
   readonly port: number
   /** `host:port`, as clients want it. */
   readonly brokers: string
-  readonly faults: Faults
+  readonly faults: Faults<ApiName>
   /** Closes every connection, puts everything on disk and frees the directory. Twice is safe. */
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -64,7 +64,9 @@ export async function startBroker(
     const closeConnections = () => {
       for (const connection of [...connections]) connection.close()
     }
-    const faults = resources.adopt(new Faults(disk, closeConnections), (injected) => injected.clear())
+    const faults = resources.adopt(new Faults<ApiName>(disk, closeConnections), (injected) =>
+      injected.clear(),
+    )
     resources.defer(closeConnections)
     // Who listens on every address still has to name one.
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host

@@ -1,10 +1,7 @@
 import type { Socket } from 'bun'
-import type { api, Context } from './api.ts'
-import { apiVersions } from './apis/cluster.ts'
-import type { CommittedOffsets } from './committed-offsets.ts'
+import type { Api } from './api.ts'
+import type { Client, Context } from './context.ts'
 import type { Faults } from './faults.ts'
-import type { Groups } from './group.ts'
-import type { Topics } from './topics.ts'
 import { int16, int32, MalformedRequest, nullableString, Reader, tags, typeOf, Writer } from './wire.ts'
 
 /** What one stranger may cost. */
@@ -24,14 +21,8 @@ export const connectionLimits = {
 export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void
 
 /** What all connections of a broker share. */
-export type Server = {
-  /** The address clients are told to come back to. */
-  readonly host: string
-  readonly port: number
-  readonly apis: readonly Pick<ReturnType<typeof api>, 'name' | 'key' | 'versions' | 'flexible' | 'handle'>[]
-  readonly topics: Topics
-  readonly groups: Groups
-  readonly offsets: CommittedOffsets
+export type Server = Omit<Context, 'apis' | 'client' | 'refusal'> & {
+  readonly apis: readonly Api[]
   readonly faults: Faults
   readonly limits: typeof connectionLimits
   readonly log: Log
@@ -49,14 +40,14 @@ export const requestHeader = typeOf({
   correlationId: int32,
   clientId: nullableString,
 })
-/** In front of every answer. */
-export const answerHeader = typeOf({ size: int32, correlationId: int32 })
+/** In front of every response. */
+export const responseHeader = typeOf({ size: int32, correlationId: int32 })
 
 /**
  * One client. Requests are served strictly one after the other, so answers keep the order of
  * requests and at most one answer is held for a client that does not read it.
  */
-export class Connection {
+export class Connection implements Client {
   /** What the client calls itself. */
   id = ''
   /**
@@ -83,6 +74,10 @@ export class Connection {
     else if (server.connections.size > server.limits.connectionsMax) this.close('too many connections')
   }
 
+  get address(): string {
+    return this.socket.remoteAddress
+  }
+
   receive(chunk: Buffer): void {
     if (this.#closed) return
     this.#chunks.push(chunk)
@@ -101,7 +96,7 @@ export class Connection {
   /** With a reason it is the client's fault, and logged. */
   close(reason?: string): void {
     if (this.#closed) return
-    if (reason) this.server.log('warn', 'connection closed', { reason, remote: this.socket.remoteAddress })
+    if (reason) this.server.log('warn', 'connection closed', { reason, remote: this.address })
     this.closed()
     this.socket.terminate()
   }
@@ -170,9 +165,7 @@ export class Connection {
     const api = apis.find((one) => one.key === key)
     if (!api) throw new MalformedRequest(`request ${key} is not known`)
     const isServed = version >= api.versions[0] && version <= api.versions[1]
-    // That one is answered in the layout of version 0, from which every client learns what to ask
-    // instead (KIP-511).
-    if (!isServed && api.key !== apiVersions.key)
+    if (!isServed && !api.negotiates)
       throw new MalformedRequest(`${api.name} version ${version} is not served`)
     request.version = isServed ? version : 0
     request.flexible = request.version >= api.flexible
@@ -184,17 +177,15 @@ export class Connection {
     if (this.#closed) return undefined
     const refusal = fault?.kind === 'error' ? fault.error : undefined
     const answer = new Writer(request.version)
-    answerHeader.write(answer, { size: 0, correlationId })
+    responseHeader.write(answer, { size: 0, correlationId })
     answer.flexible = request.flexible
-    // Behind its header alone there are none, because a client that asks for it does not know yet
-    // whom it talks to.
-    if (api.key !== apiVersions.key) tags.writeNone(answer)
+    if (!api.negotiates) tags.writeNone(answer)
     const context: Context = {
       ...this.server,
       client: this,
       refusal: isServed ? refusal : 'UNSUPPORTED_VERSION',
     }
-    const isAnswered = await api.handle(request, answer, context)
+    const isAnswered = await api.dispatch(request, answer, context)
     if (fault?.kind === 'lose') this.close()
     if (fault?.kind === 'delay') await fault.until
     await faults.resumed

@@ -1,4 +1,3 @@
-import type { ApiName } from './apis.ts'
 import type { ErrorName } from './errors.ts'
 import type { Disk } from './log/segment.ts'
 
@@ -17,7 +16,7 @@ export type Fault =
   | { kind: 'error'; error: ErrorName }
 
 /** Faults on demand, for tests of those who must live with a broker. All of them end with `clear`. */
-export class Faults {
+export class Faults<ApiName extends string = string> {
   #injected: { api: ApiName; fault: Fault; left: number; hits: number }[] = []
   #resume: PromiseWithResolvers<void> | undefined
   /** For the broker: whether a new connection is to be closed. */

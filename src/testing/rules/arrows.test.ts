@@ -116,12 +116,6 @@ const circular: string[] = [
   'contract/events/define-event.ts -> contract/events/dialect.ts -> contract/events/define-event.ts',
   'wallet/domain/hold.ts -> wallet/domain/movement.ts -> wallet/domain/hold.ts',
   'wallet/domain/hold.ts -> wallet/domain/timing.ts -> wallet/domain/book.ts -> wallet/domain/hold.ts',
-  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/api.ts',
-  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/apis/cluster.ts -> local/broker/api.ts',
-  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/groups.ts -> local/broker/api.ts',
-  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/offsets.ts -> local/broker/api.ts',
-  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/records.ts -> local/broker/api.ts',
-  'local/broker/api.ts -> local/broker/connection.ts -> local/broker/faults.ts -> local/broker/apis.ts -> local/broker/apis/topics.ts -> local/broker/api.ts',
 ]
 
 const rooms = Object.keys(arrows) as (keyof typeof arrows)[]

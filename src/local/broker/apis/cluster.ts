@@ -1,5 +1,5 @@
 /** How a client finds its way: what is served, where the partitions are, and who coordinates a group. */
-import { api, attempt, each, nodeId, throttleSince } from '../api.ts'
+import { api, each, handle, nodeId, throttleSince } from '../api.ts'
 import { errorCodes, Refusal } from '../errors.ts'
 import {
   array,
@@ -16,11 +16,11 @@ import {
   uuid,
 } from '../wire.ts'
 
-/** A later version is answered with an error in the layout of version 0, see `Connection`. */
 export const apiVersions = api('ApiVersions', 18, [0, 3], {
   flexible: 3,
+  negotiates: true,
   request: { clientName: since(3, string, ''), clientVersion: since(3, string, '') },
-  answer: {
+  response: {
     errorCode: int16,
     apis: array({ key: int16, lowest: int16, highest: int16 }),
     throttleMs: throttleSince(1),
@@ -71,7 +71,7 @@ export const metadata = api('Metadata', 3, [0, 11], {
     withClusterOperations: since(8, until(10, boolean, false), false),
     withTopicOperations: since(8, boolean, false),
   },
-  answer: {
+  response: {
     throttleMs: throttleSince(3),
     brokers: array(broker),
     clusterId: since(2, nullableString, null),
@@ -98,7 +98,7 @@ const groupKey = 0
 export const findCoordinator = api('FindCoordinator', 10, [0, 3], {
   flexible: 3,
   request: { key: string, keyType: since(1, int8, groupKey) },
-  answer: {
+  response: {
     throttleMs: throttleSince(1),
     errorCode: int16,
     errorMessage: since(1, nullableString, null),
@@ -107,7 +107,7 @@ export const findCoordinator = api('FindCoordinator', 10, [0, 3], {
     port: optional(int32, -1),
   },
   serve: ({ keyType }, context) =>
-    attempt(context, () => {
+    handle(context, () => {
       if (keyType !== groupKey) throw new Refusal('INVALID_REQUEST', 'transactions are not supported')
       return { nodeId, host: context.host, port: context.port }
     }),

@@ -1,5 +1,6 @@
 /** Being a member of a consumer group, and looking at groups as an administrator does. */
-import { api, attempt, type Context, each, throttleSince } from '../api.ts'
+import { api, each, handle, throttleSince } from '../api.ts'
+import type { Context } from '../context.ts'
 import type { Group } from '../group.ts'
 import {
   array,
@@ -41,7 +42,7 @@ export const joinGroup = api('JoinGroup', 11, [0, 7], {
     protocolType: string,
     protocols,
   },
-  answer: {
+  response: {
     throttleMs: throttleSince(2),
     errorCode: int16,
     ...round,
@@ -53,11 +54,11 @@ export const joinGroup = api('JoinGroup', 11, [0, 7], {
     const { protocolType, sessionTimeoutMs } = request
     // Version 0 has one time for both.
     const rebalanceTimeoutMs = request.rebalanceTimeoutMs < 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs
-    const from = { clientId: client.id, clientHost: `/${client.socket.remoteAddress}`, rebalanceTimeoutMs }
+    const from = { clientId: client.id, clientHost: `/${client.address}`, rebalanceTimeoutMs }
     const gone = (leave: () => void) => {
       client.onClose = leave
     }
-    const joined = await attempt(context, async () => {
+    const joined = await handle(context, async () => {
       return {
         protocolType,
         ...(await context.groups.open(request.groupId).join({ ...request, ...from }, gone)),
@@ -78,7 +79,7 @@ export const syncGroup = api('SyncGroup', 14, [0, 5], {
     protocol: instanceSince(5),
     assignments: array({ memberId: string, assignment: bytes }),
   },
-  answer: {
+  response: {
     throttleMs: throttleSince(1),
     errorCode: int16,
     protocolType: instanceSince(5),
@@ -87,7 +88,7 @@ export const syncGroup = api('SyncGroup', 14, [0, 5], {
   },
   async serve({ groupId, generation, memberId, protocolType, protocol, assignments }, context) {
     const parts = new Map(assignments.map((part) => [part.memberId, part.assignment]))
-    return attempt(context, async () => {
+    return handle(context, async () => {
       const { assignment } = await context.groups.open(groupId).sync(generation, memberId, parts)
       return { assignment, protocolType, protocol }
     })
@@ -97,9 +98,9 @@ export const syncGroup = api('SyncGroup', 14, [0, 5], {
 export const heartbeat = api('Heartbeat', 12, [0, 4], {
   flexible: 4,
   request: member,
-  answer: { throttleMs: throttleSince(1), errorCode: int16 },
+  response: { throttleMs: throttleSince(1), errorCode: int16 },
   serve: ({ groupId, generation, memberId }, context) =>
-    attempt(context, () => context.groups.open(groupId).heartbeat(generation, memberId)),
+    handle(context, () => context.groups.open(groupId).heartbeat(generation, memberId)),
 })
 
 const leaving = { memberId: string, instanceId: optional(nullableString, null) }
@@ -108,18 +109,18 @@ const leaving = { memberId: string, instanceId: optional(nullableString, null) }
 export const leaveGroup = api('LeaveGroup', 13, [0, 4], {
   flexible: 4,
   request: { groupId: string, memberId: until(2, string, ''), members: since(3, array(leaving), []) },
-  answer: {
+  response: {
     throttleMs: throttleSince(1),
     errorCode: int16,
     members: since(3, array({ ...leaving, errorCode: int16 }), []),
   },
   async serve({ groupId, memberId, members }, context) {
     if (members.length === 0) {
-      return attempt(context, () => {
+      return handle(context, () => {
         context.groups.open(groupId).leave(memberId)
       })
     }
-    const { errorCode } = await attempt(context, () => {
+    const { errorCode } = await handle(context, () => {
       context.groups.open(groupId)
     })
     const left = await each(context, members, (one) => {
@@ -157,13 +158,13 @@ function described({ groups, offsets }: Context) {
 export const listGroups = api('ListGroups', 16, [0, 4], {
   flexible: 3,
   request: { states: since(4, array(string), []) },
-  answer: {
+  response: {
     throttleMs: throttleSince(1),
     errorCode: int16,
     groups: optional(array({ groupId: string, protocolType: string, state: since(4, string, '') }), []),
   },
   serve: ({ states }, context) =>
-    attempt(context, () => {
+    handle(context, () => {
       const groups = [...described(context)].map(([groupId, group]) => ({ groupId, ...group }))
       return { groups: groups.filter(({ state }) => states.length === 0 || states.includes(state)) }
     }),
@@ -172,7 +173,7 @@ export const listGroups = api('ListGroups', 16, [0, 4], {
 export const describeGroups = api('DescribeGroups', 15, [0, 5], {
   flexible: 5,
   request: { groups: array(string), withOperations: since(3, boolean, false) },
-  answer: {
+  response: {
     throttleMs: throttleSince(1),
     groups: array({
       ...shown,

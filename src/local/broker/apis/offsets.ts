@@ -1,5 +1,5 @@
 /** How far a group has read. */
-import { api, attempt, eachPartition, throttleSince } from '../api.ts'
+import { api, eachPartition, handle, throttleSince } from '../api.ts'
 import type { Commit } from '../committed-offsets.ts'
 import { Refusal } from '../errors.ts'
 import {
@@ -36,7 +36,7 @@ export const offsetCommit = api('OffsetCommit', 8, [2, 8], {
       metadata: nullableString,
     }),
   },
-  answer: { throttleMs: throttleSince(3), topics: perTopic({ partition: int32, errorCode: int16 }) },
+  response: { throttleMs: throttleSince(3), topics: perTopic({ partition: int32, errorCode: int16 }) },
   async serve({ groupId, generation, memberId, topics }, context) {
     const commits: Commit[] = []
     const checked = await eachPartition(context, topics, (topic, position) => {
@@ -45,7 +45,7 @@ export const offsetCommit = api('OffsetCommit', 8, [2, 8], {
       context.topics.partition(topic, partition)
       commits.push({ topic, partition, offset, metadata })
     })
-    const { errorCode } = await attempt({}, () => void context.offsets.commit(groupId, commits))
+    const { errorCode } = await handle({}, () => void context.offsets.commit(groupId, commits))
     for (const { partitions } of checked)
       for (const partition of partitions) partition.errorCode ||= errorCode
     return { topics: checked }
@@ -60,7 +60,7 @@ export const offsetFetch = api('OffsetFetch', 9, [1, 7], {
     topics: nullableArray({ name: string, partitions: array(int32) }),
     stable: since(7, boolean, false),
   },
-  answer: {
+  response: {
     throttleMs: throttleSince(3),
     topics: perTopic({
       partition: int32,
@@ -72,7 +72,7 @@ export const offsetFetch = api('OffsetFetch', 9, [1, 7], {
     errorCode: since(2, int16, 0),
   },
   async serve({ groupId, topics }, context) {
-    const { errorCode } = await attempt(context, () => {
+    const { errorCode } = await handle(context, () => {
       if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
     })
     const committed = errorCode === 0 ? context.offsets.committed(groupId) : []

@@ -1,5 +1,5 @@
 /** Writing and reading records, and finding offsets by time. */
-import { api, attempt, eachPartition, throttleMs, throttleSince } from '../api.ts'
+import { api, eachPartition, handle, throttleMs, throttleSince } from '../api.ts'
 import { errorCodes, Refusal } from '../errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import {
@@ -36,7 +36,7 @@ export const produce = api('Produce', 0, [0, 9], {
     timeoutMs: int32,
     topics: perTopic({ index: int32, records: nullableBytes }),
   },
-  answer: {
+  response: {
     topics: perTopic({
       index: int32,
       errorCode: int16,
@@ -73,9 +73,9 @@ export const initProducerId = api('InitProducerId', 22, [0, 4], {
     producerId: since(3, int64, -1),
     epoch: since(3, int16, -1),
   },
-  answer: { throttleMs, errorCode: int16, producerId: unknownOffset, epoch: optional(int16, -1) },
+  response: { throttleMs, errorCode: int16, producerId: unknownOffset, epoch: optional(int16, -1) },
   serve({ transactionalId }, context) {
-    return attempt(context, () => {
+    return handle(context, () => {
       if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', noTransactions)
       return { producerId: context.topics.newProducerId(), epoch: 0 }
     })
@@ -113,7 +113,7 @@ export const fetch = api('Fetch', 1, [4, 12], {
     forgotten: since(7, perTopic(int32), []),
     rack: since(11, string, ''),
   },
-  answer: {
+  response: {
     throttleMs,
     errorCode: since(7, int16, 0),
     sessionId: since(7, int32, 0),
@@ -178,7 +178,7 @@ export const listOffsets = api('ListOffsets', 2, [1, 6], {
     isolationLevel: since(2, int8, 0),
     topics: perTopic({ index: int32, leaderEpoch: since(4, int32, -1), timestamp: int64 }),
   },
-  answer: {
+  response: {
     throttleMs: throttleSince(2),
     topics: perTopic({
       index: int32,

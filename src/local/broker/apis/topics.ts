@@ -37,7 +37,7 @@ export const createTopics = api('CreateTopics', 19, [2, 5], {
     timeoutMs: int32,
     validateOnly: boolean,
   },
-  answer: {
+  response: {
     throttleMs,
     topics: array({
       name: string,
@@ -73,7 +73,7 @@ export const createTopics = api('CreateTopics', 19, [2, 5], {
 export const deleteTopics = api('DeleteTopics', 20, [1, 4], {
   flexible: 4,
   request: { names: array(string), timeoutMs: int32 },
-  answer: { throttleMs, topics: array({ name: string, errorCode: int16 }) },
+  response: { throttleMs, topics: array({ name: string, errorCode: int16 }) },
   async serve({ names }, context) {
     const topics = names.map((name) => ({ name }))
     return { topics: await each(context, topics, ({ name }) => void context.topics.delete(name)) }
@@ -103,7 +103,7 @@ export const describeConfigs = api('DescribeConfigs', 32, [1, 4], {
     withSynonyms: boolean,
     withDocumentation: since(3, boolean, false),
   },
-  answer: {
+  response: {
     throttleMs,
     resources: array({
       errorCode: int16,
