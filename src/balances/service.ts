@@ -12,17 +12,18 @@ import type { Log } from '../platform/telemetry/log'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
 import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-letters/publisher'
 import { redrive } from './dead-letters/redrive'
-import { type Offsets, watchFreshness, withoutDeleted } from './freshness/freshness'
+import { watchFreshness, withoutDeleted } from './freshness/freshness'
 import { createConsistency } from './freshness/read-your-writes'
 import { balancesHttp } from './http/app'
 import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
-import { listPositions } from './projection/offsets-store'
-import { judgeProgress, type Progress, standstillMaxMs } from './projection/stall-detector'
-import { consumingOf, topics } from './projection/topics'
+import type { Offsets } from './projection/offsets'
+import { listOffsets } from './projection/offsets-store'
+import { detectStall, type StallState, standstillMaxMs } from './projection/stall-detector'
+import { subscriptionOf, topics } from './projection/topics'
 import { openReads } from './queries/queries'
 import { type LargeMovements, startLargeMovements } from './reactions/large-movements'
-import { type Rebuilding, startRebuilding } from './rebuild/coordinator'
+import { type RebuildCoordinator, startRebuildCoordinator } from './rebuild/coordinator'
 import { tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
 import { createLive } from './streams/streams'
@@ -65,10 +66,10 @@ export async function startBalances(
   })
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
   let consumer: Consumer | undefined
-  let rebuilding: Rebuilding | undefined
+  let rebuilding: RebuildCoordinator | undefined
   let largeMovements: LargeMovements | undefined
   let deadLetterTopic: DeadLetterPublisher | undefined
-  let progress: Progress = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
+  let progress: StallState = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
 
   const health = async (): Promise<Record<string, Check>> => {
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
@@ -90,7 +91,7 @@ export async function startBalances(
   const reads = openReads(reading)
   const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
   const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
-  const { groupId, topics: topicNames, partitions } = consumingOf(config.kafka)
+  const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
   const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
   let firsts: Offsets = new Map()
@@ -102,7 +103,7 @@ export async function startBalances(
     },
     clusterId: kafka.clusterId,
     async positions(clusterId) {
-      const positions = await listPositions(reading.sql, clusterId)
+      const positions = await listOffsets(reading.sql, clusterId)
       const stored = positions.map(
         ({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const,
       )
@@ -118,7 +119,7 @@ export async function startBalances(
         positions: consumer && positions,
         mine: consumer?.assigned(),
       }
-      progress = judgeProgress(progress, sight, standstillMaxMs)
+      progress = detectStall(progress, sight, standstillMaxMs)
     },
   })
   const live = createLive({ sql: reading.sql, freshness: watch.freshness, log })
@@ -140,7 +141,7 @@ export async function startBalances(
     arrivals: watch,
     rebuilding: {
       status: async () => rebuilding?.status(),
-      wish: async (wish) => rebuilding?.wish(wish),
+      request: async (request) => rebuilding?.request(request),
     },
     live,
     log,
@@ -193,7 +194,7 @@ export async function startBalances(
       topics: topicNames,
       partitions,
       onApplied: wake,
-      onKeptAside: keptAside.wake,
+      onDeadLetters: keptAside.wake,
     })
   const consumeAnew = async () => {
     await consumer?.stop()
@@ -216,7 +217,7 @@ export async function startBalances(
   )
 
   consumer = consume()
-  rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })
+  rebuilding = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
   largeMovements = startLargeMovements({
     ...group,
     groupId: reacting.groupId,

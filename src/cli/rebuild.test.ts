@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { UsageError } from '../platform/fault'
-import { parseWish } from './rebuild'
+import { parseRequest } from './rebuild'
 
 test.each([
   [[], { action: 'start', manual: false, force: false }],
@@ -10,8 +10,8 @@ test.each([
   [['--rollback'], { action: 'rollback', manual: false, force: false }],
   [['--cancel'], { action: 'cancel', manual: false, force: false }],
   [['--status'], undefined],
-] as const)('%j is understood', (args, wish) => {
-  expect(parseWish([...args])).toEqual(wish as never)
+] as const)('%j is understood', (args, request) => {
+  expect(parseRequest([...args])).toEqual(request as never)
 })
 
 test.each([
@@ -24,11 +24,11 @@ test.each([
   [['--force', '--cancel'], '--force has no meaning with --cancel.'],
   [['--status', '--force'], '--status takes no other option.'],
 ] as const)('%j contradicts itself', (args, message) => {
-  expect(() => parseWish([...args])).toThrow(new UsageError(message))
+  expect(() => parseRequest([...args])).toThrow(new UsageError(message))
 })
 
 test.each([[['--sawp']], [['--swap=yes']], [['now']]])('%j is not understood', (args) => {
-  expect(() => parseWish(args)).toThrow(
+  expect(() => parseRequest(args)).toThrow(
     expect.objectContaining({ code: expect.stringMatching(/^ERR_PARSE_ARGS/) }),
   )
 })

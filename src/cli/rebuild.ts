@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
   contradictionIn,
-  type Rebuilding,
+  type RebuildCoordinator,
   type RebuildProgress,
-  type RebuildWish,
-  startRebuilding,
+  type RebuildRequest,
+  startRebuildCoordinator,
 } from '../balances/rebuild/coordinator'
 import { type Environment, readReadSideConfig } from '../config/config'
 import { Fault, SetupError, UsageError } from '../platform/fault'
@@ -29,23 +29,23 @@ export const rebuild = {
   about: 'makes the tables of the read side again from the topics while they serve, and puts them in place',
   /**
    * 0 when it came to its end or is ready, 1 when the tables differ, it was cancelled meanwhile, or
-   * the wish was refused.
+   * the request was refused.
    */
   async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
-    const wish = parseWish(args)
+    const request = parseRequest(args)
     const config = { ...readReadSideConfig(env), logLevel: 'error' as const }
     const { url, prepare } = config.database
     const log = createLog({ service: 'rebuild', level: 'error', format: 'pretty' })
     const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
     const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-rebuild' })
     const kafka = connectKafka(config.kafka, log)
-    let rebuilding: Rebuilding | undefined
+    let rebuilding: RebuildCoordinator | undefined
     try {
       await reaching(
         prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }),
       )
-      rebuilding = startRebuilding({ database, kafka, config, migrationsFolder, log })
-      return await follow(rebuilding, wish, signal)
+      rebuilding = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
+      return await follow(rebuilding, request, signal)
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       throw new SetupError(`${error.message}. Run npm start, or check DATABASE_URL and KAFKA_BROKERS.`)
@@ -58,7 +58,7 @@ export const rebuild = {
 }
 
 /** Undefined for `--status`. Options that contradict one another are a `UsageError`. */
-export function parseWish(args: string[]): RebuildWish | undefined {
+export function parseRequest(args: string[]): RebuildRequest | undefined {
   const flag = { type: 'boolean', default: false } as const
   const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
   const { manual, force, ...verbs } = parseArgs({ args, options }).values
@@ -66,19 +66,19 @@ export function parseWish(args: string[]): RebuildWish | undefined {
   if (given.length > 1) throw new UsageError(`--${given.join(' and --')} exclude one another.`)
   const [verb = 'start'] = given
   if (verb === 'status' && (manual || force)) throw new UsageError('--status takes no other option.')
-  const wish: RebuildWish = { action: verb === 'status' ? 'start' : verb, manual, force }
-  const fault = contradictionIn(wish)
+  const request: RebuildRequest = { action: verb === 'status' ? 'start' : verb, manual, force }
+  const fault = contradictionIn(request)
   if (fault) throw new UsageError(`--${fault.member} has no meaning with --${verb}.`)
-  return verb === 'status' ? undefined : wish
+  return verb === 'status' ? undefined : request
 }
 
-/** Without a wish it only tells how things stand. */
+/** Without a request it only tells how things stand. */
 async function follow(
-  rebuilding: Rebuilding,
-  wish: RebuildWish | undefined,
+  rebuilding: RebuildCoordinator,
+  request: RebuildRequest | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  const refusal = wish && (await rebuilding.wish(wish))
+  const refusal = request && (await rebuilding.request(request))
   if (refusal && refusal !== 'already_building') {
     console.error(`Refused: ${refusal.replaceAll('_', ' ')}.`)
     return 1
@@ -86,8 +86,8 @@ async function follow(
   for (;;) {
     const progress = await rebuilding.status()
     console.error(progress ? lineOf(progress) : 'There is no rebuild.')
-    if (!wish) return progress?.state === 'refused' ? 1 : 0
-    if (progress?.state === 'cancelled' && wish.action !== 'cancel') return 1
+    if (!request) return progress?.state === 'refused' ? 1 : 0
+    if (progress?.state === 'cancelled' && request.action !== 'cancel') return 1
     if (progress?.state !== 'building') return progress?.state === 'refused' ? 1 : 0
     if (signal.aborted)
       console.error('It is left where it is: a service goes on with it, or the same command.')

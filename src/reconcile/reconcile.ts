@@ -4,7 +4,7 @@
  * up in the ledger after it was read. Only the accounts are read as a snapshot, and nothing is
  * locked or kept from being cleared away for longer than a page takes.
  */
-import { listPositions } from '../balances/projection/offsets-store'
+import { listOffsets } from '../balances/projection/offsets-store'
 import type { ReconcileConfig } from '../config/config'
 import { topics } from '../contract/events/events'
 import { decodeRecord, type ReceivedRecord } from '../contract/wire/envelope'
@@ -109,7 +109,7 @@ export async function reconcile(
   async function tryAll(): Promise<void> {
     const tries = Object.entries({
       WALLET_DATABASE_URL: findNewestEvent(ledger.sql),
-      BALANCES_DATABASE_URL: listPositions(model.sql, ''),
+      BALANCES_DATABASE_URL: listOffsets(model.sql, ''),
       KAFKA_BROKERS: readExtents(),
     })
     const faults = tries.map(([name, tried]) =>
@@ -187,7 +187,7 @@ export async function reconcile(
   }
 
   async function readPositions(clusterId: string): Promise<Positions> {
-    const positions = await listPositions(model.sql, clusterId)
+    const positions = await listOffsets(model.sql, clusterId)
     return new Map(positions.map(({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset]))
   }
 

@@ -1,6 +1,6 @@
 /** The tables of the read side without the service, for tests that put entries into them. */
 import { join } from 'node:path'
-import { apply } from '../balances/projection/apply-store'
+import { applyProjection } from '../balances/projection/apply-store'
 import type { BalanceRow, EntryRow } from '../balances/projection/project'
 import { openDatabase, type Statements } from '../platform/postgres/database'
 import { prepareDatabase } from '../platform/postgres/migrate'
@@ -54,7 +54,7 @@ export async function openReadModel() {
           updatedAt: createdAt,
         }),
       )
-      await apply(on, (tx) => tx`select true`, { balances, entries, clients: [], deadLetters: [] })
+      await applyProjection(on, (tx) => tx`select true`, { balances, entries, clients: [], deadLetters: [] })
     },
     cutConnections: () => shared.cutConnections(name),
     [Symbol.asyncDispose]: () => close(),

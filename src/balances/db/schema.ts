@@ -17,7 +17,12 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import type { Source } from '../projection/project'
+
+/**
+ * Which kind of record moves an account: those with versions, as the wallet writes them, or those
+ * without, which are numbered here. An account is moved by one kind only, the first one that did.
+ */
+export type Source = 'versioned' | 'versionless'
 
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'string' })
 const offset = (name: string) => bigint(name, { mode: 'bigint' })

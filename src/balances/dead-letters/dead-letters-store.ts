@@ -7,7 +7,7 @@ import type { RecordHeader } from '../../platform/kafka/record-set'
 import { arrayOf, type Database, rfc3339, type Statements } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
 import { type Claim, storable } from '../projection/apply-store'
-import type { DeadReason } from '../projection/project'
+import type { DeadLetterReason } from '../projection/project'
 
 /** Times are RFC 3339, UTC. */
 export type DeadLetter = {
@@ -135,7 +135,7 @@ export async function countDeadLetters(sql: Statements): Promise<number> {
 }
 
 /** Claims the right to apply a letter: it is given once, and the letter is gone with it. */
-export const takeDeadLetter =
+export const claimDeadLetter =
   (id: bigint): Claim =>
   (sql) =>
     sql`delete from dead_letters where id = ${String(id)}::bigint returning true`
@@ -144,7 +144,7 @@ export const takeDeadLetter =
 export async function noteFailure(
   sql: Statements,
   id: bigint,
-  { cause, detail }: DeadReason,
+  { cause, detail }: DeadLetterReason,
 ): Promise<boolean> {
   const { count } = await sql`
     update dead_letters set cause = ${cause}, detail = ${storable(detail)}, attempts = attempts + 1, sent_at = null

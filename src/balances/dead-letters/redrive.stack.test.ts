@@ -5,10 +5,10 @@ import { openDatabase } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
-import { apply } from '../projection/apply-store'
+import { applyProjection } from '../projection/apply-store'
 import { openReads } from '../queries/queries'
 import { listDeadLetters } from './dead-letters-store'
-import { type Redriven, type RedriveSelection, redrive } from './redrive'
+import { type RedrivenLetter, type RedriveSelection, redrive } from './redrive'
 
 setDefaultTimeout(30_000)
 
@@ -40,7 +40,12 @@ async function openDesk() {
         },
         recordAt: new Date(Date.UTC(2024, 0, 27) + second * 1000).toISOString(),
       }))
-      await apply(sql, (sql) => sql`select true`, { balances: [], entries: [], clients: [], deadLetters })
+      await applyProjection(sql, (sql) => sql`select true`, {
+        balances: [],
+        entries: [],
+        clients: [],
+        deadLetters,
+      })
     },
     redrive: (selection: RedriveSelection = everything, options: { dryRun?: boolean; limit?: number } = {}) =>
       redrive(database, selection, { dryRun: false, ...options }),
@@ -62,7 +67,7 @@ beforeAll(async () => {
 beforeEach(async () => void (await desk.sql`truncate balances, entries, dead_letters restart identity`))
 afterAll(() => desk.close())
 
-const outcomesOf = ({ letters }: { letters: Redriven[] }) =>
+const outcomesOf = ({ letters }: { letters: RedrivenLetter[] }) =>
   letters.map(({ id, outcome }) => `${id} ${outcome}`)
 
 /** A movement within one account, so that one record is one version of it. */

@@ -5,23 +5,23 @@
 
 import { messageOf } from '../../platform/fault'
 import { type Database, isDataRefused, type Statements } from '../../platform/postgres/database'
-import { apply, inTurn, isConflict, type Rows } from '../projection/apply-store'
+import { loadProjectedAccounts } from '../projection/accounts-store'
+import { applyProjection, isConflict, type Rows, withProjectionLock } from '../projection/apply-store'
 import {
-  accountsNamed,
+  accountsIn,
   accountsWithoutVersion,
-  type DeadReason,
-  type KnownAccount,
+  type DeadLetterReason,
+  type ProjectedAccount,
   project,
 } from '../projection/project'
 import { decodeFrom } from '../projection/topics'
-import { loadKnownAccounts } from '../queries/balances-store'
 import {
+  claimDeadLetter,
   type DeadLetter,
   type DeadLetterFilter,
   findDeadLetter,
   listDeadLetterIds,
   noteFailure,
-  takeDeadLetter,
 } from './dead-letters-store'
 
 /**
@@ -29,13 +29,13 @@ import {
  * account has moved on. `gone`: somebody else took it, or it never was. Those that are superseded
  * or still fail stay.
  */
-export const outcomes = ['applied', 'skipped', 'superseded', 'still_failing', 'gone'] as const
-export type Outcome = (typeof outcomes)[number]
-export type Redriven = { id: bigint; outcome: Outcome; reason?: DeadReason }
+export const redriveOutcomes = ['applied', 'skipped', 'superseded', 'still_failing', 'gone'] as const
+export type RedriveOutcome = (typeof redriveOutcomes)[number]
+export type RedrivenLetter = { id: bigint; outcome: RedriveOutcome; reason?: DeadLetterReason }
 
 export type RedriveSelection = { ids: bigint[] } | { filter: DeadLetterFilter; after: bigint | undefined }
-export type RedriveAnswer = {
-  letters: Redriven[]
+export type RedriveReport = {
+  letters: RedrivenLetter[]
   /** The last letter that was looked at, when there are more behind it. */
   next: bigint | undefined
 }
@@ -51,22 +51,22 @@ export async function redrive(
   { sql }: Pick<Database, 'sql'>,
   selection: RedriveSelection,
   { dryRun, limit = redriveMax }: { dryRun: boolean; limit?: number },
-): Promise<RedriveAnswer> {
+): Promise<RedriveReport> {
   const ids =
     'ids' in selection
       ? selection.ids
       : await listDeadLetterIds(sql, selection.filter, { after: selection.after ?? 0n, limit: limit + 1 })
-  const letters: Redriven[] = []
+  const letters: RedrivenLetter[] = []
   for (const id of ids.slice(0, limit)) letters.push(await tryAgain(sql, id, dryRun))
   return { letters, next: ids.length > limit ? ids[limit - 1] : undefined }
 }
 
-async function tryAgain(sql: Database['sql'], id: bigint, dryRun: boolean): Promise<Redriven> {
-  const gone: Redriven = { id, outcome: 'gone' }
+async function tryAgain(sql: Database['sql'], id: bigint, dryRun: boolean): Promise<RedrivenLetter> {
+  const gone: RedrivenLetter = { id, outcome: 'gone' }
   const over = new Error('the rehearsal is over')
   let redriven = gone
   try {
-    await inTurn(sql, async (tx) => {
+    await withProjectionLock(sql, async (tx) => {
       redriven = await attempt(tx, id)
       // In earnest up to here, so that the database has its say, and taken back.
       if (dryRun) throw over
@@ -82,13 +82,13 @@ async function tryAgain(sql: Database['sql'], id: bigint, dryRun: boolean): Prom
   return (await noteFailure(sql, id, redriven.reason)) ? redriven : gone
 }
 
-async function attempt(tx: Statements, id: bigint): Promise<Redriven> {
+async function attempt(tx: Statements, id: bigint): Promise<RedrivenLetter> {
   const letter = await findDeadLetter(tx, id)
   if (!letter) return { id, outcome: 'gone' }
   const reading = readingOf(letter)
-  const decision = decideRedrive(reading, await loadKnownAccounts(tx, accountsNamed([reading])))
+  const decision = decideRedrive(reading, await loadProjectedAccounts(tx, accountsIn([reading])))
   if ('reason' in decision) return { id, ...decision }
-  const { claimed } = await apply(tx, takeDeadLetter(id), decision.rows)
+  const { claimed } = await applyProjection(tx, claimDeadLetter(id), decision.rows)
   return { id, outcome: claimed ? decision.outcome : 'gone' }
 }
 
@@ -110,12 +110,12 @@ const batchReason = ({ cause, detail }: Pick<DeadLetter, 'cause' | 'detail'>) =>
 
 type Decision =
   | { outcome: 'applied' | 'skipped'; rows: Rows }
-  | { outcome: 'superseded' | 'still_failing'; reason: DeadReason }
+  | { outcome: 'superseded' | 'still_failing'; reason: DeadLetterReason }
 
-/** `known` has the accounts of `accountsNamed` that are stored. */
+/** `known` has the accounts of `accountsIn` that are stored. */
 export function decideRedrive(
   reading: ReturnType<typeof readingOf>,
-  known: ReadonlyMap<string, KnownAccount & { updatedAt: string }>,
+  known: ReadonlyMap<string, ProjectedAccount & { updatedAt: string }>,
 ): Decision {
   const { deadLetters, unknown, ...rows } = project([reading], known)
   const [dead] = deadLetters

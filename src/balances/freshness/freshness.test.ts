@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { arrivedOf, behind, createLooks, type Offsets, withoutDeleted } from './freshness'
+import { lagOf, type Offsets } from '../projection/offsets'
+import { arrivedOf, createLooks, withoutDeleted } from './freshness'
 
 const offsets = (one: number, other: number): Offsets =>
   new Map([
@@ -57,6 +58,6 @@ test.each<[string, Pair, Pair, Pair, bigint]>([
   ['everything was deleted before it was applied', [3, 0], [8, 9], [8, 9], 0n],
   ['what was deleted was applied', [8, 5], [6, 5], [9, 5], 1n],
 ])('lag counts what the logs still have: %s', (_, positions, firsts, ends, lag) => {
-  expect(behind(offsets(...ends), withoutDeleted(offsets(...positions), offsets(...firsts)))).toBe(lag)
+  expect(lagOf(offsets(...ends), withoutDeleted(offsets(...positions), offsets(...firsts)))).toBe(lag)
   expect(withoutDeleted(new Map(), offsets(...firsts)).get('balances/0') ?? 0n).toBe(BigInt(firsts[0]))
 })

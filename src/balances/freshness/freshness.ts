@@ -6,10 +6,8 @@ import { EventEmitter } from 'node:events'
 import { Fault, messageOf } from '../../platform/fault'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
+import { lagOf, type Offsets } from '../projection/offsets'
 import type { Arrived } from '../queries/history'
-
-/** Offsets by `topic/partition`: where a log ends, or where applying goes on. */
-export type Offsets = ReadonlyMap<string, bigint>
 
 export type Freshness = {
   /**
@@ -37,14 +35,14 @@ export function createLooks() {
   return {
     /** `positions` have to be read after the ends were. */
     take(at: string, ends: Offsets, positions: Offsets): Freshness {
-      const lag = behind(ends, positions)
+      const lag = lagOf(ends, positions)
       if (lag === 0n) {
         looks = []
         stride = 1
         asOf = at
         return { asOf, lag }
       }
-      while (looks[0] && behind(looks[0].ends, positions) === 0n) asOf = looks.shift()?.at
+      while (looks[0] && lagOf(looks[0].ends, positions) === 0n) asOf = looks.shift()?.at
       if (turn++ % stride === 0) looks.push({ at, ends })
       if (looks.length > looksMax) {
         looks = looks.filter((_, index) => index % 2 === 0)
@@ -53,16 +51,6 @@ export function createLooks() {
       return { asOf, lag }
     },
   }
-}
-
-/** Records that the logs have and that were not applied. */
-export function behind(ends: Offsets, positions: Offsets): bigint {
-  let sum = 0n
-  for (const [place, end] of ends) {
-    const missing = end - (positions.get(place) ?? 0n)
-    if (missing > 0n) sum += missing
-  }
-  return sum
 }
 
 /**

@@ -4,7 +4,7 @@ import { Fault } from '../../platform/fault'
 import { encodeCursor } from '../../platform/http/cursor'
 import type { Log } from '../../platform/telemetry/log'
 import type { DeadLetter } from '../dead-letters/dead-letters-store'
-import type { RedriveAnswer } from '../dead-letters/redrive'
+import type { RedriveReport } from '../dead-letters/redrive'
 import type { Freshness } from '../freshness/freshness'
 import type { Behind, Wanted } from '../freshness/read-your-writes'
 import type { Balance } from '../queries/balances-store'
@@ -55,7 +55,7 @@ function serving(
     isReady?: boolean
     reach?: Reach
     freshness?: Freshness
-    redriven?: RedriveAnswer
+    redriven?: RedriveReport
     asked?: unknown[]
   } = {},
 ): (path: string, headers?: Record<string, string>, init?: RequestInit) => Promise<Response> {
@@ -70,7 +70,7 @@ function serving(
     asked = [],
   } = overrides
   const app = balancesHttp({
-    rebuilding: { status: async () => undefined, wish: async () => undefined },
+    rebuilding: { status: async () => undefined, request: async () => undefined },
     reads: {
       balance: async (id) => {
         if (fault) throw fault
@@ -225,7 +225,7 @@ const json = { 'content-type': 'application/json' }
 test('a redrive says what became of each letter, and where it goes on', async () => {
   const asked: unknown[] = []
   const reason = { cause: 'not_json', detail: 'not JSON' } as const
-  const letters: RedriveAnswer['letters'] = [
+  const letters: RedriveReport['letters'] = [
     { id: 7n, outcome: 'applied' },
     { id: 8n, outcome: 'still_failing', reason },
   ]

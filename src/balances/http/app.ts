@@ -8,12 +8,12 @@ import { createHttp, type Health, MalformedRequest, refuse } from '../../platfor
 import { bodyOf } from '../../platform/http/body-schema'
 import { encodeCursor } from '../../platform/http/cursor'
 import type { Log } from '../../platform/telemetry/log'
-import type { RedriveAnswer, RedriveSelection } from '../dead-letters/redrive'
+import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
 import { arrivedOf, type Freshness, type Watch } from '../freshness/freshness'
 import type { Consistency } from '../freshness/read-your-writes'
 import type { Arrived, Clock } from '../queries/history'
 import type { Reads } from '../queries/queries'
-import type { Rebuilding, RebuildRefusal } from '../rebuild/coordinator'
+import type { RebuildCoordinator, RebuildRefusal } from '../rebuild/coordinator'
 import type { Live } from '../streams/streams'
 import {
   BalanceQuery,
@@ -58,11 +58,11 @@ const accountIdLengthMax = 255
 
 export type BalancesHttp = {
   reads: Reads
-  redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveAnswer>
+  redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveReport>
   consistency: Pick<Consistency, 'reach'>
   freshness: () => Freshness
   arrivals: Pick<Watch, 'reach'>
-  rebuilding: Pick<Rebuilding, 'status' | 'wish'>
+  rebuilding: Pick<RebuildCoordinator, 'status' | 'request'>
   live: Pick<Live, 'account' | 'all'>
   log: Log
   health: Health
@@ -338,7 +338,7 @@ export function balancesHttp(options: BalancesHttp) {
       .post(
         '/rebuild',
         async ({ body, request }) => {
-          const refusal = await rebuilding.wish(parseRebuild(body))
+          const refusal = await rebuilding.request(parseRebuild(body))
           if (!refusal) return answerRebuild(202)
           return refuse(request, problems.rebuildConflict, { detail: rebuildRefusals[refusal] })
         },

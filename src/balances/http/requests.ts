@@ -8,7 +8,7 @@ import { pageSizeDefault, pageSizeMax, parseCursor } from '../../platform/http/c
 import { type RedriveSelection, redriveMax } from '../dead-letters/redrive'
 import type { BalanceFilter } from '../queries/balances-store'
 import { clocks } from '../queries/history'
-import { contradictionIn, type RebuildWish, rebuildActions } from '../rebuild/coordinator'
+import { contradictionIn, type RebuildRequest, rebuildActions } from '../rebuild/coordinator'
 import { nowhere } from '../streams/streams'
 
 // As text, because that is what a query is made of.
@@ -72,12 +72,12 @@ export function parseRebuild({
   action = 'start',
   manual = false,
   force = false,
-}: typeof RebuildBody.static): RebuildWish {
-  const wish = { action, manual, force }
-  const fault = contradictionIn(wish)
+}: typeof RebuildBody.static): RebuildRequest {
+  const request = { action, manual, force }
+  const fault = contradictionIn(request)
   if (fault)
     throw new InvalidValue({ pointer: `#/${fault.member}`, detail: `has no meaning with action ${action}` })
-  return wish
+  return request
 }
 
 export const BalanceQuery = Type.Object({ at: Type.Optional(Time), time: Type.Optional(ClockName) }, closed)

@@ -2,7 +2,7 @@
 import { presentMoney, type ShownMoney } from '../../contract/money'
 import type { ServerEvent } from '../../platform/http/event-stream'
 import type { DeadLetterGroup, ListedLetter } from '../dead-letters/dead-letters-store'
-import { outcomes, type Redriven } from '../dead-letters/redrive'
+import { type RedrivenLetter, redriveOutcomes } from '../dead-letters/redrive'
 import type { Balance } from '../queries/balances-store'
 import type { AccountEntry, Entry } from '../queries/entries-store'
 import type { BalanceAt, Clock, Line } from '../queries/history'
@@ -163,10 +163,13 @@ export const presentDeadLetterGroup = (group: DeadLetterGroup) => ({
 /** What a database says may quote what was sent. */
 const reasonLengthMax = 500
 
-export const presentRedrive = (letters: Redriven[], dryRun: boolean) => ({
+export const presentRedrive = (letters: RedrivenLetter[], dryRun: boolean) => ({
   dry_run: dryRun,
   counts: Object.fromEntries(
-    outcomes.map((outcome) => [outcome, letters.filter((letter) => letter.outcome === outcome).length]),
+    redriveOutcomes.map((outcome) => [
+      outcome,
+      letters.filter((letter) => letter.outcome === outcome).length,
+    ]),
   ),
   data: letters.map(({ id, outcome, reason }) => ({
     id: String(id),

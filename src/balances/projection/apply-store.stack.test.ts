@@ -10,7 +10,7 @@ import { backing } from '../../testing/backing'
 import { isAtOdds, mergeBalances } from '../../testing/merge-rule'
 import { findBalances } from '../queries/balances-store'
 import { markSeeded } from '../seed/seeds-store'
-import { apply, type Claim, isConflict } from './apply-store'
+import { applyProjection, type Claim, isConflict } from './apply-store'
 import type { BalanceRow, EntryRow } from './project'
 
 setDefaultTimeout(30_000)
@@ -69,7 +69,12 @@ test('rows are merged by the rule, and come back exactly as they were written', 
       const expected = new Map<string, BalanceRow>()
       await database.sql`delete from balances`
       for (const balances of batches) {
-        const applying = apply(database.sql, freely, { balances, entries: [], clients: [], deadLetters: [] })
+        const applying = applyProjection(database.sql, freely, {
+          balances,
+          entries: [],
+          clients: [],
+          deadLetters: [],
+        })
         if (balances.some((row) => isAtOdds(expected.get(row.accountId), row)))
           expect(isConflict(await applying.catch((error) => error))).toBe(true)
         else {
@@ -117,8 +122,14 @@ test('a claim that was somebody else’s writes nothing', async () => {
     clients: [client],
     deadLetters: [],
   })
-  expect(await apply(database.sql, markSeeded('seed'), rows(1n))).toEqual({ claimed: true, changed: 1 })
-  expect(await apply(database.sql, markSeeded('seed'), rows(2n))).toEqual({ claimed: false, changed: 0 })
+  expect(await applyProjection(database.sql, markSeeded('seed'), rows(1n))).toEqual({
+    claimed: true,
+    changed: 1,
+  })
+  expect(await applyProjection(database.sql, markSeeded('seed'), rows(2n))).toEqual({
+    claimed: false,
+    changed: 0,
+  })
   const found = (await findBalances(database.sql, ['eva', 'nobody'])).get('eva')
   expect(found).toMatchObject({ version: 1n, balanceMinor: 100n, ownerName: 'Eva' })
 })
@@ -140,7 +151,7 @@ const entry = (version: bigint, extra: Partial<EntryRow> = {}): EntryRow => ({
 test('an entry is written once: the first to tell of it is right, and comes back as it was written', async () => {
   await using database = await openBalances()
   const record = (...entries: EntryRow[]) =>
-    apply(database.sql, freely, { balances: [], entries, clients: [], deadLetters: [] })
+    applyProjection(database.sql, freely, { balances: [], entries, clients: [], deadLetters: [] })
   const unsaid = {
     amountMinor: null,
     transactionId: null,
@@ -184,7 +195,7 @@ test('a database of the version before keeps its balances, and gets its entries 
     clients: [],
     deadLetters: [],
   }
-  expect(await apply(database.sql, freely, rows)).toEqual({ claimed: true, changed: 1 })
+  expect(await applyProjection(database.sql, freely, rows)).toEqual({ claimed: true, changed: 1 })
   expect((await findBalances(database.sql, ['eva'])).get('eva')).toMatchObject({ version: 6n, heldMinor: 0n })
   expect([...(await database.sql`select version from entries`)]).toEqual([{ version: 6n }])
   await database.close()
@@ -264,7 +275,12 @@ test('a client is registered once, and the tables refuse what no projection make
   await using database = await openBalances()
   const client = (name: string) => ({ id: 'client', name, email: 'e', createdAt: '2020-01-07T00:00:00.000Z' })
   for (const name of ['Eva', 'Frank'])
-    await apply(database.sql, freely, { balances: [], entries: [], clients: [client(name)], deadLetters: [] })
+    await applyProjection(database.sql, freely, {
+      balances: [],
+      entries: [],
+      clients: [client(name)],
+      deadLetters: [],
+    })
   expect([...(await database.sql`select name from clients`)]).toEqual([{ name: 'Eva' }])
 
   const odd: Partial<BalanceRow>[] = [
@@ -277,7 +293,7 @@ test('a client is registered once, and the tables refuse what no projection make
     { balanceMinor: -999_999_999_999_999_999n, heldMinor: 1n },
   ]
   for (const part of odd) {
-    const applying = apply(database.sql, freely, {
+    const applying = applyProjection(database.sql, freely, {
       balances: [{ ...opening(1n), ...part }],
       entries: [],
       clients: [],

@@ -6,9 +6,9 @@ import type { PendingQuery, Row } from 'postgres'
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import { arrayOf, type Database, type Statements, violation } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
-import type { BalanceRow, ClientRow, DeadReason, EntryRow } from './project'
+import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './project'
 
-export type DeadLetterRow = DeadReason & {
+export type DeadLetterRow = DeadLetterReason & {
   clusterId: string
   topic: string
   partition: number
@@ -45,7 +45,7 @@ export type Applied = { claimed: boolean; changed: number }
  * another currency or source than the account is: no value but '' is refused by their constraints.
  * So whoever brings what fits, as our own events do, need not look first.
  */
-export async function apply(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
+export async function applyProjection(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
   // In one order for everybody, so that two writers of the same accounts never wait for each other
   // in a circle.
   const balances = rows.balances.toSorted((a, b) => compare(a.accountId, b.accountId))
@@ -166,7 +166,10 @@ export const isConflict = (thrown: unknown): boolean =>
  * writing, nobody else who does the same comes in between. Two of them would give out the same
  * version, and one be lost. Events that bear their versions need no turn.
  */
-export const inTurn = <T>(sql: Database['sql'], work: (tx: Statements) => Promise<T>): Promise<T> =>
+export const withProjectionLock = <T>(
+  sql: Database['sql'],
+  work: (tx: Statements) => Promise<T>,
+): Promise<T> =>
   sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(${advisoryLocks.projection})`
     return work(tx)

@@ -18,13 +18,13 @@ import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import { type Database, isDataRefused, type Statements } from '../../platform/postgres/database'
 import { keepTrying } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
-import { loadKnownAccounts } from '../queries/balances-store'
-import { apply, type DeadLetterRow, inTurn, isConflict } from './apply-store'
+import { loadProjectedAccounts } from './accounts-store'
+import { applyProjection, type DeadLetterRow, isConflict, withProjectionLock } from './apply-store'
 import { loadPositions, type Mark, movePosition, type Partition, resetPosition } from './offsets-store'
 import {
-  accountsNamed,
-  accountsToKnow,
-  type DeadReason,
+  accountsIn,
+  accountsToLoad,
+  type DeadLetterReason,
   type Projection,
   project,
   type Reading,
@@ -46,7 +46,7 @@ export type ConsumerOptions = {
   /** These accounts may have moved on. */
   onApplied?: (accountIds: string[]) => void
   /** Records were kept aside. */
-  onKeptAside?: () => void
+  onDeadLetters?: () => void
 }
 
 export type Consumer = {
@@ -92,7 +92,7 @@ export function startConsumer({
   log,
   ahead,
   onApplied,
-  onKeptAside,
+  onDeadLetters,
 }: ConsumerOptions): Consumer {
   const stopping = new AbortController()
   let places = new Map<string, Place>()
@@ -281,17 +281,17 @@ export function startConsumer({
     readings: Reading<IncomingRecord>[],
     { to, last }: { to: bigint; last: Mark | undefined },
     signal: AbortSignal,
-    refused: { origin: IncomingRecord; reason: DeadReason }[] = [],
+    refused: { origin: IncomingRecord; reason: DeadLetterReason }[] = [],
   ): Promise<boolean> {
     const write = async (sql: Statements, accountIds: string[]) => {
-      const projection = projectSafely(readings, await loadKnownAccounts(sql, accountIds))
+      const projection = projectSafely(readings, await loadProjectedAccounts(sql, accountIds))
       const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
       const claim = movePosition(place, { from: place.next, to, last })
-      const { claimed } = await apply(sql, claim, { ...projection, deadLetters })
+      const { claimed } = await applyProjection(sql, claim, { ...projection, deadLetters })
       return { claimed, projection: { ...projection, deadLetters } }
     }
-    const accountIds = accountsToKnow(readings)
-    const writeInTurn = (ids: string[]) => inTurn(database.sql, (sql) => write(sql, ids))
+    const accountIds = accountsToLoad(readings)
+    const writeInTurn = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
     const { claimed, projection } = await waitingFor(
       () => (accountIds.length === 0 ? write(database.sql, []) : writeInTurn(accountIds)),
       signal,
@@ -301,13 +301,13 @@ export function startConsumer({
       // Again, knowing all accounts. They may move on in between, and then there is more to know.
       const isPassing = (error: unknown) =>
         isConflict(error) || !(isDataRefused(error) || error instanceof NotApplicable)
-      return waitingFor(() => writeInTurn(accountsNamed(readings)), signal, isPassing)
+      return waitingFor(() => writeInTurn(accountsIn(readings)), signal, isPassing)
     })
     if (!claimed) return false
     place.next = to
     place.last = last ?? place.last
     onApplied?.(projection.balances.map((row) => row.accountId))
-    if (projection.deadLetters.length > 0) onKeptAside?.()
+    if (projection.deadLetters.length > 0) onDeadLetters?.()
 
     for (const { topic, partition, recordOffset, cause, detail } of projection.deadLetters)
       log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record dead-lettered')
@@ -372,7 +372,7 @@ const placeName = (topic: string, partition: number): string => `${topic}/${part
 
 function toDeadLetter(
   { clusterId, topic, partition }: Partition,
-  { origin, reason }: { origin: IncomingRecord; reason: DeadReason },
+  { origin, reason }: { origin: IncomingRecord; reason: DeadLetterReason },
 ): DeadLetterRow {
   const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = origin
   const recordAt = recordTime(timestampMs) ?? null

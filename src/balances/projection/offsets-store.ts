@@ -46,7 +46,7 @@ export async function loadPositions(
 }
 
 /** All positions in the log of a cluster, whoever applies there. */
-export async function listPositions(
+export async function listOffsets(
   sql: Statements,
   clusterId: string,
 ): Promise<{ topic: string; partition: number; nextOffset: bigint }[]> {

@@ -3,11 +3,11 @@ import fc from 'fast-check'
 import { decodeRecord } from '../../contract/wire/envelope'
 import { isAtOdds, mergeBalances } from '../../testing/merge-rule'
 import {
-  accountsNamed,
-  accountsToKnow,
+  accountsIn,
+  accountsToLoad,
   type BalanceRow,
   type EntryRow,
-  type KnownAccount,
+  type ProjectedAccount,
   project,
   type Reading,
 } from './project'
@@ -25,7 +25,7 @@ const readAll = (values: unknown[]): Reading<number>[] =>
     return { decoded: decodeRecord({ value: bytes }), timestampMs, origin }
   })
 
-const projecting = (values: unknown[], known: Record<string, KnownAccount> = {}) =>
+const projecting = (values: unknown[], known: Record<string, ProjectedAccount> = {}) =>
   project(readAll(values), new Map(Object.entries(known)))
 
 const course = (from: string, to: string, balanceFrom: number, balanceTo: number, extra: object = {}) => ({
@@ -67,108 +67,112 @@ const briefEntries = (rows: EntryRow[]) =>
 const brief = (rows: BalanceRow[]) =>
   rows.map((row) => `${row.accountId} ${row.version} ${row.currency} ${row.balanceMinor}`).sort()
 
-const tables: { name: string; given?: Record<string, KnownAccount>; when: unknown[]; expected: string[] }[] =
-  [
-    { name: 'nothing comes of nothing', when: [], expected: [] },
-    {
-      name: 'an account first heard of in a balance is created by it',
-      when: [course('a', 'b', 775, 1225)],
-      expected: ['a 1 BRL 77500', 'b 1 BRL 122500'],
+const tables: {
+  name: string
+  given?: Record<string, ProjectedAccount>
+  when: unknown[]
+  expected: string[]
+}[] = [
+  { name: 'nothing comes of nothing', when: [], expected: [] },
+  {
+    name: 'an account first heard of in a balance is created by it',
+    when: [course('a', 'b', 775, 1225)],
+    expected: ['a 1 BRL 77500', 'b 1 BRL 122500'],
+  },
+  {
+    name: 'without versions each record is the next version, in the order of the log',
+    when: [course('a', 'b', 100, 200), course('b', 'a', 150, 150), course('a', 'c', 140, 10)],
+    expected: ['a 3 BRL 14000', 'b 2 BRL 15000', 'c 1 BRL 1000'],
+  },
+  {
+    name: 'without versions counting goes on from what is stored',
+    given: { a: { version: 7n, currency: 'BRL', balanceMinor: 0n, source: null } },
+    when: [course('a', 'b', 1, 2), course('a', 'b', 3, 4)],
+    expected: ['a 9 BRL 300', 'b 2 BRL 400'],
+  },
+  {
+    name: 'the higher version wins, whatever comes last',
+    when: [course('a', 'b', 5, 6, versions(3, 1)), course('a', 'b', 9, 9, versions(2, 2))],
+    expected: ['a 3 BRL 500', 'b 2 BRL 900'],
+  },
+  {
+    name: 'the same version again changes nothing',
+    when: [course('a', 'b', 5, 6, versions(1, 1)), course('a', 'b', 7, 8, versions(1, 1))],
+    expected: ['a 1 BRL 500', 'b 1 BRL 600'],
+  },
+  {
+    name: 'a record without version follows what an account began with, whoever told that',
+    given: {
+      a: { version: 2n, currency: 'BRL', balanceMinor: 0n, source: null },
+      b: { version: 8n, currency: 'BRL', balanceMinor: 0n, source: 'versionless' },
     },
-    {
-      name: 'without versions each record is the next version, in the order of the log',
-      when: [course('a', 'b', 100, 200), course('b', 'a', 150, 150), course('a', 'c', 140, 10)],
-      expected: ['a 3 BRL 14000', 'b 2 BRL 15000', 'c 1 BRL 1000'],
-    },
-    {
-      name: 'without versions counting goes on from what is stored',
-      given: { a: { version: 7n, currency: 'BRL', balanceMinor: 0n, source: null } },
-      when: [course('a', 'b', 1, 2), course('a', 'b', 3, 4)],
-      expected: ['a 9 BRL 300', 'b 2 BRL 400'],
-    },
-    {
-      name: 'the higher version wins, whatever comes last',
-      when: [course('a', 'b', 5, 6, versions(3, 1)), course('a', 'b', 9, 9, versions(2, 2))],
-      expected: ['a 3 BRL 500', 'b 2 BRL 900'],
-    },
-    {
-      name: 'the same version again changes nothing',
-      when: [course('a', 'b', 5, 6, versions(1, 1)), course('a', 'b', 7, 8, versions(1, 1))],
-      expected: ['a 1 BRL 500', 'b 1 BRL 600'],
-    },
-    {
-      name: 'a record without version follows what an account began with, whoever told that',
-      given: {
-        a: { version: 2n, currency: 'BRL', balanceMinor: 0n, source: null },
-        b: { version: 8n, currency: 'BRL', balanceMinor: 0n, source: 'versionless' },
+    when: [course('a', 'b', 2, 2)],
+    expected: ['a 3 BRL 200', 'b 9 BRL 200'],
+  },
+  {
+    name: 'of a movement within one account the second balance is the one that was stored',
+    when: [course('a', 'a', 90, 110), course('a', 'a', 80, 120)],
+    expected: ['a 2 BRL 12000'],
+  },
+  {
+    name: 'fractions are exact',
+    when: [course('a', 'b', 999.5, 0.29)],
+    expected: ['a 1 BRL 99950', 'b 1 BRL 29'],
+  },
+  {
+    name: 'the world owes',
+    when: [course('world', 'b', -1000, 1000)],
+    expected: ['b 1 BRL 100000', 'world 1 BRL -100000'],
+  },
+  {
+    name: 'names that some public wallets turn round are understood',
+    when: [
+      {
+        Name: 'BalanceUpdated',
+        Payload: {
+          account_from_id: 'a',
+          account_to_id: 'b',
+          balance_account_from: 1,
+          balance_account_to: 2,
+        },
       },
-      when: [course('a', 'b', 2, 2)],
-      expected: ['a 3 BRL 200', 'b 9 BRL 200'],
-    },
-    {
-      name: 'of a movement within one account the second balance is the one that was stored',
-      when: [course('a', 'a', 90, 110), course('a', 'a', 80, 120)],
-      expected: ['a 2 BRL 12000'],
-    },
-    {
-      name: 'fractions are exact',
-      when: [course('a', 'b', 999.5, 0.29)],
-      expected: ['a 1 BRL 99950', 'b 1 BRL 29'],
-    },
-    {
-      name: 'the world owes',
-      when: [course('world', 'b', -1000, 1000)],
-      expected: ['b 1 BRL 100000', 'world 1 BRL -100000'],
-    },
-    {
-      name: 'names that some public wallets turn round are understood',
-      when: [
-        {
-          Name: 'BalanceUpdated',
-          Payload: {
-            account_from_id: 'a',
-            account_to_id: 'b',
-            balance_account_from: 1,
-            balance_account_to: 2,
-          },
-        },
-      ],
-      expected: ['a 1 BRL 100', 'b 1 BRL 200'],
-    },
-    { name: 'an opened account holds nothing, at version 0', when: [opened('a')], expected: ['a 0 BRL 0'] },
-    {
-      name: 'an opening heard of late leaves the balance as it is',
-      when: [course('a', 'b', 5, 6, versions(1, 1)), opened('a')],
-      expected: ['a 1 BRL 500', 'b 1 BRL 600'],
-    },
-    {
-      name: 'an opening that names another currency does not exchange the balance',
-      when: [course('a', 'b', 5, 6), opened('a', { currency: 'JPY' })],
-      expected: ['a 1 BRL 500', 'b 1 BRL 600'],
-    },
-    {
-      name: 'an event without currency means the one the account is known in',
-      given: { a: { version: 1n, currency: 'JPY', balanceMinor: 0n, source: null } },
-      when: [course('a', 'b', 500, 6), opened('c', { currency: 'BHD' }), course('b', 'c', 7, 0.125)],
-      expected: ['a 2 JPY 500', 'b 2 BRL 700', 'c 1 BHD 125'],
-    },
-    {
-      name: 'an event that is kept aside counts as no version, on either side',
-      when: [course('a', 'b', 5, 6), course('a', 'b', 1, 2.345), course('a', 'b', 7, 8)],
-      expected: ['a 2 BRL 700', 'b 2 BRL 800'],
-    },
-    {
-      name: 'what only notifies changes no balance',
-      when: [
-        {
-          Name: 'TransactionCreated',
-          Payload: { id: 't', account_id_from: 'a', account_id_to: 'b', amount: 25 },
-        },
-        { Name: 'AccountClosed', Payload: { id: 'a' } },
-      ],
-      expected: [],
-    },
-  ]
+    ],
+    expected: ['a 1 BRL 100', 'b 1 BRL 200'],
+  },
+  { name: 'an opened account holds nothing, at version 0', when: [opened('a')], expected: ['a 0 BRL 0'] },
+  {
+    name: 'an opening heard of late leaves the balance as it is',
+    when: [course('a', 'b', 5, 6, versions(1, 1)), opened('a')],
+    expected: ['a 1 BRL 500', 'b 1 BRL 600'],
+  },
+  {
+    name: 'an opening that names another currency does not exchange the balance',
+    when: [course('a', 'b', 5, 6), opened('a', { currency: 'JPY' })],
+    expected: ['a 1 BRL 500', 'b 1 BRL 600'],
+  },
+  {
+    name: 'an event without currency means the one the account is known in',
+    given: { a: { version: 1n, currency: 'JPY', balanceMinor: 0n, source: null } },
+    when: [course('a', 'b', 500, 6), opened('c', { currency: 'BHD' }), course('b', 'c', 7, 0.125)],
+    expected: ['a 2 JPY 500', 'b 2 BRL 700', 'c 1 BHD 125'],
+  },
+  {
+    name: 'an event that is kept aside counts as no version, on either side',
+    when: [course('a', 'b', 5, 6), course('a', 'b', 1, 2.345), course('a', 'b', 7, 8)],
+    expected: ['a 2 BRL 700', 'b 2 BRL 800'],
+  },
+  {
+    name: 'what only notifies changes no balance',
+    when: [
+      {
+        Name: 'TransactionCreated',
+        Payload: { id: 't', account_id_from: 'a', account_id_to: 'b', amount: 25 },
+      },
+      { Name: 'AccountClosed', Payload: { id: 'a' } },
+    ],
+    expected: [],
+  },
+]
 
 for (const { name, given, when, expected } of tables) {
   test(name, () => expect(brief(projecting(when, given).balances)).toEqual(expected))
@@ -202,7 +206,7 @@ const moved = (from: string, to: string, amount: number, extra: object = {}) =>
 
 const entryTables: {
   name: string
-  given?: Record<string, KnownAccount>
+  given?: Record<string, ProjectedAccount>
   when: unknown[]
   expected: string[]
 }[] = [
@@ -378,14 +382,18 @@ test('a record whose own time is beyond the calendar is kept aside where that ti
 })
 
 /** What is stored of an account, and the kind of records that moved it. */
-const given = (currency: string, source: KnownAccount['source'] = null, version = 5n): KnownAccount => ({
+const given = (
+  currency: string,
+  source: ProjectedAccount['source'] = null,
+  version = 5n,
+): ProjectedAccount => ({
   version,
   currency,
   balanceMinor: 100n,
   source,
 })
 
-type Given = Record<string, KnownAccount>
+type Given = Record<string, ProjectedAccount>
 const mixed: {
   name: string
   given?: Given
@@ -529,7 +537,7 @@ test('a balance of more than 15 digits is read from the text beside its number, 
 })
 
 test('only events that leave something unsaid ask for what is stored', () => {
-  const asked = (...values: unknown[]) => accountsToKnow(readAll(values)).sort()
+  const asked = (...values: unknown[]) => accountsToLoad(readAll(values)).sort()
   expect(asked(moved('a', 'b', 1), opened('c'), registered('d', 'D'))).toEqual([])
   expect(asked(course('a', 'b', 1, 1), course('a', 'c\0', 1, 1))).toEqual(['a', 'b'])
   expect(asked(course('a', 'b', 1, 1, versions(1, 1)))).toEqual(['a', 'b'])
@@ -546,7 +554,7 @@ test('all accounts that events are about are named', () => {
     'rubbish',
     opened('f\0'),
   ]
-  expect(accountsNamed(readAll(log)).sort()).toEqual(['a', 'b', 'c', 'e'])
+  expect(accountsIn(readAll(log)).sort()).toEqual(['a', 'b', 'c', 'e'])
 })
 
 type Consumed = { stored: Map<string, BalanceRow>; entries: Map<string, EntryRow>; dead: number[] }
@@ -566,9 +574,9 @@ function consume(values: unknown[], sizes: number[]): Consumed {
           return held ? [[id, held] as const] : []
         }),
       )
-    let projection = project(batch, load(accountsToKnow(batch)))
+    let projection = project(batch, load(accountsToLoad(batch)))
     if (projection.balances.some((row) => isAtOdds(stored.get(row.accountId), row)))
-      projection = project(batch, load(accountsNamed(batch)))
+      projection = project(batch, load(accountsIn(batch)))
     // Of a record that conflicts with two accounts either may be named.
     dead.push(...projection.deadLetters.map(({ origin }) => origin))
     mergeBalances(stored, projection.balances)

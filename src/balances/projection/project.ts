@@ -16,20 +16,13 @@ import {
 } from '../../contract/money'
 import { parseTime, recordTime } from '../../contract/time'
 import type { Decoded, Unreadable } from '../../contract/wire/envelope'
+import type { Source } from '../db/schema'
 
 /**
  * A record as it was read. `timestampMs` is the time the record itself bears, `origin` whatever the
  * caller knows it by.
  */
 export type Reading<Origin> = { decoded: Decoded; timestampMs: number; origin: Origin }
-
-/**
- * Which kind of record moves an account: those that bear versions, as the wallet's do, or those
- * that do not, which are counted here. Each numbers an account's versions by itself, so an account
- * is moved by one kind only: by that which moved it first.
- */
-export const sources = ['versioned', 'versionless'] as const
-export type Source = (typeof sources)[number]
 
 /**
  * An account at its newest version. `opened` tells that owner and `createdAt` come from its
@@ -70,7 +63,7 @@ export type EntryRow = {
 export type ClientRow = { id: string; name: string; email: string; createdAt: string }
 
 /** Why a record was kept aside. A cause, once released, keeps its name. */
-export type DeadReason = {
+export type DeadLetterReason = {
   cause:
     | Unreadable['cause']
     | 'balance_invalid'
@@ -83,7 +76,7 @@ export type DeadReason = {
 }
 
 /** What is stored about an account that an event leaves something unsaid of. */
-export type KnownAccount = {
+export type ProjectedAccount = {
   version: bigint
   currency: string
   /** Null where only its source is known, as at the beginning of a rebuild. */
@@ -97,7 +90,7 @@ export type Projection<Origin> = {
   /** Every version that these records tell of, in log order. The first to tell of one is right. */
   entries: EntryRow[]
   clients: ClientRow[]
-  deadLetters: { origin: Origin; reason: DeadReason }[]
+  deadLetters: { origin: Origin; reason: DeadLetterReason }[]
   /** Names of events this version does not know, and therefore skips. */
   unknown: string[]
 }
@@ -106,7 +99,7 @@ export type Projection<Origin> = {
  * Accounts of which the stored state has to be known, because an event leaves version, currency or
  * amount unsaid. None in our own events.
  */
-export function accountsToKnow(readings: readonly Reading<unknown>[]): string[] {
+export function accountsToLoad(readings: readonly Reading<unknown>[]): string[] {
   const ids = new Set<string>()
   for (const { decoded } of readings) {
     const update = updateIn(decoded)
@@ -122,7 +115,7 @@ export function accountsToKnow(readings: readonly Reading<unknown>[]): string[] 
  * All accounts that events are about. What is stored of them is only asked for when it turned out
  * to be at odds with an event: our own never are, and need not wait for it.
  */
-export function accountsNamed(readings: readonly Reading<unknown>[]): string[] {
+export function accountsIn(readings: readonly Reading<unknown>[]): string[] {
   const ids = new Set<string>()
   for (const { decoded } of readings) {
     const update = updateIn(decoded)
@@ -143,12 +136,12 @@ const updateIn = (decoded: Decoded): BalanceUpdated | undefined =>
   decoded.kind === 'event' && decoded.event.name === 'BalanceUpdated' ? decoded.event.payload : undefined
 
 /**
- * `known` has the accounts of `accountsToKnow`, or of `accountsNamed`, that are stored. An event that cannot be applied whole is kept aside whole:
+ * `known` has the accounts of `accountsToLoad`, or of `accountsIn`, that are stored. An event that cannot be applied whole is kept aside whole:
  * no part of it is applied, and it does not count as a version.
  */
 export function project<Origin>(
   readings: readonly Reading<Origin>[],
-  known: ReadonlyMap<string, KnownAccount>,
+  known: ReadonlyMap<string, ProjectedAccount>,
 ): Projection<Origin> {
   const balances = new Map<string, BalanceRow>()
   const entries: EntryRow[] = []
@@ -174,12 +167,12 @@ type Writing = {
   balances: Map<string, BalanceRow>
   entries: EntryRow[]
   clients: Map<string, ClientRow>
-  known: ReadonlyMap<string, KnownAccount>
+  known: ReadonlyMap<string, ProjectedAccount>
   timestampMs: number
 }
 
 /** Notifications have no handler: a BalanceUpdated carries all that is kept of what they tell. */
-const projection = new Dispatcher<Payloads, Writing, DeadReason | undefined>()
+const projection = new Dispatcher<Payloads, Writing, DeadLetterReason | undefined>()
   .register('ClientRegistered', registerClient)
   .register('AccountOpened', openAccount)
   .register('BalanceUpdated', updateBalances)
@@ -188,7 +181,7 @@ const projection = new Dispatcher<Payloads, Writing, DeadReason | undefined>()
 function registerClient(
   { id, name, email, created_at }: ClientRegistered,
   { clients }: Writing,
-): DeadReason | undefined {
+): DeadLetterReason | undefined {
   const createdAt = parseTime(created_at)
   if (!createdAt) return invalid('/created_at', noTime)
   const texts = { '/id': id, '/name': name, '/email': email }
@@ -203,7 +196,7 @@ function registerClient(
 function openAccount(
   { id, client_id, currency, created_at }: AccountOpened,
   { balances, known }: Writing,
-): DeadReason | undefined {
+): DeadLetterReason | undefined {
   const createdAt = parseTime(created_at)
   if (!createdAt) return invalid('/created_at', noTime)
   if (!isStorable(id)) return invalid('/id', notStorable)
@@ -230,7 +223,7 @@ function openAccount(
     })
 }
 
-function updateBalances(payload: BalanceUpdated, writing: Writing): DeadReason | undefined {
+function updateBalances(payload: BalanceUpdated, writing: Writing): DeadLetterReason | undefined {
   const { balances, entries, timestampMs } = writing
   const { transaction_id: transactionId = null, hold_id: holdId = null } = payload
   const createdAt = payload.created_at === undefined ? recordTime(timestampMs) : parseTime(payload.created_at)
@@ -283,7 +276,11 @@ type Update = Pick<
   isEntry: boolean
 }
 
-function updateOf(side: Side, payload: BalanceUpdated, { balances, known }: Writing): Update | DeadReason {
+function updateOf(
+  side: Side,
+  payload: BalanceUpdated,
+  { balances, known }: Writing,
+): Update | DeadLetterReason {
   const { accountId, held, version: told, sign, suffix } = side
   if (!isStorable(accountId)) return invalid(`/account_id_${suffix}`, notStorable)
   if (told !== undefined && !Number.isSafeInteger(told))
@@ -377,13 +374,13 @@ function sidesOf(payload: BalanceUpdated): Side[] {
 
 const nothing = { ok: true, minor: 0n } as const
 
-const currencyMismatch = (accountId: string, keptIn: string, currency: string): DeadReason => ({
+const currencyMismatch = (accountId: string, keptIn: string, currency: string): DeadLetterReason => ({
   cause: 'currency_mismatch',
   detail: `account ${accountId} is kept in ${keptIn}, and this event is in ${currency}`,
 })
 
 /** The detail says what can be done about it. */
-const sourceConflict = (accountId: string, decided: Source): DeadReason => ({
+const sourceConflict = (accountId: string, decided: Source): DeadLetterReason => ({
   cause: 'source_conflict',
   detail:
     decided === 'versioned'
@@ -391,7 +388,7 @@ const sourceConflict = (accountId: string, decided: Source): DeadReason => ({
       : `account ${accountId} is moved by records without versions, which came first; the wallet needs an account of its own instead`,
 })
 
-const balanceInvalid = (path: string, detail: string): DeadReason => ({
+const balanceInvalid = (path: string, detail: string): DeadLetterReason => ({
   cause: 'balance_invalid',
   detail: `${path}: ${detail}`,
 })
@@ -402,7 +399,7 @@ const notStorable = 'has a NUL or half a surrogate pair in it'
 
 const noTime = 'is not an RFC 3339 time'
 
-const invalid = (path: string, detail: string): DeadReason => ({
+const invalid = (path: string, detail: string): DeadLetterReason => ({
   cause: 'payload_invalid',
   detail: `${path}: ${detail}`,
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { judgeProgress, type Progress, type Sight } from './stall-detector'
+import { detectStall, type Observation, type StallState } from './stall-detector'
 
 const at = (offset: number, other = 0) =>
   new Map([
@@ -49,15 +49,15 @@ test.each<[string, Look[], string | undefined]>([
   ['assigned at last, and something applied', [...times(9, unassigned), [9, 6, mine]], undefined],
   ['dealt again and again, and nothing applied', [waits, unassigned, waits, waits], stalled],
 ])('%s', (_, looks, stall) => {
-  const start: Progress = { sinceMs: 0, positions: at(5), stall: undefined }
+  const start: StallState = { sinceMs: 0, positions: at(5), stall: undefined }
   const last = looks.reduce((progress, [end, position, places, other], index) => {
-    const sight: Sight = {
+    const sight: Observation = {
       atMs: index * 1000,
       ends: end === null ? undefined : at(end, 9),
       positions: position === null ? undefined : at(position, other),
       mine: places ?? undefined,
     }
-    return judgeProgress(progress, sight, 3000)
+    return detectStall(progress, sight, 3000)
   }, start)
   expect(last.stall).toBe(stall)
 })

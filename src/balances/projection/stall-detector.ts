@@ -2,10 +2,10 @@
  * Tells when consuming stands still although it could go on. Pure: it is shown what can be seen,
  * look by look.
  */
-import { behind, type Offsets } from '../freshness/freshness'
+import { lagOf, type Offsets } from './offsets'
 
 /** What one look showed. Undefined is what could not be found out. */
-export type Sight = {
+export type Observation = {
   atMs: number
   /** Where the logs end. */
   ends: Offsets | undefined
@@ -15,7 +15,7 @@ export type Sight = {
   mine: readonly string[] | undefined
 }
 
-export type Progress = {
+export type StallState = {
   /** The last time at which something moved, or nothing was to be expected. */
   sinceMs: number
   positions: Offsets
@@ -30,10 +30,10 @@ export type Progress = {
 export const standstillMaxMs = 60_000
 
 /** An absent broker or database excuses everything: that is told elsewhere, and what is known is served. */
-export function judgeProgress(before: Progress, sight: Sight, maxMs: number): Progress {
+export function detectStall(before: StallState, sight: Observation, maxMs: number): StallState {
   const { atMs, ends, mine, positions = before.positions } = sight
   const mineOf = (all: Offsets): Offsets => new Map([...all].filter(([place]) => mine?.includes(place)))
-  const waiting = ends ? behind(mineOf(ends), positions) : 0n
+  const waiting = ends ? lagOf(mineOf(ends), positions) : 0n
   const isExcused = !sight.positions || (mine !== undefined && waiting === 0n)
   const hasMoved = mine?.some((place) => positions.get(place) !== before.positions.get(place))
   const sinceMs = isExcused || hasMoved ? atMs : before.sinceMs

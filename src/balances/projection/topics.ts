@@ -1,4 +1,3 @@
-import type { KafkaConfig } from '../../config/config'
 import { type Decoded, decodeRecord, type ReceivedRecord } from '../../contract/wire/envelope'
 
 /** What the read side needs. `transactions` is not among them: a BalanceUpdated carries all that is kept. */
@@ -18,9 +17,9 @@ export function decodeFrom(topic: string | undefined, record: ReceivedRecord): D
 
 const nameLengthMax = 100
 
-/** By whom they are consumed in an installation, and what they are called there. */
-export const consumingOf = ({ topicPrefix, groupId, partitions }: KafkaConfig) => ({
-  groupId: topicPrefix + groupId,
-  topics: topics.map((topic) => topicPrefix + topic),
-  partitions,
+/** Consumer group and topics of an installation, with its prefix. */
+export const subscriptionOf = (kafka: { topicPrefix: string; groupId: string; partitions: number }) => ({
+  groupId: kafka.topicPrefix + kafka.groupId,
+  topics: topics.map((topic) => kafka.topicPrefix + topic),
+  partitions: kafka.partitions,
 })

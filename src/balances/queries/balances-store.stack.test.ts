@@ -4,7 +4,7 @@ import { openDatabase } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
-import { apply } from '../projection/apply-store'
+import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow } from '../projection/project'
 import { type BalanceFilter, listBalances } from './balances-store'
 
@@ -38,7 +38,12 @@ async function openBalances() {
   await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
   const record = (...balances: BalanceRow[]) =>
-    apply(database.sql, (sql) => sql`select true`, { balances, entries: [], clients: [], deadLetters: [] })
+    applyProjection(database.sql, (sql) => sql`select true`, {
+      balances,
+      entries: [],
+      clients: [],
+      deadLetters: [],
+    })
   const idsOf = async (filter: Partial<BalanceFilter>) =>
     (await listBalances(database.sql, { ...everything, ...filter }, { after: undefined, limit: 99 })).map(
       (balance) => balance.accountId,

@@ -1,6 +1,5 @@
-/** What is known about accounts: for answers, and for events that leave something unsaid. */
+/** Accounts as the read model has them. */
 import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
-import type { KnownAccount } from '../projection/project'
 
 /** Times are RFC 3339, UTC. */
 export type Balance = {
@@ -60,18 +59,4 @@ export async function listBalances(
       ${maxMinor === undefined ? sql`` : sql`and balance_minor <= ${String(maxMinor)}::bigint`}
     order by account_id limit ${limit}`
   return rows.map(withTimes)
-}
-
-export async function loadKnownAccounts(
-  sql: Statements,
-  accountIds: readonly string[],
-): Promise<Map<string, KnownAccount & { updatedAt: string }>> {
-  if (accountIds.length === 0) return new Map()
-  const rows = await sql<({ accountId: string; updatedAt: string } & KnownAccount)[]>`
-    select account_id as "accountId", version, currency, source, updated_at as "updatedAt",
-      case when version > 0 or source is null then balance_minor end as "balanceMinor"
-    from balances where account_id = any(${arrayOf(accountIds)}::text[])`
-  return new Map(
-    rows.map(({ accountId, ...known }) => [accountId, { ...known, updatedAt: rfc3339(known.updatedAt) }]),
-  )
 }

@@ -7,7 +7,7 @@ import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { parseLimit } from '../http/requests'
-import { apply } from '../projection/apply-store'
+import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow, EntryRow } from '../projection/project'
 import type { Clock, ExplanationPlace, Line, StatementPlace } from './history'
 import { openReads, type Reads } from './queries'
@@ -22,7 +22,12 @@ async function openBalances() {
   await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
   const database = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
   const record = (balances: BalanceRow[], entries: EntryRow[]) =>
-    apply(database.sql, (sql) => sql`select true`, { balances, entries, clients: [], deadLetters: [] })
+    applyProjection(database.sql, (sql) => sql`select true`, {
+      balances,
+      entries,
+      clients: [],
+      deadLetters: [],
+    })
   return { ...database, reads: openReads(database), record, [Symbol.asyncDispose]: () => database.close() }
 }
 

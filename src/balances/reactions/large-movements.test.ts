@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { HoldPlaced, TransactionCreated } from '../../contract/events/events'
-import { noteLarge } from './large-movements'
+import { selectLarge } from './large-movements'
 
 const at = '2024-01-27T17:13:55.000Z'
 const record = (value: string | Uint8Array) => ({
@@ -17,7 +17,7 @@ const told = (part: object, name = 'TransactionCreated') =>
     }),
   )
 
-const notesOf = (part: object) => noteLarge([told(part)], 10_000)
+const notesOf = (part: object) => selectLarge([told(part)], 10_000)
 
 test('a movement is noted as it is told, with the time of its record where it has none of its own', () => {
   const { id, account_id_from, account_id_to } = TransactionCreated.example
@@ -67,14 +67,14 @@ test.each([
   [told({ amount: 20_000, reference: 'a\0b' }), /a text/],
   [told({ amount: 20_000, account_id_to: half }), /a text/],
 ])('what cannot be read is skipped with its reason, and what comes after it is not: %#', (odd, reason) => {
-  const { rows, skipped } = noteLarge([odd, told({ amount: 20_000 })], 10_000)
+  const { rows, skipped } = selectLarge([odd, told({ amount: 20_000 })], 10_000)
   expect(rows).toHaveLength(1)
   expect(skipped).toEqual([expect.stringMatching(reason)])
 })
 
 test('a hold moves nothing', () => {
   const hold = JSON.stringify({ Name: 'HoldPlaced', Payload: { ...HoldPlaced.example, amount: 20_000 } })
-  expect(noteLarge([record(hold)], 10_000)).toEqual({ rows: [], skipped: [] })
+  expect(selectLarge([record(hold)], 10_000)).toEqual({ rows: [], skipped: [] })
 })
 
 test('whatever a record holds, it is noted, passed over or skipped', () => {
@@ -92,7 +92,7 @@ test('whatever a record holds, it is noted, passed over or skipped', () => {
         payload.map((part) => told(part)),
       ),
       (one) => {
-        const { rows, skipped } = noteLarge([one], 1)
+        const { rows, skipped } = selectLarge([one], 1)
         expect(rows.length + skipped.length).toBeLessThanOrEqual(1)
       },
     ),

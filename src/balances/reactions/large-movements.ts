@@ -43,7 +43,7 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   let skipped = 0
 
   async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
-    const notes = noteLarge(batch.records, min)
+    const notes = selectLarge(batch.records, min)
     try {
       const added = await keepTrying(() => addAcceptable(notes), {
         backoff: databaseBackoff,
@@ -119,7 +119,7 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
 type Notes = { rows: LargeMovement[]; skipped: string[] }
 
 /** What is worth noting of some records. Pure, and never throws. */
-export function noteLarge(
+export function selectLarge(
   records: readonly Pick<IncomingRecord, 'value' | 'headers' | 'timestampMs'>[],
   min: number,
 ): Notes {

@@ -9,7 +9,7 @@ import type { Kafka } from '../../platform/kafka/client'
 import { type Database, type Statements, violation } from '../../platform/postgres/database'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
-import { consumingOf } from '../projection/topics'
+import { subscriptionOf } from '../projection/topics'
 import {
   type Bounds,
   cancelRebuild,
@@ -29,22 +29,22 @@ import type { Ended } from './worker'
 
 export const rebuildActions = ['start', 'swap', 'rollback', 'cancel'] as const
 export type RebuildAction = (typeof rebuildActions)[number]
-export type RebuildWish = { action: RebuildAction; manual: boolean; force: boolean }
+export type RebuildRequest = { action: RebuildAction; manual: boolean; force: boolean }
 
 /**
- * The member of a wish that has no meaning beside its action: what is swapped or cancelled waits
+ * The member of a request that has no meaning beside its action: what is swapped or cancelled waits
  * for nothing, what is cancelled forces nothing.
  */
 export function contradictionIn({
   action,
   manual,
   force,
-}: RebuildWish): { member: 'manual' | 'force' } | undefined {
+}: RebuildRequest): { member: 'manual' | 'force' } | undefined {
   if (manual && action !== 'start') return { member: 'manual' }
   if (force && action !== 'start' && action !== 'swap') return { member: 'force' }
 }
 
-/** Why a wish is not followed. A code, once released, keeps its name. */
+/** Why a request is not followed. A code, once released, keeps its name. */
 export type RebuildRefusal =
   | 'already_building'
   | 'nothing_to_swap'
@@ -55,14 +55,14 @@ export type RebuildRefusal =
 /** Records read, of those that the topics had when it began, and for how long, in milliseconds. */
 export type RebuildProgress = Rebuild & { done: bigint; total: bigint; elapsedMs: number }
 
-export type Rebuilding = {
+export type RebuildCoordinator = {
   status(): Promise<RebuildProgress | undefined>
-  wish(wish: RebuildWish): Promise<RebuildRefusal | undefined>
+  request(request: RebuildRequest): Promise<RebuildRefusal | undefined>
   /** Leaves an unfinished rebuild where it is. */
   stop(): Promise<void>
 }
 
-export type RebuildingOptions = {
+export type RebuildCoordinatorOptions = {
   database: Database
   kafka: Kafka
   config: ServiceConfig
@@ -72,10 +72,10 @@ export type RebuildingOptions = {
   pollMs?: number
 }
 
-/** What is to be done about a wish, given the rebuild there is. */
-export function decideWish(
+/** What is to be done about a request, given the rebuild there is. */
+export function checkTransition(
   current: Pick<Rebuild, 'state'> | undefined,
-  { action, force }: RebuildWish,
+  { action, force }: RebuildRequest,
 ): RebuildRefusal | undefined {
   const state = current?.state
   const isOpen = state === 'building' || state === 'ready' || state === 'refused'
@@ -90,7 +90,7 @@ export function decideWish(
 }
 
 /** Carries rebuilds out, one process at a time, from the moment it is called until it is stopped. */
-export function startRebuilding(options: RebuildingOptions): Rebuilding {
+export function startRebuildCoordinator(options: RebuildCoordinatorOptions): RebuildCoordinator {
   const { database, kafka, config, migrationsFolder, log, pollMs = 5000 } = options
   const { sql } = database
   const stopping = new AbortController()
@@ -136,10 +136,10 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
       const done = current.bounds ? await doneOf(current.bounds) : 0n
       return measure({ ...current, message: current.message ?? trouble }, done)
     },
-    async wish(wish) {
-      const refusal = await changingRebuild(sql, (tx) => follow(tx, wish))
+    async request(request) {
+      const refusal = await changingRebuild(sql, (tx) => follow(tx, request))
       if (refusal) return refusal
-      log.info(wish, 'rebuild asked for')
+      log.info(request, 'rebuild asked for')
       woken.abort()
     },
     async stop() {
@@ -152,11 +152,11 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
    * Decides and does it in one transaction, so that of two requests the second finds what the first
    * has done.
    */
-  async function follow(tx: Statements, wish: RebuildWish): Promise<RebuildRefusal | undefined> {
+  async function follow(tx: Statements, request: RebuildRequest): Promise<RebuildRefusal | undefined> {
     const current = await findRebuild(tx)
-    const refusal = decideWish(current, wish)
+    const refusal = checkTransition(current, request)
     if (refusal) return refusal
-    const { action, manual, force } = wish
+    const { action, manual, force } = request
     if (action === 'start') await createShadow(tx, migrationsFolder, { manual, force })
     if (action === 'swap' && current)
       await updateRebuild(tx, current, { state: 'building', manual: false, force })
@@ -166,7 +166,7 @@ export function startRebuilding(options: RebuildingOptions): Rebuilding {
 
   /** All of it once the tables have changed places: there is no shadow then. */
   async function doneOf(bounds: Bounds): Promise<bigint> {
-    const source = { clusterId: await kafka.clusterId(), topics: consumingOf(config.kafka).topics }
+    const source = { clusterId: await kafka.clusterId(), topics: subscriptionOf(config.kafka).topics }
     const { shadow } = await readPositions(sql, source).catch((error) => {
       if (violation(error)?.sqlState === '42P01') return { shadow: undefined }
       throw error

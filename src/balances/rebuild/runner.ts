@@ -9,7 +9,7 @@ import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { countDeadLetters } from '../dead-letters/dead-letters-store'
 import { type Consumer, startConsumer } from '../projection/consumer'
-import { putSeedIn } from '../seed/seed'
+import { applySeed } from '../seed/seed'
 import { isSeeded } from '../seed/seeds-store'
 import {
   type Bounds,
@@ -51,7 +51,7 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
   let consumer: Consumer | undefined
   let startedAt: string | undefined
   try {
-    if (await isSeeded(sql)) await putSeedIn(shadow.sql)
+    if (await isSeeded(sql)) await applySeed(shadow.sql)
     consumer = startConsumer({
       database: shadow,
       kafka,

@@ -111,7 +111,7 @@ const lockNotAvailable = '55P03'
 export async function createShadow(
   tx: Statements,
   migrationsFolder: string,
-  wish: Pick<Rebuild, 'manual' | 'force'>,
+  request: Pick<Rebuild, 'manual' | 'force'>,
 ): Promise<void> {
   await tx`drop schema if exists shadow cascade`
   await tx`create schema shadow`
@@ -127,7 +127,7 @@ export async function createShadow(
       state text not null default 'building', manual boolean not null, force boolean not null, bounds json, divergence json, message text,
       started_at timestamptz not null default clock_timestamp(), ended_at timestamptz
     )`
-  await tx`insert into rebuild (manual, force) values (${wish.manual}, ${wish.force})`
+  await tx`insert into rebuild (manual, force) values (${request.manual}, ${request.force})`
 }
 
 /** The rebuild that goes on, or the last one there was. */

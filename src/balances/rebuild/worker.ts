@@ -7,7 +7,7 @@ import { messageOf } from '../../platform/fault'
 import { connectKafka } from '../../platform/kafka/client'
 import { openDatabase } from '../../platform/postgres/database'
 import { createLog } from '../../platform/telemetry/log'
-import { consumingOf } from '../projection/topics'
+import { subscriptionOf } from '../projection/topics'
 import { carryOut } from './runner'
 
 /** It is told once how the service is set up, and later only that it is to leave the work there. */
@@ -32,7 +32,7 @@ self.onmessage = async ({ data: config }: MessageEvent<ServiceConfig | 'stop'>) 
   let trouble: string | null = null
   try {
     await carryOut(
-      { ...consumingOf(config.kafka), database, kafka, log, connection: { url, prepare } },
+      { ...subscriptionOf(config.kafka), database, kafka, log, connection: { url, prepare } },
       stopping.signal,
     )
   } catch (error) {

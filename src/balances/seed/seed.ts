@@ -9,7 +9,7 @@ import { SetupError } from '../../platform/fault'
 import type { Database, Statements } from '../../platform/postgres/database'
 import { whilePreparing } from '../../platform/postgres/migrate'
 import type { Log } from '../../platform/telemetry/log'
-import { type Applied, apply } from '../projection/apply-store'
+import { type Applied, applyProjection } from '../projection/apply-store'
 import { type Projection, project } from '../projection/project'
 import { markSeeded, seedName } from './seeds-store'
 
@@ -20,16 +20,21 @@ const seedFile = join(import.meta.dir, '../../../seed/events.jsonl')
  * nothing, since they bear the same versions.
  */
 export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
-  const { claimed } = await whilePreparing(url, () => putSeedIn(database.sql))
+  const { claimed } = await whilePreparing(url, () => applySeed(database.sql))
   if (claimed) log.info({}, 'fictitious data put in')
 }
 
 /** The same, for tables that nobody else prepares. */
-export function putSeedIn(sql: Statements): Promise<Applied> {
+export function applySeed(sql: Statements): Promise<Applied> {
   const { balances, entries, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
   // Who is to move these accounts is not said by what they begin with.
   const undecided = balances.map((row) => ({ ...row, source: null }))
-  return apply(sql, markSeeded(seedName), { balances: undecided, entries, clients, deadLetters: [] })
+  return applyProjection(sql, markSeeded(seedName), {
+    balances: undecided,
+    entries,
+    clients,
+    deadLetters: [],
+  })
 }
 
 /** One event value a line. Throws `SetupError` for a line that cannot be read: the file is ours. */

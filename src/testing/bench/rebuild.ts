@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { apply, type Claim } from '../../balances/projection/apply-store.ts'
+import { applyProjection, type Claim } from '../../balances/projection/apply-store.ts'
 import { project } from '../../balances/projection/project.ts'
 import type { SaldoEvent } from '../../contract/events/events.ts'
 import { cloudEventHeaders, encodeEvent } from '../../contract/wire/envelope.ts'
@@ -172,7 +172,7 @@ async function insertAlone(url: string, events: number): Promise<Timed> {
   })
   const freely: Claim = (sql) => sql`select true`
   const begun = performance.now()
-  for (const rows of batches) await apply(database.sql, freely, { ...rows, deadLetters: [] })
+  for (const rows of batches) await applyProjection(database.sql, freely, { ...rows, deadLetters: [] })
   const ms = performance.now() - begun
   await database.close()
   return { events, ms }

@@ -98,11 +98,6 @@ const arrows = {
 
 /** To do: arrows that run the wrong way, and cycles. Nothing is added to either. */
 const misplaced: string[] = [
-  'balances/db/schema.ts -> balances/projection/project.ts',
-  'balances/dead-letters/redrive.ts -> balances/queries/balances-store.ts',
-  'balances/projection/consumer.ts -> balances/queries/balances-store.ts',
-  'balances/projection/stall-detector.ts -> balances/freshness/freshness.ts',
-  'balances/projection/topics.ts -> config/config.ts',
   'balances/queries/queries.ts -> balances/dead-letters/dead-letters-store.ts',
   'balances/queries/queries.ts -> balances/reactions/large-movements-store.ts',
   'balances/streams/streams.ts -> balances/http/responses.ts',

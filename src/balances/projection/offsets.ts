@@ -1,0 +1,15 @@
+/** Offsets by partition: where a log begins or ends, or the next record to apply. */
+export type Offsets = ReadonlyMap<string, bigint>
+
+/** The key of a partition in `Offsets`. */
+export const partitionName = (topic: string, partition: number): string => `${topic}/${partition}`
+
+/** Records in the logs that were not applied. */
+export function lagOf(ends: Offsets, applied: Offsets): bigint {
+  let lag = 0n
+  for (const [partition, end] of ends) {
+    const missing = end - (applied.get(partition) ?? 0n)
+    if (missing > 0n) lag += missing
+  }
+  return lag
+}
