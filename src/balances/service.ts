@@ -5,7 +5,9 @@ import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http/app'
 import { listen } from '../platform/http/server'
 import { connectKafka } from '../platform/kafka/client'
-import { inTime, keepListening, openDatabase, openSession, reaching } from '../platform/postgres/database'
+import { openDatabase, openSession } from '../platform/postgres/database'
+import { withTimeout, withUnavailableFault } from '../platform/postgres/failures'
+import { keepListening } from '../platform/postgres/listen'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import { once, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
@@ -80,7 +82,7 @@ export async function startBalances(
     return { ...stored, consumer: judged, large_movements: await largeMovements.health() }
   }
   const databaseHealth = (): Promise<Record<string, Check>> =>
-    inTime(countDeadLetters(reading.sql)).then(
+    withTimeout(countDeadLetters(reading.sql)).then(
       (count) => ({
         database: { status: 'pass' },
         dead_letters: { status: 'pass', output: `${count} records kept aside` },
@@ -132,7 +134,7 @@ export async function startBalances(
   const app = balancesHttp({
     reads,
     async redrive(selection, dryRun) {
-      const answer = await reaching(redrive(database, selection, { dryRun }))
+      const answer = await withUnavailableFault(redrive(database, selection, { dryRun }))
       deadLetterTopic?.wake()
       return answer
     },

@@ -13,9 +13,10 @@ import {
 import { type Environment, readReadSideConfig } from '../config/config'
 import { Fault, SetupError, UsageError } from '../platform/fault'
 import { connectKafka } from '../platform/kafka/client'
-import { openDatabase, reaching } from '../platform/postgres/database'
+import { openDatabase } from '../platform/postgres/database'
+import { withUnavailableFault } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { presentProgress } from '../platform/process/progress-bar'
+import { formatProgress } from '../platform/process/progress-bar'
 import { pause } from '../platform/process/retry'
 import { createLog } from '../platform/telemetry/log'
 
@@ -41,7 +42,7 @@ export const rebuild = {
     const kafka = connectKafka(config.kafka, log)
     let rebuilding: RebuildCoordinator | undefined
     try {
-      await reaching(
+      await withUnavailableFault(
         prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }),
       )
       rebuilding = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
@@ -98,6 +99,6 @@ async function follow(
 
 function lineOf({ state, bounds, done, total, elapsedMs, message }: RebuildProgress): string {
   if (!bounds) return `${state}: asks the broker how much there is`
-  const counted = presentProgress({ unit: 'records', total: Number(total), done: Number(done), elapsedMs })
+  const counted = formatProgress({ unit: 'records', total: Number(total), done: Number(done), elapsedMs })
   return `${state}: ${counted}${message ? `\n${message}` : ''}`
 }

@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util'
 import { ConfigError, type Environment, readReconcileConfig } from '../config/config'
 import { presentMoney } from '../contract/money'
 import { Fault, messageOf, UsageError, withoutQuery } from '../platform/fault'
-import { isConnectionLost } from '../platform/postgres/database'
-import { showProgress } from '../platform/process/progress-bar'
+import { isConnectionLost } from '../platform/postgres/failures'
+import { showProgressBar } from '../platform/process/progress-bar'
 import type { Difference } from '../reconcile/compare'
 import { CannotCompare, type Report, reconcile } from '../reconcile/reconcile'
 
@@ -24,7 +24,7 @@ export const command = {
   async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
     const { json, ...options } = parseOptions(args)
     try {
-      const report = await reconcile(readReconcileConfig(env), { ...options, show: showProgress, signal })
+      const report = await reconcile(readReconcileConfig(env), { ...options, show: showProgressBar, signal })
       const result = resultOf(report)
       console.log(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
       return exitCodes[result]

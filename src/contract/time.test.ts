@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { limitOf, parseInstant, parseTime, timeOf } from './time'
+import { parseInstant, parseTime, sqlBoundOf, timeOf } from './time'
 
 const times = [
   ['2026-01-31T00:00:00Z', '2026-01-31T00:00:00.000Z'],
@@ -81,7 +81,7 @@ test('what is written of a time reads back as the same', () => {
 })
 
 test('a limit stands to every millisecond as the instant does', () => {
-  const limit = (fraction: string) => limitOf(parseInstant(`2026-01-31T00:00:00.${fraction}Z`) as never)
+  const limit = (fraction: string) => sqlBoundOf(parseInstant(`2026-01-31T00:00:00.${fraction}Z`) as never)
   expect(limit('001')).toBe('2026-01-31T00:00:00.001Z')
   expect(limit('001000000000')).toBe('2026-01-31T00:00:00.001Z')
   for (const fraction of ['0010000001', '0015', '0019999999999'])

@@ -60,12 +60,12 @@ export function parseTime(text: string): string | undefined {
 }
 
 /** What a caller is told who sent something else. */
-export const timeWanted = 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z'
+export const timeExpected = 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z'
 
 /**
  * A limit for times of whole milliseconds, as text for the database: it is before, at or after each
  * of them just as the instant is. However much finer than a millisecond that is, half of one tells
  * as much, and is within what PostgreSQL keeps.
  */
-export const limitOf = ({ ms, finer }: Instant): string =>
+export const sqlBoundOf = ({ ms, finer }: Instant): string =>
   new Date(ms).toISOString().replace('Z', finer ? '5Z' : 'Z')

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { findPortHolder, whyNotFree } from '../platform/process/ports.ts'
+import { findPortHolder, listenErrorOf } from '../platform/process/ports.ts'
 import { eventually } from '../testing/eventually.ts'
 import { findPostmaster } from './postgres/postmaster-pid.ts'
 
@@ -56,7 +56,7 @@ function spawnStart({ args = [] as string[], env = {} as Record<string, string> 
     leavesNothing: () =>
       eventually(
         () => {
-          expect(ports().map((port) => whyNotFree(port))).toEqual([null, null, null, null])
+          expect(ports().map((port) => listenErrorOf(port))).toEqual([null, null, null, null])
           expect(findPostmaster(join(dataDir, 'postgres/cluster'))).toBeNull()
         },
         { timeoutMs: 3000 },
@@ -154,7 +154,7 @@ test('nothing outlives a killed supervisor, and the next start recovers', async 
   // At once, and on the same ports: it has to wait for what the killed one left.
   await using next = spawnStart({ env: ports })
   await next.runs()
-  expect([killed.portOf('wallet'), killed.portOf('balances')].map((port) => whyNotFree(port))).toEqual([
+  expect([killed.portOf('wallet'), killed.portOf('balances')].map((port) => listenErrorOf(port))).toEqual([
     null,
     null,
   ])

@@ -16,7 +16,7 @@ import {
   type StartConfig,
 } from '../config/config.ts'
 import { optionsOrExit } from '../platform/process/options.ts'
-import { describeHolder, freePort, whyNotFree } from '../platform/process/ports.ts'
+import { describeHolder, freePort, listenErrorOf } from '../platform/process/ports.ts'
 import { backoffMs, pause } from '../platform/process/retry.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './child-log.ts'
 import { type DirectoryLock, DirectoryTaken, explainUnusable, lockDirectory } from './directory-lock.ts'
@@ -312,7 +312,7 @@ async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<voi
       throw new StartError(`${other.variable} and ${variable} are both ${port}: give each its own port`)
   }
 
-  const findTaken = () => wanted.filter(({ port }) => whyNotFree(port, host) ?? whyNotLocalhost(port))
+  const findTaken = () => wanted.filter(({ port }) => listenErrorOf(port, host) ?? whyNotLocalhost(port))
   let taken = findTaken()
   if (lock.afterKill && taken.length > 0)
     say('the run before was killed: waiting for what it left behind to end')
@@ -332,12 +332,12 @@ async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<voi
  * has nobody there.
  */
 function whyNotLocalhost(port: number): string | null {
-  return whyNotFree(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null
+  return listenErrorOf(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null
 }
 
 function explainTaken({ name, variable, port }: WantedPort): string {
   const remedy = `choose another with ${variable}=${freePort()}`
-  const why = whyNotFree(port, host) ?? whyNotLocalhost(port)
+  const why = listenErrorOf(port, host) ?? whyNotLocalhost(port)
   if (why !== 'EADDRINUSE') return `port ${port}, for ${name}, cannot be used on ${host} (${why}): ${remedy}`
   return `port ${port}, for ${name}, is taken by ${describeHolder(port)}: stop that, or ${remedy}`
 }

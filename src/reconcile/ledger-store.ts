@@ -3,7 +3,7 @@
  * the two. Only reads.
  */
 import type { EventName } from '../contract/events/events'
-import { arrayOf, pagesOf, type Statements } from '../platform/postgres/database'
+import { arrayOf, pagesOf, type Statements } from '../platform/postgres/statements'
 
 /** Whom events are about: an account as its newest entry left it; a client has neither entries nor money. */
 export type Holder = {

@@ -2,7 +2,7 @@
 
 import type { ClientRow, EntryRow } from '../balances/projection/project'
 import { type Balance, listBalances } from '../balances/queries/balances-store'
-import { pagesOf, type Statements } from '../platform/postgres/database'
+import { pagesOf, type Statements } from '../platform/postgres/statements'
 
 const everyone = { clientId: undefined, currency: undefined, minMinor: undefined, maxMinor: undefined }
 

@@ -9,9 +9,10 @@ import type { ReconcileConfig } from '../config/config'
 import { topics } from '../contract/events/events'
 import { decodeRecord, type ReceivedRecord } from '../contract/wire/envelope'
 import { messageOf } from '../platform/fault'
-import { connectKafka, type Extent } from '../platform/kafka/client'
-import { inSnapshot, openDatabase } from '../platform/postgres/database'
-import type { showProgress } from '../platform/process/progress-bar'
+import { connectKafka, type OffsetRange } from '../platform/kafka/client'
+import { openDatabase } from '../platform/postgres/database'
+import { inSnapshot } from '../platform/postgres/statements'
+import type { showProgressBar } from '../platform/process/progress-bar'
 import { backoffMs, pause } from '../platform/process/retry'
 import { createLog } from '../platform/telemetry/log'
 import { Comparison, marks, type Witness } from './compare'
@@ -29,7 +30,7 @@ export type Options = {
   waitMs: number
   /** Of each place at most as many differences are kept. */
   differencesMax: number
-  show: typeof showProgress
+  show: typeof showProgressBar
   signal: AbortSignal
 }
 
@@ -165,7 +166,7 @@ export async function reconcile(
   /** Waits until everything up to the watermark was published and consumed, but not for ever. */
   async function awaitReadSide(clusterId: string, newest: bigint): Promise<void> {
     const deadline = performance.now() + waitMs
-    let extents: Extent[] | undefined
+    let extents: OffsetRange[] | undefined
     const measure = async () => {
       const waiting = await countOutbox(ledger.sql, newest)
       if (waiting === 0) extents ??= await readExtents()
@@ -182,7 +183,7 @@ export async function reconcile(
     progress?.end()
   }
 
-  function readExtents(): Promise<Extent[]> {
+  function readExtents(): Promise<OffsetRange[]> {
     return kafka.endOffsets(topics.map((topic) => topicPrefix + topic))
   }
 
@@ -192,7 +193,7 @@ export async function reconcile(
   }
 
   /** Records that the read side has not come to. Notifications are none of its business. */
-  function lagOf(extents: Extent[], positions: Positions): number {
+  function lagOf(extents: OffsetRange[], positions: Positions): number {
     const consumed = extents.filter(({ topic }) => topic !== `${topicPrefix}transactions`)
     return consumed.reduce((sum, { topic, partition, first, offset }) => {
       const position = positions.get(`${topic}/${partition}`) ?? first
@@ -200,7 +201,7 @@ export async function reconcile(
     }, 0)
   }
 
-  async function readTopics(extents: Extent[], positions: Positions): Promise<void> {
+  async function readTopics(extents: OffsetRange[], positions: Positions): Promise<void> {
     for (const { topic, first } of extents)
       if (first > 0n) comparison.shortened.add(topic.slice(topicPrefix.length))
     const total = extents.reduce((sum, { first, offset }) => sum + Number(offset - first), 0)

@@ -2,8 +2,9 @@
 import { join } from 'node:path'
 import { applyProjection } from '../balances/projection/apply-store'
 import type { BalanceRow, EntryRow } from '../balances/projection/project'
-import { openDatabase, type Statements } from '../platform/postgres/database'
+import { openDatabase } from '../platform/postgres/database'
 import { prepareDatabase } from '../platform/postgres/migrate'
+import type { Statements } from '../platform/postgres/statements'
 import { createLog } from '../platform/telemetry/log'
 import { backing } from './backing'
 

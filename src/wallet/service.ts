@@ -6,7 +6,8 @@ import { messageOf } from '../platform/fault'
 import type { Check } from '../platform/http/app'
 import { listen } from '../platform/http/server'
 import { connectKafka } from '../platform/kafka/client'
-import { inTime, openDatabase, vanishingClient } from '../platform/postgres/database'
+import { fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
+import { withTimeout } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import { once, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
@@ -82,7 +83,7 @@ export async function startWallet(
     applicationName: 'saldo-wallet-writer',
     // Its few statements find everything by key. Left to itself the server plans them again and
     // again, which costs a lone transfer more than carrying them out.
-    settings: { plan_cache_mode: 'force_generic_plan', ...vanishingClient },
+    settings: { plan_cache_mode: 'force_generic_plan', ...fastDisconnectDetection },
     statementMs: writerStatementMs,
     onClose: () => forgetSession(foresight),
   })
@@ -122,7 +123,7 @@ export async function startWallet(
     if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
     if (!relay) return { service: { status: 'fail', output: 'starting' } }
     const writing = heartbeat?.check() ?? { status: 'fail' }
-    return inTime(measureOutbox(database.sql)).then(
+    return withTimeout(measureOutbox(database.sql)).then(
       async (outbox) => ({
         database: { status: 'pass' },
         writer: writing,

@@ -4,8 +4,9 @@
  */
 
 import type { RecordHeader } from '../../platform/kafka/record-set'
-import { arrayOf, type Database, rfc3339, type Statements } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
 import { type Claim, storable } from '../projection/apply-store'
 import type { DeadLetterReason } from '../projection/project'
 

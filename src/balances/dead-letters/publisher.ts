@@ -14,7 +14,7 @@ import {
 } from '../../platform/kafka/client'
 import type { Database } from '../../platform/postgres/database'
 import { keepTrying } from '../../platform/process/retry'
-import { createAlarm } from '../../platform/process/wakeup'
+import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
 import { type DeadLetter, sendUnsent } from './dead-letters-store'
 
@@ -41,7 +41,7 @@ export function startDeadLetterPublisher(options: {
   const { database, kafka, groupId, log } = options
   const stopping = new AbortController()
   const { signal } = stopping
-  const alarm = createAlarm()
+  const wakeup = createWakeup()
   const publisher = kafka.publisher()
 
   /** As many as the broker takes at once. */
@@ -77,11 +77,11 @@ export function startDeadLetterPublisher(options: {
       await keepTrying(drain, {
         backoff,
         signal,
-        isPassing: () => true,
+        isRetryable: () => true,
         onFailure: (error, failures) =>
           log.warn({ failures }, `dead letters wait to be sent: ${messageOf(error)}`),
       })
-      await alarm.next(pollMs, signal)
+      await wakeup.wait(pollMs, signal)
     }
   }
   const running = run().catch((error) => {
@@ -89,7 +89,7 @@ export function startDeadLetterPublisher(options: {
   })
 
   return {
-    wake: alarm.ring,
+    wake: wakeup.notify,
     async stop() {
       stopping.abort()
       await running

@@ -4,7 +4,9 @@
  */
 
 import { messageOf } from '../../platform/fault'
-import { type Database, isDataRefused, type Statements } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
+import { isDataRefused } from '../../platform/postgres/failures'
+import type { Statements } from '../../platform/postgres/statements'
 import { loadProjectedAccounts } from '../projection/accounts-store'
 import { applyProjection, isConflict, type Rows, withProjectionLock } from '../projection/apply-store'
 import {

@@ -2,7 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { canonicalId } from '../../contract/id'
 import { isCurrency, parseMoney, wideMinorMax } from '../../contract/money'
-import { type Instant, limitOf, parseInstant, timeOf, timeWanted } from '../../contract/time'
+import { type Instant, parseInstant, sqlBoundOf, timeExpected, timeOf } from '../../contract/time'
 import { InvalidValue, MalformedRequest, preferredWait } from '../../platform/http/app'
 import { pageSizeDefault, pageSizeMax, parseCursor } from '../../platform/http/cursor'
 import { type RedriveSelection, redriveMax } from '../dead-letters/redrive'
@@ -17,7 +17,7 @@ const Limit = Type.String({
   wanted: `must be a whole number from 1 to ${pageSizeMax}`,
 })
 /** Which time it is, and whether there is such a one, is read by `parseMoment` and `parseLimit`. */
-const Time = Type.String({ wanted: timeWanted })
+const Time = Type.String({ wanted: timeExpected })
 const ClockName = Type.Union(
   clocks.map((clock) => Type.Literal(clock)),
   { wanted: `must be one of ${clocks.join(', ')}` },
@@ -108,13 +108,13 @@ export const pageSizeOf = (limit: string | undefined): number =>
 
 function parseRequestTime(name: string, text: string): Instant {
   const instant = parseInstant(text)
-  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeWanted}` })
+  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeExpected}` })
   return instant
 }
 
 /** Where a period begins or ends, to be compared with stored times. */
 export const parseLimit = (name: string, text: string | undefined): string | undefined =>
-  text === undefined ? undefined : limitOf(parseRequestTime(name, text))
+  text === undefined ? undefined : sqlBoundOf(parseRequestTime(name, text))
 
 /**
  * `at` is the last stored time that belongs to it; `shown` the time that was asked for, which may be finer.

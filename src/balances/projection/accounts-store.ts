@@ -1,5 +1,5 @@
 /** Accounts as they are stored, for events that are incomplete without them. */
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
 import type { ProjectedAccount } from './project'
 
 export async function loadProjectedAccounts(

@@ -4,8 +4,10 @@
  */
 import type { PendingQuery, Row } from 'postgres'
 import type { RecordHeader } from '../../platform/kafka/record-set'
-import { arrayOf, type Database, type Statements, violation } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
+import { violation } from '../../platform/postgres/failures'
 import { advisoryLocks } from '../../platform/postgres/locks'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './project'
 
 export type DeadLetterRow = DeadLetterReason & {

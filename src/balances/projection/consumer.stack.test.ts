@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type {
   IncomingBatch,
   Kafka,
-  Position,
+  PartitionOffset,
   RecordHeader,
   SubscriptionOptions,
 } from '../../platform/kafka/client'
@@ -61,7 +61,7 @@ function batchOf(from: number, values: string[], highWatermark = from + values.l
 
 type Member = {
   consumer: Consumer
-  assign(): Promise<Position[]>
+  assign(): Promise<PartitionOffset[]>
   deliver(batch: IncomingBatch, signal?: AbortSignal): Promise<bigint>
   /** Messages of warnings and errors. */
   complaints: string[]

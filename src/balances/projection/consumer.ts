@@ -11,11 +11,13 @@ import {
   type IncomingBatch,
   type IncomingRecord,
   type Kafka,
-  type Position,
+  type PartitionOffset,
   type SubscriptionOptions,
 } from '../../platform/kafka/client'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
-import { type Database, isDataRefused, type Statements } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
+import { isDataRefused } from '../../platform/postgres/failures'
+import type { Statements } from '../../platform/postgres/statements'
 import { keepTrying } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { loadProjectedAccounts } from './accounts-store'
@@ -108,19 +110,19 @@ export function startConsumer({
   }
 
   /**
-   * Waits for whatever the work needs. Throws only what `isPassing` does not know, or when the
+   * Waits for whatever the work needs. Throws only what `isRetryable` does not know, or when the
    * signal is aborted.
    */
   async function waitingFor<T>(
     work: () => Promise<T>,
     signal: AbortSignal,
-    isPassing: (error: unknown) => boolean = () => true,
+    isRetryable: (error: unknown) => boolean = () => true,
   ): Promise<T> {
     try {
       return await keepTrying(work, {
         backoff: databaseBackoff,
         signal,
-        isPassing,
+        isRetryable,
         onFailure: (error, failures) => {
           stalled = messageOf(error)
           log.warn({ failures }, `consuming waits: ${stalled}`)
@@ -135,7 +137,10 @@ export function startConsumer({
    * Everything about positions comes from the database, never from a former assignment: another
    * member may have been there since.
    */
-  async function onAssigned(assignment: Record<string, number[]>, signal: AbortSignal): Promise<Position[]> {
+  async function onAssigned(
+    assignment: Record<string, number[]>,
+    signal: AbortSignal,
+  ): Promise<PartitionOffset[]> {
     assigned = false
     const dealt = Object.entries(assignment).flatMap(([topic, numbers]) =>
       numbers.map((partition) => ({ topic, partition })),
@@ -299,9 +304,9 @@ export function startConsumer({
     ).catch((error) => {
       if (!isConflict(error)) throw error
       // Again, knowing all accounts. They may move on in between, and then there is more to know.
-      const isPassing = (error: unknown) =>
+      const isRetryable = (error: unknown) =>
         isConflict(error) || !(isDataRefused(error) || error instanceof NotApplicable)
-      return waitingFor(() => writeInTurn(accountsIn(readings)), signal, isPassing)
+      return waitingFor(() => writeInTurn(accountsIn(readings)), signal, isRetryable)
     })
     if (!claimed) return false
     place.next = to

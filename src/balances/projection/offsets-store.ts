@@ -2,7 +2,7 @@
  * How far each partition was applied. The database is the truth about it: the position moves with
  * the rows, or not at all.
  */
-import { arrayOf, type Statements } from '../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { Claim } from './apply-store'
 
 export type Partition = { clusterId: string; topic: string; partition: number }

@@ -1,5 +1,5 @@
 /** Accounts as the read model has them. */
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
 
 /** Times are RFC 3339, UTC. */
 export type Balance = {

@@ -1,6 +1,6 @@
 /** What made an account what it is: entries by version, newest first, and where a time lies among them. */
 import type { PendingQuery, Row } from 'postgres'
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
 import type { EntryRow } from '../projection/project'
 
 export type Entry = Omit<EntryRow, 'accountId'>

@@ -3,7 +3,7 @@
  * statement. An entry has two times: when it was written (`recorded`), and from when it counts
  * (`effective`), which may be earlier. Where entries are missing, that is said, never guessed.
  */
-import type { Statements } from '../../platform/postgres/database'
+import type { Statements } from '../../platform/postgres/statements'
 import type { Balance } from './balances-store'
 import {
   type Entry,
@@ -32,7 +32,7 @@ export type Statement = Page<StatementPlace> & { complete: boolean }
 
 /**
  * Entries written from `since` on and before `until`, newest first, with a gap wherever versions
- * are missing. Both as `limitOf` writes them.
+ * are missing. Both as `sqlBoundOf` writes them.
  */
 export async function readStatement(
   sql: Statements,

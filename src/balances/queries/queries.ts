@@ -4,8 +4,10 @@
  */
 
 import { coalesce } from '../../platform/coalesce'
-import { createLimit } from '../../platform/limit'
-import { type Database, inSnapshot, reaching, type Statements } from '../../platform/postgres/database'
+import { createConcurrencyLimit } from '../../platform/concurrency-limit'
+import type { Database } from '../../platform/postgres/database'
+import { withUnavailableFault } from '../../platform/postgres/failures'
+import { inSnapshot, type Statements } from '../../platform/postgres/statements'
 import {
   type DeadLetter,
   type DeadLetterFilter,
@@ -70,14 +72,14 @@ export type Moment = { at: string; clock: Clock }
 type Of<Answer> = Answer & { account: Balance }
 
 /** Dead letters may be large. */
-const lettersLimit = { atOnce: 4, waitingMax: 200 }
+const lettersLimit = { concurrency: 4, waitingMax: 200 }
 
 export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
-  const limitLetters = createLimit(lettersLimit)
+  const limitLetters = createConcurrencyLimit(lettersLimit)
   const findBalance = coalesce((accountIds) => findBalances(sql, accountIds))
 
   const of = <Answer>(accountId: string, read: (tx: Statements, account: Balance) => Promise<Answer>) =>
-    reaching(
+    withUnavailableFault(
       inSnapshot(sql, async (tx) => {
         const account = (await findBalances(tx, [accountId])).get(accountId)
         return account && { account, ...(await read(tx, account)) }
@@ -85,8 +87,8 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
     )
 
   return {
-    balance: (accountId) => reaching(findBalance(accountId)),
-    balances: (filter, page) => reaching(listBalances(sql, filter, page)),
+    balance: (accountId) => withUnavailableFault(findBalance(accountId)),
+    balances: (filter, page) => withUnavailableFault(listBalances(sql, filter, page)),
     balanceAt: (accountId, moment, arrived = allThatIsHere) =>
       of(accountId, async (tx, account) => ({ balance: await readBalanceAt(tx, account, moment, arrived) })),
     explanation: (accountId, { at: asked, clock }, page, arrived = allThatIsHere) =>
@@ -99,9 +101,10 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
       of(accountId, async (tx, account) => ({
         statement: await readStatement(tx, account, period, page, arrived),
       })),
-    largeMovements: (accountId, page) => reaching(listLargeMovements(sql, accountId, page)),
-    deadLetters: (filter, page) => reaching(limitLetters(() => listDeadLetters(sql, filter, page))),
-    deadLetter: (id) => reaching(limitLetters(() => findDeadLetter(sql, id))),
-    deadLetterGroups: () => reaching(groupDeadLetters(sql)),
+    largeMovements: (accountId, page) => withUnavailableFault(listLargeMovements(sql, accountId, page)),
+    deadLetters: (filter, page) =>
+      withUnavailableFault(limitLetters(() => listDeadLetters(sql, filter, page))),
+    deadLetter: (id) => withUnavailableFault(limitLetters(() => findDeadLetter(sql, id))),
+    deadLetterGroups: () => withUnavailableFault(groupDeadLetters(sql)),
   }
 }

@@ -1,5 +1,5 @@
 /** Large movements, as they were noted. Rows are added and never changed. */
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/database'
+import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
 import type { largeMovements } from '../db/schema'
 
 /** `createdAt` is RFC 3339, UTC. */

@@ -13,7 +13,7 @@ import { decodeRecord } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/client'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
-import { isDataRefused } from '../../platform/postgres/database'
+import { isDataRefused } from '../../platform/postgres/failures'
 import { keepTrying } from '../../platform/process/retry'
 import type { Consumer, ConsumerOptions } from '../projection/consumer'
 import { isStorable } from '../projection/project'
@@ -48,7 +48,7 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
       const added = await keepTrying(() => addAcceptable(notes), {
         backoff: databaseBackoff,
         signal,
-        isPassing: () => true,
+        isRetryable: () => true,
         onFailure: (error, failures) => {
           stalled = `waiting: ${messageOf(error)}`
           log.warn({ failures }, `consuming waits: ${messageOf(error)}`)

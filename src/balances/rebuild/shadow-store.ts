@@ -6,16 +6,15 @@
 import type { Sql } from 'postgres'
 import { Fault } from '../../platform/fault'
 import {
-  arrayOf,
   type Database,
   type DatabaseOptions,
   openDatabase,
   openSession,
-  type Statements,
-  violation,
 } from '../../platform/postgres/database'
+import { violation } from '../../platform/postgres/failures'
 import { advisoryLocks } from '../../platform/postgres/locks'
 import { migrationStatements } from '../../platform/postgres/migrate'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 
 /**
  * What is made again from the topics. In the order in which readers and writers ask for them, so

@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeRecord } from '../../contract/wire/envelope'
 import { SetupError } from '../../platform/fault'
-import type { Database, Statements } from '../../platform/postgres/database'
-import { whilePreparing } from '../../platform/postgres/migrate'
+import type { Database } from '../../platform/postgres/database'
+import { withPreparationLock } from '../../platform/postgres/migrate'
+import type { Statements } from '../../platform/postgres/statements'
 import type { Log } from '../../platform/telemetry/log'
 import { type Applied, applyProjection } from '../projection/apply-store'
 import { type Projection, project } from '../projection/project'
@@ -20,7 +21,7 @@ const seedFile = join(import.meta.dir, '../../../seed/events.jsonl')
  * nothing, since they bear the same versions.
  */
 export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
-  const { claimed } = await whilePreparing(url, () => applySeed(database.sql))
+  const { claimed } = await withPreparationLock(url, () => applySeed(database.sql))
   if (claimed) log.info({}, 'fictitious data put in')
 }
 

@@ -1,5 +1,5 @@
 /** Remembers which fictitious data was put in. */
-import type { Statements } from '../../platform/postgres/database'
+import type { Statements } from '../../platform/postgres/statements'
 import type { Claim } from '../projection/apply-store'
 
 /** There is one. */

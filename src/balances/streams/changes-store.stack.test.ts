@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
-import type { Statements } from '../../platform/postgres/database'
+import type { Statements } from '../../platform/postgres/statements'
 import { eventually } from '../../testing/eventually'
 import { openReadModel } from '../../testing/read-model'
 import { changesChannel } from '../projection/apply-store'

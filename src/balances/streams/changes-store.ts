@@ -4,7 +4,7 @@
  * told. Of a transaction nothing is told before all that began earlier are done, so nothing appears
  * behind a position later on.
  */
-import { arrayOf, type Statements } from '../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { withEntries } from '../queries/entries-store'
 
 /**

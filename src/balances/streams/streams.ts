@@ -14,7 +14,7 @@ import {
   retryAfter,
   type ServerEvent,
 } from '../../platform/http/event-stream'
-import type { Statements } from '../../platform/postgres/database'
+import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import type { Freshness } from '../freshness/freshness'

@@ -4,7 +4,7 @@
  */
 import { Elysia, type ValidationError } from 'elysia'
 import { Fault, messageOf } from '../fault'
-import { databaseFault } from '../postgres/database'
+import { databaseFault } from '../postgres/failures'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { complaintText, noBody } from './body-schema'

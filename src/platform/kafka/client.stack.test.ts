@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import { backing } from '../../testing/backing'
 import { createLog } from '../telemetry/log'
-import { connectKafka, type Extent } from './client'
+import { connectKafka, type OffsetRange } from './client'
 
 const log = createLog({ service: 'test', level: 'error', format: 'json' })
 
@@ -25,7 +25,7 @@ test('all records up to the ends are read once, in as many answers as it takes, 
     await send('too late')
 
     const groups = await admin.listGroups()
-    const readKeys = async (extents: Extent[]) => {
+    const readKeys = async (extents: OffsetRange[]) => {
       const read: string[] = []
       for await (const { records } of kafka.read(extents))
         read.push(...records.map(({ headers }) => String(headers[0]?.[1] ?? '')))

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { placesOf } from './client'
+import { coordinatesOf } from './client'
 
 const records = ['balances', 'transactions', 'balances', 'balances'].map((topic) => ({ topic }))
 const partitions = [0, 0, 1, 0].map((partition) => ({ partition }))
@@ -11,7 +11,7 @@ const answer = (topicName: string, partition: number, baseOffset: string) => ({
 
 test('records of one partition follow on from the offset that the broker answered, in the order of the send', () => {
   const answers = [answer('balances', 1, '7'), answer('transactions', 0, '0'), answer('balances', 0, '40')]
-  expect(placesOf(records, partitions, answers)).toEqual([
+  expect(coordinatesOf(records, partitions, answers)).toEqual([
     { partition: 0, offset: 40n },
     { partition: 0, offset: 0n },
     { partition: 1, offset: 7n },
@@ -21,6 +21,10 @@ test('records of one partition follow on from the offset that the broker answere
 
 test('a partition that was not answered for fails the send', () => {
   const answers = [answer('balances', 0, '40'), answer('transactions', 0, '0')]
-  expect(() => placesOf(records, partitions, answers)).toThrow('the broker did not say where in balances/1')
-  expect(() => placesOf(records, partitions, [...answers, answer('balances', 1, '-1')])).toThrow('balances/1')
+  expect(() => coordinatesOf(records, partitions, answers)).toThrow(
+    'the broker did not say where in balances/1',
+  )
+  expect(() => coordinatesOf(records, partitions, [...answers, answer('balances', 1, '-1')])).toThrow(
+    'balances/1',
+  )
 })

@@ -17,7 +17,7 @@ import {
   RawHeaders,
 } from './kafkajs-internals'
 import type { BatchFault, RecordHeader } from './record-set'
-import { createParts, type Sent } from './send-in-parts'
+import { createParts, type SendResult } from './send-in-parts'
 
 export type { RecordHeader } from './record-set'
 
@@ -64,13 +64,13 @@ export function checksumOf({ timestampMs, key, value, headers }: IncomingRecord)
   return hash.digest('hex')
 }
 
-export type Position = { topic: string; partition: number; offset: bigint }
+export type PartitionOffset = { topic: string; partition: number; offset: bigint }
 
 /**
  * What the broker has of a partition: from `first`, which is above 0 once it has deleted what was
  * old, to below `offset`.
  */
-export type Extent = Position & { first: bigint }
+export type OffsetRange = PartitionOffset & { first: bigint }
 
 /**
  * Records of one partition in offset order; none where the log has only what no reader is shown, as
@@ -92,7 +92,7 @@ export type IncomingBatch = {
 }
 
 /** Where a record is, within its topic. */
-export type Place = { partition: number; offset: bigint }
+export type RecordCoordinates = { partition: number; offset: bigint }
 
 export type Publisher = {
   /**
@@ -101,7 +101,7 @@ export type Publisher = {
    * `Fault` some, all or none may have been written: send again. A record that was written twice is
    * at two places, and the one that is answered is as good as the other.
    */
-  send(records: OutgoingRecord[]): Promise<Sent<Place>[]>
+  send(records: OutgoingRecord[]): Promise<SendResult<RecordCoordinates>[]>
   close(): Promise<void>
 }
 
@@ -121,7 +121,7 @@ export type SubscriptionOptions = {
    * go on; a partition it does not name goes on from the group's offset. No batch is handled before
    * it has answered; when it throws, consuming ends. `signal` as above.
    */
-  onAssigned: (assignment: Record<string, number[]>, signal: AbortSignal) => Promise<Position[]>
+  onAssigned: (assignment: Record<string, number[]>, signal: AbortSignal) => Promise<PartitionOffset[]>
   /** Partitions whose batches are handled at the same time, and bytes of one: 1, and 1 MB. */
   ahead?: { concurrency: number; batchBytesMax: number }
   /**
@@ -147,14 +147,14 @@ export type Kafka = {
   /** Identity of the broker's data: offsets mean something only together with it. */
   clusterId(): Promise<string>
   /** Of each partition one past the newest record, now, and the oldest that is still there. */
-  endOffsets(topics: string[]): Promise<Extent[]>
+  endOffsets(topics: string[]): Promise<OffsetRange[]>
   /**
    * All records of these extents, one partition after the other. Nobody is told of the reader: it
    * joins no group, and leaves nothing behind.
    */
-  read(extents: Extent[]): AsyncGenerator<IncomingBatch>
+  read(extents: OffsetRange[]): AsyncGenerator<IncomingBatch>
   /** The records at these offsets; undefined where the log has none, or none that can be read. */
-  recordsAt(places: Position[]): Promise<(IncomingRecord | undefined)[]>
+  recordsAt(places: PartitionOffset[]): Promise<(IncomingRecord | undefined)[]>
   /** Whether the broker answers now, within two seconds or so. */
   isReachable(): Promise<boolean>
   publisher(): Publisher
@@ -274,7 +274,7 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
       })
       let ready: Promise<void> | undefined
       return {
-        send: createParts<OutgoingRecord, Place>({
+        send: createParts<OutgoingRecord, RecordCoordinates>({
           bytesOf: bytesOnWire,
           isTooLarge: isTooLargeForBroker,
           bytesMax: requestBytesMax,
@@ -284,19 +284,22 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
         close: () => producer.disconnect(),
       }
 
-      async function sendTogether(records: OutgoingRecord[]): Promise<Place[]> {
-        const messages = records.map(({ key, value, headers }): Placed => {
+      async function sendTogether(records: OutgoingRecord[]): Promise<RecordCoordinates[]> {
+        const messages = records.map(({ key, value, headers }): PlacedMessage => {
           const written = Array.isArray(headers) ? new RawHeaders(headers) : headers
-          return { key, value, headers: written as Message['headers'], partition: -1 } as Placed
+          return { key, value, headers: written as Message['headers'], partition: -1 } as PlacedMessage
         })
         const topicMessages = [...Map.groupBy(messages.keys(), (index) => records[index]?.topic ?? '')].map(
-          ([topic, indexes]) => ({ topic, messages: indexes.map((index) => messages[index] as Placed) }),
+          ([topic, indexes]) => ({
+            topic,
+            messages: indexes.map((index) => messages[index] as PlacedMessage),
+          }),
         )
         try {
           ready ??= producer.connect()
           await ready
           const answers = await producer.sendBatch({ acks: -1, topicMessages })
-          return placesOf(records, messages, answers)
+          return coordinatesOf(records, messages, answers)
         } catch (error) {
           ready = undefined
           throw unreachable(error)
@@ -329,7 +332,7 @@ function isTooLargeForBroker(error: unknown): boolean {
   return false
 }
 
-type Placed = Message & { partition: number }
+type PlacedMessage = Message & { partition: number }
 
 /**
  * By the hash of its key, as Java's clients do; none counts as an empty one. Noted on the message,
@@ -338,7 +341,7 @@ type Placed = Message & { partition: number }
 const choosesPartition: ICustomPartitioner =
   () =>
   ({ partitionMetadata, message }) => {
-    const placed = message as Placed
+    const placed = message as PlacedMessage
     placed.partition = (murmur2(Buffer.from(placed.key ?? '')) & 0x7fffffff) % partitionMetadata.length
     return placed.partition
   }
@@ -347,11 +350,11 @@ const choosesPartition: ICustomPartitioner =
  * The broker answers with the first offset of each partition; the records of one follow on from
  * there, in the order in which they were given.
  */
-export function placesOf(
+export function coordinatesOf(
   records: Pick<OutgoingRecord, 'topic'>[],
   partitions: { partition: number }[],
   answers: { topicName: string; partition: number; baseOffset?: string }[],
-): Place[] {
+): RecordCoordinates[] {
   const nameOf = (topic: string, partition: number) => `${topic}/${partition}`
   const next = new Map(
     answers.map((one) => [nameOf(one.topicName, one.partition), BigInt(one.baseOffset ?? -1)]),
@@ -487,7 +490,10 @@ function recordOf({ offset, key, value, headers, timestampMs, fault }: FetchedMe
  * Finds records again. A connection for some places, and each place a request: who asks has few. An
  * offset that the log does not have any more, or has no record at, is undefined.
  */
-async function recordsAt(client: KafkaClient, places: Position[]): Promise<(IncomingRecord | undefined)[]> {
+async function recordsAt(
+  client: KafkaClient,
+  places: PartitionOffset[],
+): Promise<(IncomingRecord | undefined)[]> {
   if (places.length === 0) return []
   let reader: PartitionReader | undefined
   try {
@@ -511,7 +517,7 @@ async function recordsAt(client: KafkaClient, places: Position[]): Promise<(Inco
   }
 }
 
-async function* read(client: KafkaClient, extents: Extent[]): AsyncGenerator<IncomingBatch> {
+async function* read(client: KafkaClient, extents: OffsetRange[]): AsyncGenerator<IncomingBatch> {
   let reader: PartitionReader | undefined
   try {
     reader = await openReader(client, [...new Set(extents.map(({ topic }) => topic))])

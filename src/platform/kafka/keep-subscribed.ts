@@ -44,7 +44,7 @@ export async function keepSubscribed(
       {
         backoff,
         signal,
-        isPassing: () => true,
+        isRetryable: () => true,
         onFailure: (error, failures) => {
           onTrouble(error)
           log.warn({ failures }, `waiting for the broker: ${messageOf(error)}`)

@@ -6,11 +6,11 @@
 /**
  * `too_large`: the receiver does not take this one at all. `unsent`: what came before it was sent, and then sending failed.
  */
-export type Sent<Place> = Place | 'too_large' | 'unsent'
+export type SendResult<Coordinates> = Coordinates | 'too_large' | 'unsent'
 
-export type PartsOptions<Item, Place> = {
+export type PartsOptions<Item, Coordinates> = {
   /** Sends a part as a whole, or throws: then some, all or none of it may have arrived. */
-  send: (items: Item[]) => Promise<Place[]>
+  send: (items: Item[]) => Promise<Coordinates[]>
   bytesOf: (item: Item) => number
   isTooLarge: (error: unknown) => boolean
   bytesMax: number
@@ -19,13 +19,13 @@ export type PartsOptions<Item, Place> = {
 }
 
 /** Answers for each in order. Throws what sending threw when nothing arrived before. */
-export function createParts<Item, Place extends object>({
+export function createParts<Item, Coordinates extends object>({
   send,
   bytesOf,
   isTooLarge,
   bytesMax,
   bytesMin,
-}: PartsOptions<Item, Place>): (items: Item[]) => Promise<Sent<Place>[]> {
+}: PartsOptions<Item, Coordinates>): (items: Item[]) => Promise<SendResult<Coordinates>[]> {
   /**
    * What the receiver may take, and what is tried: a connection that is closed may be its only
    * answer to what is too large.
@@ -49,7 +49,7 @@ export function createParts<Item, Place extends object>({
   }
 
   return async (items) => {
-    const sent: Sent<Place>[] = []
+    const sent: SendResult<Coordinates>[] = []
     const waiting = divide(items).reverse()
     for (let part = waiting.pop(); part; part = waiting.pop()) {
       try {

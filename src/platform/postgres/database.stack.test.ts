@@ -2,14 +2,10 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { startProxy } from '../../testing/proxy'
-import {
-  arrayOf,
-  type Database,
-  databaseFailure,
-  isConnectionLost,
-  keepListening,
-  openDatabase,
-} from './database'
+import { type Database, openDatabase } from './database'
+import { databaseFailure, isConnectionLost } from './failures'
+import { keepListening } from './listen'
+import { arrayOf } from './statements'
 
 setDefaultTimeout(60_000)
 

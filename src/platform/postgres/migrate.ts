@@ -9,9 +9,10 @@ import type postgres from 'postgres'
 import { messageOf, SetupError } from '../fault'
 import { keepTrying, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
-import { isWorthWaiting, openPreparation, violation } from './database'
+import { openMigrationSession } from './database'
+import { isRetryable, violation } from './failures'
 import { advisoryLocks } from './locks'
-import { admitService, examineRole, type Grants } from './service-role'
+import { checkRole, type Grants, provisionRole } from './service-role'
 
 /**
  * One lock for everything that prepares a database. The number means nothing, but must stay the
@@ -45,22 +46,22 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
   const prepare = async () => {
     if (preparation.migrate)
       await naming(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
-        whilePreparing(ownerUrl ?? url, async (sql) => {
+        withPreparationLock(ownerUrl ?? url, async (sql) => {
           await migrate(sql, folder, log)
-          if (ownerUrl && grants) await admitService(sql, url, grants)
+          if (ownerUrl && grants) await provisionRole(sql, url, grants)
         }),
       )
     return naming('DATABASE_URL', () =>
       withSession(url, async (sql) => {
         await assertMigrated(sql, folder, remedy)
-        return grants && examineRole(sql, grants)
+        return grants && checkRole(sql, grants)
       }),
     )
   }
   const examined = await keepTrying(prepare, {
     backoff: { firstMs: 200, limitMs: 5000 },
     signal,
-    isPassing: isWorthWaiting,
+    isRetryable: isRetryable,
     onFailure: (error, failures) => log.warn({ failures }, `waiting for the database: ${messageOf(error)}`),
   })
   if (examined?.beyond)
@@ -90,7 +91,7 @@ async function naming<T>(variable: string, work: () => Promise<T>): Promise<T> {
  * Runs `work` while no other replica prepares this database, on a connection of its own, since the
  * lock belongs to the session.
  */
-export function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+export function withPreparationLock<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   return withSession(url, async (sql) => {
     // Asked for again and again, so that a session that was cut in silence is not taken for one that waits.
     const isLocked = async () =>
@@ -103,7 +104,7 @@ export function whilePreparing<T>(url: string, work: (sql: postgres.Sql) => Prom
 const lockPollMs = 200
 
 async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = openPreparation(url)
+  const sql = openMigrationSession(url)
   try {
     return await work(sql)
   } finally {

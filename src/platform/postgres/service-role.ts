@@ -4,7 +4,8 @@
  */
 import postgres from 'postgres'
 import { SetupError } from '../fault'
-import { arrayOf, violation } from './database'
+import { violation } from './failures'
+import { arrayOf } from './statements'
 
 const verbs = ['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'] as const
 type Verb = (typeof verbs)[number]
@@ -19,7 +20,7 @@ export type Grants = Readonly<Record<string, readonly (Verb | `${Verb} (${string
  * For a session of the owner that holds the lock of this database; other databases of the same
  * server may be prepared at the same time, and share their roles with this one.
  */
-export async function admitService(owner: postgres.Sql, serviceUrl: string, grants: Grants): Promise<void> {
+export async function provisionRole(owner: postgres.Sql, serviceUrl: string, grants: Grants): Promise<void> {
   // As the driver will read it to log in; until a query comes, it does not connect. Typed as it is:
   // text, empty when there is none.
   const { user, pass } = postgres(serviceUrl).options as unknown as { user: string; pass: string }
@@ -87,7 +88,7 @@ async function createRole(owner: postgres.Sql, role: string, password: string | 
  * Whether the role of this session may do what it should. Answers what it may do beyond that, if
  * anything; throws `SetupError` when it may do less.
  */
-export async function examineRole(
+export async function checkRole(
   service: postgres.Sql,
   grants: Grants,
 ): Promise<{ role: string; beyond?: string }> {

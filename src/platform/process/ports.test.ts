@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { findPortHolder, freePort, listeningInodes, whyNotFree } from './ports.ts'
+import { findPortHolder, freePort, listenErrorOf, listeningInodes } from './ports.ts'
 
 test('only sockets that listen on the port count, whatever their address', () => {
   const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -15,10 +15,10 @@ test('only sockets that listen on the port count, whatever their address', () =>
 
 test('a port is free until somebody listens on it, and then it is known who', () => {
   const port = freePort()
-  expect(whyNotFree(port)).toBeNull()
+  expect(listenErrorOf(port)).toBeNull()
   expect(findPortHolder(port)).toBeNull()
 
   using listener = Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } })
-  expect(whyNotFree(listener.port)).toBe('EADDRINUSE')
+  expect(listenErrorOf(listener.port)).toBe('EADDRINUSE')
   expect(findPortHolder(port)?.pid).toBe(process.pid)
 })

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** The system's code for why nobody could listen there now, such as EADDRINUSE; null when somebody could. */
-export function whyNotFree(port: number, hostname = '127.0.0.1'): string | null {
+export function listenErrorOf(port: number, hostname = '127.0.0.1'): string | null {
   try {
     listenBriefly(port, hostname)
     return null

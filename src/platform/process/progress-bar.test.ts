@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { presentProgress } from './progress-bar'
+import { formatProgress } from './progress-bar'
 
 test.each([
   [{ total: 1000, done: 0, elapsedMs: 0 }, '0 of 1,000 rows (0 %), 0 a second'],
@@ -13,5 +13,5 @@ test.each([
   [{ total: 1000, done: 1001, elapsedMs: 1000 }, '1,001 of 1,000 rows (100 %), 1,001 a second'],
   [{ total: 0, done: 0, elapsedMs: 0 }, '0 of 0 rows (100 %), 0 a second'],
 ])('%p', (state, text) => {
-  expect(presentProgress({ unit: 'rows', ...state })).toBe(text)
+  expect(formatProgress({ unit: 'rows', ...state })).toBe(text)
 })

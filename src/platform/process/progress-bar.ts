@@ -1,17 +1,17 @@
 /** Tells whoever waits for a long piece of work how far it is, how fast it goes, and when it will be done. */
 
-export type Progress = {
+export type ProgressBar = {
   /** `note` says what it waits for, if for anything. */
   add(count: number, note?: string): void
   end(): void
 }
 
 /** On the standard error: one line that changes at a terminal, and one every few seconds in a log. */
-export function showProgress(unit: string, total: number, stream = process.stderr): Progress {
+export function showProgressBar(unit: string, total: number, stream = process.stderr): ProgressBar {
   const begunAt = performance.now()
   let [done, noted] = [0, '']
   const show = (end: string) => {
-    const line = presentProgress({ unit, total, done, elapsedMs: performance.now() - begunAt })
+    const line = formatProgress({ unit, total, done, elapsedMs: performance.now() - begunAt })
     stream.write(`${stream.isTTY ? '\r\x1b[K' : ''}${line}${noted && `; ${noted}`}${end}`)
   }
   const ticker = setInterval(show, stream.isTTY ? 250 : 5000, stream.isTTY ? '' : '\n')
@@ -27,7 +27,7 @@ export function showProgress(unit: string, total: number, stream = process.stder
   }
 }
 
-export function presentProgress(state: {
+export function formatProgress(state: {
   unit: string
   total: number
   done: number

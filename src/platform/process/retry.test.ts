@@ -22,7 +22,7 @@ test('passing failures are tried again, any other one is thrown', async () => {
   const options = {
     backoff: { firstMs: 1, limitMs: 1 },
     signal: new AbortController().signal,
-    isPassing: (error: unknown) => (error as Error).message === 'passing',
+    isRetryable: (error: unknown) => (error as Error).message === 'passing',
     onFailure: (_: unknown, failures: number) => heard.push(failures),
   }
   let tries = 0

@@ -34,7 +34,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Tries until it succeeds. A failure that `isPassing` does not know is thrown at once, and so is
+ * Tries until it succeeds. A failure that `isRetryable` does not know is thrown at once, and so is
  * the last one when the signal is aborted. `onFailure` hears of every failed try, with how many
  * there were.
  */
@@ -43,7 +43,7 @@ export async function keepTrying<T>(
   options: {
     backoff: Backoff
     signal: AbortSignal
-    isPassing: (error: unknown) => boolean
+    isRetryable: (error: unknown) => boolean
     onFailure: (error: unknown, failures: number) => void
   },
 ): Promise<T> {
@@ -51,7 +51,7 @@ export async function keepTrying<T>(
     try {
       return await work()
     } catch (error) {
-      if (options.signal.aborted || !options.isPassing(error)) throw error
+      if (options.signal.aborted || !options.isRetryable(error)) throw error
       options.onFailure(error, failures)
       await pause(backoffMs(options.backoff, failures), options.signal)
     }

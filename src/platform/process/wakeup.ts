@@ -1,26 +1,24 @@
-/** Lets a worker sleep while there is nothing to do, and be woken by whoever knows better. */
+/** Lets a worker sleep while it has nothing to do, and be woken as soon as it has. */
 import { pause } from './retry'
 
-/**
- * Sleeps until the next ring, or for a while. A ring that comes while nobody sleeps is kept for the
- * next sleeper.
- */
-export function createAlarm() {
-  let rung = false
-  let wakeUp: (() => void) | undefined
+/** Notified while nothing waits, it lets the next `wait` return at once. */
+export function createWakeup() {
+  let isNotified = false
+  let wake: (() => void) | undefined
   return {
-    ring() {
-      rung = true
-      wakeUp?.()
+    notify() {
+      isNotified = true
+      wake?.()
     },
-    async next(ms: number, signal: AbortSignal) {
-      if (!rung) {
+    /** Until it is notified, or the time is over, or the signal is aborted. */
+    async wait(ms: number, signal: AbortSignal) {
+      if (!isNotified) {
         const awake = new AbortController()
-        wakeUp = () => awake.abort()
+        wake = () => awake.abort()
         await pause(ms, AbortSignal.any([awake.signal, signal]))
-        wakeUp = undefined
+        wake = undefined
       }
-      rung = false
+      isNotified = false
     },
   }
 }

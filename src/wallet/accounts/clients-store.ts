@@ -1,6 +1,7 @@
 /** Clients: who owns accounts. */
 import { and, eq, gt, gte, inArray } from 'drizzle-orm'
-import { arrayOf, type Database, type Statements } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { accounts, clients } from '../db/schema'
 import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
 import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'

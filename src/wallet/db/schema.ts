@@ -16,7 +16,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { rfc3339 } from '../../platform/postgres/database'
+import { rfc3339 } from '../../platform/postgres/statements'
 import { type HoldStatus, holdStatuses } from '../domain/hold'
 import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
 

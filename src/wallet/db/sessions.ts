@@ -1,7 +1,7 @@
 /** Sessions that outlive their connection. */
 
 import { Fault } from '../../platform/fault'
-import { arrayOf, type Statements } from '../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 
 const sessionEndsMs = 2000
 

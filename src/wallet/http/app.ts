@@ -23,7 +23,7 @@ import {
 } from '../../platform/http/app'
 import { bodyOf } from '../../platform/http/body-schema'
 import { encodeCursor, pageSizeDefault, parseCursor } from '../../platform/http/cursor'
-import { reaching } from '../../platform/postgres/database'
+import { withUnavailableFault } from '../../platform/postgres/failures'
 import type { Log } from '../../platform/telemetry/log'
 import { findAccount } from '../accounts/accounts-store'
 import { findClient } from '../accounts/clients-store'
@@ -356,7 +356,7 @@ function parseLinePlace(position: string): LinePlace {
 
 /** An id that is no UUID cannot exist: it is asked for like any other, and not found. */
 async function findById<T>(id: string, find: (id: string) => Promise<T | undefined>): Promise<T | undefined> {
-  return isUuid(id) ? reaching(find(id.toLowerCase())) : undefined
+  return isUuid(id) ? withUnavailableFault(find(id.toLowerCase())) : undefined
 }
 
 const noTransaction = (request: Request, id: string): Response =>

@@ -6,7 +6,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { uuidPattern } from '../../contract/id'
 import { currencyDefault, isCurrency, parseMoney } from '../../contract/money'
-import { limitOf, parseInstant, timeWanted } from '../../contract/time'
+import { parseInstant, sqlBoundOf, timeExpected } from '../../contract/time'
 import { InvalidValue, MalformedRequest } from '../../platform/http/app'
 import { pageSizeMax } from '../../platform/http/cursor'
 import { fingerprint, parseIdempotencyKey } from '../../platform/http/idempotency-key'
@@ -25,7 +25,7 @@ const Amount = Type.Union([Type.Number(), Type.String()], {
   wanted: 'must be a number or a plain decimal string',
 })
 /** Which time it is, and whether there is such a one, is read by `parseTime` and `parseLimit`. */
-const Time = Type.String({ wanted: timeWanted })
+const Time = Type.String({ wanted: timeExpected })
 const closed = { additionalProperties: false }
 
 /** Of the JSON text, in characters. Larger things are better kept elsewhere, and named by the reference. */
@@ -226,7 +226,7 @@ function parseRemarks({ reference = null, metadata = null }: AskedRemarks, at = 
 function parseTime(name: string, text: string | undefined, at = '#'): Date | null {
   if (text === undefined) return null
   const instant = parseInstant(text)
-  const detail = !instant ? timeWanted : instant.finer ? 'must not be finer than a millisecond' : undefined
+  const detail = !instant ? timeExpected : instant.finer ? 'must not be finer than a millisecond' : undefined
   if (!instant || detail) throw new InvalidValue({ pointer: `${at}/${name}`, detail: `${name} ${detail}` })
   return new Date(instant.ms)
 }
@@ -235,8 +235,8 @@ function parseTime(name: string, text: string | undefined, at = '#'): Date | nul
 export function parseLimit(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const instant = parseInstant(text)
-  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeWanted}` })
-  return limitOf(instant)
+  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeExpected}` })
+  return sqlBoundOf(instant)
 }
 
 export function parseCurrency(currency: string | undefined, at = '#'): string {

@@ -5,7 +5,7 @@
 
 import { messageOf } from '../../platform/fault'
 import type { Check } from '../../platform/http/app'
-import { databaseFailure } from '../../platform/postgres/database'
+import { databaseFailure } from '../../platform/postgres/failures'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import type { Request } from './execute'

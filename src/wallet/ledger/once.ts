@@ -4,7 +4,7 @@
  */
 
 import { Fault } from '../../platform/fault'
-import { reaching, violation } from '../../platform/postgres/database'
+import { violation, withUnavailableFault } from '../../platform/postgres/failures'
 import { decideKey, type IdempotencyKey, nameOf } from '../domain/idempotency'
 import type { Wallet } from './ledger'
 import { loadUsedKeys, type StoredKey, type StoredOutcome } from './store/idempotency-keys'
@@ -28,19 +28,19 @@ export async function once<T>(
   key: IdempotencyKey | null,
   { carryOut, recall }: Work<T>,
 ): Promise<Once<T>> {
-  if (!key) return { kind: 'done', value: await reaching(carryOut(() => null)), repeated: false }
+  if (!key) return { kind: 'done', value: await withUnavailableFault(carryOut(() => null)), repeated: false }
   return whileInProgress(wallet, key, async (): Promise<Once<T>> => {
     for (let tries = 1; tries <= triesMax; tries++) {
-      const [row] = await reaching(loadUsedKeys(wallet.database.sql, [key]))
+      const [row] = await withUnavailableFault(loadUsedKeys(wallet.database.sql, [key]))
       const before = decideKey(
         key,
         row && { fingerprint: row.fingerprint, answer: row.outcomes[0] as StoredOutcome },
       )
       if (before.kind === 'reused') return { kind: 'key_reused' }
       if (before.kind === 'repeated')
-        return { kind: 'done', value: await reaching(recall(before.answer)), repeated: true }
+        return { kind: 'done', value: await withUnavailableFault(recall(before.answer)), repeated: true }
       try {
-        const value = await reaching(carryOut((outcome) => ({ ...key, stored: [outcome] })))
+        const value = await withUnavailableFault(carryOut((outcome) => ({ ...key, stored: [outcome] })))
         return { kind: 'done', value, repeated: false }
       } catch (error) {
         if (violation(error)?.constraint !== 'idempotency_keys_pkey') throw error

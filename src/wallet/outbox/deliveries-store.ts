@@ -1,5 +1,5 @@
 /** Where events are on the broker. They are written by `removePublished` of the outbox alone. */
-import type { Statements } from '../../platform/postgres/database'
+import type { Statements } from '../../platform/postgres/statements'
 
 /**
  * For so long after something happened it is known where its events are, in days. Published in the

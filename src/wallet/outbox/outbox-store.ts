@@ -3,8 +3,9 @@
  * never updated.
  */
 import type { EncodedEvent } from '../../contract/wire/envelope'
-import { arrayOf, linesOf, openSession, type Statements } from '../../platform/postgres/database'
+import { openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
+import { arrayOf, linesOf, type Statements } from '../../platform/postgres/statements'
 import { deliveryDays } from './deliveries-store'
 
 export type OutboxRow = EncodedEvent & { traceparent: string | null }

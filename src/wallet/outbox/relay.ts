@@ -6,9 +6,9 @@
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import { bytesOnWire, type OutgoingRecord, type Publisher } from '../../platform/kafka/client'
-import { keepListening } from '../../platform/postgres/database'
+import { keepListening } from '../../platform/postgres/listen'
 import { backoffMs, pause } from '../../platform/process/retry'
-import { createAlarm } from '../../platform/process/wakeup'
+import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
 import { continueTrace } from '../../platform/telemetry/trace'
 import { endSessions } from '../db/sessions'
@@ -63,7 +63,7 @@ const refusedAgainMs = 60_000
 export function startRelay(options: RelayOptions): Relay {
   const { publisher, log, batchSizeMax = 500, pollMs = 1000, refusedMs = refusedAgainMs } = options
   const stopping = new AbortController()
-  const alarm = createAlarm()
+  const wakeup = createWakeup()
   const sql = openOutbox(options.databaseUrl)
   let leads = false
   let session = 0
@@ -150,7 +150,7 @@ export function startRelay(options: RelayOptions): Relay {
         }
         failures = 0
         trouble = undefined
-        await alarm.next(pollMs, stopping.signal)
+        await wakeup.wait(pollMs, stopping.signal)
       } catch (error) {
         failures++
         trouble = messageOf(error)
@@ -162,12 +162,12 @@ export function startRelay(options: RelayOptions): Relay {
   const running = run()
   // A connection of its own, opened and kept by the driver. While it is down, the poll finds what
   // it would have told.
-  const listening = keepListening(sql, { [outboxChannel]: alarm.ring })
+  const listening = keepListening(sql, { [outboxChannel]: wakeup.notify })
   listening.started.catch(() => {})
 
   return {
     wake() {
-      if (leads) return alarm.ring()
+      if (leads) return wakeup.notify()
       if (notifying) return
       notifying = true
       sql

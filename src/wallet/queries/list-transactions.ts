@@ -1,5 +1,5 @@
 /** One page of what moved the money of an account, or of all accounts of a client, newest first. */
-import { reaching } from '../../platform/postgres/database'
+import { withUnavailableFault } from '../../platform/postgres/failures'
 import { listAccountIds } from '../accounts/accounts-store'
 import type { Transaction } from '../domain/movement'
 import type { Wallet } from '../ledger/ledger'
@@ -26,7 +26,7 @@ export async function readTransactionPage(
   page: { after: LinePlace | undefined; size: number },
 ): Promise<TransactionPage> {
   const { database } = wallet
-  return reaching(
+  return withUnavailableFault(
     (async () => {
       const places = await findPlaces(database, await accountsOf(wallet, whose), page.after)
       // One more than the page holds tells whether there is another.

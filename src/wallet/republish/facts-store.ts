@@ -4,7 +4,8 @@
  */
 import { and, eq, gte, lt, or, sql } from 'drizzle-orm'
 import { alias } from 'drizzle-orm/pg-core'
-import { arrayOf, type Database } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
+import { arrayOf } from '../../platform/postgres/statements'
 import { entries, holds, transactions } from '../db/schema'
 import type { Entry, Standing } from '../domain/account'
 import { asPlaced, type Hold } from '../domain/hold'

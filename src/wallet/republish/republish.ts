@@ -6,12 +6,13 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Environment, readLedgerUrl } from '../../config/config'
-import { parseInstant, timeWanted } from '../../contract/time'
+import { parseInstant, timeExpected } from '../../contract/time'
 import type { EncodedEvent } from '../../contract/wire/envelope'
 import { Fault, SetupError, UsageError } from '../../platform/fault'
-import { type Database, openDatabase, reaching } from '../../platform/postgres/database'
+import { type Database, openDatabase } from '../../platform/postgres/database'
+import { withUnavailableFault } from '../../platform/postgres/failures'
 import { prepareDatabase } from '../../platform/postgres/migrate'
-import { type Progress, showProgress } from '../../platform/process/progress-bar'
+import { type ProgressBar, showProgressBar } from '../../platform/process/progress-bar'
 import { pause } from '../../platform/process/retry'
 import { createLog } from '../../platform/telemetry/log'
 import { type AccountFilter, countEntries, findAccount, listAccounts } from '../accounts/accounts-store'
@@ -42,7 +43,7 @@ export const republish = {
     const url = readLedgerUrl(env)
     const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'saldo-republish' })
     try {
-      const told = await reaching(tellAll({ url, database }, wanted, signal))
+      const told = await withUnavailableFault(tellAll({ url, database }, wanted, signal))
       console.log(
         `${told} events are told again${signal.aborted ? '; stopped before the end, and may be begun anew' : ''}`,
       )
@@ -66,7 +67,7 @@ async function tellAll(
   await prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience })
   if (wanted.accountId && !(await findAccount(database, wanted.accountId)))
     throw new SetupError(`There is no account ${wanted.accountId}.`)
-  const progress = showProgress('entries', await countEntries(database, wanted))
+  const progress = showProgressBar('entries', await countEntries(database, wanted))
   return tell(database, wanted, progress, signal).finally(progress.end)
 }
 
@@ -78,7 +79,7 @@ export function parseWanted(args: string[]): AccountFilter {
     throw new UsageError(`--account must be a UUID, but is ${JSON.stringify(account)}`)
   const ms = since === undefined ? 0 : parseInstant(since)?.ms
   if (ms === undefined || ms < 0)
-    throw new UsageError(`--since ${timeWanted}, but is ${JSON.stringify(since)}`)
+    throw new UsageError(`--since ${timeExpected}, but is ${JSON.stringify(since)}`)
   return { accountId: account?.toLowerCase(), since: new Date(ms) }
 }
 
@@ -86,7 +87,7 @@ export function parseWanted(args: string[]): AccountFilter {
 export async function tell(
   database: Database,
   wanted: AccountFilter,
-  progress: Pick<Progress, 'add'>,
+  progress: Pick<ProgressBar, 'add'>,
   signal: AbortSignal,
 ): Promise<number> {
   let told = 0

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseMoney } from '../../contract/money'
 import type { EncodedEvent } from '../../contract/wire/envelope'
 import type { Database } from '../../platform/postgres/database'
-import { whilePreparing } from '../../platform/postgres/migrate'
+import { withPreparationLock } from '../../platform/postgres/migrate'
 import type { Log } from '../../platform/telemetry/log'
 import { insertAccounts, type NewAccount } from '../accounts/accounts-store'
 import { type Client, insertClients } from '../accounts/clients-store'
@@ -117,7 +117,7 @@ export const seedEvents = ({ clients, accounts, transfers }: Seed): EncodedEvent
  */
 export async function seedWallet(url: string, database: Database, log: Log): Promise<void> {
   const { name, clients, accounts, transfers } = readSeed()
-  await whilePreparing(url, () =>
+  await withPreparationLock(url, () =>
     database.sql.begin(async (tx) => {
       if (!(await markSeeded(tx, name))) return
       await insertClients(tx, clients)

@@ -1,5 +1,5 @@
 /** Remembers which fictitious data was put in. */
-import type { Statements } from '../../platform/postgres/database'
+import type { Statements } from '../../platform/postgres/statements'
 
 /** True the first time; false ever after. Belongs into the transaction that writes the data. */
 export async function markSeeded(sql: Statements, name: string): Promise<boolean> {

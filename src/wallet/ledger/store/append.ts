@@ -1,14 +1,10 @@
 /** Writes what was decided: everything that belongs to a batch, in one statement. */
 
 import { Fault } from '../../../platform/fault'
-import {
-  arrayOf,
-  type Database,
-  databaseFailure,
-  type Statements,
-  violation,
-} from '../../../platform/postgres/database'
+import type { Database } from '../../../platform/postgres/database'
+import { databaseFailure, violation } from '../../../platform/postgres/failures'
 import { advisoryLocks } from '../../../platform/postgres/locks'
+import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import type { Hold } from '../../domain/hold'
 import type { Fact, Transaction } from '../../domain/movement'
 import { insertOutbox, type OutboxRow } from '../../outbox/outbox-store'

@@ -1,5 +1,5 @@
 /** The database's time, read beside what is decided by it. */
-import { arrayOf, type Statements } from '../../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 
 /**
  * What the database said its time was, at some moment between `sentMs` and `receivedMs` on

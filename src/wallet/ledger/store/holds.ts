@@ -1,6 +1,7 @@
 /** Holds, read back. They are written by `append` alone. */
 import { and, eq, lte, sql } from 'drizzle-orm'
-import { arrayOf, type Database } from '../../../platform/postgres/database'
+import type { Database } from '../../../platform/postgres/database'
+import { arrayOf } from '../../../platform/postgres/statements'
 import { holds } from '../../db/schema'
 import type { Hold } from '../../domain/hold'
 

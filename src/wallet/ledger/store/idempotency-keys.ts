@@ -2,7 +2,8 @@
  * Keys that callers have used, and what came of them. They are written by `insertKeys`, in the
  * statement that does what they answer for.
  */
-import { arrayOf, type Database, type Statements } from '../../../platform/postgres/database'
+import type { Database } from '../../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import type { Outcome } from '../../domain/book'
 import { asPlaced } from '../../domain/hold'
 import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'

@@ -1,5 +1,6 @@
 /** What a batch of commands has to know before it can be decided. */
-import { arrayOf, type Database, type Statements } from '../../../platform/postgres/database'
+import type { Database } from '../../../platform/postgres/database'
+import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import type { Account } from '../../domain/account'
 import type { Book, Command, Outcome } from '../../domain/book'
 import type { Hold } from '../../domain/hold'

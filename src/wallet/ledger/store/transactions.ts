@@ -1,6 +1,7 @@
 /** Transactions, read back. They are written by `append` alone. */
 import { eq, sql } from 'drizzle-orm'
-import { arrayOf, type Database } from '../../../platform/postgres/database'
+import type { Database } from '../../../platform/postgres/database'
+import { arrayOf } from '../../../platform/postgres/statements'
 import { transactions } from '../../db/schema'
 import type { Transaction, TransactionKind } from '../../domain/movement'
 import type { Original } from '../../domain/reversal'

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { createLimit } from './limit'
+import { createConcurrencyLimit } from './concurrency-limit'
 
 test('work is done a few at once, in order, whatever fails, and too much is turned away', async () => {
-  const limit = createLimit({ atOnce: 2, waitingMax: 3 })
+  const limit = createConcurrencyLimit({ concurrency: 2, waitingMax: 3 })
   const started: number[] = []
   const works = Array.from({ length: 6 }, () => Promise.withResolvers<number>())
   const results = works.map(({ promise }, index) =>

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { DrizzleQueryError } from 'drizzle-orm'
 import postgres from 'postgres'
-import { databaseFailure, databaseFault, isDataRefused, isWorthWaiting } from './database'
+import { databaseFailure, databaseFault, isDataRefused, isRetryable } from './failures'
 
 const refusal = (code: string) => new postgres.PostgresError({ code, message: 'said so' } as never)
 const failing = (code: string) => Object.assign(new Error('write'), { code })
@@ -22,8 +22,8 @@ test.each([
       failure,
     ])
     expect(isDataRefused(wrapped)).toBe(failure === 'data_refused')
-    expect(isWorthWaiting(wrapped)).toBe(failure !== undefined && failure !== 'data_refused')
-    expect(databaseFault(wrapped)?.code).toBe(isWorthWaiting(wrapped) ? 'database_unavailable' : undefined)
+    expect(isRetryable(wrapped)).toBe(failure !== undefined && failure !== 'data_refused')
+    expect(databaseFault(wrapped)?.code).toBe(isRetryable(wrapped) ? 'database_unavailable' : undefined)
   }
 })
 

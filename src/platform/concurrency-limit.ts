@@ -4,12 +4,18 @@ import { Fault } from './fault'
 export type Limit = <T>(work: () => Promise<T>) => Promise<T>
 
 /** Throws a `Fault` when too many wait already, and what the work throws. */
-export function createLimit({ atOnce, waitingMax }: { atOnce: number; waitingMax: number }): Limit {
+export function createConcurrencyLimit({
+  concurrency,
+  waitingMax,
+}: {
+  concurrency: number
+  waitingMax: number
+}): Limit {
   const waiting: (() => void)[] = []
   let running = 0
 
   return async (work) => {
-    if (running >= atOnce) {
+    if (running >= concurrency) {
       if (waiting.length >= waitingMax)
         throw new Fault('overloaded', `${waiting.length} requests wait for their turn`)
       // Whoever ends hands the place on.

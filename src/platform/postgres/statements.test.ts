@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { rfc3339 } from './database'
+import { rfc3339 } from './statements'
 
 /** As the server writes a time of milliseconds: without zeros at the end. */
 const written = (time: Date) => {
