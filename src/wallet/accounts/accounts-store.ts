@@ -1,7 +1,8 @@
 /** Accounts, apart from what moves their money. */
 import { and, eq, gt, gte, sum } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
-import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { rowStatements } from '../../platform/postgres/rows'
+import type { Statements } from '../../platform/postgres/statements'
 import { accounts } from '../db/schema'
 import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
 import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
@@ -24,6 +25,15 @@ export type StoredAccount = Omit<NewAccount, 'event'> & {
   updatedAt: Date
 }
 
+const accountRows = rowStatements(accounts, [
+  'id',
+  'clientId',
+  'currency',
+  'overdraftLimitMinor',
+  'createdAt',
+  'updatedAt',
+])
+
 /**
  * Writes empty accounts, their events and the key of who asked for it in one statement. An account
  * whose id exists stays as it is, and its event is not published again.
@@ -33,17 +43,12 @@ export async function insertAccounts(
   rows: NewAccount[],
   key: StoredKey | null = null,
 ): Promise<void> {
-  const times = rows.map((row) => row.createdAt.toISOString())
   await sql`
     with inserted as (
-      insert into accounts (id, client_id, currency, overdraft_limit_minor, created_at, updated_at)
-      select id, client_id, currency, overdraft_limit_minor, created_at::timestamptz, created_at::timestamptz
-      from unnest(
-        ${arrayOf(rows.map((row) => row.id))}::uuid[], ${arrayOf(rows.map((row) => row.clientId))}::uuid[],
-        ${arrayOf(rows.map((row) => row.currency))}::text[],
-        ${arrayOf(rows.map((row) => row.overdraftLimitMinor))}::bigint[],
-        ${arrayOf(times)}::text[]
-      ) as account (id, client_id, currency, overdraft_limit_minor, created_at)
+      ${accountRows.insert(
+        sql,
+        rows.map((row) => ({ ...row, updatedAt: row.createdAt })),
+      )}
       on conflict (id) do nothing
       returning id
     )

@@ -1,13 +1,16 @@
 /** Clients: who owns accounts. */
 import { and, eq, gt, gte, inArray } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
-import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { rowStatements } from '../../platform/postgres/rows'
+import type { Statements } from '../../platform/postgres/statements'
 import { accounts, clients } from '../db/schema'
 import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
 import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
 import type { AccountFilter } from './accounts-store'
 
 export type Client = { id: string; name: string; email: string; createdAt: Date }
+
+const clientRows = rowStatements(clients, ['id', 'name', 'email', 'createdAt'])
 
 /**
  * Writes clients, their events and the key of who asked for it in one statement. A client whose id
@@ -20,12 +23,7 @@ export async function insertClients(
 ): Promise<void> {
   await sql`
     with inserted as (
-      insert into clients (id, name, email, created_at)
-      select id, name, email, created_at::timestamptz
-      from unnest(
-        ${arrayOf(rows.map((row) => row.id))}::uuid[], ${arrayOf(rows.map((row) => row.name))}::text[],
-        ${arrayOf(rows.map((row) => row.email))}::text[], ${arrayOf(rows.map((row) => row.createdAt.toISOString()))}::text[]
-      ) as client (id, name, email, created_at)
+      ${clientRows.insert(sql, rows)}
       on conflict (id) do nothing
       returning id
     )

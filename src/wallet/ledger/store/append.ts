@@ -4,7 +4,9 @@ import { Fault } from '../../../platform/fault'
 import type { Database } from '../../../platform/postgres/database'
 import { databaseFailure, violation } from '../../../platform/postgres/failures'
 import { advisoryLocks } from '../../../platform/postgres/locks'
-import { arrayOf, type Statements } from '../../../platform/postgres/statements'
+import { rowStatements } from '../../../platform/postgres/rows'
+import type { Statements } from '../../../platform/postgres/statements'
+import * as tables from '../../db/schema'
 import type { Hold } from '../../domain/hold'
 import type { Fact, Transaction } from '../../domain/movement'
 import { insertOutbox, type OutboxRow } from '../../outbox/outbox-store'
@@ -32,7 +34,6 @@ export type AppendFailure =
  */
 export async function append(sql: Statements, { facts, keys, outbox, createdAt }: Changes): Promise<void> {
   if (facts.length === 0 && keys.length === 0) return
-  const at = createdAt.toISOString()
 
   // Sorted, so that writers who want the same rows ask for them in the same order and wait rather
   // than deadlock.
@@ -45,86 +46,51 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
   const holds = new Map(facts.flatMap(({ hold }) => (hold ? [[hold.id, hold] as const] : [])))
 
   await sql`
-    with appended_entries as (
-      insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, held_minor, created_at)
-      select account_id, version, transaction_id, amount_minor, balance_minor, held_minor, ${at}::timestamptz
-      from unnest(
-        ${arrayOf(entries.map((entry) => entry.accountId))}::uuid[],
-        ${arrayOf(entries.map((entry) => entry.version))}::bigint[],
-        ${arrayOf(entries.map((entry) => entry.transactionId))}::uuid[],
-        ${arrayOf(entries.map((entry) => entry.amountMinor))}::bigint[],
-        ${arrayOf(entries.map((entry) => entry.balanceMinor))}::bigint[],
-        ${arrayOf(entries.map((entry) => entry.heldMinor))}::bigint[]
-      ) as entry (account_id, version, transaction_id, amount_minor, balance_minor, held_minor)
-    )
-    ${transactions.length > 0 ? appendTransactions(sql, transactions, at) : sql``}
+    with appended_entries as (${entryRows.insert(sql, entries, { createdAt })})
+    ${transactions.length > 0 ? appendTransactions(sql, transactions, createdAt) : sql``}
     ${holds.size > 0 ? appendHolds(sql, [...holds.values()]) : sql``}
     ${keys.length > 0 ? appendKeys(sql, keys) : sql``}
     ${insertOutbox(sql, outbox)}`
 }
 
+const entryRows = rowStatements(
+  tables.entries,
+  ['accountId', 'version', 'transactionId', 'amountMinor', 'balanceMinor', 'heldMinor'],
+  { shared: ['createdAt'] },
+)
+const transactionRows = rowStatements(
+  tables.transactions,
+  [
+    ...([
+      'id',
+      'kind',
+      'accountIdFrom',
+      'accountIdTo',
+      'versionFrom',
+      'versionTo',
+      'amountMinor',
+      'currency',
+    ] as const),
+    ...(['reference', 'metadata', 'reverses', 'holdId', 'effectiveAt'] as const),
+  ],
+  { shared: ['createdAt'] },
+)
+const holdRows = rowStatements(tables.holds, [
+  ...(['id', 'accountIdFrom', 'accountIdTo', 'amountMinor', 'currency', 'reference', 'metadata'] as const),
+  ...(['expiresAt', 'createdAt', 'status', 'versionPlaced'] as const),
+  ...(['capturedMinor', 'endedBy', 'endedAt', 'versionEnded'] as const),
+])
+
 // The parts below are left out where they have nothing to do: each would cost a lone transfer a
 // tenth of its time.
 
-const appendTransactions = (sql: Statements, rows: Transaction[], at: string) => sql`
-  , appended_transactions as (
-    insert into transactions (
-      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, metadata,
-      reverses, hold_id, effective_at, created_at
-    )
-    select
-      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, metadata::json,
-      reverses, hold_id, coalesce(effective_at::timestamptz, ${at}::timestamptz), ${at}::timestamptz
-    from unnest(
-      ${arrayOf(rows.map((row) => row.id))}::uuid[],
-      ${arrayOf(rows.map((row) => row.kind))}::text[],
-      ${arrayOf(rows.map((row) => row.accountIdFrom))}::uuid[],
-      ${arrayOf(rows.map((row) => row.accountIdTo))}::uuid[],
-      ${arrayOf(rows.map((row) => row.versionFrom))}::bigint[],
-      ${arrayOf(rows.map((row) => row.versionTo))}::bigint[],
-      ${arrayOf(rows.map((row) => row.amountMinor))}::bigint[],
-      ${arrayOf(rows.map((row) => row.currency))}::text[],
-      ${arrayOf(rows.map((row) => row.reference))}::text[],
-      ${arrayOf(rows.map((row) => jsonOf(row.metadata)))}::text[],
-      ${arrayOf(rows.map((row) => row.reverses))}::uuid[],
-      ${arrayOf(rows.map((row) => row.holdId))}::uuid[],
-      ${arrayOf(rows.map((row) => timeOf(row.effectiveAt, row.createdAt)))}::text[]
-    ) as transaction (
-      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, reference, metadata,
-      reverses, hold_id, effective_at
-    )
-  )`
+const appendTransactions = (sql: Statements, rows: Transaction[], createdAt: Date) => sql`
+  , appended_transactions as (${transactionRows.insert(sql, rows, { createdAt })})`
 
-/** As they stand: one that is there already has ended by now. */
+/** A hold that exists has ended by now: only how is updated. */
 const appendHolds = (sql: Statements, rows: Hold[]) => sql`
   , appended_holds as (
-    insert into holds (
-      id, account_id_from, account_id_to, amount_minor, currency, reference, metadata, expires_at, created_at, version_placed,
-      status, captured_minor, ended_by, ended_at, version_ended
-    )
-    select
-      id, account_id_from, account_id_to, amount_minor, currency, reference, metadata::json, expires_at::timestamptz,
-      created_at::timestamptz, version_placed, status, captured_minor, ended_by, ended_at::timestamptz, version_ended
-    from unnest(
-      ${arrayOf(rows.map((row) => row.id))}::uuid[],
-      ${arrayOf(rows.map((row) => row.accountIdFrom))}::uuid[],
-      ${arrayOf(rows.map((row) => row.accountIdTo))}::uuid[],
-      ${arrayOf(rows.map((row) => row.amountMinor))}::bigint[],
-      ${arrayOf(rows.map((row) => row.currency))}::text[],
-      ${arrayOf(rows.map((row) => row.reference))}::text[],
-      ${arrayOf(rows.map((row) => jsonOf(row.metadata)))}::text[],
-      ${arrayOf(rows.map((row) => row.expiresAt.toISOString()))}::text[],
-      ${arrayOf(rows.map((row) => row.createdAt.toISOString()))}::text[],
-      ${arrayOf(rows.map((row) => row.versionPlaced))}::bigint[],
-      ${arrayOf(rows.map((row) => row.status))}::text[],
-      ${arrayOf(rows.map((row) => row.capturedMinor))}::bigint[],
-      ${arrayOf(rows.map((row) => row.endedBy))}::uuid[],
-      ${arrayOf(rows.map((row) => row.endedAt?.toISOString()))}::text[],
-      ${arrayOf(rows.map((row) => row.versionEnded))}::bigint[]
-    ) as hold (
-      id, account_id_from, account_id_to, amount_minor, currency, reference, metadata, expires_at, created_at, version_placed,
-      status, captured_minor, ended_by, ended_at, version_ended
-    )
+    ${holdRows.insert(sql, rows)}
     on conflict (id) do update set
       status = excluded.status, captured_minor = excluded.captured_minor, ended_by = excluded.ended_by,
       ended_at = excluded.ended_at, version_ended = excluded.version_ended
@@ -135,12 +101,6 @@ const appendKeys = (sql: Statements, keys: KeyRow[]) => sql`
     sql,
     keys.map((row) => ({ ...row, stored: row.outcomes.map(storedOutcome) })),
   )})`
-
-const jsonOf = (metadata: object | null): string | null => (metadata ? JSON.stringify(metadata) : null)
-
-/** Null where it goes without saying. */
-const timeOf = (time: Date, unless: Date): string | null =>
-  time.getTime() === unless.getTime() ? null : time.toISOString()
 
 const takenByAnother = new Set([
   'entries_pkey',

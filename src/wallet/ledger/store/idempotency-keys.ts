@@ -3,7 +3,9 @@
  * statement that does what they answer for.
  */
 import type { Database } from '../../../platform/postgres/database'
+import { rowStatements } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
+import { idempotencyKeys } from '../../db/schema'
 import type { Outcome } from '../../domain/book'
 import { asPlaced } from '../../domain/hold'
 import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'
@@ -26,16 +28,16 @@ export type StoredOutcome =
   | { account: string }
   | { rejection: Rejection | 'client_not_found' }
 
+const keyRows = rowStatements(idempotencyKeys, ['scope', 'key', 'fingerprint', 'outcomes'])
+
 /** Dated by the clock that also says when they expire. */
 export const insertKeys = (sql: Statements, keys: StoredKey[]) => sql`
   insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
-  select scope, key, fingerprint, outcomes::json, now()
-  from unnest(
-    ${arrayOf(keys.map((row) => row.scope))}::text[],
-    ${arrayOf(keys.map((row) => row.key))}::text[],
-    ${arrayOf(keys.map((row) => row.fingerprint))}::text[],
-    ${arrayOf(keys.map((row) => JSON.stringify(row.stored)))}::text[]
-  ) as used (scope, key, fingerprint, outcomes)`
+  select scope, key, fingerprint, outcomes, now()
+  from ${keyRows.unnest(
+    sql,
+    keys.map((row) => ({ ...row, outcomes: row.stored })),
+  )}`
 
 type UsedRow = { scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }
 

@@ -1,0 +1,81 @@
+/**
+ * Many rows as one parameter a column: the `insert into … select … from unnest(…)` of a table, with names and types taken
+ * from its schema. The text of a statement does not depend on the number of rows, so it is prepared once.
+ */
+import { getTableColumns, getTableName } from 'drizzle-orm'
+import type { PgTable } from 'drizzle-orm/pg-core'
+import type { PendingQuery, Row } from 'postgres'
+import { arrayOf, type Statements } from './statements'
+
+/** Times also as RFC 3339 text; JSON also as its text. */
+type Value = string | number | bigint | boolean | object | null | undefined
+type ColumnOf<Table extends PgTable> = keyof Table['_']['columns'] & string
+type Fragment = PendingQuery<Row[]>
+
+export type RowStatements<Column extends string, Shared extends string> = {
+  /** `unnest(…) as incoming (…)`. */
+  unnest(sql: Statements, rows: readonly Record<Column, Value>[]): Fragment
+  /** `insert into … (…) select … from unnest(…) as incoming (…)`, ready for a `where` or an `on conflict`. */
+  insert(sql: Statements, rows: readonly Record<Column, Value>[], shared?: Record<Shared, Value>): Fragment
+}
+
+/** Made once for each statement, never for each call. */
+export function rowStatements<
+  Table extends PgTable,
+  Column extends ColumnOf<Table>,
+  Shared extends ColumnOf<Table> = never,
+>(
+  table: Table,
+  columns: readonly Column[],
+  {
+    shared = [],
+    as,
+  }: {
+    /** Columns of which all rows have the same value. */
+    shared?: readonly Shared[]
+    /** Another name for the table, for an `on conflict` that compares. */
+    as?: string
+  } = {},
+): RowStatements<Column, Shared> {
+  const all = getTableColumns(table)
+  const columnOf = (key: string) => {
+    const column = all[key]
+    if (!column) throw new Error(`${getTableName(table)} has no column ${key}`)
+    // A collation is of the column, and not of its values.
+    return { name: `"${column.name}"`, type: column.getSQLType().replace(/ collate .*/, '') }
+  }
+  const arrays = columns.map(columnOf)
+  const scalars = shared.map(columnOf)
+  const names = arrays.map(({ name }) => name).join(', ')
+  const source = `unnest(${arrays.map(({ type }) => `${slot}::${type}[]`).join(', ')}) as incoming (${names})`
+  const target = `"${getTableName(table)}"${as ? ` as ${as}` : ''}`
+  const into = [...scalars, ...arrays].map(({ name }) => name).join(', ')
+  const selected = [...scalars.map(({ type }) => `${slot}::${type}`), names].join(', ')
+
+  const unnest = template(source)
+  const insert = template(`insert into ${target} (${into}) select ${selected} from ${source}`)
+  const parameters = (rows: readonly Record<Column, Value>[]) =>
+    columns.map((key) => arrayOf(rows.map((row) => textOf(row[key]))))
+  return {
+    unnest: (sql, rows) => sql(unnest, ...parameters(rows)),
+    insert: (sql, rows, values) =>
+      sql(insert, ...shared.map((key) => textOf(values?.[key]) ?? null), ...parameters(rows)),
+  }
+}
+
+/** Where a parameter goes. No name or type has this character. */
+const slot = '\0'
+
+/** What the driver gets from a template literal. */
+function template(text: string): TemplateStringsArray {
+  const strings = text.split(slot)
+  return Object.assign(strings, { raw: strings })
+}
+
+/** A value in PostgreSQL's own notation, as far as `arrayOf` does not know it. */
+function textOf(value: Value): Exclude<Value, object> | null {
+  if (value === null || typeof value !== 'object') return value
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return `\\x${value.toHex()}`
+  return JSON.stringify(value)
+}
