@@ -13,10 +13,12 @@ import { once, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
 import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-letters/publisher'
+import { openDeadLetterQueries } from './dead-letters/queries'
 import { redrive } from './dead-letters/redrive'
-import { watchFreshness, withoutDeleted } from './freshness/freshness'
-import { createConsistency } from './freshness/read-your-writes'
+import { clampToLogStart, FreshnessMonitor } from './freshness/freshness'
+import { Consistency } from './freshness/read-your-writes'
 import { balancesHttp } from './http/app'
+import { streamEncoder } from './http/responses'
 import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
 import type { Offsets } from './projection/offsets'
@@ -25,10 +27,11 @@ import { detectStall, type StallState, standstillMaxMs } from './projection/stal
 import { subscriptionOf, topics } from './projection/topics'
 import { openReads } from './queries/queries'
 import { type LargeMovements, startLargeMovements } from './reactions/large-movements'
+import { listLargeMovements } from './reactions/large-movements-store'
 import { type RebuildCoordinator, startRebuildCoordinator } from './rebuild/coordinator'
 import { tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
-import { createLive } from './streams/streams'
+import { BalanceStreams } from './streams/streams'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
@@ -36,7 +39,7 @@ const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
  * How long a start takes at most because the broker does not answer, in milliseconds. Reads are
  * served meanwhile.
  */
-const firstLookMaxMs = 2000
+const firstSampleMaxMs = 2000
 /** Each holds a connection and next to nothing else. */
 const waitingReadsMax = 2000
 /**
@@ -91,29 +94,29 @@ export async function startBalances(
     )
 
   const reads = openReads(reading)
-  const consistency = createConsistency(reads.balance, { waitersMax: waitingReadsMax })
+  const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
   const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
   const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
   let firsts: Offsets = new Map()
-  const watch = watchFreshness({
+  const monitor = new FreshnessMonitor({
     async ends() {
       const extents = await kafka.endOffsets(topicNames)
       firsts = new Map(extents.map(({ topic, partition, first }) => [`${topic}/${partition}`, first]))
       return new Map(extents.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
     },
     clusterId: kafka.clusterId,
-    async positions(clusterId) {
+    async applied(clusterId) {
       const positions = await listOffsets(reading.sql, clusterId)
       const stored = positions.map(
         ({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const,
       )
-      return withoutDeleted(new Map(stored), firsts)
+      return clampToLogStart(new Map(stored), firsts)
     },
     everyMs: lookEveryMs,
     log,
-    onLook(ends, positions) {
+    onSample(ends, positions) {
       // Nothing is to be expected before there is a consumer.
       const sight = {
         atMs: performance.now(),
@@ -124,28 +127,35 @@ export async function startBalances(
       progress = detectStall(progress, sight, standstillMaxMs)
     },
   })
-  const live = createLive({ sql: reading.sql, freshness: watch.freshness, log })
+  const streams = new BalanceStreams({
+    sql: reading.sql,
+    freshness: monitor.freshness,
+    encoder: streamEncoder,
+    log,
+  })
   const wake = (accountIds?: readonly string[]) => {
     consistency.wake(accountIds)
-    live.wake(accountIds)
+    streams.wake(accountIds)
   }
   let listening: ReturnType<typeof keepListening> | undefined
   let restarted = Promise.resolve()
   const app = balancesHttp({
     reads,
+    deadLetters: openDeadLetterQueries(reading),
+    largeMovements: (accountId, page) =>
+      withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
     async redrive(selection, dryRun) {
       const answer = await withUnavailableFault(redrive(database, selection, { dryRun }))
       deadLetterTopic?.wake()
       return answer
     },
     consistency,
-    freshness: watch.freshness,
-    arrivals: watch,
+    monitor,
     rebuilding: {
       status: async () => rebuilding?.status(),
       request: async (request) => rebuilding?.request(request),
     },
-    live,
+    streams,
     log,
     health,
     isReady: () => consumer !== undefined && !stopping.signal.aborted,
@@ -158,9 +168,9 @@ export async function startBalances(
   const stop = once(async () => {
     stopping.abort()
     consistency.stop()
-    live.stop()
-    // Nobody waits for anything to arrive any longer.
-    const watched = watch.stop()
+    streams.stop()
+    // Ends all waits for it.
+    const monitored = monitor.stop()
     await http.close(config.shutdownTimeoutMs)
     await restarted
     await Promise.all([
@@ -168,7 +178,7 @@ export async function startBalances(
       deadLetterTopic?.stop(),
       largeMovements?.stop(),
       rebuilding?.stop(),
-      watched,
+      monitored,
     ])
     await kafka.close()
     await listening?.end()
@@ -180,7 +190,7 @@ export async function startBalances(
     const { url } = config.database
     const { signal } = stopping
     await prepareDatabase({ url, folder: migrationsFolder, migrate: config.migrateOnStart, log, signal })
-    await live.start()
+    await streams.start()
     if (config.seedOnStart) await seedBalances(url, database, log)
   } catch (error) {
     await stop()
@@ -228,7 +238,7 @@ export async function startBalances(
     min: config.largeMovementMin,
   })
   // So that the first answers know what has arrived, where there is a broker to tell.
-  await watch.begun(firstLookMaxMs)
+  await monitor.waitForFirstSample(firstSampleMaxMs)
   log.info({ port: http.port }, 'balances ready')
   return { port: http.port, stop }
 }

@@ -8,6 +8,7 @@ import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
 import { openReads } from '../queries/queries'
 import { listDeadLetters } from './dead-letters-store'
+import { openDeadLetterQueries } from './queries'
 import { type RedrivenLetter, type RedriveSelection, redrive } from './redrive'
 
 setDefaultTimeout(30_000)
@@ -27,6 +28,7 @@ async function openDesk() {
   return {
     ...database,
     reads,
+    deadLetters: openDeadLetterQueries(database),
     /** As a consumer left them that could not read them. */
     async keepAside(...records: [value: string, second: number, topic?: string][]) {
       const deadLetters = records.map(([value, second, topic = 'balances']) => ({
@@ -95,7 +97,7 @@ test('what can be read now takes effect and is gone; the rest stays, with its re
   expect(await desk.account('a')).toBe('v2 200')
   expect(await desk.letters()).toEqual(['2 not_json 2'])
   // It failed again, which the topic has not heard of.
-  expect(await desk.reads.deadLetters(anything, { before: undefined, limit: 1 })).toMatchObject([
+  expect(await desk.deadLetters.list(anything, { before: undefined, limit: 1 })).toMatchObject([
     { sentAt: null },
   ])
 })
@@ -128,7 +130,7 @@ test('a gap in the statement closes once its letter is applied', async () => {
   expect(outcomesOf(await desk.redrive({ ids: [1n, 3n] }))).toEqual(['1 applied', '3 applied'])
   const statement = async () => {
     const period = { since: undefined, until: undefined }
-    const found = await desk.reads.statement('a', period, { place: undefined, size: 10 })
+    const found = await desk.reads.statement('a', period, { cursor: undefined, size: 10 })
     return found?.statement.lines.map((line) =>
       'gap' in line ? `gap ${line.gap.amountMinor}` : `v${line.entry.version}`,
     )

@@ -1,159 +1,157 @@
 /**
- * Tells how far the tables are behind the topics, whoever applies: the ends of the topics are
- * looked at now and then, and compared with the positions.
+ * How far the tables are behind the topics, no matter which process applies them: the log ends are sampled and
+ * compared with the applied offsets.
  */
 import { EventEmitter } from 'node:events'
 import { Fault, messageOf } from '../../platform/fault'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { lagOf, type Offsets } from '../projection/offsets'
-import type { Arrived } from '../queries/history'
+import type { Coverage } from '../queries/history'
 
 export type Freshness = {
-  /**
-   * All that the broker had at this time was applied. RFC 3339; undefined until that is known of
-   * any time.
-   */
+  /** Everything the broker had at this time is applied. RFC 3339; undefined before the first such sample. */
   asOf: string | undefined
-  /** Records that the broker had when it was last asked, and that were not applied. */
+  /** Records that were not yet applied at the newest sample. */
   lag: bigint | undefined
 }
 
-/**
- * Kept while they are not reached. When there are more, only every second one is kept from then on:
- * `asOf` gets coarser, never wrong.
- */
-const looksMax = 512
+/** Samples kept while they are not reached. Beyond this every second one is dropped: `asOf` gets coarser, never wrong. */
+const samplesMax = 512
 
-/** What the ends of the logs were at certain times, until the positions have reached them. */
-export function createLooks() {
-  let looks: { at: string; ends: Offsets }[] = []
-  let asOf: string | undefined
-  let turn = 0
-  let stride = 1
+/** Remembers log ends by time until the applied offsets have reached them. */
+export class WatermarkTracker {
+  #samples: { at: string; ends: Offsets }[] = []
+  #asOf: string | undefined
+  #sampleNumber = 0
+  #stride = 1
 
-  return {
-    /** `positions` have to be read after the ends were. */
-    take(at: string, ends: Offsets, positions: Offsets): Freshness {
-      const lag = lagOf(ends, positions)
-      if (lag === 0n) {
-        looks = []
-        stride = 1
-        asOf = at
-        return { asOf, lag }
-      }
-      while (looks[0] && lagOf(looks[0].ends, positions) === 0n) asOf = looks.shift()?.at
-      if (turn++ % stride === 0) looks.push({ at, ends })
-      if (looks.length > looksMax) {
-        looks = looks.filter((_, index) => index % 2 === 0)
-        stride *= 2
-      }
-      return { asOf, lag }
-    },
+  /** `applied` must be read after `ends`. */
+  sample(at: string, ends: Offsets, applied: Offsets): Freshness {
+    const lag = lagOf(ends, applied)
+    if (lag === 0n) {
+      this.#samples = []
+      this.#stride = 1
+      this.#asOf = at
+      return { asOf: at, lag }
+    }
+    while (this.#samples[0] && lagOf(this.#samples[0].ends, applied) === 0n)
+      this.#asOf = this.#samples.shift()?.at
+    if (this.#sampleNumber++ % this.#stride === 0) this.#samples.push({ at, ends })
+    if (this.#samples.length > samplesMax) {
+      this.#samples = this.#samples.filter((_, index) => index % 2 === 0)
+      this.#stride *= 2
+    }
+    return { asOf: this.#asOf, lag }
   }
 }
 
-/**
- * Positions as far as they matter: what a log has deleted from its beginning is no longer there to
- * be applied.
- */
-export function withoutDeleted(positions: Offsets, firsts: Offsets): Offsets {
-  const reached = new Map(positions)
-  for (const [place, first] of firsts) if ((positions.get(place) ?? 0n) < first) reached.set(place, first)
-  return reached
+/** Raises offsets to the log start: deleted records can no longer be applied, and are not lag. */
+export function clampToLogStart(applied: Offsets, starts: Offsets): Offsets {
+  const clamped = new Map(applied)
+  for (const [partition, start] of starts)
+    if ((applied.get(partition) ?? 0n) < start) clamped.set(partition, start)
+  return clamped
 }
 
 /**
- * How long after it was written an event may come to the broker, in milliseconds, as long as the
- * relay of the wallet works. What waits in its outbox for longer is not known here.
+ * How long an event may take from its commit to the broker while the wallet's relay works, in milliseconds.
+ * What waits in the outbox for longer cannot be seen here.
  */
-const settleMs = 2000
-/** A look that is older says nothing about now, in milliseconds. */
-const currentMs = 5000
+const publishDelayMs = 2000
+/** Older samples say nothing about now, in milliseconds. */
+const sampleAgeMaxMs = 5000
 /** Each holds a connection and next to nothing else. */
 const waitersMax = 2000
 
-/** What the tables have at least for who asked at `askedMs`, if they are read after this. */
-export function arrivedOf({ asOf, lag }: Freshness, askedMs: number): Arrived {
+/** What tables read from now on contain at least, for a request made at `requestedMs`. */
+export function coverageOf({ asOf, lag }: Freshness, requestedMs: number): Coverage {
   const asOfMs = asOf === undefined ? Number.NEGATIVE_INFINITY : Date.parse(asOf)
-  const untilMs = asOfMs - settleMs
-  return { untilMs, isCurrent: untilMs >= askedMs || (lag === 0n && askedMs - asOfMs <= currentMs) }
+  const untilMs = asOfMs - publishDelayMs
+  const isCurrent = untilMs >= requestedMs || (lag === 0n && requestedMs - asOfMs <= sampleAgeMaxMs)
+  return { untilMs, isCurrent }
 }
 
-export type Watch = {
-  freshness(): Freshness
-  /**
-   * Answers once all that was written until a time has arrived, or after `waitMs`, or `signal`.
-   * Throws a `Fault` when too many wait already.
-   */
-  reach(untilMs: number, options: { waitMs: number; signal: AbortSignal }): Promise<void>
-  /** Answers once a first look has succeeded, or after `waitMs`. */
-  begun(waitMs: number): Promise<void>
-  stop(): Promise<void>
-}
-
-export function watchFreshness(options: {
+export type FreshnessOptions = {
   ends: () => Promise<Offsets>
   clusterId: () => Promise<string>
-  positions: (clusterId: string) => Promise<Offsets>
+  applied: (clusterId: string) => Promise<Offsets>
   everyMs: number
   log: Log
-  /** Hears of every look; undefined is what could not be found out. */
-  onLook: (ends: Offsets | undefined, positions: Offsets | undefined) => void
-}): Watch {
-  const stopping = new AbortController()
-  const looks = createLooks()
-  const waiting = new EventEmitter().setMaxListeners(0)
-  let freshness: Freshness = { asOf: undefined, lag: undefined }
+  /** Called with every sample; undefined where sampling failed. */
+  onSample: (ends: Offsets | undefined, applied: Offsets | undefined) => void
+}
 
-  // Then it is not known, and what was known grows old.
-  const unknown = (error: unknown): undefined =>
-    options.log.debug({}, `how far the topics are ahead is not known: ${messageOf(error)}`) as undefined
+export class FreshnessMonitor {
+  readonly #stopping = new AbortController()
+  readonly #tracker = new WatermarkTracker()
+  readonly #sampled = new EventEmitter().setMaxListeners(0)
+  #freshness: Freshness = { asOf: undefined, lag: undefined }
+  readonly #sampling: Promise<void>
 
-  const watching = (async () => {
-    while (!stopping.signal.aborted) {
-      const at = new Date().toISOString()
-      // At once, so that an absent broker is waited for once.
-      const [ends, clusterId] = await Promise.all([
-        options.ends().catch(unknown),
-        options.clusterId().catch(unknown),
-      ])
-      const positions = clusterId ? await options.positions(clusterId).catch(unknown) : undefined
-      if (ends && positions) freshness = looks.take(at, ends, positions)
-      options.onLook(ends, positions)
-      waiting.emit('look')
-      // Sooner as long as nothing is known: the topics may just be being made.
-      await pause(
-        freshness.asOf === undefined ? Math.min(100, options.everyMs) : options.everyMs,
-        stopping.signal,
-      )
-    }
-    waiting.emit('look')
-  })()
-
-  const reach: Watch['reach'] = async (untilMs, { waitMs, signal }) => {
-    if (waiting.listenerCount('look') >= waitersMax)
-      throw new Fault('overloaded', `${waitersMax} reads wait for something to arrive`)
-    const { promise: over, resolve } = Promise.withResolvers<void>()
-    const look = () => {
-      if (stopping.signal.aborted || arrivedOf(freshness, 0).untilMs >= untilMs) resolve()
-    }
-    const timer = setTimeout(resolve, waitMs)
-    waiting.on('look', look)
-    signal.addEventListener('abort', () => resolve())
-    look()
-    await over
-    clearTimeout(timer)
-    waiting.off('look', look)
+  /** Starts sampling. */
+  constructor(readonly options: FreshnessOptions) {
+    this.#sampling = this.#run()
   }
 
-  return {
-    freshness: () => freshness,
-    reach,
-    begun: (waitMs) => reach(Number.MIN_SAFE_INTEGER, { waitMs, signal: stopping.signal }),
-    async stop() {
-      stopping.abort()
-      await watching
-    },
+  readonly freshness = (): Freshness => this.#freshness
+
+  /**
+   * Resolves once everything written until a time is applied, after `waitMs`, or on `signal`. Throws an
+   * `overloaded` fault when too many wait already.
+   */
+  async waitUntil(
+    untilMs: number,
+    { waitMs, signal }: { waitMs: number; signal: AbortSignal },
+  ): Promise<void> {
+    if (this.#sampled.listenerCount('sample') >= waitersMax)
+      throw new Fault('overloaded', `${waitersMax} reads are already waiting for the read model`)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const check = () => {
+      if (this.#stopping.signal.aborted || coverageOf(this.#freshness, 0).untilMs >= untilMs) resolve()
+    }
+    const timer = setTimeout(resolve, waitMs)
+    this.#sampled.on('sample', check)
+    signal.addEventListener('abort', () => resolve())
+    check()
+    await promise
+    clearTimeout(timer)
+    this.#sampled.off('sample', check)
+  }
+
+  /** Resolves once `asOf` is known, or after `waitMs`. */
+  waitForFirstSample(waitMs: number): Promise<void> {
+    return this.waitUntil(Number.MIN_SAFE_INTEGER, { waitMs, signal: this.#stopping.signal })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#sampling
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    const { everyMs } = this.options
+    while (!signal.aborted) {
+      await this.#sample()
+      this.#sampled.emit('sample')
+      // Sooner before the first success: the topics may be under creation.
+      await pause(this.#freshness.asOf === undefined ? Math.min(100, everyMs) : everyMs, signal)
+    }
+    this.#sampled.emit('sample')
+  }
+
+  async #sample(): Promise<void> {
+    const { ends: readEnds, clusterId: readClusterId, applied: readApplied, log, onSample } = this.options
+    // The freshness known so far stays, and ages.
+    const failed = (error: unknown): undefined => {
+      log.debug({}, `consumer lag unknown: ${messageOf(error)}`)
+    }
+    const at = new Date().toISOString()
+    // Concurrently, so that an absent broker costs one timeout.
+    const [ends, clusterId] = await Promise.all([readEnds().catch(failed), readClusterId().catch(failed)])
+    const applied = clusterId ? await readApplied(clusterId).catch(failed) : undefined
+    if (ends && applied) this.#freshness = this.#tracker.sample(at, ends, applied)
+    onSample(ends, applied)
   }
 }

@@ -1,19 +1,18 @@
 import { expect, test } from 'bun:test'
 import type { Balance } from '../queries/balances-store'
-import { type Consistency, createConsistency } from './read-your-writes'
+import { Consistency } from './read-your-writes'
 
 const never = new AbortController().signal
 
 /**
- * Versions as the database has them; `move` applies one, and tells of it unless it is another
- * process that does.
+ * Versions as the database has them. `move` applies one, and wakes the waiters unless another process applied it.
  */
-function desk(waitersMax = 10) {
+function setUp(waitersMax = 10) {
   const versions = new Map<string, bigint>()
-  let asked = 0
-  const consistency: Consistency = createConsistency(
+  let queries = 0
+  const consistency = new Consistency(
     async (id) => {
-      asked++
+      queries++
       const version = versions.get(id)
       return version === undefined ? undefined : ({ version } as Balance)
     },
@@ -21,56 +20,60 @@ function desk(waitersMax = 10) {
   )
   return {
     consistency,
-    asked: () => asked,
-    move(id: string, version: bigint, tell = true) {
+    queries: () => queries,
+    move(id: string, version: bigint, isOurs = true) {
       versions.set(id, version)
-      if (tell) consistency.wake([id])
+      if (isOurs) consistency.wake([id])
     },
   }
 }
 
-const wanting = (wanted: Record<string, bigint>) => new Map(Object.entries(wanted))
-const turns = async () => {
+const requiring = (versions: Record<string, bigint>) => new Map(Object.entries(versions))
+const settleMicrotasks = async () => {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve()
 }
 
-test('what is there already is not waited for', async () => {
-  const { consistency, move } = desk()
+test('a version that is already applied is not waited for', async () => {
+  const { consistency, move } = setUp()
   move('a', 5n)
-  expect(await consistency.reach(wanting({ a: 5n }), { waitMs: 0, signal: never })).toEqual([])
-  expect(await consistency.reach(wanting({ a: 4n }), { waitMs: 60_000, signal: never })).toEqual([])
+  expect(await consistency.waitForVersions(requiring({ a: 5n }), { waitMs: 0, signal: never })).toEqual([])
+  expect(await consistency.waitForVersions(requiring({ a: 4n }), { waitMs: 60_000, signal: never })).toEqual(
+    [],
+  )
 })
 
-test('without time to wait, what is missing is told at once', async () => {
-  const { consistency, move, asked } = desk()
+test('without a wait the stale accounts are returned at once', async () => {
+  const { consistency, move, queries } = setUp()
   move('a', 4n)
-  expect(await consistency.reach(wanting({ a: 5n, b: 1n }), { waitMs: 0, signal: never })).toEqual([
-    { accountId: 'a', wanted: 5n, known: 4n },
-    { accountId: 'b', wanted: 1n, known: null },
+  expect(
+    await consistency.waitForVersions(requiring({ a: 5n, b: 1n }), { waitMs: 0, signal: never }),
+  ).toEqual([
+    { accountId: 'a', required: 5n, current: 4n },
+    { accountId: 'b', required: 1n, current: null },
   ])
-  expect(asked()).toBe(2)
+  expect(queries()).toBe(2)
 })
 
-test('a wait ends when the last account has arrived, and asks only when one of its own may have', async () => {
-  const { consistency, move, asked } = desk()
-  const reached = consistency.reach(wanting({ a: 1n, b: 2n }), { waitMs: 60_000, signal: never })
-  await turns()
-  expect(asked()).toBe(2)
+test('a wait ends with its last account, and queries only when one of its own may have changed', async () => {
+  const { consistency, move, queries } = setUp()
+  const reached = consistency.waitForVersions(requiring({ a: 1n, b: 2n }), { waitMs: 60_000, signal: never })
+  await settleMicrotasks()
+  expect(queries()).toBe(2)
   for (let version = 1n; version < 50n; version++) move('c', version)
-  await turns()
-  expect(asked()).toBe(2)
+  await settleMicrotasks()
+  expect(queries()).toBe(2)
   move('a', 1n)
   move('b', 1n)
-  await turns()
+  await settleMicrotasks()
   move('b', 3n, false)
   consistency.wake()
   expect(await reached).toEqual([])
 })
 
-test('what arrives while it looks is not missed', async () => {
+test('a change during the query is not missed', async () => {
   let answer = () => {}
   const versions: (bigint | undefined)[] = [undefined, 1n]
-  const consistency = createConsistency(
+  const consistency = new Consistency(
     async () => {
       const version = versions.shift()
       await new Promise<void>((resolve) => {
@@ -80,36 +83,36 @@ test('what arrives while it looks is not missed', async () => {
     },
     { waitersMax: 1 },
   )
-  const reached = consistency.reach(wanting({ a: 1n }), { waitMs: 60_000, signal: never })
-  await turns()
+  const reached = consistency.waitForVersions(requiring({ a: 1n }), { waitMs: 60_000, signal: never })
+  await settleMicrotasks()
   consistency.wake(['a'])
   answer()
-  await turns()
+  await settleMicrotasks()
   answer()
   expect(await reached).toEqual([])
 })
 
-test('a wait ends with its time, with its caller, and with the service', async () => {
-  const { consistency } = desk()
-  const behind = [{ accountId: 'a', wanted: 1n, known: null }]
-  expect(await consistency.reach(wanting({ a: 1n }), { waitMs: 1, signal: never })).toEqual(behind)
+test('a wait ends on timeout, abort and stop', async () => {
+  const { consistency } = setUp()
+  const stale = [{ accountId: 'a', required: 1n, current: null }]
+  expect(await consistency.waitForVersions(requiring({ a: 1n }), { waitMs: 1, signal: never })).toEqual(stale)
   const caller = new AbortController()
-  const left = consistency.reach(wanting({ a: 1n }), { waitMs: 60_000, signal: caller.signal })
-  const stopped = consistency.reach(wanting({ a: 1n }), { waitMs: 60_000, signal: never })
-  await turns()
+  const aborted = consistency.waitForVersions(requiring({ a: 1n }), { waitMs: 60_000, signal: caller.signal })
+  const stopped = consistency.waitForVersions(requiring({ a: 1n }), { waitMs: 60_000, signal: never })
+  await settleMicrotasks()
   caller.abort()
-  expect(await left).toEqual(behind)
+  expect(await aborted).toEqual(stale)
   consistency.stop()
-  expect(await stopped).toEqual(behind)
+  expect(await stopped).toEqual(stale)
 })
 
-test('no more wait than may, and those who leave make room', async () => {
-  const { consistency, move } = desk(2)
-  const wait = () => consistency.reach(wanting({ a: 1n }), { waitMs: 60_000, signal: never })
+test('waiters are bounded, and finished waits free their slots', async () => {
+  const { consistency, move } = setUp(2)
+  const wait = () => consistency.waitForVersions(requiring({ a: 1n }), { waitMs: 60_000, signal: never })
   const waiting = [wait(), wait()]
-  await turns()
+  await settleMicrotasks()
   expect(wait()).rejects.toMatchObject({ code: 'overloaded' })
-  await turns()
+  await settleMicrotasks()
   move('a', 1n)
   expect(await Promise.all(waiting)).toEqual([[], []])
   expect(await wait()).toEqual([])

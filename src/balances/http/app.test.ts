@@ -6,7 +6,7 @@ import type { Log } from '../../platform/telemetry/log'
 import type { DeadLetter } from '../dead-letters/dead-letters-store'
 import type { RedriveReport } from '../dead-letters/redrive'
 import type { Freshness } from '../freshness/freshness'
-import type { Behind, Wanted } from '../freshness/read-your-writes'
+import type { RequiredVersions, StaleAccount } from '../freshness/read-your-writes'
 import type { Balance } from '../queries/balances-store'
 import { balancesHttp } from './app'
 
@@ -45,7 +45,7 @@ const never = () => {
   throw new Error('not asked here')
 }
 
-type Reach = (wanted: Wanted, waitMs: number) => Behind[]
+type WaitForVersions = (required: RequiredVersions, waitMs: number) => StaleAccount[]
 
 function serving(
   overrides: {
@@ -53,7 +53,7 @@ function serving(
     letters?: DeadLetter[]
     fault?: Error
     isReady?: boolean
-    reach?: Reach
+    waitForVersions?: WaitForVersions
     freshness?: Freshness
     redriven?: RedriveReport
     asked?: unknown[]
@@ -64,7 +64,7 @@ function serving(
     letters = [],
     fault,
     isReady = true,
-    reach = () => [],
+    waitForVersions = () => [],
     freshness = { asOf: undefined, lag: undefined },
     redriven = { letters: [], next: undefined },
     asked = [],
@@ -76,26 +76,27 @@ function serving(
         if (fault) throw fault
         return id === stored.accountId ? stored : undefined
       },
-      deadLetters: async (filter, page) => {
-        asked.push(filter, page)
-        return letters.slice(0, page.limit)
-      },
-      deadLetter: async (id) => letters.find((one) => one.id === id),
-      deadLetterGroups: never,
       balances: async () => [],
-      largeMovements: async () => [],
       balanceAt: never,
       explanation: never,
       statement: never,
     },
+    deadLetters: {
+      list: async (filter, page) => {
+        asked.push(filter, page)
+        return letters.slice(0, page.limit)
+      },
+      find: async (id) => letters.find((one) => one.id === id),
+      groups: never,
+    },
+    largeMovements: async () => [],
     redrive: async (selection, dryRun) => {
       asked.push(selection, dryRun)
       return redriven
     },
-    consistency: { reach: async (wanted, { waitMs }) => reach(wanted, waitMs) },
-    freshness: () => freshness,
-    arrivals: { reach: never },
-    live: { account: never, all: never },
+    consistency: { waitForVersions: async (required, { waitMs }) => waitForVersions(required, waitMs) },
+    monitor: { freshness: () => freshness, waitUntil: never },
+    streams: { account: never, all: never },
     log: silent,
     health: async () => ({}),
     isReady: () => isReady,
@@ -332,24 +333,24 @@ test.each([
   if (pointer) expect(errors).toMatchObject([{ pointer }])
 })
 
-const behindEva = [{ accountId: 'eva', wanted: 5n, known: 4n }]
+const staleEva = [{ accountId: 'eva', required: 5n, current: 4n }]
 
 const uuid = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 
 test('a UUID means the same in either letter case, wherever it stands; other ids do not', async () => {
-  const wanted: Wanted[] = []
+  const required: RequiredVersions[] = []
   const asked: unknown[] = []
-  const reach: Reach = (tokens) => {
-    wanted.push(tokens)
+  const waitForVersions: WaitForVersions = (versions) => {
+    required.push(versions)
     return []
   }
-  const get = serving({ stored: { ...eva, accountId: uuid }, reach, asked })
+  const get = serving({ stored: { ...eva, accountId: uuid }, waitForVersions, asked })
   for (const path of [`/balances/${uuid.toUpperCase()}`, `/accounts/${uuid.toUpperCase()}`]) {
     const answer = await get(path, { 'consistency-token': `${uuid.toUpperCase()}:2,${uuid}:4,EVA:1` })
     expect(answer.status).toBe(200)
     expect(await answer.json()).toMatchObject({ account_id: uuid })
   }
-  expect(wanted[0]).toEqual(
+  expect(required[0]).toEqual(
     new Map([
       [uuid, 4n],
       ['EVA', 1n],
@@ -363,7 +364,7 @@ test('a UUID means the same in either letter case, wherever it stands; other ids
 })
 
 test('a caller who asks for more than is here is told what is', async () => {
-  const answer = await serving({ reach: () => behindEva })('/balances/eva', {
+  const answer = await serving({ waitForVersions: () => staleEva })('/balances/eva', {
     'consistency-token': 'eva:5,frank:2',
   })
   expect(answer.status).toBe(503)
@@ -384,12 +385,12 @@ test.each([
   ['wait=soon', 0, null],
 ])('Prefer: %s waits for %d ms', async (prefer, waitMs, applied) => {
   const asked: unknown[] = []
-  const reach: Reach = (wanted, waitMs) => {
-    asked.push([...wanted], waitMs)
+  const waitForVersions: WaitForVersions = (required, waitMs) => {
+    asked.push([...required], waitMs)
     return []
   }
   const headers = { 'consistency-token': 'a:b:5, frank:2 ,frank:1', prefer }
-  const answer = await serving({ reach })('/balances/eva', headers)
+  const answer = await serving({ waitForVersions })('/balances/eva', headers)
   expect(answer.status).toBe(200)
   expect(answer.headers.get('preference-applied')).toBe(applied)
   expect(asked).toEqual([
@@ -415,7 +416,7 @@ test.each([
   '/balances/eva/statement',
   '/balances/eva/explain',
 ])('a token is honoured at %s', async (path) => {
-  const answer = await serving({ reach: () => behindEva })(path, { 'consistency-token': 'eva:5' })
+  const answer = await serving({ waitForVersions: () => staleEva })(path, { 'consistency-token': 'eva:5' })
   expect(answer.status).toBe(503)
 })
 

@@ -8,13 +8,15 @@ import { createHttp, type Health, MalformedRequest, refuse } from '../../platfor
 import { bodyOf } from '../../platform/http/body-schema'
 import { encodeCursor } from '../../platform/http/cursor'
 import type { Log } from '../../platform/telemetry/log'
+import type { DeadLetterQueries } from '../dead-letters/queries'
 import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
-import { arrivedOf, type Freshness, type Watch } from '../freshness/freshness'
+import { coverageOf, type FreshnessMonitor } from '../freshness/freshness'
 import type { Consistency } from '../freshness/read-your-writes'
-import type { Arrived, Clock } from '../queries/history'
+import type { Clock, Coverage } from '../queries/history'
 import type { Reads } from '../queries/queries'
+import type { LargeMovement } from '../reactions/large-movements-store'
 import type { RebuildCoordinator, RebuildRefusal } from '../rebuild/coordinator'
-import type { Live } from '../streams/streams'
+import type { BalanceStreams } from '../streams/streams'
 import {
   BalanceQuery,
   BalancesQuery,
@@ -58,12 +60,16 @@ const accountIdLengthMax = 255
 
 export type BalancesHttp = {
   reads: Reads
+  deadLetters: DeadLetterQueries
+  largeMovements: (
+    accountId: string | undefined,
+    page: { after: string | undefined; limit: number },
+  ) => Promise<LargeMovement[]>
   redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveReport>
-  consistency: Pick<Consistency, 'reach'>
-  freshness: () => Freshness
-  arrivals: Pick<Watch, 'reach'>
+  consistency: Pick<Consistency, 'waitForVersions'>
+  monitor: Pick<FreshnessMonitor, 'freshness' | 'waitUntil'>
   rebuilding: Pick<RebuildCoordinator, 'status' | 'request'>
-  live: Pick<Live, 'account' | 'all'>
+  streams: Pick<BalanceStreams, 'account' | 'all'>
   log: Log
   health: Health
   isReady: () => boolean
@@ -75,12 +81,13 @@ export type BalancesHttp = {
 export function balancesHttp(options: BalancesHttp) {
   const {
     reads,
+    deadLetters,
+    largeMovements,
     redrive,
     consistency,
-    freshness,
-    arrivals,
+    monitor,
     rebuilding,
-    live,
+    streams,
     log,
     health,
     isReady,
@@ -101,8 +108,10 @@ export function balancesHttp(options: BalancesHttp) {
       })
     const clock = time ?? 'recorded'
     const { at, shown } = parseMoment('at', asked)
-    return readingUntil(request, untilOf(at, clock), async (arrived) => {
-      const found = canExist(accountId) ? await reads.balanceAt(accountId, { at, clock }, arrived) : undefined
+    return readingUntil(request, untilOf(at, clock), async (coverage) => {
+      const found = canExist(accountId)
+        ? await reads.balanceAt(accountId, { at, clock }, coverage)
+        : undefined
       if (!found) return unknown(request, accountId)
       const { account, balance } = found
       const response = tagged(request, presentBalanceAt(account, balance, shown, clock), balance.version)
@@ -121,7 +130,7 @@ export function balancesHttp(options: BalancesHttp) {
   const readingUntil = async (
     request: Request,
     untilMs: number | undefined,
-    answer: (arrived: Arrived) => Promise<{ response: Response; complete: boolean }>,
+    answer: (coverage: Coverage) => Promise<{ response: Response; complete: boolean }>,
   ): Promise<Response> => {
     const requestedMs = Date.now()
     const token = request.headers.get('consistency-token')
@@ -129,13 +138,13 @@ export function balancesHttp(options: BalancesHttp) {
     const deadline = performance.now() + seconds * 1000
     const refusal = token === null ? undefined : await refuseUntilConsistent(request, token, seconds)
     // Before the tables are read.
-    let fresh = freshness()
-    const read = () => answer(arrivedOf(fresh, requestedMs))
+    let fresh = monitor.freshness()
+    const read = () => answer(coverageOf(fresh, requestedMs))
     let answered = refusal ? { response: refusal, complete: true } : await read()
     const leftMs = deadline - performance.now()
     if (!answered.complete && untilMs !== undefined && leftMs > 0 && untilMs <= Date.now() + leftMs) {
-      await arrivals.reach(untilMs, { waitMs: leftMs, signal: request.signal })
-      fresh = freshness()
+      await monitor.waitUntil(untilMs, { waitMs: leftMs, signal: request.signal })
+      fresh = monitor.freshness()
       answered = await read()
     }
     const { response } = answered
@@ -152,12 +161,15 @@ export function balancesHttp(options: BalancesHttp) {
     })
 
   const refuseUntilConsistent = async (request: Request, token: string, seconds: number) => {
-    const wanted = parseConsistencyToken(token)
-    const [behind] = await consistency.reach(wanted, { waitMs: seconds * 1000, signal: request.signal })
-    if (!behind) return undefined
-    const known = behind.known === null ? 'not known here' : `at version ${behind.known} here`
+    const required = parseConsistencyToken(token)
+    const [stale] = await consistency.waitForVersions(required, {
+      waitMs: seconds * 1000,
+      signal: request.signal,
+    })
+    if (!stale) return undefined
+    const current = stale.current === null ? 'not known here' : `at version ${stale.current} here`
     return refuse(request, problems.notYetConsistent, {
-      detail: `account ${behind.accountId} is ${known}; the token asks for version ${behind.wanted}`,
+      detail: `account ${stale.accountId} is ${current}; the token asks for version ${stale.required}`,
     })
   }
 
@@ -204,30 +216,30 @@ export function balancesHttp(options: BalancesHttp) {
           return readingUntil(
             request,
             period.until === undefined ? undefined : Date.parse(period.until),
-            async (arrived) => {
+            async (coverage) => {
               if (!canExist(accountId)) return unknown(request, accountId)
               const filter = { statement: accountId, ...asked }
               const [floor, before] = parsePlace(cursor, filter, /^(\d{1,18}):(\d{1,18})$/) ?? []
-              const place = floor === undefined || before === undefined ? undefined : { floor, before }
+              const position = floor === undefined || before === undefined ? undefined : { floor, before }
               const found = await reads.statement(
                 accountId,
                 period,
-                { place, size: pageSizeOf(limit) },
-                arrived,
+                { cursor: position, size: pageSizeOf(limit) },
+                coverage,
               )
               if (!found) return unknown(request, accountId)
               const { lines, next, complete } = found.statement
               const { currency } = found.account
               const data = lines.map((line) => presentLine(line, currency))
               const body = { account_id: accountId, currency, complete, data }
-              const position = next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null
-              return { response: listed(request, body, position), complete }
+              const nextCursor = next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null
+              return { response: listed(request, body, nextCursor), complete }
             },
           )
         },
         { query: StatementQuery },
       )
-      .get('/balances/stream', ({ query, request }) => live.all(parseLastPosition(request, query)), {
+      .get('/balances/stream', ({ query, request }) => streams.all(parseLastPosition(request, query)), {
         query: StreamQuery,
       })
       .get(
@@ -237,7 +249,7 @@ export function balancesHttp(options: BalancesHttp) {
           const version = parseLastVersion(request, query)
           const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
           if (!balance) return noAccount(request, accountId)
-          return live.account(balance, version)
+          return streams.account(balance, version)
         },
         { query: StreamQuery },
       )
@@ -247,12 +259,12 @@ export function balancesHttp(options: BalancesHttp) {
           const accountId = parseAccountId(params)
           const clock = query.time ?? 'recorded'
           const moment = query.at === undefined ? undefined : parseMoment('at', query.at)
-          return readingUntil(request, moment && untilOf(moment.at, clock), async (arrived) => {
+          return readingUntil(request, moment && untilOf(moment.at, clock), async (coverage) => {
             if (!canExist(accountId)) return unknown(request, accountId)
             const filter = { explain: accountId, at: query.at, clock }
             const [atMs, version, before, closingMinor] =
               parsePlace(query.cursor, filter, /^(-?\d{1,14}):(\d{1,18}):(\d{1,18}):(-?\d{1,40})$/) ?? []
-            const place =
+            const cursor =
               atMs === undefined ||
               version === undefined ||
               before === undefined ||
@@ -260,9 +272,9 @@ export function balancesHttp(options: BalancesHttp) {
                 ? undefined
                 : { at: timeOfCursor(atMs), version, before, closingMinor }
             const asked = { at: moment?.at, clock } as const
-            const page = { place, size: pageSizeOf(query.limit) }
+            const page = { cursor, size: pageSizeOf(query.limit) }
             // Without a time it is about what is here, up to its newest entry.
-            const found = await reads.explanation(accountId, asked, page, moment ? arrived : undefined)
+            const found = await reads.explanation(accountId, asked, page, moment ? coverage : undefined)
             if (!found) return unknown(request, accountId)
             const { account, at, balance, explanation } = found
             const { currency } = account
@@ -290,7 +302,7 @@ export function balancesHttp(options: BalancesHttp) {
           const size = pageSizeOf(limit)
           const filter = { list: 'large-movements', accountId }
           const after = parsePosition(cursor, filter)
-          const rows = await reads.largeMovements(accountId, { after, limit: size + 1 })
+          const rows = await largeMovements(accountId, { after, limit: size + 1 })
           const page = rows.slice(0, size)
           const next = rows.length > size ? encodeCursor(page.at(-1)?.transactionId ?? '', filter) : null
           return listed(request, { data: page.map(presentLargeMovement) }, next)
@@ -303,7 +315,7 @@ export function balancesHttp(options: BalancesHttp) {
           const size = pageSizeOf(limit)
           const filter = { letters: '', cause, topic }
           const [before] = parsePlace(cursor, filter, idPattern) ?? []
-          const rows = await reads.deadLetters({ cause, topic }, { before, limit: size + 1 })
+          const rows = await deadLetters.list({ cause, topic }, { before, limit: size + 1 })
           const page = rows.slice(0, size)
           const next = rows.length > size ? encodeCursor(String(page.at(-1)?.id), filter) : null
           return listed(request, { data: page.map(presentDeadLetter) }, next)
@@ -313,11 +325,11 @@ export function balancesHttp(options: BalancesHttp) {
       .get(
         '/dead-letters/causes',
         async ({ request }) =>
-          listed(request, { data: (await reads.deadLetterGroups()).map(presentDeadLetterGroup) }, null),
+          listed(request, { data: (await deadLetters.groups()).map(presentDeadLetterGroup) }, null),
         { query: NoQuery },
       )
       .get('/dead-letters/:id', async ({ params: { id }, request }) => {
-        const letter = isLetterId(id) ? await reads.deadLetter(BigInt(id)) : undefined
+        const letter = isLetterId(id) ? await deadLetters.find(BigInt(id)) : undefined
         if (!letter)
           return refuse(request, problems.deadLetterNotFound, { detail: `there is no dead letter ${id}` })
         return Response.json(presentDeadLetter(letter), { headers: { 'cache-control': 'private, no-cache' } })

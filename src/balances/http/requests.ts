@@ -9,7 +9,7 @@ import { type RedriveSelection, redriveMax } from '../dead-letters/redrive'
 import type { BalanceFilter } from '../queries/balances-store'
 import { clocks } from '../queries/history'
 import { contradictionIn, type RebuildRequest, rebuildActions } from '../rebuild/coordinator'
-import { nowhere } from '../streams/streams'
+import { unknownPosition } from '../streams/streams'
 
 // As text, because that is what a query is made of.
 const Limit = Type.String({
@@ -222,11 +222,11 @@ export function parseLastVersion(request: Request, query: typeof StreamQuery.sta
   return version === undefined ? undefined : BigInt(version)
 }
 
-/** Of the stream of all. What no transaction can be called is nowhere. */
+/** Of the stream of all. What no transaction can be called is unknownPosition. */
 export function parseLastPosition(request: Request, query: typeof StreamQuery.static): string | undefined {
   const [xid, place] = parseLastEventId(request, query, /^(\d{1,40}):(\d{1,9})$/) ?? []
   if (xid === undefined) return undefined
-  return BigInt(xid) <= xidMax ? `${BigInt(xid)}:${place}` : nowhere
+  return BigInt(xid) <= xidMax ? `${BigInt(xid)}:${place}` : unknownPosition
 }
 
 const xidMax = 2n ** 64n - 1n

@@ -8,6 +8,7 @@ import type { AccountEntry, Entry } from '../queries/entries-store'
 import type { BalanceAt, Clock, Line } from '../queries/history'
 import type { LargeMovement } from '../reactions/large-movements-store'
 import type { RebuildProgress } from '../rebuild/coordinator'
+import type { StreamEncoder } from '../streams/streams'
 
 export const presentBalance = (balance: Balance) => ({
   id: balance.accountId,
@@ -82,33 +83,32 @@ const presentEntry = (entry: Entry, currency: string) => ({
   created_at: entry.createdAt,
 })
 
-/** An entry as the statement shows it. */
-export const balanceEvent = (id: string | bigint, entry: AccountEntry): ServerEvent => ({
+const balanceEvent = (id: string | bigint, entry: AccountEntry): ServerEvent => ({
   event: 'balance',
   id: String(id),
   data: { account_id: entry.accountId, currency: entry.currency, ...presentEntry(entry, entry.currency) },
 })
 
-/** How an account stands, in the shape of its entries. What led to it is not said. */
-export function standingEvent(balance: Balance): ServerEvent {
-  const unsaid = {
-    amountMinor: null,
-    transactionId: null,
-    holdId: null,
-    counterpartyId: null,
-    effectiveAt: null,
-  }
-  return balanceEvent(balance.version, { ...balance, ...unsaid, createdAt: balance.updatedAt })
+/** Entries as in the statement. A snapshot has the shape of an entry, without the movement that led to it. */
+export const streamEncoder: StreamEncoder = {
+  balance: balanceEvent,
+  snapshot: (balance) =>
+    balanceEvent(balance.version, {
+      ...balance,
+      amountMinor: null,
+      transactionId: null,
+      holdId: null,
+      counterpartyId: null,
+      effectiveAt: null,
+      createdAt: balance.updatedAt,
+    }),
+  gap: (accountId, from, to) => ({
+    event: 'gap',
+    id: String(to),
+    data: { account_id: accountId, from_version: Number(from), to_version: Number(to) },
+  }),
+  reset: (id, path) => ({ event: 'reset', id, data: { load: path } }),
 }
-
-export const gapEvent = (accountId: string, from: bigint, to: bigint): ServerEvent => ({
-  event: 'gap',
-  id: String(to),
-  data: { account_id: accountId, from_version: Number(from), to_version: Number(to) },
-})
-
-/** What was told before does not lead on to what follows: who keeps what is at `load` loads it now. */
-export const resetEvent = (id: string, load: string): ServerEvent => ({ event: 'reset', id, data: { load } })
 
 export const money = (minor: bigint | null, currency: string): ShownMoney =>
   minor === null ? null : presentMoney(minor, currency)

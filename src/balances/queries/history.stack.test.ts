@@ -1,4 +1,4 @@
-/** An account's past over a real database, held to a history in plain lists. */
+/** Account history on a real database, compared with a model of plain lists. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -9,7 +9,7 @@ import { backing } from '../../testing/backing'
 import { parseLimit } from '../http/requests'
 import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow, EntryRow } from '../projection/project'
-import type { Clock, ExplanationPlace, Line, StatementPlace } from './history'
+import type { Clock, ExplanationCursor, Line, StatementCursor } from './history'
 import { openReads, type Reads } from './queries'
 
 setDefaultTimeout(60_000)
@@ -43,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 type History = { account: BalanceRow; all: EntryRow[]; known: EntryRow[] }
 
-/** `dense` has nothing missing. */
+/** Without gaps if `dense`. */
 function historyOf(accountId: string, steps: Step[], dense: boolean): History {
   let balanceMinor = 0n
   let today = 10
@@ -80,7 +80,7 @@ function historyOf(accountId: string, steps: Step[], dense: boolean): History {
 
 const effectiveAtOf = (entry: EntryRow) => entry.effectiveAt ?? entry.createdAt
 
-/** Balance at a time, of a history of which nothing is missing. */
+/** Balance at a time, of a history without gaps. */
 const modelBalance = ({ all }: History, at: string, clock: Clock) =>
   all
     .filter((entry) => (clock === 'recorded' ? entry.createdAt : effectiveAtOf(entry)) <= at)
@@ -88,15 +88,15 @@ const modelBalance = ({ all }: History, at: string, clock: Clock) =>
 
 async function explainAll(reads: Reads, accountId: string, at: string, clock: Clock, size: number) {
   const lines: Line[] = []
-  let place: ExplanationPlace | undefined
+  let cursor: ExplanationCursor | undefined
   for (;;) {
-    const found = await reads.explanation(accountId, { at, clock }, { place, size })
+    const found = await reads.explanation(accountId, { at, clock }, { cursor, size })
     if (!found) throw new Error('not found')
     const { balance, explanation } = found
     lines.push(...explanation.lines)
     expect(explanation.lines.length).toBeLessThanOrEqual(2 * size + 1)
     if (!explanation.next) return { lines, balance, openingMinor: explanation.openingMinor }
-    place = explanation.next
+    cursor = explanation.next
   }
 }
 
@@ -106,7 +106,7 @@ const sumOf = (lines: Line[]) =>
     0n,
   )
 
-test('1,000 times: the entries that explain a balance add up to it, on both clocks, whatever is missing', async () => {
+test('1,000 times: the entries of an explanation add up to the balance, on both clocks, with gaps', async () => {
   await using database = await openBalances()
   const { reads } = database
   const seed = Math.floor(Math.random() * 2 ** 31)
@@ -153,28 +153,28 @@ test('1,000 times: the entries that explain a balance add up to it, on both cloc
   expect(explained).toBeGreaterThan(700)
 })
 
-async function stateAll(
+async function readAllPages(
   reads: Reads,
   accountId: string,
   period: { since?: string; until?: string },
   size: number,
 ) {
   const pages: Line[][] = []
-  let place: StatementPlace | undefined
+  let cursor: StatementCursor | undefined
   for (;;) {
     const found = await reads.statement(
       accountId,
       { since: period.since, until: period.until },
-      { place, size },
+      { cursor, size },
     )
     if (!found) throw new Error('not found')
     pages.push(found.statement.lines)
     if (!found.statement.next) return pages
-    place = found.statement.next
+    cursor = found.statement.next
   }
 }
 
-test('a statement has every entry of its period once, newest first, and says which are missing', async () => {
+test('a statement has every entry of its period once, newest first, and gaps for missing ones', async () => {
   await using database = await openBalances()
   let number = 0
   const time = fc.option(fc.integer({ min: 0, max: 70 }), { nil: undefined })
@@ -192,7 +192,7 @@ test('a statement has every entry of its period once, newest first, and says whi
           ...(since === undefined ? {} : { since: day(since) }),
           ...(until === undefined ? {} : { until: day(until) }),
         }
-        const pages = await stateAll(database.reads, accountId, period, size)
+        const pages = await readAllPages(database.reads, accountId, period, size)
         const lines = pages.flat()
         const entries = lines.flatMap((line) => ('entry' in line ? [line.entry] : []))
         const expected = history.known.filter(
@@ -203,8 +203,8 @@ test('a statement has every entry of its period once, newest first, and says whi
           expect(page.filter((line) => 'entry' in line)).toHaveLength(size)
         if (since !== undefined || until !== undefined) return
 
-        // All versions are there, as an entry or in a gap, and together they are the balance.
-        const named = lines.flatMap((line) => {
+        // Every version is an entry or in a gap, and all of them sum to the balance.
+        const covered = lines.flatMap((line) => {
           if ('entry' in line) return [Number(line.entry.version)]
           const { fromVersion, toVersion } = line.gap
           return Array.from(
@@ -212,7 +212,9 @@ test('a statement has every entry of its period once, newest first, and says whi
             (_, index) => Number(toVersion) - index,
           )
         })
-        expect(named).toEqual(Array.from({ length: Number(version) }, (_, index) => Number(version) - index))
+        expect(covered).toEqual(
+          Array.from({ length: Number(version) }, (_, index) => Number(version) - index),
+        )
         expect(sumOf(lines)).toBe(balanceMinor)
       },
     ),
@@ -220,7 +222,7 @@ test('a statement has every entry of its period once, newest first, and says whi
   )
 })
 
-test('entries that come while pages are read neither repeat nor hide any', async () => {
+test('entries that arrive between pages neither repeat nor hide any', async () => {
   await using database = await openBalances()
   const steps = Array.from({ length: 9 }, () => ({ amount: 1, days: 1, backBy: 0, isMissing: false }))
   const before = historyOf('a', steps.slice(0, 6), true)
@@ -229,14 +231,14 @@ test('entries that come while pages are read neither repeat nor hide any', async
   const first = await database.reads.statement(
     'a',
     { since: undefined, until: undefined },
-    { place: undefined, size: 4 },
+    { cursor: undefined, size: 4 },
   )
   await database.record([after.account], after.known)
-  const place = first?.statement.next
+  const cursor = first?.statement.next
   const second = await database.reads.statement(
     'a',
     { since: undefined, until: undefined },
-    { place, size: 4 },
+    { cursor, size: 4 },
   )
   const versions = [first, second].flatMap(
     (page) =>
@@ -245,7 +247,7 @@ test('entries that come while pages are read neither repeat nor hide any', async
   expect(versions).toEqual([6, 5, 4, 3, 2, 1])
 })
 
-test('what is not there is not made up', async () => {
+test('missing entries are reported, never guessed', async () => {
   await using database = await openBalances()
   const { reads } = database
   const steps = Array.from({ length: 4 }, () => ({ amount: 10, days: 1, backBy: 0, isMissing: false }))
@@ -263,10 +265,10 @@ test('what is not there is not made up', async () => {
   await database.record([], [all[0] as EntryRow, all[2] as EntryRow])
   expect(await at(13)).toMatchObject({ balanceMinor: 30n, version: 3n, complete: true })
   expect(await at(9)).toMatchObject({ balanceMinor: 0n, version: 0n, complete: true })
-  expect(await reads.balanceAt('nobody', { at: day(1), clock: 'recorded' })).toBeUndefined()
+  expect(await reads.balanceAt('unknown', { at: day(1), clock: 'recorded' })).toBeUndefined()
 })
 
-test('a period and a time hold to any number of digits, and at the ends of the calendar', async () => {
+test('periods work with any number of fraction digits, and at the ends of the calendar', async () => {
   await using database = await openBalances()
   const { account, all } = historyOf(
     'eva',
@@ -277,7 +279,7 @@ test('a period and a time hold to any number of digits, and at the ends of the c
   const time = day(12).slice(0, -5)
   const versions = async (period: { since?: string; until?: string }) => {
     const limits = { since: parseLimit('since', period.since), until: parseLimit('until', period.until) }
-    const found = await database.reads.statement('eva', limits, { place: undefined, size: 10 })
+    const found = await database.reads.statement('eva', limits, { cursor: undefined, size: 10 })
     return found?.statement.lines.flatMap((line) => ('entry' in line ? [Number(line.entry.version)] : []))
   }
   expect(await versions({ since: `${time}Z` })).toEqual([3, 2])

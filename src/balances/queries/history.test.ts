@@ -21,8 +21,8 @@ type Case = {
   floor?: number
   size?: number
   shown: string
-  /** Where whoever adds up has to see something else. */
-  added?: string
+  /** Where lines must add up, if different. */
+  summed?: string
   before?: bigint
 }
 
@@ -37,7 +37,12 @@ const cases: Case[] = [
     shown: '5:1 [3-4:5] 2:3 1:0',
   },
   { name: 'the oldest missing', rows: [entry(3, -1, 9)], shown: '3:-1 [1-2:10]' },
-  { name: 'what the top held is not known', rows: [entry(1, 10, 10)], top: [3, null], shown: '[2-3:?] 1:10' },
+  {
+    name: 'the balance of the newest version unknown',
+    rows: [entry(1, 10, 10)],
+    top: [3, null],
+    shown: '[2-3:?] 1:10',
+  },
   {
     name: 'an amount that follows from the version before',
     rows: [entry(2, null, 7), entry(1, 10, 10)],
@@ -47,13 +52,13 @@ const cases: Case[] = [
     name: 'an account that begins with an unknown amount',
     rows: [entry(1, null, 7)],
     shown: '1:?',
-    added: '[1-1:7]',
+    summed: '[1-1:7]',
   },
   {
     name: 'an unknown amount above a gap',
     rows: [entry(5, 1, 8), entry(4, null, 7), entry(1, 10, 10)],
     shown: '5:1 4:? [2-3:?] 1:10',
-    added: '5:1 [2-4:-3] 1:10',
+    summed: '5:1 [2-4:-3] 1:10',
   },
   {
     name: 'the page ends, and the gap after it belongs to it',
@@ -80,14 +85,14 @@ const brief = (lines: ReturnType<typeof linesOf>['lines']) =>
     )
     .join(' ')
 
-test.each(cases)('$name', ({ rows, top, floor = 0, size = 10, shown, added = shown, before }) => {
+test.each(cases)('$name', ({ rows, top, floor = 0, size = 10, shown, summed = shown, before }) => {
   const [version, balance] = top ?? [Number(rows[0]?.version), Number(rows[0]?.balanceMinor)]
-  const known = { version: BigInt(version), balanceMinor: balance === null ? null : BigInt(balance) }
-  for (const [unsaid, expected] of [
-    ['shown', shown],
-    ['gap', added],
+  const newest = { version: BigInt(version), balanceMinor: balance === null ? null : BigInt(balance) }
+  for (const [unknownAmounts, expected] of [
+    ['show', shown],
+    ['gap', summed],
   ] as const) {
-    const page = linesOf(rows, known, { floor: BigInt(floor), size, unsaid })
+    const page = linesOf(rows, newest, { floor: BigInt(floor), size, unknownAmounts })
     expect(brief(page.lines)).toBe(expected)
     expect(page.before).toBe(before)
   }

@@ -1,7 +1,7 @@
 /**
- * An account's past, from its entries: what it held at a time, which entries say so, and the
- * statement. An entry has two times: when it was written (`recorded`), and from when it counts
- * (`effective`), which may be earlier. Where entries are missing, that is said, never guessed.
+ * An account's history from its entries: the balance at a time, the entries that explain it, and the statement.
+ * An entry has two times: when it was written (`recorded`), and from when it counts (`effective`), which may be
+ * earlier. Missing entries are reported as gaps, never guessed.
  */
 import type { Statements } from '../../platform/postgres/statements'
 import type { Balance } from './balances-store'
@@ -18,53 +18,51 @@ import {
 export const clocks = ['recorded', 'effective'] as const
 export type Clock = (typeof clocks)[number]
 
-/** `amountMinor` of a gap is what its versions did together; null where that cannot be told. */
+/** `amountMinor` is the sum over the missing versions; null where it cannot be derived. */
 export type Gap = { fromVersion: bigint; toVersion: bigint; amountMinor: bigint | null }
 export type Line = { entry: Entry } | { gap: Gap }
 
-export type Page<Place> = { lines: Line[]; next: Place | undefined }
+export type Page<Cursor> = { lines: Line[]; next: Cursor | undefined }
 
-export type StatementPlace = { floor: bigint; before: bigint }
+export type StatementCursor = { floor: bigint; before: bigint }
 /**
- * `complete` where no entry of the page is missing, and none of the period may be on its way; without an end the period is what is here.
+ * `complete`: no entry of the page is missing, and none of the period may still be in flight. Without an end,
+ * the period ends with the newest entry of the read model.
  */
-export type Statement = Page<StatementPlace> & { complete: boolean }
+export type Statement = Page<StatementCursor> & { complete: boolean }
 
-/**
- * Entries written from `since` on and before `until`, newest first, with a gap wherever versions
- * are missing. Both as `sqlBoundOf` writes them.
- */
+/** Entries written from `since` to before `until`, newest first, with a gap for missing versions. */
 export async function readStatement(
   sql: Statements,
   account: Balance,
   period: { since: string | undefined; until: string | undefined },
-  page: { place: StatementPlace | undefined; size: number },
-  arrived: Arrived,
+  page: { cursor: StatementCursor | undefined; size: number },
+  coverage: Coverage,
 ): Promise<Statement> {
   const { accountId } = account
-  const top = page.place
-    ? { version: page.place.before - 1n, balanceMinor: null }
+  const { cursor } = page
+  const top = cursor
+    ? { version: cursor.before - 1n, balanceMinor: null }
     : await topOf(sql, account, period.until)
-  // What is written after the end of the period comes behind all that was written before it.
-  const isOver = page.place !== undefined || period.until === undefined || top.version < account.version
-  const floor =
-    page.place?.floor ?? (period.since ? await findVersionBefore(sql, accountId, period.since) : 0n)
+  // An entry after the period proves that no entry of the period can still be in flight.
+  const isOver = cursor !== undefined || period.until === undefined || top.version < account.version
+  const floor = cursor?.floor ?? (period.since ? await findVersionBefore(sql, accountId, period.since) : 0n)
   const rows = await listEntries(sql, accountId, {
     floor: under(floor),
     before: top.version + 1n,
     limit: page.size + 1,
   })
-  const { lines, before } = linesOf(rows, top, { floor, size: page.size, unsaid: 'shown' })
-  const hasArrived = isOver || arrived.untilMs >= Date.parse(period.until ?? '')
+  const { lines, before } = linesOf(rows, top, { floor, size: page.size, unknownAmounts: 'show' })
+  const isCovered = isOver || coverage.untilMs >= Date.parse(period.until ?? '')
   return {
     lines,
     next: before === undefined ? undefined : { floor, before },
-    complete: hasArrived && lines.every((line) => 'entry' in line),
+    complete: isCovered && lines.every((line) => 'entry' in line),
   }
 }
 
-/** The newest version that a statement can have, and the balance it left. */
-async function topOf(sql: Statements, account: Balance, until: string | undefined): Promise<Known> {
+/** The newest version of a period, and the balance after it. */
+async function topOf(sql: Statements, account: Balance, until: string | undefined): Promise<Checkpoint> {
   if (until === undefined) return account
   const version = await findVersionBefore(sql, account.accountId, until)
   const next = await findEntryAfter(sql, account.accountId, version)
@@ -74,68 +72,60 @@ async function topOf(sql: Statements, account: Balance, until: string | undefine
 }
 
 /**
- * What has arrived of the events: all that was written until `untilMs`. `isCurrent` where of what
- * was written since nothing is known to be missing, which is as much as can be said of entries that
- * are written later and count from before.
+ * What the tables contain: everything written until `untilMs`. `isCurrent`: of what was written since, nothing
+ * is known to be missing, which is all that can be said of backdated entries.
  */
-export type Arrived = { untilMs: number; isCurrent: boolean }
+export type Coverage = { untilMs: number; isCurrent: boolean }
 
-/** For who takes the tables as they are. */
-export const allThatIsHere: Arrived = { untilMs: Number.POSITIVE_INFINITY, isCurrent: true }
+/** Takes the tables as they are. */
+export const fullCoverage: Coverage = { untilMs: Number.POSITIVE_INFINITY, isCurrent: true }
 
 export type BalanceAt = {
   /** 0 before the first entry. */
   version: bigint
-  /** Null where nothing that is here tells. */
+  /** Null where it cannot be derived. */
   balanceMinor: bigint | null
   heldMinor: bigint | null
-  /**
-   * False where entries are missing that may belong to it, or may be on their way; null where too
-   * many follow to look through.
-   */
+  /** False where entries that may count are missing or in flight; null where too many follow to check. */
   complete: boolean | null
 }
 
-/**
- * An entry that is missing may count from any time, so all that follow are looked through for one,
- * as long as there are no more than this.
- */
+/** A missing entry may be backdated to any time, so all later entries are checked, up to this many. */
 const followersMax = 10_000n
 
 /**
- * By the time of writing: as the account stood, which nothing written later changes. By the time
- * from which entries count: with those that were written later and count from before, and without
- * those that count from after.
+ * `recorded`: the balance as written by then, which later entries never change. `effective`: plus later entries
+ * that are backdated to before `at`, minus entries that count from after it.
  */
 export async function readBalanceAt(
   sql: Statements,
   account: Balance,
   { at, clock }: { at: string; clock: Clock },
-  arrived: Arrived,
+  coverage: Coverage,
 ): Promise<BalanceAt> {
-  const stood = await standingAt(sql, account, at, arrived)
-  if (clock === 'recorded') return stood
-  const followers = account.version - stood.version
+  const recorded = await recordedBalanceAt(sql, account, at, coverage)
+  if (clock === 'recorded') return recorded
+  const followers = account.version - recorded.version
   const countMax = followers > followersMax ? 0 : Number(followers)
-  const shifted = await sumShifted(sql, account.accountId, { version: stood.version, at, countMax })
-  const areAllHere = followers > followersMax ? null : shifted.above === BigInt(countMax)
+  const shifted = await sumShifted(sql, account.accountId, { version: recorded.version, at, countMax })
+  const hasAllFollowers = followers > followersMax ? null : shifted.above === BigInt(countMax)
+  const { balanceMinor } = recorded
   return {
-    ...stood,
-    balanceMinor:
-      stood.balanceMinor === null ? null : stood.balanceMinor + shifted.laterMinor - shifted.earlierMinor,
-    complete: stood.complete && arrived.isCurrent && areAllHere,
+    ...recorded,
+    balanceMinor: balanceMinor === null ? null : balanceMinor + shifted.laterMinor - shifted.earlierMinor,
+    complete: recorded.complete && coverage.isCurrent && hasAllFollowers,
   }
 }
 
-async function standingAt(
+async function recordedBalanceAt(
   sql: Statements,
   account: Balance,
   at: string,
-  arrived: Arrived,
+  coverage: Coverage,
 ): Promise<BalanceAt> {
-  // Otherwise a later entry is here: what is not here and was written before is a gap.
+  // Past this, a later entry is present, so anything missing before it shows as a gap.
   if (account.updatedAt <= at || account.version === 0n)
-    return { ...pick(account), complete: arrived.untilMs >= Date.parse(at) }
+    return { ...pick(account), complete: coverage.untilMs >= Date.parse(at) }
   const version = await findVersionAt(sql, account.accountId, at)
   const next = await findEntryAfter(sql, account.accountId, version)
   const complete = (next ?? account).version === version + 1n
@@ -147,37 +137,35 @@ async function standingAt(
     })
     return { ...pick(row as Entry), complete }
   }
-  // An account begins at nothing, unless its first entry does not say what it added.
-  const isBefore = complete && next !== undefined && next.amountMinor !== null
-  const minor = isBefore ? 0n : null
-  return { version: 0n, balanceMinor: minor, heldMinor: minor, complete: isBefore }
+  // An account begins at zero, unless the amount of its first entry is unknown.
+  const isBeforeFirst = complete && next !== undefined && next.amountMinor !== null
+  const minor = isBeforeFirst ? 0n : null
+  return { version: 0n, balanceMinor: minor, heldMinor: minor, complete: isBeforeFirst }
 }
 
 const pick = ({ version, balanceMinor, heldMinor }: Balance | Entry) => ({ version, balanceMinor, heldMinor })
 
-/**
- * `version` is where the account stood by the time of writing; `closingMinor` what the lines of this page and of those after it add up to.
- */
-export type ExplanationPlace = { at: string; version: bigint; before: bigint; closingMinor: bigint }
+/** `version`: the recorded version at that time. `closingMinor`: the sum of this page's lines and all later ones. */
+export type ExplanationCursor = { at: string; version: bigint; before: bigint; closingMinor: bigint }
 
-export type Explanation = Page<ExplanationPlace> & {
+export type Explanation = Page<ExplanationCursor> & {
   closingMinor: bigint | null
-  /** What the lines of later pages add up to: 0 on the last. Opening and lines are the closing balance. */
+  /** Sum of the lines of later pages: 0 on the last. Opening plus lines is the closing balance. */
   openingMinor: bigint | null
 }
 
-/** The entries that add up to a balance at a time, newest first. */
+/** The entries whose sum is the balance at a time, newest first. */
 export async function explainBalance(
   sql: Statements,
   account: Balance,
   balance: BalanceAt,
   { at, clock }: { at: string; clock: Clock },
-  page: { place: ExplanationPlace | undefined; size: number },
+  page: { cursor: ExplanationCursor | undefined; size: number },
 ): Promise<Explanation> {
   if (balance.balanceMinor === null)
     return { lines: [], next: undefined, closingMinor: null, openingMinor: null }
   const { accountId } = account
-  const { version, before, closingMinor } = page.place ?? {
+  const { version, before, closingMinor } = page.cursor ?? {
     version: balance.version,
     before: account.version + 1n,
     closingMinor: balance.balanceMinor,
@@ -186,31 +174,35 @@ export async function explainBalance(
     clock === 'effective'
       ? await listBackdated(sql, accountId, { version, at, before, limit: page.size + 1 })
       : []
-  const taken = backdated.slice(0, page.size)
-  const rest = backdated.at(page.size)
+  const later = backdated.slice(0, page.size)
+  const overflow = backdated.at(page.size)
   const below = before > version + 1n ? version + 1n : before
-  const size = page.size - taken.length
-  const rows = rest ? [] : await listEntries(sql, accountId, { floor: 0n, before: below, limit: size + 1 })
-  // The version it stands at may have no entry here; its balance is known nevertheless.
+  const size = page.size - later.length
+  const rows = overflow
+    ? []
+    : await listEntries(sql, accountId, { floor: 0n, before: below, limit: size + 1 })
+  // The entry of the recorded version may be missing; its balance is known nevertheless.
   const top = {
     version: below - 1n,
-    balanceMinor: before > version ? await standing(sql, account, version) : null,
+    balanceMinor: before > version ? await balanceAfter(sql, account, version) : null,
   }
-  const stood = rest
-    ? { lines: [], before: rest.version + 1n }
-    : linesOf(rows, top, { floor: 0n, size, unsaid: 'gap' })
+  const recorded = overflow
+    ? { lines: [], before: overflow.version + 1n }
+    : linesOf(rows, top, { floor: 0n, size, unknownAmounts: 'gap' })
 
   const lines: Line[] = [
-    ...taken.map((entry) => ({ entry })),
-    ...stood.lines.filter((line) => clock === 'recorded' || 'gap' in line || countsFrom(line.entry) <= at),
+    ...later.map((entry) => ({ entry })),
+    ...recorded.lines.filter((line) => clock === 'recorded' || 'gap' in line || countsFrom(line.entry) <= at),
   ]
   const openingMinor = lines.reduce((sum, line) => sum - (amountOf(line) ?? 0n), closingMinor)
   const next =
-    stood.before === undefined ? undefined : { at, version, before: stood.before, closingMinor: openingMinor }
+    recorded.before === undefined
+      ? undefined
+      : { at, version, before: recorded.before, closingMinor: openingMinor }
   return { lines, next, closingMinor, openingMinor }
 }
 
-const standing = async (sql: Statements, account: Balance, version: bigint): Promise<bigint | null> => {
+const balanceAfter = async (sql: Statements, account: Balance, version: bigint): Promise<bigint | null> => {
   if (version === account.version) return account.balanceMinor
   const [row] = await listEntries(sql, account.accountId, {
     floor: under(version),
@@ -225,21 +217,20 @@ const countsFrom = (entry: Entry): string => entry.effectiveAt ?? entry.createdA
 const amountOf = (line: Line): bigint | null =>
   'gap' in line ? line.gap.amountMinor : line.entry.amountMinor
 
-type Known = { version: bigint; balanceMinor: bigint | null }
+type Checkpoint = { version: bigint; balanceMinor: bigint | null }
 
 /**
- * Puts gaps where versions are missing between `top` and `floor`, and amounts where they follow
- * from the version before. `rows` are newest first, may reach one beyond the page, and down to
- * `floor` itself, which is not shown. An entry of an amount that nobody knows is shown so, or is a
- * gap, for those who add up. `before` is where the next page begins.
+ * Fills in gaps between `top` and `floor`, and amounts that follow from the version before. `rows` are newest
+ * first, may hold one more than the page, and `floor` itself, which is not a line. An entry of unknown amount is
+ * shown, or becomes a gap where lines must add up. `before` is where the next page begins.
  */
 export function linesOf(
   rows: readonly Entry[],
-  top: Known,
-  { floor, size, unsaid }: { floor: bigint; size: number; unsaid: 'shown' | 'gap' },
+  top: Checkpoint,
+  { floor, size, unknownAmounts }: { floor: bigint; size: number; unknownAmounts: 'show' | 'gap' },
 ): { lines: Line[]; before: bigint | undefined } {
   const lines: Line[] = []
-  const gap = (above: Known, older: Known) => {
+  const gap = (above: Checkpoint, older: Checkpoint) => {
     if (older.version >= above.version) return
     const amountMinor =
       above.balanceMinor === null || older.balanceMinor === null
@@ -247,7 +238,7 @@ export function linesOf(
         : above.balanceMinor - older.balanceMinor
     lines.push({ gap: { fromVersion: older.version + 1n, toVersion: above.version, amountMinor } })
   }
-  const bottom: Known = { version: floor, balanceMinor: floor === 0n ? 0n : null }
+  const bottom: Checkpoint = { version: floor, balanceMinor: floor === 0n ? 0n : null }
 
   let above = top
   for (const [index, row] of rows.entries()) {
@@ -262,7 +253,7 @@ export function linesOf(
     const { version, balanceMinor } = row
     const amountMinor =
       row.amountMinor ?? (older?.version === version - 1n ? balanceMinor - older.balanceMinor : null)
-    if (amountMinor === null && unsaid === 'gap') {
+    if (amountMinor === null && unknownAmounts === 'gap') {
       gap(row, older ?? bottom)
       above = older ?? bottom
     } else {

@@ -1,84 +1,57 @@
-/**
- * Every question the read side answers from its tables. Answers that take several queries see one
- * state of the database.
- */
-
+/** Balances, statements and explanations. An answer that takes several queries sees one snapshot of the database. */
 import { coalesce } from '../../platform/coalesce'
-import { createConcurrencyLimit } from '../../platform/concurrency-limit'
 import type { Database } from '../../platform/postgres/database'
 import { withUnavailableFault } from '../../platform/postgres/failures'
 import { inSnapshot, type Statements } from '../../platform/postgres/statements'
-import {
-  type DeadLetter,
-  type DeadLetterFilter,
-  type DeadLetterGroup,
-  findDeadLetter,
-  groupDeadLetters,
-  type ListedLetter,
-  listDeadLetters,
-} from '../dead-letters/dead-letters-store'
-import { type LargeMovement, listLargeMovements } from '../reactions/large-movements-store'
 import { type Balance, type BalanceFilter, findBalances, listBalances } from './balances-store'
 import {
-  type Arrived,
-  allThatIsHere,
   type BalanceAt,
   type Clock,
+  type Coverage,
   type Explanation,
-  type ExplanationPlace,
+  type ExplanationCursor,
   explainBalance,
+  fullCoverage,
   readBalanceAt,
   readStatement,
   type Statement,
-  type StatementPlace,
+  type StatementCursor,
 } from './history'
 
-/** What is asked of an account that is not known is answered undefined. */
+/** Undefined where the read model does not have the account. */
 export type Reads = {
   balance(accountId: string): Promise<Balance | undefined>
   balances(filter: BalanceFilter, page: { after: string | undefined; limit: number }): Promise<Balance[]>
   balanceAt(
     accountId: string,
     moment: Moment,
-    arrived?: Arrived,
-  ): Promise<Of<{ balance: BalanceAt }> | undefined>
-  /** Without a time, of what the account holds by the newest entry that is here. */
+    coverage?: Coverage,
+  ): Promise<WithAccount<{ balance: BalanceAt }> | undefined>
+  /** Without a time, of the balance after the newest entry. */
   explanation(
     accountId: string,
     moment: { at: string | undefined; clock: Clock },
-    page: { place: ExplanationPlace | undefined; size: number },
-    arrived?: Arrived,
-  ): Promise<Of<{ at: string; balance: BalanceAt; explanation: Explanation }> | undefined>
+    page: { cursor: ExplanationCursor | undefined; size: number },
+    coverage?: Coverage,
+  ): Promise<WithAccount<{ at: string; balance: BalanceAt; explanation: Explanation }> | undefined>
   statement(
     accountId: string,
     period: { since: string | undefined; until: string | undefined },
-    page: { place: StatementPlace | undefined; size: number },
-    arrived?: Arrived,
-  ): Promise<Of<{ statement: Statement }> | undefined>
-  largeMovements(
-    accountId: string | undefined,
-    page: { after: string | undefined; limit: number },
-  ): Promise<LargeMovement[]>
-  deadLetters(
-    filter: DeadLetterFilter,
-    page: { before: bigint | undefined; limit: number },
-  ): Promise<ListedLetter[]>
-  /** The whole of it. */
-  deadLetter(id: bigint): Promise<DeadLetter | undefined>
-  deadLetterGroups(): Promise<DeadLetterGroup[]>
+    page: { cursor: StatementCursor | undefined; size: number },
+    coverage?: Coverage,
+  ): Promise<WithAccount<{ statement: Statement }> | undefined>
 }
 
 export type Moment = { at: string; clock: Clock }
-type Of<Answer> = Answer & { account: Balance }
-
-/** Dead letters may be large. */
-const lettersLimit = { concurrency: 4, waitingMax: 200 }
+type WithAccount<Answer> = Answer & { account: Balance }
 
 export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
-  const limitLetters = createConcurrencyLimit(lettersLimit)
   const findBalance = coalesce((accountIds) => findBalances(sql, accountIds))
 
-  const of = <Answer>(accountId: string, read: (tx: Statements, account: Balance) => Promise<Answer>) =>
+  const ofAccount = <Answer>(
+    accountId: string,
+    read: (tx: Statements, account: Balance) => Promise<Answer>,
+  ) =>
     withUnavailableFault(
       inSnapshot(sql, async (tx) => {
         const account = (await findBalances(tx, [accountId])).get(accountId)
@@ -89,22 +62,19 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
   return {
     balance: (accountId) => withUnavailableFault(findBalance(accountId)),
     balances: (filter, page) => withUnavailableFault(listBalances(sql, filter, page)),
-    balanceAt: (accountId, moment, arrived = allThatIsHere) =>
-      of(accountId, async (tx, account) => ({ balance: await readBalanceAt(tx, account, moment, arrived) })),
-    explanation: (accountId, { at: asked, clock }, page, arrived = allThatIsHere) =>
-      of(accountId, async (tx, account) => {
-        const at = page.place?.at ?? asked ?? account.updatedAt
-        const balance = await readBalanceAt(tx, account, { at, clock }, arrived)
+    balanceAt: (accountId, moment, coverage = fullCoverage) =>
+      ofAccount(accountId, async (tx, account) => ({
+        balance: await readBalanceAt(tx, account, moment, coverage),
+      })),
+    explanation: (accountId, { at: requestedAt, clock }, page, coverage = fullCoverage) =>
+      ofAccount(accountId, async (tx, account) => {
+        const at = page.cursor?.at ?? requestedAt ?? account.updatedAt
+        const balance = await readBalanceAt(tx, account, { at, clock }, coverage)
         return { at, balance, explanation: await explainBalance(tx, account, balance, { at, clock }, page) }
       }),
-    statement: (accountId, period, page, arrived = allThatIsHere) =>
-      of(accountId, async (tx, account) => ({
-        statement: await readStatement(tx, account, period, page, arrived),
+    statement: (accountId, period, page, coverage = fullCoverage) =>
+      ofAccount(accountId, async (tx, account) => ({
+        statement: await readStatement(tx, account, period, page, coverage),
       })),
-    largeMovements: (accountId, page) => withUnavailableFault(listLargeMovements(sql, accountId, page)),
-    deadLetters: (filter, page) =>
-      withUnavailableFault(limitLetters(() => listDeadLetters(sql, filter, page))),
-    deadLetter: (id) => withUnavailableFault(limitLetters(() => findDeadLetter(sql, id))),
-    deadLetterGroups: () => withUnavailableFault(groupDeadLetters(sql)),
   }
 }

@@ -1,13 +1,14 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entryOf } from '../../testing/read-model'
+import { streamEncoder as encoder } from '../http/responses'
 import type { AccountEntry } from '../queries/entries-store'
-import { tell } from './streams'
+import { eventsAfter } from './streams'
 
 const accountEntry = (version: number): AccountEntry => ({ ...entryOf(version), currency: 'BRL' })
 
-const told = (versions: number[], after: number, isGap: boolean) => {
-  const { events, version } = tell(versions.map(accountEntry), BigInt(after), isGap)
+const sent = (versions: number[], after: number, isGap: boolean) => {
+  const { events, version } = eventsAfter(BigInt(after), versions.map(accountEntry), { isGap, encoder })
   return [events.map(({ event, id }) => `${event} ${id}`).join(', '), Number(version)]
 }
 
@@ -20,37 +21,37 @@ test.each([
   [[7, 9], 5, true, 'gap 6, balance 7', 7],
   [[], 5, true, '', 5],
 ] as const)(
-  'of %p after %p, missing for good: %p, is told: %p',
+  'of versions %p after %p, with gaps: %p, a stream sends: %p',
   (versions, after, isGap, events, version) => {
-    expect(told([...versions], after, isGap)).toEqual([events, version])
+    expect(sent([...versions], after, isGap)).toEqual([events, version])
   },
 )
 
-test('a gap says which versions are missing', () => {
-  const [gap] = tell([accountEntry(9)], 5n, true).events
+test('a gap names the missing versions', () => {
+  const [gap] = eventsAfter(5n, [accountEntry(9)], { isGap: true, encoder }).events
   expect(gap).toEqual({ event: 'gap', id: '8', data: { account_id: 'eva', from_version: 6, to_version: 8 } })
 })
 
-test('in whatever order entries arrive, each version is told once, in order, as an entry or in a gap', () => {
+test('for any order of arrival, each version is sent once, in order, as an entry or in a gap', () => {
   const arrivals = fc.shuffledSubarray(Array.from({ length: 12 }, (_, index) => index + 1))
   fc.assert(
     fc.property(arrivals, fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }), (arriving, patience) => {
       const present: number[] = []
-      const heard: number[] = []
+      const sentVersions: number[] = []
       let version = 0n
       for (const isGap of patience) {
-        const next = arriving.shift()
-        if (next) present.push(next)
+        const arrival = arriving.shift()
+        if (arrival) present.push(arrival)
         const following = present.filter((one) => one > version).sort((a, b) => a - b)
-        const look = tell(following.map(accountEntry), version, isGap)
-        for (const { event, id, data } of look.events)
-          if (event === 'balance') heard.push(Number(id))
+        const next = eventsAfter(version, following.map(accountEntry), { isGap, encoder })
+        for (const { event, id, data } of next.events)
+          if (event === 'balance') sentVersions.push(Number(id))
           else
             for (let one = Number(('from_version' in data) && data.from_version); one <= Number(id); one++)
-              heard.push(one)
-        version = look.version
+              sentVersions.push(one)
+        version = next.version
       }
-      expect(heard).toEqual(Array.from({ length: Number(version) }, (_, index) => index + 1))
+      expect(sentVersions).toEqual(Array.from({ length: Number(version) }, (_, index) => index + 1))
     }),
   )
 })

@@ -98,9 +98,6 @@ const arrows = {
 
 /** To do: arrows that run the wrong way, and cycles. Nothing is added to either. */
 const misplaced: string[] = [
-  'balances/queries/queries.ts -> balances/dead-letters/dead-letters-store.ts',
-  'balances/queries/queries.ts -> balances/reactions/large-movements-store.ts',
-  'balances/streams/streams.ts -> balances/http/responses.ts',
   'reconcile/expectations.ts -> balances/queries/balances-store.ts',
   'reconcile/read-model-store.ts -> balances/queries/balances-store.ts',
   'wallet/events.ts -> wallet/accounts/accounts-store.ts',
