@@ -68,11 +68,27 @@ export function openSession(
   })
 }
 
-/** Whatever a role has set for itself: which tables are meant, and how they are read and written. */
+/**
+ * Whatever a role or a database has set: which tables are meant, and how values are read and
+ * written. A role may always change its own settings.
+ */
 const pinnedSettings: Record<string, string> = {
   search_path: 'public',
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
+  default_transaction_deferrable: 'off',
+  row_security: 'on',
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  // Fewer digits than a time in milliseconds has would move it by years.
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+  standard_conforming_strings: 'on',
+  // As text: the driver leaves out what is falsy.
+  idle_session_timeout: '0',
 }
 
 type ConnectionOptions = Pick<DatabaseOptions, 'applicationName' | 'statementMs' | 'silenceMs' | 'onClose'>
@@ -95,7 +111,6 @@ const connectionOptions = ({
   // error that somebody sees.
   connection: {
     application_name: applicationName,
-    TimeZone: 'UTC',
     statement_timeout: statementMs,
     lock_timeout: Math.min(10_000, statementMs - 1000),
     // A client that was cut off in the middle of a transaction keeps its locks no longer than this.
@@ -112,9 +127,11 @@ const connectionOptions = ({
 /** One connection for migrations, each of which is given ten minutes and bounds its own waits. */
 export function openMigrationSession(url: string): Sql {
   const options = { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false }
+  // As text: the driver leaves out what is falsy.
+  const unlimited: Record<string, string> = { statement_timeout: '0', lock_timeout: '0' }
   return postgres(url, {
     ...options,
-    connection: fastDisconnectDetection,
+    connection: { ...fastDisconnectDetection, ...pinnedSettings, ...unlimited },
     ...({ answer_timeout: 600 } as object),
   })
 }

@@ -154,6 +154,44 @@ test('what the service is granted is what grants.ts says, whatever it was grante
   expect(await granted()).toEqual(wanted)
 })
 
+// A role may set all of these for itself, and the next session begins with them.
+test.each([
+  'extra_float_digits = -15',
+  'array_nulls = off',
+  'row_security = off',
+  "DateStyle = 'German, DMY'",
+  "TimeZone = 'Asia/Kathmandu'",
+  'standard_conforming_strings = off',
+  'transform_null_equals = on',
+  "bytea_output = 'escape'",
+  'default_transaction_isolation = serializable',
+  'default_transaction_read_only = on',
+  'search_path = elsewhere',
+  'statement_timeout = 1',
+  'lock_timeout = 1',
+  'idle_session_timeout = 100',
+])('a role that begins its sessions with %s moves, dates and reads the same', async (setting) => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  await service.unsafe(`alter role current_user set ${setting}`)
+  const started = await startWallet(wallets.config, log)
+  try {
+    const caller = callerOf(started.port)
+    const key = { 'idempotency-key': 'once' }
+    const [fromMs, transfer] = [Date.now(), { account_id_from: eva, account_id_to: frank, amount: 1.25 }]
+    const paid = await caller.post('/transactions', transfer, key)
+    expect([paid.status, paid.body.code]).toEqual([201, undefined])
+    expect((await caller.post('/transactions', transfer, key)).body).toEqual(paid.body)
+    expect(Math.abs(Date.parse(paid.body.created_at as string) - fromMs)).toBeLessThan(30_000)
+    expect((await caller.get(`/transactions/${paid.body.id}`)).body).toMatchObject(paid.body)
+    expect((await caller.get('/readyz')).body).toMatchObject({ checks: { writer: { status: 'pass' } } })
+    expect(await wallets.made()).toBe(1)
+  } finally {
+    await started.stop()
+  }
+  await expectSoundLedger(wallets)
+})
+
 test('one address is enough: the service works as the owner, and says so', async () => {
   const { database, ...rest } = await freshConfig()
   const alone = {
