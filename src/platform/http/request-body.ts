@@ -6,14 +6,13 @@
 export const bodyLimits = {
   /** No request of ours comes near it. In bytes. */
   bytesMax: 1024 * 1024,
-  /**
-   * Of a body that is too large, what is read and dropped so that its sender gets to the answer. In
-   * bytes.
-   */
+  /** Up to here a body that says its length is left to the runtime, and not counted. In bytes. */
+  smallMax: 64 * 1024,
+  /** Of a body that is too large, what is read and dropped so that its sender gets to the answer. In bytes. */
   drainMax: 16 * 1024 * 1024,
   /** From the head of the request to the end of its body, in milliseconds. */
   readMs: 10_000,
-  /** Held of all bodies that are on the way at one time, in bytes. */
+  /** Held of all larger bodies that are being received at one time, in bytes. */
   heldMax: 256 * 1024 * 1024,
 }
 export type BodyLimits = typeof bodyLimits
@@ -22,6 +21,7 @@ export type BodyFault = 'too_large' | 'too_slow' | 'cut_off' | 'overloaded'
 export type ReadBody = { ok: true; bytes: Uint8Array } | { ok: false; fault: BodyFault }
 
 const empty = new Uint8Array()
+/** What was received, not what was announced: to announce a lot costs a sender nothing. */
 let heldBytes = 0
 
 /** With `keep: false` the body is read and dropped: an answer sent before that may never be seen. */
@@ -30,67 +30,91 @@ export async function readBody(
   { keep = true, limits = bodyLimits }: { keep?: boolean; limits?: BodyLimits } = {},
 ): Promise<ReadBody> {
   if (!request.body) return { ok: true, bytes: empty }
-  const declared = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
-  let timer: Timer | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), limits.readMs)
-  })
+  const announced = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
   try {
-    // Most bodies say how long they are, and are here already.
-    return keep && declared <= limits.bytesMax
-      ? await readWhole(request, declared, { late, limits })
-      : await readStream(request.body, { keep, late, limits })
+    return keep && announced <= limits.smallMax
+      ? await readWhole(request, limits)
+      : await readStream(request.body, { keep, limits })
   } catch {
     return { ok: false, fault: 'cut_off' }
+  }
+}
+
+/** Most bodies are here already. */
+async function readWhole(request: Request, { readMs }: BodyLimits): Promise<ReadBody> {
+  let timer: Timer | undefined
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), readMs)
+  })
+  const whole = request.arrayBuffer()
+  whole.catch(() => {})
+  try {
+    const read = await Promise.race([whole, late])
+    return read === 'late' ? { ok: false, fault: 'too_slow' } : { ok: true, bytes: new Uint8Array(read) }
   } finally {
     clearTimeout(timer)
   }
 }
 
-type Bounds = { late: Promise<'late'>; limits: BodyLimits }
-
-async function readWhole(request: Request, declared: number, { late, limits }: Bounds): Promise<ReadBody> {
-  if (heldBytes + declared > limits.heldMax) return { ok: false, fault: 'overloaded' }
-  heldBytes += declared
-  try {
-    const whole = request.arrayBuffer()
-    whole.catch(() => {})
-    const read = await Promise.race([whole, late])
-    return read === 'late' ? { ok: false, fault: 'too_slow' } : { ok: true, bytes: new Uint8Array(read) }
-  } finally {
-    heldBytes -= declared
-  }
-}
-
 async function readStream(
   body: ReadableStream<Uint8Array>,
-  { keep, late, limits }: Bounds & { keep: boolean },
+  { keep, limits }: { keep: boolean; limits: BodyLimits },
 ): Promise<ReadBody> {
   const reader = body.getReader()
-  let chunks: Uint8Array[] = []
-  let [size, held] = [0, 0]
+  let isLate = false
+  // Ends the read that waits. Racing each read against one promise would hold every chunk until that settles.
+  const timer = setTimeout(() => {
+    isLate = true
+    reader.cancel().catch(() => {})
+  }, limits.readMs)
+  const kept = new Chunks(limits)
+  let size = 0
   let fault: BodyFault | undefined
   try {
     for (;;) {
-      const read = await Promise.race([reader.read(), late])
-      if (read === 'late') return { ok: false, fault: fault ?? 'too_slow' }
-      if (read.done) break
-      size += read.value.length
+      const { done, value } = await reader.read()
+      if (isLate) return { ok: false, fault: fault ?? 'too_slow' }
+      if (done) break
+      size += value.length
       if (size > limits.bytesMax) fault ??= 'too_large'
-      else if (keep && heldBytes + read.value.length > limits.heldMax) fault ??= 'overloaded'
+      if (keep && !fault && !kept.add(value)) fault = 'overloaded'
+      if (fault) kept.drop()
       if (size > limits.drainMax) return { ok: false, fault: fault ?? 'too_large' }
-      if (fault || !keep) {
-        chunks = []
-        continue
-      }
-      chunks.push(read.value)
-      held += read.value.length
-      heldBytes += read.value.length
     }
-    return fault ? { ok: false, fault } : { ok: true, bytes: Buffer.concat(chunks) }
+    return fault ? { ok: false, fault } : { ok: true, bytes: kept.whole() }
   } finally {
-    heldBytes -= held
+    clearTimeout(timer)
+    kept.drop()
     reader.cancel().catch(() => {})
+  }
+}
+
+/** A body so far. Counts in `heldBytes` until it is dropped. */
+class Chunks {
+  #chunks: Uint8Array[] = []
+  #size = 0
+  readonly #limits: BodyLimits
+  constructor(limits: BodyLimits) {
+    this.#limits = limits
+  }
+
+  /** False when all bodies together would be more than may be held. */
+  add(chunk: Uint8Array): boolean {
+    if (heldBytes + chunk.length > this.#limits.heldMax) return false
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    heldBytes += chunk.length
+    return true
+  }
+
+  drop(): void {
+    heldBytes -= this.#size
+    this.#chunks = []
+    this.#size = 0
+  }
+
+  whole(): Uint8Array {
+    return Buffer.concat(this.#chunks)
   }
 }
 

@@ -1,0 +1,85 @@
+import { expect, test } from 'bun:test'
+import { bodyLimits, readBody } from './request-body'
+
+const limits = { ...bodyLimits, bytesMax: 1000, smallMax: 10, drainMax: 100_000, heldMax: 2000, readMs: 5000 }
+
+/** A body of which the first bytes are here, and the rest is yet to come. */
+function unfinished(bytes: number, announced?: number) {
+  let finish = () => {}
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (bytes > 0) controller.enqueue(new Uint8Array(bytes))
+      finish = () => controller.close()
+    },
+  })
+  const headers: Record<string, string> =
+    announced === undefined ? {} : { 'content-length': String(announced) }
+  return {
+    request: new Request('http://localhost', { method: 'POST', body, headers }),
+    finish: () => finish(),
+  }
+}
+const whole = (bytes: number) => {
+  const { request, finish } = unfinished(bytes)
+  finish()
+  return request
+}
+
+test('what is announced and never sent takes nothing from others', async () => {
+  const idle = Array.from({ length: 10 }, () => unfinished(0, 1000))
+  const reads = idle.map(({ request }) => readBody(request, { limits }))
+  expect(await readBody(whole(900), { limits })).toMatchObject({ ok: true })
+  for (const { finish } of idle) finish()
+  for (const read of await Promise.all(reads)) expect(read).toMatchObject({ ok: true })
+})
+
+test('what all of them hold together is bounded, and free again afterwards', async () => {
+  const held = [unfinished(900), unfinished(900)]
+  const reads = held.map(({ request }) => readBody(request, { limits }))
+  expect(await readBody(whole(900), { limits })).toEqual({ ok: false, fault: 'overloaded' })
+  expect(await readBody(whole(100), { limits })).toMatchObject({ ok: true })
+  for (const { finish } of held) finish()
+  for (const read of await Promise.all(reads)) expect(read).toMatchObject({ ok: true })
+  expect(await readBody(whole(900), { limits })).toMatchObject({ ok: true })
+})
+
+test.each([
+  ['that is too large', true],
+  ['that nobody wants', false],
+])('of a body %s nothing is held while the rest is on its way', async (_, keep) => {
+  const sent: WeakRef<Uint8Array>[] = []
+  const { promise: end, resolve: finish } = Promise.withResolvers<void>()
+  const { promise: isSent, resolve: sentAll } = Promise.withResolvers<void>()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (sent.length === 64) {
+        sentAll()
+        await end
+        return controller.close()
+      }
+      const chunk = new Uint8Array(1001)
+      sent.push(new WeakRef(chunk))
+      controller.enqueue(chunk)
+    },
+  })
+  const read = readBody(new Request('http://localhost', { method: 'POST', body }), { keep, limits })
+  await isSent
+  // A weak reference keeps its target until the turn is over.
+  await Bun.sleep(0)
+  Bun.gc(true)
+  expect(sent.filter((chunk) => chunk.deref()).length).toBeLessThan(16)
+  finish()
+  expect(await read).toEqual({ ok: false, fault: 'too_large' })
+})
+
+test.each([
+  ['a small one', 5],
+  ['a larger one', 1000],
+  ['one of unknown length', undefined],
+])('a body that does not come in time is given up: %s', async (_, announced) => {
+  const { request } = unfinished(1, announced)
+  expect(await readBody(request, { limits: { ...limits, readMs: 20 } })).toEqual({
+    ok: false,
+    fault: 'too_slow',
+  })
+})
