@@ -116,3 +116,16 @@ test.each(Object.entries(long))('a megabyte of anything is read or refused in a 
   // Quadratic ones took from 9 to 20 seconds.
   expect(performance.now() - startedAt).toBeLessThan(3000)
 })
+
+test('short numbers with an exponent cost little more than those without', () => {
+  const [without, withOne] = ['1.5,', '1e5,'].map((number) => {
+    const text = `[${number.repeat(100_000)}1]`
+    const durations = Array.from({ length: 5 }, () => {
+      const startedAt = performance.now()
+      parseJson(text)
+      return performance.now() - startedAt
+    })
+    return Math.min(...durations)
+  })
+  expect(withOne).toBeLessThan(6 * (without ?? 0))
+})

@@ -162,12 +162,15 @@ function passNumber(text: string, start: number, frames: readonly Frame[]): numb
     if ((code | 0x20) === 0x65 || code === plus || code === minus) isPlain = false
     else break
   }
-  // Fifteen digits are exact in any double, as long as no exponent takes them beyond its range.
+  // Fifteen digits are exact in any double, as long as no exponent takes them near the ends of its range.
   if (isPlain && end - start <= 15) return end
   const source = text.slice(start, end)
+  if (end - start <= 15 && smallExponent.test(source)) return end
   if (!isExact(source)) throw new InexactNumber(source, pointerOf(frames))
   return end
 }
+
+const smallExponent = /e[+-]?\d\d?$/i
 
 const isDigit = (code: number): boolean => code >= zero && code <= nine
 

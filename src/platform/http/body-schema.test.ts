@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type TObject, Type } from '@sinclair/typebox'
+import { FormatRegistry, type TObject, Type } from '@sinclair/typebox'
 import { bodyOf, noBody } from './body-schema'
 import { errorsMax, InvalidValue, MalformedRequest } from './invalid'
 
@@ -68,4 +68,22 @@ test('of very many faults some are named, soon', () => {
   }
   expect(performance.now() - startedAt).toBeLessThan(3000)
   expect.assertions(3)
+})
+
+test('of a list that is too long nothing more is looked at', () => {
+  let looked = 0
+  FormatRegistry.Set('looked-at', () => ++looked > 0)
+  const schema = Type.Object({
+    ids: Type.Array(Type.String({ format: 'looked-at' }), { maxItems: 10, wanted: 'must be at most 10 ids' }),
+  })
+  try {
+    take(schema, { ids: Array(10_000).fill('1') })
+    throw new Error('it was taken')
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error
+    expect(error.errors).toEqual([{ detail: 'must be at most 10 ids', pointer: '#/ids' }])
+  } finally {
+    FormatRegistry.Delete('looked-at')
+  }
+  expect(looked).toBeLessThan(20)
 })

@@ -3,7 +3,7 @@
  * of a fault.
  */
 import { OptionalKind, type Static, type TObject, type TSchema } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler, ValueErrorType } from '@sinclair/typebox/compiler'
 import { errorsMax, InvalidBody, MalformedRequest } from './invalid'
 
 /** Stands for the body of a request without any. */
@@ -47,11 +47,15 @@ function withoutNulls(schema: TSchema, value: unknown): unknown {
   if (!properties) return value
   // By the schema, which is short, and not by the value, which is as long as its sender likes.
   const members = value as Record<string, unknown>
-  const kept = { ...members }
+  let kept = members
   for (const [name, known] of Object.entries(properties)) {
     if (!Object.hasOwn(members, name)) continue
-    if (members[name] === null && known[OptionalKind] === 'Optional') delete kept[name]
-    else kept[name] = withoutNulls(known, members[name])
+    const isAbsent = members[name] === null && known[OptionalKind] === 'Optional'
+    const inner = withoutNulls(known, members[name])
+    if (!isAbsent && inner === members[name]) continue
+    if (kept === members) kept = { ...members }
+    if (isAbsent) delete kept[name]
+    else kept[name] = inner
   }
   return kept
 }
@@ -65,6 +69,8 @@ function errorsOf(check: TypeCheck<TSchema>, value: unknown): InvalidBody['error
   let looked = 0
   for (const complaint of check.Errors(value)) {
     if (!byPath.has(complaint.path)) byPath.set(complaint.path, complaintText(complaint))
+    // Its items would be looked at all the same, and may be any number.
+    if (complaint.type === ValueErrorType.ArrayMaxItems) break
     if (byPath.size > errorsMax || ++looked > 10 * errorsMax) break
   }
   return [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))

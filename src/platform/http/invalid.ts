@@ -6,7 +6,7 @@
 /** Of the values at fault in one request, as many are named. */
 export const errorsMax = 20
 
-/** Values are well-formed JSON, but cannot be taken. A `pointer` is a JSON Pointer as URI fragment. */
+/** Values are well-formed JSON, but cannot be taken. A `pointer` is `#` and a JSON Pointer. */
 export class InvalidValue extends Error {
   override name = 'InvalidValue'
   readonly errors: { pointer: string; detail: string }[]

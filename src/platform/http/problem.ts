@@ -17,6 +17,7 @@ export type ProblemDetails = {
   /** What is particular to this occurrence. Never a stack trace, SQL or a driver's message. */
   detail: string
   code?: string
+  /** A `pointer` is `#` and a JSON Pointer, not percent-encoded yet. */
   errors?: { detail: string; pointer: string }[]
   headers?: Record<string, string>
 }
@@ -123,7 +124,7 @@ export function problemResponse(
           errors: errors.map((one) => ({
             ...one,
             detail: clipped(one.detail),
-            pointer: clipped(one.pointer),
+            pointer: uriFragmentOf(clipped(one.pointer)),
           })),
         }
       : {}),
@@ -146,5 +147,9 @@ export function problemResponse(
  */
 const clipped = (text: string): string =>
   text.length > 400 ? `${text.slice(0, 250)}…${text.slice(-150)}`.toWellFormed() : text
+
+/** A JSON Pointer that begins with `#`, in the characters that a URI may have. */
+const uriFragmentOf = (pointer: string): string =>
+  `#${encodeURI(pointer.slice(1).toWellFormed()).replaceAll('#', '%23')}`
 
 const upperSnake = (name: string): string => name.replaceAll('-', '_').toUpperCase()

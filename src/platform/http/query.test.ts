@@ -15,7 +15,7 @@ test.each([
   ['?sort=a', [['#/sort', 'sort is not a parameter here; there are limit, cursor']]],
   ['?sort=a&sort=b', [['#/sort', 'sort is not a parameter here; there are limit, cursor']]],
   ['?Limit=1', [['#/Limit', 'Limit is not a parameter here; there are limit, cursor']]],
-  ['?limit[]=1', [['#/limit%5B%5D', 'limit[] is not a parameter here; there are limit, cursor']]],
+  ['?limit[]=1', [['#/limit[]', 'limit[] is not a parameter here; there are limit, cursor']]],
   ['?__proto__=1', [['#/__proto__', '__proto__ is not a parameter here; there are limit, cursor']]],
   ['?a/b~=1', [['#/a~1b~0', 'a/b~ is not a parameter here; there are limit, cursor']]],
   ['?=1', [['#/', 'an empty name is not a parameter here; there are limit, cursor']]],

@@ -36,9 +36,7 @@ function decode(text: string): string | undefined {
   }
 }
 
-/** A JSON Pointer, as URI fragment. */
-const pointerOf = (name: string): string =>
-  encodeURIComponent(name.replaceAll('~', '~0').replaceAll('/', '~1'))
+const pointerOf = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
 const listOf = (known: ReadonlySet<string>): string =>
   known.size === 0 ? 'are none' : `${known.size === 1 ? 'is' : 'are'} ${[...known].join(', ')}`
