@@ -10,7 +10,7 @@ import { advisoryLocks } from '../../platform/postgres/locks'
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './project'
 
-export type DeadLetterRow = DeadLetterReason & {
+export type NewDeadLetter = DeadLetterReason & {
   clusterId: string
   topic: string
   partition: number
@@ -28,7 +28,7 @@ export type Rows = {
   balances: BalanceRow[]
   entries: EntryRow[]
   clients: ClientRow[]
-  deadLetters: DeadLetterRow[]
+  deadLetters: NewDeadLetter[]
 }
 
 /** A statement that returns a row to whoever may write, and none to anybody who comes second. */

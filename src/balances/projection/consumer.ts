@@ -1,40 +1,24 @@
 /**
- * Brings the topics into the tables. Rows and position move in one transaction of our database,
- * which therefore is the truth about how far we are; what the broker keeps for the group only shows
- * lag. So every record takes effect once, whatever is killed in between.
+ * Consumes the topics into the tables.
+ *
+ * - Rows and offset commit in one transaction of our database, so each record takes effect exactly
+ *   once, wherever the process is killed. The group's offsets at the broker only show lag.
+ * - Offsets advance by compare-and-set: a member that lost its partition applies nothing.
+ * - Offsets are read from the database at each assignment, never remembered: another member may have
+ *   had the partition since.
  */
-import { recordTime } from '../../contract/time'
 import { messageOf } from '../../platform/fault'
 import type { Check } from '../../platform/http/app'
-import {
-  checksumOf,
-  type IncomingBatch,
-  type IncomingRecord,
-  type Kafka,
-  type PartitionOffset,
-  type SubscriptionOptions,
-} from '../../platform/kafka/client'
+import type { IncomingBatch, Kafka, PartitionOffset, SubscriptionOptions } from '../../platform/kafka/client'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import type { Database } from '../../platform/postgres/database'
-import { isDataRefused } from '../../platform/postgres/failures'
-import type { Statements } from '../../platform/postgres/statements'
-import { keepTrying } from '../../platform/process/retry'
-import type { Log } from '../../platform/telemetry/log'
-import { loadProjectedAccounts } from './accounts-store'
-import { applyProjection, type DeadLetterRow, isConflict, withProjectionLock } from './apply-store'
-import { loadPositions, type Mark, movePosition, type Partition, resetPosition } from './offsets-store'
-import {
-  accountsIn,
-  accountsToLoad,
-  type DeadLetterReason,
-  type Projection,
-  project,
-  type Reading,
-} from './project'
-import { findRecreated } from './recreation'
-import { decodeFrom } from './topics'
+import { BatchApplier, type BatchApplierOptions } from './batch-applier'
+import { partitionName } from './offsets'
+import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
+import { findRecreated, type RecreationSign } from './recreation'
+import { Retries } from './retries'
 
-export type ConsumerOptions = {
+export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'onApplied' | 'onDeadLetters'> & {
   database: Database
   kafka: Kafka
   groupId: string
@@ -42,345 +26,199 @@ export type ConsumerOptions = {
   topics: string[]
   /** Of a topic that does not exist yet. */
   partitions: number
-  log: Log
-  /** For whoever has much to catch up with: records are read and projected while others are written. */
+  /** For catching up: batches are read and projected while others are written. */
   ahead?: SubscriptionOptions['ahead']
-  /** These accounts may have moved on. */
-  onApplied?: (accountIds: string[]) => void
-  /** Records were kept aside. */
-  onDeadLetters?: () => void
 }
 
 export type Consumer = {
   health(): Promise<Check>
-  /**
-   * Partitions that are ours at the moment, as `topic/partition`; undefined while the group is
-   * being joined.
-   */
+  /** Our partitions at the moment, as `topic/partition`; undefined while the group is being joined. */
   assigned(): string[] | undefined
   /** Lets the batch in hand finish and leaves the group. */
   stop(): Promise<void>
 }
 
-/** `next` and `last` are what the database says; `sought` where the broker was last told to go on. */
-type Place = Partition & {
-  next: bigint
-  last: Mark | undefined
-  sought: bigint
+/** `seekedTo` is where the broker was last told to continue; `recreated` is set until the restart. */
+type AssignedPartition = StoredOffset & {
+  seekedTo: bigint
   lag: bigint
-  recreated: boolean
-  verifiedAtMs: number
+  recreated: RecreationSign | undefined
+  checkedAtMs: number
 }
 
-const databaseBackoff = { firstMs: 50, limitMs: 2000 }
-/** How often the log is compared with what was applied of it while records come, in milliseconds. */
-const verifyEveryMs = 5000
+/** How often a busy partition is checked for a recreated topic, in milliseconds. */
+const recheckMs = 5000
 
-/**
- * The projection failed on what a record says: no fault of the database, and none that waiting
- * would cure.
- */
-class NotApplicable extends Error {
-  override name = 'NotApplicable'
+/** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
+export function startConsumer(options: ConsumerOptions): Consumer {
+  const consumer = new ProjectionConsumer(options)
+  consumer.start()
+  return consumer
 }
 
-/** Begins in the background, as soon as there is a broker, and goes on until it is stopped. */
-export function startConsumer({
-  database,
-  kafka,
-  groupId,
-  topics,
-  partitions,
-  log,
-  ahead,
-  onApplied,
-  onDeadLetters,
-}: ConsumerOptions): Consumer {
-  const stopping = new AbortController()
-  let places = new Map<string, Place>()
-  let assigned = false
-  let trouble: string | undefined = 'the broker has not answered yet'
-  let stalled: string | undefined
-  let appliedAt: Date | undefined
-  const unknownNames = new Set<string>()
+class ProjectionConsumer implements Consumer {
+  readonly #options: ConsumerOptions
+  readonly #stopping = new AbortController()
+  readonly #retries: Retries
+  readonly #applier: BatchApplier
+  #partitions = new Map<string, AssignedPartition>()
+  #isAssigned = false
+  #trouble: string | undefined = 'no answer from the broker yet'
+  #appliedAt: Date | undefined
+  #running: Promise<void> | undefined
 
-  const troubled = (error: unknown) => {
-    assigned = false
-    trouble = messageOf(error)
+  constructor(options: ConsumerOptions) {
+    const { database, log, onApplied, onDeadLetters } = options
+    this.#options = options
+    this.#retries = new Retries(log)
+    this.#applier = new BatchApplier({ database, log, retries: this.#retries, onApplied, onDeadLetters })
   }
 
-  /**
-   * Waits for whatever the work needs. Throws only what `isRetryable` does not know, or when the
-   * signal is aborted.
-   */
-  async function waitingFor<T>(
-    work: () => Promise<T>,
-    signal: AbortSignal,
-    isRetryable: (error: unknown) => boolean = () => true,
-  ): Promise<T> {
-    try {
-      return await keepTrying(work, {
-        backoff: databaseBackoff,
-        signal,
-        isRetryable,
-        onFailure: (error, failures) => {
-          stalled = messageOf(error)
-          log.warn({ failures }, `consuming waits: ${stalled}`)
-        },
-      })
-    } finally {
-      stalled = undefined
+  start(): void {
+    const { kafka, groupId, topics, partitions, ahead, log } = this.#options
+    this.#running = keepSubscribed(kafka, {
+      groupId,
+      topics,
+      partitions,
+      ahead,
+      onBatch: (batch, signal) => this.#onBatch(batch, signal),
+      onAssigned: (assignment, signal) => this.#onAssigned(assignment, signal),
+      onTrouble: (error) => {
+        this.#isAssigned = false
+        this.#trouble = messageOf(error)
+      },
+      log,
+      signal: this.#stopping.signal,
+    })
+  }
+
+  async health(): Promise<Check> {
+    const { blockedOn } = this.#retries
+    if (!this.#isAssigned) return { status: 'warn', output: this.#trouble ?? 'joining the consumer group' }
+    if (blockedOn) return { status: 'warn', output: `waiting: ${blockedOn}` }
+    if (!(await this.#options.kafka.isReachable()))
+      return { status: 'warn', output: 'the broker cannot be reached' }
+    const lag = [...this.#partitions.values()].reduce((sum, partition) => sum + partition.lag, 0n)
+    const last = this.#appliedAt ? `last applied at ${this.#appliedAt.toISOString()}` : 'nothing applied yet'
+    return { status: 'pass', output: `${this.#partitions.size} partitions, ${lag} records behind, ${last}` }
+  }
+
+  assigned(): string[] | undefined {
+    return this.#isAssigned ? [...this.#partitions.keys()] : undefined
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  async #onAssigned(assignment: Record<string, number[]>, signal: AbortSignal): Promise<PartitionOffset[]> {
+    this.#isAssigned = false
+    const assigned = await this.#retries.run(() => this.#load(assignment, signal), signal)
+    for (const partition of assigned) {
+      if (partition.recreated) await this.#restart(partition, signal)
+      partition.seekedTo = partition.next
     }
+    this.#partitions = new Map(assigned.map((one) => [partitionName(one.topic, one.partition), one]))
+    this.#isAssigned = true
+    this.#trouble = undefined
+    this.#options.log.info({ assignment }, 'partitions assigned')
+    return assigned.map(({ topic, partition, next }) => ({ topic, partition, offset: next }))
   }
 
-  /**
-   * Everything about positions comes from the database, never from a former assignment: another
-   * member may have been there since.
-   */
-  async function onAssigned(
-    assignment: Record<string, number[]>,
-    signal: AbortSignal,
-  ): Promise<PartitionOffset[]> {
-    assigned = false
-    const dealt = Object.entries(assignment).flatMap(([topic, numbers]) =>
+  async #load(assignment: Record<string, number[]>, signal: AbortSignal): Promise<AssignedPartition[]> {
+    const { database, kafka } = this.#options
+    const wanted = Object.entries(assignment).flatMap(([topic, numbers]) =>
       numbers.map((partition) => ({ topic, partition })),
     )
-    const loaded = await waitingFor(async () => {
-      const clusterId = await kafka.clusterId()
-      const positions = await loadPositions(database.sql, clusterId, dealt)
-      const found = positions.map(({ topic, partition, nextOffset: next, last }): Place => {
-        return {
-          clusterId,
-          topic,
-          partition,
-          next,
-          last,
-          sought: next,
-          lag: 0n,
-          recreated: false,
-          verifiedAtMs: 0,
-        }
-      })
-      await verify(found, signal)
-      return found
-    }, signal)
-    for (const place of loaded) {
-      if (place.recreated) await restart(place, signal)
-      place.sought = place.next
-    }
-    places = new Map(loaded.map((place) => [placeName(place.topic, place.partition), place]))
-    assigned = true
-    trouble = undefined
-    log.info({ assignment }, 'partitions assigned')
-    return loaded.map(({ topic, partition, next }) => ({ topic, partition, offset: next }))
-  }
-
-  /** Notes of which partitions the log is no longer the one that was applied. */
-  async function verify(all: Place[], signal: AbortSignal): Promise<void> {
-    for (const place of all) place.verifiedAtMs = performance.now()
-    const found = await findRecreated(kafka, all, signal)
-    for (const [index, place] of all.entries()) if (found[index]) place.recreated = true
-  }
-
-  async function restart(place: Place, signal: AbortSignal): Promise<void> {
-    const { topic, partition, next: position } = place
-    log.warn(
-      { topic, partition, position },
-      'topic was recreated: restarting from offset 0. What was applied of the former topic stays: rebuild to drop it',
+    const stored = await loadOffsets(database.sql, await kafka.clusterId(), wanted)
+    const partitions = stored.map(
+      (offset): AssignedPartition => ({
+        ...offset,
+        seekedTo: offset.next,
+        lag: 0n,
+        recreated: undefined,
+        checkedAtMs: 0,
+      }),
     )
-    await waitingFor(() => resetPosition(database.sql, place, position), signal)
-    await reload(place, signal)
-    place.recreated = false
+    await this.#check(partitions, signal)
+    return partitions
   }
 
-  async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
-    const place = places.get(placeName(batch.topic, batch.partition))
-    // Dealt to somebody else while the batch was on its way.
-    if (!place) return batch.fetchedFrom
+  /** Answers where to continue. */
+  async #onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
+    const { log } = this.#options
+    const { topic } = batch
+    const partition = this.#partitions.get(partitionName(topic, batch.partition))
+    // Revoked while the batch was in flight.
+    if (!partition) return batch.fetchedFrom
 
-    // The broker may have started over by itself, because it no longer had the offset that it was asked for.
-    if (batch.fetchedFrom < place.next) await waitingFor(() => verify([place], signal), signal)
-    else if (performance.now() - place.verifiedAtMs > verifyEveryMs)
-      await verify([place], signal).catch((error) =>
-        log.debug({}, `the log could not be compared with what was applied of it: ${messageOf(error)}`),
-      )
-    if (place.recreated || batch.highWatermark < place.next) await restart(place, signal)
-    if (batch.fetchedFrom !== place.next) {
-      if (batch.fetchedFrom < place.next || place.sought !== place.next) return seek(place)
+    await this.#restartIfRecreated(partition, batch, signal)
+    if (batch.fetchedFrom !== partition.next) {
+      if (batch.fetchedFrom < partition.next || partition.seekedTo !== partition.next) return seek(partition)
       log.warn(
-        { topic: batch.topic, partition: batch.partition, from: place.next, to: batch.fetchedFrom - 1n },
+        { topic, partition: batch.partition, from: partition.next, to: batch.fetchedFrom - 1n },
         'records were deleted from the topic before they could be applied',
       )
     }
-
     const records = batch.records.filter(
-      ({ offset, unreadable }) => (unreadable?.lastOffset ?? offset) >= place.next,
+      ({ offset, unreadable }) => (unreadable?.lastOffset ?? offset) >= partition.next,
     )
-    const claimed = await applyRecords(place, records, batch.next, signal)
-    if (signal.aborted && !claimed) return place.next
+    const claimed = await this.#applier.apply(partition, records, batch.next, signal)
+    if (signal.aborted && !claimed) return partition.next
     if (!claimed) {
-      log.warn({ topic: batch.topic, partition: batch.partition }, 'lost ownership of partition')
-      await reload(place, signal)
-      return seek(place)
+      log.warn({ topic, partition: batch.partition }, 'lost ownership of partition')
+      await this.#reload(partition, signal)
+      return seek(partition)
     }
-    place.lag = batch.highWatermark - place.next
-    appliedAt = new Date()
-    return place.next
+    partition.lag = batch.highWatermark - partition.next
+    this.#appliedAt = new Date()
+    return partition.next
   }
 
-  const seek = (place: Place): bigint => {
-    place.sought = place.next
-    return place.next
-  }
-
-  async function reload(place: Place, signal: AbortSignal): Promise<void> {
-    const [position] = await waitingFor(() => loadPositions(database.sql, place.clusterId, [place]), signal)
-    place.next = position?.nextOffset ?? 0n
-    place.last = position?.last
-  }
-
-  /**
-   * Applies all records and moves the position to `to`, or does nothing and answers false, because
-   * the position was moved by another member or it is time to stop. When the database takes some of
-   * the records and not others, the half with the culprit is halved until it is found.
-   */
-  async function applyRecords(
-    place: Place,
-    records: IncomingRecord[],
-    to: bigint,
+  async #restartIfRecreated(
+    partition: AssignedPartition,
+    batch: IncomingBatch,
     signal: AbortSignal,
-  ): Promise<boolean> {
-    const readings = records.map((record) => ({
-      decoded: decodeFrom(place.topic, record),
-      timestampMs: record.timestampMs,
-      origin: record,
-    }))
-    const step = { to, last: markOf(records) }
-    try {
-      return await applyReadings(place, readings, step, signal)
-    } catch (error) {
-      if (signal.aborted) return false
-      if (records.length > 1) {
-        const half = records.length >> 1
-        const middle = records[half] as IncomingRecord
-        return (
-          (await applyRecords(place, records.slice(0, half), middle.offset, signal)) &&
-          (await applyRecords(place, records.slice(half), to, signal))
-        )
-      }
-      const { topic, partition, next: offset } = place
-      log.error({ error, topic, partition, offset }, 'record cannot be applied')
-      const cause = error instanceof NotApplicable ? 'not_applicable' : 'not_storable'
-      const reason = { cause, detail: messageOf(error).slice(0, detailLengthMax) } as const
-      const refused = records.map((origin) => ({ origin, reason }))
-      return applyReadings(place, [], step, signal, refused)
-    }
+  ): Promise<void> {
+    // The broker may have started over by itself, because it no longer has the offset we asked for.
+    if (batch.fetchedFrom < partition.next)
+      await this.#retries.run(() => this.#check([partition], signal), signal)
+    else if (performance.now() - partition.checkedAtMs > recheckMs)
+      await this.#check([partition], signal).catch((error) =>
+        this.#options.log.debug({}, `cannot check whether the topic was recreated: ${messageOf(error)}`),
+      )
+    if (batch.highWatermark < partition.next) partition.recreated = 'log end is behind the applied offset'
+    if (partition.recreated) await this.#restart(partition, signal)
   }
 
-  /**
-   * Throws only what database or projection have against the data itself; everything else passes,
-   * and is waited for.
-   */
-  async function applyReadings(
-    place: Place,
-    readings: Reading<IncomingRecord>[],
-    { to, last }: { to: bigint; last: Mark | undefined },
-    signal: AbortSignal,
-    refused: { origin: IncomingRecord; reason: DeadLetterReason }[] = [],
-  ): Promise<boolean> {
-    const write = async (sql: Statements, accountIds: string[]) => {
-      const projection = projectSafely(readings, await loadProjectedAccounts(sql, accountIds))
-      const deadLetters = [...projection.deadLetters, ...refused].map((letter) => toDeadLetter(place, letter))
-      const claim = movePosition(place, { from: place.next, to, last })
-      const { claimed } = await applyProjection(sql, claim, { ...projection, deadLetters })
-      return { claimed, projection: { ...projection, deadLetters } }
-    }
-    const accountIds = accountsToLoad(readings)
-    const writeInTurn = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
-    const { claimed, projection } = await waitingFor(
-      () => (accountIds.length === 0 ? write(database.sql, []) : writeInTurn(accountIds)),
-      signal,
-      (error) => !isDataRefused(error) && !(error instanceof NotApplicable),
-    ).catch((error) => {
-      if (!isConflict(error)) throw error
-      // Again, knowing all accounts. They may move on in between, and then there is more to know.
-      const isRetryable = (error: unknown) =>
-        isConflict(error) || !(isDataRefused(error) || error instanceof NotApplicable)
-      return waitingFor(() => writeInTurn(accountsIn(readings)), signal, isRetryable)
-    })
-    if (!claimed) return false
-    place.next = to
-    place.last = last ?? place.last
-    onApplied?.(projection.balances.map((row) => row.accountId))
-    if (projection.deadLetters.length > 0) onDeadLetters?.()
-
-    for (const { topic, partition, recordOffset, cause, detail } of projection.deadLetters)
-      log.warn({ topic, partition, offset: recordOffset, cause, detail }, 'record dead-lettered')
-    for (const name of projection.unknown) {
-      if (unknownNames.has(name) || unknownNames.size >= unknownNamesMax) continue
-      log.warn({ topic: place.topic, name: name.slice(0, 100) }, 'events of this name are skipped')
-      unknownNames.add(name)
-    }
-    return true
+  /** Marks the partitions whose log is no longer the one that was applied. */
+  async #check(partitions: AssignedPartition[], signal: AbortSignal): Promise<void> {
+    for (const partition of partitions) partition.checkedAtMs = performance.now()
+    const signs = await findRecreated(this.#options.kafka, partitions, signal)
+    for (const [index, partition] of partitions.entries()) partition.recreated ??= signs[index]
   }
 
-  const consuming = keepSubscribed(kafka, {
-    groupId,
-    topics,
-    partitions,
-    ahead,
-    onBatch,
-    onAssigned,
-    onTrouble: troubled,
-    log,
-    signal: stopping.signal,
-  })
+  async #restart(partition: AssignedPartition, signal: AbortSignal): Promise<void> {
+    this.#options.log.warn(
+      { topic: partition.topic, partition: partition.partition, applied: partition.next },
+      `topic was recreated (${partition.recreated}): restarting from offset 0. ` +
+        'Rows of the former topic remain until a rebuild',
+    )
+    await this.#retries.run(() => resetOffset(this.#options.database.sql, partition), signal)
+    await this.#reload(partition, signal)
+    partition.recreated = undefined
+  }
 
-  return {
-    async health() {
-      if (!assigned) return { status: 'warn', output: trouble ?? 'joining the consumer group' }
-      if (stalled) return { status: 'warn', output: `waiting: ${stalled}` }
-      if (!(await kafka.isReachable())) return { status: 'warn', output: 'the broker cannot be reached' }
-      const lag = [...places.values()].reduce((sum, place) => sum + place.lag, 0n)
-      const last = appliedAt ? `last applied at ${appliedAt.toISOString()}` : 'nothing applied yet'
-      return { status: 'pass', output: `${places.size} partitions, ${lag} records behind, ${last}` }
-    },
-    assigned: () => (assigned ? [...places.keys()] : undefined),
-    async stop() {
-      stopping.abort()
-      await consuming
-    },
+  async #reload(partition: AssignedPartition, signal: AbortSignal): Promise<void> {
+    const { sql } = this.#options.database
+    const [stored] = await this.#retries.run(() => loadOffsets(sql, partition.clusterId, [partition]), signal)
+    partition.next = stored?.next ?? 0n
+    partition.last = stored?.last
   }
 }
 
-/** Names are whatever was sent: each is logged once, up to so many. */
-const unknownNamesMax = 100
-const detailLengthMax = 300
-
-function projectSafely(
-  ...[readings, known]: Parameters<typeof project<IncomingRecord>>
-): Projection<IncomingRecord> {
-  try {
-    return project(readings, known)
-  } catch (error) {
-    throw new NotApplicable(messageOf(error), { cause: error })
-  }
-}
-
-/** By which the log is known again: the last record that could be read. */
-function markOf(records: IncomingRecord[]): Mark | undefined {
-  const last = records.findLast(({ unreadable }) => !unreadable)
-  return last && { offset: last.offset, checksum: checksumOf(last) }
-}
-
-const placeName = (topic: string, partition: number): string => `${topic}/${partition}`
-
-function toDeadLetter(
-  { clusterId, topic, partition }: Partition,
-  { origin, reason }: { origin: IncomingRecord; reason: DeadLetterReason },
-): DeadLetterRow {
-  const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = origin
-  const recordAt = recordTime(timestampMs) ?? null
-  const lastOffset = unreadable?.lastOffset ?? null
-  return { ...reason, clusterId, topic, partition, recordOffset, lastOffset, key, value, headers, recordAt }
+function seek(partition: AssignedPartition): bigint {
+  partition.seekedTo = partition.next
+  return partition.next
 }

@@ -1,51 +1,47 @@
 /**
- * How far each partition was applied. The database is the truth about it: the position moves with
- * the rows, or not at all.
+ * The applied offset of each partition. The database is authoritative: an offset advances in the
+ * transaction that writes the rows, or not at all.
  */
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { Claim } from './apply-store'
 
 export type Partition = { clusterId: string; topic: string; partition: number }
 
-/**
- * The last record that was applied, so that it is known again: its offset, and a checksum of its
- * time and all that it holds.
- */
-export type Mark = { offset: bigint; checksum: string }
+/** The last applied record: its offset, and a checksum of its time and content to recognise it by. */
+export type LastRecord = { offset: bigint; checksum: string }
 
-export type StoredPosition = { topic: string; partition: number; nextOffset: bigint; last: Mark | undefined }
+/** `next` is the offset to apply next. */
+export type StoredOffset = Partition & { next: bigint; last: LastRecord | undefined }
 
-/**
- * Next offset to apply, by partition, and the record before it. One that was never assigned begins
- * at 0, and is stored so.
- */
-export async function loadPositions(
+/** Offsets of these partitions. One that was never assigned starts at 0, and is stored so. */
+export async function loadOffsets(
   sql: Statements,
   clusterId: string,
   partitions: { topic: string; partition: number }[],
-): Promise<StoredPosition[]> {
+): Promise<StoredOffset[]> {
   const topics = partitions.map(({ topic }) => topic)
   const numbers = partitions.map(({ partition }) => String(partition))
   await sql`
     insert into consumed_offsets (cluster_id, topic, partition, next_offset)
     select ${clusterId}, topic, partition::integer, 0
-    from unnest(${arrayOf(topics)}::text[], ${arrayOf(numbers)}::text[]) as dealt (topic, partition)
+    from unnest(${arrayOf(topics)}::text[], ${arrayOf(numbers)}::text[]) as assigned (topic, partition)
     on conflict do nothing`
   const rows = await sql<
-    (Omit<StoredPosition, 'last'> & { lastOffset: bigint | null; lastChecksum: string | null })[]
+    (Omit<StoredOffset, 'last'> & { lastOffset: bigint | null; lastChecksum: string | null })[]
   >`
-    select topic, partition, next_offset as "nextOffset", last_offset as "lastOffset", last_checksum as "lastChecksum"
+    select cluster_id as "clusterId", topic, partition, next_offset as next,
+      last_offset as "lastOffset", last_checksum as "lastChecksum"
     from consumed_offsets
-    join unnest(${arrayOf(topics)}::text[], ${arrayOf(numbers)}::text[]) as dealt (topic, number)
+    join unnest(${arrayOf(topics)}::text[], ${arrayOf(numbers)}::text[]) as assigned (topic, number)
       using (topic)
     where cluster_id = ${clusterId} and partition = number::integer`
-  return rows.map(({ lastOffset: offset, lastChecksum: checksum, ...position }) => ({
-    ...position,
+  return rows.map(({ lastOffset: offset, lastChecksum: checksum, ...stored }) => ({
+    ...stored,
     last: offset === null || checksum === null ? undefined : { offset, checksum },
   }))
 }
 
-/** All positions in the log of a cluster, whoever applies there. */
+/** All offsets in a cluster, whichever process applies there. */
 export async function listOffsets(
   sql: Statements,
   clusterId: string,
@@ -54,30 +50,27 @@ export async function listOffsets(
     select topic, partition, next_offset as "nextOffset" from consumed_offsets where cluster_id = ${clusterId}`
 }
 
+const whereStill = (sql: Statements, { clusterId, topic, partition, next }: StoredOffset) => sql`
+  where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
+    and next_offset = ${String(next)}::bigint`
+
 /**
  * Compare-and-set of the applied offset: a mismatch means that the partition has a new owner.
  * Without a last record the stored one stays.
  */
-export const movePosition =
-  (
-    { clusterId, topic, partition }: Partition,
-    { from, to, last }: { from: bigint; to: bigint; last: Mark | undefined },
-  ): Claim =>
+export const advanceOffset =
+  (from: StoredOffset, { to, last }: { to: bigint; last: LastRecord | undefined }): Claim =>
   (sql) =>
     sql`
     update consumed_offsets set next_offset = ${String(to)}::bigint, updated_at = now(),
       last_offset = coalesce(${last ? String(last.offset) : null}::bigint, last_offset),
       last_checksum = coalesce(${last?.checksum ?? null}, last_checksum)
-    where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition} and next_offset = ${String(from)}::bigint
+    ${whereStill(sql, from)}
     returning true`
 
 /** For a topic that was deleted and created again. */
-export async function resetPosition(
-  sql: Statements,
-  { clusterId, topic, partition }: Partition,
-  from: bigint,
-): Promise<void> {
+export async function resetOffset(sql: Statements, from: StoredOffset): Promise<void> {
   await sql`
     update consumed_offsets set next_offset = 0, last_offset = null, last_checksum = null, updated_at = now()
-    where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition} and next_offset = ${String(from)}::bigint`
+    ${whereStill(sql, from)}`
 }
