@@ -4,8 +4,8 @@ import { project } from '../balances/projection/project'
 import type { SaldoEvent } from '../contract/events/events'
 import { decodeRecord, type EncodedEvent } from '../contract/wire/envelope'
 import { worldIdOf } from '../wallet/domain/account'
-import { apply, type Command, decide, emptyBook } from '../wallet/domain/book'
-import { announceAccount, announceClient, announceFact } from '../wallet/events'
+import { applyFact, type Command, decide, emptyBook } from '../wallet/domain/book'
+import { accountToEvent, clientToEvent, toEvents } from '../wallet/events'
 import { Comparison, type Difference, marks } from './compare'
 import { claimOfClient, claimOfEntry, claimsOfBalance, claimsOfEvent } from './expectations'
 import type { Holder, Known, LedgerEntry } from './ledger-store'
@@ -31,7 +31,7 @@ function townOf(steps: Step[]) {
   const entries: LedgerEntry[] = []
   const known = new Map<string, Known>()
   const told: EncodedEvent[] = [
-    announceClient({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at }),
+    clientToEvent({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at }),
   ]
   known.set(`ClientRegistered ${client}`, {
     holderId: client,
@@ -40,7 +40,7 @@ function townOf(steps: Step[]) {
   })
   for (const id of ids) {
     const clientId = id === world ? null : client
-    told.push(announceAccount({ id, clientId, currency: 'BRL', overdraftLimitMinor: null, createdAt: at }))
+    told.push(accountToEvent({ id, clientId, currency: 'BRL', overdraftLimitMinor: null, createdAt: at }))
     known.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
   }
 
@@ -49,8 +49,8 @@ function townOf(steps: Step[]) {
     const decision = command && decide(command, book, at)
     if (!decision?.accepted) continue
     const { fact } = decision
-    apply(book, fact)
-    told.push(...announceFact(fact))
+    applyFact(book, fact)
+    told.push(...toEvents(fact))
     for (const entry of fact.entries)
       entries.push({
         ...entry,

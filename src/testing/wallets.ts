@@ -12,7 +12,7 @@ import { type Caller, callerOf, serviceConfig } from './stack'
 export const log = createLog({ service: 'test', level: 'error', format: 'json' })
 
 /** A clock that the database has no say in. */
-export const steadyClock = (now = () => new Date()): Clock => ({ now, hear() {}, isFresh: () => true })
+export const steadyClock = (now = () => new Date()): Clock => ({ now, observe() {}, isFresh: () => true })
 
 /** People and accounts of the seed. */
 export const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'

@@ -7,14 +7,14 @@ import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
 import type { NewAccount } from './accounts/accounts-store'
 import type { Client } from './accounts/clients-store'
 import type { Hold } from './domain/hold'
-import type { ToldFact, Transaction } from './domain/movement'
+import type { PublishedFact, Transaction } from './domain/movement'
 
-export function announceClient({ id, name, email, createdAt }: Client): EncodedEvent {
+export function clientToEvent({ id, name, email, createdAt }: Client): EncodedEvent {
   const payload = { id, name, email, created_at: createdAt.toISOString() }
   return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
 }
 
-export function announceAccount(account: Omit<NewAccount, 'event'>): EncodedEvent {
+export function accountToEvent(account: Omit<NewAccount, 'event'>): EncodedEvent {
   const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
   const payload = {
     id,
@@ -27,13 +27,13 @@ export function announceAccount(account: Omit<NewAccount, 'event'>): EncodedEven
 }
 
 /** By type of the fact. */
-type Facts = { [Type in ToldFact['type']]: ToldFact & { type: Type } }
+type Facts = { [Type in PublishedFact['type']]: PublishedFact & { type: Type } }
 
 /**
  * The notification first, as the course's wallet does, then the balances of both accounts as they
  * stand afterwards.
  */
-const announcements = new Dispatcher<Facts, string, SaldoEvent>()
+const eventsOf = new Dispatcher<Facts, string, SaldoEvent>()
   .register('transaction', transactionCreated)
   .register('transaction', balancesOf)
   .register('capture', transactionCreated)
@@ -44,10 +44,10 @@ const announcements = new Dispatcher<Facts, string, SaldoEvent>()
   .register('release', balancesOf)
 
 /** All of them or none: what cannot be told does not happen. */
-export function announceFact(fact: ToldFact): EncodedEvent[] {
+export function toEvents(fact: PublishedFact): EncodedEvent[] {
   const createdAt = fact.createdAt.toISOString()
   const happened = { name: fact.type, payload: fact } as Dispatched<Facts>
-  return announcements.dispatch(happened, createdAt).map((event) => encodeEvent(event, createdAt))
+  return eventsOf.dispatch(happened, createdAt).map((event) => encodeEvent(event, createdAt))
 }
 
 function holdPlaced({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
@@ -95,7 +95,7 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
  * Whatever changes the state of an account tells it, a hold too: the holder is a version further,
  * the payee stands as it stood.
  */
-function balancesOf({ id, from, to, transaction, hold }: ToldFact, createdAt: string): SaldoEvent {
+function balancesOf({ id, from, to, transaction, hold }: PublishedFact, createdAt: string): SaldoEvent {
   const { currency } = from
   const [exactFrom, exactTo] = [
     exactMoney(from.balanceMinor, currency),

@@ -14,17 +14,17 @@ import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
 import { walletHttp } from './http/app'
 import { createClock } from './ledger/clock'
-import { createBatch } from './ledger/commit-queue'
+import { createCommitQueue } from './ledger/commit-queue'
 import {
-  attempt,
-  createForesight,
+  type CommandRequest,
+  createOptimisticState,
+  dryRun,
+  execute,
   forgetSession,
-  hearReading,
   type Ledger,
-  type Request,
-  rehearse,
-  type Settled,
-  settle,
+  observeReading,
+  type RequestResult,
+  tryOptimistic,
 } from './ledger/execute'
 import { type Heartbeat, startHeartbeat } from './ledger/heartbeat'
 import type { Wallet } from './ledger/ledger'
@@ -76,7 +76,7 @@ export async function startWallet(
   let heartbeat: Heartbeat | undefined
 
   const clock = createClock()
-  const foresight = createForesight()
+  const optimistic = createOptimisticState()
   const writer = openDatabase({
     ...config.database,
     poolMax: 1,
@@ -85,7 +85,7 @@ export async function startWallet(
     // again, which costs a lone transfer more than carrying them out.
     settings: { plan_cache_mode: 'force_generic_plan', ...fastDisconnectDetection },
     statementMs: writerStatementMs,
-    onClose: () => forgetSession(foresight),
+    onClose: () => forgetSession(optimistic),
   })
   const onAppended = () => relay?.wake()
   const ledger: Ledger = {
@@ -93,7 +93,7 @@ export async function startWallet(
     log,
     clock,
     onAppended,
-    foresight,
+    optimistic,
     health: {
       failed: (requests, error) => heartbeat?.failed(requests, error),
       succeeded: () => heartbeat?.succeeded(),
@@ -102,9 +102,9 @@ export async function startWallet(
   const wallet: Wallet = {
     database,
     clock: clock.now,
-    batch: createBatch<Request, Settled>({
-      attempt: (requests) => attempt(ledger, requests),
-      settle: (requests, again) => settle(ledger, requests, again),
+    commitQueue: createCommitQueue<CommandRequest, RequestResult>({
+      tryOptimistic: (requests) => tryOptimistic(ledger, requests),
+      execute: (requests, again) => execute(ledger, requests, again),
       isAbandoned: ({ signal }) => signal?.aborted ?? false,
       sizeOf: (request) => request.commands.length,
       sizeMax: batchSizeMax,
@@ -142,7 +142,7 @@ export async function startWallet(
     stopping.abort()
     stopSweeping()
     await http.close(config.shutdownTimeoutMs)
-    await wallet.batch.idle()
+    await wallet.commitQueue.idle()
     await relay?.stop(config.shutdownTimeoutMs)
     await kafka.close()
     heartbeat?.stop()
@@ -165,8 +165,8 @@ export async function startWallet(
     if (config.seedOnStart) await seedWallet(url, database, log)
     heartbeat = startHeartbeat({
       read: () => readClock(writer.sql),
-      hear: (reading) => hearReading(ledger, reading),
-      rehearse: (requests) => rehearse(ledger, requests),
+      observe: (reading) => observeReading(ledger, reading),
+      dryRun: (requests) => dryRun(ledger, requests),
       log,
     })
     // Nothing is dated before the database has told the time.

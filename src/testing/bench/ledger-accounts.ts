@@ -5,7 +5,7 @@
 import postgres from 'postgres'
 import { openDatabase } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
-import { createForesight, type Request, settle } from '../../wallet/ledger/execute'
+import { type CommandRequest, createOptimisticState, execute } from '../../wallet/ledger/execute'
 import { steadyClock } from '../wallets'
 
 export const accountsMax = 10_000
@@ -32,14 +32,20 @@ export async function seedAccounts(url: string, log: Log): Promise<void> {
       union all
       select (${idPrefix}::text || (${firstNumber}::bigint + number))::uuid, null, 'BRL', 0, now(), now()
       from generate_series(1, ${accountsMax}::int) as number`
-    const ledger = { database, log, clock: steadyClock(), onAppended: () => {}, foresight: createForesight() }
+    const ledger = {
+      database,
+      log,
+      clock: steadyClock(),
+      onAppended: () => {},
+      optimistic: createOptimisticState(),
+    }
     for (let first = 1; first <= accountsMax; first += 500) {
       const deposits = Array.from({ length: 500 }, (_, index) => depositTo(accountId(first + index)))
-      for (const settled of await settle(ledger, deposits))
+      for (const result of await execute(ledger, deposits))
         if (
-          settled instanceof Error ||
-          settled.kind !== 'settled' ||
-          settled.outcomes[0]?.result !== 'transaction'
+          result instanceof Error ||
+          result.kind !== 'executed' ||
+          result.results[0]?.kind !== 'transaction'
         )
           throw new Error('a deposit was refused')
     }
@@ -50,7 +56,7 @@ export async function seedAccounts(url: string, log: Log): Promise<void> {
   }
 }
 
-const depositTo = (id: string): Request => ({
+const depositTo = (id: string): CommandRequest => ({
   commands: [
     {
       type: 'transfer',

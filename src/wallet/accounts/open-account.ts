@@ -2,7 +2,7 @@
 import { randomUUIDv7 } from 'bun'
 import { worldIdOf } from '../domain/account'
 import type { IdempotencyKey } from '../domain/idempotency'
-import { announceAccount } from '../events'
+import { accountToEvent } from '../events'
 import type { Wallet } from '../ledger/ledger'
 import { type Once, once } from '../ledger/once'
 import { insertKeys } from '../ledger/store/idempotency-keys'
@@ -78,5 +78,5 @@ export function newWorld(currency: string, createdAt: Date): NewAccount {
 }
 
 function withEvent(account: Omit<NewAccount, 'event'>, traceparent: string | null): NewAccount {
-  return { ...account, event: { ...announceAccount(account), traceparent } }
+  return { ...account, event: { ...accountToEvent(account), traceparent } }
 }

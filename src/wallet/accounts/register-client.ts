@@ -1,7 +1,7 @@
 /** Registers a client, and tells it. */
 import { randomUUIDv7 } from 'bun'
 import type { IdempotencyKey } from '../domain/idempotency'
-import { announceClient } from '../events'
+import { clientToEvent } from '../events'
 import type { Wallet } from '../ledger/ledger'
 import { type Once, once } from '../ledger/once'
 import { type Client, findClient, insertClients } from './clients-store'
@@ -19,7 +19,7 @@ export function registerClient(wallet: Wallet, asked: RegisterClient): Promise<O
     async carryOut(keyOf) {
       const createdAt = wallet.clock()
       const client = { id: randomUUIDv7('hex', createdAt), name, email, createdAt }
-      const event = { ...announceClient(client), traceparent }
+      const event = { ...clientToEvent(client), traceparent }
       await insertClients(wallet.database.sql, [{ ...client, event }], keyOf({ client: client.id }))
       wallet.relay.wake()
       return client

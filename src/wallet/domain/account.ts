@@ -16,7 +16,7 @@ export type Account = {
 }
 
 /** What is told of an account: what its newest entry left. */
-export type Standing = Omit<Account, 'overdraftLimitMinor' | 'openedAt'>
+export type AccountSnapshot = Omit<Account, 'overdraftLimitMinor' | 'openedAt'>
 
 /** One line of an account's history. Versions count 1, 2, 3 … per account, without gaps. */
 export type Entry = {

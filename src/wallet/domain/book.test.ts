@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Account, availableMinor, type Entry } from './account'
-import { type Book, type Command, decideAll, emptyBook, type Outcome } from './book'
+import { type Book, type Command, type CommandResult, decideAll, emptyBook } from './book'
 import type { Hold } from './hold'
 import { type TransferKind, transferKinds } from './movement'
 
@@ -39,8 +39,8 @@ test('each command sees what the one before it left', () => {
     transfer('frank', 'grace', 60n),
     transfer('frank', 'grace', 60n),
   ]
-  const { outcomes, facts } = decideAll({ commands, atomic: false }, book, at)
-  expect(outcomes.map((outcome) => outcome.result)).toEqual(['transaction', 'transaction', 'rejected'])
+  const { results, facts } = decideAll({ commands, atomic: false }, book, at)
+  expect(results.map((result) => result.kind)).toEqual(['transaction', 'transaction', 'rejected'])
   expect(facts.length).toBe(2)
   expect(book.accounts.get('frank')).toMatchObject({ balanceMinor: 40n, version: 2n })
 })
@@ -53,10 +53,10 @@ test('all or nothing: one refusal leaves the book as it was, and is the one that
     transfer('eva', 'nobody', 1n),
   ]
   expect(decideAll({ commands, atomic: true }, book, at)).toEqual({
-    outcomes: [
-      { result: 'rejected', rejection: 'batch_refused' },
-      { result: 'rejected', rejection: 'insufficient_funds' },
-      { result: 'rejected', rejection: 'batch_refused' },
+    results: [
+      { kind: 'rejected', rejection: 'batch_refused' },
+      { kind: 'rejected', rejection: 'insufficient_funds' },
+      { kind: 'rejected', rejection: 'batch_refused' },
     ],
     facts: [],
   })
@@ -67,8 +67,8 @@ test('what was carried out before is told, and not done again', () => {
   const book = bookOf(account('eva', 100n), account('frank', 0n))
   const commands = [transfer('eva', 'frank', 100n, 'before')]
   const first = decideAll({ commands, atomic: true }, book, at)
-  book.done = new Map([['before', first.outcomes[0] as Outcome]])
-  expect(decideAll({ commands, atomic: true }, book, at)).toEqual({ outcomes: first.outcomes, facts: [] })
+  book.done = new Map([['before', first.results[0] as CommandResult]])
+  expect(decideAll({ commands, atomic: true }, book, at)).toEqual({ results: first.results, facts: [] })
   expect(book.accounts.get('frank')).toMatchObject({ version: 1n })
 })
 
@@ -89,8 +89,8 @@ test('two reversals of one request share what is left of the transaction', () =>
     metadata: null,
     effectiveAt: null,
   })
-  const { outcomes } = decideAll({ commands: [reversal('r1'), reversal('r2')], atomic: false }, book, at)
-  expect(outcomes[1]).toEqual({ result: 'rejected', rejection: 'amount_exceeds_original' })
+  const { results } = decideAll({ commands: [reversal('r1'), reversal('r2')], atomic: false }, book, at)
+  expect(results[1]).toEqual({ kind: 'rejected', rejection: 'amount_exceeds_original' })
 })
 
 test('whatever is asked for, no money appears, nobody spends what is not there, versions count without gaps', () => {

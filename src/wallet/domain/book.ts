@@ -26,14 +26,14 @@ export type Book = {
    * What commands led to that were carried out before, though nobody heard of it. By the id of the
    * command.
    */
-  done: ReadonlyMap<string, Outcome>
+  done: ReadonlyMap<string, CommandResult>
 }
 
 /** What a caller is told of a command. */
-export type Outcome =
-  | { result: 'transaction'; transaction: Transaction }
-  | { result: 'hold'; hold: Hold }
-  | { result: 'rejected'; rejection: Rejection }
+export type CommandResult =
+  | { kind: 'transaction'; transaction: Transaction }
+  | { kind: 'hold'; hold: Hold }
+  | { kind: 'rejected'; rejection: Rejection }
 
 export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => ({
   accounts,
@@ -64,7 +64,7 @@ export function decide(command: Command, { accounts, holds, originals }: Book, a
 }
 
 /** The book after the fact. The next command is decided over it. Answers how to take it back. */
-export function apply(book: Book, { from, to, hold, transaction }: Fact): () => void {
+export function applyFact(book: Book, { from, to, hold, transaction }: Fact): () => void {
   const undo = [put(book.accounts, from.id, from), put(book.accounts, to.id, to)]
   if (hold) undo.push(put(book.holds, hold.id, hold))
   const original = transaction?.reverses ? book.originals.get(transaction.reverses) : undefined
@@ -91,37 +91,37 @@ export function decideAll(
   { commands, atomic }: { commands: Command[]; atomic: boolean },
   book: Book,
   at: Date,
-): { outcomes: Outcome[]; facts: Fact[] } {
-  const outcomes: Outcome[] = []
+): { results: CommandResult[]; facts: Fact[] } {
+  const results: CommandResult[] = []
   const facts: Fact[] = []
   const undo: (() => void)[] = []
   for (const [index, command] of commands.entries()) {
     const done = book.done.get(command.id)
     if (done) {
-      outcomes.push(done)
+      results.push(done)
       continue
     }
     const decision = decide(command, book, at)
     if (decision.accepted) {
-      undo.push(apply(book, decision.fact))
+      undo.push(applyFact(book, decision.fact))
       facts.push(decision.fact)
-      outcomes.push(outcomeOf(decision.fact))
+      results.push(resultOf(decision.fact))
     } else if (atomic && commands.length > 1) {
       for (const takeBack of undo.toReversed()) takeBack()
       return {
-        outcomes: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)),
+        results: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)),
         facts: [],
       }
-    } else outcomes.push(rejected(decision))
+    } else results.push(rejected(decision))
   }
-  return { outcomes, facts }
+  return { results, facts }
 }
 
 const refusedBatch = reject('batch_refused')
-const rejected = ({ rejection }: { rejection: Rejection }): Outcome => ({ result: 'rejected', rejection })
+const rejected = ({ rejection }: { rejection: Rejection }): CommandResult => ({ kind: 'rejected', rejection })
 
 /** Of a capture, too, the transaction is what is told. */
-const outcomeOf = (fact: Fact): Outcome =>
+const resultOf = (fact: Fact): CommandResult =>
   fact.transaction
-    ? { result: 'transaction', transaction: fact.transaction }
-    : { result: 'hold', hold: fact.hold }
+    ? { kind: 'transaction', transaction: fact.transaction }
+    : { kind: 'hold', hold: fact.hold }

@@ -4,12 +4,12 @@
  */
 import {
   type Account,
+  type AccountSnapshot,
   type Entry,
   entryBetween,
   evolve,
   isOverdrawn,
   isWithinDigits,
-  type Standing,
 } from './account'
 import type { Hold } from './hold'
 import type { Rejection } from './rejection'
@@ -51,18 +51,18 @@ export type Transaction = Remarks & {
 }
 
 /** What happened to two accounts. `id` is unique: that of the transaction, of the hold, or of the release. */
-export type Fact = ToldFact & {
+export type Fact = PublishedFact & {
   entries: Entry[]
   from: Account
   to: Account
 }
 
 /** As much of it as is told. */
-export type ToldFact = {
+export type PublishedFact = {
   id: string
   /** Both accounts as they stand afterwards. */
-  from: Standing
-  to: Standing
+  from: AccountSnapshot
+  to: AccountSnapshot
   createdAt: Date
 } & (
   | { type: 'transaction'; transaction: Transaction; hold?: undefined }

@@ -33,7 +33,7 @@ import type { Command } from '../domain/book'
 import type { Hold } from '../domain/hold'
 import type { Wallet } from '../ledger/ledger'
 import { findHold } from '../ledger/store/holds'
-import { findTransaction, type LinePlace } from '../ledger/store/transactions'
+import { findTransaction, type TransactionCursor } from '../ledger/store/transactions'
 import { submit } from '../ledger/submit'
 import { findDelivery } from '../outbox/deliveries-store'
 import { readTransactionPage } from '../queries/list-transactions'
@@ -329,11 +329,11 @@ async function answerTransactions(
     whose,
     { kind: filter.kind, since: parseLimit('since', filter.since), until: parseLimit('until', filter.until) },
     {
-      after: parsed && parseLinePlace(parsed.position),
+      after: parsed && parseTransactionCursor(parsed.position),
       size: limit === undefined ? pageSizeDefault : Number(limit),
     },
   )
-  const next = page.next ? encodeCursor(presentLinePlace(page.next), filter) : null
+  const next = page.next ? encodeCursor(formatTransactionCursor(page.next), filter) : null
   const headers: Record<string, string> = {}
   if (next) {
     const url = new URL(request.url)
@@ -344,9 +344,9 @@ async function answerTransactions(
 }
 
 /** A cursor's seal is no secret: what somebody makes up is refused like any other. */
-const presentLinePlace = ({ createdAt, accountId, version }: LinePlace): string =>
+const formatTransactionCursor = ({ createdAt, accountId, version }: TransactionCursor): string =>
   `${Date.parse(createdAt)}:${accountId}:${version}`
-function parseLinePlace(position: string): LinePlace {
+function parseTransactionCursor(position: string): TransactionCursor {
   const [, ms, accountId = '', version = ''] = /^(-?\d{1,15}):([^:]*):(\d{1,18})$/.exec(position) ?? []
   const createdAt = timeOf(Number(ms))
   if (!createdAt || !isUuid(accountId))

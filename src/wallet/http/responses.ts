@@ -7,7 +7,7 @@ import { commonProblems, type ProblemDetails, type ProblemKind } from '../../pla
 import type { StoredAccount } from '../accounts/accounts-store'
 import type { Client } from '../accounts/clients-store'
 import { availableMinor } from '../domain/account'
-import type { Outcome } from '../domain/book'
+import type { CommandResult } from '../domain/book'
 import type { Hold } from '../domain/hold'
 import type { Transaction } from '../domain/movement'
 import type { Rejection } from '../domain/rejection'
@@ -84,27 +84,27 @@ function problemOf(rejection: Rejection, named: Named): [ProblemKind, ProblemDet
   ]
 }
 
-/** The one outcome of a request that had one command, or the refusal that there is none. */
+/** The one result of a request that had one command, or the refusal that there is none. */
 export function answerOne(request: Request, submitted: Submitted, named: Named): Response {
-  if (submitted.kind === 'untimely') throw new InvalidValue(...untimely(submitted.faults[0]))
-  if (submitted.kind !== 'settled') return refuseKey(request, submitted)
-  const [outcome] = submitted.outcomes
+  if (submitted.kind === 'invalid_time') throw new InvalidValue(...untimely(submitted.faults[0]))
+  if (submitted.kind !== 'executed') return refuseKey(request, submitted)
+  const [result] = submitted.results
   const headers = replayed(submitted.repeated)
-  if (outcome?.result === 'transaction') {
-    const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = outcome.transaction
-    return created(`/transactions/${id}`, presentTransaction(outcome.transaction), {
+  if (result?.kind === 'transaction') {
+    const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = result.transaction
+    return created(`/transactions/${id}`, presentTransaction(result.transaction), {
       'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}`,
       ...headers,
     })
   }
-  if (outcome?.result === 'hold') {
-    const { id, accountIdFrom, versionPlaced, versionEnded } = outcome.hold
+  if (result?.kind === 'hold') {
+    const { id, accountIdFrom, versionPlaced, versionEnded } = result.hold
     const token = { 'consistency-token': `${accountIdFrom}:${versionEnded ?? versionPlaced}` }
-    if (outcome.hold.status === 'placed')
-      return created(`/holds/${id}`, presentHold(outcome.hold), { ...token, ...headers })
-    return ok(presentHold(outcome.hold), { ...token, ...headers })
+    if (result.hold.status === 'placed')
+      return created(`/holds/${id}`, presentHold(result.hold), { ...token, ...headers })
+    return ok(presentHold(result.hold), { ...token, ...headers })
   }
-  const [kind, details] = problemOf(outcome?.rejection ?? 'batch_refused', named)
+  const [kind, details] = problemOf(result?.rejection ?? 'batch_refused', named)
   return refuse(request, kind, { ...details, headers })
 }
 
@@ -117,38 +117,38 @@ export function answerBatch(
   submitted: Submitted,
   asked: { mode: 'atomic' | 'best_effort'; commands: Named[] },
 ): Response {
-  if (submitted.kind === 'untimely')
+  if (submitted.kind === 'invalid_time')
     throw new InvalidValue(
       ...submitted.faults.flatMap((fault, index) => untimely(fault, batchPointer(index))),
     )
-  if (submitted.kind !== 'settled') return refuseKey(request, submitted)
-  const { outcomes, repeated } = submitted
+  if (submitted.kind !== 'executed') return refuseKey(request, submitted)
+  const { results, repeated } = submitted
   const headers = replayed(repeated)
-  const isRefused = (outcome: Outcome) => outcome.result === 'rejected'
+  const isRefused = (result: CommandResult) => result.kind === 'rejected'
   const named = (index: number) =>
     asked.commands[index] ?? { accountIdFrom: '', accountIdTo: '', currency: '' }
 
-  if (asked.mode === 'atomic' && outcomes.some(isRefused)) {
-    const errors = outcomes.flatMap((outcome, index) => {
-      if (outcome.result !== 'rejected' || outcome.rejection === 'batch_refused') return []
-      const [, { detail, code = '' }] = problemOf(outcome.rejection, named(index))
+  if (asked.mode === 'atomic' && results.some(isRefused)) {
+    const errors = results.flatMap((result, index) => {
+      if (result.kind !== 'rejected' || result.rejection === 'batch_refused') return []
+      const [, { detail, code = '' }] = problemOf(result.rejection, named(index))
       return { detail, code, pointer: `#/transactions/${index}` }
     })
     const [first] = errors
     const detail = `nothing was moved, because of ${first?.pointer}: ${first?.detail}`
     return refuse(request, problems.batchRefused, { detail, errors, headers })
   }
-  const results = outcomes.map((outcome, index) => {
-    if (outcome.result === 'transaction')
-      return { status: 201, transaction: presentTransaction(outcome.transaction) }
+  const items = results.map((result, index) => {
+    if (result.kind === 'transaction')
+      return { status: 201, transaction: presentTransaction(result.transaction) }
     const [kind, { detail, code }] = problemOf(
-      outcome.result === 'rejected' ? outcome.rejection : 'batch_refused',
+      result.kind === 'rejected' ? result.rejection : 'batch_refused',
       named(index),
     )
     const problem = { type: `/problems/${kind.name}`, title: kind.title, status: kind.status, detail, code }
     return { status: kind.status, problem }
   })
-  const body = { mode: asked.mode, refused: outcomes.filter(isRefused).length, results }
+  const body = { mode: asked.mode, refused: results.filter(isRefused).length, results: items }
   return Response.json(body, { status: body.refused > 0 ? 200 : 201, headers })
 }
 

@@ -16,8 +16,8 @@ function machine() {
       time.runningMs += ms
       time.wallMs += ms
     },
-    hear(databaseMs: number, { tripMs = 0, changedMs = null as number | null } = {}) {
-      clock.hear({ databaseMs, changedMs, sentMs: time.runningMs - tripMs, receivedMs: time.runningMs })
+    observe(databaseMs: number, { tripMs = 0, changedMs = null as number | null } = {}) {
+      clock.observe({ databaseMs, changedMs, sentMs: time.runningMs - tripMs, receivedMs: time.runningMs })
     },
     nowMs: () => clock.now().getTime(),
   }
@@ -30,18 +30,18 @@ test('nobody is told a time that the database has not told', () => {
 })
 
 test('it is the database’s time, and goes on between two readings', () => {
-  const { hear, pass, nowMs } = machine()
-  hear(5_000_000)
+  const { observe, pass, nowMs } = machine()
+  observe(5_000_000)
   expect(nowMs()).toBe(5_000_000)
   pass(250)
   expect(nowMs()).toBe(5_000_250)
 })
 
 test('a reading that took long does not move what a short one has told', () => {
-  const { hear, pass, nowMs } = machine()
-  hear(5_000_000)
+  const { observe, pass, nowMs } = machine()
+  observe(5_000_000)
   pass(3000)
-  hear(5_002_900, { tripMs: 500 })
+  observe(5_002_900, { tripMs: 500 })
   expect(nowMs()).toBe(5_003_000)
 })
 
@@ -50,32 +50,32 @@ test.each([
   ['behind by a moment: it stands still rather than goes back', -2000, 0],
   ['behind by a day: it is followed', -day, -day],
 ])('the database’s clock is set %s', (_, by, seen) => {
-  const { hear, nowMs } = machine()
-  hear(5_000_000_000)
+  const { observe, nowMs } = machine()
+  observe(5_000_000_000)
   const before = nowMs()
-  hear(5_000_000_000 + by)
+  observe(5_000_000_000 + by)
   expect(nowMs() - before).toBe(seen)
 })
 
 test('what another wallet has dated a little ahead is not dated before', () => {
-  const { hear, nowMs } = machine()
-  hear(5_000_000, { changedMs: 5_000_040 })
+  const { observe, nowMs } = machine()
+  observe(5_000_000, { changedMs: 5_000_040 })
   expect(nowMs()).toBe(5_000_040)
 })
 
 test('an account that bears a time of tomorrow does not take the others there', () => {
-  const { hear, nowMs } = machine()
-  hear(5_000_000, { changedMs: 5_000_000 + day })
+  const { observe, nowMs } = machine()
+  observe(5_000_000, { changedMs: 5_000_000 + day })
   expect(nowMs()).toBe(5_000_000)
 })
 
 test('after a sleep of the machine it does not pass for fresh until it was read again', () => {
-  const { clock, hear, time } = machine()
-  hear(5_000_000)
+  const { clock, observe, time } = machine()
+  observe(5_000_000)
   expect(clock.isFresh()).toBe(true)
   time.wallMs += day
   expect(clock.isFresh()).toBe(false)
-  hear(5_000_000 + day)
+  observe(5_000_000 + day)
   expect(clock.isFresh()).toBe(true)
 })
 
@@ -87,12 +87,12 @@ test('it is never outside what the last reading allows, and never goes back, wha
   })
   fc.assert(
     fc.property(fc.array(reading, { minLength: 1 }), (readings) => {
-      const { hear, pass, nowMs, time } = machine()
+      const { observe, pass, nowMs, time } = machine()
       let lastMs = 0
       for (const { passMs, jitterMs, tripMs } of readings) {
         pass(passMs + tripMs)
         const databaseMs = 9_000_000 + time.runningMs - tripMs / 2 + jitterMs
-        hear(databaseMs, { tripMs })
+        observe(databaseMs, { tripMs })
         const now = nowMs()
         expect(now).toBeGreaterThanOrEqual(lastMs)
         expect(now).toBeGreaterThanOrEqual(Math.floor(databaseMs))

@@ -9,7 +9,7 @@ import type { ClockReading } from './store/clock'
 export type Clock = {
   /** Throws before the first reading. */
   now(): Date
-  hear(reading: Omit<ClockReading, 'session'>): void
+  observe(reading: Omit<ClockReading, 'session'>): void
   /** False once the last reading is so old that the machine may have slept since. */
   isFresh(): boolean
 }
@@ -45,7 +45,7 @@ export function createClock(
       advanceTo(current())
       return new Date(Math.floor(lastMs))
     },
-    hear({ databaseMs, sentMs, receivedMs, changedMs }) {
+    observe({ databaseMs, sentMs, receivedMs, changedMs }) {
       const [least, most] = [databaseMs - receivedMs, databaseMs - sentMs]
       offsetMs = Math.min(Math.max(offsetMs ?? least, least), most)
       heard = { runningMs: runningMs(), wallMs: wallMs() }

@@ -1,11 +1,11 @@
 import { expect, test } from 'bun:test'
-import { createBatch } from './commit-queue'
+import { createCommitQueue } from './commit-queue'
 
-/** A settle function that waits until it is let go, and remembers its batches. */
+/** An `execute` that blocks until it is opened, and remembers its batches. */
 function gated() {
   const batches: number[][] = []
   const gates: PromiseWithResolvers<void>[] = []
-  const settle = async (commands: number[]) => {
+  const execute = async (commands: number[]) => {
     batches.push(commands)
     const gate = Promise.withResolvers<void>()
     gates.push(gate)
@@ -16,16 +16,16 @@ function gated() {
     while (!gates[index]) await new Promise(setImmediate)
     gates[index].resolve()
   }
-  return { batches, settle, open }
+  return { batches, execute, open }
 }
 
 /** Nothing to build on: everything is settled. */
-const attempt = async () => undefined
-const sizes = { sizeOf: () => 1, waitMaxMs: 60_000, attempt }
+const tryOptimistic = async () => undefined
+const sizes = { sizeOf: () => 1, waitMaxMs: 60_000, tryOptimistic }
 
 test('what arrives while one batch is settled is the next one', async () => {
-  const { batches, settle, open } = gated()
-  const batch = createBatch({ ...sizes, settle, sizeMax: 3, queueMax: 100 })
+  const { batches, execute, open } = gated()
+  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 3, queueMax: 100 })
   const first = batch.submit(1)
   while (batches.length === 0) await new Promise(setImmediate)
   const others = [2, 3, 4, 5].map((command) => batch.submit(command))
@@ -37,8 +37,8 @@ test('what arrives while one batch is settled is the next one', async () => {
 })
 
 test('commands of one turn of the event loop go together', async () => {
-  const { batches, settle, open } = gated()
-  const batch = createBatch({ ...sizes, settle, sizeMax: 100, queueMax: 100 })
+  const { batches, execute, open } = gated()
+  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 100, queueMax: 100 })
   const answers = [1, 2, 3].map((command) => batch.submit(command))
   await open(0)
   await Promise.all(answers)
@@ -46,8 +46,8 @@ test('commands of one turn of the event loop go together', async () => {
 })
 
 test('a full queue turns a command away before anything is done for it', async () => {
-  const { batches, settle, open } = gated()
-  const batch = createBatch({ ...sizes, settle, sizeMax: 10, queueMax: 2 })
+  const { batches, execute, open } = gated()
+  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 2 })
   const accepted = [batch.submit(1), batch.submit(2)]
   expect(batch.submit(3)).rejects.toMatchObject({ code: 'overloaded' })
   await open(0)
@@ -56,8 +56,14 @@ test('a full queue turns a command away before anything is done for it', async (
 })
 
 test('a request of many commands takes up as much room as it has commands, and is never split', async () => {
-  const { batches, settle, open } = gated()
-  const batch = createBatch({ ...sizes, settle, sizeOf: (request) => request, sizeMax: 5, queueMax: 20 })
+  const { batches, execute, open } = gated()
+  const batch = createCommitQueue({
+    ...sizes,
+    execute,
+    sizeOf: (request) => request,
+    sizeMax: 5,
+    queueMax: 20,
+  })
   const accepted = [1, 2, 3, 9, 5].map((request) => batch.submit(request))
   expect(batch.submit(1)).rejects.toMatchObject({ code: 'overloaded' })
   for (const index of [0, 1, 2, 3]) await open(index)
@@ -66,8 +72,8 @@ test('a request of many commands takes up as much room as it has commands, and i
 })
 
 test('who waited for longer than they may is turned away, and nothing is done for them; who is in flight is not', async () => {
-  const { batches, settle, open } = gated()
-  const batch = createBatch({ ...sizes, settle, sizeMax: 10, queueMax: 10 })
+  const { batches, execute, open } = gated()
+  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 10 })
   const inFlight = batch.submit(1, 1)
   while (batches.length === 0) await new Promise(setImmediate)
   const patient = batch.submit(2)
@@ -77,10 +83,10 @@ test('who waited for longer than they may is turned away, and nothing is done fo
   expect(batches).toEqual([[1], [2]])
 })
 
-/** Attempts and settlements that wait until they are let go, in the order in which they began. */
+/** Calls that block until they are opened, in the order in which they began. */
 function flying(outcomes: (requests: number[]) => (number | undefined)[] | Error) {
   const begun: {
-    how: 'attempt' | 'settle' | 'settle again'
+    how: 'try' | 'execute' | 'execute again'
     requests: number[]
     gate: PromiseWithResolvers<void>
   }[] = []
@@ -89,18 +95,18 @@ function flying(outcomes: (requests: number[]) => (number | undefined)[] | Error
     begun.push({ how, requests, gate })
     return gate.promise
   }
-  const batch = createBatch<number, number>({
+  const batch = createCommitQueue<number, number>({
     ...sizes,
-    attempt: async (requests) => {
-      const answers = begin('attempt', requests).then(() => {
+    tryOptimistic: async (requests) => {
+      const answers = begin('try', requests).then(() => {
         const answered = outcomes(requests)
         if (answered instanceof Error) throw answered
         return answered
       })
       return { answers }
     },
-    settle: async (requests, again) => {
-      await begin(again ? 'settle again' : 'settle', requests)
+    execute: async (requests, again) => {
+      await begin(again ? 'execute again' : 'execute', requests)
       return requests.map((request) => -request)
     },
     sizeMax: 1000,
@@ -121,14 +127,14 @@ test('a batch as large as the one in flight is sent behind it, a smaller one wai
   await until(1)
   const second = submit(20, 39)
   await new Promise(setImmediate)
-  expect(sizesOf()).toEqual([['attempt', 20]])
+  expect(sizesOf()).toEqual([['try', 20]])
   const third = submit(39, 41)
   await until(2)
   const fourth = submit(41, 91)
   await new Promise(setImmediate)
   expect(sizesOf()).toEqual([
-    ['attempt', 20],
-    ['attempt', 21],
+    ['try', 20],
+    ['try', 21],
   ])
   for (const index of [0, 1, 2]) {
     await until(index + 1)
@@ -156,7 +162,7 @@ test('what an attempt leaves open is settled with nothing else in flight, and al
   land(1)
   await until(3)
   expect(begun[2]).toMatchObject({
-    how: 'settle again',
+    how: 'execute again',
     requests: [0, 10, ...Array.from({ length: 20 }, (_, index) => 20 + index)],
   })
   land(2)
@@ -164,15 +170,15 @@ test('what an attempt leaves open is settled with nothing else in flight, and al
     await until(index + 1)
     land(index)
   }
-  expect(begun[4]).toMatchObject({ how: 'settle again', requests: [40] })
+  expect(begun[4]).toMatchObject({ how: 'execute again', requests: [40] })
   expect((await first).slice(0, 2)).toEqual([-0, 1])
   expect(await second).toEqual(Array.from({ length: 20 }, (_, index) => -20 - index))
   expect(await third).toEqual([-40, 41])
 })
 
 test('an error is the outcome of its own command; a throw is that of the whole batch, and the next one goes on', async () => {
-  const batch = createBatch<string, string>({
-    settle: async (commands) => {
+  const batch = createCommitQueue<string, string>({
+    execute: async (commands) => {
       if (commands.includes('broken')) throw new Error('all of them')
       return commands.map((command) => (command === 'bad' ? new Error('only this one') : command))
     },
@@ -190,10 +196,10 @@ test('an error is the outcome of its own command; a throw is that of the whole b
 })
 
 test('nothing is done for a caller who is gone before the batch is taken up, and the others go on', async () => {
-  const { batches, settle, open } = gated()
+  const { batches, execute, open } = gated()
   const gone = new Set<number>()
   const isAbandoned = (command: number) => gone.has(command)
-  const batch = createBatch({ ...sizes, settle, isAbandoned, sizeMax: 100, queueMax: 4 })
+  const batch = createCommitQueue({ ...sizes, execute, isAbandoned, sizeMax: 100, queueMax: 4 })
   const first = batch.submit(1)
   while (batches.length === 0) await new Promise(setImmediate)
   const others = [2, 3, 4].map((command) => batch.submit(command).catch((error) => error.code))

@@ -5,19 +5,19 @@
  */
 import { Fault } from '../../platform/fault'
 
-export type BatchOptions<Request, Settled> = {
+export type CommitQueueOptions<Request, Settled> = {
   /**
    * Sends requests, behind what is in flight, and resolves once they are sent. An `undefined`
    * answer is that of a request which has to be settled, a rejection is that of all of them.
    * Resolves with `undefined`, and has done nothing, where there is nothing to build on.
    */
-  attempt: (requests: Request[]) => Promise<{ answers: Promise<(Settled | undefined)[]> } | undefined>
+  tryOptimistic: (requests: Request[]) => Promise<{ answers: Promise<(Settled | undefined)[]> } | undefined>
   /**
    * Answers every request, in order, with nothing else in flight; an error is the outcome of that
    * request alone. A throw is that of all. `again` says that they may have been carried out
    * already.
    */
-  settle: (requests: Request[], again: boolean) => Promise<(Settled | Error)[]>
+  execute: (requests: Request[], again: boolean) => Promise<(Settled | Error)[]>
   /**
    * Whether its caller is gone. Looked at once, when its batch is taken up: before that nothing was
    * done for it.
@@ -33,7 +33,7 @@ export type BatchOptions<Request, Settled> = {
   waitMaxMs: number
 }
 
-export type Batch<Request, Settled> = {
+export type CommitQueue<Request, Settled> = {
   /**
    * Resolves once the request is durable, or refused. Rejects with a `Fault` when that could not be
    * brought about, or when it waited for longer than `waitMs`. The wait ends where the work begins:
@@ -59,9 +59,9 @@ const lookMs = 50
 const flightsMax = 2
 const overlapMin = 16
 
-export function createBatch<Request, Settled>(
-  options: BatchOptions<Request, Settled>,
-): Batch<Request, Settled> {
+export function createCommitQueue<Request, Settled>(
+  options: CommitQueueOptions<Request, Settled>,
+): CommitQueue<Request, Settled> {
   type Member = Waiting<Request, Settled>
   const { sizeMax, queueMax, waitMaxMs } = options
   let queue: Member[] = []
@@ -100,9 +100,9 @@ export function createBatch<Request, Settled>(
     }
   }
 
-  const settle = async (members: Member[], isAgain: boolean) => {
+  const execute = async (members: Member[], isAgain: boolean) => {
     try {
-      const outcomes = await options.settle(requestsOf(members), isAgain)
+      const outcomes = await options.execute(requestsOf(members), isAgain)
       for (const [index, outcome] of outcomes.entries()) {
         if (outcome instanceof Error) members[index]?.reject(outcome)
         else members[index]?.resolve(outcome)
@@ -113,15 +113,15 @@ export function createBatch<Request, Settled>(
   }
 
   /** Resolves when the next batch may begin: alone, or behind the one in flight. */
-  const attempt = async (members: Member[]) => {
+  const tryOptimistic = async (members: Member[]) => {
     if (members.length === 0) return
     // What cannot even be sent is looked at by who settles it.
-    const sent = await options.attempt(requestsOf(members)).catch(() => undefined)
+    const sent = await options.tryOptimistic(requestsOf(members)).catch(() => undefined)
     if (!sent) {
       while (flights > 0) await event()
       // What came back in the meantime was there first.
       if (again.length > 0) again.push(...members)
-      else await settle(members, false)
+      else await execute(members, false)
       return
     }
     flights++
@@ -156,8 +156,8 @@ export function createBatch<Request, Settled>(
     await new Promise(setImmediate)
     while (queue.length > 0 || again.length > 0 || flights > 0) {
       if (flights > 0 && !mayOverlap()) await event()
-      else if (again.length > 0) await settle(again.splice(0), true)
-      else if (queue.length > 0) await attempt(take())
+      else if (again.length > 0) await execute(again.splice(0), true)
+      else if (queue.length > 0) await tryOptimistic(take())
     }
     clearInterval(looking)
     running = undefined

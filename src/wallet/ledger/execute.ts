@@ -1,7 +1,7 @@
 /**
- * A batch of requests from the ledger as it is to the ledger as it will be. `settle` loads, decides
- * and appends, as often as it takes. `attempt` decides over what the appends before it will leave,
- * and sends its own behind them; what it cannot answer for certain is settled.
+ * A batch of requests from the ledger as it is to the ledger as it will be. `execute` loads, decides
+ * and appends, as often as it takes. `tryOptimistic` decides over what the appends before it will leave,
+ * and sends its own behind them; what it cannot answer for certain is result.
  */
 
 import { Fault, messageOf } from '../../platform/fault'
@@ -10,20 +10,20 @@ import { backoffMs, pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { endSessions } from '../db/sessions'
 import type { Account } from '../domain/account'
-import { type Book, type Command, decideAll, emptyBook, type Outcome } from '../domain/book'
+import { type Book, type Command, type CommandResult, decideAll, emptyBook } from '../domain/book'
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from '../domain/idempotency'
 import type { Fact } from '../domain/movement'
 import { findTimeFault, type TimeFault } from '../domain/timing'
-import { announceFact } from '../events'
+import { toEvents } from '../events'
 import type { Clock } from './clock'
 import {
   type AppendFailure,
+  acquireContentionLock,
   append,
-  appendInVain,
   type Changes,
   classifyAppendFailure,
-  endTurn,
-  takeTurn,
+  dryRunAppend,
+  releaseContentionLock,
 } from './store/append'
 import { type ClockReading, readClock } from './store/clock'
 import { type KeyRow, loadKeys } from './store/idempotency-keys'
@@ -35,13 +35,13 @@ export type Ledger = {
   log: Log
   clock: Clock
   onAppended: () => void
-  foresight: Foresight
+  optimistic: OptimisticState
   /** Hears what the database could not write, and that it could. */
-  health?: { failed(requests: Request[], error: unknown): void; succeeded(): void }
+  health?: { failed(requests: CommandRequest[], error: unknown): void; succeeded(): void }
 }
 
 /** What one caller asks for at once, answered as a whole. */
-export type Request = {
+export type CommandRequest = {
   commands: Command[]
   /** Whether all commands are carried out, or none. */
   atomic: boolean
@@ -52,20 +52,20 @@ export type Request = {
 }
 
 /**
- * What a caller is told: an outcome per command, `repeated` when they were told before, under the
+ * What a caller is told: an result per command, `repeated` when they were told before, under the
  * same key.
  */
-export type Settled =
-  | { kind: 'settled'; outcomes: Outcome[]; repeated: boolean }
+export type RequestResult =
+  | { kind: 'executed'; results: CommandResult[]; repeated: boolean }
   | { kind: 'key_reused' }
   /** Of one or more commands a time cannot be. Nothing was done, and no key used up. */
-  | { kind: 'untimely'; faults: (TimeFault | undefined)[] }
+  | { kind: 'invalid_time'; faults: (TimeFault | undefined)[] }
 
 /**
  * Accounts as they will stand once all that was sent is written: a guess, which the ledger refuses
  * to build on when it is wrong.
  */
-export type Foresight = {
+export type OptimisticState = {
   accounts: Map<string, Account>
   /**
    * Until then nothing is attempted, on the clock of `performance.now`; and how long the next pause
@@ -80,7 +80,7 @@ export type Foresight = {
   session: number | undefined
   lostSessions: Set<number>
 }
-export const createForesight = (): Foresight => ({
+export const createOptimisticState = (): OptimisticState => ({
   accounts: new Map(),
   pausedUntilMs: 0,
   pauseMs: pauseMinMs,
@@ -92,7 +92,7 @@ export const createForesight = (): Foresight => ({
 const lostSessionsMax = 16
 
 /** Beyond this it is thrown away and begun anew, in accounts. */
-const foreseenMax = 50_000
+const projectedAccountsMax = 50_000
 /**
  * Another wallet that writes to the same accounts makes guesses wrong: the pause doubles with each
  * failure and ends with a success.
@@ -101,9 +101,9 @@ const pauseMinMs = 50
 const pauseMaxMs = 2000
 
 /** A request with its answer, and what has to be appended for it. */
-type Step = { request: Request; settled: Settled; facts: Fact[]; key?: KeyRow }
+type Step = { request: CommandRequest; result: RequestResult; facts: Fact[]; key?: KeyRow }
 
-type Known = { book: Book; keys: Map<string, UsedKey<Outcome[]>> }
+type Known = { book: Book; keys: Map<string, UsedKey<CommandResult[]>> }
 
 /**
  * How often a batch is decided again before it is given up. Every further try lost a race, or its
@@ -128,18 +128,18 @@ const racesMax = 1
  * is wrong, and so does every append that was built on it: an entry that does not follow on from
  * the one before is refused by the ledger.
  */
-export async function attempt(
+export async function tryOptimistic(
   ledger: Ledger,
-  requests: Request[],
-): Promise<{ answers: Promise<(Settled | undefined)[]> } | undefined> {
-  const { database, foresight, clock } = ledger
+  requests: CommandRequest[],
+): Promise<{ answers: Promise<(RequestResult | undefined)[]> } | undefined> {
+  const { database, optimistic, clock } = ledger
   const commands = requests.flatMap((request) => request.commands)
   const isForeseeable = commands.every(({ type }) => type === 'transfer' || type === 'hold')
-  // To settle asks the database for its time; an attempt relies on what is known of it.
-  if (!isForeseeable || !clock.isFresh() || performance.now() < foresight.pausedUntilMs) return undefined
+  // To execute asks the database for its time; an tryOptimistic relies on what is known of it.
+  if (!isForeseeable || !clock.isFresh() || performance.now() < optimistic.pausedUntilMs) return undefined
 
-  if (foresight.accounts.size > foreseenMax) foresight.accounts.clear()
-  const missing = [...accountIdsOf(commands)].filter((id) => !foresight.accounts.has(id))
+  if (optimistic.accounts.size > projectedAccountsMax) optimistic.accounts.clear()
+  const missing = [...accountIdsOf(commands)].filter((id) => !optimistic.accounts.has(id))
   if (missing.length > 0) {
     // Behind all that was sent, so it is there already. None of that touches these accounts anyway:
     // they would be known.
@@ -147,12 +147,12 @@ export async function attempt(
       loadAccounts(database.sql, missing),
       readClock(database.sql, missing),
     ])
-    for (const [id, account] of accounts) foresight.accounts.set(id, account)
-    hearReading(ledger, reading)
+    for (const [id, account] of accounts) optimistic.accounts.set(id, account)
+    observeReading(ledger, reading)
   }
 
   const at = clock.now()
-  const known = { book: emptyBook(foresight.accounts), keys: new Map() }
+  const known = { book: emptyBook(optimistic.accounts), keys: new Map() }
   const steps = requests.map((request) => {
     // Each whole or not at all, so that what is refused leaves nothing behind to build on.
     const step = decideStep({ ...request, atomic: true }, known, at)
@@ -163,16 +163,16 @@ export async function attempt(
   return {
     answers: appending.then(
       () => {
-        foresight.pauseMs = pauseMinMs
+        optimistic.pauseMs = pauseMinMs
         if (accepted.length > 0) ledger.health?.succeeded()
         if (accepted.length > 0) ledger.onAppended()
-        return steps.map((step) => step?.settled)
+        return steps.map((step) => step?.result)
       },
       (error) => {
-        ledger.log.debug({ requests: requests.length }, `has to be settled: ${messageOf(error)}`)
-        foresight.accounts.clear()
-        foresight.pausedUntilMs = performance.now() + foresight.pauseMs
-        foresight.pauseMs = Math.min(2 * foresight.pauseMs, pauseMaxMs)
+        ledger.log.debug({ requests: requests.length }, `has to be result: ${messageOf(error)}`)
+        optimistic.accounts.clear()
+        optimistic.pausedUntilMs = performance.now() + optimistic.pauseMs
+        optimistic.pauseMs = Math.min(2 * optimistic.pauseMs, pauseMaxMs)
         throw error
       },
     ),
@@ -182,15 +182,15 @@ export async function attempt(
 /**
  * Decides every request over the ledger as it stands, each seeing what the one before it left, and
  * appends all that was accepted at once. A refused command costs its neighbours nothing. A request
- * that failed by itself has its error as outcome; throws a `Fault` when the database stays away.
+ * that failed by itself has its error as result; throws a `Fault` when the database stays away.
  * `again` says that requests may have been carried out already.
  */
-export async function settle(
+export async function execute(
   ledger: Ledger,
-  requests: Request[],
+  requests: CommandRequest[],
   again = false,
-): Promise<(Settled | Error)[]> {
-  const { database, foresight } = ledger
+): Promise<(RequestResult | Error)[]> {
+  const { database, optimistic } = ledger
   const begunMs = performance.now()
   let hasTurn = false
   /** Whether something may have been written, or may still be, that nobody has answered for. */
@@ -199,32 +199,32 @@ export async function settle(
     let isSent = false
     try {
       if (mayBeWritten) await endLostSessions(ledger)
-      if (tries > racesMax) await takeTurn(database.sql)
+      if (tries > racesMax) await acquireContentionLock(database.sql)
       hasTurn ||= tries > racesMax
       // The statement of a try before may have been carried out although its answer was lost: what
       // it did is in the book then.
       const { book, steps, changes } = await decideNow(ledger, requests, again || tries > 1)
       // The connection was lost while the book was read: perhaps by another one.
-      if (mayBeWritten && foresight.lostSessions.size > 0) continue
+      if (mayBeWritten && optimistic.lostSessions.size > 0) continue
       mayBeWritten = false
       isSent = true
       await append(database.sql, changes)
-      if (hasTurn) await endTurn(database.sql)
-      for (const [id, account] of book.accounts) foresight.accounts.set(id, account)
+      if (hasTurn) await releaseContentionLock(database.sql)
+      for (const [id, account] of book.accounts) optimistic.accounts.set(id, account)
       ledger.health?.succeeded()
       // After the append: a relay that is woken earlier cannot see the rows yet, and would go back to sleep.
       if (again || steps.some(({ facts }) => facts.length > 0)) ledger.onAppended()
-      return steps.map(({ settled }) => settled)
+      return steps.map(({ result }) => result)
     } catch (error) {
-      foresight.accounts.clear()
+      optimistic.accounts.clear()
       const failure = classifyAppendFailure(error)
       if (isSent) mayBeWritten = failure === 'outcome_unknown'
       const isLast =
         failure === 'unavailable' ||
         tries >= triesMax ||
         (failure === 'outcome_unknown' && performance.now() - begunMs > patienceMs)
-      if (hasTurn && (!failure || isLast)) await endTurn(database.sql)
-      if (!failure) return settleApart(ledger, requests, error as Error)
+      if (hasTurn && (!failure || isLast)) await releaseContentionLock(database.sql)
+      if (!failure) return executeIndividually(ledger, requests, error as Error)
       if (failure === 'unavailable') ledger.health?.failed(requests, error)
       if (isLast) throw givenUp(error, { failure, mayBeWritten, tries })
       ledger.log.debug({ failure, tries, requests: requests.length }, 'deciding again')
@@ -247,7 +247,7 @@ function givenUp(
 }
 
 /** Loads what the requests are about, and decides them one after the other. */
-async function decideNow(ledger: Ledger, requests: Request[], again: boolean) {
+async function decideNow(ledger: Ledger, requests: CommandRequest[], again: boolean) {
   const { database, clock } = ledger
   const commands = requests.flatMap((request) => request.commands)
   const idempotencyKeys = requests.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
@@ -256,27 +256,27 @@ async function decideNow(ledger: Ledger, requests: Request[], again: boolean) {
     loadKeys(database, idempotencyKeys),
     readClock(database.sql, accountIdsOf(commands)),
   ])
-  hearReading(ledger, reading)
+  observeReading(ledger, reading)
   const at = clock.now()
   const steps = requests.map((request) => decideStep(request, { book, keys }, at))
   return { book, steps, changes: changesOf(steps, at) }
 }
 
 /**
- * What `settle` would write, written and taken back: whether the database takes it again. Throws
+ * What `execute` would write, written and taken back: whether the database takes it again. Throws
  * what it says.
  */
-export async function rehearse(ledger: Ledger, requests: Request[]): Promise<void> {
+export async function dryRun(ledger: Ledger, requests: CommandRequest[]): Promise<void> {
   const { changes } = await decideNow(ledger, requests, true)
-  await appendInVain(ledger.database, changes)
+  await dryRunAppend(ledger.database, changes)
 }
 
-export function hearReading(
-  { clock, foresight }: Pick<Ledger, 'clock' | 'foresight'>,
+export function observeReading(
+  { clock, optimistic }: Pick<Ledger, 'clock' | 'optimistic'>,
   reading: ClockReading,
 ): void {
-  clock.hear(reading)
-  foresight.session = reading.session
+  clock.observe(reading)
+  optimistic.session = reading.session
 }
 
 /**
@@ -284,47 +284,47 @@ export function hearReading(
  * others have read the ledger without it: a network gives away late what it held back, and a server
  * may have been asleep.
  */
-async function endLostSessions({ database, foresight }: Ledger): Promise<void> {
-  const lost = [...foresight.lostSessions]
+async function endLostSessions({ database, optimistic }: Ledger): Promise<void> {
+  const lost = [...optimistic.lostSessions]
   if (lost.length === 0) return
   await endSessions(database.sql, lost)
-  for (const session of lost) foresight.lostSessions.delete(session)
+  for (const session of lost) optimistic.lostSessions.delete(session)
 }
 
 /** The writer's connection was lost, with all that was known by it. */
-export function forgetSession(foresight: Foresight): void {
-  foresight.accounts.clear()
-  if (foresight.session === undefined) return
-  foresight.lostSessions.add(foresight.session)
-  foresight.session = undefined
-  for (const oldest of foresight.lostSessions)
-    if (foresight.lostSessions.size > lostSessionsMax) foresight.lostSessions.delete(oldest)
+export function forgetSession(optimistic: OptimisticState): void {
+  optimistic.accounts.clear()
+  if (optimistic.session === undefined) return
+  optimistic.lostSessions.add(optimistic.session)
+  optimistic.session = undefined
+  for (const oldest of optimistic.lostSessions)
+    if (optimistic.lostSessions.size > lostSessionsMax) optimistic.lostSessions.delete(oldest)
 }
 
 /** Decides one request, and leaves book and keys as the next one finds them. */
-function decideStep(request: Request, { book, keys }: Known, at: Date): Step {
+function decideStep(request: CommandRequest, { book, keys }: Known, at: Date): Step {
   const key = request.idempotencyKey
   const before = key ? decideKey(key, keys.get(nameOf(key))) : { kind: 'first' as const }
   if (before.kind === 'repeated') {
     // Unless it is the request itself that was there before, and nobody heard of it.
     const repeated = !request.commands.some(({ id }) => book.done.has(id))
-    return { request, settled: { kind: 'settled', outcomes: before.answer, repeated }, facts: [] }
+    return { request, result: { kind: 'executed', results: before.answer, repeated }, facts: [] }
   }
-  if (before.kind === 'reused') return { request, settled: { kind: 'key_reused' }, facts: [] }
+  if (before.kind === 'reused') return { request, result: { kind: 'key_reused' }, facts: [] }
 
   // After the key: what was answered once is answered again, whatever the clock says by now. It
   // uses up no key, as what cannot be read does not.
   const faults = request.commands.map((one) => (book.done.has(one.id) ? undefined : findTimeFault(one, at)))
-  if (faults.some((fault) => fault)) return { request, settled: { kind: 'untimely', faults }, facts: [] }
+  if (faults.some((fault) => fault)) return { request, result: { kind: 'invalid_time', faults }, facts: [] }
 
-  const { outcomes, facts } = decideAll(request, book, at)
-  if (key) keys.set(nameOf(key), { fingerprint: key.fingerprint, answer: outcomes })
+  const { results, facts } = decideAll(request, book, at)
+  if (key) keys.set(nameOf(key), { fingerprint: key.fingerprint, answer: results })
   // A refusal is an answer, too, and kept like any other.
   return {
     request,
-    settled: { kind: 'settled', outcomes, repeated: false },
+    result: { kind: 'executed', results, repeated: false },
     facts,
-    ...(key ? { key: { ...key, outcomes } } : {}),
+    ...(key ? { key: { ...key, results } } : {}),
   }
 }
 
@@ -333,7 +333,7 @@ function changesOf(steps: Step[], createdAt: Date): Changes {
     createdAt,
     facts: steps.flatMap(({ facts }) => facts),
     outbox: steps.flatMap(({ request: { traceparent }, facts }) =>
-      facts.flatMap(announceFact).map((event) => ({ ...event, traceparent })),
+      facts.flatMap(toEvents).map((event) => ({ ...event, traceparent })),
     ),
     keys: steps.flatMap(({ key }) => key ?? []),
   }
@@ -343,12 +343,16 @@ function changesOf(steps: Step[], createdAt: Date): Changes {
  * One request that the database refuses for a reason of its own must not fail its neighbours: each
  * is tried alone.
  */
-async function settleApart(ledger: Ledger, requests: Request[], error: Error): Promise<(Settled | Error)[]> {
+async function executeIndividually(
+  ledger: Ledger,
+  requests: CommandRequest[],
+  error: Error,
+): Promise<(RequestResult | Error)[]> {
   ledger.log.error({ error, requests: requests.length }, 'the database refused a batch')
   if (requests.length === 1) return [error]
-  const outcomes: (Settled | Error)[] = []
+  const results: (RequestResult | Error)[] = []
   for (const request of requests) {
-    outcomes.push(...(await settle(ledger, [request], true).catch((failure: Error) => [failure])))
+    results.push(...(await execute(ledger, [request], true).catch((failure: Error) => [failure])))
   }
-  return outcomes
+  return results
 }

@@ -8,7 +8,7 @@ import type { Check } from '../../platform/http/app'
 import { databaseFailure } from '../../platform/postgres/failures'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
-import type { Request } from './execute'
+import type { CommandRequest } from './execute'
 import type { ClockReading } from './store/clock'
 
 export type Heartbeat = {
@@ -16,16 +16,16 @@ export type Heartbeat = {
   started: Promise<void>
   check(): Check
   /** The database could not write what these ask for. They are tried, in vain, until it can. */
-  failed(requests: Request[], error: unknown): void
+  failed(requests: CommandRequest[], error: unknown): void
   succeeded(): void
   stop(): void
 }
 
-export type Beat = {
+export type HeartbeatOptions = {
   read: () => Promise<ClockReading>
-  hear: (reading: ClockReading) => void
+  observe: (reading: ClockReading) => void
   /** Writes what these ask for, and takes it back. */
-  rehearse: (requests: Request[]) => Promise<void>
+  dryRun: (requests: CommandRequest[]) => Promise<void>
   log: Log
 }
 
@@ -35,7 +35,7 @@ const againMs = 200
 export const silenceMaxMs = 3000
 
 export function startHeartbeat(
-  { read, hear, rehearse, log }: Beat,
+  { read, observe, dryRun, log }: HeartbeatOptions,
   nowMs = () => performance.now(),
 ): Heartbeat {
   const stopping = new AbortController()
@@ -43,12 +43,12 @@ export function startHeartbeat(
   /** When the answer that is waited for was asked for. */
   let askedMs: number | undefined
   let trouble: string | undefined = 'no answer yet'
-  let refused: { requests: Request[]; output: string } | undefined
+  let refused: { requests: CommandRequest[]; output: string } | undefined
 
   const beat = async () => {
     askedMs = nowMs()
     try {
-      hear(await read())
+      observe(await read())
       trouble = undefined
       first.resolve()
       if (refused) await tryAgain(refused.requests)
@@ -57,9 +57,9 @@ export function startHeartbeat(
     }
     askedMs = undefined
   }
-  const tryAgain = async (requests: Request[]) => {
+  const tryAgain = async (requests: CommandRequest[]) => {
     try {
-      await rehearse(requests)
+      await dryRun(requests)
       refused = undefined
     } catch (error) {
       const failure = databaseFailure(error)

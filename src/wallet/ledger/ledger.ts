@@ -1,12 +1,12 @@
 /** What the verbs of the wallet work with. Put together by `start`. */
 import type { Database } from '../../platform/postgres/database'
 import type { Relay } from '../outbox/relay'
-import type { Batch } from './commit-queue'
-import type { Request, Settled } from './execute'
+import type { CommitQueue } from './commit-queue'
+import type { CommandRequest, RequestResult } from './execute'
 
 export type Wallet = {
   database: Database
-  batch: Batch<Request, Settled>
+  commitQueue: CommitQueue<CommandRequest, RequestResult>
   /**
    * Idempotency keys of requests that this process has not answered yet. Other processes' collide
    * in the database.

@@ -22,8 +22,14 @@ import type { Answer } from '../../testing/stack'
 import { log, startWallets, steadyClock, type Wallets } from '../../testing/wallets'
 import { expireHolds } from '../maintenance/sweep'
 import { tryLead } from '../outbox/outbox-store'
-import { createBatch } from './commit-queue'
-import { attempt, createForesight, type Request, type Settled, settle } from './execute'
+import { createCommitQueue } from './commit-queue'
+import {
+  type CommandRequest,
+  createOptimisticState,
+  execute,
+  type RequestResult,
+  tryOptimistic,
+} from './execute'
 
 setDefaultTimeout(120_000)
 
@@ -126,10 +132,16 @@ test('a wallet answers what a ledger on paper would answer, and so do its tables
 /** Another process of the same ledger, which ends what is past its time, one caller at a time. */
 function sweeper({ config }: Wallets) {
   const database = openDatabase({ ...config.database, poolMax: 1, applicationName: 'sweeper' })
-  const ledger = { database, log, clock: steadyClock(), onAppended: () => {}, foresight: createForesight() }
-  const batch = createBatch<Request, Settled>({
-    attempt: (requests) => attempt(ledger, requests),
-    settle: (requests, again) => settle(ledger, requests, again),
+  const ledger = {
+    database,
+    log,
+    clock: steadyClock(),
+    onAppended: () => {},
+    optimistic: createOptimisticState(),
+  }
+  const commitQueue = createCommitQueue<CommandRequest, RequestResult>({
+    tryOptimistic: (requests) => tryOptimistic(ledger, requests),
+    execute: (requests, again) => execute(ledger, requests, again),
     sizeOf: (request) => request.commands.length,
     ...{ sizeMax: 500, queueMax: 500, waitMaxMs: 10_000 },
   })
@@ -144,7 +156,7 @@ function sweeper({ config }: Wallets) {
           expireHolds({
             database,
             clock: ledger.clock.now,
-            batch,
+            commitQueue,
             keysInProgress: new Set(),
             relay: { wake() {} },
           }),

@@ -6,14 +6,14 @@ import { eva, expectSoundLedger, frank, startWallets, world } from '../../testin
 
 setDefaultTimeout(60_000)
 
-type Standing = { balance: number; held: number; available: number; version: number }
+type AccountSnapshot = { balance: number; held: number; available: number; version: number }
 
 const pay = (wallet: Caller, amount: number, more = {}) =>
   wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount, ...more })
 const hold = (wallet: Caller, amount: number, more = {}) =>
   wallet.post('/holds', { account_id_from: eva, account_id_to: frank, amount, ...more })
 const standing = async (wallet: Caller, id: string) => {
-  const { balance, held, available, version } = (await wallet.get(`/accounts/${id}`)).body as Standing
+  const { balance, held, available, version } = (await wallet.get(`/accounts/${id}`)).body as AccountSnapshot
   return { balance, held, available, version }
 }
 

@@ -14,7 +14,7 @@ import {
   type Wallets,
 } from '../../testing/wallets'
 import type { Command } from '../domain/book'
-import { attempt, createForesight, type Ledger, type Request, settle } from './execute'
+import { type CommandRequest, createOptimisticState, execute, type Ledger, tryOptimistic } from './execute'
 
 setDefaultTimeout(60_000)
 
@@ -25,12 +25,12 @@ function openLedger({ config }: Wallets): Ledger & AsyncDisposable {
     log,
     clock: steadyClock(),
     onAppended: () => {},
-    foresight: createForesight(),
+    optimistic: createOptimisticState(),
     [Symbol.asyncDispose]: () => database.close(),
   }
 }
 
-const asking = (...commands: Command[]): Request => ({
+const asking = (...commands: Command[]): CommandRequest => ({
   commands,
   atomic: true,
   traceparent: null,
@@ -56,11 +56,14 @@ const outcomeOf = (promise: Promise<unknown>): Promise<unknown> =>
 test('attempts that build on one another are answered in turn, from the first one on', async () => {
   await using wallets = await startWallets()
   await using ledger = openLedger(wallets)
-  const sent = [await attempt(ledger, [asking(payment(1n))]), await attempt(ledger, [asking(payment(2n))])]
+  const sent = [
+    await tryOptimistic(ledger, [asking(payment(1n))]),
+    await tryOptimistic(ledger, [asking(payment(2n))]),
+  ]
   const answers = await Promise.all(sent.map((one) => one?.answers))
   expect(answers).toMatchObject([
-    [{ kind: 'settled', outcomes: [{ result: 'transaction', transaction: { versionFrom: 5n } }] }],
-    [{ kind: 'settled', outcomes: [{ result: 'transaction', transaction: { versionFrom: 6n } }] }],
+    [{ kind: 'executed', results: [{ kind: 'transaction', transaction: { versionFrom: 5n } }] }],
+    [{ kind: 'executed', results: [{ kind: 'transaction', transaction: { versionFrom: 6n } }] }],
   ])
   await expectSoundLedger(wallets)
 })
@@ -68,12 +71,12 @@ test('attempts that build on one another are answered in turn, from the first on
 test('when somebody else was first, the guess is refused, and so is all that was built on it', async () => {
   await using wallets = await startWallets()
   await using ledger = openLedger(wallets)
-  await settle(ledger, [asking(payment(1n))])
+  await execute(ledger, [asking(payment(1n))])
   await wallets.wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1 })
 
   const requests = [asking(payment(2n)), asking(payment(3n)), asking(payment(4n))]
   const sent = []
-  for (const request of requests) sent.push(await attempt(ledger, [request]))
+  for (const request of requests) sent.push(await tryOptimistic(ledger, [request]))
   expect(await Promise.all(sent.map((one) => outcomeOf(one?.answers ?? Promise.resolve())))).toEqual([
     'entries_pkey',
     'entries_follow_on',
@@ -81,8 +84,8 @@ test('when somebody else was first, the guess is refused, and so is all that was
   ])
   expect(await wallets.made()).toBe(2)
   // Until a while has passed there is nothing to build on.
-  expect(await attempt(ledger, requests)).toBeUndefined()
-  expect(await settle(ledger, requests, true)).toMatchObject(requests.map(() => ({ repeated: false })))
+  expect(await tryOptimistic(ledger, requests)).toBeUndefined()
+  expect(await execute(ledger, requests, true)).toMatchObject(requests.map(() => ({ repeated: false })))
   expect(await wallets.made()).toBe(5)
   await expectSoundLedger(wallets)
 })
@@ -95,10 +98,10 @@ test('a refusal is never answered from a guess, and nothing is built on half of 
     asking(payment(80_000n)),
     asking(payment(1n)),
   ]
-  const sent = await attempt(ledger, requests)
-  expect(await sent?.answers).toMatchObject([undefined, { kind: 'settled' }, undefined])
-  expect(await settle(ledger, [requests[0] as Request], true)).toMatchObject([
-    { outcomes: [{ rejection: 'insufficient_funds' }, { rejection: 'insufficient_funds' }] },
+  const sent = await tryOptimistic(ledger, requests)
+  expect(await sent?.answers).toMatchObject([undefined, { kind: 'executed' }, undefined])
+  expect(await execute(ledger, [requests[0] as CommandRequest], true)).toMatchObject([
+    { results: [{ rejection: 'insufficient_funds' }, { rejection: 'insufficient_funds' }] },
   ])
   await expectSoundLedger(wallets)
 })
@@ -106,7 +109,7 @@ test('a refusal is never answered from a guess, and nothing is built on half of 
 test('whatever was carried out although its answer was lost is told, not done again, and not called a repetition', async () => {
   await using wallets = await startWallets()
   await using ledger = openLedger(wallets)
-  const keyed = (request: Request, key: string): Request => ({
+  const keyed = (request: CommandRequest, key: string): CommandRequest => ({
     ...request,
     idempotencyKey: { scope: 'test', key, fingerprint: 'f' },
   })
@@ -126,7 +129,7 @@ test('whatever was carried out although its answer was lost is told, not done ag
   const paid = payment(100n)
   const [captured, released] = [crypto.randomUUID(), crypto.randomUUID()]
   const ended = { id: crypto.randomUUID(), ...parties }
-  const rounds: Request[][] = [
+  const rounds: CommandRequest[][] = [
     [
       asking(paid),
       asking(placing(captured)),
@@ -147,12 +150,12 @@ test('whatever was carried out although its answer was lost is told, not done ag
     ],
   ]
   for (const requests of rounds) {
-    const first = await settle(ledger, requests)
-    expect(first.every((one) => !(one instanceof Error) && one.kind === 'settled' && !one.repeated)).toBe(
+    const first = await execute(ledger, requests)
+    expect(first.every((one) => !(one instanceof Error) && one.kind === 'executed' && !one.repeated)).toBe(
       true,
     )
     const made = await wallets.made()
-    expect(await settle(ledger, requests, true)).toEqual(first)
+    expect(await execute(ledger, requests, true)).toEqual(first)
     expect(await wallets.made()).toBe(made)
   }
   await expectSoundLedger(wallets)

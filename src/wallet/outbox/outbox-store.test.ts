@@ -8,7 +8,7 @@ import { getTableColumns } from 'drizzle-orm'
 import { decodeRecord } from '../../contract/wire/envelope'
 import { grants } from '../db/grants'
 import { outbox } from '../db/schema'
-import { announceClient } from '../events'
+import { clientToEvent } from '../events'
 
 const documentation = await Bun.file(join(import.meta.dir, '../../../docs/wallet.md')).text()
 const [, block = ''] = /```properties\n(.*?)```/s.exec(documentation) ?? []
@@ -30,7 +30,7 @@ test('the router finds the columns that it is told to read, and none of them is 
 
 test('what the router sends of a row is read like what the relay sends', () => {
   const createdAt = new Date('2026-01-31T00:00:00Z')
-  const event = announceClient({
+  const event = clientToEvent({
     id: crypto.randomUUID(),
     name: 'Grace',
     email: 'grace@example.com',

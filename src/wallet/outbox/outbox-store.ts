@@ -46,7 +46,7 @@ export const openOutbox = (url: string) =>
 export const outboxChannel = 'saldo_outbox'
 
 /** Inserts rows that tell of what happened before, and wakes the relay, wherever it runs. */
-export async function tellAgain(sql: Statements, rows: OutboxRow[]): Promise<void> {
+export async function enqueueReplay(sql: Statements, rows: OutboxRow[]): Promise<void> {
   await insertOutbox(sql, rows)
   await sql`select pg_notify(${outboxChannel}, '')`
 }

@@ -13,7 +13,7 @@ import { headerText } from '../../testing/headers'
 import { type Caller, callerOf, type ServiceProcess, serviceConfig, spawnService } from '../../testing/stack'
 import { startWallet } from '../service'
 import { removeOldDeliveries } from './deliveries-store'
-import { tellAgain } from './outbox-store'
+import { enqueueReplay } from './outbox-store'
 
 setDefaultTimeout(60_000)
 
@@ -391,7 +391,7 @@ test('places are forgotten 30 days after what happened, and not noted again when
     [young, 29],
   ] as const
   const timeOf = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString()
-  await tellAgain(
+  await enqueueReplay(
     stack.owner,
     told.map(([subject, days]) => ({ ...event, subject, time: timeOf(days) })),
   )

@@ -4,18 +4,18 @@ import { listAccountIds } from '../accounts/accounts-store'
 import type { Transaction } from '../domain/movement'
 import type { Wallet } from '../ledger/ledger'
 import {
-  findPlaces,
+  findHistoryPositions,
   type Line,
-  type LinePlace,
-  listLines,
+  listHistoryLines,
   loadTransactions,
+  type TransactionCursor,
   type TransactionFilter,
 } from '../ledger/store/transactions'
 
 export type TransactionPage = {
   transactions: Transaction[]
   /** The line that the page ended with. Undefined on the last one. */
-  next: LinePlace | undefined
+  next: TransactionCursor | undefined
 }
 
 export async function readTransactionPage(
@@ -23,14 +23,14 @@ export async function readTransactionPage(
   whose: { accountId: string } | { clientId: string },
   filter: TransactionFilter,
   /** `after` is what the page before answered as `next`. */
-  page: { after: LinePlace | undefined; size: number },
+  page: { after: TransactionCursor | undefined; size: number },
 ): Promise<TransactionPage> {
   const { database } = wallet
   return withUnavailableFault(
     (async () => {
-      const places = await findPlaces(database, await accountsOf(wallet, whose), page.after)
+      const places = await findHistoryPositions(database, await accountsOf(wallet, whose), page.after)
       // One more than the page holds tells whether there is another.
-      const lines = await listLines(database, places, filter, page.size + 1)
+      const lines = await listHistoryLines(database, places, filter, page.size + 1)
       const { taken, next } = mergeLines(lines, page.size)
       const transactions = await loadTransactions(
         database,
@@ -48,7 +48,10 @@ const accountsOf = async ({ database }: Wallet, whose: { accountId: string } | {
  * The newest `size` lines of all accounts, each account in the order of its own entries, and the
  * last of them when there are more.
  */
-export function mergeLines(lines: Line[], size: number): { taken: Line[]; next: LinePlace | undefined } {
+export function mergeLines(
+  lines: Line[],
+  size: number,
+): { taken: Line[]; next: TransactionCursor | undefined } {
   const histories = [...Map.groupBy(lines, (line) => line.accountId).values()]
   const heads = histories.map(() => 0)
   const taken: Line[] = []

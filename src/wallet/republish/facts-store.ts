@@ -7,9 +7,9 @@ import { alias } from 'drizzle-orm/pg-core'
 import type { Database } from '../../platform/postgres/database'
 import { arrayOf } from '../../platform/postgres/statements'
 import { entries, holds, transactions } from '../db/schema'
-import type { Entry, Standing } from '../domain/account'
+import type { AccountSnapshot, Entry } from '../domain/account'
 import { asPlaced, type Hold } from '../domain/hold'
-import type { ToldFact } from '../domain/movement'
+import type { PublishedFact } from '../domain/movement'
 
 /** Consecutive entries of an account: those after number `after`, up to number `upTo`. */
 export type Slice = { accountId: string; after: bigint; upTo: bigint }
@@ -21,7 +21,7 @@ export type Slice = { accountId: string; after: bigint; upTo: bigint }
 export type FactFilter = { since: Date; payer: boolean }
 
 /** Holds that ended and were not paid, by the entry that ended them. */
-export type Endings = Map<string, Hold>
+export type ReleasedHolds = Map<string, Hold>
 
 /**
  * The facts that the slices tell of. The entry of a release does not name the hold; the hold, which
@@ -32,8 +32,8 @@ export async function loadFacts(
   { orm }: Database,
   slices: Slice[],
   { since, payer }: FactFilter,
-  endings: Endings,
-): Promise<ToldFact[]> {
+  endings: ReleasedHolds,
+): Promise<PublishedFact[]> {
   const [paying, paid] = [alias(entries, 'paying'), alias(entries, 'paid')]
   const lines = await orm
     .select({ line: entries, transaction: transactions, paying, paid, hold: holds })
@@ -67,7 +67,7 @@ export async function loadFacts(
     )
     .orderBy(entries.accountId, entries.version)
 
-  return lines.flatMap(({ line, transaction, paying, paid, hold: found }): ToldFact | [] => {
+  return lines.flatMap(({ line, transaction, paying, paid, hold: found }): PublishedFact | [] => {
     const { transactionId: id, createdAt } = line
     if (transaction && paying && paid) {
       const { currency } = transaction
@@ -106,4 +106,4 @@ const nameOf = (accountId: string, version: bigint | null): string => `${account
 const standing = (
   { accountId: id, balanceMinor, heldMinor, version }: Omit<Entry, 'amountMinor'>,
   currency: string,
-): Standing => ({ id, currency, balanceMinor, heldMinor, version })
+): AccountSnapshot => ({ id, currency, balanceMinor, heldMinor, version })

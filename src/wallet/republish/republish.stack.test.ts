@@ -15,7 +15,7 @@ import { openAccount } from '../accounts/open-account'
 import { registerClient } from '../accounts/register-client'
 import { grants } from '../db/grants'
 import type { Command } from '../domain/book'
-import { createForesight, settle } from '../ledger/execute'
+import { createOptimisticState, execute } from '../ledger/execute'
 import type { Wallet } from '../ledger/ledger'
 import { seedWallet } from '../seed/seed'
 import { startWallet } from '../service'
@@ -69,13 +69,13 @@ async function startTown() {
     log,
     clock: steadyClock(() => now),
     onAppended() {},
-    foresight: createForesight(),
+    optimistic: createOptimisticState(),
   }
-  const settled = async (at: number, asked: Asked) => {
+  const executeAt = async (at: number, asked: Asked) => {
     now = minute(at)
     // In no order, so that nothing can be told in the order of ids.
     const command = { ...common, ...asked, id: crypto.randomUUID() } as Command
-    const [answer] = await settle(ledger, [
+    const [answer] = await execute(ledger, [
       { commands: [command], atomic: true, traceparent: null, idempotencyKey: null },
     ])
     expect(answer).toMatchObject({ outcomes: [{ result: expect.stringMatching(/transaction|hold/) }] })
@@ -85,7 +85,7 @@ async function startTown() {
   const frankToEva = { accountIdFrom: frank, accountIdTo: eva }
   const effectiveAt = null
   const hold = (at: number, hours: number) =>
-    settled(at, {
+    executeAt(at, {
       type: 'hold',
       ...evaToFrank,
       toWorld: false,
@@ -111,23 +111,23 @@ async function startTown() {
     ...unkeyed,
   })
   const grace = opening.kind === 'done' && opening.value.accepted ? opening.value.account.id : ''
-  const paid = await settled(3, { ...transfer, ...evaToFrank, effectiveAt: minute(-9999) })
-  await settled(4, { ...transfer, kind: 'deposit', accountIdFrom: world, accountIdTo: frank })
-  await settled(5, { ...transfer, accountIdFrom: grace, accountIdTo: eva })
-  await settled(6, { type: 'reversal', reverses: paid, ...frankToEva, amountMinor: 34n, effectiveAt })
+  const paid = await executeAt(3, { ...transfer, ...evaToFrank, effectiveAt: minute(-9999) })
+  await executeAt(4, { ...transfer, kind: 'deposit', accountIdFrom: world, accountIdTo: frank })
+  await executeAt(5, { ...transfer, accountIdFrom: grace, accountIdTo: eva })
+  await executeAt(6, { type: 'reversal', reverses: paid, ...frankToEva, amountMinor: 34n, effectiveAt })
   const holds = { captured: await hold(7, 1), released: await hold(8, 1), expired: await hold(9, 1) }
   await hold(10, 8_000)
-  await settled(11, {
+  await executeAt(11, {
     type: 'capture',
     holdId: holds.captured,
     ...evaToFrank,
     amountMinor: 500n,
     effectiveAt,
   })
-  await settled(12, { type: 'release', holdId: holds.released, ...evaToFrank, reason: 'released' })
-  await settled(13, { ...transfer, ...frankToEva })
-  await settled(70, { type: 'release', holdId: holds.expired, ...evaToFrank, reason: 'expired' })
-  await settled(71, { ...transfer, kind: 'withdrawal', accountIdFrom: grace, accountIdTo: world })
+  await executeAt(12, { type: 'release', holdId: holds.released, ...evaToFrank, reason: 'released' })
+  await executeAt(13, { ...transfer, ...frankToEva })
+  await executeAt(70, { type: 'release', holdId: holds.expired, ...evaToFrank, reason: 'expired' })
+  await executeAt(71, { ...transfer, kind: 'withdrawal', accountIdFrom: grace, accountIdTo: world })
 
   const owner = openSession({ url: place.url, applicationName: 'test' })
   const take = async (): Promise<Told[]> => {

@@ -17,9 +17,9 @@ import { pause } from '../../platform/process/retry'
 import { createLog } from '../../platform/telemetry/log'
 import { type AccountFilter, countEntries, findAccount, listAccounts } from '../accounts/accounts-store'
 import { listClients } from '../accounts/clients-store'
-import { announceAccount, announceClient, announceFact } from '../events'
-import { measureOutbox, tellAgain } from '../outbox/outbox-store'
-import { type Endings, loadFacts, type Slice } from './facts-store'
+import { accountToEvent, clientToEvent, toEvents } from '../events'
+import { enqueueReplay, measureOutbox } from '../outbox/outbox-store'
+import { loadFacts, type ReleasedHolds, type Slice } from './facts-store'
 
 const migrationsFolder = join(import.meta.dir, '../../../migrations/wallet')
 
@@ -97,7 +97,7 @@ export async function tell(
       if (!signal.aborted) await pause(waitMs, signal)
       else return told
     }
-    await tellAgain(
+    await enqueueReplay(
       database.sql,
       events.map((event) => ({ ...event, traceparent: null })),
     )
@@ -118,16 +118,16 @@ type Batch = { events: EncodedEvent[]; entries: number }
  */
 async function* recall(database: Database, wanted: AccountFilter): AsyncGenerator<Batch> {
   for await (const clients of pages((after) => listClients(database, wanted, after, batchSize)))
-    yield { events: clients.map(announceClient), entries: 0 }
+    yield { events: clients.map(clientToEvent), entries: 0 }
 
   const { accountId, since } = wanted
-  const endings: Endings = new Map()
+  const endings: ReleasedHolds = new Map()
   for await (const accounts of pages((after) => listAccounts(database, wanted, after, batchSize))) {
-    yield { events: accounts.filter(({ createdAt }) => createdAt >= since).map(announceAccount), entries: 0 }
+    yield { events: accounts.filter(({ createdAt }) => createdAt >= since).map(accountToEvent), entries: 0 }
     for (const slices of sliceEntries(accounts, batchSize)) {
       const facts = await loadFacts(database, slices, { since, payer: accountId === undefined }, endings)
       const entries = slices.reduce((sum, { after, upTo }) => sum + Number(upTo - after), 0)
-      yield { events: facts.flatMap(announceFact), entries }
+      yield { events: facts.flatMap(toEvents), entries }
     }
   }
 }

@@ -13,10 +13,10 @@ import { insertAccounts, type NewAccount } from '../accounts/accounts-store'
 import { type Client, insertClients } from '../accounts/clients-store'
 import { newAccount, newWorld } from '../accounts/open-account'
 import type { Account } from '../domain/account'
-import { apply, emptyBook } from '../domain/book'
+import { applyFact, emptyBook } from '../domain/book'
 import type { Fact, TransferKind } from '../domain/movement'
 import { decideTransfer } from '../domain/transfer'
-import { announceClient, announceFact } from '../events'
+import { clientToEvent, toEvents } from '../events'
 import { append } from '../ledger/store/append'
 import type { OutboxRow } from '../outbox/outbox-store'
 import { markSeeded } from './seeds-store'
@@ -74,7 +74,7 @@ export function readSeed(): Seed {
     name,
     clients: clients.map(({ created_at, ...fields }) => {
       const client = { ...fields, createdAt: new Date(created_at) }
-      return { ...client, event: untraced(announceClient(client)) }
+      return { ...client, event: untraced(clientToEvent(client)) }
     }),
     accounts: opened,
     transfers: transactions.map((transaction) => {
@@ -98,8 +98,8 @@ export function readSeed(): Seed {
       if (!decision.accepted)
         throw new Error(`seed transaction ${transaction.id} is refused: ${decision.rejection}`)
       const { fact } = decision
-      apply(book, fact)
-      return { fact, outbox: announceFact(fact).map(untraced) }
+      applyFact(book, fact)
+      return { fact, outbox: toEvents(fact).map(untraced) }
     }),
   }
 }

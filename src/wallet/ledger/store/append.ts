@@ -99,7 +99,7 @@ const appendHolds = (sql: Statements, rows: Hold[]) => sql`
 const appendKeys = (sql: Statements, keys: KeyRow[]) => sql`
   , used_keys as (${insertKeys(
     sql,
-    keys.map((row) => ({ ...row, stored: row.outcomes.map(storedOutcome) })),
+    keys.map((row) => ({ ...row, stored: row.results.map(storedOutcome) })),
   )})`
 
 const takenByAnother = new Set([
@@ -136,17 +136,17 @@ export function classifyAppendFailure(error: unknown): AppendFailure | undefined
  * Waits until nobody else of this database has the turn. It belongs to the session: whoever loses
  * the connection loses the turn.
  */
-export async function takeTurn(sql: Statements): Promise<void> {
+export async function acquireContentionLock(sql: Statements): Promise<void> {
   await sql`select pg_advisory_lock(${advisoryLocks.contention})`
 }
 
 /** However often it was taken. */
-export async function endTurn(sql: Statements): Promise<void> {
+export async function releaseContentionLock(sql: Statements): Promise<void> {
   await sql`select pg_advisory_unlock_all()`.catch(() => undefined)
 }
 
 /** Writes, and takes it back. */
-export async function appendInVain({ sql }: Pick<Database, 'sql'>, changes: Changes): Promise<void> {
+export async function dryRunAppend({ sql }: Pick<Database, 'sql'>, changes: Changes): Promise<void> {
   const over = new Error('taken back')
   await sql
     .begin(async (tx) => {

@@ -6,7 +6,7 @@ import type { Database } from '../../../platform/postgres/database'
 import { rowStatements } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import { idempotencyKeys } from '../../db/schema'
-import type { Outcome } from '../../domain/book'
+import type { CommandResult } from '../../domain/book'
 import { asPlaced } from '../../domain/hold'
 import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'
 import type { Rejection } from '../../domain/rejection'
@@ -16,7 +16,7 @@ import { loadTransactions } from './transactions'
 /** For this long a key is remembered, in hours. After that it is new. Published in the documentation. */
 export const keyHours = 24
 
-export type KeyRow = IdempotencyKey & { outcomes: Outcome[] }
+export type KeyRow = IdempotencyKey & { results: CommandResult[] }
 export type StoredKey = IdempotencyKey & { stored: StoredOutcome[] }
 
 /** An outcome as it is kept: what it was about can be read from where it does not change. */
@@ -66,7 +66,7 @@ export async function loadUsedKeys(sql: Statements, keys: IdempotencyKey[]): Pro
 export async function loadKeys(
   database: Database,
   keys: IdempotencyKey[],
-): Promise<Map<string, UsedKey<Outcome[]>>> {
+): Promise<Map<string, UsedKey<CommandResult[]>>> {
   const rows = await loadUsedKeys(database.sql, keys)
   if (rows.length === 0) return new Map()
 
@@ -83,12 +83,12 @@ export async function loadKeys(
       ),
     ),
   ])
-  const told = (outcome: StoredOutcome): Outcome => {
-    if ('rejection' in outcome) return { result: 'rejected', rejection: outcome.rejection as Rejection }
+  const told = (outcome: StoredOutcome): CommandResult => {
+    if ('rejection' in outcome) return { kind: 'rejected', rejection: outcome.rejection as Rejection }
     if ('transaction' in outcome)
-      return { result: 'transaction', transaction: found(transactions, outcome.transaction) }
-    if ('ended' in outcome) return { result: 'hold', hold: found(holds, outcome.ended) }
-    if ('placed' in outcome) return { result: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
+      return { kind: 'transaction', transaction: found(transactions, outcome.transaction) }
+    if ('ended' in outcome) return { kind: 'hold', hold: found(holds, outcome.ended) }
+    if ('placed' in outcome) return { kind: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
     throw new Error('no command led to what is stored under its key')
   }
   return new Map(
@@ -96,9 +96,9 @@ export async function loadKeys(
   )
 }
 
-export function storedOutcome(outcome: Outcome): StoredOutcome {
-  if (outcome.result === 'rejected') return { rejection: outcome.rejection }
-  if (outcome.result === 'transaction') return { transaction: outcome.transaction.id }
+export function storedOutcome(outcome: CommandResult): StoredOutcome {
+  if (outcome.kind === 'rejected') return { rejection: outcome.rejection }
+  if (outcome.kind === 'transaction') return { transaction: outcome.transaction.id }
   return outcome.hold.status === 'placed' ? { placed: outcome.hold.id } : { ended: outcome.hold.id }
 }
 

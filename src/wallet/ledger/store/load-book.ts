@@ -2,7 +2,7 @@
 import type { Database } from '../../../platform/postgres/database'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import type { Account } from '../../domain/account'
-import type { Book, Command, Outcome } from '../../domain/book'
+import type { Book, Command, CommandResult } from '../../domain/book'
 import type { Hold } from '../../domain/hold'
 import { loadHolds } from './holds'
 import { loadOriginals, loadTransactions } from './transactions'
@@ -35,7 +35,7 @@ export async function loadBook(database: Database, commands: Command[], again: b
     accounts,
     holds,
     originals,
-    done: again ? outcomesOf(commands, { holds, transactions }) : new Map(),
+    done: again ? resultsOf(commands, { holds, transactions }) : new Map(),
   }
 }
 
@@ -47,13 +47,13 @@ type Written = {
   transactions: Awaited<ReturnType<typeof loadTransactions>>
 }
 
-function outcomesOf(commands: Command[], { holds, transactions }: Written): Map<string, Outcome> {
-  const done = new Map<string, Outcome>()
-  const tellHold = (id: string, hold: Hold) => done.set(id, { result: 'hold', hold })
+function resultsOf(commands: Command[], { holds, transactions }: Written): Map<string, CommandResult> {
+  const done = new Map<string, CommandResult>()
+  const tellHold = (id: string, hold: Hold) => done.set(id, { kind: 'hold', hold })
   for (const command of commands) {
     const { id } = command
     const transaction = transactions.get(id)
-    if (transaction) done.set(id, { result: 'transaction', transaction })
+    if (transaction) done.set(id, { kind: 'transaction', transaction })
     const placed = command.type === 'hold' && holds.get(id)
     if (placed) tellHold(id, placed)
     const ended = command.type === 'release' && holds.get(command.holdId)

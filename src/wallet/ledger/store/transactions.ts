@@ -53,17 +53,17 @@ export type Line = { accountId: string; version: bigint; transactionId: string; 
  * A line of a list, and thereby what follows on it: what is older; of the same time what is of the
  * account, and of those behind it.
  */
-export type LinePlace = Pick<Line, 'accountId' | 'version' | 'createdAt'>
+export type TransactionCursor = Pick<Line, 'accountId' | 'version' | 'createdAt'>
 
 /**
  * Where a list goes on in each of its accounts, behind a line or from the newest one. Versions are
  * in the order of writing, so the place is found by halving. Where nothing is left of an account,
  * that is a place, too: what it paid to another one is in its own history.
  */
-export async function findPlaces(
+export async function findHistoryPositions(
   { sql: statements }: Database,
   accountIds: readonly string[],
-  after: LinePlace | undefined,
+  after: TransactionCursor | undefined,
 ): Promise<Place[]> {
   if (!after) return accountIds.map((accountId) => ({ accountId, before: null }))
   const rows = await statements<Place[]>`
@@ -93,7 +93,7 @@ export async function findPlaces(
  * Of each account at most `size` lines about transactions, newest first, one account after the
  * other. What moved money between two of the accounts is in the history of the one that paid only.
  */
-export async function listLines(
+export async function listHistoryLines(
   { sql: statements }: Database,
   places: Place[],
   { kind, since, until }: TransactionFilter,
