@@ -250,7 +250,7 @@ test('without its broker the service answers, says so, and goes on when there is
   await using balances = await start(config)
   const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
   await hasBalance(balances, eva, 800, 4)
-  await hasConsumer(balances, 'warn', /the broker cannot be used/)
+  await hasConsumer(balances, 'warn', /broker unavailable/)
 
   const broker = await startBroker({ dataDir, port, fsync: false })
   await hasConsumer(balances, 'pass', /9 partitions/)

@@ -1,5 +1,5 @@
 /** Headers of records, for tests that write them as text. */
-import type { RecordHeader } from '../platform/kafka/client'
+import type { RecordHeader } from '../platform/kafka/record-set'
 
 /** Names that the engine takes for numbers come first: use others. */
 export const headersOf = (texts: Record<string, string>): RecordHeader[] =>

@@ -9,12 +9,9 @@ import { join } from 'node:path'
 import type { ServiceConfig } from '../../config/config'
 import { encodeEvent } from '../../contract/wire/envelope'
 import { startBroker } from '../../local/broker/broker'
-import {
-  connectKafka,
-  type IncomingRecord,
-  type OutgoingRecord,
-  type RecordHeader,
-} from '../../platform/kafka/client'
+import { connectKafka } from '../../platform/kafka/client'
+import type { RecordHeader } from '../../platform/kafka/record-set'
+import type { IncomingRecord, OutgoingRecord } from '../../platform/kafka/records'
 import { openDatabase } from '../../platform/postgres/database'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import type { RecordHeader } from '../../platform/kafka/client'
+import type { RecordHeader } from '../../platform/kafka/record-set'
 import { headersOf, textsOf } from '../../testing/headers'
 import { deadLetterTopic, recordOf } from './publisher'
 

@@ -5,13 +5,10 @@
  */
 
 import { messageOf } from '../../platform/fault'
-import {
-  bytesOnWire,
-  type Kafka,
-  type OutgoingRecord,
-  type RecordHeader,
-  requestBytesMax,
-} from '../../platform/kafka/client'
+import type { Kafka } from '../../platform/kafka/client'
+import { bytesOnWire, requestBytesMax } from '../../platform/kafka/publisher'
+import type { RecordHeader } from '../../platform/kafka/record-set'
+import type { OutgoingRecord } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import { keepTrying } from '../../platform/process/retry'
 import { createWakeup } from '../../platform/process/wakeup'

@@ -4,7 +4,7 @@
  */
 import { recordTime } from '../../contract/time'
 import { messageOf } from '../../platform/fault'
-import { checksumOf, type IncomingRecord } from '../../platform/kafka/client'
+import { checksumOf, type IncomingRecord } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import { isDataRefused } from '../../platform/postgres/failures'
 import type { Statements } from '../../platform/postgres/statements'

@@ -4,13 +4,11 @@
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
-import type {
-  IncomingBatch,
-  Kafka,
-  PartitionOffset,
-  RecordHeader,
-  SubscriptionOptions,
-} from '../../platform/kafka/client'
+import type { Kafka } from '../../platform/kafka/client'
+import type { PartitionOffset } from '../../platform/kafka/offsets'
+import type { RecordHeader } from '../../platform/kafka/record-set'
+import type { IncomingBatch } from '../../platform/kafka/records'
+import type { SubscriptionOptions } from '../../platform/kafka/subscription'
 import { type Database, openDatabase } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import type { Log } from '../../platform/telemetry/log'

@@ -9,8 +9,11 @@
  */
 import { messageOf } from '../../platform/fault'
 import type { Check } from '../../platform/http/app'
-import type { IncomingBatch, Kafka, PartitionOffset, SubscriptionOptions } from '../../platform/kafka/client'
+import type { Kafka } from '../../platform/kafka/client'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
+import type { PartitionOffset } from '../../platform/kafka/offsets'
+import type { IncomingBatch } from '../../platform/kafka/records'
+import type { SubscriptionOptions } from '../../platform/kafka/subscription'
 import type { Database } from '../../platform/postgres/database'
 import { BatchApplier, type BatchApplierOptions } from './batch-applier'
 import { partitionName } from './offsets'

@@ -1,5 +1,6 @@
 /** Whether the log at the broker is still the one that was applied. */
-import { checksumOf, type Kafka } from '../../platform/kafka/client'
+import type { Kafka } from '../../platform/kafka/client'
+import { checksumOf } from '../../platform/kafka/records'
 import { pause } from '../../platform/process/retry'
 import type { LastRecord } from './offsets-store'
 

@@ -3,7 +3,8 @@ import { expect, test } from 'bun:test'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import { backing } from '../../testing/backing'
 import { createLog } from '../telemetry/log'
-import { connectKafka, type OffsetRange } from './client'
+import { connectKafka } from './client'
+import type { OffsetRange } from './offsets'
 
 const log = createLog({ service: 'test', level: 'error', format: 'json' })
 

@@ -14,6 +14,7 @@ import Encoder from 'kafkajs/src/protocol/encoder'
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch'
 // @ts-expect-error As above.
 import produceRequests from 'kafkajs/src/protocol/requests/produce'
+import { partitionName } from './offsets'
 import {
   type BatchFault,
   type FetchedRange,
@@ -72,7 +73,7 @@ export function instrument(client: KafkaClient): void {
 function createClusterKey(client: KafkaClient): symbol {
   const isIt = ({ description = '' }: symbol) => description.endsWith(':createCluster')
   const key = Object.getOwnPropertySymbols(client).find(isIt)
-  if (!key) throw new Error('kafkajs has no createCluster: is it of the pinned version?')
+  if (!key) throw new Error('createCluster not found: is this kafkajs 2.2.4?')
   return key
 }
 
@@ -103,7 +104,7 @@ const fetchProtocol: Protocol =
     const fetchOffsets = new Map(
       topics.flatMap(({ topic, partitions }) =>
         partitions.map(
-          ({ partition, fetchOffset }) => [`${topic}/${partition}`, BigInt(fetchOffset)] as const,
+          ({ partition, fetchOffset }) => [partitionName(topic, partition), BigInt(fetchOffset)] as const,
         ),
       ),
     )
@@ -138,7 +139,7 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
       const aborted = list(() => ({ producerId: String(int64()), firstOffset: int64() }))
       const preferredReadReplica = version >= 11 ? int32() : -1
       const records = take(Math.max(0, int32()))
-      const from = fetchOffsets.get(`${topicName}/${partition}`) ?? 0n
+      const from = fetchOffsets.get(partitionName(topicName, partition)) ?? 0n
       return {
         partition,
         errorCode: partitionError,

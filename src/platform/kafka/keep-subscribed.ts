@@ -5,7 +5,8 @@
 import { messageOf } from '../fault'
 import { keepTrying, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
-import type { Kafka, SubscriptionOptions } from './client'
+import type { Kafka } from './client'
+import type { SubscriptionOptions } from './subscription'
 
 export type KeepSubscribedOptions = Omit<SubscriptionOptions, 'onTrouble'> & {
   /** Of a topic that does not exist yet. */

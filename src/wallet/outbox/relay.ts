@@ -5,7 +5,8 @@
  */
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
-import { bytesOnWire, type OutgoingRecord, type Publisher } from '../../platform/kafka/client'
+import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
+import type { OutgoingRecord } from '../../platform/kafka/records'
 import { keepListening } from '../../platform/postgres/listen'
 import { backoffMs, pause } from '../../platform/process/retry'
 import { createWakeup } from '../../platform/process/wakeup'

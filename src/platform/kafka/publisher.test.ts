@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { coordinatesOf } from './client'
+import { coordinatesOf } from './publisher'
 
 const records = ['balances', 'transactions', 'balances', 'balances'].map((topic) => ({ topic }))
 const partitions = [0, 0, 1, 0].map((partition) => ({ partition }))
@@ -22,7 +22,7 @@ test('records of one partition follow on from the offset that the broker answere
 test('a partition that was not answered for fails the send', () => {
   const answers = [answer('balances', 0, '40'), answer('transactions', 0, '0')]
   expect(() => coordinatesOf(records, partitions, answers)).toThrow(
-    'the broker did not say where in balances/1',
+    'broker returned no offsets for balances/1',
   )
   expect(() => coordinatesOf(records, partitions, [...answers, answer('balances', 1, '-1')])).toThrow(
     'balances/1',

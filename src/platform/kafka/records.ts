@@ -1,0 +1,65 @@
+/** Records as publishers, subscriptions and readers share them. */
+import { createHash } from 'node:crypto'
+import type { Fetched, FetchedMessage } from './kafkajs-internals'
+import type { BatchFault, RecordHeader } from './record-set'
+
+export type OutgoingRecord = {
+  topic: string
+  key: string | Buffer | null
+  value: string | Buffer | null
+  /** Bytes, for records that are passed on as they were received. */
+  headers: Record<string, string> | RecordHeader[]
+}
+
+export type IncomingRecord = {
+  offset: bigint
+  key: Buffer | null
+  value: Buffer | null
+  headers: RecordHeader[]
+  timestampMs: number
+  /** Set for a batch that cannot be read, from its offset to `lastOffset`; `value` is the raw batch. */
+  unreadable?: BatchFault & { lastOffset: bigint }
+}
+
+/** Records of one partition in offset order; none where the log holds only control records and aborted ones. */
+export type IncomingBatch = {
+  topic: string
+  partition: number
+  /** The requested offset. The first record may lie beyond it, after records that are not delivered. */
+  fetchedFrom: bigint
+  /** The offset after the last record; `fetchedFrom` when nothing came. */
+  next: bigint
+  /** One past the newest record of the partition when the batch was fetched. */
+  highWatermark: bigint
+  records: IncomingRecord[]
+}
+
+/** Identifies a record by its time, key, value and headers. */
+export function checksumOf({ timestampMs, key, value, headers }: IncomingRecord): string {
+  const hash = createHash('sha256').update(`${timestampMs}`)
+  for (const part of [key, value, ...headers.flat()])
+    hash.update(`,${part?.length ?? 'null'}:`).update(part ?? '')
+  return hash.digest('hex')
+}
+
+export function toIncomingBatch(fetched: Fetched): IncomingBatch {
+  const { topic, partition, messages } = fetched
+  const fetchedFrom = BigInt(fetched.fetchedOffset)
+  const last = messages.at(-1)
+  return {
+    topic,
+    partition,
+    fetchedFrom,
+    next: last ? BigInt(last.offset) + 1n : fetchedFrom,
+    highWatermark: BigInt(fetched.highWatermark),
+    records: messages.filter(({ isMark }) => !isMark).map(toIncomingRecord),
+  }
+}
+
+function toIncomingRecord(message: FetchedMessage): IncomingRecord {
+  const { offset, key, value, headers, timestampMs, fault } = message
+  const record = { offset: BigInt(offset), key, value, headers, timestampMs }
+  if (!fault) return record
+  const { firstOffset, ...reason } = fault
+  return { ...record, offset: firstOffset, unreadable: { ...reason, lastOffset: record.offset } }
+}
