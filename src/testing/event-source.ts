@@ -3,7 +3,7 @@
  * with the last id when it is told to.
  */
 
-export type Told = { event: string; id: string; data: Record<string, unknown> }
+export type StreamEvent = { event: string; id: string; data: Record<string, unknown> }
 
 /**
  * Yields each event, until the stream ends or the caller leaves the loop. Throws for an answer that
@@ -13,7 +13,7 @@ export async function* readEvents(
   port: number,
   path: string,
   lastEventId?: string,
-): AsyncGenerator<Told, void> {
+): AsyncGenerator<StreamEvent, void> {
   const leaving = new AbortController()
   const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: leaving.signal })
@@ -26,7 +26,9 @@ export async function* readEvents(
 }
 
 /** Comments and `retry` are passed over. Bytes may be cut anywhere. */
-export async function* parseEvents(chunks: AsyncIterable<string | Uint8Array>): AsyncGenerator<Told, void> {
+export async function* parseEvents(
+  chunks: AsyncIterable<string | Uint8Array>,
+): AsyncGenerator<StreamEvent, void> {
   const decoder = new TextDecoder()
   let text = ''
   for await (const chunk of chunks) {

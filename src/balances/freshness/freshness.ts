@@ -1,6 +1,6 @@
 /**
- * How far the tables are behind the topics, no matter which process applies them: the log ends are sampled and
- * compared with the applied offsets.
+ * How far the tables are behind the topics, no matter which process applies them: the log ends are
+ * sampled and compared with the applied offsets.
  */
 import { EventEmitter } from 'node:events'
 import { Fault, messageOf } from '../../platform/fault'
@@ -16,7 +16,10 @@ export type Freshness = {
   lag: bigint | undefined
 }
 
-/** Samples kept while they are not reached. Beyond this every second one is dropped: `asOf` gets coarser, never wrong. */
+/**
+ * Samples kept while they are not reached. Beyond this every second one is dropped: `asOf` gets
+ * coarser, never wrong.
+ */
 const samplesMax = 512
 
 /** Remembers log ends by time until the applied offsets have reached them. */

@@ -1,4 +1,4 @@
-/** Reading what was just written, while the events are late: with the token of the write, and without it. */
+/** Read-your-writes while events are late: with the consistency token of the write, and without it. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,8 +17,8 @@ const log = createLog({ service: 'test', level: 'error', format: 'json' })
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
-/** The whole, with as many readers as asked for, on a broker of its own that can be made to fail. */
-async function startTown(readers: number) {
+/** Both services, with several read replicas, on a broker of their own that can be made to fail. */
+async function startReplicas(readers: number) {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
   const broker = await startBroker({ dataDir: join(folder, 'broker'), fsync: false })
   const shared = await backing()
@@ -42,7 +42,7 @@ async function startTown(readers: number) {
     balances,
     config,
     wallet: callerOf(wallet.port),
-    /** From here on no reader gets a record: each of its two consumers has an answer outstanding. */
+    /** From here on no replica gets a record: each of its two consumers has a fetch outstanding. */
     async delayFetches(until: Promise<void>) {
       const delayed = broker.faults.inject('Fetch', { kind: 'delay', until }, Number.POSITIVE_INFINITY)
       await eventually(() => expect(delayed.hits).toBeGreaterThanOrEqual(2 * readers))
@@ -60,63 +60,63 @@ async function startTown(readers: number) {
 const versionIn = (token: string, account: string) =>
   Number(new RegExp(`${account}:(\\d+)`).exec(token)?.[1] ?? Number.NaN)
 
-test('500 reads after 500 writes, with events two seconds late: none is stale with the token, and some are without', async () => {
-  await using town = await startTown(1)
-  const [balances] = town.balances
+test('500 reads after 500 writes, events late: none is stale with the token, some without', async () => {
+  await using system = await startReplicas(1)
+  const [balances] = system.balances
   if (!balances) throw new Error('no reader')
   const late = new Promise((resolve) => setTimeout(resolve, 2000))
-  town.broker.faults.inject('Fetch', { kind: 'delay', until: late }, Number.POSITIVE_INFINITY)
+  system.broker.faults.inject('Fetch', { kind: 'delay', until: late }, Number.POSITIVE_INFINITY)
 
   let staleWithout = 0
   const versions = await Promise.all(
     Array.from({ length: 500 }, async () => {
       const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
-      const moved = await town.wallet.post('/transactions', body)
+      const moved = await system.wallet.post('/transactions', body)
       expect(moved.status).toBe(201)
       const token = moved.headers.get('consistency-token') ?? ''
-      const wanted = versionIn(token, eva)
+      const written = versionIn(token, eva)
 
       const without = await balances.get(`/balances/${eva}`)
-      if (Number(without.body.version) < wanted) staleWithout++
+      if (Number(without.body.version) < written) staleWithout++
       const impatient = await balances.get(`/balances/${eva}`, { 'consistency-token': token })
-      if (impatient.status === 200) expect(Number(impatient.body.version)).toBeGreaterThanOrEqual(wanted)
+      if (impatient.status === 200) expect(Number(impatient.body.version)).toBeGreaterThanOrEqual(written)
       else expect(impatient.body.code).toBe('NOT_YET_CONSISTENT')
 
       const headers = { 'consistency-token': token, prefer: 'wait=20' }
       const found = await balances.get(`/balances/${eva}`, headers)
       expect(found.status).toBe(200)
       expect(found.headers.get('preference-applied')).toBe('wait=20')
-      expect(Number(found.body.version)).toBeGreaterThanOrEqual(wanted)
-      return wanted
+      expect(Number(found.body.version)).toBeGreaterThanOrEqual(written)
+      return written
     }),
   )
   expect(staleWithout).toBeGreaterThan(0)
   expect(new Set(versions).size).toBe(500)
 })
 
-test('a reader that applies nothing itself hears of what the others apply', async () => {
-  await using town = await startTown(3)
+test('a replica that applies nothing is notified of what the others apply', async () => {
+  await using system = await startReplicas(3)
   for (let turn = 0; turn < 10; turn++) {
-    town.broker.faults.pause(true)
+    system.broker.faults.pause(true)
     const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
-    const token = (await town.wallet.post('/transactions', body)).headers.get('consistency-token') ?? ''
+    const token = (await system.wallet.post('/transactions', body)).headers.get('consistency-token') ?? ''
     const headers = { 'consistency-token': token, prefer: 'wait=25' }
-    const answers = Promise.all(town.balances.map((one) => one.get(`/balances/${frank}`, headers)))
-    town.broker.faults.pause(false)
+    const answers = Promise.all(system.balances.map((one) => one.get(`/balances/${frank}`, headers)))
+    system.broker.faults.pause(false)
     const startedAt = performance.now()
     for (const { status, body } of await answers) {
       expect(status).toBe(200)
       expect(Number(body.version)).toBeGreaterThanOrEqual(versionIn(token, frank))
     }
-    // Far from the end of the wait, at which it would look once more.
+    // Long before the end of the wait, when it would query again.
     expect(performance.now() - startedAt).toBeLessThan(15_000)
   }
 })
 
-test('answers say as of when they are: behind while events are late or the broker is away, and not afterwards', async () => {
-  await using town = await startTown(2)
-  const look = async () => {
-    const answers = await Promise.all(town.balances.map((one) => one.get(`/balances/${eva}`)))
+test('balances-as-of and balances-lag follow late events and a broker outage', async () => {
+  await using system = await startReplicas(2)
+  const sample = async () => {
+    const answers = await Promise.all(system.balances.map((one) => one.get(`/balances/${eva}`)))
     return answers.map(({ headers }) => ({
       lag: headers.get('balances-lag'),
       asOf: headers.get('balances-as-of') ?? '',
@@ -124,36 +124,36 @@ test('answers say as of when they are: behind while events are late or the broke
   }
   const isFresh = (since: string) =>
     eventually(async () => {
-      for (const { lag, asOf } of await look()) expect([lag, asOf > since]).toEqual(['0', true])
+      for (const { lag, asOf } of await sample()) expect([lag, asOf > since]).toEqual(['0', true])
     })
   await isFresh('')
 
-  // The ends of the logs can be asked for, and their records cannot be fetched.
+  // Log ends can be listed, but records cannot be fetched.
   const { promise: until, resolve: arrive } = Promise.withResolvers<void>()
-  await town.delayFetches(until)
+  await system.delayFetches(until)
   const body = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
-  for (let turn = 0; turn < 3; turn++) await town.wallet.post('/transactions', body)
+  for (let turn = 0; turn < 3; turn++) await system.wallet.post('/transactions', body)
   const after = new Date().toISOString()
   await eventually(async () => {
-    for (const { lag, asOf } of await look()) expect([lag, asOf < after]).toEqual(['3', true])
+    for (const { lag, asOf } of await sample()) expect([lag, asOf < after]).toEqual(['3', true])
   })
   arrive()
   await isFresh(after)
 
-  town.broker.faults.refuseConnections(true)
+  system.broker.faults.refuseConnections(true)
   const gone = new Date().toISOString()
   await eventually(async () => {
-    const [first, second] = [await look(), await look()]
+    const [first, second] = [await sample(), await sample()]
     expect(second).toEqual(first)
     for (const { asOf } of second) expect(asOf < gone).toBe(true)
   })
-  town.broker.faults.refuseConnections(false)
+  system.broker.faults.refuseConnections(false)
   await isFresh(gone)
 })
 
-test('an answer about a time is complete only when nothing of that time may still arrive', async () => {
-  await using town = await startTown(1)
-  const [balances] = town.balances
+test('an answer as of a time is complete only when nothing of that time can still arrive', async () => {
+  await using system = await startReplicas(1)
+  const [balances] = system.balances
   if (!balances) throw new Error('no reader')
   const { promise: until, resolve: arrive } = Promise.withResolvers<void>()
   const seen = new Map<string, { balance: unknown; complete: unknown }[]>()
@@ -165,20 +165,20 @@ test('an answer about a time is complete only when nothing of that time may stil
     return body
   }
 
-  // Long before anything late: complete, as soon as the broker was looked at.
+  // Long before anything late: complete after the first sample.
   const past = `/balances/${eva}?at=2024-02-01T00:00:00Z`
   await eventually(async () => expect(await ask(past)).toMatchObject({ balance: 800, complete: true }))
   for (const path of [`/balances/${eva}/explain`, `/balances/${eva}/statement?until=2024-02-01T00:00:00Z`])
     await eventually(async () => expect(await ask(path)).toMatchObject({ complete: true }))
 
-  await town.delayFetches(until)
+  await system.delayFetches(until)
   const backdated = {
     account_id_from: eva,
     account_id_to: frank,
     amount: 1,
     effective_at: '2024-01-31T00:00:00Z',
   }
-  const moved = await town.wallet.post('/transactions', backdated)
+  const moved = await system.wallet.post('/transactions', backdated)
   const at = String(moved.body.created_at)
   const timed = [
     `/balances/${eva}?at=${at}`,
@@ -189,7 +189,7 @@ test('an answer about a time is complete only when nothing of that time may stil
   expect(await ask(`/balances/${eva}?at=9999-01-01T00:00:00Z`, { prefer: 'wait=1' })).toMatchObject({
     complete: false,
   })
-  // It is known to be behind now, and something may count from long ago.
+  // Known to lag now, and a missing entry may be backdated.
   await eventually(async () => expect(await ask(`${past}&time=effective`)).toMatchObject({ complete: false }))
   await eventually(async () => expect(Date.now() - Date.parse(at)).toBeGreaterThan(3000))
   for (const path of timed) expect(await ask(path)).toMatchObject({ complete: false })
@@ -209,27 +209,27 @@ test('an answer about a time is complete only when nothing of that time may stil
   }
 })
 
-test('a reader that has not heard of the broker since it began calls nothing complete that may be missing', async () => {
-  await using town = await startTown(1)
+test('a replica that never reached the broker reports nothing complete that may be missing', async () => {
+  await using system = await startReplicas(1)
   await eventually(async () => {
-    expect((await town.balances[0]?.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`))?.body.complete).toBe(
+    expect((await system.balances[0]?.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`))?.body.complete).toBe(
       true,
     )
   })
-  town.broker.faults.refuseConnections(true)
-  const again = await startBalances(town.config, log)
+  system.broker.faults.refuseConnections(true)
+  const again = await startBalances(system.config, log)
   try {
     const balances = callerOf(again.port)
     const newest = await balances.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`)
     expect(newest.body).toMatchObject({ balance: 800, complete: false })
-    // A later entry is here, so nothing is missing before it.
+    // A later entry is present, so nothing is missing before it.
     expect((await balances.get(`/balances/${eva}?at=2020-02-01T00:00:00Z`)).body).toMatchObject({
       complete: true,
     })
     expect(
       (await balances.get(`/balances/${eva}?at=2020-02-01T00:00:00Z&time=effective`)).body.complete,
     ).toBe(false)
-    // Without a time it is about what is here.
+    // Without a time the answer is about the applied entries.
     const explained = (await balances.get(`/balances/${eva}/explain`)).body
     expect(explained).toMatchObject({ balance: 800, complete: true, at: '2024-01-27T17:13:55.000Z' })
   } finally {

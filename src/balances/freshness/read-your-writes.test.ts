@@ -5,7 +5,8 @@ import { Consistency } from './read-your-writes'
 const never = new AbortController().signal
 
 /**
- * Versions as the database has them. `move` applies one, and wakes the waiters unless another process applied it.
+ * Versions as the database has them. `move` applies one, and wakes the waiters unless another
+ * process applied it.
  */
 function setUp(waitersMax = 10) {
   const versions = new Map<string, bigint>()

@@ -51,7 +51,7 @@ async function openBalances() {
   return { ...database, record, idsOf, [Symbol.asyncDispose]: () => database.close() }
 }
 
-test('a list may be narrowed by client, currency and balance', async () => {
+test('a list filters by client, currency and balance', async () => {
   await using database = await openBalances()
   await database.record(
     row('a', 1n, { clientId: 'eva', balanceMinor: -500n }),
@@ -67,7 +67,7 @@ test('a list may be narrowed by client, currency and balance', async () => {
   expect(await idsOf({ clientId: 'eva', currency: 'BRL', minMinor: -500n, maxMinor: -500n })).toEqual(['a'])
 })
 
-test('an account is on one page, whatever happens to it and to the others meanwhile', async () => {
+test('every account is on exactly one page under concurrent updates', async () => {
   await using database = await openBalances()
   const ids = Array.from({ length: 23 }, (_, index) => `account ${String.fromCharCode(97 + index)}`)
   await database.record(...ids.map((id) => row(id, 1n)))

@@ -5,7 +5,7 @@ import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/state
 export type Balance = {
   accountId: string
   clientId: string | null
-  /** Null until the owner is told of. */
+  /** Null until ClientRegistered has been applied. */
   ownerName: string | null
   currency: string
   balanceMinor: bigint
@@ -15,9 +15,10 @@ export type Balance = {
   updatedAt: string
 }
 
-const told = (sql: Statements) => sql`
+const selectBalances = (sql: Statements) => sql`
   select account_id as "accountId", client_id as "clientId", clients.name as "ownerName", currency,
-    balance_minor as "balanceMinor", held_minor as "heldMinor", version, balances.created_at as "createdAt", updated_at as "updatedAt"
+    balance_minor as "balanceMinor", held_minor as "heldMinor", version,
+    balances.created_at as "createdAt", updated_at as "updatedAt"
   from balances left join clients on clients.id = client_id`
 
 const withTimes = (row: Balance): Balance => ({
@@ -30,7 +31,9 @@ export async function findBalances(
   sql: Statements,
   accountIds: readonly string[],
 ): Promise<Map<string, Balance>> {
-  const rows = await sql<Balance[]>`${told(sql)} where account_id = any(${arrayOf(accountIds)}::text[])`
+  const rows = await sql<
+    Balance[]
+  >`${selectBalances(sql)} where account_id = any(${arrayOf(accountIds)}::text[])`
   return new Map(rows.map((row) => [row.accountId, withTimes(row)]))
 }
 
@@ -41,16 +44,13 @@ export type BalanceFilter = {
   maxMinor: bigint | undefined
 }
 
-/**
- * In the order of account ids, which never change: whatever happens meanwhile, an account is on one
- * page, and where it was.
- */
+/** Ordered by account id, which never changes: concurrent updates move no account to another page. */
 export async function listBalances(
   sql: Statements,
   { clientId, currency, minMinor, maxMinor }: BalanceFilter,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<Balance[]> {
-  const rows = await sql<Balance[]>`${told(sql)}
+  const rows = await sql<Balance[]>`${selectBalances(sql)}
     where true
       ${after === undefined ? sql`` : sql`and account_id > ${after}`}
       ${clientId === undefined ? sql`` : sql`and client_id = ${clientId}`}

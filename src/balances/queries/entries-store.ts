@@ -1,16 +1,17 @@
-/** What made an account what it is: entries by version, newest first, and where a time lies among them. */
+/** Entries of accounts by version, and the version at a time. */
 import type { PendingQuery, Row } from 'postgres'
 import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
 import type { EntryRow } from '../projection/project'
 
 export type Entry = Omit<EntryRow, 'accountId'>
 
-/** With the currency of its account. */
+/** With the currency of the account. */
 export type AccountEntry = EntryRow & { currency: string }
 
 const columns = (sql: Statements) => sql`
-  version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
-  hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt", created_at as "createdAt"`
+  version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor",
+  transaction_id as "transactionId", hold_id as "holdId", counterparty_id as "counterpartyId",
+  effective_at as "effectiveAt", created_at as "createdAt"`
 
 const withTimes = <Row extends Entry>(row: Row): Row => ({
   ...row,
@@ -19,13 +20,13 @@ const withTimes = <Row extends Entry>(row: Row): Row => ({
 })
 
 /**
- * What follows on each place `<version>:<account>`, oldest first, and at most `limit` for each. A
- * place that nothing follows on is left out.
+ * The entries after each cursor `<version>:<account>`, oldest first, at most `limit` each. Cursors
+ * without any are left out.
  */
-export async function listFollowing(sql: Statements, places: readonly string[], limit: number) {
+export async function listFollowing(sql: Statements, cursors: readonly string[], limit: number) {
   const rows = await sql<(AccountEntry & { after: string })[]>`
     select after, account_id as "accountId", currency, following.*
-    from unnest(${arrayOf(places)}::text[]) as asked (after)
+    from unnest(${arrayOf(cursors)}::text[]) as cursors (after)
     join balances on account_id = substr(after, strpos(after, ':') + 1)
     cross join lateral (
       select ${columns(sql)} from entries
@@ -36,20 +37,23 @@ export async function listFollowing(sql: Statements, places: readonly string[], 
   return Map.groupBy(rows.map(withTimes), ({ after }) => after)
 }
 
-/** Puts to each key the entry it names, in their order. A key whose entry is not there is left out. */
+/** Joins each key with its entry, in order. Keys without an entry are left out. */
 export async function withEntries<Key extends Pick<AccountEntry, 'accountId' | 'version'>>(
   sql: Statements,
   keys: readonly Key[],
 ): Promise<(Key & AccountEntry)[]> {
   const rows = await sql<(AccountEntry & { index: number })[]>`
     select index::integer - 1 as index, account_id as "accountId", currency, entry.*
-    from unnest(${arrayOf(keys.map((key) => key.accountId))}::text[], ${arrayOf(keys.map((key) => key.version))}::bigint[])
-      with ordinality as asked (account_id, wanted, index)
+    from unnest(
+      ${arrayOf(keys.map((key) => key.accountId))}::text[],
+      ${arrayOf(keys.map((key) => key.version))}::bigint[]
+    ) with ordinality as keys (account_id, key_version, index)
     join balances using (account_id)
     cross join lateral (
-      select ${columns(sql)} from entries where entries.account_id = balances.account_id and version = wanted
+      select ${columns(sql)} from entries
+      where entries.account_id = balances.account_id and version = key_version
     ) as entry
-    order by asked.index`
+    order by keys.index`
   return rows.map(({ index, ...row }) => ({ ...(keys[index] as Key), ...withTimes(row) }))
 }
 
@@ -61,7 +65,8 @@ export async function listEntries(
 ): Promise<Entry[]> {
   const rows = await sql<Entry[]>`
     select ${columns(sql)} from entries
-    where account_id = ${accountId} and version > ${String(floor)}::bigint and version < ${String(before)}::bigint
+    where account_id = ${accountId}
+      and version > ${String(floor)}::bigint and version < ${String(before)}::bigint
     order by version desc limit ${limit}`
   return rows.map(withTimes)
 }
@@ -72,21 +77,22 @@ export async function findEntryAfter(
   version: bigint,
 ): Promise<Entry | undefined> {
   const rows = await sql<Entry[]>`
-    select ${columns(sql)} from entries where account_id = ${accountId} and version > ${String(version)}::bigint
+    select ${columns(sql)} from entries
+    where account_id = ${accountId} and version > ${String(version)}::bigint
     order by version limit 1`
   return rows.map(withTimes)[0]
 }
 
 /**
- * The version that an account had at a time, by the times of writing: 0 before its first entry.
- * Versions are in the order of writing, so it is found by halving, in as many steps as the number
- * of entries has binary digits, and needs no index but the key. Where the clocks of writers
- * disagreed, it is a version whose time had come, and whose next one's had not.
+ * The recorded version of an account at a time: 0 before its first entry. Versions are in the order
+ * of writing, so a binary search over the primary key finds it; no other index is needed. Where
+ * writers' clocks disagreed, the result is some version that was written by then, and whose
+ * successor was not.
  */
 export const findVersionAt = (sql: Statements, accountId: string, at: string): Promise<bigint> =>
   searchVersion(sql, accountId, sql`created_at <= ${at}::timestamptz`)
 
-/** As `findVersionAt`, just before a time. */
+/** As `findVersionAt`, exclusive of the time itself. */
 export const findVersionBefore = (sql: Statements, accountId: string, time: string): Promise<bigint> =>
   searchVersion(sql, accountId, sql`created_at < ${time}::timestamptz`)
 
@@ -99,7 +105,8 @@ async function searchVersion(
     with recursive search as (
       select 0::bigint as low, coalesce(max(version), 0) as high from entries where account_id = ${accountId}
       union all
-      select case when is_past then probed else low end, case when is_past then high else (low + high + 1) / 2 - 1 end
+      select case when is_past then probed else low end,
+        case when is_past then high else (low + high + 1) / 2 - 1 end
       from search left join lateral (
         select version as probed, ${isPast} as is_past from entries
         where account_id = ${accountId} and version between (low + high + 1) / 2 and high
@@ -112,44 +119,47 @@ async function searchVersion(
 }
 
 /**
- * What entries do to a balance at `at` that count from another time than they were written, and how
- * many entries are above `version`, up to `countMax`.
+ * The effect of backdated and postdated entries on a balance at `at`, and the count of entries
+ * above `version`, up to `countMax`.
  */
 export async function sumShifted(
   sql: Statements,
   accountId: string,
   { version, at, countMax }: { version: bigint; at: string; countMax: number },
 ): Promise<{ laterMinor: bigint; earlierMinor: bigint; above: bigint }> {
-  // As text: what amounts add up to may be more than a bigint holds.
+  // As text: a sum of amounts may exceed a bigint.
   const [sums] = await sql<{ laterMinor: string; earlierMinor: string; above: bigint }[]>`
     select
-      coalesce(sum(amount_minor) filter (where version > ${String(version)}::bigint and effective_at <= ${at}::timestamptz), 0)::text as "laterMinor",
-      coalesce(sum(amount_minor) filter (where version <= ${String(version)}::bigint and effective_at > ${at}::timestamptz), 0)::text as "earlierMinor",
+      coalesce(sum(amount_minor) filter (
+        where version > ${String(version)}::bigint and effective_at <= ${at}::timestamptz
+      ), 0)::text as "laterMinor",
+      coalesce(sum(amount_minor) filter (
+        where version <= ${String(version)}::bigint and effective_at > ${at}::timestamptz
+      ), 0)::text as "earlierMinor",
       (select count(*) from (
-        select from entries where account_id = ${accountId} and version > ${String(version)}::bigint limit ${countMax}
+        select from entries
+        where account_id = ${accountId} and version > ${String(version)}::bigint limit ${countMax}
       ) as counted) as above
     from entries where account_id = ${accountId} and effective_at is not null`
   const { laterMinor = 0, earlierMinor = 0, above = 0n } = sums ?? {}
   return { laterMinor: BigInt(laterMinor), earlierMinor: BigInt(earlierMinor), above }
 }
 
-/**
- * Entries above `version` that count from a time up to `at` all the same, newest first, and below
- * `before`.
- */
+/** Entries between `version` and `before` that are backdated to `at` or earlier, newest first. */
 export async function listBackdated(
   sql: Statements,
   accountId: string,
   { version, at, before, limit }: { version: bigint; at: string; before: bigint; limit: number },
 ): Promise<Entry[]> {
-  // In two steps, so that nobody walks down the key to save looking through the few.
+  // Materialized, so that the planner does not scan the primary key instead of the few backdated entries.
   const rows = await sql<Entry[]>`
     with backdated as materialized (
       select * from entries
       where account_id = ${accountId} and effective_at is not null and effective_at <= ${at}::timestamptz
     )
     select ${columns(sql)} from backdated
-    where version > ${String(version)}::bigint and version < ${String(before)}::bigint and amount_minor is not null
+    where version > ${String(version)}::bigint and version < ${String(before)}::bigint
+      and amount_minor is not null
     order by version desc limit ${limit}`
   return rows.map(withTimes)
 }

@@ -106,7 +106,7 @@ const sumOf = (lines: Line[]) =>
     0n,
   )
 
-test('1,000 times: the entries of an explanation add up to the balance, on both clocks, with gaps', async () => {
+test('1,000 times: an explanation adds up to the balance, on both clocks, with gaps', async () => {
   await using database = await openBalances()
   const { reads } = database
   const seed = Math.floor(Math.random() * 2 ** 31)

@@ -1,7 +1,7 @@
 /**
- * An account's history from its entries: the balance at a time, the entries that explain it, and the statement.
- * An entry has two times: when it was written (`recorded`), and from when it counts (`effective`), which may be
- * earlier. Missing entries are reported as gaps, never guessed.
+ * An account's history from its entries: the balance at a time, the entries that explain it, and
+ * the statement. An entry has two times: when it was written (`recorded`), and from when it counts
+ * (`effective`), which may be earlier. Missing entries are reported as gaps, never guessed.
  */
 import type { Statements } from '../../platform/postgres/statements'
 import type { Balance } from './balances-store'
@@ -72,8 +72,8 @@ async function topOf(sql: Statements, account: Balance, until: string | undefine
 }
 
 /**
- * What the tables contain: everything written until `untilMs`. `isCurrent`: of what was written since, nothing
- * is known to be missing, which is all that can be said of backdated entries.
+ * What the tables contain: everything written until `untilMs`. `isCurrent`: of what was written
+ * since, nothing is known to be missing, which is all that can be said of backdated entries.
  */
 export type Coverage = { untilMs: number; isCurrent: boolean }
 
@@ -94,8 +94,8 @@ export type BalanceAt = {
 const followersMax = 10_000n
 
 /**
- * `recorded`: the balance as written by then, which later entries never change. `effective`: plus later entries
- * that are backdated to before `at`, minus entries that count from after it.
+ * `recorded`: the balance as written by then, which later entries never change. `effective`: plus later
+ * entries that are backdated to `at` or before, minus entries that count from after it.
  */
 export async function readBalanceAt(
   sql: Statements,
@@ -145,7 +145,7 @@ async function recordedBalanceAt(
 
 const pick = ({ version, balanceMinor, heldMinor }: Balance | Entry) => ({ version, balanceMinor, heldMinor })
 
-/** `version`: the recorded version at that time. `closingMinor`: the sum of this page's lines and all later ones. */
+/** `version`: recorded at that time. `closingMinor`: the sum of this page's lines and all later ones. */
 export type ExplanationCursor = { at: string; version: bigint; before: bigint; closingMinor: bigint }
 
 export type Explanation = Page<ExplanationCursor> & {
@@ -220,9 +220,10 @@ const amountOf = (line: Line): bigint | null =>
 type Checkpoint = { version: bigint; balanceMinor: bigint | null }
 
 /**
- * Fills in gaps between `top` and `floor`, and amounts that follow from the version before. `rows` are newest
- * first, may hold one more than the page, and `floor` itself, which is not a line. An entry of unknown amount is
- * shown, or becomes a gap where lines must add up. `before` is where the next page begins.
+ * Fills in gaps between `top` and `floor`, and amounts that follow from the version before. `rows`
+ * are newest first, may hold one more than the page, and `floor` itself, which is not a line. An
+ * entry of unknown amount is shown, or becomes a gap where lines must add up. `before` is where the
+ * next page begins.
  */
 export function linesOf(
   rows: readonly Entry[],

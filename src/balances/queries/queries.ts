@@ -1,4 +1,7 @@
-/** Balances, statements and explanations. An answer that takes several queries sees one snapshot of the database. */
+/**
+ * Balances, statements and explanations. An answer that takes several queries sees one snapshot of
+ * the database.
+ */
 import { coalesce } from '../../platform/coalesce'
 import type { Database } from '../../platform/postgres/database'
 import { withUnavailableFault } from '../../platform/postgres/failures'

@@ -13,7 +13,7 @@ beforeAll(async () => {
   model = await openReadModel()
 })
 afterAll(() => model[Symbol.asyncDispose]())
-/** Each test has accounts of its own, since no version comes twice. */
+/** Each test has its own accounts, because no version comes twice. */
 const recordAs =
   (accountId: string) =>
   (versions: readonly number[], on: Statements = model.sql) =>
@@ -25,10 +25,7 @@ async function begin(sql: Statements): Promise<string> {
   return (await newestPosition(sql)) ?? begin(sql)
 }
 
-/**
- * The versions that follow, once nothing is held back, by whatever else the server does; undefined
- * where the position is not known.
- */
+/** The versions after a position, once the server holds nothing back; undefined for an unknown position. */
 const versionsAfter = (sql: Statements, position: string) =>
   eventually(async () => {
     const [found] = await listChanges(sql, [position], 100)
@@ -36,7 +33,7 @@ const versionsAfter = (sql: Statements, position: string) =>
     return found?.isKnown ? found.changes.map(({ version }) => Number(version)) : undefined
   })
 
-test('pages of any size, from any position on, are all that was applied afterwards, once and in order', async () => {
+test('pages of any size, from any position, carry every later change once and in order', async () => {
   const { sql } = model
   const record = recordAs('a')
   const first = await begin(sql)
@@ -66,7 +63,7 @@ test('pages of any size, from any position on, are all that was applied afterwar
   )
 })
 
-test('what was begun before and is done later is told first, and nothing is told in between', async () => {
+test('a transaction that began earlier and ends later comes first, and holds the others back', async () => {
   const { sql } = model
   const record = recordAs('b')
   const first = await begin(sql)
@@ -79,11 +76,11 @@ test('what was begun before and is done later is told first, and nothing is told
   expect(await versionsAfter(sql, first)).toEqual([9, 1, 2])
 })
 
-test('a batch that adds nothing is no change, and an entry that comes late is one, of which everybody is told', async () => {
+test('an empty batch is no change; a late entry is one, and is notified', async () => {
   const { sql } = model
   const record = recordAs('c')
-  const told: string[] = []
-  await sql.listen(changesChannel, (notification) => told.push(notification))
+  const notifications: string[] = []
+  await sql.listen(changesChannel, (notification) => notifications.push(notification))
   const first = await begin(sql)
   await record([])
   expect(await versionsAfter(sql, first)).toEqual([])
@@ -92,10 +89,10 @@ test('a batch that adds nothing is no change, and an entry that comes late is on
   await record([1, 2])
   expect(await versionsAfter(sql, first)).toEqual([2, 1])
   await sql`select pg_notify(${changesChannel}, 'end')`
-  await eventually(() => expect(told).toEqual(['["c"]', '["c"]', 'end']))
+  await eventually(() => expect(notifications).toEqual(['["c"]', '["c"]', 'end']))
 })
 
-test('positions are good until they are pruned, and the last one for ever', async () => {
+test('positions are valid until they are pruned, and the newest one forever', async () => {
   const { sql } = model
   const record = recordAs('d')
   const positions: string[] = []
@@ -109,7 +106,8 @@ test('positions are good until they are pruned, and the last one for ever', asyn
     return found.map((versions) => versions?.length)
   }
   // The clock of the second was ahead, and the fourth is not old yet.
-  await sql`update changes set applied_at = now() - interval '1 hour' where xid || ':1' not in (${two}, ${four})`
+  await sql`
+    update changes set applied_at = now() - interval '1 hour' where xid || ':1' not in (${two}, ${four})`
   await pruneChanges(sql)
   expect(await known()).toEqual([undefined, 2, 1, 0])
   await sql`update changes set applied_at = now() - interval '1 hour'`
@@ -120,7 +118,7 @@ test('positions are good until they are pruned, and the last one for ever', asyn
   expect(await known()).toEqual([undefined, undefined, undefined, undefined])
 })
 
-test('in a database that was restored elsewhere, positions of the transactions yet to come are none', async () => {
+test('in a database restored elsewhere, positions with future transaction ids are unknown', async () => {
   const { sql } = model
   const record = recordAs('e')
   await record([1])

@@ -1,25 +1,26 @@
 /**
- * The entries of all accounts in the order in which they were applied, for whoever follows them. A
- * position is `<xid>:<place>`: the transaction that applied, and the last of its entries that was
- * told. Of a transaction nothing is told before all that began earlier are done, so nothing appears
- * behind a position later on.
+ * The entries of all accounts in the order in which they were applied. A position is `<xid>:<place>`: the
+ * applying transaction, and the last of its entries that was sent. A transaction's changes are held until all
+ * earlier transactions have ended, so nothing ever appears behind a position.
  */
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { withEntries } from '../queries/entries-store'
 
 /**
- * At most `limit` changes after each position. A position is not known when it was pruned, made up,
- * or is one of other tables. `isHeld`: there are changes that may not be told yet.
+ * At most `limit` changes after each position. A position is unknown when it was pruned, invented,
+ * or issued by other tables. `isHeld`: some changes may not be sent yet.
  */
 export async function listChanges(sql: Statements, positions: readonly string[], limit: number) {
-  type Told = { position: string; accountId: string; version: bigint } | { position: null }
-  const told = await sql<({ after: string; isKnown: boolean; isHeld: boolean } & Told)[]>`
-    select after, "isKnown", exists (select from changes where xid >= pg_snapshot_xmin(pg_current_snapshot())) as "isHeld",
+  type Change = { position: string; accountId: string; version: bigint } | { position: null }
+  const rows = await sql<({ after: string; isKnown: boolean; isHeld: boolean } & Change)[]>`
+    select after, "isKnown",
+      exists (select from changes where xid >= pg_snapshot_xmin(pg_current_snapshot())) as "isHeld",
       xid || ':' || place as position, account_id as "accountId", version
-    from unnest(${arrayOf(positions)}::text[]) as asked (after)
+    from unnest(${arrayOf(positions)}::text[]) as positions (after)
     cross join lateral (
       select exists (
-        select from changes where xid = split_part(after, ':', 1)::xid8 and size >= split_part(after, ':', 2)::bigint
+        select from changes
+        where xid = split_part(after, ':', 1)::xid8 and size >= split_part(after, ':', 2)::bigint
       ) as "isKnown"
     ) as known
     left join lateral (
@@ -37,42 +38,42 @@ export async function listChanges(sql: Statements, positions: readonly string[],
       order by xid, place limit ${limit}
     ) as following on true
     order by xid, place`
-  // In a query of its own, so that nobody holds one table while waiting for another that a rebuild
-  // is about to replace.
-  const named = told.filter((row) => row.position !== null)
-  const changes = Map.groupBy(await withEntries(sql, named), ({ after }) => after)
-  return [...Map.groupBy(told, ({ after }) => after)].map(([position, rows]) => ({
+  // A separate query, so that no reader locks one table while it waits for another that a rebuild replaces.
+  const keys = rows.filter((row) => row.position !== null)
+  const changes = Map.groupBy(await withEntries(sql, keys), ({ after }) => after)
+  return [...Map.groupBy(rows, ({ after }) => after)].map(([position, ofPosition]) => ({
     position,
-    isKnown: rows.every(({ isKnown }) => isKnown),
-    isHeld: rows.some(({ isHeld }) => isHeld),
+    isKnown: ofPosition.every(({ isKnown }) => isKnown),
+    isHeld: ofPosition.some(({ isHeld }) => isHeld),
     changes: changes.get(position) ?? [],
   }))
 }
 
-/**
- * Where following begins. Undefined while that cannot be told: then a first row was added, and it
- * can soon.
- */
+/** The newest position; undefined while the only rows are held. On an empty table it adds a first row. */
 export async function newestPosition(sql: Statements): Promise<string | undefined> {
   const [newest] = await sql<{ position: string }[]>`
     select xid || ':' || size as position from changes
     where xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid desc limit 1`
   if (newest) return newest.position
-  await sql`insert into changes (size, account_ids, versions) select 0, '{}', '{}' where not exists (select from changes)`
+  await sql`
+    insert into changes (size, account_ids, versions)
+    select 0, '{}', '{}' where not exists (select from changes)`
   return undefined
 }
 
-/** A position is good for this long after the next one. */
+/** How long a position stays valid after the next one. */
 const keptMinutes = 15
 
 /**
- * Removes what is older, from the beginning on and never the last: where nothing happens, positions
- * stay good. And rows of transactions that are yet to come: they are from another server, where
- * these tables were restored from.
+ * Deletes older changes, but never the newest: on an idle system positions stay valid. Also deletes rows with
+ * future transaction ids, which a restore from another server brings along.
  */
 export async function pruneChanges(sql: Statements): Promise<void> {
   await sql`
     delete from changes
     where xid >= pg_snapshot_xmax(pg_current_snapshot())
-      or xid < (select xid from changes where applied_at > now() - make_interval(mins => ${keptMinutes}) order by xid limit 1)`
+      or xid < (
+        select xid from changes
+        where applied_at > now() - make_interval(mins => ${keptMinutes}) order by xid limit 1
+      )`
 }

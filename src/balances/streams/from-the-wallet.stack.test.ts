@@ -1,10 +1,10 @@
 /**
- * The live streams, end to end: readers that are cut off at random and come back, to whichever
- * replica, while money moves.
+ * Balance streams end to end: readers that are disconnected at random and resume on any replica,
+ * under load.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { createLog } from '../../platform/telemetry/log'
-import { readEvents, type Told } from '../../testing/event-source'
+import { readEvents, type StreamEvent } from '../../testing/event-source'
 import { mulberry32 } from '../../testing/random'
 import { type Stack, startStack } from '../../testing/stack'
 import { startBalances } from '../service'
@@ -15,17 +15,14 @@ const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
-/**
- * A second process over the same database, which knows of no broker: it hears of everything from
- * the first.
- */
+/** A second replica on the same database, without a broker: it depends on notifications from the first. */
 async function startReader(stack: Stack) {
   const { kafka, ...config } = stack.config.balances
   const service = await startBalances({ ...config, kafka: { ...kafka, brokers: ['127.0.0.1:1'] } }, log)
   return { ...service, [Symbol.asyncDispose]: service.stop }
 }
 
-/** Reads so many events after `last`, and is cut off after each few. */
+/** Reads `count` events after `last`, and disconnects after every few. */
 async function readInPieces(
   path: string,
   ports: number[],
@@ -33,22 +30,22 @@ async function readInPieces(
   { count, seed }: { count: number; seed: number },
 ) {
   const random = mulberry32(seed)
-  const told: Told[] = []
-  while (told.length < count) {
+  const events: StreamEvent[] = []
+  while (events.length < count) {
     const port = ports[Math.floor(random() * ports.length)] as number
-    const leaveAt = Math.min(count, told.length + 1 + Math.floor(random() * 30))
-    for await (const one of readEvents(port, path, told.at(-1)?.id ?? last))
-      if (told.push(one) === leaveAt) break
+    const leaveAt = Math.min(count, events.length + 1 + Math.floor(random() * 30))
+    for await (const one of readEvents(port, path, events.at(-1)?.id ?? last))
+      if (events.push(one) === leaveAt) break
   }
-  return told
+  return events
 }
 
-const first = async (port: number, path: string, lastEventId?: string): Promise<Told> => {
+const first = async (port: number, path: string, lastEventId?: string): Promise<StreamEvent> => {
   for await (const one of readEvents(port, path, lastEventId)) return one
   throw new Error(`${path} ended`)
 }
 
-test('readers that are cut off at random hear of every version of every account once, whichever replica they come back to', async () => {
+test('disconnected readers receive every version of every account once, on any replica', async () => {
   await using stack = await startStack()
   await using reader = await startReader(stack)
   const ports = [stack.balances.port, reader.port]
@@ -62,7 +59,7 @@ test('readers that are cut off at random hear of every version of every account 
   const ofAll = [3, 4].map((seed) =>
     readInPieces('/balances/stream', ports, begun.id, { count: 2 * moved, seed }),
   )
-  // Both pay, and so the versions of each come through two partitions.
+  // Both pay, so the versions of each come through two partitions.
   for (let sent = 0; sent < moved; sent += 10)
     await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
@@ -72,29 +69,29 @@ test('readers that are cut off at random hear of every version of every account 
       }),
     )
 
-  for (const told of await Promise.all(ofEva)) {
-    expect(told.map(({ event, id }) => [event, Number(id)])).toEqual(
+  for (const events of await Promise.all(ofEva)) {
+    expect(events.map(({ event, id }) => [event, Number(id)])).toEqual(
       whole.map((version) => ['balance', version]),
     )
-    expect(told.map(({ data }) => data.version)).toEqual(whole)
+    expect(events.map(({ data }) => data.version)).toEqual(whole)
   }
-  for (const told of await Promise.all(ofAll)) {
-    expect(told.filter(({ event }) => event !== 'balance')).toEqual([])
+  for (const events of await Promise.all(ofAll)) {
+    expect(events.filter(({ event }) => event !== 'balance')).toEqual([])
     for (const account of [eva, frank]) {
-      const versions = told
+      const versions = events
         .filter(({ data }) => data.account_id === account)
         .map(({ data }) => Number(data.version))
       expect(versions.toSorted((one, other) => one - other)).toEqual(whole)
     }
   }
-  // Sooner than a stream would look for itself.
+  // Sooner than a stream would poll without a notification.
 }, 14_000)
 
-test('a stream begins with what there is, or after the id it is given, and ends when the service does', async () => {
+test('a stream begins with the balance or after its last event id, and ends with the service', async () => {
   const stack = await startStack({ start: ['balances'] })
   const { port } = stack.balances
   const path = `/balances/${eva}/stream`
-  const standing = {
+  const snapshot = {
     account_id: eva,
     currency: 'BRL',
     version: 4,
@@ -103,12 +100,12 @@ test('a stream begins with what there is, or after the id it is given, and ends 
     available: 800,
     amount: null,
   }
-  expect(await first(port, path)).toMatchObject({ event: 'balance', id: '4', data: standing })
+  expect(await first(port, path)).toMatchObject({ event: 'balance', id: '4', data: snapshot })
   expect(await first(port, `${path}?last_event_id=2`)).toMatchObject({
     id: '3',
     data: { version: 3, amount: -50 },
   })
-  // The header is of one who comes back.
+  // The header, which a reconnecting client sends, takes precedence.
   expect(await first(port, `${path}?last_event_id=2`, '3')).toMatchObject({
     id: '4',
     data: { balance: 800, amount: -50 },
@@ -127,7 +124,7 @@ test('a stream begins with what there is, or after the id it is given, and ends 
   for (const one of ['/balances/stream', path])
     expect((await stack.balances.get(one, { 'last-event-id': 'made up' })).body.code).toBe('MALFORMED')
   expect((await stack.balances.get('/balances/stream?client_id=x')).body.code).toBe('VALIDATION')
-  expect((await stack.balances.get('/balances/nobody/stream')).body.code).toBe('ACCOUNT_NOT_FOUND')
+  expect((await stack.balances.get('/balances/unknown/stream')).body.code).toBe('ACCOUNT_NOT_FOUND')
 
   const open = await Promise.all(
     ['/balances/stream', `${path}?last_event_id=4`].map((one) => fetch(`http://127.0.0.1:${port}${one}`)),
@@ -141,6 +138,6 @@ test('a stream begins with what there is, or after the id it is given, and ends 
   const stopping = performance.now()
   await stack[Symbol.asyncDispose]()
   for (const response of open) expect(await response.text()).toStartWith('retry: 2000\n\n')
-  // Not cut off when the time to finish was over.
+  // Ended by the service, not cut off by the shutdown timeout.
   expect(performance.now() - stopping).toBeLessThan(stack.config.balances.shutdownTimeoutMs)
 })

@@ -1,7 +1,8 @@
 /**
- * Balance streams: the entries of one account in version order, or those of all accounts in the order in which
- * they were applied. A stream is a position, and reads on from there when something has changed, so a client may
- * reconnect to any replica. Streams at the same position share one query and its encoded result.
+ * Balance streams: the entries of one account in version order, or those of all accounts in the
+ * order in which they were applied. A stream is a position, and reads on from there when something
+ * has changed, so a client may reconnect to any replica. Streams at the same position share one
+ * query and its encoded result.
  */
 import { EventEmitter } from 'node:events'
 import { coalesce } from '../../platform/coalesce'
@@ -24,8 +25,8 @@ import { listChanges, newestPosition, pruneChanges } from './changes-store'
 /** Open streams in one process. */
 const streamsMax = 2000
 /**
- * Entries read at once per stream: the more streams are at different positions, the fewer, which bounds the one
- * query. A page shorter than the minimum was the last.
+ * Entries read at once per stream: the more streams are at different positions, the fewer, which
+ * bounds the one query. A page shorter than the minimum was the last.
  */
 const [pageMin, pageMax, queryMax] = [10, 200, 5000]
 
@@ -79,8 +80,8 @@ export class BalanceStreams {
   readonly #changesAfter = coalesce((positions) => this.#readChanges(positions))
 
   /**
-   * Resumes after a version, or begins with the current balance. A version from the future was issued by other
-   * tables: the stream resets.
+   * Resumes after a version, or begins with the current balance. A version from the future was
+   * issued by other tables: the stream resets.
    */
   account(balance: Balance, after: bigint | undefined): Response {
     const { accountId } = balance
@@ -135,7 +136,10 @@ export class BalanceStreams {
     this.#streams.stop()
   }
 
-  /** A version from the future was issued by other tables, unless the account has moved on since it was read. */
+  /**
+   * A version from the future was issued by other tables, unless the account has moved on since it
+   * was read.
+   */
   async #begin(balance: Balance, after: bigint | undefined) {
     const { sql, encoder } = this.#options
     const { accountId } = balance
@@ -196,7 +200,10 @@ export class BalanceStreams {
   }
 }
 
-/** The events of an account after a version: up to the first missing one; if that is a gap, the gap comes first. */
+/**
+ * The events of an account after a version: up to the first missing one; if that is a gap, the gap
+ * comes first.
+ */
 export function eventsAfter(
   after: bigint,
   entries: readonly AccountEntry[],

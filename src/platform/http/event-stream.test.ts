@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { parseEvents, readEvents, type Told } from '../../testing/event-source'
+import { parseEvents, readEvents, type StreamEvent } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { Fault } from '../fault'
 import {
@@ -28,7 +28,7 @@ test('events arrive as they were sent, wherever the bytes are cut', async () => 
       async function* pieces() {
         for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
       }
-      const told: Told[] = []
+      const told: StreamEvent[] = []
       for await (const one of parseEvents(pieces())) told.push(one)
       expect(told).toEqual(JSON.parse(JSON.stringify(events)))
     }),
