@@ -40,7 +40,7 @@ async function main(args) {
   const version = readManifest(root).engines.bun
   passSignalsOn()
   const bun = (await findBun(root, version)) || (await fetchBun(root, version))
-  await installPackages(root, bun)
+  await installPackages(root, bun, isProduction(args))
   return handOver(root, bun, args)
 }
 
@@ -207,24 +207,34 @@ function sweep(runtime) {
   }
 }
 
+/** Whether the packages of production are enough. Everything else that starts here is a tool. */
+function isProduction([script]) {
+  return ['src/local/start.ts', 'src/cli/main.ts'].includes(script)
+}
+
 /**
- * Installs when the lock file is not the one installed last. The mark lies in node_modules, so that
- * it goes when they go.
+ * Installs unless the packages of this lock file are installed. The stamp lies in node_modules, so that it is
+ * removed with them. It names the lock file, and is marked when only the packages of production are there.
  */
-async function installPackages(root, bun) {
+async function installPackages(root, bun, production) {
   const hash = createHash('sha256')
-  // The lock file tells a patch by its name only.
+  // The lock file names a patch, but does not contain it.
   const patches = Object.values(readManifest(root).patchedDependencies || {})
   for (const name of ['bun.lock', 'package.json'].concat(patches))
     hash.update(fs.readFileSync(path.join(root, name)))
-  const wanted = `${hash.digest('hex')} ${process.platform}-${process.arch}`
-  const mark = path.join(root, 'node_modules', '.installed-lock')
-  if (fs.existsSync(mark) && fs.readFileSync(mark, 'utf8') === wanted) return
+  const all = `${hash.digest('hex')} ${process.platform}-${process.arch}`
+  const some = `${all} production`
+  const stampFile = path.join(root, 'node_modules', '.installed-lock')
+  const stamp = fs.existsSync(stampFile) ? fs.readFileSync(stampFile, 'utf8') : ''
+  if (stamp === all || (production && stamp === some)) return
 
+  // A contributor, who has the tools, keeps them.
+  const onlySome = production && (stamp === '' || stamp.endsWith(' production'))
+  const args = ['install', '--frozen-lockfile'].concat(onlySome ? '--production' : [])
   await checkRegistry()
-  const { code, output } = await runShown('installing packages', bun, ['install', '--frozen-lockfile'], root)
+  const { code, output } = await runShown('installing packages', bun, args, root)
   if (code !== 0) throw new LaunchError(explain('The packages could not be installed.', output))
-  fs.writeFileSync(mark, wanted)
+  fs.writeFileSync(stampFile, onlySome ? some : all)
 }
 
 /** Runs Bun with the arguments we were given and answers its exit code. */

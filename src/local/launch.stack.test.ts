@@ -100,7 +100,7 @@ test('the pinned Bun on PATH is used as it is, and packages are installed once f
     stderr: expect.stringMatching(/^installing packages …\ninstalling packages: done \(\d+\.\d s\)\n$/),
   })
   expect((await launch('src/local/start.ts')).stderr).toBe('')
-  expect(readFileSync(join(root, 'installs'), 'utf8')).toBe('install --frozen-lockfile\n')
+  expect(readFileSync(join(root, 'installs'), 'utf8')).toBe('install --frozen-lockfile --production\n')
 
   writeFileSync(join(root, 'bun.lock'), '{ }')
   expect((await launch('src/local/start.ts')).stderr).toContain('installing packages')
@@ -114,6 +114,24 @@ test('the pinned Bun on PATH is used as it is, and packages are installed once f
 
   rmSync(join(root, 'node_modules'), { recursive: true })
   expect((await launch('src/local/start.ts')).stderr).toContain('installing packages')
+})
+
+test('a start installs the packages of production, a test run the rest, and neither removes any', async () => {
+  put('bun', stubBun(pinned))
+  const installs = () => readFileSync(join(root, 'installs'), 'utf8').trim().split('\n')
+
+  await launch('src/local/start.ts')
+  await launch('src/cli/main.ts', 'reconcile')
+  expect(installs()).toEqual(['install --frozen-lockfile --production'])
+  await launch('test')
+  await launch('--bun', 'biome', 'check')
+  await launch('src/local/start.ts')
+  expect(installs().slice(1)).toEqual(['install --frozen-lockfile'])
+
+  writeFileSync(join(root, 'bun.lock'), '{ }')
+  await launch('src/local/start.ts')
+  await launch('test')
+  expect(installs().slice(2)).toEqual(['install --frozen-lockfile'])
 })
 
 test('a test run gets its arguments, and its exit code is ours', async () => {
