@@ -1,7 +1,7 @@
 /**
  * Everything on one machine, for a laptop without Docker: PostgreSQL, the embedded broker and both
  * services, each a child process that is started again when it ends, and that never outlives this
- * one. `bun src/local/start.ts [--fresh] [--lifeline]`; `npm start` comes here.
+ * one. `bun src/local/start.ts [--fresh] [--watch] [--lifeline]`; `npm start` and `npm run dev` come here.
  *
  * Exit codes: 0 stopped as asked, 1 could not start, 130 when a second Ctrl-C cut the stopping
  * short.
@@ -65,11 +65,12 @@ type Stack = {
   stopped?: Promise<void>
 }
 
-const usage = `Usage: npm start [-- --fresh]
+const usage = `Usage: npm start [-- --fresh --watch]
   PostgreSQL, the broker and both services, until Ctrl-C. --fresh wipes the data first; without the two dashes in front, npm keeps it for itself.
+  --watch restarts a service when a file that it uses changes: npm run dev.
   WALLET_PORT, BALANCES_PORT, POSTGRES_PORT, KAFKA_PORT and DATA_DIR change where: see docs/running.md.`
 const flag = { type: 'boolean', default: false } as const
-const options = optionsOrExit(usage, { fresh: flag, lifeline: flag })
+const options = optionsOrExit(usage, { fresh: flag, watch: flag, lifeline: flag })
 // Ledgers, events and passwords are for their owner alone; the children inherit it.
 process.umask(0o077)
 const config = readConfigOrExit()
@@ -168,6 +169,7 @@ function servicePart(config: StartConfig, name: ServiceName): StartPart {
     name,
     address: urlOf(config, name),
     dataDir,
+    runtimeArgs: options.watch ? ['--watch', '--no-clear-screen'] : [],
     script: 'src/main.ts',
     args: [],
     env: {
@@ -188,13 +190,15 @@ type ProcessPart = Pick<ProcessOptions, 'env' | 'ready'> & {
   name: string
   address: string
   dataDir: string
+  runtimeArgs?: string[]
   script: string
   args: string[]
 }
 
-function processPart({ name, address, dataDir, script, args, env, ready }: ProcessPart): StartPart {
+function processPart(part: ProcessPart): StartPart {
+  const { name, address, dataDir, runtimeArgs = [], script, args, env, ready } = part
   const log = openChildLog(join(dataDir, 'logs', `${name}.log`))
-  const command = [process.execPath, script, ...args, '--lifeline']
+  const command = [process.execPath, ...runtimeArgs, script, ...args, '--lifeline']
   // Settings of the user for the services, such as LOG_LEVEL, go through; ours win.
   const options = { command, cwd: root, env: { ...process.env, ...env }, log: log.write, ready }
   return { name, title: name, address, log, start: (signal) => startProcess(options, signal) }
