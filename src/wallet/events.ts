@@ -4,17 +4,16 @@ import { type Dispatched, Dispatcher } from '../contract/events/dispatcher'
 import type { SaldoEvent } from '../contract/events/events'
 import { exactMoney, moneyNumber } from '../contract/money'
 import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
-import type { NewAccount } from './accounts/accounts-store'
-import type { Client } from './accounts/clients-store'
-import type { Hold } from './domain/hold'
-import type { PublishedFact, Transaction } from './domain/movement'
+import type { NewAccount } from './domain/account'
+import type { Client } from './domain/client'
+import type { Hold, PublishedFact, Transaction } from './domain/types'
 
 export function clientToEvent({ id, name, email, createdAt }: Client): EncodedEvent {
   const payload = { id, name, email, created_at: createdAt.toISOString() }
   return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
 }
 
-export function accountToEvent(account: Omit<NewAccount, 'event'>): EncodedEvent {
+export function accountToEvent(account: NewAccount): EncodedEvent {
   const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
   const payload = {
     id,

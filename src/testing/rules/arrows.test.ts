@@ -100,14 +100,10 @@ const arrows = {
 const misplaced: string[] = [
   'reconcile/expectations.ts -> balances/queries/balances-store.ts',
   'reconcile/read-model-store.ts -> balances/queries/balances-store.ts',
-  'wallet/events.ts -> wallet/accounts/accounts-store.ts',
-  'wallet/events.ts -> wallet/accounts/clients-store.ts',
   'wallet/republish/republish.ts -> config/config.ts',
 ]
 const circular: string[] = [
   'contract/events/define-event.ts -> contract/events/dialect.ts -> contract/events/define-event.ts',
-  'wallet/domain/hold.ts -> wallet/domain/movement.ts -> wallet/domain/hold.ts',
-  'wallet/domain/hold.ts -> wallet/domain/timing.ts -> wallet/domain/book.ts -> wallet/domain/hold.ts',
 ]
 
 const rooms = Object.keys(arrows) as (keyof typeof arrows)[]

@@ -4,21 +4,11 @@ import type { Database } from '../../platform/postgres/database'
 import { rowStatements } from '../../platform/postgres/rows'
 import type { Statements } from '../../platform/postgres/statements'
 import { accounts } from '../db/schema'
+import type { NewAccount } from '../domain/account'
 import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
 import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
 
-export type NewAccount = {
-  id: string
-  /** Null for `world`. */
-  clientId: string | null
-  currency: string
-  /** Null for `world`: without limit. */
-  overdraftLimitMinor: bigint | null
-  createdAt: Date
-  event: OutboxRow
-}
-
-export type StoredAccount = Omit<NewAccount, 'event'> & {
+export type StoredAccount = NewAccount & {
   balanceMinor: bigint
   heldMinor: bigint
   version: bigint
@@ -40,7 +30,7 @@ const accountRows = rowStatements(accounts, [
  */
 export async function insertAccounts(
   sql: Statements,
-  rows: NewAccount[],
+  rows: (NewAccount & { event: OutboxRow })[],
   key: StoredKey | null = null,
 ): Promise<void> {
   await sql`

@@ -4,11 +4,10 @@ import type { Database } from '../../platform/postgres/database'
 import { rowStatements } from '../../platform/postgres/rows'
 import type { Statements } from '../../platform/postgres/statements'
 import { accounts, clients } from '../db/schema'
+import type { Client } from '../domain/client'
 import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
 import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
 import type { AccountFilter } from './accounts-store'
-
-export type Client = { id: string; name: string; email: string; createdAt: Date }
 
 const clientRows = rowStatements(clients, ['id', 'name', 'email', 'createdAt'])
 

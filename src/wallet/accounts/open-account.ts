@@ -1,12 +1,13 @@
 /** Opens an account, empty, and tells it. */
 import { randomUUIDv7 } from 'bun'
-import { worldIdOf } from '../domain/account'
+import { type NewAccount, worldIdOf } from '../domain/account'
 import type { IdempotencyKey } from '../domain/idempotency'
 import { accountToEvent } from '../events'
 import type { Wallet } from '../ledger/ledger'
 import { type Once, once } from '../ledger/once'
 import { insertKeys } from '../ledger/store/idempotency-keys'
-import { findAccount, insertAccounts, type NewAccount, type StoredAccount } from './accounts-store'
+import type { OutboxRow } from '../outbox/outbox-store'
+import { findAccount, insertAccounts, type StoredAccount } from './accounts-store'
 import { findClient } from './clients-store'
 
 export type OpenAccount = {
@@ -55,28 +56,28 @@ export function openAccount(
 }
 
 /** The account as it was before anything happened to it. */
-const asOpened = (account: Omit<NewAccount, 'event'>): StoredAccount => ({
+const asOpened = (account: NewAccount): StoredAccount => ({
   ...account,
   ...{ balanceMinor: 0n, heldMinor: 0n, version: 0n, updatedAt: account.createdAt },
 })
 
+type AccountWithEvent = NewAccount & { event: OutboxRow }
 type Opening = Omit<OpenAccount, 'idempotencyKey'> & { id: string; createdAt: Date }
 
-export function newAccount({ traceparent, ...account }: Opening): NewAccount {
-  return withEvent(account, traceparent)
-}
+export const newAccount = ({ traceparent, ...account }: Opening): AccountWithEvent =>
+  withEvent(account, traceparent)
 
 /**
  * The other side of every deposit and withdrawal of a currency. Written beside each new account,
  * and kept by whoever was first.
  */
-export function newWorld(currency: string, createdAt: Date): NewAccount {
+export function newWorld(currency: string, createdAt: Date): AccountWithEvent {
   return withEvent(
     { id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null, createdAt },
     null,
   )
 }
 
-function withEvent(account: Omit<NewAccount, 'event'>, traceparent: string | null): NewAccount {
+function withEvent(account: NewAccount, traceparent: string | null): AccountWithEvent {
   return { ...account, event: { ...accountToEvent(account), traceparent } }
 }

@@ -1,10 +1,11 @@
 /** Registers a client, and tells it. */
 import { randomUUIDv7 } from 'bun'
+import type { Client } from '../domain/client'
 import type { IdempotencyKey } from '../domain/idempotency'
 import { clientToEvent } from '../events'
 import type { Wallet } from '../ledger/ledger'
 import { type Once, once } from '../ledger/once'
-import { type Client, findClient, insertClients } from './clients-store'
+import { findClient, insertClients } from './clients-store'
 
 export type RegisterClient = {
   name: string

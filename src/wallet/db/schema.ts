@@ -17,8 +17,13 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import { rfc3339 } from '../../platform/postgres/statements'
-import { type HoldStatus, holdStatuses } from '../domain/hold'
-import { type Metadata, type TransactionKind, transactionKinds } from '../domain/movement'
+import {
+  type HoldStatus,
+  holdStatuses,
+  type Metadata,
+  type TransactionKind,
+  transactionKinds,
+} from '../domain/types'
 
 // Defaults of bigint columns are written as SQL, because drizzle-kit cannot serialize a bigint.
 const minor = (name: string) => bigint(name, { mode: 'bigint' })

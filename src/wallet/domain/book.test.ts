@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Account, availableMinor, type Entry } from './account'
 import { type Book, type Command, type CommandResult, decideAll, emptyBook } from './book'
-import type { Hold } from './hold'
-import { type TransferKind, transferKinds } from './movement'
+import type { Hold } from './types'
+import { type TransferKind, transferKinds } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
 

@@ -1,35 +1,30 @@
-/** All that commands are decided over, and how each leaves it to the next. Pure. */
+/** Decides commands one after the other, each over the state that the one before it left. Pure. */
 import type { Account } from './account'
 import {
   type CaptureHold,
   decideCapture,
   decideHold,
   decideRelease,
-  type Hold,
   type PlaceHold,
   type ReleaseHold,
 } from './hold'
-import { type Decision, type Fact, reject, type Transaction } from './movement'
 import type { Rejection } from './rejection'
 import { decideReversal, type Original, type ReverseTransaction } from './reversal'
 import { decideTransfer, type TransferMoney } from './transfer'
+import { type Decision, type Fact, type Hold, reject, type Transaction } from './types'
 
 export type Command = TransferMoney | ReverseTransaction | PlaceHold | CaptureHold | ReleaseHold
 
+/** The loaded state that commands refer to. Ids that do not exist are absent. */
 export type Book = {
-  /** The accounts as they stand. Ids that do not exist are absent, in all three. */
   accounts: Map<string, Account>
   holds: Map<string, Hold>
-  /** Transactions that are to be reversed. */
+  /** Transactions to be reversed. */
   originals: Map<string, Original>
-  /**
-   * What commands led to that were carried out before, though nobody heard of it. By the id of the
-   * command.
-   */
+  /** By command id: results of commands that an earlier try executed without learning of it. */
   done: ReadonlyMap<string, CommandResult>
 }
 
-/** What a caller is told of a command. */
 export type CommandResult =
   | { kind: 'transaction'; transaction: Transaction }
   | { kind: 'hold'; hold: Hold }
@@ -42,28 +37,25 @@ export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => (
   done: new Map(),
 })
 
-/**
- * Asserts that what a command refers to is in the book: who asks for it has looked it up, and
- * neither holds nor transactions go away.
- */
+/** Throws when the hold or transaction of a command is not in the book: callers have looked it up. */
 export function decide(command: Command, { accounts, holds, originals }: Book, at: Date): Decision {
   if (command.type === 'transfer') return decideTransfer(command, accounts, at)
   if (command.type === 'hold') return decideHold(command, accounts, at)
 
   const [from, to] = [accounts.get(command.accountIdFrom), accounts.get(command.accountIdTo)]
-  if (!from || !to) throw new Error(`the accounts of ${command.type} ${command.id} are missing`)
+  if (!from || !to) throw new Error(`missing accounts of ${command.type} ${command.id}`)
   if (command.type === 'reversal') {
     const original = originals.get(command.reverses)
-    if (!original) throw new Error(`transaction ${command.reverses} is missing`)
+    if (!original) throw new Error(`missing transaction ${command.reverses}`)
     return decideReversal(command, original, { from, to }, at)
   }
   const hold = holds.get(command.holdId)
-  if (!hold) throw new Error(`hold ${command.holdId} is missing`)
+  if (!hold) throw new Error(`missing hold ${command.holdId}`)
   if (command.type === 'capture') return decideCapture(command, hold, { from, to }, at)
   return decideRelease(command, hold, { from, to }, at)
 }
 
-/** The book after the fact. The next command is decided over it. Answers how to take it back. */
+/** Updates the book for the next command. Returns how to undo that. */
 export function applyFact(book: Book, { from, to, hold, transaction }: Fact): () => void {
   const undo = [put(book.accounts, from.id, from), put(book.accounts, to.id, to)]
   if (hold) undo.push(put(book.holds, hold.id, hold))
@@ -73,7 +65,7 @@ export function applyFact(book: Book, { from, to, hold, transaction }: Fact): ()
     undo.push(put(book.originals, original.transaction.id, { ...original, reversedMinor }))
   }
   return () => {
-    for (const takeBack of undo) takeBack()
+    for (const revert of undo) revert()
   }
 }
 
@@ -83,10 +75,7 @@ function put<T>(map: Map<string, T>, id: string, value: T): () => void {
   return () => void (before === undefined ? map.delete(id) : map.set(id, before))
 }
 
-/**
- * Decides commands one after the other, each over what the one before it left. Of those that are
- * `atomic` all are accepted, or none is.
- */
+/** With `atomic`, all commands are accepted or none is. */
 export function decideAll(
   { commands, atomic }: { commands: Command[]; atomic: boolean },
   book: Book,
@@ -107,7 +96,7 @@ export function decideAll(
       facts.push(decision.fact)
       results.push(resultOf(decision.fact))
     } else if (atomic && commands.length > 1) {
-      for (const takeBack of undo.toReversed()) takeBack()
+      for (const revert of undo.toReversed()) revert()
       return {
         results: commands.map((_, other) => rejected(other === index ? decision : refusedBatch)),
         facts: [],
@@ -120,7 +109,7 @@ export function decideAll(
 const refusedBatch = reject('batch_refused')
 const rejected = ({ rejection }: { rejection: Rejection }): CommandResult => ({ kind: 'rejected', rejection })
 
-/** Of a capture, too, the transaction is what is told. */
+/** The result of a capture is its transaction. */
 const resultOf = (fact: Fact): CommandResult =>
   fact.transaction
     ? { kind: 'transaction', transaction: fact.transaction }

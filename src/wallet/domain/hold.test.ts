@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { type Account, balanceMinorMax } from './account'
-import { asPlaced, decideCapture, decideHold, decideRelease, type Hold } from './hold'
+import { asPlaced, decideCapture, decideHold, decideRelease } from './hold'
+import type { Hold } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
 const later = new Date('2026-02-08T00:00:00Z')

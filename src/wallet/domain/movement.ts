@@ -1,108 +1,32 @@
-/**
- * What moving money leaves behind, and how it is moved: two accounts, each one entry further, and
- * the two entries adding up to zero. Pure.
- */
-import {
-  type Account,
-  type AccountSnapshot,
-  type Entry,
-  entryBetween,
-  evolve,
-  isOverdrawn,
-  isWithinDigits,
-} from './account'
-import type { Hold } from './hold'
+/** Moves money between two accounts: one entry each, which add up to zero. Pure. */
+import { entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
+import type { Parties } from './parties'
 import type { Rejection } from './rejection'
+import { type Fact, type Hold, type Remarks, reject, type Transaction, type TransactionKind } from './types'
 
-/** A deposit comes from `world`, a withdrawal goes there, a transfer never touches it. */
-export const transferKinds = ['transfer', 'deposit', 'withdrawal'] as const
-export type TransferKind = (typeof transferKinds)[number]
-export const transactionKinds = [...transferKinds, 'reversal', 'capture'] as const
-export type TransactionKind = (typeof transactionKinds)[number]
-
-/** What the caller may say about a movement. */
-export type Remarks = {
-  /** The caller's own name for it; kept, never read. */
-  reference: string | null
-  /** A JSON object of the caller's own; kept, never read. */
-  metadata: Metadata | null
-}
-export type Metadata = { [name: string]: unknown }
-
-/** Money that moved. Never changes. */
-export type Transaction = Remarks & {
-  id: string
-  kind: TransactionKind
-  accountIdFrom: string
-  accountIdTo: string
-  /** The number of the entry that each account got by it. */
-  versionFrom: bigint
-  versionTo: bigint
-  amountMinor: bigint
-  currency: string
-  /** The transaction that this one takes back, whole or in part. */
-  reverses: string | null
-  /** The hold that this one captures. */
-  holdId: string | null
-  /** When it counts from, in the caller's books. */
-  effectiveAt: Date
-  /** When it was written. */
-  createdAt: Date
-}
-
-/** What happened to two accounts. `id` is unique: that of the transaction, of the hold, or of the release. */
-export type Fact = PublishedFact & {
-  entries: Entry[]
-  from: Account
-  to: Account
-}
-
-/** As much of it as is told. */
-export type PublishedFact = {
-  id: string
-  /** Both accounts as they stand afterwards. */
-  from: AccountSnapshot
-  to: AccountSnapshot
-  createdAt: Date
-} & (
-  | { type: 'transaction'; transaction: Transaction; hold?: undefined }
-  | { type: 'capture'; transaction: Transaction; hold: Hold }
-  | { type: 'hold' | 'release'; transaction?: undefined; hold: Hold }
-)
-
-export type Decision = { accepted: true; fact: Fact } | { accepted: false; rejection: Rejection }
-
-export const reject = (rejection: Rejection): { accepted: false; rejection: Rejection } => ({
-  accepted: false,
-  rejection,
-})
-
-type Payment = Remarks & {
+type Movement = Remarks & {
   id: string
   kind: TransactionKind
   amountMinor: bigint
   /** The time of the decision when null. */
   effectiveAt: Date | null
   reverses?: string
-  /** The hold that is captured by it: what was held for it no longer has to be. */
+  /** The hold that it captures, which ends: all of it is freed. */
   hold?: Hold
-  /** It counts from no time before this one, and why. */
+  /** The earliest time at which it may take effect, and the rejection of an earlier one. */
   since: { time: Date; otherwise: Rejection }
 }
 
-type Moved =
+type MovementDecision =
   | { accepted: true; fact: Extract<Fact, { type: 'transaction' }> }
   | { accepted: false; rejection: Rejection }
 
 export const later = (one: Date, other: Date): Date => (one < other ? other : one)
 
-/**
- * Both accounts have been looked at by the caller; what is left to check is its time, whether the
- * money is there, and whether it fits.
- */
-export function moveMoney({ from, to }: { from: Account; to: Account }, payment: Payment, at: Date): Moved {
-  const { id, kind, amountMinor, reference, metadata, hold, since } = payment
-  if (payment.effectiveAt && payment.effectiveAt < since.time) return reject(since.otherwise)
+/** Checks the time, the funds and the limits. The caller has checked the parties. */
+export function moveMoney({ from, to }: Parties, movement: Movement, at: Date): MovementDecision {
+  const { id, kind, amountMinor, reference, metadata, hold, since } = movement
+  if (movement.effectiveAt && movement.effectiveAt < since.time) return reject(since.otherwise)
   const after = {
     from: evolve(from, { amountMinor: -amountMinor, heldMinor: hold ? -hold.amountMinor : 0n }),
     to: evolve(to, { amountMinor, heldMinor: 0n }),
@@ -121,10 +45,10 @@ export function moveMoney({ from, to }: { from: Account; to: Account }, payment:
     currency: from.currency,
     reference,
     metadata,
-    reverses: payment.reverses ?? null,
+    reverses: movement.reverses ?? null,
     holdId: hold?.id ?? null,
-    // Clocks may differ, or be set back.
-    effectiveAt: payment.effectiveAt ?? later(at, since.time),
+    // The clock may have been set back.
+    effectiveAt: movement.effectiveAt ?? later(at, since.time),
     createdAt: at,
   }
   const entries = [entryBetween(from, after.from), entryBetween(to, after.to)]

@@ -1,6 +1,6 @@
 /**
- * Every way the ledger can say no. A code, once released, keeps its name. Each decision checks
- * those it knows in this order.
+ * Why the ledger rejects a command. Codes are part of the API and never renamed. Each decision
+ * checks its own in this order.
  */
 export const rejectionCodes = [
   'amount_not_positive',
@@ -20,7 +20,7 @@ export const rejectionCodes = [
   'effective_before_hold',
   'insufficient_funds',
   'balance_limit_reached',
-  // Of a command that was fine, or not tried, in a batch that is all or nothing, because of another one.
+  // In an atomic batch: another command was rejected.
   'batch_refused',
 ] as const
 export type Rejection = (typeof rejectionCodes)[number]

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Account } from './account'
-import type { Transaction, TransactionKind } from './movement'
 import { decideReversal } from './reversal'
+import type { Transaction, TransactionKind } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
 

@@ -1,35 +1,33 @@
 /**
- * Whether a transaction may be taken back, whole or in part: never more than it moved, and never
- * what was a reversal itself. Pure.
+ * Decides reversals, whole or in part: in total never more than the transaction moved, and never
+ * of a reversal. Pure.
  */
-import type { Account } from './account'
-import { type Decision, moveMoney, type Remarks, reject, type Transaction } from './movement'
+import { moveMoney } from './movement'
+import type { Parties } from './parties'
+import { type Decision, type Remarks, reject, type Transaction } from './types'
 
 export type ReverseTransaction = Remarks & {
   type: 'reversal'
-  /** Of the transaction to be. */
+  /** Becomes that of the transaction. */
   id: string
   reverses: string
-  /** The accounts of the reversal: the original's, the other way round. */
+  /** The accounts of the original, swapped. */
   accountIdFrom: string
   accountIdTo: string
-  /** Null for all that is left of it. */
+  /** Null for the rest of the original. */
   amountMinor: bigint | null
   /** The time of the decision when null. */
   effectiveAt: Date | null
 }
 
-/** A transaction, and how much of it was taken back so far. */
+/** A transaction, and how much of it has been reversed. */
 export type Original = { transaction: Transaction; reversedMinor: bigint }
 
-/**
- * The money goes back the way it came, so it has to be there: `insufficient_funds` is about the
- * account that was paid.
- */
+/** The money comes from the account that was paid: `insufficient_funds` is about that one. */
 export function decideReversal(
   command: ReverseTransaction,
   { transaction, reversedMinor }: Original,
-  parties: { from: Account; to: Account },
+  parties: Parties,
   at: Date,
 ): Decision {
   const leftMinor = transaction.amountMinor - reversedMinor

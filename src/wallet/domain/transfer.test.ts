@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import type { Account } from './account'
 import { balanceMinorMax, worldIdOf, worldMinorMax } from './account'
-import type { TransferKind } from './movement'
 import { decideTransfer, type TransferMoney } from './transfer'
+import type { TransferKind } from './types'
 
 const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}): Account => ({
   id,

@@ -14,9 +14,9 @@ import { worldIdOf } from '../domain/account'
 import type { Command } from '../domain/book'
 import type { PlaceHold } from '../domain/hold'
 import type { IdempotencyKey } from '../domain/idempotency'
-import { transactionKinds, transferKinds } from '../domain/movement'
 import { findTimeFault, type TimeFault } from '../domain/timing'
 import type { TransferMoney } from '../domain/transfer'
+import { transactionKinds, transferKinds } from '../domain/types'
 import { Email, lengthOf, Name, Reference } from './text'
 
 const Id = Type.String({ pattern: uuidPattern, wanted: 'must be a UUID' })

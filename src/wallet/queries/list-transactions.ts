@@ -1,7 +1,7 @@
 /** One page of what moved the money of an account, or of all accounts of a client, newest first. */
 import { withUnavailableFault } from '../../platform/postgres/failures'
 import { listAccountIds } from '../accounts/accounts-store'
-import type { Transaction } from '../domain/movement'
+import type { Transaction } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import {
   findHistoryPositions,

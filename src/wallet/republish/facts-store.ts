@@ -8,8 +8,8 @@ import type { Database } from '../../platform/postgres/database'
 import { arrayOf } from '../../platform/postgres/statements'
 import { entries, holds, transactions } from '../db/schema'
 import type { AccountSnapshot, Entry } from '../domain/account'
-import { asPlaced, type Hold } from '../domain/hold'
-import type { PublishedFact } from '../domain/movement'
+import { asPlaced } from '../domain/hold'
+import type { Hold, PublishedFact } from '../domain/types'
 
 /** Consecutive entries of an account: those after number `after`, up to number `upTo`. */
 export type Slice = { accountId: string; after: bigint; upTo: bigint }

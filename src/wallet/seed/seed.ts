@@ -9,13 +9,14 @@ import type { EncodedEvent } from '../../contract/wire/envelope'
 import type { Database } from '../../platform/postgres/database'
 import { withPreparationLock } from '../../platform/postgres/migrate'
 import type { Log } from '../../platform/telemetry/log'
-import { insertAccounts, type NewAccount } from '../accounts/accounts-store'
-import { type Client, insertClients } from '../accounts/clients-store'
+import { insertAccounts } from '../accounts/accounts-store'
+import { insertClients } from '../accounts/clients-store'
 import { newAccount, newWorld } from '../accounts/open-account'
-import type { Account } from '../domain/account'
+import type { Account, NewAccount } from '../domain/account'
 import { applyFact, emptyBook } from '../domain/book'
-import type { Fact, TransferKind } from '../domain/movement'
+import type { Client } from '../domain/client'
 import { decideTransfer } from '../domain/transfer'
+import type { Fact, TransferKind } from '../domain/types'
 import { clientToEvent, toEvents } from '../events'
 import { append } from '../ledger/store/append'
 import type { OutboxRow } from '../outbox/outbox-store'
@@ -41,7 +42,7 @@ type SeedFile = {
 export type Seed = {
   name: string
   clients: (Client & { event: OutboxRow })[]
-  accounts: NewAccount[]
+  accounts: (NewAccount & { event: OutboxRow })[]
   transfers: { fact: Fact; outbox: OutboxRow[] }[]
 }
 

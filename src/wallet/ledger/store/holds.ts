@@ -3,7 +3,7 @@ import { and, eq, lte, sql } from 'drizzle-orm'
 import type { Database } from '../../../platform/postgres/database'
 import { arrayOf } from '../../../platform/postgres/statements'
 import { holds } from '../../db/schema'
-import type { Hold } from '../../domain/hold'
+import type { Hold } from '../../domain/types'
 
 export async function findHold({ orm }: Database, id: string): Promise<Hold | undefined> {
   const [row] = await orm.select().from(holds).where(eq(holds.id, id))

@@ -3,7 +3,7 @@ import type { Database } from '../../../platform/postgres/database'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import type { Account } from '../../domain/account'
 import type { Book, Command, CommandResult } from '../../domain/book'
-import type { Hold } from '../../domain/hold'
+import type { Hold } from '../../domain/types'
 import { loadHolds } from './holds'
 import { loadOriginals, loadTransactions } from './transactions'
 

@@ -3,8 +3,8 @@ import { eq, sql } from 'drizzle-orm'
 import type { Database } from '../../../platform/postgres/database'
 import { arrayOf } from '../../../platform/postgres/statements'
 import { transactions } from '../../db/schema'
-import type { Transaction, TransactionKind } from '../../domain/movement'
 import type { Original } from '../../domain/reversal'
+import type { Transaction, TransactionKind } from '../../domain/types'
 
 export async function findTransaction({ orm }: Database, id: string): Promise<Transaction | undefined> {
   const [row] = await orm.select().from(transactions).where(eq(transactions.id, id))

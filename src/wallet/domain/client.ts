@@ -1,0 +1,2 @@
+/** Owns accounts. */
+export type Client = { id: string; name: string; email: string; createdAt: Date }
