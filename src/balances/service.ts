@@ -2,17 +2,23 @@
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config/config'
 import { messageOf } from '../platform/fault'
-import type { Check } from '../platform/http/app'
 import { listen } from '../platform/http/server'
-import { connectKafka } from '../platform/kafka/client'
-import { openDatabase, openSession } from '../platform/postgres/database'
-import { withTimeout, withUnavailableFault } from '../platform/postgres/failures'
+import { connectKafka, type Kafka } from '../platform/kafka/client'
+import { type Database, openDatabase, openSession } from '../platform/postgres/database'
+import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
 import { keepListening } from '../platform/postgres/listen'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { once, type RunningService } from '../platform/process/service'
+import {
+  type Check,
+  createService,
+  type Part,
+  type RunningService,
+  restartable,
+  started,
+} from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
-import { type DeadLetterPublisher, startDeadLetterPublisher } from './dead-letters/publisher'
+import { startDeadLetterPublisher } from './dead-letters/publisher'
 import { openDeadLetterQueries } from './dead-letters/queries'
 import { redrive } from './dead-letters/redrive'
 import { clampToLogStart, FreshnessMonitor } from './freshness/freshness'
@@ -26,9 +32,9 @@ import { listOffsets } from './projection/offsets-store'
 import { detectStall, type StallState, standstillMaxMs } from './projection/stall-detector'
 import { subscriptionOf, topics } from './projection/topics'
 import { openReads } from './queries/queries'
-import { type LargeMovements, startLargeMovements } from './reactions/large-movements'
+import { startLargeMovements } from './reactions/large-movements'
 import { listLargeMovements } from './reactions/large-movements-store'
-import { type RebuildCoordinator, startRebuildCoordinator } from './rebuild/coordinator'
+import { startRebuildCoordinator } from './rebuild/coordinator'
 import { tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
 import { BalanceStreams } from './streams/streams'
@@ -55,77 +61,28 @@ const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefin
  * Listens at once, resolves when reads are served. Throws `SetupError` or a driver's error when
  * waiting would not help.
  */
-export async function startBalances(
+export function startBalances(
   config: ServiceConfig,
   log: Log,
   { lookEveryMs, standstillMaxMs, sessionTimeoutMs } = patience,
 ): Promise<RunningService> {
-  const stopping = new AbortController()
-  const reading = openDatabase({ ...config.database, applicationName: 'saldo-balances', statementMs: readMs })
-  // What is written waits for locks and disks. Apart, so that neither holds up the other.
-  const database = openDatabase({
-    ...config.database,
-    poolMax: Math.min(config.database.poolMax, writersMax),
-    applicationName: 'saldo-balances-apply',
-    statementMs: applyMs,
-  })
+  const { shutdownTimeoutMs, largeMovementMin: min } = config
+  const service = createService({ name: 'balances', log, shutdownTimeoutMs })
+  const { reading, database } = openDatabases(config)
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
-  let consumer: Consumer | undefined
-  let rebuilding: RebuildCoordinator | undefined
-  let largeMovements: LargeMovements | undefined
-  let deadLetterTopic: DeadLetterPublisher | undefined
-  let progress: StallState = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
-
-  const health = async (): Promise<Record<string, Check>> => {
-    if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
-    if (!consumer || !largeMovements) return { service: { status: 'fail', output: 'starting' } }
-    const [stored, consuming] = await Promise.all([databaseHealth(), consumer.health()])
-    const { stall } = progress
-    const judged: Check = stall ? { status: 'fail', output: stall } : consuming
-    return { ...stored, consumer: judged, large_movements: await largeMovements.health() }
-  }
-  const databaseHealth = (): Promise<Record<string, Check>> =>
-    withTimeout(countDeadLetters(reading.sql)).then(
-      (count) => ({
-        database: { status: 'pass' },
-        dead_letters: { status: 'pass', output: `${count} records kept aside` },
-      }),
-      (error) => ({ database: { status: 'fail', output: messageOf(error) } }),
-    )
+  const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
+  const group = { database, kafka, groupId, log }
+  // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
+  const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
 
   const reads = openReads(reading)
   const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
-  const listener = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
-  const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
-  // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
-  const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
-  let firsts: Offsets = new Map()
+  const detector = createDetector(() => consumer.current(), standstillMaxMs)
   const monitor = new FreshnessMonitor({
-    async ends() {
-      const extents = await kafka.endOffsets(topicNames)
-      firsts = new Map(extents.map(({ topic, partition, first }) => [`${topic}/${partition}`, first]))
-      return new Map(extents.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
-    },
-    clusterId: kafka.clusterId,
-    async applied(clusterId) {
-      const positions = await listOffsets(reading.sql, clusterId)
-      const stored = positions.map(
-        ({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const,
-      )
-      return clampToLogStart(new Map(stored), firsts)
-    },
+    ...offsetsOf(kafka, topicNames, reading),
     everyMs: lookEveryMs,
     log,
-    onSample(ends, positions) {
-      // Nothing is to be expected before there is a consumer.
-      const sight = {
-        atMs: performance.now(),
-        ends,
-        positions: consumer && positions,
-        mine: consumer?.assigned(),
-      }
-      progress = detectStall(progress, sight, standstillMaxMs)
-    },
+    onSample: detector.observe,
   })
   const streams = new BalanceStreams({
     sql: reading.sql,
@@ -137,8 +94,31 @@ export async function startBalances(
     consistency.wake(accountIds)
     streams.wake(accountIds)
   }
-  let listening: ReturnType<typeof keepListening> | undefined
-  let restarted = Promise.resolve()
+
+  const deadLetters = started('dead_letters', () => startDeadLetterPublisher(group))
+  const consumer = restartable('consumer', () =>
+    startConsumer({
+      ...group,
+      topics: topicNames,
+      partitions,
+      onApplied: wake,
+      onDeadLetters: () => deadLetters.current()?.wake(),
+    }),
+  )
+  const rebuilding = started('rebuild', () =>
+    startRebuildCoordinator({ database, kafka, config, migrationsFolder, log }),
+  )
+  const largeMovements = started('large_movements', () =>
+    startLargeMovements({
+      ...group,
+      groupId: reacting.groupId,
+      topics: [config.kafka.topicPrefix + reacting.topic],
+      partitions,
+      min,
+    }),
+  )
+  const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
+
   const app = balancesHttp({
     reads,
     deadLetters: openDeadLetterQueries(reading),
@@ -146,99 +126,135 @@ export async function startBalances(
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
     async redrive(selection, dryRun) {
       const answer = await withUnavailableFault(redrive(database, selection, { dryRun }))
-      deadLetterTopic?.wake()
+      deadLetters.current()?.wake()
       return answer
     },
     consistency,
     monitor,
     rebuilding: {
-      status: async () => rebuilding?.status(),
-      request: async (request) => rebuilding?.request(request),
+      status: async () => rebuilding.current()?.status(),
+      request: async (request) => rebuilding.current()?.request(request),
     },
     streams,
     log,
-    health,
-    isReady: () => consumer !== undefined && !stopping.signal.aborted,
+    health: service.health,
+    isReady: service.isReady,
     kafka: config.kafka,
     uses: [...topics.map((topic) => ({ topic, groupId })), reacting],
   })
   const http = listen(app, config, log)
-  log.info({ port: http.port }, 'balances listens')
 
-  const stop = once(async () => {
-    stopping.abort()
-    consistency.stop()
-    streams.stop()
-    // Ends all waits for it.
-    const monitored = monitor.stop()
-    await http.close(config.shutdownTimeoutMs)
-    await restarted
-    await Promise.all([
-      consumer?.stop(),
-      deadLetterTopic?.stop(),
-      largeMovements?.stop(),
-      rebuilding?.stop(),
-      monitored,
-    ])
-    await kafka.close()
-    await listening?.end()
-    await listener.end({ timeout: 1 })
-    await Promise.all([reading.close(), database.close()])
-  })
-
-  try {
-    const { url } = config.database
-    const { signal } = stopping
-    await prepareDatabase({ url, folder: migrationsFolder, migrate: config.migrateOnStart, log, signal })
-    await streams.start()
-    if (config.seedOnStart) await seedBalances(url, database, log)
-  } catch (error) {
-    await stop()
-    throw error
-  }
-
-  const group = { database, kafka, groupId, log }
-  const keptAside = startDeadLetterPublisher(group)
-  deadLetterTopic = keptAside
-  const consume = () =>
-    startConsumer({
-      ...group,
-      topics: topicNames,
-      partitions,
-      onApplied: wake,
-      onDeadLetters: keptAside.wake,
-    })
-  const consumeAnew = async () => {
-    await consumer?.stop()
-    if (!stopping.signal.aborted) consumer = consume()
-  }
-  // Other replicas tell of what they apply. A hint, and no more: whoever waits looks for himself,
-  // also when the connection is new.
-  listening = keepListening(
-    listener,
-    {
-      [changesChannel]: (notification) => wake(changedAccounts(notification)),
-      [tablesChannel]: () => {
-        restarted = restarted.then(consumeAnew)
+  return service.start({
+    port: http.port,
+    parts: [
+      { name: 'database', health: () => pingDatabase(reading), stop: () => reading.close() },
+      { name: 'apply_connections', stop: () => database.close() },
+      notifications,
+      { name: 'kafka', stop: () => kafka.close() },
+      rebuilding,
+      largeMovements,
+      { ...deadLetters, health: () => deadLettersHealth(reading) },
+      { ...consumer, health: () => detector.check() ?? consumer.health() },
+      { name: 'http_server', stop: http.close },
+      // These end what waits and what streams, so that the requests can end.
+      {
+        name: 'watermark',
+        ready: () => monitor.waitForFirstSample(firstSampleMaxMs),
+        stop: () => monitor.stop(),
       },
+      { name: 'streams', stop: async () => streams.stop() },
+      { name: 'read_your_writes', stop: async () => consistency.stop() },
+    ],
+    async prepare(signal) {
+      const { url } = config.database
+      const migrate = config.migrateOnStart
+      await prepareDatabase({ url, folder: migrationsFolder, migrate, log, signal })
+      await streams.start()
+      if (config.seedOnStart) await seedBalances(url, database, log)
     },
-    wake,
-  )
-  listening.started.catch((error) =>
-    log.warn({}, `changes by other replicas are not heard of: ${messageOf(error)}`),
-  )
-
-  consumer = consume()
-  rebuilding = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
-  largeMovements = startLargeMovements({
-    ...group,
-    groupId: reacting.groupId,
-    topics: [config.kafka.topicPrefix + reacting.topic],
-    partitions,
-    min: config.largeMovementMin,
   })
-  // So that the first answers know what has arrived, where there is a broker to tell.
-  await monitor.waitForFirstSample(firstSampleMaxMs)
-  log.info({ port: http.port }, 'balances ready')
-  return { port: http.port, stop }
+}
+
+/** Writes wait for locks and disks. In a pool apart, so that neither reads nor writes hold up the other. */
+function openDatabases(config: ServiceConfig) {
+  const reading = openDatabase({ ...config.database, applicationName: 'saldo-balances', statementMs: readMs })
+  const database = openDatabase({
+    ...config.database,
+    poolMax: Math.min(config.database.poolMax, writersMax),
+    applicationName: 'saldo-balances-apply',
+    statementMs: applyMs,
+  })
+  return { reading, database }
+}
+
+async function deadLettersHealth(reading: Database): Promise<Check> {
+  const count = await withTimeout(countDeadLetters(reading.sql))
+  return { status: 'pass', output: `${count} dead letters` }
+}
+
+/** Where the logs end, and how far they were applied. */
+function offsetsOf(kafka: Kafka, topicNames: string[], reading: Database) {
+  let firsts: Offsets = new Map()
+  return {
+    async ends() {
+      const extents = await kafka.endOffsets(topicNames)
+      firsts = new Map(extents.map(({ topic, partition, first }) => [`${topic}/${partition}`, first]))
+      return new Map(extents.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
+    },
+    clusterId: kafka.clusterId,
+    async applied(clusterId: string) {
+      const positions = await listOffsets(reading.sql, clusterId)
+      const stored = positions.map(
+        ({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const,
+      )
+      return clampToLogStart(new Map(stored), firsts)
+    },
+  }
+}
+
+/** Fails the consumer's check when nothing has been applied for long although there is something to apply. */
+function createDetector(consumer: () => Consumer | undefined, standstillMaxMs: number) {
+  let progress: StallState = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
+  return {
+    observe(ends: Offsets | undefined, positions: Offsets | undefined) {
+      const atMs = performance.now()
+      const current = consumer()
+      // Nothing is to be expected before there is a consumer.
+      const sight = { atMs, ends, positions: current && positions, mine: current?.assigned() }
+      progress = detectStall(progress, sight, standstillMaxMs)
+    },
+    check: (): Check | undefined =>
+      progress.stall === undefined ? undefined : { status: 'fail', output: progress.stall },
+  }
+}
+
+/** NOTIFY is only a hint: waiters query again, also after a reconnect. */
+function listenForChanges(
+  config: ServiceConfig,
+  log: Log,
+  { onChange, onSwap }: { onChange: (accountIds?: readonly string[]) => void; onSwap: () => void },
+): Part {
+  const session = openSession({ url: config.database.url, applicationName: 'saldo-balances-changes' })
+  let listening: ReturnType<typeof keepListening> | undefined
+  return {
+    name: 'notifications',
+    async run() {
+      listening = keepListening(
+        session,
+        {
+          [changesChannel]: (notification) => onChange(changedAccounts(notification)),
+          [tablesChannel]: onSwap,
+        },
+        onChange,
+      )
+      listening.started.catch((error) =>
+        log.warn({}, `LISTEN failed, changes from other replicas will arrive late: ${messageOf(error)}`),
+      )
+    },
+    health: () => ({ status: 'pass' }),
+    async stop() {
+      await listening?.end()
+      await session.end({ timeout: 1 })
+    },
+  }
 }

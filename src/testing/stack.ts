@@ -179,7 +179,7 @@ export async function spawnService(
   const bound = await eventually(
     async () => {
       const text = await Bun.file(logFile).text()
-      const line = text.split('\n').find((entry) => entry.includes('"msg":"') && /listens"/.test(entry))
+      const line = text.split('\n').find((entry) => entry.includes('"msg":"') && /listening"/.test(entry))
       if (!line) throw new Error(`${config.service} does not listen yet: ${text}`)
       return JSON.parse(line).port as number
     },

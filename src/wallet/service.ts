@@ -2,14 +2,12 @@
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config/config'
 import { topics } from '../contract/events/events'
-import { messageOf } from '../platform/fault'
-import type { Check } from '../platform/http/app'
 import { listen } from '../platform/http/server'
-import { connectKafka } from '../platform/kafka/client'
-import { fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
-import { withTimeout } from '../platform/postgres/failures'
+import { connectKafka, type Kafka } from '../platform/kafka/client'
+import { type Database, fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
+import { pingDatabase, withTimeout } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { once, type RunningService } from '../platform/process/service'
+import { type Check, createService, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
 import { walletHttp } from './http/app'
@@ -26,12 +24,12 @@ import {
   type RequestResult,
   tryOptimistic,
 } from './ledger/execute'
-import { type Heartbeat, startHeartbeat } from './ledger/heartbeat'
+import { createHeartbeat } from './ledger/heartbeat'
 import type { Wallet } from './ledger/ledger'
 import { readClock } from './ledger/store/clock'
-import { startSweeping } from './maintenance/sweep'
+import { createSweeps } from './maintenance/sweep'
 import { measureOutbox, pendingMax } from './outbox/outbox-store'
-import { type Relay, type RelayState, startRelay } from './outbox/relay'
+import { createRelay, type Relay, type RelayState } from './outbox/relay'
 import { seedWallet } from './seed/seed'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
@@ -60,133 +58,118 @@ const requestStatementMs = 8000
  * Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when
  * waiting would not help.
  */
-export async function startWallet(
+export function startWallet(
   config: ServiceConfig,
   log: Log,
   { standstillMaxMs, refusedMs } = patience,
 ): Promise<RunningService> {
-  const stopping = new AbortController()
+  const { shutdownTimeoutMs, kafka: kafkaConfig } = config
+  const service = createService({ name: 'wallet', log, shutdownTimeoutMs })
+  const kafka = connectKafka(kafkaConfig, log)
+  const optimistic = createOptimisticState()
+  const { database, writer } = openDatabases(config, () => forgetSession(optimistic))
+
+  const ledger: Ledger = {
+    database: writer,
+    log,
+    clock: createClock(),
+    onAppended: () => relay.wake(),
+    optimistic,
+    health: {
+      failed: (requests, error) => heartbeat.failed(requests, error),
+      succeeded: () => heartbeat.succeeded(),
+    },
+  }
+  const heartbeat = createHeartbeat({
+    read: () => readClock(writer.sql),
+    observe: (reading) => observeReading(ledger, reading),
+    dryRun: (requests) => dryRun(ledger, requests),
+    log,
+  })
+  const relay = createRelay({
+    databaseUrl: config.database.url,
+    publisher: kafka.publisher(),
+    prepareBroker: () =>
+      kafka.ensureTopics(
+        topics.map((topic) => kafkaConfig.topicPrefix + topic),
+        kafkaConfig.partitions,
+      ),
+    topicPrefix: kafkaConfig.topicPrefix,
+    log,
+    refusedMs,
+  })
+  const wallet: Wallet = {
+    database,
+    clock: ledger.clock.now,
+    commitQueue: openCommitQueue(ledger),
+    keysInProgress: new Set(),
+    relay: { wake: () => relay.wake() },
+  }
+  const { isReady, health } = service
+  const http = listen(walletHttp({ wallet, log, health, isReady, kafka: kafkaConfig }), config, log)
+
+  return service.start({
+    port: http.port,
+    parts: [
+      { name: 'database', health: () => pingDatabase(database), stop: () => database.close() },
+      { name: 'writer_connection', stop: () => writer.close() },
+      heartbeat,
+      { name: 'kafka', stop: () => kafka.close() },
+      { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
+      { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
+      { name: 'http_server', stop: http.close },
+      ...createSweeps({ wallet, isInCharge: () => relay.state().leads }),
+    ],
+    async prepare(signal) {
+      const { url, migrationUrl: ownerUrl } = config.database
+      const migrate = config.migrateOnStart
+      await prepareDatabase({ url, ownerUrl, grants, folder: migrationsFolder, migrate, log, signal })
+      if (config.seedOnStart) await seedWallet(url, database, log)
+    },
+  })
+}
+
+/** One pool for what requests read, and one connection for all that is appended. */
+function openDatabases(config: ServiceConfig, onWriterClosed: () => void) {
   const database = openDatabase({
     ...config.database,
     applicationName: 'saldo-wallet',
     statementMs: requestStatementMs,
   })
-  const kafka = connectKafka(config.kafka, log)
-  let relay: Relay | undefined
-  let heartbeat: Heartbeat | undefined
-
-  const clock = createClock()
-  const optimistic = createOptimisticState()
   const writer = openDatabase({
     ...config.database,
     poolMax: 1,
     applicationName: 'saldo-wallet-writer',
-    // Its few statements find everything by key. Left to itself the server plans them again and
-    // again, which costs a lone transfer more than carrying them out.
+    // Its few statements find every row by key. By default the server plans them again and again,
+    // which costs a single transfer more than executing them.
     settings: { plan_cache_mode: 'force_generic_plan', ...fastDisconnectDetection },
     statementMs: writerStatementMs,
-    onClose: () => forgetSession(optimistic),
+    onClose: onWriterClosed,
   })
-  const onAppended = () => relay?.wake()
-  const ledger: Ledger = {
-    database: writer,
-    log,
-    clock,
-    onAppended,
-    optimistic,
-    health: {
-      failed: (requests, error) => heartbeat?.failed(requests, error),
-      succeeded: () => heartbeat?.succeeded(),
-    },
-  }
-  const wallet: Wallet = {
-    database,
-    clock: clock.now,
-    commitQueue: createCommitQueue<CommandRequest, RequestResult>({
-      tryOptimistic: (requests) => tryOptimistic(ledger, requests),
-      execute: (requests, again) => execute(ledger, requests, again),
-      isAbandoned: ({ signal }) => signal?.aborted ?? false,
-      sizeOf: (request) => request.commands.length,
-      sizeMax: batchSizeMax,
-      queueMax,
-      waitMaxMs,
-    }),
-    keysInProgress: new Set(),
-    relay: { wake: () => relay?.wake() },
-  }
+  return { database, writer }
+}
 
-  const outboxCheck = async (outbox: Outbox): Promise<Check> => {
-    const check = judgeOutbox(outbox, relay?.state(), standstillMaxMs)
-    return check.status !== 'fail' || (await kafka.isReachable()) ? check : { ...check, status: 'warn' }
-  }
-  const health = async (): Promise<Record<string, Check>> => {
-    if (stopping.signal.aborted) return { service: { status: 'fail', output: 'stopping' } }
-    if (!relay) return { service: { status: 'fail', output: 'starting' } }
-    const writing = heartbeat?.check() ?? { status: 'fail' }
-    return withTimeout(measureOutbox(database.sql)).then(
-      async (outbox) => ({
-        database: { status: 'pass' },
-        writer: writing,
-        outbox: await outboxCheck(outbox),
-      }),
-      (error) => ({ database: { status: 'fail', output: messageOf(error) }, writer: writing }),
-    )
-  }
-  const isReady = () => relay !== undefined && !stopping.signal.aborted
-  const { topicPrefix, partitions } = config.kafka
-  const http = listen(walletHttp({ wallet, log, health, isReady, kafka: config.kafka }), config, log)
-  log.info({ port: http.port }, 'wallet listens')
-
-  const stopSweeping = startSweeping({ wallet, log, isInCharge: () => relay?.state().leads ?? false })
-  const stop = once(async () => {
-    stopping.abort()
-    stopSweeping()
-    await http.close(config.shutdownTimeoutMs)
-    await wallet.commitQueue.idle()
-    await relay?.stop(config.shutdownTimeoutMs)
-    await kafka.close()
-    heartbeat?.stop()
-    await writer.close()
-    await database.close()
+const openCommitQueue = (ledger: Ledger) =>
+  createCommitQueue<CommandRequest, RequestResult>({
+    tryOptimistic: (requests) => tryOptimistic(ledger, requests),
+    execute: (requests, again) => execute(ledger, requests, again),
+    isAbandoned: ({ signal }) => signal?.aborted ?? false,
+    sizeOf: (request) => request.commands.length,
+    sizeMax: batchSizeMax,
+    queueMax,
+    waitMaxMs,
   })
 
-  try {
-    const { url, migrationUrl: ownerUrl } = config.database
-    const { signal } = stopping
-    await prepareDatabase({
-      url,
-      ownerUrl,
-      grants,
-      folder: migrationsFolder,
-      migrate: config.migrateOnStart,
-      log,
-      signal,
-    })
-    if (config.seedOnStart) await seedWallet(url, database, log)
-    heartbeat = startHeartbeat({
-      read: () => readClock(writer.sql),
-      observe: (reading) => observeReading(ledger, reading),
-      dryRun: (requests) => dryRun(ledger, requests),
-      log,
-    })
-    // Nothing is dated before the database has told the time.
-    await heartbeat.started
-
-    const prefixed = topics.map((topic) => topicPrefix + topic)
-    relay = startRelay({
-      databaseUrl: url,
-      publisher: kafka.publisher(),
-      prepareBroker: () => kafka.ensureTopics(prefixed, partitions),
-      topicPrefix,
-      log,
-      refusedMs,
-    })
-  } catch (error) {
-    await stop()
-    throw error
-  }
-  log.info({ port: http.port }, 'wallet ready')
-  return { port: http.port, stop }
+async function outboxHealth(options: {
+  database: Database
+  kafka: Kafka
+  relay: Relay
+  standstillMaxMs: number
+}): Promise<Check> {
+  const { database, kafka, relay, standstillMaxMs } = options
+  const outbox = await withTimeout(measureOutbox(database.sql))
+  const check = judgeOutbox(outbox, relay.state(), standstillMaxMs)
+  return check.status !== 'fail' || (await kafka.isReachable()) ? check : { ...check, status: 'warn' }
 }
 
 type Outbox = Awaited<ReturnType<typeof measureOutbox>>

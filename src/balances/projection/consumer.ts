@@ -8,13 +8,13 @@
  *   had the partition since.
  */
 import { messageOf } from '../../platform/fault'
-import type { Check } from '../../platform/http/app'
 import type { Kafka } from '../../platform/kafka/client'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import type { PartitionOffset } from '../../platform/kafka/offsets'
 import type { IncomingBatch } from '../../platform/kafka/records'
 import type { SubscriptionOptions } from '../../platform/kafka/subscription'
 import type { Database } from '../../platform/postgres/database'
+import type { Check } from '../../platform/process/service'
 import { BatchApplier, type BatchApplierOptions } from './batch-applier'
 import { partitionName } from './offsets'
 import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'

@@ -5,6 +5,7 @@
 import { Elysia, type ValidationError } from 'elysia'
 import { Fault, messageOf } from '../fault'
 import { databaseFault } from '../postgres/failures'
+import type { Checks } from '../process/service'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { complaintText, noBody } from './body-schema'
@@ -16,8 +17,7 @@ import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body
 
 export { InvalidValue, MalformedRequest }
 
-export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
-export type Health = () => Promise<Record<string, Check>>
+export type Health = () => Promise<Checks>
 
 export type HttpOptions = {
   log: Log
@@ -291,7 +291,7 @@ function matches(route: string, path: string): boolean {
 }
 
 /** Body as in the health check draft that most tools read. `warn` is still ready. */
-function healthResponse(checks: Record<string, Check>): Response {
+function healthResponse(checks: Checks): Response {
   const states = Object.values(checks).map((check) => check.status)
   const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass'
   return new Response(JSON.stringify({ status, checks }), {

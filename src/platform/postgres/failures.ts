@@ -2,6 +2,8 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 import postgres from 'postgres'
 import { Fault, messageOf } from '../fault'
+import type { Check } from '../process/service'
+import type { Statements } from './statements'
 
 /**
  * What the driver threw. drizzle puts it into an error of its own, which tells statement and
@@ -91,6 +93,12 @@ export async function withUnavailableFault<T>(query: PromiseLike<T>): Promise<T>
   } catch (thrown) {
     throw databaseFault(thrown) ?? thrown
   }
+}
+
+/** The check of a pool: whether it answers. */
+export async function pingDatabase({ sql }: { sql: Statements }): Promise<Check> {
+  await withTimeout(sql`select 1`)
+  return { status: 'pass' }
 }
 
 /** How long readiness waits for the database, in milliseconds: whoever asks has a deadline of his own. */

@@ -1,12 +1,189 @@
-/** What a running service is to whoever started it. */
+/**
+ * A service is a list of parts with one interface and one run loop. Parts start in the order of the list and stop in
+ * the reverse order, so a part may rely on those before it for as long as it runs. Readiness follows from the list.
+ */
+import { messageOf } from '../fault'
+import type { Log } from '../telemetry/log'
+import { type Backoff, backoffMs, pause } from './retry'
+
+export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
+export type Checks = Record<string, Check>
+
+export type Part = {
+  /** Unique within its service. The name of its check, too. */
+  name: string
+  /** What a failure of `run` means, for the log line: `publishing failed`. By default `NAME failed`. */
+  failure?: string
+  /**
+   * Works until the signal is aborted. A throw is logged and `run` is called again after a backoff; `onProgress` says
+   * that it works again, which resets the backoff. A part without `run` only holds something, such as a connection.
+   */
+  run?(signal: AbortSignal, onProgress: () => void): Promise<void>
+  /** Resolves once the service may be called ready, as far as this part is concerned. */
+  ready?(): Promise<unknown>
+  /** Releases what the part holds. Called once, after `run` has returned or has had `timeoutMs` to do so. */
+  stop?(timeoutMs: number): Promise<unknown>
+  /** Without it, a part that waits to be run again warns, and is not mentioned otherwise. */
+  health?(): Check | Promise<Check>
+}
 
 export type RunningService = {
   port: number
-  /** Stops in the order that loses nothing. Whoever calls it again waits for the same end. */
+  /** Stops in the order that loses nothing. Idempotent: every call waits for the same end. */
   stop(): Promise<void>
 }
 
-/** Work that is done once, however often it is asked for. */
+export type Service = {
+  isReady(): boolean
+  health(): Promise<Checks>
+  /** Resolves when the service is ready. Throws what `prepare` throws, after everything was stopped again. */
+  start(options: StartOptions): Promise<RunningService>
+}
+
+export type StartOptions = {
+  port: number
+  parts: readonly Part[]
+  /** Comes before the parts run: migrations, for example. A throw ends the start. */
+  prepare(signal: AbortSignal): Promise<void>
+}
+
+/** Health may be asked for at once, and says that the service starts until it does. */
+export function createService(options: { name: string; log: Log; shutdownTimeoutMs: number }): Service {
+  const { name, log, shutdownTimeoutMs: timeoutMs } = options
+  let state: 'starting' | 'ready' | 'stopping' = 'starting'
+  let parts: RunningPart[] = []
+
+  return {
+    isReady: () => state === 'ready',
+    health: async () =>
+      state === 'ready' ? checksOf(parts) : { service: { status: 'fail', output: state } satisfies Check },
+    async start({ port, parts: given, prepare }) {
+      const starting = new AbortController()
+      log.info({ port }, `${name} listening`)
+      const stop = once(async () => {
+        state = 'stopping'
+        starting.abort()
+        for (const part of [...given].reverse()) await stopOne(part)
+      })
+      const stopOne = async (part: Part) => {
+        const running = parts.find((one) => one.name === part.name)
+        await (running ? running.stop(timeoutMs) : part.stop?.(timeoutMs))
+      }
+      try {
+        await prepare(starting.signal)
+        if (!starting.signal.aborted) parts = given.map((part) => startPart(part, log))
+        const aborted = new Promise((resolve) => starting.signal.addEventListener('abort', resolve))
+        await Promise.race([Promise.all(given.map((part) => part.ready?.())), aborted])
+      } catch (error) {
+        await stop()
+        throw error
+      }
+      if (state === 'starting') {
+        state = 'ready'
+        log.info({ port }, `${name} ready`)
+      }
+      return { port, stop }
+    },
+  }
+}
+
+type RunningPart = {
+  name: string
+  health(): Promise<Check | undefined>
+  stop(timeoutMs: number): Promise<void>
+}
+
+const backoff: Backoff = { firstMs: 100, limitMs: 2000 }
+
+/** The run loop of every part. */
+export function startPart(part: Part, log: Log): RunningPart {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let failures = 0
+  let failure: string | undefined
+
+  const onProgress = () => {
+    failures = 0
+    failure = undefined
+  }
+  const loop = async () => {
+    while (part.run && !signal.aborted) {
+      try {
+        await part.run(signal, onProgress)
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        failures++
+        failure = messageOf(error)
+        log.warn(
+          { part: part.name, failures },
+          `${part.failure ?? `${part.name} failed`}, will retry: ${failure}`,
+        )
+        await pause(backoffMs(backoff, failures), signal)
+      }
+    }
+  }
+  const running = loop()
+
+  return {
+    name: part.name,
+    async health() {
+      if (part.health) return part.health()
+      return failure === undefined ? undefined : { status: 'warn', output: failure }
+    },
+    async stop(timeoutMs) {
+      stopping.abort()
+      await Promise.race([running, pause(timeoutMs)])
+      await part.stop?.(timeoutMs)
+    },
+  }
+}
+
+type Startable = { stop(): unknown; health?(): Check | Promise<Check> }
+
+/** A part made of what starts and stops by itself, such as a consumer that keeps its own subscription. */
+export const started = <T extends Startable>(name: string, start: () => T) => restartable(name, start)
+
+/** As `started`; `restart` stops it and starts it again. */
+export function restartable<T extends Startable>(name: string, start: () => T) {
+  let current: T | undefined
+  let restarting = new AbortController()
+  return {
+    name,
+    current: () => current,
+    restart: () => restarting.abort(),
+    async run(signal: AbortSignal) {
+      while (!signal.aborted) {
+        restarting = new AbortController()
+        current = start()
+        await aborted(AbortSignal.any([signal, restarting.signal]))
+        await current.stop()
+      }
+    },
+    health: (): Check | Promise<Check> => current?.health?.() ?? { status: 'pass' },
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** A check that fails to answer is a check that fails. */
+async function checksOf(parts: readonly RunningPart[]): Promise<Checks> {
+  const checks = await Promise.all(
+    parts.map(
+      async (part): Promise<[string, Check | undefined]> => [
+        part.name,
+        await part.health().catch((error) => ({ status: 'fail' as const, output: messageOf(error) })),
+      ],
+    ),
+  )
+  return Object.fromEntries(checks.flatMap(([name, check]) => (check ? [[name, check]] : [])))
+}
+
+/** Work that is done once, however often it is requested. */
 export function once<T>(work: () => Promise<T>): () => Promise<T> {
   let done: Promise<T> | undefined
   return () => {

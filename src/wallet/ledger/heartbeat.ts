@@ -4,21 +4,19 @@
  */
 
 import { messageOf } from '../../platform/fault'
-import type { Check } from '../../platform/http/app'
 import { databaseFailure } from '../../platform/postgres/failures'
 import { pause } from '../../platform/process/retry'
+import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
 import type { CommandRequest } from './execute'
 import type { ClockReading } from './store/clock'
 
-export type Heartbeat = {
-  /** Resolves with the first answer. */
-  started: Promise<void>
-  check(): Check
+/** It is ready with the first answer: nothing is dated before the database has said what time it is. */
+export type Heartbeat = Part & {
+  health(): Check
   /** The database could not write what these ask for. They are tried, in vain, until it can. */
   failed(requests: CommandRequest[], error: unknown): void
   succeeded(): void
-  stop(): void
 }
 
 export type HeartbeatOptions = {
@@ -34,11 +32,10 @@ const againMs = 200
 /** A writer that owes an answer for longer takes no money, whatever the reason. In milliseconds. */
 export const silenceMaxMs = 3000
 
-export function startHeartbeat(
+export function createHeartbeat(
   { read, observe, dryRun, log }: HeartbeatOptions,
   nowMs = () => performance.now(),
 ): Heartbeat {
-  const stopping = new AbortController()
   const first = Promise.withResolvers<void>()
   /** When the answer that is waited for was asked for. */
   let askedMs: number | undefined
@@ -68,17 +65,17 @@ export function startHeartbeat(
       else refused = undefined
     }
   }
-  const run = async () => {
-    while (!stopping.signal.aborted) {
-      await beat()
-      await pause(trouble === undefined ? everyMs : againMs, stopping.signal)
-    }
-  }
-  void run()
 
   return {
-    started: first.promise,
-    check() {
+    name: 'writer',
+    ready: () => first.promise,
+    async run(signal) {
+      while (!signal.aborted) {
+        await beat()
+        await pause(trouble === undefined ? everyMs : againMs, signal)
+      }
+    },
+    health() {
       if (trouble !== undefined) return { status: 'fail', output: trouble }
       const silentMs = askedMs === undefined ? 0 : nowMs() - askedMs
       if (silentMs > silenceMaxMs)
@@ -96,6 +93,5 @@ export function startHeartbeat(
     succeeded() {
       refused = undefined
     },
-    stop: () => stopping.abort(),
   }
 }

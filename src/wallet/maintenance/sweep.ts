@@ -3,8 +3,8 @@
  * where events are on the broker.
  */
 import { randomUUIDv7 } from 'bun'
-import { messageOf } from '../../platform/fault'
-import type { Log } from '../../platform/telemetry/log'
+import { pause } from '../../platform/process/retry'
+import type { Part } from '../../platform/process/service'
 import type { ReleaseHold } from '../domain/hold'
 import type { Hold } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
@@ -30,30 +30,30 @@ const chunkSize = 20_000
 
 export type Sweeping = {
   wallet: Wallet
-  log: Log
   /** Of several wallets one is enough; two do no harm, since a hold ends once. */
   isInCharge: () => boolean
 }
 
-/** Answers how to stop. */
-export function startSweeping({ wallet, log, isInCharge }: Sweeping): () => void {
-  const timers = [
-    every(holdsMs, () => expireHolds(wallet)),
-    every(keysMs, () => inChunks(keysMax, (limit) => removeExpiredKeys(wallet.database.sql, limit))),
-    every(deliveriesMs, () =>
-      inChunks(deliveriesMax, (limit) => removeOldDeliveries(wallet.database.sql, wallet.clock(), limit)),
+export function createSweeps({ wallet, isInCharge }: Sweeping): Part[] {
+  const { sql } = wallet.database
+  return [
+    every(holdsMs, 'expire_holds', () => expireHolds(wallet)),
+    every(keysMs, 'prune_keys', () => inChunks(keysMax, (limit) => removeExpiredKeys(sql, limit))),
+    every(deliveriesMs, 'prune_deliveries', () =>
+      inChunks(deliveriesMax, (limit) => removeOldDeliveries(sql, wallet.clock(), limit)),
     ),
   ]
-  return () => timers.forEach(clearInterval)
 
-  function every(ms: number, sweep: () => Promise<unknown>) {
-    let busy = false
-    return setInterval(async () => {
-      if (busy || !isInCharge()) return
-      busy = true
-      await sweep().catch((error) => log.warn({}, `what has expired stays for now: ${messageOf(error)}`))
-      busy = false
-    }, ms)
+  function every(ms: number, name: string, sweep: () => Promise<unknown>): Part {
+    return {
+      name,
+      async run(signal, onProgress) {
+        for (await pause(ms, signal); !signal.aborted; await pause(ms, signal)) {
+          if (isInCharge()) await sweep()
+          onProgress()
+        }
+      },
+    }
   }
 }
 

@@ -8,7 +8,8 @@ import { messageOf } from '../../platform/fault'
 import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import { keepListening } from '../../platform/postgres/listen'
-import { backoffMs, pause } from '../../platform/process/retry'
+import { pause } from '../../platform/process/retry'
+import type { Part } from '../../platform/process/service'
 import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
 import { continueTrace } from '../../platform/telemetry/trace'
@@ -49,21 +50,18 @@ export type RelayState = {
   standstillMs: number
 }
 
-export type Relay = {
+/** Its `stop` publishes what is pending, as far as that succeeds in time. */
+export type Relay = Part & {
   /** Says that rows were committed. Cheap, may be called for every commit, never throws. */
   wake(): void
   state(): RelayState
-  /** Publishes what is pending, as far as that succeeds within `timeoutMs`, and stops. */
-  stop(timeoutMs: number): Promise<void>
 }
 
-const backoff = { firstMs: 100, limitMs: 2000 }
 /** How long until a refused event is tried again, in milliseconds: somebody has to change the topic first. */
 const refusedAgainMs = 60_000
 
-export function startRelay(options: RelayOptions): Relay {
+export function createRelay(options: RelayOptions): Relay {
   const { publisher, log, batchSizeMax = 500, pollMs = 1000, refusedMs = refusedAgainMs } = options
-  const stopping = new AbortController()
   const wakeup = createWakeup()
   const sql = openOutbox(options.databaseUrl)
   let leads = false
@@ -134,39 +132,37 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
-  const run = async () => {
-    let failures = 0
-    while (!stopping.signal.aborted) {
-      try {
-        if (!leads) {
-          if (lostSession !== undefined) await endSessions(sql, [lostSession])
-          lostSession = undefined
-          ;({ leads, session } = await tryLead(sql))
-          if (leads) log.info({}, 'this process relays the outbox')
-        }
-        if (leads && !(await drain())) {
-          leads = false
-          lostSession = session
-          continue
-        }
-        failures = 0
-        trouble = undefined
-        await wakeup.wait(pollMs, stopping.signal)
-      } catch (error) {
-        failures++
-        trouble = messageOf(error)
-        log.warn({ failures }, `events wait in the outbox: ${trouble}`)
-        await pause(backoffMs(backoff, failures), stopping.signal)
+  const relay = async (signal: AbortSignal, onProgress: () => void): Promise<void> => {
+    while (!signal.aborted) {
+      if (!leads) {
+        if (lostSession !== undefined) await endSessions(sql, [lostSession])
+        lostSession = undefined
+        ;({ leads, session } = await tryLead(sql))
+        if (leads) log.info({}, 'acquired outbox relay leadership')
       }
+      if (leads && !(await drain())) {
+        leads = false
+        lostSession = session
+        continue
+      }
+      trouble = undefined
+      onProgress()
+      await wakeup.wait(pollMs, signal)
     }
   }
-  const running = run()
   // A connection of its own, opened and kept by the driver. While it is down, the poll finds what
   // it would have told.
   const listening = keepListening(sql, { [outboxChannel]: wakeup.notify })
   listening.started.catch(() => {})
 
   return {
+    name: 'outbox',
+    failure: 'publishing failed, the outbox is backing up',
+    run: (signal, onProgress) =>
+      relay(signal, onProgress).catch((error) => {
+        trouble = messageOf(error)
+        throw error
+      }),
     wake() {
       if (leads) return wakeup.notify()
       if (notifying) return
@@ -185,12 +181,7 @@ export function startRelay(options: RelayOptions): Relay {
       standstillMs: performance.now() - movedMs,
     }),
     async stop(timeoutMs) {
-      if (stopping.signal.aborted) return
-      stopping.abort()
-      await Promise.race([
-        running.then(() => (leads ? drain() : undefined)).catch(() => {}),
-        pause(timeoutMs),
-      ])
+      await Promise.race([leads ? drain().catch(() => {}) : undefined, pause(timeoutMs)])
       await listening.end()
       await sql.end({ timeout: 1 })
       await publisher.close().catch(() => {})

@@ -1,0 +1,110 @@
+import { expect, test } from 'bun:test'
+import { eventually } from '../../testing/eventually'
+import type { Log } from '../telemetry/log'
+import { createService, type Part } from './service'
+
+const steps: string[] = []
+const log = { info() {}, warn: (_: object, text: string) => steps.push(text) } as unknown as Log
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+
+const part = (name: string, more: Partial<Part> = {}): Part => ({
+  name,
+  async run(signal) {
+    steps.push(`${name} runs`)
+    await untilAborted(signal)
+    steps.push(`${name} ends`)
+  },
+  stop: async () => steps.push(`${name} stops`),
+  ...more,
+})
+
+function start(parts: Part[], prepare: () => Promise<void> = async () => {}) {
+  steps.length = 0
+  const service = createService({ name: 'test', log, shutdownTimeoutMs: 1000 })
+  const held = (name: string): Part => ({ name, stop: async () => steps.push(`${name} stops`) })
+  const running = service.start({ port: 1, parts: [held('database'), ...parts, held('http')], prepare })
+  return { running, service }
+}
+
+test('parts run in their order once the service is prepared, and stop in reverse, resources last', async () => {
+  const prepared = Promise.withResolvers<void>()
+  const { running, service: state } = start([part('relay'), part('queue')], () => prepared.promise)
+  expect(state.isReady()).toBe(false)
+  expect(await state.health()).toEqual({ service: { status: 'fail', output: 'starting' } })
+  expect(steps).toEqual([])
+
+  prepared.resolve()
+  const service = await running
+  expect(state.isReady()).toBe(true)
+  expect(steps).toEqual(['relay runs', 'queue runs'])
+
+  await Promise.all([service.stop(), service.stop()])
+  expect(steps.slice(2)).toEqual([
+    'http stops',
+    'queue ends',
+    'queue stops',
+    'relay ends',
+    'relay stops',
+    'database stops',
+  ])
+  expect(await state.health()).toEqual({ service: { status: 'fail', output: 'stopping' } })
+})
+
+test('a part that throws is run again, and warns until it reports progress', async () => {
+  let tries = 0
+  let works: (() => void) | undefined
+  const flaky = part('flaky', {
+    async run(signal, onProgress) {
+      works = onProgress
+      if (++tries < 3) throw new Error(`failure ${tries}`)
+      await untilAborted(signal)
+    },
+  })
+  const { running, service: state } = start([flaky])
+  const service = await running
+  await eventually(() => expect(tries).toBe(3))
+  expect(await state.health()).toEqual({ flaky: { status: 'warn', output: 'failure 2' } })
+  works?.()
+  expect(await state.health()).toEqual({})
+  expect(steps).toEqual(['flaky failed, will retry: failure 1', 'flaky failed, will retry: failure 2'])
+  await service.stop()
+})
+
+test('a check that throws fails, and its neighbours are still shown', async () => {
+  const { running, service: state } = start([
+    part('bad', { health: () => Promise.reject(new Error('no answer')) }),
+    part('good', { health: () => ({ status: 'pass' }) }),
+  ])
+  const service = await running
+  expect(await state.health()).toEqual({
+    bad: { status: 'fail', output: 'no answer' },
+    good: { status: 'pass' },
+  })
+  await service.stop()
+})
+
+test('a start that fails stops what it had begun, and runs no part', async () => {
+  const { running } = start([part('relay')], () => Promise.reject(new Error('no database')))
+  await expect(running).rejects.toThrow('no database')
+  expect(steps).toEqual(['http stops', 'relay stops', 'database stops'])
+})
+
+test('a part that does not end holds the shutdown for no longer than its time', async () => {
+  const stuck = part('stuck', { run: () => new Promise(() => {}) })
+  steps.length = 0
+  const service = createService({ name: 'test', log, shutdownTimeoutMs: 1 })
+  const running = await service.start({ port: 1, parts: [stuck], prepare: async () => {} })
+  await running.stop()
+  expect(steps).toEqual(['stuck stops'])
+})
+
+test('a service is ready when all its parts are, and stops while it waits for one', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { running, service } = start([part('slow', { ready: () => promise })])
+  await eventually(() => expect(steps).toEqual(['slow runs']))
+  expect(service.isReady()).toBe(false)
+  resolve()
+  await running
+  expect(service.isReady()).toBe(true)
+})
