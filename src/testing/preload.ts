@@ -1,5 +1,7 @@
-/** Stops what the tests of a run share, once, after the last of them. */
+/** Runs in each worker: sets the seed of properties, and stops the shared servers after the last test. */
 import { afterAll } from 'bun:test'
 import { stopBacking } from './backing'
+import { configureProperties } from './random'
 
+configureProperties()
 afterAll(stopBacking, 30_000)

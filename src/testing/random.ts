@@ -1,4 +1,12 @@
-/** A small seeded generator, so that a run that failed can be had again. */
+/**
+ * Randomness that can be replayed. A run has one seed, from the variable SEED or random, and every generator and every
+ * property begins with it.
+ */
+import { relative, resolve } from 'node:path'
+import fc from 'fast-check'
+
+export const seed: number = Number(process.env.SEED || Math.floor(Math.random() * 2 ** 31))
+
 export function mulberry32(seed: number): () => number {
   let state = seed
   return () => {
@@ -7,4 +15,37 @@ export function mulberry32(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
+}
+
+/** For benches, which share one generator. */
+export const random: () => number = mulberry32(seed)
+
+/** The command that runs the current test file with a seed. */
+export function replayOf(seed: number): string {
+  return `To replay: SEED=${seed} npm test -- ${relative(resolve(import.meta.dir, '../..'), Bun.main)}`
+}
+
+/** A test with random choices. When it fails, the error ends with the command that replays it. */
+export function seeded<Row extends unknown[]>(
+  run: (random: () => number, ...row: Row) => Promise<void>,
+): (...row: Row) => Promise<void> {
+  return async (...row) => {
+    try {
+      await run(mulberry32(seed), ...row)
+    } catch (error) {
+      if (error instanceof Error) error.message += `\n${replayOf(seed)}`
+      throw error
+    }
+  }
+}
+
+const report = (details: fc.RunDetails<unknown>): void => {
+  if (!details.failed) return
+  const message = `${fc.defaultReportMessage(details)}\n${replayOf(details.seed)}`
+  throw new Error(message, { cause: details.errorInstance })
+}
+
+/** So that every property does the same. */
+export function configureProperties(): void {
+  fc.configureGlobal({ seed, reporter: report })
 }

@@ -6,6 +6,7 @@ import { openDatabase } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
+import { seeded } from '../../testing/random'
 import { parseLimit } from '../http/requests'
 import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow, EntryRow } from '../projection/project'
@@ -106,52 +107,54 @@ const sumOf = (lines: Line[]) =>
     0n,
   )
 
-test('1,000 times: an explanation adds up to the balance, on both clocks, with gaps', async () => {
-  await using database = await openBalances()
-  const { reads } = database
-  const seed = Math.floor(Math.random() * 2 ** 31)
-  const samples = fc.sample(fc.array(step, { maxLength: 30 }), { numRuns: 40, seed })
-  const histories = samples.map((steps, index) => historyOf(`account-${index}`, steps, index % 2 === 0))
-  for (const { account, known } of histories)
-    await database.record(
-      [account],
-      [...known].sort(() => Math.random() - 0.5),
-    )
+test(
+  '1,000 times: an explanation adds up to the balance, on both clocks, with gaps',
+  seeded(async (random) => {
+    await using database = await openBalances()
+    const { reads } = database
+    const samples = fc.sample(fc.array(step, { maxLength: 30 }), { numRuns: 40 })
+    const histories = samples.map((steps, index) => historyOf(`account-${index}`, steps, index % 2 === 0))
+    for (const { account, known } of histories)
+      await database.record(
+        [account],
+        [...known].sort(() => random() - 0.5),
+      )
 
-  let explained = 0
-  for (let turn = 0; turn < 1000; turn++) {
-    const number = Math.floor(Math.random() * histories.length)
-    const history = histories[number] as History
-    const { accountId } = history.account
-    const at = day(Math.floor(Math.random() * 70))
-    const clock = turn % 2 === 0 ? 'recorded' : 'effective'
-    const size = 1 + Math.floor(Math.random() * 5)
-    const where = `seed ${seed}, ${accountId} at ${at}, ${clock}`
+    let explained = 0
+    for (let turn = 0; turn < 1000; turn++) {
+      const number = Math.floor(random() * histories.length)
+      const history = histories[number] as History
+      const { accountId } = history.account
+      const at = day(Math.floor(random() * 70))
+      const clock = turn % 2 === 0 ? 'recorded' : 'effective'
+      const size = 1 + Math.floor(random() * 5)
+      const where = `${accountId} at ${at}, ${clock}`
 
-    const { lines, balance, openingMinor } = await explainAll(reads, accountId, at, clock, size)
-    const found = await reads.balanceAt(accountId, { at, clock })
-    expect(balance, where).toEqual(found?.balance as never)
-    if (number % 2 === 0)
-      expect([balance.balanceMinor, balance.complete], where).toEqual([
-        modelBalance(history, at, clock),
-        true,
-      ])
-    if (balance.balanceMinor === null) continue
-    explained++
-    expect(sumOf(lines), where).toBe(balance.balanceMinor)
-    expect(openingMinor, where).toBe(0n)
+      const { lines, balance, openingMinor } = await explainAll(reads, accountId, at, clock, size)
+      const found = await reads.balanceAt(accountId, { at, clock })
+      expect(balance, where).toEqual(found?.balance as never)
+      if (number % 2 === 0)
+        expect([balance.balanceMinor, balance.complete], where).toEqual([
+          modelBalance(history, at, clock),
+          true,
+        ])
+      if (balance.balanceMinor === null) continue
+      explained++
+      expect(sumOf(lines), where).toBe(balance.balanceMinor)
+      expect(openingMinor, where).toBe(0n)
 
-    const entries = lines.flatMap((line) => ('entry' in line ? [line.entry] : []))
-    const versions = entries.map((entry) => entry.version)
-    expect(versions, where).toEqual([...new Set(versions)].sort((a, b) => Number(b - a)))
-    if (number % 2 === 1) continue
-    const expected = history.all.filter(
-      (entry) => (clock === 'recorded' ? entry.createdAt : effectiveAtOf(entry)) <= at,
-    )
-    expect(versions.toReversed(), where).toEqual(expected.map((entry) => entry.version))
-  }
-  expect(explained).toBeGreaterThan(700)
-})
+      const entries = lines.flatMap((line) => ('entry' in line ? [line.entry] : []))
+      const versions = entries.map((entry) => entry.version)
+      expect(versions, where).toEqual([...new Set(versions)].sort((a, b) => Number(b - a)))
+      if (number % 2 === 1) continue
+      const expected = history.all.filter(
+        (entry) => (clock === 'recorded' ? entry.createdAt : effectiveAtOf(entry)) <= at,
+      )
+      expect(versions.toReversed(), where).toEqual(expected.map((entry) => entry.version))
+    }
+    expect(explained).toBeGreaterThan(700)
+  }),
+)
 
 async function readAllPages(
   reads: Reads,

@@ -5,7 +5,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { createLog } from '../../platform/telemetry/log'
 import { readEvents, type StreamEvent } from '../../testing/event-source'
-import { mulberry32 } from '../../testing/random'
+import { seeded } from '../../testing/random'
 import { type Stack, startStack } from '../../testing/stack'
 import { startBalances } from '../service'
 
@@ -27,9 +27,8 @@ async function readInPieces(
   path: string,
   ports: number[],
   last: string,
-  { count, seed }: { count: number; seed: number },
+  { count, random }: { count: number; random: () => number },
 ) {
-  const random = mulberry32(seed)
   const events: StreamEvent[] = []
   while (events.length < count) {
     const port = ports[Math.floor(random() * ports.length)] as number
@@ -45,47 +44,51 @@ const first = async (port: number, path: string, lastEventId?: string): Promise<
   throw new Error(`${path} ended`)
 }
 
-test('disconnected readers receive every version of every account once, on any replica', async () => {
-  await using stack = await startStack()
-  await using reader = await startReader(stack)
-  const ports = [stack.balances.port, reader.port]
-  const moved = 200
-  const whole = Array.from({ length: moved }, (_, index) => 5 + index)
-  const begun = await first(reader.port, '/balances/stream')
-  expect(begun).toMatchObject({ event: 'reset', data: { load: '/balances' } })
-  const ofEva = [1, 2].map((seed) =>
-    readInPieces(`/balances/${eva}/stream`, ports, '4', { count: moved, seed }),
-  )
-  const ofAll = [3, 4].map((seed) =>
-    readInPieces('/balances/stream', ports, begun.id, { count: 2 * moved, seed }),
-  )
-  // Both pay, so the versions of each come through two partitions.
-  for (let sent = 0; sent < moved; sent += 10)
-    await Promise.all(
-      Array.from({ length: 10 }, async (_, index) => {
-        const [from, to] = index % 2 ? [eva, frank] : [frank, eva]
-        const body = { account_id_from: from, account_id_to: to, amount: 1 }
-        expect((await stack.wallet.post('/transactions', body)).status).toBe(201)
-      }),
+test(
+  'disconnected readers receive every version of every account once, on any replica',
+  seeded(async (random) => {
+    await using stack = await startStack()
+    await using reader = await startReader(stack)
+    const ports = [stack.balances.port, reader.port]
+    const moved = 200
+    const whole = Array.from({ length: moved }, (_, index) => 5 + index)
+    const begun = await first(reader.port, '/balances/stream')
+    expect(begun).toMatchObject({ event: 'reset', data: { load: '/balances' } })
+    const ofEva = [1, 2].map(() =>
+      readInPieces(`/balances/${eva}/stream`, ports, '4', { count: moved, random }),
     )
+    const ofAll = [1, 2].map(() =>
+      readInPieces('/balances/stream', ports, begun.id, { count: 2 * moved, random }),
+    )
+    // Both pay, so the versions of each come through two partitions.
+    for (let sent = 0; sent < moved; sent += 10)
+      await Promise.all(
+        Array.from({ length: 10 }, async (_, index) => {
+          const [from, to] = index % 2 ? [eva, frank] : [frank, eva]
+          const body = { account_id_from: from, account_id_to: to, amount: 1 }
+          expect((await stack.wallet.post('/transactions', body)).status).toBe(201)
+        }),
+      )
 
-  for (const events of await Promise.all(ofEva)) {
-    expect(events.map(({ event, id }) => [event, Number(id)])).toEqual(
-      whole.map((version) => ['balance', version]),
-    )
-    expect(events.map(({ data }) => data.version)).toEqual(whole)
-  }
-  for (const events of await Promise.all(ofAll)) {
-    expect(events.filter(({ event }) => event !== 'balance')).toEqual([])
-    for (const account of [eva, frank]) {
-      const versions = events
-        .filter(({ data }) => data.account_id === account)
-        .map(({ data }) => Number(data.version))
-      expect(versions.toSorted((one, other) => one - other)).toEqual(whole)
+    for (const events of await Promise.all(ofEva)) {
+      expect(events.map(({ event, id }) => [event, Number(id)])).toEqual(
+        whole.map((version) => ['balance', version]),
+      )
+      expect(events.map(({ data }) => data.version)).toEqual(whole)
     }
-  }
-  // Sooner than a stream would poll without a notification.
-}, 14_000)
+    for (const events of await Promise.all(ofAll)) {
+      expect(events.filter(({ event }) => event !== 'balance')).toEqual([])
+      for (const account of [eva, frank]) {
+        const versions = events
+          .filter(({ data }) => data.account_id === account)
+          .map(({ data }) => Number(data.version))
+        expect(versions.toSorted((one, other) => one - other)).toEqual(whole)
+      }
+    }
+    // Sooner than a stream would poll without a notification.
+  }),
+  14_000,
+)
 
 test('a stream begins with the balance or after its last event id, and ends with the service', async () => {
   const stack = await startStack({ start: ['balances'] })

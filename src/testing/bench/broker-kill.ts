@@ -6,16 +6,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
-import { mulberry32 } from '../random.ts'
+import { mulberry32, seed as runSeed } from '../random.ts'
 import { listOffsetRaw, RawKafka } from '../raw-kafka.ts'
 import { startBrokerProcess } from './broker-process.ts'
 
 const [topic, producers] = ['killed', 3]
 
-export async function killBroker([
-  rounds = '200',
-  seed = String(Date.now() % 2 ** 31),
-]: string[]): Promise<void> {
+export async function killBroker([rounds = '200', seed = String(runSeed)]: string[]): Promise<void> {
   console.log(`${rounds} rounds with seed ${seed}`)
   const dataDir = mkdtempSync(join(tmpdir(), 'bench-kill-'))
   const random = mulberry32(Number(seed))

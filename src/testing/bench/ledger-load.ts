@@ -3,7 +3,9 @@
  * one is answered. Sends for a while, waits for every answer, and prints what came back as one line
  * of JSON. Speaks HTTP by hand, because a real client would cost more than the service.
  */
+
 import { join } from 'node:path'
+import { random } from '../random.ts'
 import { accountId } from './ledger-accounts.ts'
 
 export type Load = {
@@ -91,12 +93,12 @@ function requestOf(accounts: number, batch: number): string {
 }
 
 function readOf(accounts: number): string {
-  return `GET /balances/${accountId(1 + Math.floor(Math.random() * accounts))} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+  return `GET /balances/${accountId(1 + Math.floor(random() * accounts))} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 }
 
 function transferOf(accounts: number): string {
-  const from = 1 + Math.floor(Math.random() * accounts)
-  const other = 1 + Math.floor(Math.random() * (accounts - 1))
+  const from = 1 + Math.floor(random() * accounts)
+  const other = 1 + Math.floor(random() * (accounts - 1))
   const to = other < from ? other : other + 1
   return `{"account_id_from":"${accountId(from)}","account_id_to":"${accountId(to)}","amount":1}`
 }

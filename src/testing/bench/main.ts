@@ -2,7 +2,9 @@
  * Measures by name: `bun run bench broker`. What is measured runs beside it as processes of its
  * own; all of them end with this one.
  */
+
 import { asksForHelp, refuseUsage, showHelp } from '../../platform/process/options.ts'
+import { seed } from '../random.ts'
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchLedger } from './ledger.ts'
@@ -51,7 +53,11 @@ const notUnderstood = findNotUnderstood(args, bench.about)
 if (notUnderstood) refuseUsage(notUnderstood, usageOf(name, bench))
 // The launcher holds the other end: when it is gone, so is whoever wanted to know.
 if (process.argv.includes('--lifeline')) process.stdin.on('end', () => process.exit(1)).resume()
-await bench.run(args)
+await bench.run(args).catch((error) => {
+  console.error(error)
+  console.error(`To replay: SEED=${seed} npm run bench -- ${[name, ...args].join(' ')}`)
+  process.exit(1)
+})
 process.exit(0)
 
 function usage(): string {

@@ -3,6 +3,7 @@
  * beside one query a request; and the time from a transfer being sent until it can be read. All of
  * them take turns within one run. PostgreSQL is durable, each service is a process of its own.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +11,7 @@ import { startPostgres } from '../../local/postgres/cluster.ts'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { arrayOf } from '../../platform/postgres/statements'
 import { createLog } from '../../platform/telemetry/log'
+import { random } from '../random.ts'
 import { callerOf, serviceConfig, spawnService } from '../stack.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { startWalletProcess } from './ledger.ts'
@@ -126,7 +128,7 @@ function report(connections: number, runs: Map<string, Run[]>): void {
 async function benchVisible(walletPort: number, balancesPort: number, samples: number): Promise<void> {
   const [wallet, balances] = [callerOf(walletPort), callerOf(balancesPort)]
   const transfer = () => {
-    const from = 1 + Math.floor(Math.random() * accountsMax)
+    const from = 1 + Math.floor(random() * accountsMax)
     const body = {
       account_id_from: accountId(from),
       account_id_to: accountId((from % accountsMax) + 1),

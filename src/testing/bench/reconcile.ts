@@ -3,10 +3,12 @@
  * broker, as many events as asked for, and the command as a process of its own. Then a cent is
  * changed behind its back in either database, which it has to name.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '../../local/postgres/cluster.ts'
+import { random } from '../random.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { startBrokerProcess } from './broker-process.ts'
 import { connect } from './ledger-accounts.ts'
@@ -69,7 +71,7 @@ async function openAccounts(wallet: Caller): Promise<string[]> {
 
 /** A deposit to each account, and then transfers. Answers how many of both. */
 async function move(wallet: Caller, accounts: string[], wanted: number): Promise<number> {
-  const any = () => Math.floor(Math.random() * accounts.length)
+  const any = () => Math.floor(random() * accounts.length)
   const commandOf = (number: number): object => {
     if (number < accounts.length)
       return { kind: 'deposit', account_id_to: accounts[number], amount: 1_000_000 }

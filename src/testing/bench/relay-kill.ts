@@ -5,6 +5,7 @@
  * where the wallet says, and the read side has an entry for each version of each account, the same
  * as the wallet's.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { headerText } from '../headers.ts'
 import { findFaults } from '../ledger-faults.ts'
+import { random } from '../random.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { startBrokerProcess } from './broker-process.ts'
 import { connect } from './ledger-accounts.ts'
@@ -59,7 +61,7 @@ export async function killRelay([kills = '20', transfers = '5000']: string[]): P
     const begunAt = performance.now()
     for (let round = 0; round < Number(kills); round++) {
       const share = Math.floor(Number(transfers) / Number(kills))
-      const enough = load.ids.size + Math.random() * share
+      const enough = load.ids.size + random() * share
       const paying = Promise.all(Array.from({ length: share }, () => load.pay()))
       await eventually(() => assert(load.ids.size >= enough, 'too few transfers were answered'), patience)
 

@@ -4,6 +4,7 @@
  * Every command has a key and is sent again, to the next wallet, until it is answered; in the end
  * the ledger has to be what was answered, to the cent.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { findFaults } from '../ledger-faults.ts'
+import { random } from '../random.ts'
 import { type Answer, type Caller, callerOf } from '../stack.ts'
 import { startBrokerProcess } from './broker-process.ts'
 import { startWalletProcess } from './ledger.ts'
@@ -199,28 +201,28 @@ class Load {
 
   /** Half of it between the hot accounts. Now and then more is asked for than anybody has. */
   #command(): [what: string, path: string, body: object] {
-    const among = Math.random() < 0.5 ? hot : accountsMax
-    const from = random(among)
+    const among = random() < 0.5 ? hot : accountsMax
+    const from = below(among)
     const [account_id_from, account_id_to] = [
       accountId(1 + from),
-      accountId(1 + ((from + 1 + random(among - 1)) % among)),
+      accountId(1 + ((from + 1 + below(among - 1)) % among)),
     ]
-    const amount = random(50) === 0 ? 100_000_000 : (1 + random(100_000)) / 100
+    const amount = below(50) === 0 ? 100_000_000 : (1 + below(100_000)) / 100
     const pay = { account_id_from, account_id_to, amount }
-    const dice = random(100)
+    const dice = below(100)
     if (dice < 5) return ['deposit', `/accounts/${account_id_to}/deposits`, { amount }]
     if (dice < 10) return ['withdrawal', `/accounts/${account_id_from}/withdrawals`, { amount }]
     if (dice < 20) return ['hold', '/holds', pay]
     if (dice < 35) {
       // One that somebody else may be ending now, too.
-      const hold = Math.random() < 0.2 ? this.#open.at(-1) : this.#open.pop()
+      const hold = random() < 0.2 ? this.#open.at(-1) : this.#open.pop()
       if (hold && dice < 30) return ['capture', `/holds/${hold}/capture`, {}]
       if (hold) return ['release', `/holds/${hold}/release`, {}]
     }
     if (dice < 45) {
       const reversed = this.#recent()
       if (reversed)
-        return ['reversal', `/transactions/${reversed}/reverse`, Math.random() < 0.5 ? {} : { amount: 1 }]
+        return ['reversal', `/transactions/${reversed}/reverse`, random() < 0.5 ? {} : { amount: 1 }]
     }
     if (dice < 50) {
       const mode = dice < 47 ? 'atomic' : 'best_effort'
@@ -242,4 +244,4 @@ class Load {
   }
 }
 
-const random = (below: number): number => Math.floor(Math.random() * below)
+const below = (limit: number): number => Math.floor(random() * limit)

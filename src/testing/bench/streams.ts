@@ -3,6 +3,7 @@
  * wrote it, and what that costs the process that serves them. In the end every stream has to have
  * heard of everything that was applied, once.
  */
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +11,7 @@ import { startPostgres } from '../../local/postgres/cluster.ts'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
+import { random } from '../random.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { accountId, connect, seedAccounts } from './ledger-accounts.ts'
@@ -155,8 +157,8 @@ async function move(wallet: Caller, perSecond: number, seconds: number): Promise
   const moving: Promise<void>[] = []
   for (let sent = 0; sent < seconds * perSecond; sent++) {
     await Bun.sleep(Math.max(0, begun + (sent * 1000) / perSecond - performance.now()))
-    const from = Math.floor(Math.random() * accounts)
-    const to = (from + 1 + Math.floor(Math.random() * (accounts - 1))) % accounts
+    const from = Math.floor(random() * accounts)
+    const to = (from + 1 + Math.floor(random() * (accounts - 1))) % accounts
     moving.push(
       wallet.post('/transactions', transferOf(from, to)).then(({ status }) => {
         if (status !== 201) throw new Error(`a transfer was answered ${status}`)

@@ -5,6 +5,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { eventually } from '../../testing/eventually'
+import { seeded } from '../../testing/random'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
 
@@ -43,21 +44,24 @@ describe.each([2, 3, 4])('%p wallets', (count) => {
   test.each([
     ['left alone', 0],
     ['with connections cut', 0.4],
-  ])('%s', async (_, share) => {
-    await using wallets = await startWallets(count)
-    const run = new Run(wallets)
-    const asked = fc.sample(command, callers * commandsEach)
-    const calling = Array.from({ length: callers }, async (_, caller) => {
-      for (let index = caller; index < asked.length; index += callers)
-        await run.ask(asked[index] as Command, index)
-    })
-    const cutting = share > 0 ? run.cut(share) : undefined
-    await Promise.all(calling).finally(() => run.end())
-    await cutting
+  ])(
+    '%s',
+    seeded(async (_random, _name: string, share: number) => {
+      await using wallets = await startWallets(count)
+      const run = new Run(wallets)
+      const asked = fc.sample(command, callers * commandsEach)
+      const calling = Array.from({ length: callers }, async (_, caller) => {
+        for (let index = caller; index < asked.length; index += callers)
+          await run.ask(asked[index] as Command, index)
+      })
+      const cutting = share > 0 ? run.cut(share) : undefined
+      await Promise.all(calling).finally(() => run.end())
+      await cutting
 
-    await run.expectAnswersAreTheLedger({ mayFail: share > 0 })
-    await expectSoundLedger(wallets)
-  })
+      await run.expectAnswersAreTheLedger({ mayFail: share > 0 })
+      await expectSoundLedger(wallets)
+    }),
+  )
 })
 
 type Moved = {

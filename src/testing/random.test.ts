@@ -1,0 +1,24 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { replayOf, seed, seeded } from './random'
+
+const errorOf = (run: () => Promise<unknown>): Promise<Error> => run().then(Object, (error) => error)
+
+test('a failed property prints its seed and the command that replays it', async () => {
+  const even = fc.asyncProperty(fc.nat(), async (number) => number % 2 === 0)
+  const { message } = await errorOf(() => Promise.resolve(fc.assert(even, { seed: 7 })))
+  expect(message).toContain('{ seed: 7, path: "')
+  expect(message).toEndWith('\nTo replay: SEED=7 npm test -- src/testing/random.test.ts')
+})
+
+test('a failed test with random choices prints the command that repeats them', async () => {
+  const chosen: number[] = []
+  const failing = seeded(async (random) => {
+    chosen.push(random())
+    throw new Error('it failed')
+  })
+  const { message } = await errorOf(failing)
+  expect(message).toBe(`it failed\n${replayOf(seed)}`)
+  await errorOf(failing)
+  expect(chosen[1]).toBe(chosen[0] as number)
+})
