@@ -1,6 +1,6 @@
 /**
- * Large movements over a real database and broker: noted once, whatever is told again, unreadable
- * or away.
+ * Large movements over a real database and broker: recorded once, despite redeliveries, unreadable
+ * records and outages.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ const shows = (reaction: LargeMovements, status: 'pass' | 'warn', output: string
     expect(await reaction.health()).toEqual({ status, output: expect.stringContaining(output) }),
   )
 
-test('what is told twice, or read again by another group, is noted once; what cannot be read holds nothing up', async () => {
+test('a movement is recorded once despite redeliveries and other groups; unreadable records do not block', async () => {
   const shared = await backing()
   const { url } = await shared.createDatabase('balances')
   const folder = join(import.meta.dir, '../../../migrations/balances')
@@ -47,11 +47,11 @@ test('what is told twice, or read again by another group, is noted once; what ca
       log,
     })
   const raw = (value: string): OutgoingRecord => ({ topic, key: 'eva', value, headers: {} })
-  const moved = (id: string, amount: number): OutgoingRecord => {
+  const movement = (id: string, amount: number): OutgoingRecord => {
     const payload = { ...TransactionCreated.example, id, amount }
     return raw(encodeEvent({ name: 'TransactionCreated', payload }, '').value)
   }
-  const noted = async () =>
+  const recorded = async () =>
     (await listLargeMovements(database.sql, undefined, { after: undefined, limit: 9 })).map(
       (row) => row.transactionId,
     )
@@ -60,40 +60,39 @@ test('what is told twice, or read again by another group, is noted once; what ca
   await kafka.ensureTopics([topic], 1)
   await publisher.send([
     raw('nonsense'),
-    moved('a', 10_000),
-    moved('b', 9999),
+    movement('a', 10_000),
+    movement('b', 9999),
     raw('{"Name":"Other","Payload":{}}'),
-    moved('a', 10_000),
-    moved('odd', 10_000),
+    movement('a', 10_000),
+    movement('odd', 10_000),
   ])
   const reaction = react('one')
-  await eventually(async () => expect(await noted()).toEqual(['a']))
-  await shows(reaction, 'pass', '1 noted and 3 records skipped')
+  await eventually(async () => expect(await recorded()).toEqual(['a']))
+  await shows(reaction, 'pass', '1 recorded and 3 skipped')
 
-  // As long as the table cannot be written, it waits and says so.
+  // It waits while the table cannot be written, and health says so.
   await database.sql`alter table large_movements rename to elsewhere`
-  await publisher.send([moved('c', 20_000)])
+  await publisher.send([movement('c', 20_000)])
   await shows(reaction, 'warn', 'waiting')
   await database.sql`alter table elsewhere rename to large_movements`
-  await eventually(async () => expect(await noted()).toEqual(['c', 'a']))
+  await eventually(async () => expect(await recorded()).toEqual(['c', 'a']))
 
-  // Nobody has told the broker of this group how far it is: it reads everything, as after a crash
-  // before the commit.
+  // A new group has no offsets and reads everything, as after a crash before the commit.
   const again = react('another')
-  await shows(again, 'pass', '0 noted and 3 records skipped')
-  await publisher.send([moved('d', 30_000)])
-  await eventually(async () => expect(await noted()).toEqual(['d', 'c', 'a']))
+  await shows(again, 'pass', '0 recorded and 3 skipped')
+  await publisher.send([movement('d', 30_000)])
+  await eventually(async () => expect(await recorded()).toEqual(['d', 'c', 'a']))
   await Promise.all([reaction.stop(), again.stop(), publisher.close()])
   await Promise.all([kafka.close(), database.close()])
 })
 
-test('a large deposit shows among the large movements of its account, page by page, and readiness tells of it', async () => {
+test('a large deposit is listed for its account, page by page, and counted by readiness', async () => {
   await using stack = await startStack()
   const [eva, frank] = ['d6a41403-bbd0-11ee-8a24-0242ac120003', 'd6a41504-bbd0-11ee-8a24-0242ac120003']
-  const made: unknown[] = []
+  const deposits: unknown[] = []
   for (const amount of [10_000, 10_000.01, 9999.99, 20_000]) {
     const { body } = await stack.wallet.post(`/accounts/${eva}/deposits`, { amount, reference: 'heritage' })
-    if (amount >= 10_000) made.unshift([body.id, amount])
+    if (amount >= 10_000) deposits.unshift([body.id, amount])
   }
   const pages = async (query: string) => {
     const rows: unknown[] = []
@@ -108,7 +107,7 @@ test('a large deposit shows among the large movements of its account, page by pa
   }
   const rows = await eventually(async () => {
     const rows = await pages(`&account_id=${eva}`)
-    expect(rows.map((row) => [row.transaction_id, row.amount])).toEqual(made as never)
+    expect(rows.map((row) => [row.transaction_id, row.amount])).toEqual(deposits as never)
     return rows
   })
   expect(rows[0]).toMatchObject({ account_id_to: eva, currency: 'BRL', reference: 'heritage' })
@@ -116,6 +115,6 @@ test('a large deposit shows among the large movements of its account, page by pa
   expect(await pages(`&account_id=${frank}`)).toEqual([])
   const { body } = await stack.balances.get('/readyz')
   expect(body.checks).toMatchObject({
-    large_movements: { status: 'pass', output: expect.stringContaining('3 noted') },
+    large_movements: { status: 'pass', output: expect.stringContaining('3 recorded') },
   })
 })

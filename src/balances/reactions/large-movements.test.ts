@@ -9,7 +9,7 @@ const record = (value: string | Uint8Array) => ({
   headers: [],
   timestampMs: Date.parse(at),
 })
-const told = (part: object, name = 'TransactionCreated') =>
+const event = (part: object, name = 'TransactionCreated') =>
   record(
     JSON.stringify({
       Name: name,
@@ -17,11 +17,11 @@ const told = (part: object, name = 'TransactionCreated') =>
     }),
   )
 
-const notesOf = (part: object) => selectLarge([told(part)], 10_000)
+const selectionOf = (part: object) => selectLarge([event(part)], 10_000)
 
-test('a movement is noted as it is told, with the time of its record where it has none of its own', () => {
+test('a movement is recorded as published, with the time of its record when the event has none', () => {
   const { id, account_id_from, account_id_to } = TransactionCreated.example
-  const noted = {
+  const recorded = {
     transactionId: id,
     accountIdFrom: account_id_from,
     accountIdTo: account_id_to,
@@ -30,10 +30,10 @@ test('a movement is noted as it is told, with the time of its record where it ha
     reference: null,
     createdAt: at,
   }
-  expect(notesOf({ amount: 10_000 })).toEqual({ rows: [noted], skipped: [] })
+  expect(selectionOf({ amount: 10_000 })).toEqual({ rows: [recorded], skipped: [] })
   const created_at = '2020-01-01T01:00:00+01:00'
-  expect(notesOf({ amount: 10_000, reference: 'rent', created_at }).rows).toEqual([
-    { ...noted, reference: 'rent', createdAt: '2020-01-01T00:00:00.000Z' },
+  expect(selectionOf({ amount: 10_000, reference: 'rent', created_at }).rows).toEqual([
+    { ...recorded, reference: 'rent', createdAt: '2020-01-01T00:00:00.000Z' },
   ])
 })
 
@@ -46,10 +46,10 @@ test.each([
   [9999.999, 'KWD', undefined],
   [10_000.001, 'KWD', 10_000_001n],
   [-20_000, 'BRL', undefined],
-])('%p %s is noted as %p', (amount, currency, minor) => {
-  const { rows, skipped } = notesOf({ amount, currency })
-  expect({ noted: rows.map((row) => row.amountMinor), skipped }).toEqual({
-    noted: minor ? [minor] : [],
+])('%p %s is recorded as %p', (amount, currency, minor) => {
+  const { rows, skipped } = selectionOf({ amount, currency })
+  expect({ recorded: rows.map((row) => row.amountMinor), skipped }).toEqual({
+    recorded: minor ? [minor] : [],
     skipped: [],
   })
 })
@@ -60,14 +60,14 @@ test.each([
   [record('nonsense'), /JSON/],
   [record('{"Name":"TransactionCreated","Payload":{}}'), /^\/id/],
   [{ ...record(''), value: null }, /no value/],
-  [told({}, 'TransactionForgotten'), /TransactionForgotten/],
-  [told({ currency: 'ABC' }), /^\/amount.*ISO 4217/],
-  [told({ amount: 20_000.001 }), /^\/amount/],
-  [told({ amount: 20_000, created_at: 'yesterday' }), /a time/],
-  [told({ amount: 20_000, reference: 'a\0b' }), /a text/],
-  [told({ amount: 20_000, account_id_to: half }), /a text/],
-])('what cannot be read is skipped with its reason, and what comes after it is not: %#', (odd, reason) => {
-  const { rows, skipped } = selectLarge([odd, told({ amount: 20_000 })], 10_000)
+  [event({}, 'TransactionForgotten'), /TransactionForgotten/],
+  [event({ currency: 'ABC' }), /^\/amount.*ISO 4217/],
+  [event({ amount: 20_000.001 }), /^\/amount/],
+  [event({ amount: 20_000, created_at: 'yesterday' }), /a time/],
+  [event({ amount: 20_000, reference: 'a\0b' }), /a text/],
+  [event({ amount: 20_000, account_id_to: half }), /a text/],
+])('an unreadable record is skipped with its reason, the next one is not: %#', (odd, reason) => {
+  const { rows, skipped } = selectLarge([odd, event({ amount: 20_000 })], 10_000)
   expect(rows).toHaveLength(1)
   expect(skipped).toEqual([expect.stringMatching(reason)])
 })
@@ -77,7 +77,7 @@ test('a hold moves nothing', () => {
   expect(selectLarge([record(hold)], 10_000)).toEqual({ rows: [], skipped: [] })
 })
 
-test('whatever a record holds, it is noted, passed over or skipped', () => {
+test('any record is recorded, ignored or skipped', () => {
   const payload = fc.record({
     id: fc.string(),
     account_id_from: fc.string(),
@@ -89,7 +89,7 @@ test('whatever a record holds, it is noted, passed over or skipped', () => {
     fc.property(
       fc.oneof(
         records,
-        payload.map((part) => told(part)),
+        payload.map((part) => event(part)),
       ),
       (one) => {
         const { rows, skipped } = selectLarge([one], 1)

@@ -1,9 +1,7 @@
 /**
- * Takes note of large movements: a reaction of its own to TransactionCreated, with a consumer group
- * and a table of its own. The wallet knows nothing of it, the projection neither. It is exactly
- * once in effect by another way than the projection: the key of a row refuses what is told again,
- * so positions may stay with the broker, which hears of them once the rows are in. Whatever is
- * killed in between is read again, in vain.
+ * Records large movements: an independent consumer of TransactionCreated with its own group and table.
+ * The primary key makes redeliveries no-ops, so offsets stay with the broker and are committed after
+ * the rows.
  */
 import { Dispatcher } from '../../contract/events/dispatcher'
 import type { Payloads, SaldoEvent, TransactionCreated } from '../../contract/events/events'
@@ -14,85 +12,71 @@ import { messageOf } from '../../platform/fault'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/records'
 import { isDataRefused } from '../../platform/postgres/failures'
-import { keepTrying } from '../../platform/process/retry'
 import type { Consumer, ConsumerOptions } from '../projection/consumer'
 import { isStorable } from '../projection/project'
+import { Retries } from '../projection/retries'
 import { addLargeMovements, type LargeMovement } from './large-movements-store'
 
 export type LargeMovementsOptions = Pick<
   ConsumerOptions,
   'database' | 'kafka' | 'groupId' | 'topics' | 'partitions' | 'log'
 > & {
-  /** From this on a movement is large, in major units of whatever currency it is in. */
+  /** The smallest large movement, in major units of its own currency. */
   min: number
 }
 
-/** Its health warns, and never fails: balances are served without it. */
+/** Its health warns and never fails: balances are served without it. */
 export type LargeMovements = Pick<Consumer, 'health' | 'stop'>
 
-const databaseBackoff = { firstMs: 50, limitMs: 2000 }
-
-/** Begins in the background, as soon as there is a broker, and goes on until it is stopped. */
+/** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
 export function startLargeMovements(options: LargeMovementsOptions): LargeMovements {
-  const { database, kafka, min, ...subscribing } = options
+  const { database, kafka, min, ...subscription } = options
   const log = options.log.child({ consumer: 'large movements' })
   const stopping = new AbortController()
-  let trouble: string | undefined = 'the broker has not answered yet'
-  let stalled: string | undefined
-  let noted = 0
+  const retries = new Retries(log)
+  let trouble: string | undefined = 'no answer from the broker yet'
+  let recorded = 0
   let skipped = 0
 
   async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
-    const notes = selectLarge(batch.records, min)
+    const selection = selectLarge(batch.records, min)
     try {
-      const added = await keepTrying(() => addAcceptable(notes), {
-        backoff: databaseBackoff,
-        signal,
-        isRetryable: () => true,
-        onFailure: (error, failures) => {
-          stalled = `waiting: ${messageOf(error)}`
-          log.warn({ failures }, `consuming waits: ${messageOf(error)}`)
-        },
-      })
-      noted += added
+      recorded += await retries.run(() => addStorable(selection), signal)
     } catch {
-      // It is somebody else's by now, or time to stop.
+      // The partition was revoked, or the service stops.
       return batch.fetchedFrom
-    } finally {
-      stalled = undefined
     }
-    // The dead letters are the projection's: they are kept to be applied after all. A notification
-    // that nobody can read is counted, no more.
+    // Not dead-lettered: dead letters are kept to be applied to balances. Here they are only counted.
     const { topic, partition, fetchedFrom: from } = batch
-    const records = notes.skipped.length
-    skipped += records
-    if (records > 0)
-      log.warn({ topic, partition, from, records, skipped }, `skipped, as the first: ${notes.skipped[0]}`)
+    const [reason] = selection.skipped
+    skipped += selection.skipped.length
+    if (reason !== undefined)
+      log.warn({ topic, partition, from, records: selection.skipped.length, skipped }, `skipped: ${reason}`)
     return batch.next
   }
 
-  /** All that the table takes. What it refuses is found by halving, and skipped. */
-  async function addAcceptable({ rows, skipped }: Notes): Promise<number> {
+  /** Rows that the table rejects are found by halving, and skipped. */
+  async function addStorable({ rows, skipped }: Selection): Promise<number> {
     try {
       return await addLargeMovements(database.sql, rows)
     } catch (error) {
       if (!isDataRefused(error)) throw error
       if (rows.length > 1) {
         const half = rows.length >> 1
-        const first = await addAcceptable({ rows: rows.slice(0, half), skipped })
-        return first + (await addAcceptable({ rows: rows.slice(half), skipped }))
+        const first = await addStorable({ rows: rows.slice(0, half), skipped })
+        return first + (await addStorable({ rows: rows.slice(half), skipped }))
       }
       skipped.push(messageOf(error))
       return 0
     }
   }
 
-  const consuming = keepSubscribed(kafka, {
-    ...subscribing,
+  const running = keepSubscribed(kafka, {
+    ...subscription,
     onBatch,
     async onAssigned() {
       trouble = undefined
-      // Where to go on is what the broker keeps for the group.
+      // Continue at the offsets of the group.
       return []
     },
     onTrouble: (error) => {
@@ -104,52 +88,52 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
 
   return {
     async health() {
-      const output = trouble ?? stalled
-      if (output !== undefined) return { status: 'warn', output }
-      return { status: 'pass', output: `${noted} noted and ${skipped} records skipped since the start` }
+      if (trouble) return { status: 'warn', output: trouble }
+      if (retries.blockedOn) return { status: 'warn', output: `waiting: ${retries.blockedOn}` }
+      return { status: 'pass', output: `${recorded} recorded and ${skipped} skipped since the start` }
     },
     async stop() {
       stopping.abort()
-      await consuming
+      await running
     },
   }
 }
 
-/** `skipped` has the reason for each record that cannot be read. */
-type Notes = { rows: LargeMovement[]; skipped: string[] }
+/** `skipped` has the reason of each unreadable record. */
+type Selection = { rows: LargeMovement[]; skipped: string[] }
 
-/** What is worth noting of some records. Pure, and never throws. */
+/** The large movements among some records. Pure, and never throws. */
 export function selectLarge(
   records: readonly Pick<IncomingRecord, 'value' | 'headers' | 'timestampMs'>[],
   min: number,
-): Notes {
-  const notes: Notes = { rows: [], skipped: [] }
+): Selection {
+  const selection: Selection = { rows: [], skipped: [] }
   for (const record of records) {
     const decoded = decodeRecord(record)
-    if (decoded.kind === 'unreadable') notes.skipped.push(decoded.reason.detail)
-    else if (decoded.kind === 'unknown') notes.skipped.push(`events called ${decoded.name} are not known`)
-    else reactSafely(decoded.event, { ...notes, min, timestampMs: record.timestampMs })
+    if (decoded.kind === 'unreadable') selection.skipped.push(decoded.reason.detail)
+    else if (decoded.kind === 'unknown') selection.skipped.push(`unknown event ${decoded.name}`)
+    else reactSafely(decoded.event, { ...selection, min, timestampMs: record.timestampMs })
   }
-  return notes
+  return selection
 }
 
-function reactSafely(event: SaldoEvent, noting: Noting): void {
+function reactSafely(event: SaldoEvent, context: Context): void {
   try {
-    reactions.dispatch(event, noting)
+    reactions.dispatch(event, context)
   } catch (error) {
-    noting.skipped.push(messageOf(error).slice(0, 300))
+    context.skipped.push(messageOf(error).slice(0, 300))
   }
 }
 
-/** What is noted, from which amount on, and the time of the record. */
-type Noting = Notes & { min: number; timestampMs: number }
+/** What handlers add to, the smallest large movement, and the time of the record. */
+type Context = Selection & { min: number; timestampMs: number }
 
-/** Holds, and whatever else there is about, have no handler: nothing has moved. */
-const reactions = new Dispatcher<Payloads, Noting>().register('TransactionCreated', noteIfLarge)
+/** Other events, such as those of holds, have no handler: nothing has moved. */
+const reactions = new Dispatcher<Payloads, Context>().register('TransactionCreated', selectIfLarge)
 
-function noteIfLarge(payload: TransactionCreated, { rows, skipped, min, timestampMs }: Noting): void {
+function selectIfLarge(payload: TransactionCreated, { rows, skipped, min, timestampMs }: Context): void {
   const { currency = currencyDefault, reference = null } = payload
-  // Ours names its currency. Another's may be computed in binary floating point.
+  // Our events name their currency. Others may come from binary floating point.
   const amount = (payload.currency === undefined ? parseComputedMoney : parseMoney)(payload.amount, currency)
   if (!amount.ok) return void skipped.push(`/amount: ${amount.detail}`)
   const limit = parseMoney(min, currency)
@@ -158,7 +142,7 @@ function noteIfLarge(payload: TransactionCreated, { rows, skipped, min, timestam
   const createdAt = payload.created_at === undefined ? recordTime(timestampMs) : parseTime(payload.created_at)
   const { id: transactionId, account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
   if (!createdAt || ![transactionId, accountIdFrom, accountIdTo, reference ?? ''].every(isStorable))
-    skipped.push('a time or a text of it fits no table')
+    skipped.push('a time or a text cannot be stored')
   else
     rows.push({
       transactionId,
