@@ -214,14 +214,14 @@ function offsetsOf(kafka: Kafka, topicNames: string[], reading: Database) {
 
 /** Fails the consumer's check when nothing has been applied for long although there is something to apply. */
 function createDetector(consumer: () => Consumer | undefined, standstillMaxMs: number) {
-  let progress: StallState = { sinceMs: performance.now(), positions: new Map(), stall: undefined }
+  let progress: StallState = { sinceMs: performance.now(), applied: new Map(), stall: undefined }
   return {
-    observe(ends: Offsets | undefined, positions: Offsets | undefined) {
+    observe(ends: Offsets | undefined, applied: Offsets | undefined) {
       const atMs = performance.now()
       const current = consumer()
       // Nothing is to be expected before there is a consumer.
-      const sight = { atMs, ends, positions: current && positions, mine: current?.assigned() }
-      progress = detectStall(progress, sight, standstillMaxMs)
+      const observation = { atMs, ends, applied: current && applied, assigned: current?.assigned() }
+      progress = detectStall(progress, observation, standstillMaxMs)
     },
     check: (): Check | undefined =>
       progress.stall === undefined ? undefined : { status: 'fail', output: progress.stall },

@@ -1,12 +1,10 @@
-/**
- * Records that were kept aside: shown, told to the dead-letter topics, and taken away once they
- * have taken effect.
- */
-
+/** Dead letters: listed, published to their topics, and deleted once reprocessed. */
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { Database } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
+import { rowStatements } from '../../platform/postgres/rows'
+import { rfc3339, type Statements } from '../../platform/postgres/statements'
+import { deadLetters } from '../db/schema'
 import { type Claim, storable } from '../projection/apply-store'
 import type { DeadLetterReason } from '../projection/project'
 
@@ -16,7 +14,7 @@ export type DeadLetter = {
   topic: string
   partition: number
   recordOffset: bigint
-  /** Where the letter stands for a whole batch that cannot be read: its last offset. */
+  /** The last offset of an unreadable batch; null for a single record. */
   lastOffset: bigint | null
   cause: string
   detail: string
@@ -25,25 +23,24 @@ export type DeadLetter = {
   /** As they came. */
   headers: RecordHeader[]
   recordAt: string | null
-  /** When it failed first. */
+  /** When it first failed. */
   recordedAt: string
   attempts: number
-  /** When the dead-letter topic was told of the last attempt. */
+  /** When the last attempt was published to the dead-letter topic. */
   sentAt: string | null
 }
 
-const told = (sql: Statements) => sql`
-  select id, topic, partition, record_offset as "recordOffset", last_offset as "lastOffset", cause, detail, key, value, headers,
-    record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
+const sentRows = rowStatements(deadLetters, ['id', 'attempts'])
+
+const selectLetters = (sql: Statements) => sql`
+  select id, topic, partition, record_offset as "recordOffset", last_offset as "lastOffset", cause, detail,
+    key, value, headers, record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
   from dead_letters`
 
-/** How much of a letter is shown in a list, in bytes. Of its headers, as they are stored, all or nothing. */
+/** How much of a letter a list shows, in bytes. Headers, as they are stored, are shown in full or not at all. */
 const shownMax = { key: 256, value: 1024, headers: 2048, detail: 500 }
 
-/**
- * What a list leaves out: the lengths of the whole, and whether headers are missing. Undefined
- * where it is all there.
- */
+/** What a list omits: full lengths, and whether headers are missing. Undefined when complete. */
 export type Cut = { keyBytes: number | null; valueBytes: number | null; headers: boolean }
 export type ListedLetter = DeadLetter & { cut?: Cut | undefined }
 
@@ -72,7 +69,7 @@ const matching = (sql: Statements, { cause, topic }: DeadLetterFilter) => sql`
   ${cause === undefined ? sql`` : sql`and cause = ${cause}`}
   ${topic === undefined ? sql`` : sql`and topic = ${topic}`}`
 
-/** Newest first, and each short: what is long is cut before it leaves the database. */
+/** Newest first. Long contents are cut in the database. */
 export async function listDeadLetters(
   sql: Statements,
   filter: DeadLetterFilter,
@@ -84,8 +81,8 @@ export async function listDeadLetters(
       left(detail, ${shownMax.detail}) as detail, substring(key for ${shownMax.key}) as key,
       substring(value for ${shownMax.value}) as value,
       case when octet_length(headers::text) <= ${shownMax.headers} then headers else '[]' end as headers,
-      octet_length(key) as "keyBytes", octet_length(value) as "valueBytes", octet_length(headers::text) as "headersBytes",
-      record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
+      octet_length(key) as "keyBytes", octet_length(value) as "valueBytes",
+      octet_length(headers::text) as "headersBytes", record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
     from dead_letters
     where true ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
     order by id desc limit ${limit}`
@@ -96,23 +93,24 @@ export async function listDeadLetters(
   })
 }
 
-/** In the order in which they failed. Without what they hold, since many may be asked for. */
+/** In the order in which they failed. Ids only, since there may be many. */
 export async function listDeadLetterIds(
   sql: Statements,
   filter: DeadLetterFilter,
   { after, limit }: { after: bigint; limit: number },
 ): Promise<bigint[]> {
   const rows = await sql<{ id: bigint }[]>`
-    select id from dead_letters where id > ${String(after)}::bigint ${matching(sql, filter)} order by id limit ${limit}`
+    select id from dead_letters where id > ${String(after)}::bigint ${matching(sql, filter)}
+    order by id limit ${limit}`
   return rows.map(({ id }) => id)
 }
 
 export async function findDeadLetter(sql: Statements, id: bigint): Promise<DeadLetter | undefined> {
-  const rows = await sql<DeadLetterRow[]>`${told(sql)} where id = ${String(id)}::bigint`
+  const rows = await sql<DeadLetterRow[]>`${selectLetters(sql)} where id = ${String(id)}::bigint`
   return rows.map(withTimes)[0]
 }
 
-/** Letters of one cause and topic. `exampleId` is the newest. */
+/** Letters with the same cause and topic. `exampleId` is the newest. */
 export type DeadLetterGroup = {
   cause: string
   topic: string
@@ -125,7 +123,8 @@ export type DeadLetterGroup = {
 /** The largest first. */
 export async function groupDeadLetters(sql: Statements): Promise<DeadLetterGroup[]> {
   const rows = await sql<DeadLetterGroup[]>`
-    select cause, topic, count(*)::integer as count, min(recorded_at) as "firstAt", max(recorded_at) as "lastAt", max(id) as "exampleId"
+    select cause, topic, count(*)::integer as count, min(recorded_at) as "firstAt",
+      max(recorded_at) as "lastAt", max(id) as "exampleId"
     from dead_letters group by cause, topic order by count(*) desc, cause, topic`
   return rows.map((row) => ({ ...row, firstAt: rfc3339(row.firstAt), lastAt: rfc3339(row.lastAt) }))
 }
@@ -135,45 +134,46 @@ export async function countDeadLetters(sql: Statements): Promise<number> {
   return row?.count ?? 0
 }
 
-/** Claims the right to apply a letter: it is given once, and the letter is gone with it. */
+/** Claims a letter for the statement that applies it: it is deleted with the claim. */
 export const claimDeadLetter =
   (id: bigint): Claim =>
   (sql) =>
     sql`delete from dead_letters where id = ${String(id)}::bigint returning true`
 
-/** Notes that a letter failed once more, which the dead-letter topic is to be told. False when it is gone. */
-export async function noteFailure(
+/** Records another failure, which is then published. False when the letter is gone. */
+export async function recordFailure(
   sql: Statements,
   id: bigint,
   { cause, detail }: DeadLetterReason,
 ): Promise<boolean> {
   const { count } = await sql`
-    update dead_letters set cause = ${cause}, detail = ${storable(detail)}, attempts = attempts + 1, sent_at = null
+    update dead_letters
+    set cause = ${cause}, detail = ${storable(detail)}, attempts = attempts + 1, sent_at = null
     where id = ${String(id)}::bigint`
   return count > 0
 }
 
 /**
- * Hands the oldest unsent letters to `send`, which answers with those that it has sent, and notes
- * that. Of all processes one does so at a time: to the others it looks as if nothing was to be
- * sent. No letter is locked meanwhile; one that fails again while it is sent is sent again.
+ * Passes the oldest unsent letters to `publish`, and marks those it returns as sent. One process at a
+ * time: for the others nothing is unsent. Letters are not locked: one that fails again meanwhile
+ * stays unsent.
  */
-export const sendUnsent = (
+export const publishUnsent = (
   sql: Database['sql'],
   { limit, bytesMax }: { limit: number; bytesMax: number },
-  send: (letters: DeadLetter[]) => Promise<DeadLetter[]>,
+  publish: (letters: DeadLetter[]) => Promise<DeadLetter[]>,
 ): Promise<number> =>
   sql.begin(async (tx) => {
-    const [lock] = await tx<
-      { taken: boolean }[]
-    >`select pg_try_advisory_xact_lock(${advisoryLocks.deadLetterPublisher}) as taken`
-    if (!lock?.taken) return 0
-    // As many as fit, and one in any case: what they hold is looked at before it is read.
-    const rows = await tx<DeadLetterRow[]>`${told(tx)}
+    const [lock] = await tx<{ acquired: boolean }[]>`
+      select pg_try_advisory_xact_lock(${advisoryLocks.deadLetterPublisher}) as acquired`
+    if (!lock?.acquired) return 0
+    // As many as fit, at least one. Lengths are compared before contents are read.
+    const rows = await tx<DeadLetterRow[]>`${selectLetters(tx)}
       where id in (
         select id from (
           select id, sum(bytes) over (order by id) - bytes as before from (
-            select id, coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + octet_length(headers::text) as bytes
+            select id, coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
+              + octet_length(headers::text) as bytes
             from dead_letters where sent_at is null order by id limit ${limit}
           ) as unsent
         ) as measured
@@ -181,13 +181,10 @@ export const sendUnsent = (
       )
       order by id`
     if (rows.length === 0) return 0
-    const sent = await send(rows.map(withTimes))
+    const sent = await publish(rows.map(withTimes))
     await tx`
       update dead_letters set sent_at = now()
-      from unnest(
-        ${arrayOf(sent.map((letter) => letter.id))}::bigint[],
-        ${arrayOf(sent.map((letter) => letter.attempts))}::integer[]
-      ) as told (id, attempts)
-      where dead_letters.id = told.id and dead_letters.attempts = told.attempts`
+      from ${sentRows.unnest(tx, sent)}
+      where dead_letters.id = incoming.id and dead_letters.attempts = incoming.attempts`
     return sent.length
   })

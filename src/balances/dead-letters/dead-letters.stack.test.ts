@@ -1,6 +1,5 @@
 /**
- * Records that cannot be applied, among others that can, as somebody runs it: topic, table,
- * redrive, and what readiness says meanwhile.
+ * Dead letters in a running service: table, topic, redrive, and readiness meanwhile.
  */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -26,7 +25,7 @@ setDefaultTimeout(30_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
-/** The read side over topics of one partition, of a broker of its own, and whoever writes and reads there. */
+/** Balances on a broker of its own with topics of one partition, a publisher, and a reader. */
 async function openStage() {
   const dataDir = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
   const broker = await startBroker({ dataDir, fsync: false })
@@ -57,7 +56,7 @@ async function openStage() {
     topic,
     topicPrefix,
     balances: callerOf(service.port),
-    /** As another replica does. Answers how to end it. */
+    /** As another replica does. Returns its stop. */
     publishDeadLetters(): () => Promise<void> {
       const database = openDatabase({ ...config.database, applicationName: 'test' })
       const publisher = startDeadLetterPublisher({ database, kafka, groupId: `${topicPrefix}balances`, log })
@@ -68,7 +67,7 @@ async function openStage() {
     },
     send: (records: Omit<OutgoingRecord, 'topic'>[]) =>
       publisher.send(records.map((record) => ({ topic, ...record }))),
-    /** To everybody but this test. */
+    /** To all clients but this test. */
     async closeDatabase(closed: boolean): Promise<void> {
       await sql.unsafe(`alter database ${database.name} connection limit ${closed ? 0 : -1}`)
       if (closed)
@@ -76,7 +75,7 @@ async function openStage() {
           select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and pid <> pg_backend_pid()`
     },
-    /** What the dead-letter topic holds, once there is as much. */
+    /** Records of the dead-letter topic, once there are this many. */
     async deadLetters(count: number): Promise<IncomingRecord[]> {
       const records: IncomingRecord[] = []
       await eventually(async () => {
@@ -123,7 +122,7 @@ const readiness = ({ balances }: Stage, status: number, consumer: 'pass' | 'warn
 
 const createdAt = (version: number) => `2024-01-27T00:00:0${version}.000Z`
 
-/** The world pays one to an account, whose versions are in the order of its payments. */
+/** `world` pays 1 to an account, whose versions follow the order of its payments. */
 const payment = (account: string, version: number, ofWorld: number) => ({
   key: account,
   value: encodeEvent(
@@ -140,7 +139,7 @@ const payment = (account: string, version: number, ofWorld: number) => ({
   headers: {},
 })
 
-test('each letter is on the dead-letter topic as it came, once, whichever replica sends it', async () => {
+test('each letter is published as it came, once, by whichever replica', async () => {
   const stage = await theStage()
   const headersOfOdd: RecordHeader[] = [
     [Buffer.from('content-type'), Buffer.from('te\0xt')],
@@ -159,7 +158,7 @@ test('each letter is on the dead-letter topic as it came, once, whichever replic
   await eventually(async () => expect((await letterOf('not_json'))?.sent_at).toBeString())
   await stage.balances.post('/dead-letters/redrive', { ids: [(await letterOf('no_value'))?.id] })
   await eventually(async () => expect((await letterOf('no_value'))?.sent_at).toBeString())
-  // Two begin at once, when all of it is to be sent once more.
+  // Two publishers start at once, with everything unsent.
   await stage.sql`update dead_letters set sent_at = null`
   const publishers = [stage.publishDeadLetters(), stage.publishDeadLetters()]
 
@@ -200,10 +199,10 @@ test('dead letters are published while a rebuild holds its lock', async () => {
   await stage.sql`delete from dead_letters`
 })
 
-test('a list of large letters is short, and each is whole at its own address', async () => {
+test('a list cuts large letters, each is complete at its own URL', async () => {
   const stage = await theStage()
   const { sql, balances } = stage
-  // As if sent, so that nothing of it goes to the broker.
+  // Marked as sent, so that none is published.
   await sql`
     insert into dead_letters (cluster_id, topic, partition, record_offset, cause, detail, key, value, headers, sent_at)
     select 'c', 'balances', 0, n, 'not_json', repeat('d', 100000), decode(repeat('ff', 100000), 'hex'),
@@ -248,7 +247,7 @@ test('a list of large letters is short, and each is whole at its own address', a
     expect([path, (await balances.get(path)).body.code]).toEqual([path, 'DEAD_LETTER_NOT_FOUND'])
 })
 
-test('letters too large for one send go one after the other', async () => {
+test('letters too large for one request are published in several', async () => {
   const stage = await theStage()
   const values = Array.from({ length: 12 }, (_, index) => 'x'.repeat(300_000) + index)
   for (const value of values) await stage.send([{ key: null, value, headers: {} }])
@@ -258,7 +257,7 @@ test('letters too large for one send go one after the other', async () => {
   await stage.sql`delete from dead_letters`
 })
 
-test('one account of fifty cannot be applied: the others are right at once, and it is, too, when the cause is gone', async () => {
+test('one account of fifty cannot be applied: the others are, and it is after a redrive without the cause', async () => {
   const stage = await theStage()
   const { balances, sql } = stage
   await sql`alter table balances add constraint trouble check (account_id <> 'account-50')`
@@ -290,13 +289,13 @@ test('one account of fifty cannot be applied: the others are right at once, and 
   expect((await balances.get('/dead-letters/causes')).body.data).toMatchObject([
     { cause: 'not_storable', topic, count: 5 },
   ])
-  const asked = { cause: 'not_storable', topic }
-  const rehearsed = await balances.post('/dead-letters/redrive', { ...asked, dry_run: true })
-  expect(rehearsed.body).toMatchObject({ dry_run: true, counts: { applied: 0, still_failing: 5 } })
+  const selection = { cause: 'not_storable', topic }
+  const dryRun = await balances.post('/dead-letters/redrive', { ...selection, dry_run: true })
+  expect(dryRun.body).toMatchObject({ dry_run: true, counts: { applied: 0, still_failing: 5 } })
 
   await sql`alter table balances drop constraint trouble`
   await sql`alter table entries drop constraint trouble`
-  const { status, body } = await balances.post('/dead-letters/redrive', asked)
+  const { status, body } = await balances.post('/dead-letters/redrive', selection)
   expect([status, body.counts, body.next_cursor]).toEqual([
     200,
     { applied: 5, skipped: 0, superseded: 0, still_failing: 0, gone: 0 },
@@ -307,18 +306,18 @@ test('one account of fifty cannot be applied: the others are right at once, and 
   expect((await balances.get('/dead-letters')).body.data).toEqual([])
 })
 
-test('readiness fails while records wait and nothing moves, and passes again by itself', async () => {
+test('readiness fails while the consumer is stalled, and recovers by itself', async () => {
   const stage = await theStage()
   await stage.sql.begin(async (tx) => {
     await tx`select from consumed_offsets for update`
     await stage.send([payment('late', 1, 201)])
-    await readiness(stage, 503, 'fail', /^1 records wait, and none was applied for/)
+    await readiness(stage, 503, 'fail', /^no progress for \d+ s with 1 records to apply/)
   })
   await readiness(stage, 200, 'pass', /0 records behind/)
   expect((await stage.balances.get('/balances/late')).body).toMatchObject({ balance: 1 })
 })
 
-test('a database that is away for longer than a session lasts costs no membership, and no letter', async () => {
+test('a database outage longer than the session timeout costs no membership and no letter', async () => {
   const stage = await theStage()
   const { balances, faults, sql } = stage
   const counting = (api: 'Heartbeat' | 'JoinGroup') =>
@@ -342,7 +341,7 @@ test('a database that is away for longer than a session lasts costs no membershi
   expect(refused.hits).toBe(1)
 })
 
-test('on topic balances nothing is skipped: what is called otherwise is a dead letter', async () => {
+test('on topic balances an event of another name is dead-lettered, not skipped', async () => {
   const stage = await theStage()
   const { payload } = { payload: { account_id_from: 'a', account_id_to: 'b', balance_account_id_from: 1 } }
   const value = JSON.stringify({ Name: 'BalanceAdjusted', Payload: payload })

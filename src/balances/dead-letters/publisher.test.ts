@@ -37,13 +37,13 @@ const reasons = {
   'dlq-first-failed-at': '2024-01-27T17:13:55.000Z',
 }
 
-test('a letter is sent as it came, with where it was and why it failed', () => {
+test('a letter is published as it came, with its coordinates and reason', () => {
   const { key, value } = letter
   const headers = [...letter.headers, ...headersOf(reasons)]
   expect(recordOf(letter, 'x-balances')).toEqual({ topic: 'x-balances.x-balances.dlq', key, value, headers })
 })
 
-test('what no broker would take is not sent for ever', () => {
+test('a letter too large for any broker is published without its contents', () => {
   const headers = headersOf({ ...reasons, 'dlq-omitted': 'key, value, headers' })
   const bare = { topic: 'x-balances.x-balances.dlq', key: null, value: null, headers }
   for (const large of [
@@ -56,11 +56,11 @@ test('what no broker would take is not sent for ever', () => {
   expect(textsOf(cut)['dlq-error-message']).toHaveLength(1000)
 })
 
-test('of a batch that cannot be read the whole range of offsets is told', () => {
+test('an unreadable batch has its range of offsets', () => {
   const { headers } = recordOf({ ...letter, lastOffset: 49n }, 'x-balances')
   expect(textsOf(headers)).toMatchObject({ 'dlq-offset': '40', 'dlq-offset-last': '49' })
 })
 
-test('a group may be called what no topic may be', () => {
+test('a group id is made a valid topic name', () => {
   expect(deadLetterTopic('balances', 'read side/1')).toBe('balances.read_side_1.dlq')
 })

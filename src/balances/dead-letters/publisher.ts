@@ -1,34 +1,32 @@
 /**
- * Tells the dead-letter topics what was kept aside, for whoever watches topics and not tables. The
- * rows are the truth: each is sent, as it came, until the broker has it, at least once. Whatever
- * becomes of that, nobody waits for it.
+ * Publishes dead letters to the topics `<topic>.<group>.dlq`, at least once. The table is
+ * authoritative: a letter is published until the broker has it, and nothing waits for that.
  */
-
 import { messageOf } from '../../platform/fault'
 import type { Kafka } from '../../platform/kafka/client'
-import { bytesOnWire, requestBytesMax } from '../../platform/kafka/publisher'
+import { bytesOnWire, type Publisher, requestBytesMax } from '../../platform/kafka/publisher'
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import { keepTrying } from '../../platform/process/retry'
 import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
-import { type DeadLetter, sendUnsent } from './dead-letters-store'
+import { type DeadLetter, publishUnsent } from './dead-letters-store'
 
-/** How long it sleeps when nobody wakes it, in milliseconds. */
+/** How long it sleeps unless it is woken, in milliseconds. */
 const pollMs = 10_000
 const backoff = { firstMs: 200, limitMs: 5000 }
-/** Letters that are read at once. */
+/** Letters read at once. */
 const lettersMax = 50
 
 export type DeadLetterPublisher = {
-  /** Says that letters were written. */
+  /** Call it after letters were written. */
   wake(): void
-  /** What was not sent is sent by whoever comes next. */
+  /** Leaves the rest to the next process. */
   stop(): Promise<void>
 }
 
-/** `groupId` with the installation's prefix. */
+/** `groupId` has the installation's prefix. */
 export function startDeadLetterPublisher(options: {
   database: Database
   kafka: Kafka
@@ -41,33 +39,14 @@ export function startDeadLetterPublisher(options: {
   const wakeup = createWakeup()
   const publisher = kafka.publisher()
 
-  /** As many as the broker takes at once. */
-  const send = async (letters: DeadLetter[]): Promise<DeadLetter[]> => {
-    let bytes = 0
-    const records = letters.map((letter) => recordOf(letter, groupId))
-    const first = records.filter((record) => {
-      bytes += bytesOnWire(record)
-      return bytes <= requestBytesMax
-    })
-    await kafka.ensureTopics([...new Set(first.map(({ topic }) => topic))], 1)
-    const sent = await publisher.send(first)
-    // The topic may take less than others do.
-    const refused = letters.map((letter, index) =>
-      sent[index] === 'too_large' ? recordOf(letter, groupId, 0) : undefined,
-    )
-    const again = refused.filter((record) => record !== undefined)
-    const sentAgain = again.length > 0 ? await publisher.send(again) : []
-    const isSent = (index: number) => {
-      const record = refused[index]
-      const place = record ? sentAgain[again.indexOf(record)] : sent[index]
-      return typeof place === 'object'
-    }
-    return letters.slice(0, first.length).filter((_, index) => isSent(index))
+  const publish = async (letters: DeadLetter[]): Promise<DeadLetter[]> => {
+    const records = firstRequest(letters.map((letter) => recordOf(letter, groupId)))
+    await kafka.ensureTopics([...new Set(records.map(({ topic }) => topic))], 1)
+    return publishBatch(publisher, letters.slice(0, records.length), records, groupId)
   }
   const drain = async () => {
-    while (!signal.aborted)
-      if ((await sendUnsent(database.sql, { limit: lettersMax, bytesMax: requestBytesMax }, send)) === 0)
-        return
+    const page = { limit: lettersMax, bytesMax: requestBytesMax }
+    while (!signal.aborted) if ((await publishUnsent(database.sql, page, publish)) === 0) return
   }
   const run = async () => {
     while (!signal.aborted) {
@@ -76,7 +55,7 @@ export function startDeadLetterPublisher(options: {
         signal,
         isRetryable: () => true,
         onFailure: (error, failures) =>
-          log.warn({ failures }, `dead letters wait to be sent: ${messageOf(error)}`),
+          log.warn({ failures }, `cannot publish dead letters, will retry: ${messageOf(error)}`),
       })
       await wakeup.wait(pollMs, signal)
     }
@@ -95,14 +74,40 @@ export function startDeadLetterPublisher(options: {
   }
 }
 
-/** A group may be called anything, a topic may not. */
+/** As many as the broker accepts in one request. */
+function firstRequest<Sized extends OutgoingRecord>(records: Sized[]): Sized[] {
+  let bytes = 0
+  return records.filter((record) => {
+    bytes += bytesOnWire(record)
+    return bytes <= requestBytesMax
+  })
+}
+
+/** Returns the letters that the broker has. A topic may accept less than others do: then bare. */
+async function publishBatch(
+  publisher: Publisher,
+  letters: DeadLetter[],
+  records: OutgoingRecord[],
+  groupId: string,
+): Promise<DeadLetter[]> {
+  const results = await publisher.send(records)
+  const tooLarge = letters.filter((_, index) => results[index] === 'too_large')
+  const bare =
+    tooLarge.length === 0 ? [] : await publisher.send(tooLarge.map((letter) => recordOf(letter, groupId, 0)))
+  return letters.filter((letter, index) => {
+    const result = results[index]
+    return typeof (result === 'too_large' ? bare[tooLarge.indexOf(letter)] : result) === 'object'
+  })
+}
+
+/** Topic names allow fewer characters than group ids. */
 export const deadLetterTopic = (topic: string, groupId: string): string =>
   `${topic}.${groupId.replace(/[^\w.-]/g, '_')}.dlq`
 
-/** A complaint may quote what was sent. */
+/** An error may quote the record. */
 const messageLengthMax = 1000
 
-/** As it came. One that is too large beside its reasons goes without what it held; the table has it. */
+/** The record as it came. One too large goes without key, value and headers: the table has them. */
 export function recordOf(
   letter: DeadLetter,
   groupId: string,
@@ -124,7 +129,7 @@ export function recordOf(
   const headers = Object.entries(reasons).map(
     ([name, text]) => [Buffer.from(name), Buffer.from(text)] as const,
   )
-  // After those it came with: of a name that is repeated the last counts.
+  // After its own headers: of a repeated name the last counts.
   const whole = { topic, key, value, headers: [...letter.headers, ...headers] }
   if (bytesOnWire(whole) <= bytesMax) return whole
   const omitted = [Buffer.from('dlq-omitted'), Buffer.from('key, value, headers')] as const

@@ -1,4 +1,4 @@
-/** Dead letters over a real database: what is tried again takes effect once, whoever else is at it. */
+/** Redrive over a real database: each letter is applied once, under concurrency too. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { openDatabase } from '../../platform/postgres/database'
@@ -29,8 +29,8 @@ async function openDesk() {
     ...database,
     reads,
     deadLetters: openDeadLetterQueries(database),
-    /** As a consumer left them that could not read them. */
-    async keepAside(...records: [value: string, second: number, topic?: string][]) {
+    /** As a consumer dead-letters them. */
+    async deadLetter(...records: [value: string, second: number, topic?: string][]) {
       const deadLetters = records.map(([value, second, topic = 'balances']) => ({
         ...{ clusterId: 'cluster', topic, partition: 0, recordOffset: recordOffset++, lastOffset: null },
         ...{
@@ -74,13 +74,22 @@ const outcomesOf = ({ letters }: { letters: RedrivenLetter[] }) =>
 
 /** A movement within one account, so that one record is one version of it. */
 const course = (account: string, balance: number) =>
-  `{"Name":"BalanceUpdated","Payload":{"account_id_from":"${account}","account_id_to":"${account}","balance_account_id_from":0,"balance_account_id_to":${balance}}}`
+  balanceUpdated({
+    ...{ account_id_from: account, balance_account_id_from: 0 },
+    ...{ account_id_to: account, balance_account_id_to: balance },
+  })
 
 const version = (account: string, version: number) =>
-  `{"Name":"BalanceUpdated","Payload":{"account_id_from":"world","account_id_to":"${account}","balance_account_id_from":-${version},"balance_account_id_to":${version},"version_account_id_from":${version},"version_account_id_to":${version},"amount":1,"currency":"BRL","created_at":"2024-01-27T00:00:0${version}Z"}}`
+  balanceUpdated({
+    ...{ account_id_from: 'world', balance_account_id_from: -version, version_account_id_from: version },
+    ...{ account_id_to: account, balance_account_id_to: version, version_account_id_to: version },
+    ...{ amount: 1, currency: 'BRL', created_at: `2024-01-27T00:00:0${version}Z` },
+  })
 
-test('what can be read now takes effect and is gone; the rest stays, with its reason and one attempt more', async () => {
-  await desk.keepAside(
+const balanceUpdated = (payload: object) => JSON.stringify({ Name: 'BalanceUpdated', Payload: payload })
+
+test('a letter that can be read now is applied and deleted; the rest is kept with its reason and another attempt', async () => {
+  await desk.deadLetter(
     [course('a', 1), 1],
     ['nonsense', 2],
     ['{"Name":"PixSent","Payload":{}}', 3, 'clients'],
@@ -96,15 +105,15 @@ test('what can be read now takes effect and is gone; the rest stays, with its re
   expect(outcomesOf(await desk.redrive())).toEqual(expected)
   expect(await desk.account('a')).toBe('v2 200')
   expect(await desk.letters()).toEqual(['2 not_json 2'])
-  // It failed again, which the topic has not heard of.
+  // The new failure is not published yet.
   expect(await desk.deadLetters.list(anything, { before: undefined, limit: 1 })).toMatchObject([
     { sentAt: null },
   ])
 })
 
-test('the database has its say, in a dry run too', async () => {
+test('constraints of the database count, in a dry run too', async () => {
   await desk.sql`alter table balances add constraint odd check (balance_minor <> 100)`
-  await desk.keepAside([course('a', 1), 1], [course('a', 2), 2])
+  await desk.deadLetter([course('a', 1), 1], [course('a', 2), 2])
   for (const dryRun of [true, false]) {
     const { letters } = await desk.redrive(everything, { dryRun })
     expect(letters).toMatchObject([
@@ -116,17 +125,17 @@ test('the database has its say, in a dry run too', async () => {
   await desk.sql`alter table balances drop constraint odd`
 })
 
-test('an account never goes back to what it held when a letter was written', async () => {
-  await desk.keepAside([course('a', 2), 2])
+test('an account never goes back to the older balance of a letter', async () => {
+  await desk.deadLetter([course('a', 2), 2])
   await desk.redrive()
-  await desk.keepAside([course('a', 1), 1], [course('a', 3), 3])
+  await desk.deadLetter([course('a', 1), 1], [course('a', 3), 3])
   expect(outcomesOf(await desk.redrive())).toEqual(['2 superseded', '3 applied'])
   expect(await desk.account('a')).toBe('v2 300')
   expect(await desk.letters()).toEqual(['2 superseded 2'])
 })
 
 test('a gap in the statement closes once its letter is applied', async () => {
-  await desk.keepAside([version('a', 1), 1], [version('a', 2), 2], [version('a', 3), 3])
+  await desk.deadLetter([version('a', 1), 1], [version('a', 2), 2], [version('a', 3), 3])
   expect(outcomesOf(await desk.redrive({ ids: [1n, 3n] }))).toEqual(['1 applied', '3 applied'])
   const statement = async () => {
     const period = { since: undefined, until: undefined }
@@ -141,8 +150,8 @@ test('a gap in the statement closes once its letter is applied', async () => {
   expect(await desk.account('a')).toBe('v3 300')
 })
 
-test('letters are chosen by cause and topic, a part at a time', async () => {
-  await desk.keepAside(...Array.from({ length: 5 }, (): [string, number] => ['nonsense', 1]))
+test('letters are selected by cause and topic, page by page', async () => {
+  await desk.deadLetter(...Array.from({ length: 5 }, (): [string, number] => ['nonsense', 1]))
   await desk.sql`update dead_letters set cause = 'no_envelope' where id = 2`
   await desk.sql`update dead_letters set topic = 'accounts' where id = 3`
   const filter = { cause: 'not_json', topic: 'balances' }
@@ -152,8 +161,8 @@ test('letters are chosen by cause and topic, a part at a time', async () => {
   expect([outcomesOf(second), second.next]).toEqual([['5 still_failing'], undefined])
 })
 
-test('whoever redrives at the same time, each letter is applied once', async () => {
-  await desk.keepAside(
+test('concurrent redrives apply each letter once', async () => {
+  await desk.deadLetter(
     ...Array.from({ length: 20 }, (_, index): [string, number] => [course('a', index + 1), index]),
   )
   const answers = await Promise.all([desk.redrive(), desk.redrive(), desk.redrive()])

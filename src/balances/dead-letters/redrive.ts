@@ -1,8 +1,7 @@
 /**
- * Tries dead letters again, as the code of today reads them: each takes effect and is gone, in one
- * statement, or stays and says why.
+ * Reprocesses dead letters with the current code. Each is applied and deleted in one statement, or
+ * kept with its new error.
  */
-
 import { messageOf } from '../../platform/fault'
 import type { Database } from '../../platform/postgres/database'
 import { isDataRefused } from '../../platform/postgres/failures'
@@ -23,13 +22,13 @@ import {
   type DeadLetterFilter,
   findDeadLetter,
   listDeadLetterIds,
-  noteFailure,
+  recordFailure,
 } from './dead-letters-store'
 
 /**
- * `applied`: what it tells is in the tables now. `skipped`: an event that is not known here, which a consumer would not have kept. `superseded`: the
- * account has moved on. `gone`: somebody else took it, or it never was. Those that are superseded
- * or still fail stay.
+ * `skipped`: an event of an unknown name, which a consumer skips too. `superseded`: the account has
+ * changed since. `gone`: another process took the letter, or there never was one. Those that are
+ * superseded or still fail are kept.
  */
 export const redriveOutcomes = ['applied', 'skipped', 'superseded', 'still_failing', 'gone'] as const
 export type RedriveOutcome = (typeof redriveOutcomes)[number]
@@ -38,17 +37,14 @@ export type RedrivenLetter = { id: bigint; outcome: RedriveOutcome; reason?: Dea
 export type RedriveSelection = { ids: bigint[] } | { filter: DeadLetterFilter; after: bigint | undefined }
 export type RedriveReport = {
   letters: RedrivenLetter[]
-  /** The last letter that was looked at, when there are more behind it. */
+  /** The last letter of this call, when there are more. */
   next: bigint | undefined
 }
 
 /** Letters in one call. */
 export const redriveMax = 1000
 
-/**
- * In the order in which they failed, one after the other. A dry run changes nothing, and tries each
- * as if it were the only one.
- */
+/** One by one, in the order in which they failed. A dry run changes nothing, and tries each on its own. */
 export async function redrive(
   { sql }: Pick<Database, 'sql'>,
   selection: RedriveSelection,
@@ -59,32 +55,32 @@ export async function redrive(
       ? selection.ids
       : await listDeadLetterIds(sql, selection.filter, { after: selection.after ?? 0n, limit: limit + 1 })
   const letters: RedrivenLetter[] = []
-  for (const id of ids.slice(0, limit)) letters.push(await tryAgain(sql, id, dryRun))
+  for (const id of ids.slice(0, limit)) letters.push(await redriveOne(sql, id, dryRun))
   return { letters, next: ids.length > limit ? ids[limit - 1] : undefined }
 }
 
-async function tryAgain(sql: Database['sql'], id: bigint, dryRun: boolean): Promise<RedrivenLetter> {
+async function redriveOne(sql: Database['sql'], id: bigint, dryRun: boolean): Promise<RedrivenLetter> {
   const gone: RedrivenLetter = { id, outcome: 'gone' }
-  const over = new Error('the rehearsal is over')
+  const rollback = new Error('dry run: rolled back')
   let redriven = gone
   try {
     await withProjectionLock(sql, async (tx) => {
-      redriven = await attempt(tx, id)
-      // In earnest up to here, so that the database has its say, and taken back.
-      if (dryRun) throw over
+      redriven = await reprocess(tx, id)
+      // A dry run executes for real, so that constraints are checked, and rolls back.
+      if (dryRun) throw rollback
     })
   } catch (error) {
-    // Somebody else has moved an account meanwhile: what is stored says why, or that it was not so.
-    if (isConflict(error)) return tryAgain(sql, id, dryRun)
+    // A consumer has changed an account meanwhile: decide again on what is stored now.
+    if (isConflict(error)) return redriveOne(sql, id, dryRun)
     if (isDataRefused(error))
       redriven = { id, outcome: 'still_failing', reason: { cause: 'not_storable', detail: messageOf(error) } }
-    else if (error !== over) throw error
+    else if (error !== rollback) throw error
   }
   if (dryRun || !redriven.reason) return redriven
-  return (await noteFailure(sql, id, redriven.reason)) ? redriven : gone
+  return (await recordFailure(sql, id, redriven.reason)) ? redriven : gone
 }
 
-async function attempt(tx: Statements, id: bigint): Promise<RedrivenLetter> {
+async function reprocess(tx: Statements, id: bigint): Promise<RedrivenLetter> {
   const letter = await findDeadLetter(tx, id)
   if (!letter) return { id, outcome: 'gone' }
   const reading = readingOf(letter)
@@ -98,7 +94,7 @@ export const readingOf = (
   letter: Pick<DeadLetter, 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'> &
     Partial<Pick<DeadLetter, 'topic'>>,
 ) => ({
-  // Of a batch there is no record to try.
+  // An unreadable batch has no record to decode.
   decoded: decodeFrom(
     letter.topic,
     letter.lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) },
@@ -114,26 +110,26 @@ type Decision =
   | { outcome: 'applied' | 'skipped'; rows: Rows }
   | { outcome: 'superseded' | 'still_failing'; reason: DeadLetterReason }
 
-/** `known` has the accounts of `accountsIn` that are stored. */
+/** `accounts` has what is stored of `accountsIn` the reading. */
 export function decideRedrive(
   reading: ReturnType<typeof readingOf>,
-  known: ReadonlyMap<string, ProjectedAccount & { updatedAt: string }>,
+  accounts: ReadonlyMap<string, ProjectedAccount & { updatedAt: string }>,
 ): Decision {
-  const { deadLetters, unknown, ...rows } = project([reading], known)
+  const { deadLetters, unknown, ...rows } = project([reading], accounts)
   const [dead] = deadLetters
   if (dead) return { outcome: 'still_failing', reason: dead.reason }
 
-  // An event without versions is right after whatever the log had before it, and nobody knows any
-  // more what that was: only times tell. It is not applied over a state of the same time or a later
-  // one, which would be to take the account back to what it held then. A state of the same time may
-  // be the one before, and is left alone all the same. As always, an event takes effect whole or
-  // not at all.
+  // An event without versions is only right after everything before it in the log, and that order is
+  // lost: times have to do. It is not applied over a state of its own time or a later one, which
+  // would take the account back. All or nothing, as always: one such account is enough.
   const inLogOrder = accountsWithoutVersion(reading.decoded)
   for (const { accountId, updatedAt } of rows.balances) {
-    const stored = known.get(accountId)
+    const stored = accounts.get(accountId)
     if (!stored || stored.version === 0n || stored.updatedAt < updatedAt || !inLogOrder.includes(accountId))
       continue
-    const detail = `account ${accountId} was told of at ${stored.updatedAt}, and this is what it held at ${updatedAt}`
+    const detail =
+      `account ${accountId} already has a balance as of ${stored.updatedAt}; ` +
+      `this event's is as of ${updatedAt}`
     return { outcome: 'superseded', reason: { cause: 'superseded', detail } }
   }
   return { outcome: unknown.length > 0 ? 'skipped' : 'applied', rows: { ...rows, deadLetters: [] } }

@@ -1,45 +1,45 @@
-/**
- * Tells when consuming stands still although it could go on. Pure: it is shown what can be seen,
- * look by look.
- */
+/** Detects a consumer that makes no progress although it could. Pure: it is fed one observation after another. */
 import { lagOf, type Offsets } from './offsets'
 
-/** What one look showed. Undefined is what could not be found out. */
+/** Undefined is what could not be found out. */
 export type Observation = {
   atMs: number
-  /** Where the logs end. */
+  /** Log ends. */
   ends: Offsets | undefined
-  /** How far they were applied. To be known, both the broker and the database have to have answered. */
-  positions: Offsets | undefined
-  /** The partitions of this process, as `topic/partition`; undefined while none were dealt to it. */
-  mine: readonly string[] | undefined
+  /** Next offsets to apply. Known only when both broker and database answered. */
+  applied: Offsets | undefined
+  /** Partitions of this process, as `topic/partition`; undefined while none are assigned. */
+  assigned: readonly string[] | undefined
 }
 
 export type StallState = {
-  /** The last time at which something moved, or nothing was to be expected. */
+  /** The last time at which there was progress, or none was due. */
   sinceMs: number
-  positions: Offsets
-  /** What is wrong, once it has lasted for too long. */
+  applied: Offsets
+  /** Set once it has lasted too long. */
   stall: string | undefined
 }
 
 /**
- * For so long nothing may move, in milliseconds. Beyond every wait that ends by itself: for a lock,
- * for a dead member, for the broker's group.
+ * How long there may be no progress, in milliseconds. Beyond every wait that ends by itself: for a
+ * lock, a dead member, or the group coordinator.
  */
 export const standstillMaxMs = 60_000
 
-/** An absent broker or database excuses everything: that is told elsewhere, and what is known is served. */
-export function detectStall(before: StallState, sight: Observation, maxMs: number): StallState {
-  const { atMs, ends, mine, positions = before.positions } = sight
-  const mineOf = (all: Offsets): Offsets => new Map([...all].filter(([place]) => mine?.includes(place)))
-  const waiting = ends ? lagOf(mineOf(ends), positions) : 0n
-  const isExcused = !sight.positions || (mine !== undefined && waiting === 0n)
-  const hasMoved = mine?.some((place) => positions.get(place) !== before.positions.get(place))
+/**
+ * Not a stall while broker or database is down: their own checks report that, and reads keep being
+ * served.
+ */
+export function detectStall(before: StallState, observation: Observation, maxMs: number): StallState {
+  const { atMs, ends, assigned, applied = before.applied } = observation
+  const isOurs = ([partition]: [string, bigint]) => assigned?.includes(partition)
+  const lag = ends ? lagOf(new Map([...ends].filter(isOurs)), applied) : 0n
+  const isExcused = !observation.applied || (assigned !== undefined && lag === 0n)
+  const hasMoved = assigned?.some((partition) => applied.get(partition) !== before.applied.get(partition))
   const sinceMs = isExcused || hasMoved ? atMs : before.sinceMs
-  const complaint = mine
-    ? `${waiting} records wait, and none was applied`
-    : 'no partitions were dealt to this process, though the broker answers,'
   const seconds = Math.round((atMs - sinceMs) / 1000)
-  return { sinceMs, positions, stall: atMs - sinceMs < maxMs ? undefined : `${complaint} for ${seconds} s` }
+  const stall = assigned
+    ? `no progress for ${seconds} s with ${lag} records to apply`
+    : `no partitions assigned for ${seconds} s although the broker is reachable`
+  return { sinceMs, applied, stall: atMs - sinceMs < maxMs ? undefined : stall }
 }
