@@ -1,7 +1,6 @@
 /**
- * Every form of event that was ever released, ours and other people's, as recorded files. They are
- * never changed: what was readable once is readable for ever, and comes to the same. A new form is
- * a new file.
+ * Every form of event that was ever released, by us and by others, as recorded files. They never
+ * change: what was readable once stays readable, with the same result. A new form is a new file.
  */
 import { expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
@@ -18,9 +17,9 @@ test.each(names)('%s is read as it was recorded', async (name) => {
   expect(decodeRecord({ value: Buffer.from(value), headers })).toEqual(decoded)
 })
 
-test('every event is in the corpus, and every field of it: a new one comes with a new file', async () => {
+test('every event and each of its fields is in the corpus: a new one comes with a new file', async () => {
   const recorded = await Promise.all(names.map(read))
-  const told = new Set(
+  const recordedFields = new Set(
     recorded.flatMap(({ decoded: { event } }) =>
       Object.keys(event?.payload ?? {}).map((field) => `${event.name}.${field}`),
     ),
@@ -28,5 +27,5 @@ test('every event is in the corpus, and every field of it: a new one comes with 
   const fields = Object.values(events).flatMap(({ name, payload }) =>
     Object.keys(payload.properties).map((field) => `${name}.${field}`),
   )
-  expect(fields.filter((field) => !told.has(field))).toEqual([])
+  expect(fields.filter((field) => !recordedFields.has(field))).toEqual([])
 })

@@ -1,6 +1,6 @@
 /**
- * Ids are opaque, but one of the form of a UUID is the same in either letter case: it is read as
- * lower case, wherever it comes from.
+ * Ids are opaque, except that UUIDs are the same in either letter case: they are lowercased on every
+ * way in.
  */
 
 /** In either letter case. */
@@ -11,7 +11,7 @@ export const isUuid = (id: string): boolean => uuid.test(id)
 
 export const canonicalId = (id: string): string => (isUuid(id) ? id.toLowerCase() : id)
 
-/** Fields of events that have an id. */
+/** Fields of events that hold an id. */
 const idFields = [
   'id',
   'client_id',
@@ -22,7 +22,7 @@ const idFields = [
   'reverses',
 ] as const
 
-/** The payload with its ids in the form that is compared. The same object where they are. */
+/** The payload with canonical ids; the same object when they already are. */
 export function withCanonicalIds<Payload extends object>(payload: Payload): Payload {
   let canonical = payload as Record<string, unknown>
   for (const field of idFields) {

@@ -1,10 +1,10 @@
 /**
- * Times at the edges: RFC 3339 texts outside, whole milliseconds inside. The only file that reads
- * one. A text that names no instant of the years 0001 to 9999 is refused, never moved to a
- * neighbour: no 30 February, no hour 24, no leap second (which no clock here can show).
+ * Converts times between RFC 3339 at the edges and whole milliseconds inside. A text that is no
+ * instant of the years 0001 to 9999 is refused, never moved to a neighbour: no 30 February, no hour
+ * 24, no leap second.
  */
 
-/** `finer` tells that the text has more than `ms`, the milliseconds since 1970, rounded down. */
+/** `ms` since 1970, rounded down; `finer` when the text has more digits than that. */
 export type Instant = { ms: number; finer: boolean }
 
 const pattern = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))$/i
@@ -12,8 +12,8 @@ const earliestMs = Date.parse('0001-01-01T00:00:00.000Z')
 const latestMs = Date.parse('9999-12-31T23:59:59.999Z')
 
 /**
- * Any number of digits behind the second, either case of `T` and `Z`, offsets up to 23:59. The year
- * has to be one as written, and in UTC.
+ * Accepts any number of fractional digits, either case of `T` and `Z`, and offsets up to 23:59. The
+ * year has to be in range as written and in UTC.
  */
 export function parseInstant(text: string): Instant | undefined {
   const match = pattern.exec(text)
@@ -44,28 +44,28 @@ const daysIn = (year: number, month: number): number => {
   return month === 2 ? (isLeap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31
 }
 
-/** RFC 3339, UTC, with milliseconds. Undefined for what is no time in the years 1 to 9999. */
+/** RFC 3339, UTC, with milliseconds; undefined outside the years 1 to 9999. */
 export const timeOf = (ms: number): string | undefined =>
   ms >= earliestMs && ms <= latestMs ? new Date(ms).toISOString() : undefined
 
-/** The time that a record itself bears. Kafka's -1 is none, and no record was sent before 1970. */
+/** The timestamp of a record. Kafka's -1 means none, and no record is older than 1970. */
 export const recordTime = (ms: number): string | undefined => (ms > 0 ? timeOf(ms) : undefined)
 
-/** As `timeOf`; what is finer than a millisecond is left out. */
+/** Like `timeOf`, truncated to milliseconds. */
 export function parseTime(text: string): string | undefined {
-  // As we write it ourselves: much faster to recognize than to take apart.
+  // Our own format: much faster to recognize than to parse.
   if (text.length === 24 && timeOf(Date.parse(text)) === text) return text
   const instant = parseInstant(text)
   return instant && timeOf(instant.ms)
 }
 
-/** What a caller is told who sent something else. */
+/** The detail for anything else. */
 export const timeExpected = 'must be an RFC 3339 time such as 2026-01-31T00:00:00Z'
 
 /**
- * A limit for times of whole milliseconds, as text for the database: it is before, at or after each
- * of them just as the instant is. However much finer than a millisecond that is, half of one tells
- * as much, and is within what PostgreSQL keeps.
+ * A bound for comparing with stored times, which are whole milliseconds: each of them is before, at or
+ * after it exactly as it is before, at or after the instant. Half a millisecond stands for any finer
+ * fraction, within PostgreSQL's precision.
  */
 export const sqlBoundOf = ({ ms, finer }: Instant): string =>
   new Date(ms).toISOString().replace('Z', finer ? '5Z' : 'Z')

@@ -36,9 +36,9 @@ const balances = asyncApi({
   kafka: { ...kafka, ssl: false, sasl: undefined },
 })
 
-/** As a reader gets it. */
+/** As a client receives it. */
 const sent = (document: object) => JSON.parse(JSON.stringify(document))
-/** The places at fault, the deepest first. */
+/** Faults with their location, the deepest first. */
 const faults = (schema: object, value: unknown): string[] =>
   new Validator(schema as Schema, '7', false)
     .validate(value)
@@ -52,13 +52,13 @@ test.each([
   expect(faults(specification, sent(document))).toEqual([])
 })
 
-test('what Kafka has no binding for would be noticed', () => {
+test('an unknown binding of Kafka is noticed', () => {
   const document = sent(wallet)
   document.channels.clients.bindings.kafka.colour = 'blue'
   expect(faults(specification, document)[0]).toStartWith('#/channels/clients/bindings/kafka/colour ')
 })
 
-test('the wallet sends and balances receives, each what it does, where the installation has it', () => {
+test('the wallet sends and balances receives, at the addresses of the installation', () => {
   const of = (document: typeof wallet) =>
     Object.entries(document.operations).map(([name, { channel, messages }]) => [
       name,
@@ -94,7 +94,7 @@ const messages = new Map(
     .map((message) => [message.name as string, message]),
 )
 
-test.each([...messages])('the example of %s is what its schemas ask for', (_, message) => {
+test.each([...messages])('the example of %s matches its schemas', (_, message) => {
   const [example] = message.examples
   expect(faults(message.payload, example.payload)).toEqual([])
   expect(faults(message.headers, example.headers)).toEqual([])
@@ -104,14 +104,14 @@ test.each([...messages])('the example of %s is what its schemas ask for', (_, me
 const corpus = join(import.meta.dir, '../corpus')
 const recorded = readdirSync(corpus).filter((name) => name.startsWith('saldo-'))
 
-test.each(recorded)('%s, which was sent, is what the document says is sent', async (file) => {
+test.each(recorded)('the recorded %s matches the document', async (file) => {
   const { value, headers } = await Bun.file(join(corpus, file)).json()
   const { Name } = JSON.parse(value)
   expect(faults(messages.get(Name)?.payload, JSON.parse(value))).toEqual([])
   if (headers) expect(faults(messages.get(Name)?.headers, headers)).toEqual([])
 })
 
-test('another event in the same envelope, or another header, is not', () => {
+test('another event in the same envelope, or another header, does not', () => {
   const message = messages.get('HoldPlaced')
   const [{ headers, payload }] = message.examples
   expect(faults(message.payload, { ...payload, Name: 'HoldReleased' })).not.toEqual([])

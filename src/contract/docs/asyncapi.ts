@@ -1,13 +1,13 @@
 /**
- * What a service sends or receives: an AsyncAPI 3.0 document made from the definitions of the
- * events, and a page for people beside it.
+ * The AsyncAPI 3.0 document of a service, derived from the event definitions, and the page for people
+ * beside it.
  */
 import { version } from '../../../package.json'
 import type { Topic } from '../events/events'
 import { type AnyEvent, eventsOf, exampleRecord, type Header, headerMeanings } from './catalogue'
 import { describeEvents } from './markdown'
 
-/** A topic that is sent to, or received from by a group of this name. */
+/** A topic, and the consumer group that reads it. */
 export type Use = { topic: Topic; groupId?: string }
 
 export type AsyncApiOptions = {
@@ -24,7 +24,7 @@ export type AsyncApiOptions = {
   }
 }
 
-/** By the path at which a service shows them. */
+/** By the path at which a service serves them. */
 export const eventDocuments = (options: AsyncApiOptions) => ({
   '/asyncapi': () => {
     const asyncApi = '[`/asyncapi.json`](/asyncapi.json)'
@@ -34,8 +34,8 @@ export const eventDocuments = (options: AsyncApiOptions) => ({
 })
 
 const promises = {
-  send: 'At least once, and in order per key. What is told again bears the same `ce_id`.',
-  receive: 'Applied once in effect, however often it comes. Records without key and headers are read, too.',
+  send: 'At least once, in order per key. A redelivered or republished event carries the same `ce_id`.',
+  receive: 'Idempotent: redeliveries have no effect. Records without key and headers are read, too.',
 } as const
 
 const securityTypes = {
@@ -51,7 +51,7 @@ export function asyncApi({ service, action, uses, kafka }: AsyncApiOptions) {
 
   const channelOf = ({ topic }: Use) => ({
     address: topicPrefix + topic,
-    description: 'A topic that is there keeps the partitions it has; a new one gets as many as this says.',
+    description: 'A new topic is created with this number of partitions; an existing one keeps its own.',
     messages: Object.fromEntries(eventsOf(topic).map((event) => [event.name, messageOf(event, action)])),
     bindings: bind({ topic: topicPrefix + topic, partitions }),
   })
@@ -64,7 +64,7 @@ export function asyncApi({ service, action, uses, kafka }: AsyncApiOptions) {
   })
   return {
     asyncapi: '3.0.0',
-    info: { title: `Saldo: the events of ${service}`, version, license: { name: 'MIT' } },
+    info: { title: `Saldo: events of ${service}`, version, license: { name: 'MIT' } },
     servers: Object.fromEntries(brokers.map((host, index) => [`broker-${index + 1}`, { host, ...server }])),
     channels: Object.fromEntries(uses.map((use) => [use.topic, channelOf(use)])),
     operations: Object.fromEntries(uses.map((use) => [`${action}-${use.topic}`, operationOf(use)])),
@@ -92,7 +92,7 @@ function messageOf(event: AnyEvent, action: AsyncApiOptions['action']) {
   }
 }
 
-/** The same in every record of an event. */
+/** Constant for each event. */
 const constantHeaders: readonly string[] = [
   'ce_specversion',
   'ce_source',
@@ -100,13 +100,13 @@ const constantHeaders: readonly string[] = [
   'content-type',
 ] satisfies Header[]
 
-/** The course's records have none, so that none is required of what is received. */
+/** None is required of received records, since the course's have none. */
 function headersOf(headers: Record<Header, string>, action: AsyncApiOptions['action']) {
   const properties = Object.entries(headerMeanings).map(([name, description]) => {
     const schema = constantHeaders.includes(name) ? only(headers[name as Header]) : { type: 'string' }
     return [name, { ...schema, description }]
   })
-  // Records of before had none where no request led to them.
+  // Older records have none when no request led to them.
   const required = Object.keys(headerMeanings).filter((name) => name !== 'traceparent')
   return {
     type: 'object',

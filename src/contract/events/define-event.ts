@@ -1,21 +1,18 @@
-/**
- * What an event is: one definition from which its type, its validation, its place on the broker and
- * its documentation follow.
- */
+/** An event's definition, from which its type, validation, topic, key and documentation are derived. */
 import type { Static, TObject } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
-import { spellingsOf } from './dialect'
+import { type AnyPayload, spellingsOf } from './dialect'
 
-/** What a reader may do with it: ask about what happened, do without asking, or do its own part. */
+/**
+ * What a reader can do with it: query for details, keep the state it carries, or do its own part of a
+ * process.
+ */
 export const eventKinds = [
   'event notification',
   'event-carried state transfer',
   'event collaboration',
 ] as const
 export type EventKind = (typeof eventKinds)[number]
-
-/** A payload as it was read, of whatever version. */
-export type AnyPayload = Record<string, unknown>
 
 export type EventDefinition<Name extends string = string, Payload extends TObject = TObject> = {
   name: Name
@@ -24,27 +21,27 @@ export type EventDefinition<Name extends string = string, Payload extends TObjec
   /** Major version of the payload. Inside a major, only optional fields may be added. */
   version: number
   kind: EventKind
-  /** One sentence: what it tells. */
+  /** One sentence. */
   description: string
   payload: Payload
   example: Static<Payload>
   /** The field that is the record's key: events of one key keep their order. */
   key: keyof Static<Payload> & string
-  /** What the event is about (`ce_subject`): a transaction, an account or a client. */
+  /** `ce_subject`: the id of a transaction, a hold, an account or a client. */
   subject: (payload: Static<Payload>) => string
   /** When it happened, RFC 3339. */
   time: (payload: Static<Payload>) => string | undefined
-  /** Other names that a field goes by with other writers, beside other spellings of its own. */
+  /** Names that other writers give a field, beside other spellings of its own. */
   aliases?: Readonly<Record<string, string>>
-  /** What wallets of the course write, too: known by its fields where its value says no name. */
+  /** Written by wallets of the course, too: recognized by its fields where the record has no name. */
   isOfCourse?: boolean
-  /** By major version: makes a payload of it one of the next. */
+  /** By major version: converts its payload to the next version. */
   upcasts?: Readonly<Record<number, (payload: AnyPayload) => AnyPayload>>
   /** `ce_type`. */
   type: string
-  /** By `spellingOf` a name, the field it means. */
+  /** By `spellingOf` a name, the field it stands for. */
   spellings: ReadonlyMap<string, string>
-  /** Compiled once, when the definition is made. */
+  /** Compiled once, with the definition. */
   check: TypeCheck<Payload>
 }
 
@@ -60,7 +57,7 @@ export function defineEvent<Name extends string, Payload extends TObject>(
   }
 }
 
-/** The payload in the newest version, or undefined where no way leads there from this one. */
+/** The payload in the newest version; undefined where no upcasts lead there. */
 export function upcast(
   { version, upcasts }: Pick<EventDefinition, 'version' | 'upcasts'>,
   payload: AnyPayload,

@@ -75,11 +75,11 @@ test.each([
   })
 })
 
-test('fields of a transaction beside balances make no transaction of it', () => {
+test('a balance with the fields of a transaction beside it stays a balance', () => {
   expect(decode({ ...transaction, ...ours })).toMatchObject({ event: { name: 'BalanceUpdated' } })
 })
 
-test('an amount and a currency count in any spelling; a time that may be absent does not', () => {
+test('amount and currency are read in any spelling; an optional time is not', () => {
   const Payload = { ...camel, Amount: 5, Currency: 'USD', createdAt: 'yesterday', transactionId: 't' }
   expect(decode({ Name: 'BalanceUpdated', Payload })).toEqual({
     kind: 'event',
@@ -93,18 +93,22 @@ test('an amount and a currency count in any spelling; a time that may be absent 
 test.each([
   [
     'payload_invalid',
-    /account_id_from: is given as account_id_from and as accountIdFrom/,
+    /account_id_from: account_id_from and accountIdFrom are both given/,
     { Name: 'BalanceUpdated', Payload: { ...ours, accountIdFrom: 'x' } },
   ],
-  ['payload_invalid', /account_id_from: is given as/, { ...ours, account_from_id: 'x' }],
   [
     'payload_invalid',
-    /balance_account_id_to: is given as balanceAccountTo and as BalanceAccountIdTo/,
+    /account_id_from: account_id_from and account_from_id are both given/,
+    { ...ours, account_from_id: 'x' },
+  ],
+  [
+    'payload_invalid',
+    /balance_account_id_to: balanceAccountTo and BalanceAccountIdTo are both given/,
     { Name: 'BalanceUpdated', Payload: { ...turned, BalanceAccountIdTo: 1 } },
   ],
   [
     'payload_invalid',
-    /amount: is given as amount and as Amount/,
+    /amount: amount and Amount are both given/,
     { Name: 'BalanceUpdated', Payload: { ...ours, amount: 1, Amount: 2 } },
   ],
   [
@@ -159,7 +163,7 @@ test('a payload alone in a CloudEvent is what its type says', () => {
   })
 })
 
-test('names that objects have anyway are nobody’s spelling', () => {
+test('names that every object has are no spellings of a field', () => {
   const Payload = JSON.parse(
     `{"__proto__":{"account_id_from":"x"},"constructor":1,${JSON.stringify(ours).slice(1)}`,
   )

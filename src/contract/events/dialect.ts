@@ -1,32 +1,31 @@
 /**
- * The forms in which other wallets of the course write the same events, brought into ours: the
- * payload without an envelope, other names for the envelope's members, fields in other spellings.
- * Pure. Nothing is chosen between two spellings that say different things.
+ * Normalizes the forms in which other wallets of the course write the same events: a payload without
+ * an envelope, other names for the envelope's members, fields in other spellings. Two spellings with
+ * different values are refused: nothing is guessed.
  */
-import type { AnyPayload, EventDefinition } from './define-event'
+import type { TObject } from '@sinclair/typebox'
 
-export type Fault = { detail: string }
+/** A payload as it was received, of any version. */
+export type AnyPayload = Record<string, unknown>
+export type Malformed = { detail: string }
 export type Envelope = { name: string | undefined; payload: AnyPayload }
 
-/** Two names are the same in any letter case, with or without separators. */
+/** The same for a name in any letter case, with and without separators. */
 export const spellingOf = (name: string): string => name.toLowerCase().replace(/[_-]/g, '')
 
-/**
- * Members that name the event, and members that carry the payload. Of the names the first has
- * precedence, since it is the course's.
- */
+/** `name` has precedence, since it is the course's. */
 const nameMembers = ['name'] as const
 const otherNameMembers = ['event', 'eventname', 'type'] as const
 const payloadMembers = ['payload', 'data'] as const
 
 /**
- * Name and payload of a value, however its members are called. Without a payload among its members
- * the value may be one itself: undefined.
+ * Name and payload of an envelope. Undefined without a member for the payload: the value may be a
+ * payload itself.
  */
-export function openEnvelope(value: Record<string, unknown>): Envelope | Fault | undefined {
+export function openEnvelope(value: Record<string, unknown>): Envelope | Malformed | undefined {
   const { Name: name, Payload: payload } = value
   const members = Object.entries(value)
-  // As the course and we ourselves write it.
+  // The common case: as the course's wallet and ours write it.
   if (members.length === 2 && typeof name === 'string' && isRecord(payload)) return { name, payload }
 
   const payloads = membersOf(members, payloadMembers)
@@ -39,8 +38,8 @@ export function openEnvelope(value: Record<string, unknown>): Envelope | Fault |
   return isRecord(carried) ? { name: named, payload: carried } : { detail: 'the payload is not an object' }
 }
 
-/** What a value says it is called. */
-export function nameOf(value: Record<string, unknown>): string | undefined | Fault {
+/** The event's name, in the members that may hold it. */
+export function nameOf(value: Record<string, unknown>): string | undefined | Malformed {
   const members = Object.entries(value)
   const course = membersOf(members, nameMembers)
   const names = course.length > 0 ? course : membersOf(members, otherNameMembers)
@@ -50,24 +49,27 @@ export function nameOf(value: Record<string, unknown>): string | undefined | Fau
 
 type Member = readonly [name: string, value: unknown]
 
-/** Null is absence. */
+/** Null counts as absent. */
 const membersOf = (members: readonly Member[], names: readonly string[]): Member[] =>
   members.filter(([name, value]) => value !== null && names.includes(spellingOf(name)))
 
-function differenceOf(members: readonly Member[]): Fault | undefined {
+function differenceOf(members: readonly Member[]): Malformed | undefined {
   const [first, ...others] = members
   const other = first && others.find(([, value]) => !isSame(value, first[1]))
   return other && { detail: `${shortened(first[0])} and ${shortened(other[0])} are both given, and differ` }
 }
 
 /**
- * Which field each spelling means. Optional times go by their own name alone: their form with other
- * writers is anybody's guess.
+ * The field for each spelling. Optional times are read under their own name alone, since other
+ * writers have formats of their own for them.
  */
 export function spellingsOf({
   payload,
   aliases = {},
-}: Pick<EventDefinition, 'payload' | 'aliases'>): ReadonlyMap<string, string> {
+}: {
+  payload: TObject
+  aliases?: Readonly<Record<string, string>>
+}): ReadonlyMap<string, string> {
   const required = new Set(payload.required)
   const fields = Object.keys(payload.properties).filter(
     (field) => required.has(field) || !field.endsWith('_at'),
@@ -80,13 +82,13 @@ export function spellingsOf({
   )
 }
 
-export type Spellings = Pick<EventDefinition, 'spellings' | 'payload'>
+export type Spellings = { spellings: ReadonlyMap<string, string>; payload: TObject }
 
-/** The payload with its fields called as ours. The same object where they are, as nearly always. */
+/** The payload under our field names; the same object where nothing differs, as nearly always. */
 export function withOurFields(
   payload: AnyPayload,
   { spellings, payload: schema }: Spellings,
-): { ok: true; payload: AnyPayload } | ({ ok: false } & Fault) {
+): { ok: true; payload: AnyPayload } | ({ ok: false } & Malformed) {
   const spelled = Object.keys(payload).filter(
     (name) => !Object.hasOwn(schema.properties, name) && spellings.has(spellingOf(name)),
   )
@@ -102,7 +104,7 @@ export function withOurFields(
     if (before && !isSame(before[1], value))
       return {
         ok: false,
-        detail: `/${field}: is given as ${shortened(before[0])} and as ${shortened(name)}, which differ`,
+        detail: `/${field}: ${shortened(before[0])} and ${shortened(name)} are both given, and differ`,
       }
     givenAs.set(field, before ?? [name, value])
     ours[field] = value
@@ -110,10 +112,7 @@ export function withOurFields(
   return { ok: true, payload: ours }
 }
 
-/**
- * Whether a value without an envelope is the payload of an event: it has all the fields that the
- * event cannot be without.
- */
+/** Whether a value without an envelope has all required fields of an event. */
 export function isPayloadOf(value: AnyPayload, { spellings, payload: schema }: Spellings): boolean {
   const given = new Set(Object.keys(value).map((name) => spellings.get(spellingOf(name))))
   return schema.required?.every((field) => given.has(field)) ?? false

@@ -1,14 +1,14 @@
-/** Events and those who handle them, who know nothing of one another. */
+/** Dispatches events to handlers that are registered by the event's name. */
 
-/** By name of the event, what it carries. */
+/** By event name. */
 type Payloads = Record<string, unknown>
 export type Handler<Payload, Context, Result> = (payload: Payload, context: Context) => Result
-/** An event with its name, so that payload and handler fit. */
+/** Name and payload together, so that the compiler matches them with the handler. */
 export type Dispatched<Events extends Payloads> = {
   [Name in keyof Events & string]: { name: Name; payload: Events[Name] }
 }[keyof Events & string]
 
-/** What the handlers get besides the event is `Context`; what they answer with comes back from `dispatch`. */
+/** `Context` is passed to every handler with the payload; `dispatch` returns their results. */
 export class Dispatcher<Events extends Payloads, Context = void, Result = void> {
   readonly #handlers = new Map<string, Handler<never, Context, Result>[]>()
 
@@ -21,7 +21,7 @@ export class Dispatcher<Events extends Payloads, Context = void, Result = void> 
     return this
   }
 
-  /** Whoever removes himself while he is called takes nobody else's turn, since lists are never changed. */
+  /** Copy-on-write: removing a handler during dispatch does not skip others. */
   remove<Name extends keyof Events & string>(
     name: Name,
     handler: Handler<Events[Name], Context, Result>,
@@ -41,10 +41,7 @@ export class Dispatcher<Events extends Payloads, Context = void, Result = void> 
     this.#handlers.clear()
   }
 
-  /**
-   * Every handler is called, whatever becomes of the others; what they threw is thrown together
-   * afterwards.
-   */
+  /** Calls every handler, also after one has thrown. Throws an `AggregateError` of what they threw. */
   dispatch({ name, payload }: Dispatched<Events>, context: Context): Result[] {
     const results: Result[] = []
     let errors: unknown[] | undefined

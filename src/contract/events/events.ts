@@ -1,7 +1,7 @@
 /**
- * The events that join the two services. Published by wallet, read by balances, and readable by the
- * course's services: topic, `Name` and the fields they know are theirs, ours stand beside them. A
- * field once released keeps its name and meaning; new ones are optional.
+ * The contract between the two services: published by wallet, consumed by balances, and compatible
+ * with the course's services, whose topics, `Name` and fields are kept beside our own fields. A
+ * released field keeps its name and meaning; new ones are optional.
  */
 import { type Static, Type } from '@sinclair/typebox'
 import { defineEvent } from './define-event'
@@ -12,18 +12,18 @@ const idOrNull = (description: string) => Type.Union([Type.String(idLength), Typ
 const text = (description: string) => Type.String({ description })
 const textOrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const money = (description: string) => Type.Number({ description: `${description} In major units.` })
-/** Beside a number, for what it cannot say: the same amount as a plain decimal. */
+/** The exact amount as a plain decimal, beside a number that cannot hold it. */
 const exact = (description: string) =>
   Type.String({ pattern: '^-?(0|[1-9]\\d{0,29})(\\.\\d{1,9})?$', description })
 const held = (description: string) => Type.Number({ ...money(description), minimum: 0 })
 const version = (description: string) => Type.Integer({ minimum: 0, description })
 const currency = (description: string) => Type.String({ pattern: '^[A-Z]{3}$', description })
 
-const effectiveAt = Type.Optional(text('From when it counts in the books: `created_at`, or earlier.'))
+const effectiveAt = Type.Optional(text('From when it counts in the books: `created_at` or earlier.'))
 const payer = id('The account that pays.')
 const payee = id('The account that is paid.')
 
-/** Some public copies of the course's wallet turn the words of the field names round. */
+/** Some public copies of the course's wallet swap the words of the field names. */
 const accountAliases = { account_from_id: 'account_id_from', account_to_id: 'account_id_to' }
 
 export const ClientRegistered = defineEvent({
@@ -31,14 +31,14 @@ export const ClientRegistered = defineEvent({
   topic: 'clients',
   version: 1,
   kind: 'event-carried state transfer',
-  description: 'Tells who a client is, so that nobody has to ask.',
+  description: 'A client was registered, with all its data: readers need no query.',
   key: 'id',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
   payload: Type.Object({
     id: id('The client.'),
-    name: text('The name to show.'),
-    email: text('As it was given.'),
+    name: text('The display name.'),
+    email: text('The e-mail address, as registered.'),
     created_at: text('When it was registered.'),
   }),
   example: {
@@ -55,15 +55,15 @@ export const AccountOpened = defineEvent({
   topic: 'accounts',
   version: 1,
   kind: 'event collaboration',
-  description: 'Tells that an account exists, empty; the read side makes its own row of it.',
+  description: 'An account was opened, empty. The read side creates its own row.',
   key: 'id',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
   payload: Type.Object({
     id: id('The account.'),
-    client_id: idOrNull('Whose it is. Null for the system account `world`.'),
-    currency: currency('The one currency of the account, for ever.'),
-    overdraft_limit: Type.Optional(money('How far below zero it may go.')),
+    client_id: idOrNull('The client who owns it. Null for the system account `world`.'),
+    currency: currency('The currency of the account, which never changes.'),
+    overdraft_limit: Type.Optional(money('How far below zero the balance may go.')),
     created_at: text('When it was opened.'),
   }),
   example: {
@@ -81,7 +81,7 @@ export const TransactionCreated = defineEvent({
   topic: 'transactions',
   version: 1,
   kind: 'event notification',
-  description: 'Tells that money moved: which transaction, between whom, and how much.',
+  description: 'Money was moved: the transaction, both accounts, and the amount.',
   isOfCourse: true,
   aliases: accountAliases,
   key: 'account_id_from',
@@ -91,16 +91,16 @@ export const TransactionCreated = defineEvent({
     id: id('The transaction.'),
     account_id_from: payer,
     account_id_to: payee,
-    amount: money('How much was moved.'),
-    currency: Type.Optional(currency('BRL where absent.')),
+    amount: money('The amount that was moved.'),
+    currency: Type.Optional(currency('BRL when absent.')),
     kind: Type.Optional(
-      text('`transfer`, `deposit`, `withdrawal`, `reversal` or `capture`; others may follow.'),
+      text('`transfer`, `deposit`, `withdrawal`, `reversal` or `capture`; others may be added.'),
     ),
-    reference: Type.Optional(textOrNull("A text of the caller's own.")),
-    reverses: Type.Optional(text('The transaction that this one takes back, whole or in part.')),
+    reference: Type.Optional(textOrNull("The caller's own reference.")),
+    reverses: Type.Optional(text('The transaction that this one reverses, in full or in part.')),
     hold_id: Type.Optional(text('The hold that this one captures.')),
     effective_at: effectiveAt,
-    created_at: Type.Optional(text('When it was written.')),
+    created_at: Type.Optional(text('When it was written to the ledger.')),
   }),
   example: {
     id: '018d4be9-e038-7c95-a45a-035264d50b14',
@@ -118,11 +118,11 @@ export type TransactionCreated = Static<typeof TransactionCreated.payload>
 
 const holdFields = {
   id: id('The hold.'),
-  account_id_from: id('The account that promised.'),
-  account_id_to: id('The account it was promised to; `world` where none was named.'),
-  amount: money('How much.'),
-  currency: currency('Of both accounts.'),
-  reference: Type.Optional(textOrNull("A text of the caller's own.")),
+  account_id_from: id('The account whose money is held.'),
+  account_id_to: id('The account it is held for; `world` when none was given.'),
+  amount: money('The amount held.'),
+  currency: currency('The currency of both accounts.'),
+  reference: Type.Optional(textOrNull("The caller's own reference.")),
 }
 
 export const HoldPlaced = defineEvent({
@@ -130,13 +130,13 @@ export const HoldPlaced = defineEvent({
   topic: 'transactions',
   version: 1,
   kind: 'event notification',
-  description: 'Tells that money was promised: it stays in the balance, and is no longer available.',
+  description: 'A hold was placed: its amount stays in the balance, and is no longer available.',
   key: 'account_id_from',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
   payload: Type.Object({
     ...holdFields,
-    expires_at: text('When it ends by itself.'),
+    expires_at: text('When it expires.'),
     created_at: text('When it was placed.'),
   }),
   example: {
@@ -158,7 +158,7 @@ export const HoldReleased = defineEvent({
   version: 1,
   kind: 'event notification',
   description:
-    'Tells that a promise ended and nothing was paid; one that was paid ends with the TransactionCreated that bears its hold_id.',
+    'A hold ended without payment. A capture ends it with a TransactionCreated that carries its hold_id.',
   key: 'account_id_from',
   subject: (payload) => payload.id,
   time: (payload) => payload.created_at,
@@ -181,54 +181,54 @@ export const HoldReleased = defineEvent({
 export type HoldReleased = Static<typeof HoldReleased.payload>
 
 /**
- * The only event of topic `balances`, since the course's readers take every record there for one.
- * Without versions (the course's own) it applies in log order.
+ * The only event of topic `balances`: the course's readers take every record there for one. Events
+ * without versions, such as the course's own, apply in log order.
  */
 export const BalanceUpdated = defineEvent({
   name: 'BalanceUpdated',
   topic: 'balances',
   version: 1,
   kind: 'event-carried state transfer',
-  description: 'Tells what both accounts of a movement hold once it is done.',
+  description: 'The balances of both accounts after a movement.',
   isOfCourse: true,
   aliases: {
     ...accountAliases,
     balance_account_from: 'balance_account_id_from',
     balance_account_to: 'balance_account_id_to',
   },
-  // One message speaks of two accounts, so no key can order both: readers compare the versions instead.
+  // No key orders the events of both accounts: readers compare versions instead.
   key: 'account_id_from',
   subject: (payload) => payload.transaction_id ?? payload.account_id_from,
   time: (payload) => payload.created_at,
   payload: Type.Object({
-    account_id_from: id('The account that pays, or promises.'),
+    account_id_from: id('The account that pays, or whose money is held.'),
     account_id_to: payee,
-    balance_account_id_from: money('What the paying account holds afterwards.'),
-    balance_account_id_to: money('What the paid account holds afterwards.'),
+    balance_account_id_from: money('The balance of the paying account afterwards.'),
+    balance_account_id_to: money('The balance of the paid account afterwards.'),
     exact_balance_account_id_from: Type.Optional(
-      exact(
-        'Where `balance_account_id_from` has more than 15 digits, and is only the nearest number: the balance itself.',
-      ),
+      exact('The exact balance, when it has more than 15 digits and the number is only the nearest one.'),
     ),
     exact_balance_account_id_to: Type.Optional(
-      exact('The same of the paid account. Only `world` comes to this.'),
+      exact('The same for the paid account. Only `world` gets this large.'),
     ),
     version_account_id_from: Type.Optional(
       version(
-        "Which entry of the paying account left that: 1, 2, 3 … Newer wins, whatever the records' order.",
+        "Number of the paying account's entry with this balance: 1, 2, 3 … The highest wins, in any order.",
       ),
     ),
-    version_account_id_to: Type.Optional(version('The same of the paid account.')),
+    version_account_id_to: Type.Optional(version('The same for the paid account.')),
     held_account_id_from: Type.Optional(
-      held('Promised by open holds of the paying account: part of the balance, and not available.'),
+      held('The amount of open holds of the paying account: part of the balance, but not available.'),
     ),
-    held_account_id_to: Type.Optional(held('The same of the paid account.')),
-    transaction_id: Type.Optional(id('What led to it: a transaction, a hold, or its release.')),
-    hold_id: Type.Optional(text('The hold that began or ended with it.')),
-    amount: Type.Optional(money('How much was moved; 0 where a hold began or ended without payment.')),
-    currency: Type.Optional(currency('Where absent, that of the accounts.')),
+    held_account_id_to: Type.Optional(held('The same for the paid account.')),
+    transaction_id: Type.Optional(id('The cause: a transaction, a hold, or its release.')),
+    hold_id: Type.Optional(text('The hold that was placed or ended by it.')),
+    amount: Type.Optional(
+      money('The amount that was moved; 0 when a hold was placed or ended without payment.'),
+    ),
+    currency: Type.Optional(currency('The currency of the accounts when absent.')),
     effective_at: effectiveAt,
-    created_at: Type.Optional(text('When it was written.')),
+    created_at: Type.Optional(text('When it was written to the ledger.')),
   }),
   example: {
     account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
@@ -258,12 +258,11 @@ export const events = {
 } as const
 export type EventName = keyof typeof events
 
-/** By name, what each event carries. */
+/** By event name. */
 export type Payloads = { [Name in EventName]: Static<(typeof events)[Name]['payload']> }
 
-/** An event as it is told: its name beside its payload. */
 export type SaldoEvent = { [Name in EventName]: { name: Name; payload: Payloads[Name] } }[EventName]
 
-/** Every topic the wallet publishes to, in the order in which a movement's events are sent. */
+/** All topics of the wallet, in the order in which a movement's events are sent. */
 export const topics = ['clients', 'accounts', 'transactions', 'balances'] as const
 export type Topic = (typeof topics)[number]

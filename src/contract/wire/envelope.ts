@@ -1,11 +1,18 @@
 /**
- * Events on the wire. The value is the course's envelope, `{"Name":…,"Payload":{…}}`; CloudEvents
- * 1.0 attributes travel as headers (Kafka protocol binding, binary mode), so that one record serves
- * readers of either kind. Structured mode is read, too.
+ * Events on the wire. The value is the course's envelope, `{"Name":…,"Payload":{…}}`; the headers are
+ * CloudEvents 1.0 attributes (Kafka protocol binding, binary mode), so that one record serves readers
+ * of both kinds. Structured mode is read, too.
  */
-
-import { type AnyPayload, type EventDefinition, upcast } from '../events/define-event'
-import { type Fault, isPayloadOf, nameOf, openEnvelope, spellingOf, withOurFields } from '../events/dialect'
+import { type EventDefinition, upcast } from '../events/define-event'
+import {
+  type AnyPayload,
+  isPayloadOf,
+  type Malformed,
+  nameOf,
+  openEnvelope,
+  spellingOf,
+  withOurFields,
+} from '../events/dialect'
 import { type EventName, events, type SaldoEvent } from '../events/events'
 import { withCanonicalIds } from '../id'
 import { parseJson } from './json'
@@ -20,18 +27,18 @@ export type EncodedEvent = {
   time: string
 }
 
-/** Headers as they were received, in their order: names may repeat, and neither has to be text. */
+/** Headers in their order: names may repeat, and neither names nor values have to be text. */
 export type ReceivedHeaders = readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
 
-/** All that is needed of a record to read it: the course's services send neither key nor headers. */
+/** What is needed to read a record: the course's services send neither key nor headers. */
 export type ReceivedRecord = {
   value: Uint8Array | null
   headers?: ReceivedHeaders | Readonly<Record<string, string>>
-  /** Whoever fetched it could not read the batch it stands for. */
+  /** Set when the record stands for a batch that could not be read. */
   unreadable?: Unreadable
 }
 
-/** Why a record could not be read. A code, once released, keeps its name. */
+/** Why a record could not be read. Causes are part of the API. */
 export type Unreadable = {
   cause:
     | 'no_value'
@@ -55,34 +62,34 @@ export type Unreadable = {
 export type Decoded =
   | { kind: 'event'; event: SaldoEvent }
   /**
-   * Readable, but of a name this version does not know: to be skipped and counted, since newer
-   * writers may add events.
+   * Readable, but an event that this version does not know: skip and count it. Newer writers may add
+   * events.
    */
   | { kind: 'unknown'; name: string }
   | { kind: 'unreadable'; reason: Unreadable }
 
-/** Asserts the payload against its schema: what we could not read ourselves is never sent. */
+/** Throws when the payload does not match its schema: what we could not read ourselves is never sent. */
 export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent {
   const { name, payload } = event
   const definition = events[name]
   if (!definition.check.Check(payload)) throw new TypeError(`${name}: ${faultOf(definition, payload)}`)
-  const of = definition as { [K in 'subject' | 'time']: (payload: unknown) => string }
+  const accessors = definition as { [K in 'subject' | 'time']: (payload: unknown) => string }
   return {
     topic: definition.topic,
     key: String((payload as AnyPayload)[definition.key]),
     value: JSON.stringify({ Name: name, Payload: payload }),
     name,
-    subject: of.subject(payload),
-    time: of.time(payload) ?? recordedAt,
+    subject: accessors.subject(payload),
+    time: accessors.time(payload) ?? recordedAt,
   }
 }
 
-/** `ce_source` of all our events: the wallet alone tells any. */
+/** `ce_source` of all our events: only the wallet publishes. */
 export const walletSource = '/saldo/wallet'
 
 /**
- * CloudEvents attributes of an event. `ce_source` and `ce_id` together are unique: a fact told
- * twice carries the same two.
+ * CloudEvents attributes of an event. `ce_source` and `ce_id` together identify it: they are stable
+ * across redelivery and republication.
  */
 export function cloudEventHeaders(
   source: string,
@@ -100,23 +107,23 @@ export function cloudEventHeaders(
 }
 
 /**
- * Reads a record of ours or of the course's services. Never throws: what cannot be read comes back
- * with its reason. Events other than `known` are skipped, also where their values are of a form
- * that is not ours.
+ * Reads a record of ours or of the course's services. Never throws: a record that cannot be read
+ * comes back with the reason. Events without a definition are `unknown`, also when their values are
+ * not in our format.
  */
-export function decodeRecord(record: ReceivedRecord, known: KnownEvents = events): Decoded {
+export function decodeRecord(record: ReceivedRecord, definitions: Definitions = events): Decoded {
   if (record.unreadable) return unreadable(record.unreadable)
   try {
-    const decoded = decode(record, known)
+    const decoded = decode(record, definitions)
     if (decoded.kind !== 'unreadable') return decoded
     return unreadable(fault(decoded.reason.cause, shortened(decoded.reason.detail)))
   } catch (error) {
-    // What can be sent is more than what was thought of, and nothing of it may stop whoever reads.
+    // A record that breaks the decoder must not stop the consumer.
     return unreadable(fault('not_decodable', shortened(describe(error))))
   }
 }
 
-/** Complaints quote what was sent, which may be of any length. */
+/** Details quote the record, which may be of any length. */
 const shortened = (detail: string): string =>
   detail.length > detailLengthMax ? `${detail.slice(0, detailLengthMax)}…` : detail
 const detailLengthMax = 300
@@ -129,21 +136,21 @@ function describe(error: unknown): string {
   }
 }
 
-function decode(record: ReceivedRecord, known: KnownEvents): Decoded {
+function decode(record: ReceivedRecord, definitions: Definitions): Decoded {
   const opened = open(record)
   const { type } = opened
   if ('reason' in opened)
-    return opened.skippable && isForeign(type, known) ? skip(type) : unreadable(opened.reason)
+    return opened.skippable && isForeign(type, definitions) ? skip(type) : unreadable(opened.reason)
 
-  const found = isRecord(opened.value) ? findEvent(opened.value, type, known) : noEnvelope
+  const found = isRecord(opened.value) ? findEvent(opened.value, type, definitions) : noEnvelope
   if ('detail' in found)
-    return isForeign(type, known) ? skip(type) : unreadable(fault('no_envelope', found.detail))
+    return isForeign(type, definitions) ? skip(type) : unreadable(fault('no_envelope', found.detail))
 
-  const { name, payload: told } = found
-  const definition = definitionOf(name, known)
+  const { name, payload: received } = found
+  const definition = definitionOf(name, definitions)
   if (!definition) return { kind: 'unknown', name }
   const version = type === definition.type ? definition.version : majorOf(type, definition)
-  const upcasted = upcast(definition, told, version)
+  const upcasted = upcast(definition, received, version)
   if (!upcasted)
     return unreadable(fault('unknown_version', `version ${version} of ${name} cannot be read here`))
 
@@ -157,14 +164,14 @@ function decode(record: ReceivedRecord, known: KnownEvents): Decoded {
 const noEnvelope = { detail: 'the value is not {"Name": …, "Payload": {…}}' }
 
 /**
- * The event in a value: in an envelope; or as a payload alone, which is what the type says, or,
- * where it has no type, what its name or its fields say.
+ * The event in a value: an envelope, or a payload alone, which is recognized by the CloudEvents type
+ * or, without one, by its name or its fields.
  */
 function findEvent(
   value: Record<string, unknown>,
   type: string | undefined,
-  known: KnownEvents,
-): { name: string; payload: AnyPayload } | Fault {
+  definitions: Definitions,
+): { name: string; payload: AnyPayload } | Malformed {
   const opened = openEnvelope(value)
   if (opened && 'detail' in opened) return opened
   if (opened?.name !== undefined) return { name: opened.name, payload: opened.payload }
@@ -172,22 +179,22 @@ function findEvent(
   const payload = opened?.payload ?? value
   const named = opened || type !== undefined ? undefined : nameOf(value)
   if (typeof named === 'object') return named
-  const fits = Object.values(known).filter(
+  const fits = Object.values(definitions).filter(
     (one) =>
       (type === undefined ? one.isOfCourse : stemOf(one.type) === stemOf(type)) &&
-      (named === undefined || one === definitionOf(named, known)) &&
+      (named === undefined || one === definitionOf(named, definitions)) &&
       isPayloadOf(payload, one),
   )
-  // A BalanceUpdated, the last that is defined, may bear the fields of a transaction beside its own.
+  // BalanceUpdated, the last one defined, may carry the fields of a transaction as well.
   const definition = fits.at(-1)
   return definition ? { name: definition.name, payload } : noEnvelope
 }
 
-/** By its name; other writers may spell it otherwise. */
-function definitionOf(name: string, known: KnownEvents): KnownEvents[string] | undefined {
-  if (Object.hasOwn(known, name)) return known[name]
+/** By its name, in any spelling. */
+function definitionOf(name: string, definitions: Definitions): Definitions[string] | undefined {
+  if (Object.hasOwn(definitions, name)) return definitions[name]
   const spelling = spellingOf(name)
-  return Object.values(known).find((definition) => spellingOf(definition.name) === spelling)
+  return Object.values(definitions).find((definition) => spellingOf(definition.name) === spelling)
 }
 
 const eventOf = (name: string, payload: AnyPayload): Decoded => ({
@@ -195,8 +202,8 @@ const eventOf = (name: string, payload: AnyPayload): Decoded => ({
   event: { name, payload: withCanonicalIds(payload) } as SaldoEvent,
 })
 
-/** What has to be known of an event to read it. */
-type KnownEvents = Readonly<
+/** What it takes to read an event. */
+type Definitions = Readonly<
   Record<
     string,
     Pick<
@@ -213,16 +220,16 @@ type Checker = {
 }
 
 /**
- * The data of a record and, of a CloudEvent, its type. `skippable` is a fault that a type of
- * somebody else's explains.
+ * The data of a record, and the type of a CloudEvent. `skippable`: no fault if the type is another
+ * writer's.
  */
 type Opened =
   | { type: string | undefined; value: unknown }
   | { type: string | undefined; reason: Unreadable; skippable: boolean }
 
 /**
- * Unwraps the data: in binary mode, and in the course's records, it is the value of the record, in
- * structured mode a member of it.
+ * Unwraps the data: the record's value in binary mode and in the course's records, a member of it in
+ * structured mode.
  */
 function open({ value, headers }: ReceivedRecord): Opened {
   const attributes = attributesOf(headers)
@@ -243,26 +250,26 @@ const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
 type Attributes = { [Name in (typeof attributeNames)[number]]?: string }
 const notText = {
   cause: 'cloudevent_invalid',
-  detail: 'an attribute of the CloudEvent is not UTF-8',
+  detail: 'a CloudEvents attribute is not UTF-8',
 } as const
 
 /**
- * The headers that decide how the rest is read. Of those that are repeated the last counts; one
- * without a value counts as absent.
+ * The headers that decide how to read the record. Of a repeated one the last counts; one without a
+ * value is absent.
  */
 function attributesOf(headers: ReceivedRecord['headers']): Attributes | undefined {
   if (!headers) return {}
   if (!Array.isArray(headers)) return headers as Attributes
   const attributes: Attributes = {}
   for (const [name, value] of headers as ReceivedHeaders) {
-    const known = attributeNames.find(
+    const attribute = attributeNames.find(
       (one) => one.length === name.length && Buffer.from(name).equals(nameBytes[one]),
     )
-    if (!known) continue
-    delete attributes[known]
+    if (!attribute) continue
+    delete attributes[attribute]
     if (!value) continue
     try {
-      attributes[known] = utf8.decode(value)
+      attributes[attribute] = utf8.decode(value)
     } catch {
       return undefined
     }
@@ -283,44 +290,34 @@ function openStructured(bytes: Uint8Array | null, contentType: string): Opened {
   })
   if (!structuredJson.test(contentType))
     return failed(
-      fault(
-        'cloudevent_invalid',
-        `a CloudEvent as ${contentType} cannot be read, only application/cloudevents+json`,
-      ),
+      fault('cloudevent_invalid', `${contentType} is not supported, only application/cloudevents+json`),
     )
   const parsed = parse(bytes)
   if ('reason' in parsed) return failed(parsed.reason)
-  if (!isRecord(parsed.value)) return failed(fault('cloudevent_invalid', 'the value is not one CloudEvent'))
+  if (!isRecord(parsed.value))
+    return failed(fault('cloudevent_invalid', 'the value is not a single CloudEvent'))
 
   const { specversion, type, data, data_base64: base64 } = parsed.value
   const reason = attributeFault({ specversion, type })
   if (reason) return failed(reason)
-  const known = type as string
+  const typeName = type as string
   if (data !== undefined && base64 !== undefined)
-    return failed(fault('cloudevent_invalid', 'it has both data and data_base64'), known)
-  if (base64 === undefined) return { type: known, value: data }
+    return failed(fault('cloudevent_invalid', 'the CloudEvent has both data and data_base64'), typeName)
+  if (base64 === undefined) return { type: typeName, value: data }
   if (typeof base64 !== 'string' || !isBase64.test(base64))
-    return failed(fault('cloudevent_invalid', 'data_base64 is not Base64'), known)
+    return failed(fault('cloudevent_invalid', 'data_base64 is not Base64'), typeName)
   const inner = parse(Buffer.from(base64, 'base64'))
-  return 'reason' in inner ? failed(inner.reason, known) : { type: known, ...inner }
+  return 'reason' in inner ? failed(inner.reason, typeName) : { type: typeName, ...inner }
 }
 
-/**
- * Of the attributes, those that decide how the rest is read. Who has them gets the rest right, too,
- * or harms nobody here.
- */
-function attributeFault({
-  specversion,
-  type,
-}: {
-  specversion: unknown
-  type: unknown
-}): Unreadable | undefined {
+/** Checks only the attributes that decide how to read the rest. */
+function attributeFault(attributes: { specversion: unknown; type: unknown }): Unreadable | undefined {
+  const { specversion, type } = attributes
   if (specversion === undefined) return fault('no_specversion', 'the CloudEvent does not say its specversion')
   if (specversion !== '1.0')
     return fault('cloudevent_invalid', `specversion ${quoted(specversion)} is not 1.0`)
   if (typeof type !== 'string' || type === '')
-    return fault('cloudevent_invalid', 'the CloudEvent does not say its type')
+    return fault('cloudevent_invalid', 'the CloudEvent has no type')
 }
 
 /** By the name of the error. */
@@ -331,10 +328,7 @@ const jsonCauses = {
   TooDeep: 'too_deep',
 } as const satisfies Record<string, Unreadable['cause']>
 
-/**
- * Text as it is, and of anything else only what it is: to write it out may take for ever, or not
- * end at all.
- */
+/** Text as it is; of any other value only its type, since it may be too large or too deep to print. */
 const quoted = (value: unknown): string =>
   typeof value === 'string'
     ? JSON.stringify(value.slice(0, 40))
@@ -355,16 +349,13 @@ function parse(bytes: Uint8Array | null): { value: unknown } | { reason: Unreada
   }
 }
 
-/** Whether a CloudEvent is said to be none of ours, in any version. */
-function isForeign(type: string | undefined, known: KnownEvents): type is string {
+/** Whether the type of a CloudEvent is none of ours, in any version. */
+function isForeign(type: string | undefined, definitions: Definitions): type is string {
   if (type === undefined) return false
-  return !Object.values(known).some((definition) => stemOf(definition.type) === stemOf(type))
+  return !Object.values(definitions).some((definition) => stemOf(definition.type) === stemOf(type))
 }
 
-/**
- * The major version that a type of ours ends in. What bears none, or another writer's type, is of
- * the first.
- */
+/** The major version at the end of a type of ours; 1 without a type, or with another writer's. */
 const majorOf = (type: string | undefined, definition: { type: string }): number =>
   type !== undefined && stemOf(type) === stemOf(definition.type)
     ? Number(majorSuffix.exec(type)?.[1] ?? 1)
@@ -377,7 +368,7 @@ const structuredMode = /^application\/cloudevents/i
 const structuredJson = /^application\/cloudevents\+json *(;|$)/i
 const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
-/** Invalid UTF-8 is a fault, never a replacement character in somebody's name. */
+/** Rejects invalid UTF-8, rather than putting replacement characters into a name. */
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -385,7 +376,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 function faultOf({ check }: { check: Checker }, payload: unknown): string {
   const first = check.Errors(payload).First()
-  return first ? `${first.path || '/'}: ${first.message}` : 'does not fit its schema'
+  return first ? `${first.path || '/'}: ${first.message}` : 'does not match its schema'
 }
 
 const fault = (cause: Unreadable['cause'], detail: string): Unreadable => ({ cause, detail })

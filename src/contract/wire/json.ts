@@ -1,16 +1,12 @@
 /**
- * Reads JSON without letting a value change on the way, in time that grows with the length of the
- * text alone. `JSON.parse` does the reading; a scan before it refuses what it would read as
- * something else, or at an unbounded cost.
+ * Parses JSON without changing a value, in time linear in the length of the text. `JSON.parse` does
+ * the parsing; a scan before it rejects what it would alter, or read at unbounded cost.
  */
 
-/** Lists and objects inside one another. No event and no request of ours has more than six. */
+/** Depth of nesting. No event or request of ours is deeper than six. */
 export const depthMax = 32
 
-/**
- * The text may be JSON, but reading it would change a value unnoticed. `pointer` is a JSON Pointer
- * as URI fragment.
- */
+/** JSON that cannot be read without changing a value. `pointer` is a JSON Pointer as URI fragment. */
 export abstract class UnfaithfulJson extends Error {
   constructor(
     message: string,
@@ -20,7 +16,7 @@ export abstract class UnfaithfulJson extends Error {
   }
 }
 
-/** A number that is not what a double can hold. */
+/** A number that a double cannot hold exactly. */
 export class InexactNumber extends UnfaithfulJson {
   override name = 'InexactNumber'
   constructor(
@@ -31,7 +27,7 @@ export class InexactNumber extends UnfaithfulJson {
   }
 }
 
-/** Half of a surrogate pair, which no UTF-8 text can hold. */
+/** Half of a surrogate pair, which UTF-8 cannot encode. */
 export class BrokenText extends UnfaithfulJson {
   override name = 'BrokenText'
   constructor(pointer: string) {
@@ -39,10 +35,7 @@ export class BrokenText extends UnfaithfulJson {
   }
 }
 
-/**
- * The same member twice: readers differ in which of them counts. A `SyntaxError`, as I-JSON (RFC
- * 7493) has it.
- */
+/** The same member twice: parsers differ in which one counts. An error, as in I-JSON (RFC 7493). */
 export class DuplicateMember extends SyntaxError {
   override name = 'DuplicateMember'
   constructor(member: string, pointer: string) {
@@ -58,22 +51,22 @@ export class TooDeep extends SyntaxError {
 }
 
 /**
- * Like `JSON.parse`, and throws `InexactNumber`, `BrokenText`, `DuplicateMember` or `TooDeep` where
- * that would not give back what was written. Text that is not JSON throws a `SyntaxError`.
+ * Like `JSON.parse`, but throws `InexactNumber`, `BrokenText`, `DuplicateMember` or `TooDeep` where that
+ * would alter what was written. Text that is not JSON throws a `SyntaxError`.
  */
 export function parseJson(text: string): unknown {
   scan(text)
   return JSON.parse(text)
 }
 
-/** An object or a list that the scan is in. */
+/** An object or list that the scan is inside. */
 type Frame = {
-  /** Of an object, the members so far; null of a list. */
+  /** Members of an object so far; null for a list. */
   members: Set<string> | null
-  /** The member or the item it is at. */
+  /** The current member or item. */
   at: string | number
-  /** The next text is the name of a member. */
-  wantsName: boolean
+  /** Whether the next text is the name of a member. */
+  expectsName: boolean
 }
 
 const [
@@ -91,7 +84,7 @@ const [
   closeObject,
 ] = [0x22, 0x2c, 0x2b, 0x2d, 0x2e, 0x30, 0x39, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d] as const
 
-/** Looks at structure alone: what is not JSON passes, for `JSON.parse` to refuse. */
+/** Checks structure only: what is not JSON passes, for `JSON.parse` to reject. */
 function scan(text: string): void {
   const hasEscapes = text.includes('\\')
   const frames: Frame[] = []
@@ -100,20 +93,20 @@ function scan(text: string): void {
     const code = text.charCodeAt(index)
     if (code === quote) {
       const end = hasEscapes ? endOfText(text, index) : text.indexOf('"', index + 1)
-      // A text without an end is none, and the rest is part of it.
+      // An unterminated text runs to the end.
       if (end === -1) return
-      const isName = frame?.members && frame.wantsName
+      const isName = frame?.members && frame.expectsName
       if (isName) enterMember(frames, frame as Frame, text.slice(index + 1, end))
       else if (hasEscapes) readText(text.slice(index + 1, end), frames)
       index = end
     } else if (code === comma) {
       if (!frame) continue
-      if (frame.members) frame.wantsName = true
+      if (frame.members) frame.expectsName = true
       else (frame.at as number)++
     } else if (code === openObject || code === openList) {
       if (frames.length === depthMax) throw new TooDeep()
       const isObject = code === openObject
-      frame = { members: isObject ? new Set() : null, at: isObject ? '' : 0, wantsName: isObject }
+      frame = { members: isObject ? new Set() : null, at: isObject ? '' : 0, expectsName: isObject }
       frames.push(frame)
     } else if (code === closeObject || code === closeList) {
       frames.pop()
@@ -125,15 +118,15 @@ function scan(text: string): void {
 }
 
 function enterMember(frames: Frame[], frame: Frame, source: string): void {
-  // What is compared is the text that is meant: "\u0061" is "a".
+  // Compare decoded names: "\u0061" is "a".
   const member = source.includes('\\') ? readText(source, frames.slice(0, -1)) : source
   if (frame.members?.has(member)) throw new DuplicateMember(member, pointerOf(frames.slice(0, -1)))
   frame.members?.add(member)
   frame.at = member
-  frame.wantsName = false
+  frame.expectsName = false
 }
 
-/** Where the closing quote is, or -1. */
+/** The index of the closing quote, or -1. */
 function endOfText(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let escapes = 0
@@ -143,7 +136,7 @@ function endOfText(text: string, start: number): number {
   return -1
 }
 
-/** The text between two quotes. Only an escape can say half of a pair: bytes that do are no UTF-8. */
+/** The text between two quotes. Only escapes can contain half of a pair: in bytes it is invalid UTF-8. */
 function readText(source: string, frames: readonly Frame[]): string {
   if (!source.includes('\\')) return source
   const value: string = JSON.parse(`"${source}"`)
@@ -151,7 +144,7 @@ function readText(source: string, frames: readonly Frame[]): string {
   return value
 }
 
-/** Where a number ends, after a look at it. */
+/** Checks a number, and returns its end. */
 function passNumber(text: string, start: number, frames: readonly Frame[]): number {
   let end = start + 1
   let isPlain = true
@@ -181,17 +174,14 @@ function pointerOf(frames: readonly Frame[]): string {
 
 function isExact(source: string): boolean {
   const value = Number(source)
-  // No number, so for `JSON.parse` to refuse.
+  // Not a number: `JSON.parse` rejects it.
   if (Number.isNaN(value)) return true
   if (!Number.isFinite(value)) return false
   const [written, read] = [decimalOf(source), decimalOf(String(value))]
   return written.digits === read.digits && (written.digits === '' || written.exponent === read.exponent)
 }
 
-/**
- * A number as 0.digits × 10^exponent, with neither a zero at the beginning nor at the end of its
- * digits: one form for each value.
- */
+/** The canonical form 0.digits × 10^exponent, without leading and trailing zeros. */
 function decimalOf(source: string): { digits: string; exponent: number } {
   const [mantissa = '', exponent = '0'] = source.replace(/^-/, '').toLowerCase().split('e')
   const [whole = '', fraction = ''] = mantissa.split('.')
@@ -202,8 +192,8 @@ function decimalOf(source: string): { digits: string; exponent: number } {
 }
 
 /**
- * Past the last digit that is not zero. By hand: a pattern for zeros at the end takes quadratic
- * time on a long run inside.
+ * The end of the last non-zero digit. Not a regular expression, which takes quadratic time on a long
+ * run of zeros.
  */
 function endOfDigits(digits: string): number {
   let end = digits.length
