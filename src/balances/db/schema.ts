@@ -222,6 +222,28 @@ export const largeMovements = pgTable(
   ],
 )
 
+/**
+ * The last record that a reaction has read of a partition, by which it notices that the topic was
+ * recreated. Where it goes on is the broker's to say.
+ */
+export const reactionLastRecords = pgTable(
+  'reaction_last_records',
+  {
+    groupId: text('group_id').notNull(),
+    clusterId: text('cluster_id').notNull(),
+    topic: text().notNull(),
+    partition: integer().notNull(),
+    lastOffset: offset('last_offset').notNull(),
+    lastChecksum: text('last_checksum').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'reaction_last_records_pkey',
+      columns: [table.groupId, table.clusterId, table.topic, table.partition],
+    }),
+  ],
+)
+
 /** Fictitious data that was put in, so that it is never put in again. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),

@@ -4,7 +4,7 @@
  */
 import { recordTime } from '../../contract/time'
 import { messageOf } from '../../platform/fault'
-import { checksumOf, type IncomingRecord } from '../../platform/kafka/records'
+import type { IncomingRecord } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import { isDataRefused } from '../../platform/postgres/failures'
 import type { Statements } from '../../platform/postgres/statements'
@@ -21,6 +21,7 @@ import {
   project,
   type Reading,
 } from './project'
+import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
 import { decodeFrom } from './topics'
 
@@ -174,12 +175,6 @@ function projectSafely(
   } catch (error) {
     throw new ProjectionFailed(messageOf(error), { cause: error })
   }
-}
-
-/** The last one that could be read. */
-function lastRecordOf(records: IncomingRecord[]): LastRecord | undefined {
-  const last = records.findLast(({ unreadable }) => !unreadable)
-  return last && { offset: last.offset, checksum: checksumOf(last) }
 }
 
 function deadLetterOf(

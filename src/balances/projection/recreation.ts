@@ -1,6 +1,6 @@
 /** Whether the log at the broker is still the one that was applied. */
 import type { Kafka } from '../../platform/kafka/client'
-import { checksumOf } from '../../platform/kafka/records'
+import { checksumOf, type IncomingRecord } from '../../platform/kafka/records'
 import { pause } from '../../platform/process/retry'
 import type { LastRecord } from './offsets-store'
 
@@ -63,4 +63,10 @@ export async function findRecreated(
     const record = recordOf.get(index)
     return recreationSign(one, extents[index], record && checksumOf(record))
   })
+}
+
+/** By which a log is recognised: the last record that could be read. */
+export function lastRecordOf(records: readonly IncomingRecord[]): LastRecord | undefined {
+  const last = records.findLast(({ unreadable }) => !unreadable)
+  return last && { offset: last.offset, checksum: checksumOf(last) }
 }

@@ -1,7 +1,7 @@
 /**
  * Records large movements: an independent consumer of TransactionCreated with its own group and table.
  * The primary key makes redeliveries no-ops, so offsets stay with the broker and are committed after
- * the rows.
+ * the rows. They may outlive their topic: the guard notices that it was recreated.
  */
 import { Dispatcher } from '../../contract/events/dispatcher'
 import type { Payloads, SaldoEvent, TransactionCreated } from '../../contract/events/events'
@@ -16,6 +16,7 @@ import type { Consumer, ConsumerOptions } from '../projection/consumer'
 import { isStorable } from '../projection/project'
 import { Retries } from '../projection/retries'
 import { addLargeMovements, type LargeMovement } from './large-movements-store'
+import { RecreationGuard } from './recreation-guard'
 
 export type LargeMovementsOptions = Pick<
   ConsumerOptions,
@@ -34,6 +35,7 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   const log = options.log.child({ consumer: 'large movements' })
   const stopping = new AbortController()
   const retries = new Retries(log)
+  const guard = new RecreationGuard({ database, kafka, groupId: options.groupId, log })
   let trouble: string | undefined = 'no answer from the broker yet'
   let recorded = 0
   let skipped = 0
@@ -41,7 +43,9 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
     const selection = selectLarge(batch.records, min)
     try {
+      if (await retries.run(() => guard.mustRestart(batch, signal), signal)) return 0n
       recorded += await retries.run(() => addStorable(selection), signal)
+      await retries.run(() => guard.advance(batch), signal)
     } catch {
       // The partition was revoked, or the service stops.
       return batch.fetchedFrom
@@ -74,10 +78,10 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   const running = keepSubscribed(kafka, {
     ...subscription,
     onBatch,
-    async onAssigned() {
+    async onAssigned(assignment, signal) {
+      const restarted = await retries.run(() => guard.assign(assignment, signal), signal)
       trouble = undefined
-      // Continue at the offsets of the group.
-      return []
+      return restarted
     },
     onTrouble: (error) => {
       trouble = messageOf(error)
