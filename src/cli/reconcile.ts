@@ -24,7 +24,11 @@ export const command = {
   async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
     const { json, ...options } = parseOptions(args)
     try {
-      const report = await reconcile(readReconcileConfig(env), { ...options, show: showProgressBar, signal })
+      const report = await reconcile(readReconcileConfig(env), {
+        ...options,
+        showProgress: showProgressBar,
+        signal,
+      })
       const result = resultOf(report)
       console.log(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
       return exitCodes[result]

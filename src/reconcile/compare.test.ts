@@ -6,42 +6,41 @@ import { decodeRecord, type EncodedEvent } from '../contract/wire/envelope'
 import { worldIdOf } from '../wallet/domain/account'
 import { applyFact, type Command, decide, emptyBook } from '../wallet/domain/book'
 import { accountToEvent, clientToEvent, toEvents } from '../wallet/events'
-import { Comparison, type Difference, marks } from './compare'
-import { claimOfClient, claimOfEntry, claimsOfBalance, claimsOfEvent } from './expectations'
-import type { Holder, Known, LedgerEntry } from './ledger-store'
+import { assertionOfClient, assertionOfEntry, assertionsOfBalance, assertionsOfEvent } from './assertions'
+import { Comparison, type Difference, evidence } from './compare'
+import type { Holder, LedgerEntry, LedgerRecord } from './ledger-store'
 
 const at = new Date('2024-01-27T17:00:00Z')
 const idOf = (number: number) => `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`
 const [client, world] = [idOf(1), worldIdOf('BRL')]
 const people = [idOf(2), idOf(3), idOf(4)] as const
 
-/**
- * What somebody did: to whom, how much, in minor units. Money comes from `world`, the first of the
- * accounts.
- */
+/** `from` and `to` index the accounts, of which 0 is `world`; `amount` is in minor units. */
 type Step = { kind: 'transfer' | 'hold' | 'capture' | 'release'; from: number; to: number; amount: number }
 
-/** All that is read, as it is when nothing is wrong. */
-function townOf(steps: Step[]) {
+/** Everything that is read, without any difference. */
+function systemOf(steps: Step[]) {
   const ids = [world, ...people]
   const money = { currency: 'BRL', balanceMinor: 0n, heldMinor: 0n, version: 0n, openedAt: at }
   const book = emptyBook(
     new Map(ids.map((id) => [id, { id, ...money, overdraftLimitMinor: id === world ? null : 100_000n }])),
   )
   const entries: LedgerEntry[] = []
-  const known = new Map<string, Known>()
-  const told: EncodedEvent[] = [
+  const records = new Map<string, LedgerRecord>()
+  const published: EncodedEvent[] = [
     clientToEvent({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at }),
   ]
-  known.set(`ClientRegistered ${client}`, {
+  records.set(`ClientRegistered ${client}`, {
     holderId: client,
     version: 0n,
     fields: { clientName: 'Eva', email: 'eva@example.com' },
   })
   for (const id of ids) {
     const clientId = id === world ? null : client
-    told.push(accountToEvent({ id, clientId, currency: 'BRL', overdraftLimitMinor: null, createdAt: at }))
-    known.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
+    published.push(
+      accountToEvent({ id, clientId, currency: 'BRL', overdraftLimitMinor: null, createdAt: at }),
+    )
+    records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
   }
 
   for (const [index, step] of steps.entries()) {
@@ -50,7 +49,7 @@ function townOf(steps: Step[]) {
     if (!decision?.accepted) continue
     const { fact } = decision
     applyFact(book, fact)
-    told.push(...toEvents(fact))
+    published.push(...toEvents(fact))
     for (const entry of fact.entries)
       entries.push({
         ...entry,
@@ -65,7 +64,7 @@ function townOf(steps: Step[]) {
       release: 'HoldReleased',
     }
     const { accountIdFrom, accountIdTo, amountMinor, currency } = about
-    known.set(`${name[fact.type]} ${about.id}`, {
+    records.set(`${name[fact.type]} ${about.id}`, {
       holderId: accountIdFrom,
       version: fact.from.version,
       fields: { accountIdFrom, accountIdTo, amountMinor, currency },
@@ -73,7 +72,7 @@ function townOf(steps: Step[]) {
   }
   entries.sort((a, b) => a.accountId.localeCompare(b.accountId) || Number(a.version - b.version))
 
-  const decoded = told.map(({ value }) => decodeRecord({ value: Buffer.from(value) }))
+  const decoded = published.map(({ value }) => decodeRecord({ value: Buffer.from(value) }))
   const projection = project(
     decoded.map((one) => ({ decoded: one, timestampMs: 0, origin: 0 })),
     new Map(),
@@ -82,18 +81,18 @@ function townOf(steps: Step[]) {
   return {
     holders: structuredClone(holders),
     entries,
-    known,
+    records,
     events: structuredClone(decoded.flatMap((one) => (one.kind === 'event' ? one.event : []))),
     waiting: [] as SaldoEvent[],
     balances: projection.balances.map((row) => ({ ...row, ownerName: null })),
     shown: projection.entries,
     clients: projection.clients,
-    /** How many of the events the read side has passed. */
-    passed: Number.POSITIVE_INFINITY,
-    shortened: [] as string[],
+    /** How many of the events the read side has consumed. */
+    consumed: Number.POSITIVE_INFINITY,
+    truncated: [] as string[],
   }
 }
-type Town = ReturnType<typeof townOf>
+type System = ReturnType<typeof systemOf>
 
 const remarks = { reference: null, metadata: null }
 
@@ -103,12 +102,19 @@ function commandOf(
   holds: { id: string; accountIdFrom: string; accountIdTo: string }[],
 ): Command | undefined {
   const [accountIdFrom, accountIdTo] = [people[from - 1] ?? world, people[to - 1] ?? world]
-  const asked = { id, accountIdFrom, accountIdTo, amountMinor: BigInt(amount), currency: 'BRL', ...remarks }
+  const movement = {
+    id,
+    accountIdFrom,
+    accountIdTo,
+    amountMinor: BigInt(amount),
+    currency: 'BRL',
+    ...remarks,
+  }
   if (kind === 'transfer') {
     const between = accountIdTo === world ? 'withdrawal' : 'transfer'
     return {
       type: 'transfer',
-      ...asked,
+      ...movement,
       kind: accountIdFrom === world ? 'deposit' : between,
       effectiveAt: null,
     }
@@ -116,7 +122,7 @@ function commandOf(
   if (kind === 'hold')
     return {
       type: 'hold',
-      ...asked,
+      ...movement,
       toWorld: accountIdTo === world,
       expiresAt: new Date(at.getTime() + 1000),
     }
@@ -128,37 +134,43 @@ function commandOf(
     : { type: 'release', ...of, reason: 'released' }
 }
 
-/** What is looked up comes from the same tables as what is walked along. */
-function examine(town: Town): Comparison {
+/** Records come from the same tables as the entries. */
+function compare(system: System): Comparison {
   const comparison = new Comparison(100)
-  const known = new Map(town.known)
-  for (const { accountId, version, bookedMinor: _, ...said } of town.entries) {
-    known.set(`entry ${accountId}:${version}`, {
+  const records = new Map(system.records)
+  for (const { accountId, version, bookedMinor: _, ...columns } of system.entries) {
+    records.set(`entry ${accountId}:${version}`, {
       holderId: accountId,
       version,
-      fields: { ...said, currency: 'BRL' },
+      fields: { ...columns, currency: 'BRL' },
     })
   }
-  for (const topic of town.shortened) comparison.shortened.add(topic)
-  comparison.watch(town.holders)
-  for (const event of town.waiting)
-    comparison.hear({ where: 'outbox', place: 'row', mark: marks.waits, claims: claimsOfEvent(event) }, known)
-  for (const [index, event] of town.events.entries()) {
-    const mark = index < town.passed ? marks.told | marks.passed : marks.told
-    comparison.hear({ where: 'topic', place: 'topic', mark, claims: claimsOfEvent(event) }, known)
+  for (const topic of system.truncated) comparison.truncatedTopics.add(topic)
+  comparison.track(system.holders)
+  for (const event of system.waiting)
+    comparison.observe(
+      { where: 'outbox', place: 'row', evidence: evidence.waiting, assertions: assertionsOfEvent(event) },
+      records,
+    )
+  for (const [index, event] of system.events.entries()) {
+    const bits = evidence.published | (index < system.consumed ? evidence.consumed : 0)
+    comparison.observe(
+      { where: 'topic', place: 'topic', evidence: bits, assertions: assertionsOfEvent(event) },
+      records,
+    )
   }
-  for (const { accountId, version } of town.balances) comparison.show(accountId, version)
-  const shown = { where: 'read model', place: 'table', mark: marks.shown } as const
-  comparison.hear({ ...shown, claims: town.clients.map(claimOfClient) }, known)
-  comparison.hear({ ...shown, claims: town.balances.flatMap(claimsOfBalance) }, known)
-  const claimed = town.shown.map(
+  for (const { accountId, version } of system.balances) comparison.trackShownVersion(accountId, version)
+  const shown = { where: 'read model', place: 'table', evidence: evidence.shown } as const
+  comparison.observe({ ...shown, assertions: system.clients.map(assertionOfClient) }, records)
+  comparison.observe({ ...shown, assertions: system.balances.flatMap(assertionsOfBalance) }, records)
+  const assertions = system.shown.map(
     ({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }) =>
-      claimOfEntry({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }),
+      assertionOfEntry({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }),
   )
-  comparison.hear({ ...shown, claims: claimed }, known)
-  comparison.walk(town.entries)
-  comparison.settle(town.holders)
-  comparison.finish()
+  comparison.observe({ ...shown, assertions }, records)
+  comparison.verifyEntries(system.entries)
+  comparison.confirmHolders(system.holders)
+  comparison.summarize()
   return comparison
 }
 
@@ -168,8 +180,8 @@ const step: fc.Arbitrary<Step> = fc.record({
   to: fc.integer({ min: 0, max: 3 }),
   amount: fc.integer({ min: 1, max: 60_000 }),
 })
-/** The first three give everybody something, so that there is always something to get wrong. */
-const lives = fc
+/** The first steps fund every account, so that there is always something to break. */
+const histories = fc
   .array(step, { maxLength: 25 })
   .map((steps) => [
     ...[1, 2, 3].map((to): Step => ({ kind: 'transfer', from: 0, to, amount: 50_000 })),
@@ -177,81 +189,82 @@ const lives = fc
     ...steps,
   ])
 
-test('nothing is found where nothing is wrong, whatever people did', () => {
+test('a consistent system has no differences, for any history', () => {
   fc.assert(
-    fc.property(lives, (steps) => {
-      const { differences, counts } = examine(townOf(steps))
+    fc.property(histories, (steps) => {
+      const { differences, counts } = compare(systemOf(steps))
       expect(differences).toEqual([])
       expect(counts).toEqual({ waiting: 0, behind: 0, unchecked: 0 })
     }),
   )
 })
 
-type Named = Pick<Difference, 'where'> & Partial<Difference>
-/** Spoils one thing, which `pick` chooses among several, and answers what has to be named. */
-type Fault = (town: Town, pick: <T>(of: T[]) => T) => Named
+type Expected = Pick<Difference, 'where'> & Partial<Difference>
+/** Breaks one thing, chosen by `pick`, and returns the difference that must be reported. */
+type Fault = (system: System, pick: <T>(of: T[]) => T) => Expected
 
-const ofName = (town: Town, pattern: RegExp) => town.events.filter(({ name }) => pattern.test(name))
+const eventsNamed = (system: System, pattern: RegExp) =>
+  system.events.filter(({ name }) => pattern.test(name))
 const remove = <T>(from: T[], one: T) => from.splice(from.indexOf(one), 1)
-const entryNamed = ({ accountId, version }: { accountId: string; version: bigint }) => ({
+const keyOfEntry = ({ accountId, version }: { accountId: string; version: bigint }) => ({
   accountId,
   version,
 })
-/** The side of a balance that is an entry of its own. */
+/** The side of a BalanceUpdated that always is an entry. */
 const payerOf = (event: SaldoEvent) => {
   if (event.name !== 'BalanceUpdated') throw new Error('not a balance')
   const { account_id_from: accountId, version_account_id_from: version = 0 } = event.payload
   return { accountId, version: BigInt(version) }
 }
 
-const behind = 'its account has not come as far as this entry'
-const missing = 'it is missing, though its event was consumed'
+const newer = 'the entry is newer than its account'
+const missing = 'missing although its event was consumed'
 
 const faults: Record<string, Fault> = {
-  'the balance of an entry of the ledger': ({ entries }, pick) => {
+  'a wrong balance of a ledger entry': ({ entries }, pick) => {
     const entry = pick(entries)
     entry.balanceMinor += 1n
-    return { where: 'ledger', ...entryNamed(entry), found: { balanceMinor: entry.balanceMinor } }
+    return { where: 'ledger', ...keyOfEntry(entry), found: { balanceMinor: entry.balanceMinor } }
   },
-  'the amount of an entry of the ledger': ({ entries }, pick) => {
+  'a wrong amount of a ledger entry': ({ entries }, pick) => {
     const entry = pick(entries)
     entry.amountMinor += 1n
-    return { where: 'ledger', ...entryNamed(entry) }
+    return { where: 'ledger', ...keyOfEntry(entry) }
   },
-  'what an entry of the ledger holds back': ({ entries }, pick) => {
+  'a wrong held amount of a ledger entry': ({ entries }, pick) => {
     const entry = pick(entries)
     entry.heldMinor += 1n
-    return { where: 'topic', ...entryNamed(entry), found: { heldMinor: entry.heldMinor - 1n } }
+    return { where: 'topic', ...keyOfEntry(entry), found: { heldMinor: entry.heldMinor - 1n } }
   },
-  'an entry of the ledger that is gone': ({ entries }, pick) => {
+  'a deleted ledger entry': ({ entries }, pick) => {
     const entry = pick(entries)
     remove(entries, entry)
-    return { where: 'topic', ...entryNamed(entry), problem: 'the ledger does not know it' }
+    return { where: 'topic', ...keyOfEntry(entry), problem: 'not in the ledger' }
   },
-  'the balance of an account of the ledger': ({ holders }, pick) => {
+  'a wrong balance of a ledger account': ({ holders }, pick) => {
     const holder = pick(holders.filter(({ currency }) => currency))
     holder.balanceMinor -= 1n
     return { where: 'ledger', accountId: holder.id, found: { balanceMinor: holder.balanceMinor } }
   },
-  'an account of the ledger that stands still': ({ holders }, pick) => {
+  'a ledger account behind its entries': ({ holders }, pick) => {
     const holder = pick(holders.filter(({ currency }) => currency))
     holder.version -= 1n
-    return { where: 'ledger', accountId: holder.id, version: holder.version + 1n, problem: behind }
+    return { where: 'ledger', accountId: holder.id, version: holder.version + 1n, problem: newer }
   },
-  'a balance that was never told': (town, pick) => {
-    const event = pick(ofName(town, /Balance/))
-    remove(town.events, event)
+  'a balance event that was never published': (system, pick) => {
+    const event = pick(eventsNamed(system, /Balance/))
+    remove(system.events, event)
     return { where: 'topic', ...payerOf(event), event: 'BalanceUpdated' }
   },
-  'a notification that was never told': (town, pick) => {
-    const event = pick(ofName(town, /Transaction|Hold/))
-    remove(town.events, event)
+  'a notification that was never published': (system, pick) => {
+    const event = pick(eventsNamed(system, /Transaction|Hold/))
+    remove(system.events, event)
     const accountId = 'account_id_from' in event.payload ? event.payload.account_id_from : ''
     return { where: 'topic', accountId, event: event.name }
   },
-  'an account or a client that was never told of': (town, pick) => {
-    const event = pick(ofName(town, /Opened|Registered/))
-    remove(town.events, event)
+  'an account or client event that was never published': (system, pick) => {
+    const event = pick(eventsNamed(system, /Opened|Registered/))
+    remove(system.events, event)
     return {
       where: 'topic',
       accountId: 'id' in event.payload ? event.payload.id : '',
@@ -259,62 +272,62 @@ const faults: Record<string, Fault> = {
       version: 0n,
     }
   },
-  'a balance that was told otherwise': (town, pick) => {
-    const event = pick(ofName(town, /Balance/))
+  'a wrong balance in a published event': (system, pick) => {
+    const event = pick(eventsNamed(system, /Balance/))
     if (event.name === 'BalanceUpdated') event.payload.balance_account_id_from += 1
-    return { where: 'topic', ...payerOf(event), problem: 'the ledger says otherwise' }
+    return { where: 'topic', ...payerOf(event), problem: 'mismatch with ledger' }
   },
-  'a balance that waits otherwise': (town, pick) => {
-    const event = structuredClone(pick(ofName(town, /Balance/)))
+  'a wrong balance in an outbox event': (system, pick) => {
+    const event = structuredClone(pick(eventsNamed(system, /Balance/)))
     if (event.name === 'BalanceUpdated') event.payload.balance_account_id_from += 1
-    town.waiting.push(event)
-    return { where: 'outbox', ...payerOf(event), problem: 'the ledger says otherwise' }
+    system.waiting.push(event)
+    return { where: 'outbox', ...payerOf(event), problem: 'mismatch with ledger' }
   },
-  'an amount that was told otherwise': (town, pick) => {
-    const event = pick(ofName(town, /Transaction|Hold/))
+  'a wrong amount in a published notification': (system, pick) => {
+    const event = pick(eventsNamed(system, /Transaction|Hold/))
     if ('amount' in event.payload && event.payload.amount) event.payload.amount += 1
-    return { where: 'topic', problem: 'the ledger says otherwise' }
+    return { where: 'topic', problem: 'mismatch with ledger' }
   },
-  'a balance of nobody': (town, pick) => {
-    const event = structuredClone(pick(ofName(town, /Balance/)))
-    if (event.name === 'BalanceUpdated') event.payload.account_id_from = 'nobody'
-    town.events.push(event)
-    return { where: 'topic', accountId: 'nobody', problem: 'the ledger does not know it' }
+  'a balance event of an unknown account': (system, pick) => {
+    const event = structuredClone(pick(eventsNamed(system, /Balance/)))
+    if (event.name === 'BalanceUpdated') event.payload.account_id_from = 'unknown'
+    system.events.push(event)
+    return { where: 'topic', accountId: 'unknown', problem: 'not in the ledger' }
   },
-  "a balance of the course's, without a version": (town, pick) => {
-    const event = structuredClone(pick(ofName(town, /Balance/)))
+  'a course record without a version': (system, pick) => {
+    const event = structuredClone(pick(eventsNamed(system, /Balance/)))
     const { accountId } = payerOf(event)
     if (event.name === 'BalanceUpdated') delete event.payload.version_account_id_from
-    town.events.push(event)
-    return { where: 'topic', accountId, problem: 'the ledger does not know it' }
+    system.events.push(event)
+    return { where: 'topic', accountId, problem: 'not in the ledger' }
   },
-  'a transaction that never was': (town, pick) => {
-    const event = structuredClone(pick(ofName(town, /Transaction/)))
+  'a notification of an unknown transaction': (system, pick) => {
+    const event = structuredClone(pick(eventsNamed(system, /Transaction/)))
     if (event.name === 'TransactionCreated') event.payload.id = idOf(99)
-    town.events.push(event)
-    return { where: 'topic', transactionId: idOf(99), problem: 'the ledger does not know it' }
+    system.events.push(event)
+    return { where: 'topic', transactionId: idOf(99), problem: 'not in the ledger' }
   },
-  'the balance of an entry of the read model': ({ shown }, pick) => {
+  'a wrong balance of a read model entry': ({ shown }, pick) => {
     const entry = pick(shown)
     entry.balanceMinor += 1n
-    return { where: 'read model', ...entryNamed(entry), found: { balanceMinor: entry.balanceMinor } }
+    return { where: 'read model', ...keyOfEntry(entry), found: { balanceMinor: entry.balanceMinor } }
   },
-  'an entry that the read model lost': ({ shown }, pick) => {
+  'an entry missing from the read model': ({ shown }, pick) => {
     const entry = pick(shown)
     remove(shown, entry)
-    return { where: 'read model', ...entryNamed(entry), problem: missing }
+    return { where: 'read model', ...keyOfEntry(entry), problem: missing }
   },
-  'a balance of the read model': ({ balances }, pick) => {
+  'a wrong balance of the read model': ({ balances }, pick) => {
     const balance = pick(balances.filter(({ version }) => version > 0n))
     balance.balanceMinor += 1n
-    return { where: 'read model', ...entryNamed(balance), found: { balanceMinor: balance.balanceMinor } }
+    return { where: 'read model', ...keyOfEntry(balance), found: { balanceMinor: balance.balanceMinor } }
   },
-  'a balance of the read model that stands still': ({ balances, entries }, pick) => {
+  'a stale balance of the read model': ({ balances, entries }, pick) => {
     const balance = pick(balances.filter(({ version }) => version > 1n))
     const before = entries.find(
       (one) => one.accountId === balance.accountId && one.version === balance.version - 1n,
     )
-    const named = entryNamed(balance)
+    const named = keyOfEntry(balance)
     Object.assign(balance, {
       version: before?.version,
       balanceMinor: before?.balanceMinor,
@@ -323,29 +336,29 @@ const faults: Record<string, Fault> = {
     return {
       where: 'read model',
       ...named,
-      problem: `the balance is still that of version ${before?.version}, though its event was consumed`,
+      problem: `the balance is still at version ${before?.version} although its event was consumed`,
     }
   },
-  'an account that the read model lost': ({ balances }, pick) => {
+  'an account missing from the read model': ({ balances }, pick) => {
     const balance = pick(balances)
     remove(balances, balance)
     return { where: 'read model', accountId: balance.accountId, version: 0n, problem: missing }
   },
-  'an account of the read model in another currency': ({ balances }, pick) => {
+  'a wrong currency in the read model': ({ balances }, pick) => {
     const balance = pick(balances)
     balance.currency = 'USD'
     return { where: 'read model', accountId: balance.accountId, found: { currency: 'USD' } }
   },
 }
 
-test.each(Object.entries(faults))('%s is named', (_, fault) => {
+test.each(Object.entries(faults))('%s is reported', (_, fault) => {
   fc.assert(
-    fc.property(lives, fc.nat(), (steps, chance) => {
-      const town = townOf(steps)
-      const named = fault(town, (of) => of[chance % of.length] as never)
-      const { differences } = examine(town)
-      expect(differences).toContainEqual(expect.objectContaining(named))
-      // Whatever else is named along with it is about the same accounts.
+    fc.property(histories, fc.nat(), (steps, chance) => {
+      const system = systemOf(steps)
+      const expected = fault(system, (of) => of[chance % of.length] as never)
+      const { differences } = compare(system)
+      expect(differences).toContainEqual(expect.objectContaining(expected))
+      // Consequential differences are about the same accounts.
       const accounts = new Set(differences.flatMap(({ accountId }) => accountId ?? []))
       expect(accounts.size).toBeLessThanOrEqual(2)
     }),
@@ -353,75 +366,76 @@ test.each(Object.entries(faults))('%s is named', (_, fault) => {
   )
 })
 
-test('one wrong number of the ledger is told once there, with what it should be', () => {
+test('one wrong number in the ledger is reported once there, with the expected value', () => {
   const [accountId] = people
-  const ledgerOf = (spoil: (town: Town) => void) => {
-    const town = townOf([300, 20, 1].map((amount) => ({ kind: 'transfer', from: 0, to: 1, amount })))
-    spoil(town)
-    return examine(town).differences.filter(({ where }) => where === 'ledger')
+  const ledgerOf = (corrupt: (system: System) => void) => {
+    const system = systemOf([300, 20, 1].map((amount) => ({ kind: 'transfer', from: 0, to: 1, amount })))
+    corrupt(system)
+    return compare(system).differences.filter(({ where }) => where === 'ledger')
   }
-  const entryOf = ({ entries }: Town, version: bigint) =>
+  const entryOf = ({ entries }: System, version: bigint) =>
     entries.find((one) => one.accountId === accountId && one.version === version) as LedgerEntry
   const cent = { currency: 'BRL', expected: { balanceMinor: 320n }, found: { balanceMinor: 319n } }
 
-  expect(ledgerOf((town) => entryOf(town, 2n).balanceMinor--)).toMatchObject([
+  expect(ledgerOf((system) => entryOf(system, 2n).balanceMinor--)).toMatchObject([
     { accountId, version: 2n, ...cent },
   ])
   expect(
-    ledgerOf(({ entries }) => entries.splice(entries.indexOf(entryOf({ entries } as Town, 2n)), 1)),
-  ).toMatchObject([{ accountId, version: 3n, problem: 'there is no entry between version 1 and this one' }])
+    ledgerOf(({ entries }) => entries.splice(entries.indexOf(entryOf({ entries } as System, 2n)), 1)),
+  ).toMatchObject([{ accountId, version: 3n, problem: 'entries are missing after version 1' }])
   expect(ledgerOf(({ holders }) => holders.splice(1, 1))).toMatchObject([
-    { accountId, version: 3n, problem: behind },
-    { currency: 'BRL', problem: 'all accounts together do not hold zero', found: { balanceMinor: -321n } },
+    { accountId, version: 3n, problem: newer },
+    { currency: 'BRL', problem: 'ledger does not balance in this currency', found: { balanceMinor: -321n } },
   ])
 })
 
-test('what is on its way is pending and no difference', () => {
-  const town = townOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
-  const [announced, balance] = town.events.slice(-2)
-  // One event of the two waits in the outbox still, the other was told, and not come to yet.
-  town.waiting.push(...town.events.splice(-2, 1))
-  town.passed = town.events.length - 1
-  town.shown = []
-  town.balances = town.balances.map((row) => ({ ...row, version: 0n, balanceMinor: 0n }))
-  expect([announced?.name, balance?.name]).toEqual(['TransactionCreated', 'BalanceUpdated'])
-  const { differences, counts } = examine(town)
+test('events in flight are pending, not differences', () => {
+  const system = systemOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
+  const [notification, balance] = system.events.slice(-2)
+  // One of the two events is still in the outbox, the other is published and not consumed yet.
+  system.waiting.push(...system.events.splice(-2, 1))
+  system.consumed = system.events.length - 1
+  system.shown = []
+  system.balances = system.balances.map((row) => ({ ...row, version: 0n, balanceMinor: 0n }))
+  expect([notification?.name, balance?.name]).toEqual(['TransactionCreated', 'BalanceUpdated'])
+  const { differences, counts } = compare(system)
   expect({ differences, counts }).toEqual({
     differences: [],
     counts: { waiting: 1, behind: 2, unchecked: 0 },
   })
 })
 
-test('what came to be after the watermark is not missed', () => {
-  const before = townOf([])
-  const town = townOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
+test('what is written after the watermark is not missed', () => {
+  const before = systemOf([])
+  const system = systemOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
   const comparison = new Comparison(20)
-  comparison.watch(before.holders)
-  for (const topic of ['clients', 'accounts', 'transactions', 'balances']) comparison.shortened.add(topic)
-  comparison.walk(town.entries)
-  comparison.settle(town.holders)
-  comparison.finish()
+  comparison.track(before.holders)
+  for (const topic of ['clients', 'accounts', 'transactions', 'balances'])
+    comparison.truncatedTopics.add(topic)
+  comparison.verifyEntries(system.entries)
+  comparison.confirmHolders(system.holders)
+  comparison.summarize()
   expect(comparison.differences).toEqual([])
 })
 
-test('a topic that has lost its beginning is not held against anybody, but what the read model shows is', () => {
-  const town = townOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
-  town.events = []
-  town.shortened = ['clients', 'accounts', 'transactions', 'balances']
-  town.shown = []
-  const unchecked = town.holders.length + 2 + 1
-  expect(examine(town)).toMatchObject({ differences: [], counts: { waiting: 0, behind: 0, unchecked } })
+test('records past retention are unchecked, but a stale read model still is a difference', () => {
+  const system = systemOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
+  system.events = []
+  system.truncated = ['clients', 'accounts', 'transactions', 'balances']
+  system.shown = []
+  const unchecked = system.holders.length + 2 + 1
+  expect(compare(system)).toMatchObject({ differences: [], counts: { waiting: 0, behind: 0, unchecked } })
 
-  for (const balance of town.balances) if (balance.accountId === world) balance.version = 0n
-  expect(examine(town).differences).toMatchObject([{ where: 'read model', accountId: world, version: 1n }])
+  for (const balance of system.balances) if (balance.accountId === world) balance.version = 0n
+  expect(compare(system).differences).toMatchObject([{ where: 'read model', accountId: world, version: 1n }])
 })
 
-test('of each place no more differences are kept than wanted, and all are counted', () => {
-  const town = townOf([])
-  town.events = []
+test('differences are kept up to the limit per source, and all are counted', () => {
+  const system = systemOf([])
+  system.events = []
   const comparison = new Comparison(2)
-  comparison.watch(town.holders)
-  comparison.finish()
+  comparison.track(system.holders)
+  comparison.summarize()
   expect(comparison.differences).toHaveLength(2)
-  expect(comparison.total).toBe(town.holders.length)
+  expect(comparison.total).toBe(system.holders.length)
 })

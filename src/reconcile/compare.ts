@@ -1,19 +1,19 @@
 /**
- * Finds what is wrong in what was read: pure. The ledger is the measure. Whatever repeats it, an
- * event in the outbox, a record of a topic or a row of the read model, makes claims. Each is
- * compared with what the ledger says, and leaves a mark at the entry it is about; a walk along the
- * ledger then finds the entries that do not follow on, and those that lack a mark.
+ * Finds differences in what was read. Pure. The ledger is authoritative. Every source that repeats
+ * it (an event in the outbox, a record of a topic, a row of the read model) makes assertions: each
+ * is compared with the ledger, and leaves evidence at the entry it is about. A pass over the ledger
+ * then finds entries that do not follow from the previous one, and entries without evidence.
  */
 import { type EventName, events } from '../contract/events/events'
-import type { Claim } from './expectations'
-import { type Fields, type Holder, type Known, keyOf, type LedgerEntry } from './ledger-store'
+import type { Assertion } from './assertions'
+import { type Fields, type Holder, keyOf, type LedgerEntry, type LedgerRecord } from './ledger-store'
 
 /**
- * An event tells of an entry; the read side has passed that event; the event waits in the outbox;
- * the read model shows the entry.
+ * Bits, by entry: an event of it is published; the read side has consumed that event; the event is
+ * in the outbox; the read model shows the entry.
  */
-export const marks = { told: 1, passed: 2, waits: 4, shown: 8 } as const
-/** An entry is told of twice, by a balance and by a notification. The marks of the latter are further up. */
+export const evidence = { published: 1, consumed: 2, waiting: 4, shown: 8 } as const
+/** An entry has two events, a balance and a notification. The bits of the notification are shifted. */
 const notificationShift = 4
 
 export type Where = 'ledger' | 'outbox' | 'topic' | 'read model'
@@ -26,215 +26,214 @@ export type Difference = {
   version?: bigint | undefined
   /** What led to the entry: a transaction, a hold, or the release of one. */
   transactionId?: string | undefined
-  /** The event, and where it is. */
+  /** The event, and where it was read. */
   event?: string | undefined
   place?: string
   currency?: string | null | undefined
-  /** What the ledger says, and what is said instead. */
+  /** By the ledger, and by the source. */
   expected?: Fields
   found?: Fields
-  /** The dead letter that may have led to it. */
+  /** The dead letter that may be the cause. */
   deadLetter?: string | undefined
 }
-type About = Partial<Difference>
+type Context = Partial<Difference>
 
-/** Something that repeats the ledger, and the mark that it leaves. */
-export type Witness = {
+/** Something that repeats the ledger, and the evidence it leaves. */
+export type Source = {
   where: Exclude<Where, 'ledger'>
   event?: string
   place: string
-  mark: number
-  claims: Claim[]
+  evidence: number
+  assertions: Assertion[]
 }
 
-type Watched = Holder & {
+type TrackedHolder = Holder & {
   /** By version; 0 is the opening. */
-  marks: number[]
+  evidence: number[]
   /** The version whose balance the read model shows. */
   shown: bigint | undefined
-  /** As its entries leave it, so far as they were walked. */
-  walked: { version: bigint; balanceMinor: bigint; heldMinor: bigint }
+  /** After the entries verified so far. */
+  running: { version: bigint; balanceMinor: bigint; heldMinor: bigint }
 }
 
+/**
+ * Call in this order: `track`, `observe` and `trackShownVersion`, `verifyEntries`,
+ * `confirmHolders`, `summarize`.
+ */
 export class Comparison {
-  /** Of each place at most `differencesMax`; `total` counts all. */
+  /** At most `differencesMax` per `where`; `total` counts all. */
   readonly differences: Difference[] = []
   total = 0
   /**
-   * Entries and notifications that wait in the outbox, or that a topic may have told before it lost
-   * its beginning; and entries that the read side has not come to.
+   * Entries and notifications that are still in the outbox; entries that the read side has not reached;
+   * and those whose records a topic may have deleted.
    */
   readonly counts = { waiting: 0, behind: 0, unchecked: 0 }
-  /** Topics, without prefix, that have lost their beginning. */
-  readonly shortened = new Set<string>()
-  readonly #holders = new Map<string, Watched>()
+  /** Topics, without prefix, whose first records are deleted. */
+  readonly truncatedTopics = new Set<string>()
+  readonly #holders = new Map<string, TrackedHolder>()
   /** The newest entry beyond the watermark, by account. */
   readonly #newer = new Map<string, bigint>()
 
   constructor(readonly differencesMax: number) {}
 
-  /** Accounts and clients as they stand at the watermark. What comes to be later is not missed anywhere. */
-  watch(holders: readonly Holder[]): void {
+  /** Accounts and clients at the watermark. What is written later is not missed anywhere. */
+  track(holders: readonly Holder[]): void {
     for (const holder of holders) {
-      const walked = { version: 0n, balanceMinor: 0n, heldMinor: 0n }
-      this.#holders.set(holder.id, { ...holder, marks: [], shown: undefined, walked })
+      const running = { version: 0n, balanceMinor: 0n, heldMinor: 0n }
+      this.#holders.set(holder.id, { ...holder, evidence: [], shown: undefined, running })
     }
   }
 
-  /** How many there are. */
-  get entries(): number {
+  get entryCount(): number {
     return this.#holders.values().reduce((sum, { version }) => sum + Number(version), 0)
   }
 
   /** The read model shows the balance of this version. */
-  show(accountId: string, version: bigint): void {
+  trackShownVersion(accountId: string, version: bigint): void {
     const holder = this.#holders.get(accountId)
     if (holder) holder.shown = version
   }
 
-  /** `known` is what the ledger says of all that is claimed, looked up after it was claimed. */
-  hear({ claims, mark, ...witness }: Witness, known: ReadonlyMap<string, Known>): void {
-    for (const claim of claims) {
-      const kept = known.get(keyOf(claim))
-      const about = { ...witness, ...aboutOf(claim, kept) }
-      if (!kept) {
-        this.#differ(about, 'the ledger does not know it', { found: claim.fields })
+  /** `records` are the ledger's for all assertions, loaded after the source was read. */
+  observe(
+    { assertions, evidence: bits, ...source }: Source,
+    records: ReadonlyMap<string, LedgerRecord>,
+  ): void {
+    for (const assertion of assertions) {
+      const record = records.get(keyOf(assertion))
+      const context = { ...source, ...contextOf(assertion, record) }
+      if (!record) {
+        this.#report(context, 'not in the ledger', { found: assertion.fields })
         continue
       }
-      const holder = this.#holders.get(kept.holderId)
-      const index = Number(kept.version)
-      if (holder && claim.tells)
-        holder.marks[index] =
-          (holder.marks[index] ?? 0) | (isNotification(claim) ? mark << notificationShift : mark)
-      const contrast = contrastOf(kept.fields, claim.fields)
-      if (contrast) this.#differ(about, 'the ledger says otherwise', contrast)
+      const holder = this.#holders.get(record.holderId)
+      const index = Number(record.version)
+      if (holder && assertion.isEvidence)
+        holder.evidence[index] =
+          (holder.evidence[index] ?? 0) | (isNotification(assertion) ? bits << notificationShift : bits)
+      const contrast = contrastOf(record.fields, assertion.fields)
+      if (contrast) this.#report(context, 'mismatch with ledger', contrast)
     }
   }
 
-  /** All entries in the order of account and version, after everything was heard. */
-  walk(entries: readonly LedgerEntry[]): void {
-    for (const {
-      accountId,
-      version,
-      transactionId,
-      amountMinor,
-      bookedMinor,
-      balanceMinor,
-      heldMinor,
-    } of entries) {
-      const holder = this.#holders.get(accountId)
-      if (!holder || version > holder.version) {
-        this.#newer.set(accountId, version)
-        continue
-      }
-      const about: About = { where: 'ledger', accountId, version, transactionId, currency: holder.currency }
-      const before = holder.walked
-      const follows = version === before.version + 1n
-      if (!follows) this.#differ(about, `there is no entry between version ${before.version} and this one`)
-      const expected = {
-        amountMinor: bookedMinor ?? 0n,
-        balanceMinor: follows ? before.balanceMinor + (bookedMinor ?? amountMinor) : balanceMinor,
-      }
-      const contrast = contrastOf(expected, { amountMinor, balanceMinor })
-      if (contrast) this.#differ(about, 'the entry does not follow on', contrast)
-      // On with what it should be: one wrong number is told once.
-      holder.walked = { version, balanceMinor: expected.balanceMinor, heldMinor }
-
-      const mark = holder.marks[Number(version)] ?? 0
-      this.#expectShown(holder, about, mark, 'BalanceUpdated')
-      const notification = mark >> notificationShift
-      if (amountMinor < 0n) this.#seek(about, notification, 'TransactionCreated')
-      else if (amountMinor === 0n)
-        this.#seek(about, notification, heldMinor < before.heldMinor ? 'HoldReleased' : 'HoldPlaced')
+  /** All entries, ordered by account and version, after every source was observed. */
+  verifyEntries(entries: readonly LedgerEntry[]): void {
+    for (const entry of entries) {
+      const holder = this.#holders.get(entry.accountId)
+      if (!holder || entry.version > holder.version) this.#newer.set(entry.accountId, entry.version)
+      else this.#verifyEntry(entry, holder)
     }
   }
 
-  /**
-   * Accounts as they stand after the walk. What came to be since the watermark is part of them, or
-   * should not be there.
-   */
-  settle(holders: readonly Holder[]): void {
+  /** Accounts as they are after the entries were read: newer entries must be part of them. */
+  confirmHolders(holders: readonly Holder[]): void {
     for (const { id, version } of holders)
       if ((this.#newer.get(id) ?? version + 1n) <= version) this.#newer.delete(id)
   }
 
-  /** When all was settled: what is to be said of accounts and clients as a whole. */
-  finish(): void {
+  /** Accounts and clients as a whole, at the end. */
+  summarize(): void {
     for (const [accountId, version] of this.#newer)
-      this.#differ({ where: 'ledger', accountId, version }, 'its account has not come as far as this entry')
+      this.#report({ where: 'ledger', accountId, version }, 'the entry is newer than its account')
 
     const sums = new Map<string, bigint>()
     for (const holder of this.#holders.values()) {
-      const { id: accountId, currency, version, balanceMinor, heldMinor, walked } = holder
-      const about: About = { where: 'ledger', accountId, version, currency }
-      const contrast = contrastOf(walked, { version, balanceMinor, heldMinor })
-      if (contrast) this.#differ(about, 'the account is not what its entries make of it', contrast)
+      const { id: accountId, currency, version, balanceMinor, heldMinor, running } = holder
+      const context: Context = { where: 'ledger', accountId, version, currency }
+      const contrast = contrastOf(running, { version, balanceMinor, heldMinor })
+      if (contrast) this.#report(context, 'the account does not match its entries', contrast)
       const event = currency === null ? 'ClientRegistered' : 'AccountOpened'
-      this.#expectShown(holder, { ...about, version: 0n }, holder.marks[0] ?? 0, event)
+      this.#expectShown(holder, { ...context, version: 0n }, holder.evidence[0] ?? 0, event)
       if (currency !== null) sums.set(currency, (sums.get(currency) ?? 0n) + balanceMinor)
     }
     for (const [currency, balanceMinor] of sums) {
       const contrast = contrastOf({ balanceMinor: 0n }, { balanceMinor })
       if (contrast)
-        this.#differ({ where: 'ledger', currency }, 'all accounts together do not hold zero', contrast)
+        this.#report({ where: 'ledger', currency }, 'ledger does not balance in this currency', contrast)
     }
   }
 
-  /** Whether the event is on its topic, or else, how it is accounted for. */
-  #seek(about: About, mark: number, event: EventName): 'told' | 'waiting' | 'unchecked' | 'missing' {
+  #verifyEntry(entry: LedgerEntry, holder: TrackedHolder): void {
+    const { accountId, version, transactionId, amountMinor, bookedMinor, balanceMinor, heldMinor } = entry
+    const context: Context = { where: 'ledger', accountId, version, transactionId, currency: holder.currency }
+    const previous = holder.running
+    const follows = version === previous.version + 1n
+    if (!follows) this.#report(context, `entries are missing after version ${previous.version}`)
+    const expected = {
+      amountMinor: bookedMinor ?? 0n,
+      balanceMinor: follows ? previous.balanceMinor + (bookedMinor ?? amountMinor) : balanceMinor,
+    }
+    const contrast = contrastOf(expected, { amountMinor, balanceMinor })
+    if (contrast) this.#report(context, 'the entry does not follow from the previous one', contrast)
+    // Continue with the expected balance, so that one wrong number is reported once.
+    holder.running = { version, balanceMinor: expected.balanceMinor, heldMinor }
+
+    const bits = holder.evidence[Number(version)] ?? 0
+    this.#expectShown(holder, context, bits, 'BalanceUpdated')
+    const notification = bits >> notificationShift
+    if (amountMinor < 0n) this.#expectEvent(context, notification, 'TransactionCreated')
+    else if (amountMinor === 0n)
+      this.#expectEvent(context, notification, heldMinor < previous.heldMinor ? 'HoldReleased' : 'HoldPlaced')
+  }
+
+  /** Reports an event that is neither published nor waiting, unless its topic may have deleted it. */
+  #expectEvent(
+    context: Context,
+    bits: number,
+    event: EventName,
+  ): 'published' | 'waiting' | 'unchecked' | 'missing' {
     const { topic } = events[event]
-    if (mark & marks.told) return 'told'
-    if (!(mark & marks.waits) && !this.shortened.has(topic)) {
-      this.#differ(
-        { ...about, where: 'topic', event, place: topic },
-        'no record tells of it, and no row of the outbox',
-      )
+    if (bits & evidence.published) return 'published'
+    if (!(bits & evidence.waiting) && !this.truncatedTopics.has(topic)) {
+      const problem = 'no record on the topic and no row in the outbox'
+      this.#report({ ...context, where: 'topic', event, place: topic }, problem)
       return 'missing'
     }
-    const sought = mark & marks.waits ? 'waiting' : 'unchecked'
-    this.counts[sought]++
-    return sought
+    const state = bits & evidence.waiting ? 'waiting' : 'unchecked'
+    this.counts[state]++
+    return state
   }
 
-  /** That an event tells of it, and that the read model shows it unless it cannot have heard of it. */
-  #expectShown(holder: Watched, about: About, mark: number, event: EventName): void {
-    const sought = this.#seek(about, mark, event)
-    const { shown = about.version ?? 0n, version } = holder
-    const isBehind = about.version === version && shown < version
-    if (mark & marks.shown && !isBehind) return
-    const problem = mark & marks.shown ? `the balance is still that of version ${shown}` : 'it is missing'
-    if (mark & marks.passed || (sought === 'unchecked' && isBehind))
-      this.#differ({ ...about, where: 'read model' }, `${problem}, though its event was consumed`)
-    else if (sought === 'told') this.counts.behind++
+  /** Expects the event, and the read model to show it once it is consumed. */
+  #expectShown(holder: TrackedHolder, context: Context, bits: number, event: EventName): void {
+    const state = this.#expectEvent(context, bits, event)
+    const { shown = context.version ?? 0n, version } = holder
+    const isBehind = context.version === version && shown < version
+    if (bits & evidence.shown && !isBehind) return
+    const problem = bits & evidence.shown ? `the balance is still at version ${shown}` : 'missing'
+    if (bits & evidence.consumed || (state === 'unchecked' && isBehind))
+      this.#report({ ...context, where: 'read model' }, `${problem} although its event was consumed`)
+    else if (state === 'published') this.counts.behind++
   }
 
-  #differ(about: About, problem: string, contrast: Pick<Difference, 'expected' | 'found'> = {}): void {
-    const { where = 'ledger' } = about
+  #report(context: Context, problem: string, contrast: Pick<Difference, 'expected' | 'found'> = {}): void {
+    const { where = 'ledger' } = context
     this.total++
     if (this.differences.filter((other) => other.where === where).length < this.differencesMax)
-      this.differences.push({ ...about, where, problem, ...contrast })
+      this.differences.push({ ...context, where, problem, ...contrast })
   }
 }
 
-const isNotification = ({ subject }: Claim): boolean => /^(Transaction|Hold)/.test(subject)
+const isNotification = ({ subject }: Assertion): boolean => /^(Transaction|Hold)/.test(subject)
 
-/** Whom a claim is about, as the ledger says or else as it says itself. */
-function aboutOf({ subject, name, fields }: Claim, kept: Known | undefined): About {
+/** What an assertion is about, by the ledger or else by itself. */
+function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | undefined): Context {
   // None of these is money.
-  const { currency, transactionId, accountIdFrom } = { ...fields, ...kept?.fields } as Record<
+  const { currency, transactionId, accountIdFrom } = { ...fields, ...record?.fields } as Record<
     string,
     string | null
   >
   const [accountId, version = ''] = subject === 'entry' ? name.split(':') : [accountIdFrom ?? name]
   return {
-    accountId: kept?.holderId ?? accountId,
-    version: kept?.version ?? (/^\d+$/.test(version) ? BigInt(version) : undefined),
+    accountId: record?.holderId ?? accountId,
+    version: record?.version ?? (/^\d+$/.test(version) ? BigInt(version) : undefined),
     transactionId: (accountIdFrom ? name : transactionId) ?? undefined,
     currency,
   }
 }
 
-/** The fields of which something else is found than expected; undefined when there are none. */
+/** The fields found to be other than expected; undefined when there are none. */
 function contrastOf(expected: Fields, found: Fields): { expected: Fields; found: Fields } | undefined {
   const wrong = Object.keys(found).filter((field) => found[field] !== expected[field])
   const only = (fields: Fields) => Object.fromEntries(wrong.map((field) => [field, fields[field] ?? null]))

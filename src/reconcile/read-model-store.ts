@@ -1,45 +1,54 @@
-/** The read model as a whole, page by page, for whoever compares it with the ledger. Only reads. */
-
-import type { ClientRow, EntryRow } from '../balances/projection/project'
-import { type Balance, listBalances } from '../balances/queries/balances-store'
+/** The whole read model, page by page. Only reads. */
+import type { BalanceRow, ClientRow, EntryRow } from '../balances/projection/project'
 import { pagesOf, type Statements } from '../platform/postgres/statements'
 
-const everyone = { clientId: undefined, currency: undefined, minMinor: undefined, maxMinor: undefined }
+export type ModelBalance = Pick<
+  BalanceRow,
+  'accountId' | 'clientId' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version'
+>
 
-export const listAllBalances = (sql: Statements): AsyncGenerator<Balance[]> =>
-  pagesOf((after, limit) => listBalances(sql, everyone, { after: after?.accountId, limit }))
+export const listAllBalances = (sql: Statements): AsyncGenerator<ModelBalance[]> =>
+  pagesOf(
+    (after, limit) => sql<ModelBalance[]>`
+      select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor",
+        held_minor as "heldMinor", version
+      from balances ${after ? sql`where account_id > ${after.accountId}` : sql``}
+      order by account_id limit ${limit}`,
+  )
 
-export type ShownEntry = Pick<
+export type ModelEntry = Pick<
   EntryRow,
   'accountId' | 'version' | 'amountMinor' | 'balanceMinor' | 'heldMinor' | 'transactionId'
 >
 
-export const listAllEntries = (sql: Statements): AsyncGenerator<ShownEntry[]> =>
+export const listAllEntries = (sql: Statements): AsyncGenerator<ModelEntry[]> =>
   pagesOf(
-    (after, limit) => sql<ShownEntry[]>`
-      select account_id as "accountId", version, amount_minor as "amountMinor", balance_minor as "balanceMinor",
-        held_minor as "heldMinor", transaction_id as "transactionId"
-      from entries where (account_id, version) > (${after?.accountId ?? ''}, ${String(after?.version ?? 0)}::bigint)
+    (after, limit) => sql<ModelEntry[]>`
+      select account_id as "accountId", version, amount_minor as "amountMinor",
+        balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId"
+      from entries
+      where (account_id, version) > (${after?.accountId ?? ''}, ${String(after?.version ?? 0)}::bigint)
       order by account_id, version limit ${limit}`,
   )
 
-export type ShownClient = Pick<ClientRow, 'id' | 'name' | 'email'>
+export type ModelClient = Pick<ClientRow, 'id' | 'name' | 'email'>
 
-export const listAllClients = (sql: Statements): AsyncGenerator<ShownClient[]> =>
+export const listAllClients = (sql: Statements): AsyncGenerator<ModelClient[]> =>
   pagesOf(
-    (after, limit) => sql<ShownClient[]>`
+    (after, limit) => sql<ModelClient[]>`
       select id, name, email from clients where id > ${after?.id ?? ''} order by id limit ${limit}`,
   )
 
-/** The newest dead letter whose record mentions an id, in words. */
-export async function findDeadLetter(
+/** Describes the newest dead letter whose value contains an id. */
+export async function findDeadLetterMentioning(
   sql: Statements,
   clusterId: string,
   id: string,
 ): Promise<string | undefined> {
-  const [row] = await sql<{ said: string }[]>`
-    select 'dead letter ' || id || ' (' || cause || ') at ' || topic || '/' || partition || '/' || record_offset as said
+  const [row] = await sql<{ description: string }[]>`
+    select format('dead letter %s (%s) at %s/%s/%s', id, cause, topic, partition, record_offset)
+      as description
     from dead_letters where cluster_id = ${clusterId} and position(convert_to(${id}, 'UTF8') in value) > 0
     order by id desc limit 1`
-  return row?.said
+  return row?.description
 }

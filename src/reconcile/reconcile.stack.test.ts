@@ -1,6 +1,4 @@
-/**
- * `reconcile` beside both services at work: it finds nothing, until somebody changes something behind their backs.
- */
+/** `reconcile` beside both running services: no differences until data is corrupted behind their backs. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
@@ -18,16 +16,16 @@ const [jane, bob] = ['d6a40ce9-bbd0-11ee-8a24-0242ac120003', 'd6a41083-bbd0-11ee
 const transfer = { account_id_from: eva, account_id_to: frank, amount: 1.01 }
 const silent = () => ({ add() {}, end() {} })
 
-const examine = (
+const runReconcile = (
   { databases, config }: Stack,
   { waitMs = 20_000, balancesUrl = databases.balances.url } = {},
 ): Promise<Report> =>
   reconcile(
     { walletUrl: databases.wallet.serviceUrl, balancesUrl, kafka: config.balances.kafka, isLocal: false },
-    { waitMs, differencesMax: 20, show: silent, signal: new AbortController().signal },
+    { waitMs, differencesMax: 20, showProgress: silent, signal: new AbortController().signal },
   )
 
-/** The command as a process, as anybody runs it. */
+/** The command as a process. */
 async function runCommand(env: Record<string, string>, ...args: string[]) {
   const command = [process.execPath, join(import.meta.dir, '../cli/main.ts'), 'reconcile', ...args]
   const child = Bun.spawn(command, {
@@ -43,15 +41,15 @@ async function runCommand(env: Record<string, string>, ...args: string[]) {
   return { out, err, exitCode }
 }
 
-/** A connection as the owner, for whom no grant and no trigger is in the way for long. */
+/** A connection as the owner, who may disable triggers. */
 const ownerOf = ({ databases }: Stack, name: 'wallet' | 'balances') =>
   postgres(databases[name].url, { max: 1, onnotice: () => {} })
 
-test('a cent, a lost event and a record of nobody are named, with account, version and event', async () => {
+test('a cent, a lost event and a stray record are reported with account, version and event', async () => {
   await using stack = await startStack()
   const { wallet } = stack
   const [ledger, model] = [ownerOf(stack, 'wallet'), ownerOf(stack, 'balances')]
-  const kafka = connectKafka({ ...stack.config.wallet.kafka, clientId: 'somebody' }, log)
+  const kafka = connectKafka({ ...stack.config.wallet.kafka, clientId: 'stranger' }, log)
   try {
     const paid = await wallet.post('/transactions', transfer)
     await wallet.post(`/transactions/${paid.body.id}/reverse`, { amount: 0.5 })
@@ -59,24 +57,23 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
       const { body } = await wallet.post('/holds', transfer)
       expect((await wallet.post(`/holds/${body.id}/${end}`, {})).status).toBeLessThan(300)
     }
-    const clean = await examine(stack)
+    const clean = await runReconcile(stack)
     expect(clean.differences).toEqual([])
     expect(clean.counts).toMatchObject({ waiting: 0, behind: 0, unchecked: 0, skipped: 0, lag: 0 })
     // 34 of the seed; two transactions, a capture and three steps of holds.
     expect([clean.counts.entries, clean.counts.shown]).toEqual([43, 43])
 
-    // Others move money meanwhile. What is found then was never wrong.
+    // Under concurrent transfers there are no false differences.
     let isBusy = true
     const moving = (async () => {
       const others = { account_id_from: jane, account_id_to: bob, amount: 0.01 }
       while (isBusy) await wallet.post('/transactions', others)
     })()
-    for (const waitMs of [0, 20_000]) expect((await examine(stack, { waitMs })).differences).toEqual([])
+    for (const waitMs of [0, 20_000]) expect((await runReconcile(stack, { waitMs })).differences).toEqual([])
     isBusy = false
     await moving
 
-    // The relay is held up when it wants to say that it has published, and then the read side. Then
-    // they go on.
+    // Block the relay after it has published, then the read side, then let both continue.
     const env = {
       WALLET_DATABASE_URL: stack.databases.wallet.url,
       BALANCES_DATABASE_URL: stack.databases.balances.url,
@@ -91,7 +88,7 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
         expect((await tx`select from pg_locks where not granted`).length).toBeGreaterThan(0),
       )
       await wallet.post('/transactions', transfer)
-      later = examine(stack)
+      later = runReconcile(stack)
       return runCommand(env, '--wait', '0')
     })
     expect(waiting).toMatchObject({
@@ -103,44 +100,46 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
       await tx`lock table consumed_offsets in exclusive mode`
       await wallet.post('/transactions', transfer)
       await eventually(async () => expect(await ledger`select from outbox`).toHaveLength(0))
-      return examine(stack, { waitMs: 0 })
+      return runReconcile(stack, { waitMs: 0 })
     })
     expect(behind).toMatchObject({ differences: [], counts: { waiting: 0, behind: 2, lag: 1 } })
 
-    // What cannot be compared is no difference.
-    await expect(examine(stack, { balancesUrl: stack.databases.wallet.url })).rejects.toThrow(CannotCompare)
+    // A failed comparison is not a difference.
+    await expect(runReconcile(stack, { balancesUrl: stack.databases.wallet.url })).rejects.toThrow(
+      CannotCompare,
+    )
     const { WALLET_DATABASE_URL: _, ...incomplete } = env
     const refusal = { exitCode: 2, out: '', err: expect.stringContaining('WALLET_DATABASE_URL is missing') }
     expect(await runCommand(incomplete)).toMatchObject(refusal)
 
-    // In the wallet, where nobody may change an entry but he who switches the triggers off.
+    // In the wallet only the owner can change an entry, by disabling the triggers.
     await ledger.unsafe(`
       alter table entries disable trigger user;
       update entries set balance_minor = balance_minor - 1 where account_id = '${eva}' and version = 5;
       update accounts set balance_minor = balance_minor + 1 where id = '${frank}'`)
-    const spoilt = await examine(stack)
+    const corrupted = await runReconcile(stack)
     const entry = { accountId: eva, version: 5n, transactionId: paid.body.id, currency: 'BRL' }
     const contrast = { expected: { balanceMinor: 79_899n }, found: { balanceMinor: 79_898n } }
-    const turned = { expected: contrast.found, found: contrast.expected }
-    expect(spoilt.differences).toHaveLength(5)
-    for (const named of [
+    const reversed = { expected: contrast.found, found: contrast.expected }
+    expect(corrupted.differences).toHaveLength(5)
+    for (const expected of [
       { where: 'ledger', ...entry, ...contrast },
-      { where: 'ledger', accountId: frank, problem: 'the account is not what its entries make of it' },
+      { where: 'ledger', accountId: frank, problem: 'the account does not match its entries' },
       { where: 'ledger', currency: 'BRL', found: { balanceMinor: 1n } },
-      { where: 'topic', ...entry, event: 'BalanceUpdated', ...turned },
-      // The read model has no currency at its entries: it is the ledger's.
-      { where: 'read model', ...entry, place: 'entries', ...turned },
+      { where: 'topic', ...entry, event: 'BalanceUpdated', ...reversed },
+      // The currency is the ledger's: read model entries have none.
+      { where: 'read model', ...entry, place: 'entries', ...reversed },
     ])
-      expect(spoilt.differences).toContainEqual(expect.objectContaining(named))
-    expect(spoilt.differences.find(({ where }) => where === 'topic')?.place).toMatch(/balances\/\d\/\d+$/)
+      expect(corrupted.differences).toContainEqual(expect.objectContaining(expected))
+    expect(corrupted.differences.find(({ where }) => where === 'topic')?.place).toMatch(/balances\/\d\/\d+$/)
     await ledger.unsafe(`
       update entries set balance_minor = balance_minor + 1 where account_id = '${eva}' and version = 5;
       update accounts set balance_minor = balance_minor - 1 where id = '${frank}';
       alter table entries enable trigger user`)
 
-    // Whoever owns the tables may raise a limit, and cannot unsay the one that the account was opened with.
+    // The owner may raise a limit, but the published opening still has the old one.
     await ledger`update accounts set overdraft_limit_minor = 5000 where id = ${frank}`
-    expect((await examine(stack)).differences).toMatchObject([
+    expect((await runReconcile(stack)).differences).toMatchObject([
       {
         ...{ where: 'topic', event: 'AccountOpened', accountId: frank },
         ...{ expected: { overdraftLimitMinor: 5000n }, found: { overdraftLimitMinor: 0n } },
@@ -149,14 +148,15 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
     await ledger`update accounts set overdraft_limit_minor = 0 where id = ${frank}`
 
     await model`update balances set balance_minor = balance_minor + 1 where account_id = ${frank}`
-    await model`update entries set balance_minor = balance_minor + 1 where account_id = ${frank} and version = 1`
-    const { differences } = await examine(stack)
+    await model`
+      update entries set balance_minor = balance_minor + 1 where account_id = ${frank} and version = 1`
+    const { differences } = await runReconcile(stack)
     expect(differences).toMatchObject([
       { where: 'read model', accountId: frank, version: 10n, place: 'balances' },
       { where: 'read model', accountId: frank, version: 1n, place: 'entries' },
     ])
-    const told = await runCommand(env, '--json', '--limit', '1')
-    expect({ exitCode: told.exitCode, ...JSON.parse(told.out) }).toMatchObject({
+    const limited = await runCommand(env, '--json', '--limit', '1')
+    expect({ exitCode: limited.exitCode, ...JSON.parse(limited.out) }).toMatchObject({
       exitCode: 1,
       result: 'different',
       differences_total: 2,
@@ -165,59 +165,61 @@ test('a cent, a lost event and a record of nobody are named, with account, versi
       ],
     })
     await model`update balances set balance_minor = balance_minor - 1 where account_id = ${frank}`
-    await model`update entries set balance_minor = balance_minor - 1 where account_id = ${frank} and version = 1`
+    await model`
+      update entries set balance_minor = balance_minor - 1 where account_id = ${frank} and version = 1`
 
-    // Events that are gone from the outbox before the relay has seen them; and one that the read
-    // side cannot keep.
+    // Events lost before they reach the outbox, and one that the read side cannot store.
     await ledger.unsafe(`
       create function lose() returns trigger language plpgsql as 'begin return null; end';
       create trigger lose before insert on outbox for each row execute function lose()`)
     const lost = await wallet.post('/transactions', transfer)
     await ledger`drop function lose cascade`
-    await model`alter table entries add constraint spiteful check (amount_minor <> 7) not valid`
+    await model`alter table entries add constraint refuse_seven check (amount_minor <> 7) not valid`
     const refused = await wallet.post('/transactions', { ...transfer, amount: 0.07 })
     const publisher = kafka.publisher()
-    const nobodys = {
+    const stray = {
       Name: 'TransactionCreated',
-      Payload: { id: 'nobody', account_id_from: eva, account_id_to: frank, amount: 1 },
+      Payload: { id: 'unknown', account_id_from: eva, account_id_to: frank, amount: 1 },
     }
     const topic = `${stack.config.wallet.kafka.topicPrefix}transactions`
-    const [place] = await publisher.send([{ topic, key: eva, value: JSON.stringify(nobodys), headers: {} }])
+    const [coordinates] = await publisher.send([
+      { topic, key: eva, value: JSON.stringify(stray), headers: {} },
+    ])
     await publisher.close()
-    if (typeof place !== 'object') throw new Error(`not sent: ${place}`)
+    if (typeof coordinates !== 'object') throw new Error(`not sent: ${coordinates}`)
 
-    const late = await examine(stack)
+    const late = await runReconcile(stack)
     const [lostId, refusedId] = [lost.body.id, refused.body.id]
-    const kept = {
+    const unstored = {
       where: 'read model',
       transactionId: refusedId,
-      problem: expect.stringContaining('it is missing'),
+      problem: expect.stringContaining('missing'),
     }
     expect(late.differences).toHaveLength(3 + 2 + 1)
-    for (const named of [
+    for (const expected of [
       { where: 'topic', accountId: eva, transactionId: lostId, event: 'TransactionCreated' },
       { where: 'topic', accountId: eva, transactionId: lostId, event: 'BalanceUpdated' },
       { where: 'topic', accountId: frank, transactionId: lostId, event: 'BalanceUpdated' },
       {
-        ...kept,
+        ...unstored,
         accountId: eva,
         deadLetter: expect.stringMatching(/^dead letter \d+ \(not_storable\) at .*balances\/\d\/\d+$/),
       },
-      { ...kept, accountId: frank },
+      { ...unstored, accountId: frank },
       {
         where: 'topic',
         accountId: eva,
-        transactionId: 'nobody',
-        place: `${topic}/${place.partition}/${place.offset}`,
+        transactionId: 'unknown',
+        place: `${topic}/${coordinates.partition}/${coordinates.offset}`,
       },
     ])
-      expect(late.differences).toContainEqual(expect.objectContaining(named))
+      expect(late.differences).toContainEqual(expect.objectContaining(expected))
   } finally {
     await Promise.all([ledger.end(), model.end(), kafka.close()])
   }
 })
 
-test('records and batches that nobody can read are counted, and do not keep it from coming to its end', async () => {
+test('unreadable records and batches are counted as skipped, and do not stop the comparison', async () => {
   await using stack = await startStack()
   const client = await RawKafka.connect(stack.backing.brokers.join())
   const topic = `${stack.config.balances.kafka.topicPrefix}balances`
@@ -234,7 +236,7 @@ test('records and batches that nobody can read are counted, and do not keep it f
   ]
   for (const batch of batches) expect((await produceRaw(client, { topic, batch })).errorCode).toBe(0)
   client.close()
-  const { differences, counts } = await examine(stack)
+  const { differences, counts } = await runReconcile(stack)
   expect(differences).toEqual([])
   expect(counts).toMatchObject({ skipped: 3, lag: 0 })
 })

@@ -165,7 +165,7 @@ test('the world owes more than 15 digits, and the currency goes on; the read sid
     {
       waitMs: 20_000,
       differencesMax: 20,
-      show: () => ({ add() {}, end() {} }),
+      showProgress: () => ({ add() {}, end() {} }),
       signal: new AbortController().signal,
     },
   )

@@ -1,0 +1,102 @@
+/**
+ * What an event, or a row of the read model, asserts about the ledger: each assertion is about one
+ * entry, account, client, transaction or hold. Pure.
+ */
+import type { BalanceUpdated, SaldoEvent } from '../contract/events/events'
+import { currencyDefault, parseMoney, wideMinorMax } from '../contract/money'
+import type { Fields, Reference } from './ledger-store'
+import type { ModelBalance, ModelClient, ModelEntry } from './read-model-store'
+
+export type Assertion = Reference & {
+  fields: Fields
+  /**
+   * It proves that its subject was published or applied. A state that an event carries along proves
+   * nothing.
+   */
+  isEvidence: boolean
+}
+
+export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Assertion[] {
+  if (subject === 'BalanceUpdated') return assertionsOfBalances(payload)
+  if (subject === 'ClientRegistered') return [assertionOfClient(payload)]
+  if (subject === 'AccountOpened') {
+    const { id, client_id: clientId, currency, overdraft_limit: limit } = payload
+    // The first version of the event had no limit, and `world` has none.
+    const limits: Fields = limit === undefined ? {} : { overdraftLimitMinor: minorOf(limit, currency) }
+    return [{ subject, name: id, fields: { clientId, currency, ...limits }, isEvidence: true }]
+  }
+  const { id, account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
+  const { currency = currencyDefault } = payload
+  const fields = { accountIdFrom, accountIdTo, amountMinor: minorOf(payload.amount, currency), currency }
+  return [{ subject, name: id, fields, isEvidence: true }]
+}
+
+function assertionsOfBalances(payload: BalanceUpdated): Assertion[] {
+  const { transaction_id: transactionId = null, currency = currencyDefault } = payload
+  const amount = minorOf(payload.amount, currency)
+  return (['from', 'to'] as const).map((side) => {
+    const accountId = payload[`account_id_${side}`]
+    const balance = payload[`exact_balance_account_id_${side}`] ?? payload[`balance_account_id_${side}`]
+    const state = {
+      balanceMinor: minorOf(balance, currency),
+      heldMinor: minorOf(payload[`held_account_id_${side}`] ?? 0, currency),
+      currency,
+    }
+    const version = payload[`version_account_id_${side}`]
+    // A hold does not move money to the payee: its state here belongs to another event.
+    if (side === 'to' && amount === 0n) return assertionOfState(accountId, version, state)
+    const amountMinor = amount && (side === 'from' ? -amount : amount)
+    const fields = { transactionId, amountMinor, ...state }
+    return { ...referenceOf(accountId, version), fields, isEvidence: true }
+  })
+}
+
+/** An account without entries has only its opening. */
+const assertionOfState = (
+  accountId: string,
+  version: bigint | number | undefined,
+  state: Fields,
+): Assertion =>
+  Number(version) === 0
+    ? {
+        subject: 'AccountOpened',
+        name: accountId,
+        fields: { currency: state.currency ?? null },
+        isEvidence: false,
+      }
+    : { ...referenceOf(accountId, version), fields: state, isEvidence: false }
+
+/** Records of the course carry no version; `?` matches no entry. */
+const referenceOf = (accountId: string, version: bigint | number | undefined): Reference => ({
+  subject: 'entry',
+  name: `${accountId}:${version ?? '?'}`,
+})
+
+/** Null, which no ledger record has, for what is not money. */
+function minorOf(amount: number | string | undefined, currency: string): bigint | null {
+  const money = parseMoney(amount, currency, wideMinorMax)
+  return money.ok ? money.minor : null
+}
+
+/** The owner is left out until the read model has it. */
+export function assertionsOfBalance(balance: ModelBalance): Assertion[] {
+  const { accountId, clientId, currency, version, balanceMinor, heldMinor } = balance
+  const fields = { currency, ...(clientId ? { clientId } : {}) }
+  return [
+    { subject: 'AccountOpened', name: accountId, fields, isEvidence: true },
+    assertionOfState(accountId, version, { balanceMinor, heldMinor, currency }),
+  ]
+}
+
+/** A column that no event has filled asserts nothing. */
+export function assertionOfEntry({ accountId, version, ...columns }: ModelEntry): Assertion {
+  const fields = Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== null))
+  return { ...referenceOf(accountId, version), fields, isEvidence: true }
+}
+
+export const assertionOfClient = ({ id, name, email }: ModelClient): Assertion => ({
+  subject: 'ClientRegistered',
+  name: id,
+  fields: { clientName: name, email },
+  isEvidence: true,
+})
