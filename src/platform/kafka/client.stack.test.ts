@@ -1,14 +1,16 @@
-/** Reading topics from their beginning, as somebody whom nobody knows. */
-import { expect, test } from 'bun:test'
+/** Reading topics without a consumer group. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import { backing } from '../../testing/backing'
 import { createLog } from '../telemetry/log'
 import { connectKafka } from './client'
 import type { OffsetRange } from './offsets'
 
+setDefaultTimeout(60_000)
+
 const log = createLog({ service: 'test', level: 'error', format: 'json' })
 
-test('all records up to the ends are read once, in as many answers as it takes, and no group is left behind', async () => {
+test('all records up to the end offsets are read once, without leaving a group behind', async () => {
   const { brokers, topicPrefix } = await backing()
   const kafka = connectKafka({ brokers, clientId: 'reader', ssl: false, sasl: undefined }, log)
   const admin = new KafkaClient({ brokers, logLevel: logLevel.NOTHING }).admin()
@@ -17,7 +19,7 @@ test('all records up to the ends are read once, in as many answers as it takes, 
     await admin.connect()
     const topic = `${topicPrefix()}read`
     await kafka.ensureTopics([topic], 2)
-    // More than one answer holds.
+    // More than one fetch returns.
     const value = 'v'.repeat(300_000)
     const send = (key: string) => publisher.send([{ topic, key, value, headers: { of: key } }])
     const keys = Array.from({ length: 12 }, (_, index) => String(index))

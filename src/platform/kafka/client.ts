@@ -20,7 +20,10 @@ export type KafkaOptions = {
   sasl:
     | { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
     | undefined
-  /** How long a member that was killed keeps its partitions. 6 s when absent, the least that brokers accept. */
+  /**
+   * How long a member that was killed keeps its partitions. 6 s when absent, the least that brokers
+   * accept.
+   */
   sessionTimeoutMs?: number | undefined
 }
 

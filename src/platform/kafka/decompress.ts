@@ -1,19 +1,18 @@
 /**
- * The compression codecs of Kafka, with a bound on what comes out. Snappy and LZ4 are decoded here:
- * of the libraries there are, those that are not native either do not bound their output or can be
- * sent into an endless loop. Both formats are a few bytes of instructions; what the libraries
- * compress is what the tests read.
+ * Kafka's compression codecs, with a bound on the output. Snappy and LZ4 are decoded here, because the
+ * libraries without native code either do not bound their output or can be made to loop for ever.
+ * Tests decode what the libraries compress.
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 
-/** What the data would inflate to is more than what was allowed. */
+/** The output would exceed its bound. */
 export class TooLarge extends Error {
   override name = 'TooLarge'
 }
 
 /**
- * By the number in the attributes of a record batch: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
- * Throws on data that the codec did not write.
+ * `codec` as in the attributes of a batch: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. Throws on corrupt
+ * data.
  */
 export function decompress(codec: number, data: Buffer, bytesMax: number): Buffer {
   if (codec === 0) return data
@@ -21,7 +20,7 @@ export function decompress(codec: number, data: Buffer, bytesMax: number): Buffe
   if (codec === 2) return snappy(data, bytesMax)
   if (codec === 3) return lz4(data, bytesMax)
   if (codec === 4) return bounded(() => zstdDecompressSync(data, { maxOutputLength: bytesMax }), bytesMax)
-  throw new Error(`no codec has the number ${codec}`)
+  throw new Error(`unknown codec ${codec}`)
 }
 
 function bounded(inflate: () => Buffer, bytesMax: number): Buffer {
@@ -34,9 +33,9 @@ function bounded(inflate: () => Buffer, bytesMax: number): Buffer {
 }
 
 const tooLarge = (bytesMax: number) => new TooLarge(`inflates to more than ${bytesMax} bytes`)
-const broken = (what: string) => new Error(`${what} is broken`)
+const broken = (what: string) => new Error(`corrupt ${what}`)
 
-/** What was written so far, which later parts refer back to. Grows as needed and no further than allowed. */
+/** The output so far, which later parts refer back to. Grows as needed, up to its bound. */
 class Output {
   #buffer: Buffer
   #length = 0
@@ -59,13 +58,13 @@ class Output {
     this.#length += to - from
   }
 
-  /** Repeats what was written `distance` bytes ago. The repeated part may run into what it is writing. */
+  /** Copies from `distance` bytes back. Source and target may overlap. */
   repeat(distance: number, count: number): void {
     if (distance < 1 || distance > this.#length) throw broken(this.name)
     this.#reserve(count)
     let at = this.#length
     const end = at + count
-    // Doubles with each round, since what was just written is there to be copied as well.
+    // Doubles with each round, since the bytes just written can be copied, too.
     for (let copied = distance; at < end; at += copied, copied *= 2) {
       copied = Math.min(copied, end - at)
       this.#buffer.copyWithin(at, this.#length - distance, this.#length - distance + copied)
@@ -90,7 +89,7 @@ class Output {
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const xerialHeaderBytes = 16
 
-/** One block, or the blocks of the frame that Java's library puts around them. */
+/** A single block, or the framed blocks that Java's library writes. */
 function snappy(data: Buffer, bytesMax: number): Buffer {
   const output = new Output('snappy data', bytesMax, data.length * 4)
   if (!data.subarray(0, xerialMagic.length).equals(xerialMagic)) {
@@ -138,7 +137,7 @@ function snappyBlock(data: Buffer, output: Output): void {
   if (size !== 0) throw broken('snappy data')
 }
 
-/** What it inflates to, as it claims, and where the rest begins. */
+/** The claimed length of the output, and where the data begins. */
 function snappyLength(data: Buffer): [length: number, next: number] {
   let length = 0
   for (let at = 0; at < 5; at++) {
@@ -153,8 +152,8 @@ function snappyLength(data: Buffer): [length: number, next: number] {
 const lz4Magic = 0x184d2204
 
 /**
- * https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md: frames, one after the other.
- * Checksums are left to that of the record batch.
+ * A sequence of frames: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md. Checksums are
+ * skipped, since the record batch has one.
  */
 function lz4(data: Buffer, bytesMax: number): Buffer {
   const output = new Output('lz4 data', bytesMax, data.length * 4)
@@ -167,7 +166,7 @@ function lz4(data: Buffer, bytesMax: number): Buffer {
   }
   while (at < data.length) {
     const magic = take(4)
-    // A frame that readers are to leave out.
+    // A skippable frame.
     if (magic >>> 4 === 0x184d2a5) {
       at += take(4)
       continue
@@ -212,7 +211,7 @@ function lz4Block(data: Buffer, output: Output): void {
     const literals = lengthFrom(token >> 4)
     output.literal(data, at, at + literals)
     at += literals
-    // The last sequence has literals alone.
+    // The last sequence has literals only.
     if (at === data.length) return
     const distance = take() | (take() << 8)
     output.repeat(distance, 4 + lengthFrom(token & 15))

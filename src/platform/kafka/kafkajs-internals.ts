@@ -1,7 +1,7 @@
 /**
- * All that is taken from inside the client library, which is pinned for this reason: how it reads
- * what it fetched, how it writes headers, and how it reads outside of a group. `instrument` changes
- * one client; others of the process stay as they are, but for an idle timer less.
+ * The one file that reaches inside kafkajs, which is pinned for this reason: it replaces how records
+ * are decoded and headers encoded, and reads without a group. `instrument` changes a single client.
+ * Only the idle timer is patched for the whole process.
  */
 import type { Kafka as KafkaClient } from 'kafkajs'
 // @ts-expect-error The package ships no types for its inner modules.
@@ -25,8 +25,8 @@ import {
 } from './record-set'
 
 /**
- * What the library hands on of a partition. The last message of each is a mark: it has no record,
- * only the place where the batches end.
+ * A message of a fetched partition. The last one is a mark: no record, only the offset at which the
+ * batches end.
  */
 export type FetchedMessage = {
   offset: string
@@ -37,13 +37,12 @@ export type FetchedMessage = {
   isControlRecord: boolean
   batchContext: { producerId: string; inTransaction: boolean }
   isMark?: boolean
-  /** It stands for a whole batch, from this offset to its own. */
+  /** Set for a message that stands for an unreadable batch, from `firstOffset` to its own offset. */
   fault?: BatchFault & { firstOffset: bigint }
 }
 
-// Without pending requests and throttling there is nothing to check again, but the library sets a
-// timer for each answer nevertheless: with a delay in the far past, which burns CPU at idle and
-// makes the runtime warn.
+// The library sets a timer for each response, also without pending requests or throttling: with a
+// negative delay, which burns CPU at idle and makes the runtime warn.
 type Queue = { pending: unknown[]; throttledUntil: number }
 const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
 RequestQueue.prototype.scheduleCheckPendingRequests = function (this: Queue) {
@@ -57,7 +56,7 @@ type CreateCluster = (options: object) => Cluster & {
   brokerPool: { createBroker: (options: object) => Broker }
 }
 
-/** Lets a client read and write records with the protocols of this file. */
+/** Makes a client use the Fetch and Produce protocols of this file. */
 export function instrument(client: KafkaClient): void {
   const key = createClusterKey(client)
   const create = Reflect.get(client, key) as CreateCluster
@@ -77,7 +76,7 @@ function createClusterKey(client: KafkaClient): symbol {
   return key
 }
 
-/** A broker sets its lookup once it knows which versions the server has. */
+/** The library assigns `lookupRequest` once it knows the versions that the broker supports. */
 function withOurProtocols(broker: Broker): Broker {
   let lookup = broker.lookupRequest
   const lookupOurs: Lookup = (apiKey, definition) => lookup(apiKey, protocols.get(definition) ?? definition)
@@ -93,8 +92,7 @@ type FetchRequest = { topics: { topic: string; partitions: { partition: number; 
 type Protocol = (options: { version: number }) => (request: object) => { request: object; response: object }
 
 // The library's own decoder knows one codec of four, inflates without a bound, throws on a header
-// without a value, checks no checksum, and says nothing of batches that it cannot read, which then
-// are fetched for ever.
+// without a value, verifies no checksum, and fetches a batch that it cannot read for ever.
 const fetchProtocol: Protocol =
   ({ version }) =>
   (options) => {
@@ -146,7 +144,7 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
         highWatermark: String(highWatermark),
         lastStableOffset: String(lastStableOffset),
         lastStartOffset: String(logStartOffset),
-        // Applied in this order, which no broker promises.
+        // The library relies on this order, which no broker guarantees.
         abortedTransactions: aborted
           .sort((one, other) => Number(one.firstOffset - other.firstOffset))
           .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: String(firstOffset) })),
@@ -156,7 +154,7 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
     })
     return { topicName, partitions }
   })
-  // From version 8 on the waiting is left to clients: the broker has answered at once.
+  // From version 8 on, throttling is left to clients: the broker responds at once.
   return {
     throttleTime: version >= 8 ? 0 : throttleMs,
     clientSideThrottleTime: throttleMs,
@@ -167,8 +165,8 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
 }
 
 /**
- * At least one batch of each partition. More only as long as all of the answer stays within the
- * budget: the rest is fetched again.
+ * At least one batch of each partition, more while the response is within the budget: the rest is
+ * fetched again.
  */
 function messagesOf(records: Buffer, range: FetchedRange, budget: { left: number }): FetchedMessage[] {
   const messages: FetchedMessage[] = []
@@ -186,8 +184,8 @@ function messagesOf(records: Buffer, range: FetchedRange, budget: { left: number
     const { fault, timestampMs } = batch
     if (fault) {
       const { bytes: value, ...reason } = fault
-      const stand = { offset: String(batch.last), key: null, value, headers: [], timestampMs }
-      messages.push({ ...stand, ...context, fault: { ...reason, firstOffset: batch.first } })
+      const substitute = { offset: String(batch.last), key: null, value, headers: [], timestampMs }
+      messages.push({ ...substitute, ...context, fault: { ...reason, firstOffset: batch.first } })
     }
     if (budget.left <= 0) break
   }
@@ -195,10 +193,7 @@ function messagesOf(records: Buffer, range: FetchedRange, budget: { left: number
   return messages
 }
 
-/**
- * Keeps the library from taking batches without records for none at all: it would never tell of
- * them, or fetch them for ever.
- */
+/** Without it, the library ignores batches without records, or fetches them for ever. */
 const mark: Omit<FetchedMessage, 'offset'> = {
   key: null,
   value: null,
@@ -209,10 +204,7 @@ const mark: Omit<FetchedMessage, 'offset'> = {
   isMark: true,
 }
 
-/**
- * Headers as bytes, repeated and in order. The library writes only what fits an object with texts
- * for names.
- */
+/** Headers as bytes, repeated and in order. The library itself takes only an object. */
 export class RawHeaders {
   constructor(readonly list: readonly RecordHeader[]) {}
 }
@@ -244,15 +236,15 @@ const produceProtocol: Protocol =
     return { ...exchange, request: { ...exchange.request, encode: async () => encodeProduce(produced) } }
   }
 
-/** By the library's own definition, the one that takes its place. */
+/** Replacements, by the library's own definition. */
 const protocols = new Map<Definition, Definition>([
   [fetchRequests, { ...fetchRequests, protocol: fetchProtocol }],
   [produceRequests, { ...produceRequests, protocol: produceProtocol }],
 ])
 
 /**
- * https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7. All that has raw headers
- * is sent without transactions.
+ * https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7. Raw headers are never sent
+ * in transactions.
  */
 function encodeProduce({ acks, timeout, topicData }: ProduceOptions) {
   const bytesOf = (part: Buffer | string | null | undefined) => (part == null ? null : Buffer.from(part))
@@ -286,7 +278,7 @@ function encodeProduce({ acks, timeout, topicData }: ProduceOptions) {
 const textHeaders = (headers: object = {}): RecordHeader[] =>
   Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(String(value))])
 
-/** A batch as the library's consumer hands it on. */
+/** A batch from the library's consumer. */
 export type Fetched = {
   topic: string
   partition: number
@@ -295,7 +287,7 @@ export type Fetched = {
   messages: FetchedMessage[]
 }
 
-/** What the library's own consumer stands on: it reads for groups only, and a group is known to everybody. */
+/** The layer below the library's consumer, which cannot read without a group. */
 type Cluster = {
   connect(): Promise<void>
   disconnect(): Promise<void>
@@ -307,7 +299,7 @@ type Cluster = {
 }
 
 export type PartitionReader = {
-  /** The batch at an offset, or none when nothing has come within `waitMs`. */
+  /** The batch at an offset, empty when none arrives within `waitMs`. */
   batchAt(options: FetchOptions): Promise<Fetched>
   close(): Promise<void>
 }
@@ -318,11 +310,11 @@ export type FetchOptions = {
   offset: bigint
   bytesMax: number
   waitMs: number
-  /** Also what a transaction wrote that was aborted, or is still open. */
+  /** Include records of aborted and open transactions. */
   uncommitted?: boolean
 }
 
-/** Reads partitions of these topics without being a member of a group. */
+/** Reads partitions of these topics without a consumer group. */
 export async function openReader(client: KafkaClient, topics: string[]): Promise<PartitionReader> {
   const create = Reflect.get(client, createClusterKey(client)) as CreateCluster
   const cluster = create({ allowAutoTopicCreation: false })

@@ -1,7 +1,4 @@
-/**
- * Stays subscribed, whatever happens to broker and client: one subscription after the other, for as
- * long as somebody wants it.
- */
+/** Keeps a subscription up through failures of broker and client, until its signal is aborted. */
 import { messageOf } from '../fault'
 import { keepTrying, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
@@ -9,9 +6,9 @@ import type { Kafka } from './client'
 import type { SubscriptionOptions } from './subscription'
 
 export type KeepSubscribedOptions = Omit<SubscriptionOptions, 'onTrouble'> & {
-  /** Of a topic that does not exist yet. */
+  /** For topics that have to be created. */
   partitions: number
-  /** Nothing is consumed at the moment. It is over with the next `onAssigned`. */
+  /** Consuming is interrupted, until the next `onAssigned`. */
   onTrouble: (error: unknown) => void
   log: Log
   signal: AbortSignal
@@ -19,25 +16,22 @@ export type KeepSubscribedOptions = Omit<SubscriptionOptions, 'onTrouble'> & {
 
 const backoff = { firstMs: 200, limitMs: 5000 }
 
-/**
- * Begins as soon as there is a broker, and goes on until the signal is aborted. A client that the
- * library has given up is replaced.
- */
+/** Waits for the broker, and subscribes again when kafkajs gives up on a consumer. */
 export async function keepSubscribed(
   kafka: Kafka,
-  { partitions, onTrouble, log, signal, ...subscribing }: KeepSubscribedOptions,
+  { partitions, onTrouble, log, signal, ...options }: KeepSubscribedOptions,
 ): Promise<void> {
   const subscribeOnce = async () => {
     const ended = Promise.withResolvers<unknown>()
     signal.addEventListener('abort', ended.resolve, { once: true })
     const subscription = await keepTrying(
       async () => {
-        await kafka.ensureTopics(subscribing.topics, partitions)
+        await kafka.ensureTopics(options.topics, partitions)
         return kafka.subscribe({
-          ...subscribing,
+          ...options,
           onTrouble: (error, final) => {
             onTrouble(error)
-            log.warn({ final }, `consuming was interrupted: ${messageOf(error)}`)
+            log.warn({ final }, `consumer interrupted: ${messageOf(error)}`)
             if (final) ended.resolve(error)
           },
         })
@@ -48,7 +42,7 @@ export async function keepSubscribed(
         isRetryable: () => true,
         onFailure: (error, failures) => {
           onTrouble(error)
-          log.warn({ failures }, `waiting for the broker: ${messageOf(error)}`)
+          log.warn({ failures }, `waiting for broker: ${messageOf(error)}`)
         },
       },
     )

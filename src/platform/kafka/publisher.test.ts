@@ -9,7 +9,7 @@ const answer = (topicName: string, partition: number, baseOffset: string) => ({
   baseOffset,
 })
 
-test('records of one partition follow on from the offset that the broker answered, in the order of the send', () => {
+test('offsets count on from the first one returned, in the order of the request', () => {
   const answers = [answer('balances', 1, '7'), answer('transactions', 0, '0'), answer('balances', 0, '40')]
   expect(coordinatesOf(records, partitions, answers)).toEqual([
     { partition: 0, offset: 40n },
@@ -19,7 +19,7 @@ test('records of one partition follow on from the offset that the broker answere
   ])
 })
 
-test('a partition that was not answered for fails the send', () => {
+test('a partition without an offset fails the send', () => {
   const answers = [answer('balances', 0, '40'), answer('transactions', 0, '0')]
   expect(() => coordinatesOf(records, partitions, answers)).toThrow(
     'broker returned no offsets for balances/1',

@@ -83,7 +83,10 @@ function isTooLargeForBroker(error: unknown): boolean {
   return false
 }
 
-/** The broker answers with the first offset of each partition; its records follow in the order of the request. */
+/**
+ * The broker answers with the first offset of each partition; its records follow in the order of the
+ * request.
+ */
 export function coordinatesOf(
   records: Pick<OutgoingRecord, 'topic'>[],
   partitions: { partition: number }[],

@@ -40,7 +40,10 @@ async function* readRange(reader: PartitionReader, range: OffsetRange): AsyncGen
   }
 }
 
-/** The records at these offsets; undefined where the log has none, or none that can be read. One request each. */
+/**
+ * The records at these offsets; undefined where the log has none, or none that can be read. One request
+ * each.
+ */
 export async function readRecordsAt(
   client: KafkaClient,
   offsets: PartitionOffset[],

@@ -1,6 +1,6 @@
 /**
- * What brokers can deliver: batches of every codec and format are read, and those that cannot be
- * are told, with their place, and passed.
+ * Batches of every codec and format are read; those that cannot be are reported with their offsets, and
+ * skipped.
  */
 import { expect, test } from 'bun:test'
 import { crc32, gzipSync, zstdCompressSync } from 'node:zlib'
@@ -23,10 +23,7 @@ const read = (bytes: Buffer, range = whole, bounds?: Parameters<typeof readRecor
 type Contents = Pick<RawRecord, 'key' | 'value' | 'headers'>
 const record = (text: string): Contents => ({ key: null, value: Buffer.from(text), headers: [] })
 
-/**
- * As a broker stores it: with its place, and in a codec. Neither offset nor codec number is where a
- * test might forget it.
- */
+/** A batch as a broker stores it, with its offset and codec set. */
 function stored(
   records: Contents[],
   { at = 0n, codec = 0, compress = (data: Buffer) => data, attributes = 0 } = {},
@@ -56,7 +53,7 @@ const records = fc.array(
   { minLength: 1, maxLength: 20 },
 )
 
-test('records come back byte for byte: null and repeated headers, names that are no text, in their order', () => {
+test('records come back byte for byte and in order, with null, repeated and binary headers', () => {
   fc.assert(
     fc.property(records, fc.bigInt({ min: 0n, max: 1n << 60n }), (written, at) => {
       const [batch, ...others] = read(stored(written, { at }))
@@ -78,26 +75,26 @@ const codecs: [string, number, (data: Buffer) => Buffer][] = [
   ['zstd', 4, (data) => zstdCompressSync(data)],
 ]
 
-test.each(codecs)('%s: records are read, and a bomb is told in place of them', (_, codec, compress) => {
-  const bomb = stored([record('x'), { ...record(''), value: Buffer.alloc(40 << 20) }], {
+test.each(codecs)('%s: records are read, and a decompression bomb is reported', (_, codec, compress) => {
+  const bombBytes = stored([record('x'), { ...record(''), value: Buffer.alloc(40 << 20) }], {
     at: 10n,
     codec,
     compress,
   })
   const set = Buffer.concat([
     stored([record('a'), record('b')], { at: 8n, codec, compress }),
-    bomb,
+    bombBytes,
     stored([record('c')], { at: 12n, codec, compress }),
   ])
-  const [before, told, after] = read(set)
+  const [before, bomb, after] = read(set)
   expect(before?.records.map(({ value }) => String(value))).toEqual(['a', 'b'])
-  expect(told).toMatchObject({ first: 10n, last: 11n, records: [], fault: { cause: 'batch_too_large' } })
-  expect(told?.fault?.detail).toStartWith('offsets 10 to 11: ')
-  expect(told?.fault?.bytes.equals(bomb)).toBe(true)
+  expect(bomb).toMatchObject({ first: 10n, last: 11n, records: [], fault: { cause: 'batch_too_large' } })
+  expect(bomb?.fault?.detail).toStartWith('offsets 10 to 11: ')
+  expect(bomb?.fault?.bytes.equals(bombBytes)).toBe(true)
   expect(after?.records.map(({ offset }) => offset)).toEqual([12n])
 })
 
-test('a batch is bounded by what it holds as well: millions of empty records or headers are not taken apart', () => {
+test('a batch is bounded by its items, too: millions of empty records or headers are not decoded', () => {
   const bounds = { inflatedBytes: 1 << 20, items: 100 }
   const header = [Buffer.alloc(0), null] as const
   const many = (count: number) => stored([{ ...record(''), headers: Array(count).fill(header) }])
@@ -126,14 +123,14 @@ const broken: [string, (batch: Buffer) => Buffer][] = [
   ['an unknown format', (batch) => Object.assign(batch, { 16: 7 })],
 ]
 
-test.each(broken)('%s: the batch is told, and the next one read', (_, damage) => {
+test.each(broken)('%s: the batch is reported, and the next one read', (_, damage) => {
   const batch = damage(stored([record('a'), record('b')], { at: 5n }))
-  const [told, next] = read(Buffer.concat([batch, stored([record('c')], { at: 7n })]))
-  expect(told).toMatchObject({ first: 5n, last: 6n, records: [], fault: { cause: 'batch_not_readable' } })
+  const [damaged, next] = read(Buffer.concat([batch, stored([record('c')], { at: 7n })]))
+  expect(damaged).toMatchObject({ first: 5n, last: 6n, records: [], fault: { cause: 'batch_not_readable' } })
   expect(next?.records.map(({ offset }) => offset)).toEqual([7n])
 })
 
-test('whatever else the bytes are, nothing is thrown, and every batch is told once', () => {
+test('any other bytes: nothing is thrown', () => {
   const set = Buffer.concat([stored([record('a'), record('b')]), stored([record('c')], { at: 2n })])
   fc.assert(
     fc.property(fc.nat(set.length - 1), fc.nat(255), fc.nat(set.length), (at, byte, length) => {
@@ -149,7 +146,7 @@ test('whatever else the bytes are, nothing is thrown, and every batch is told on
   ).toBeArray()
 })
 
-test('a header that contradicts itself moves readers on by one offset, never past the end of the log', () => {
+test('with an inconsistent header readers skip one offset, never past the end of the log', () => {
   const batch = stored([record('a'), record('b')], { at: 5n })
   batch.writeInt32BE(1_000_000, 23)
   expect(read(batch, { from: 5n, end: 7n })[0]).toMatchObject({ first: 5n, last: 5n })
@@ -158,14 +155,14 @@ test('a header that contradicts itself moves readers on by one offset, never pas
   expect(read(batch, { from: 5n, end: 7n })[0]).toMatchObject({ first: 5n, last: 6n })
 })
 
-test('a batch that was cut off is left out, to be fetched again', () => {
+test('an incomplete batch is left out, to be fetched again', () => {
   const first = stored([record('a')])
   const second = stored([record('b')], { at: 1n })
   for (let length = 1; length < second.length; length++)
     expect(read(Buffer.concat([first, second.subarray(0, length)]))).toHaveLength(1)
 })
 
-test('markers of transactions, and batches that compaction has emptied, have a place and no record', () => {
+test('transaction markers and batches emptied by compaction have offsets and no records', () => {
   const marker = stored([{ key: Buffer.from([0, 0, 0, 1]), value: Buffer.alloc(6), headers: [] }], {
     at: 3n,
     attributes: 0x30,
@@ -177,7 +174,7 @@ test('markers of transactions, and batches that compaction has emptied, have a p
   expect(empty).toMatchObject({ first: 4n, last: 9n, records: [] })
 })
 
-test('a time that the broker has set is the time of all records', () => {
+test('a timestamp set by the broker is that of all records', () => {
   const batch = stored([record('a'), record('b')], { attributes: 8 })
   batch.writeBigInt64BE(1_800_000_000_000n, 35)
   expect(read(sealed(batch))[0]?.records.map(({ timestampMs }) => timestampMs)).toEqual(
@@ -205,7 +202,7 @@ function message(offset: bigint, value: Buffer, { magic = 1, attributes = 0 } = 
   return Buffer.concat([front, checked])
 }
 
-test('message sets of older formats are read, also compressed; what is nested deeper is not', () => {
+test('message sets of older formats are read, also compressed; nested compression is not', () => {
   const values = (batches: RawBatch[]) =>
     batches.flatMap((one) => one.records).map(({ offset, value }) => `${offset} ${value}`)
   expect(values(read(message(3n, Buffer.from('a'), { magic: 0 })))).toEqual(['3 a'])

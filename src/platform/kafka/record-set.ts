@@ -1,15 +1,13 @@
 /**
- * Reads and writes the bytes that brokers keep: record batches (format 2), and the message sets of
- * before (0 and 1). Nothing that is in them throws: a batch that cannot be read, or would take too
- * much memory, comes back as what it is, with its place in the log, so that its readers get past
- * it. https://kafka.apache.org/documentation/#recordbatch
+ * Decodes and encodes record batches (format 2) and decodes the older message sets (0 and 1). Never
+ * throws: a batch that is damaged, or would take too much memory, is returned with its offsets and a
+ * fault, so that readers get past it. https://kafka.apache.org/documentation/#recordbatch
  */
-
 import { crc32 } from 'node:zlib'
 import { buf as crc32c } from 'crc-32/crc32c.js'
 import { decompress, TooLarge } from './decompress'
 
-/** Both as they are on the wire: a name may be repeated, and neither has to be text. */
+/** As on the wire: names may repeat, and neither part has to be text. */
 export type RecordHeader = readonly [name: Buffer, value: Buffer | null]
 
 export type RawRecord = {
@@ -22,27 +20,24 @@ export type RawRecord = {
 
 export type BatchFault = { cause: 'batch_too_large' | 'batch_not_readable'; detail: string }
 
-/** What one batch has, from offset `first` to `last`, some of which may have been compacted away. */
+/** A batch of the offsets `first` to `last`, some of which may have been compacted away. */
 export type RawBatch = {
   first: bigint
   last: bigint
   producerId: bigint
   isTransactional: boolean
-  /** Markers of transactions, which no reader is shown. */
+  /** A transaction marker, which is not delivered. */
   isControl: boolean
   timestampMs: number
   records: RawRecord[]
-  /** Then there are no records, and `bytes` is the batch as it came. */
+  /** Why there are no records; `bytes` is the raw batch. */
   fault?: BatchFault & { bytes: Buffer }
 }
 
 export const limits = {
-  /**
-   * What the records of one batch may inflate to. Brokers take 1 MiB, compressed, unless they are
-   * told otherwise.
-   */
+  /** Of one batch. Brokers accept 1 MiB, compressed, by default. */
   inflatedBytes: 32 << 20,
-  /** Records and headers of one batch, each of which costs many times its bytes. */
+  /** Records and headers of one batch: in memory each takes many times its bytes. */
   items: 500_000,
 }
 
@@ -58,11 +53,11 @@ const transactional = 0x10
 const control = 0x20
 const codecMask = 0x07
 
-/** Where a fetch began, and where the log ended: no offset in a broken header is believed beyond it. */
+/** The fetched offset and the end of the log, which bound the offsets in a damaged header. */
 export type FetchedRange = { from: bigint; end: bigint }
 
 /**
- * The batches of a fetch, in order. A last one that was cut off, as brokers do, is left out: it is
+ * The batches of a fetch, in order. An incomplete last one, which brokers may send, is left out: it is
  * fetched again.
  */
 export function* readRecordSet(
@@ -79,7 +74,7 @@ export function* readRecordSet(
     at += entry.length
     const following = at + 8 <= bytes.length ? bytes.readBigInt64BE(at) : undefined
     try {
-      if (isShort) throw new Error(`a batch of ${size} bytes cannot be one`)
+      if (isShort) throw new Error(`impossible batch size ${size}`)
       yield magic < 2 ? readMessage(entry, bounds) : readBatch(entry, bounds)
     } catch (error) {
       yield unreadable(entry, following, range, error as Error)
@@ -88,8 +83,8 @@ export function* readRecordSet(
 }
 
 /**
- * What its header says of where it ends is believed as far as the rest agrees; otherwise readers
- * get past it offset by offset.
+ * Trusts the header's last offset only if the rest agrees with it; otherwise readers skip offset by
+ * offset.
  */
 function unreadable(
   entry: Buffer,
@@ -115,14 +110,13 @@ function unreadable(
 
 function readBatch(entry: Buffer, bounds: Limits): RawBatch {
   const magic = entry.readInt8(magicAt)
-  if (magic !== 2) throw new Error(`message format ${magic} is not known`)
-  if (crc32c(entry.subarray(21), 0) >>> 0 !== entry.readUInt32BE(17))
-    throw new Error('its checksum does not match')
+  if (magic !== 2) throw new Error(`unknown message format ${magic}`)
+  if (crc32c(entry.subarray(21), 0) >>> 0 !== entry.readUInt32BE(17)) throw new Error('checksum mismatch')
   const attributes = entry.readInt16BE(21)
   const lastDelta = entry.readInt32BE(23)
   const count = entry.readInt32BE(57)
-  if (lastDelta < 0 || count < 0) throw new Error('its header contradicts itself')
-  if (count > bounds.items) throw new TooLarge(`has ${count} records, which is more than ${bounds.items}`)
+  if (lastDelta < 0 || count < 0) throw new Error('inconsistent header')
+  if (count > bounds.items) throw new TooLarge(`${count} records, more than ${bounds.items}`)
   const first = entry.readBigInt64BE(0)
   const maxTimestampMs = Number(entry.readBigInt64BE(35))
   const records = readRecords(
@@ -164,29 +158,28 @@ function readRecords(bytes: Buffer, context: Context): RawRecord[] {
   for (let index = 0; index < context.count; index++) {
     const size = reader.varint()
     const end = reader.at + size
-    if (size < 0 || end > bytes.length) throw new Error('a record is longer than its batch')
+    if (size < 0 || end > bytes.length) throw new Error('a record exceeds its batch')
     reader.skip(1)
     const timestamp = context.baseTimestamp + reader.varlong()
     const delta = reader.varint()
-    if (delta <= before || delta > context.lastDelta)
-      throw new Error('offsets of its records are out of order')
+    if (delta <= before || delta > context.lastDelta) throw new Error('record offsets out of order')
     before = delta
     const key = reader.bytes()
     const value = reader.bytes()
     const headersCount = reader.varint()
     items += headersCount
-    if (items > context.itemsMax) throw new TooLarge(`has more than ${context.itemsMax} records and headers`)
+    if (items > context.itemsMax) throw new TooLarge(`more than ${context.itemsMax} records and headers`)
     const headers: RecordHeader[] = []
     for (let header = 0; header < headersCount; header++) {
       const name = reader.bytes()
-      if (!name) throw new Error('a header has no name')
+      if (!name) throw new Error('a header without a name')
       headers.push([name, reader.bytes()])
     }
-    if (headersCount < 0 || reader.at !== end) throw new Error('a record is not as long as it claims')
+    if (headersCount < 0 || reader.at !== end) throw new Error('a record of the wrong length')
     const timestampMs = context.appendedAtMs ?? Number(timestamp)
     records.push({ offset: context.first + BigInt(delta), key, value, headers, timestampMs })
   }
-  if (reader.at !== bytes.length) throw new Error('there is more in it than its records')
+  if (reader.at !== bytes.length) throw new Error('bytes after the last record')
   return records
 }
 
@@ -198,7 +191,7 @@ class Reader {
     this.at += bytes
   }
 
-  /** Zigzag, of at most 32 bits. */
+  /** Zigzag-encoded, at most 32 bits. */
   varint(): number {
     let value = 0
     for (let shift = 0; shift < 35; shift += 7) {
@@ -206,7 +199,7 @@ class Reader {
       value |= (byte & 0x7f) << shift
       if (byte < 0x80) return (value >>> 1) ^ -(value & 1)
     }
-    throw new Error('a number in it is too long')
+    throw new Error('varint too long')
   }
 
   varlong(): bigint {
@@ -216,14 +209,14 @@ class Reader {
       value |= BigInt(byte & 0x7f) << shift
       if (byte < 0x80) return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n))
     }
-    throw new Error('a number in it is too long')
+    throw new Error('varint too long')
   }
 
   bytes(): Buffer | null {
     const length = this.varint()
     if (length === -1) return null
     const end = this.at + length
-    if (length < 0 || end > this.buffer.length) throw new Error('a part of a record is longer than its batch')
+    if (length < 0 || end > this.buffer.length) throw new Error('a record part exceeds its batch')
     const part = this.buffer.subarray(this.at, end)
     this.at = end
     return part
@@ -231,16 +224,16 @@ class Reader {
 
   #byte(): number {
     const byte = this.buffer[this.at++]
-    if (byte === undefined) throw new Error('it ends in the middle of a record')
+    if (byte === undefined) throw new Error('truncated record')
     return byte
   }
 }
 
-/** Formats 0 and 1: one message, or, where it is compressed, a set of them as its value. */
+/** Formats 0 and 1: one message, or, when compressed, a set of messages in its value. */
 function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
   const magic = entry.readInt8(magicAt)
   const last = entry.readBigInt64BE(0)
-  if (crc32(entry.subarray(16)) !== entry.readUInt32BE(12)) throw new Error('its checksum does not match')
+  if (crc32(entry.subarray(16)) !== entry.readUInt32BE(12)) throw new Error('checksum mismatch')
   const attributes = entry.readInt8(17)
   const codec = attributes & codecMask
   let at = magic === 1 ? 26 : 18
@@ -249,8 +242,7 @@ function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
     const length = entry.readInt32BE(at)
     at += 4
     if (length === -1) return null
-    if (length < 0 || at + length > entry.length)
-      throw new Error('a part of a message is longer than the message')
+    if (length < 0 || at + length > entry.length) throw new Error('a message part exceeds its message')
     at += length
     return entry.subarray(at - length, at)
   }
@@ -258,19 +250,18 @@ function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
   const plain = { producerId: -1n, isTransactional: false, isControl: false, last, timestampMs }
   if (codec === 0)
     return { first: last, ...plain, records: [{ offset: last, key, value, headers: [], timestampMs }] }
-  if (isInner || !value) throw new Error('a compressed message holds no messages')
+  if (isInner || !value) throw new Error('nested compression, or a compressed message without value')
 
   const records: RawRecord[] = []
   const inner = decompress(codec, value, bounds.inflatedBytes)
   for (let from = 0; from < inner.length; ) {
     const size = frontBytes + (from + frontBytes <= inner.length ? inner.readInt32BE(from + 8) : 0)
-    if (size < messageBytesMin || from + size > inner.length)
-      throw new Error('a message is longer than its set')
+    if (size < messageBytesMin || from + size > inner.length) throw new Error('a message exceeds its set')
     records.push(...readMessage(inner.subarray(from, from + size), bounds, true).records)
-    if (records.length > bounds.items) throw new TooLarge(`has more than ${bounds.items} messages`)
+    if (records.length > bounds.items) throw new TooLarge(`more than ${bounds.items} messages`)
     from += size
   }
-  // In format 1 the offsets inside count from 0, and the one outside is that of the last.
+  // In format 1, inner offsets are relative, and the outer one is that of the last message.
   const shift = magic === 1 ? last - (records.at(-1)?.offset ?? last) : 0n
   for (const record of records) {
     record.offset += shift
@@ -288,7 +279,7 @@ export type BatchToWrite = {
   records: Pick<RawRecord, 'key' | 'value' | 'headers'>[]
 }
 
-/** A batch that is not compressed, of records that all have the same time. */
+/** An uncompressed batch of records with the same timestamp. */
 export function writeRecordBatch({ records, ...batch }: BatchToWrite): Buffer {
   const header = Buffer.alloc(headerBytes)
   const body = Buffer.concat(records.flatMap(recordBytes))

@@ -21,7 +21,10 @@ export type IncomingRecord = {
   unreadable?: BatchFault & { lastOffset: bigint }
 }
 
-/** Records of one partition in offset order; none where the log holds only control records and aborted ones. */
+/**
+ * Records of one partition in offset order; none where the log holds only control records and aborted
+ * ones.
+ */
 export type IncomingBatch = {
   topic: string
   partition: number

@@ -28,20 +28,20 @@ function receiver({ partMax = Number.POSITIVE_INFINITY, bytesMax = 1000, bytesMi
 const items = (...sizes: number[]): Item[] => sizes.map((bytes, id) => ({ id, bytes }))
 const placed = (id: number) => ({ place: id })
 
-test('parts are as large as may be, in order; one that is larger goes alone', async () => {
+test('parts are as large as allowed, in order; a larger item goes alone', async () => {
   const { send, parts } = receiver()
   expect(await send(items(400, 600, 1, 5000, 999))).toEqual([0, 1, 2, 3, 4].map(placed))
   expect(parts).toEqual([[0, 1], [2], [3], [4]])
   expect(await send([])).toEqual([])
 })
 
-test('what is refused for its size is halved, down to the one that is too large, and the others arrive', async () => {
+test('a refused part is halved, down to the item that is too large; the others arrive', async () => {
   const { send } = receiver({ partMax: 300 })
   const answers = await send(items(100, 100, 301, 100, 100, 300, 100))
   expect(answers).toEqual([placed(0), placed(1), 'too_large', placed(3), placed(4), placed(5), placed(6)])
 })
 
-test('what the receiver takes is learned: the next send is not refused', async () => {
+test('the receiver’s limit is learned: the next send is not refused', async () => {
   const { send, state } = receiver({ partMax: 300 })
   await send(items(...Array(40).fill(20)))
   const { refusals } = state
@@ -50,14 +50,14 @@ test('what the receiver takes is learned: the next send is not refused', async (
   expect(state.refusals).toBe(refusals)
 })
 
-test('when sending fails, what arrived is answered for; when nothing did, the failure is thrown', async () => {
+test('after a failure, sent parts have results; if none was sent, the failure is thrown', async () => {
   const { send, broken } = receiver()
   broken.add(2)
   expect(await send(items(900, 900, 900, 900))).toEqual([placed(0), placed(1), 'unsent', 'unsent'])
   expect(send([{ id: 2, bytes: 1 }])).rejects.toThrow('connection closed')
 })
 
-test('a receiver that hangs up on large parts gets smaller ones with each try, until it takes them', async () => {
+test('a receiver that hangs up on large parts gets smaller ones, until it takes them', async () => {
   const { send, state, parts } = receiver()
   const hangsUp = createParts<Item, { place: number }>({
     send: async (part) => {
@@ -78,7 +78,7 @@ test('a receiver that hangs up on large parts gets smaller ones with each try, u
   expect([state.refusals, parts.flat()]).toEqual([0, [...Array(30).keys()]])
 })
 
-test('whatever the sizes and whatever is taken, each is answered for, in order, and only what fits nowhere is too large', async () => {
+test('each item has a result, in order, and is too large only if it never fits', async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 3000 }), { maxLength: 60 })
   await fc.assert(
     fc.asyncProperty(

@@ -1,24 +1,25 @@
 /**
- * Sends records in parts that their receiver takes: bounded by bytes, halved where they are refused
- * for their size, and by fewer bytes where sending fails.
+ * Sends records in parts that the receiver accepts: bounded in bytes, halved when refused for their
+ * size, and smaller after a failure.
  */
 
 /**
- * `too_large`: the receiver does not take this one at all. `unsent`: what came before it was sent, and then sending failed.
+ * `too_large`: the receiver never accepts this item. `unsent`: sending failed after earlier items were
+ * sent.
  */
 export type SendResult<Coordinates> = Coordinates | 'too_large' | 'unsent'
 
 export type PartsOptions<Item, Coordinates> = {
-  /** Sends a part as a whole, or throws: then some, all or none of it may have arrived. */
+  /** Sends a part, or throws: then some, all or none of it may have arrived. */
   send: (items: Item[]) => Promise<Coordinates[]>
   bytesOf: (item: Item) => number
   isTooLarge: (error: unknown) => boolean
   bytesMax: number
-  /** Smaller parts are made of a part that is refused, and not for those after it. */
+  /** A refused part is divided further than this; the parts after it are not. */
   bytesMin: number
 }
 
-/** Answers for each in order. Throws what sending threw when nothing arrived before. */
+/** One result per item, in order. Throws what `send` threw if no part was sent before. */
 export function createParts<Item, Coordinates extends object>({
   send,
   bytesOf,
@@ -26,10 +27,7 @@ export function createParts<Item, Coordinates extends object>({
   bytesMax,
   bytesMin,
 }: PartsOptions<Item, Coordinates>): (items: Item[]) => Promise<SendResult<Coordinates>[]> {
-  /**
-   * What the receiver may take, and what is tried: a connection that is closed may be its only
-   * answer to what is too large.
-   */
+  // The most that was not refused, and the size to try: a receiver may refuse by closing the connection.
   let [mostBytes, triedBytes] = [bytesMax, bytesMax]
   const sum = (items: Item[]) => items.reduce((bytes, item) => bytes + bytesOf(item), 0)
 
