@@ -12,20 +12,13 @@ import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
 import { walletHttp } from './http/app'
 import { createClock } from './ledger/clock'
-import { createCommitQueue } from './ledger/commit-queue'
-import {
-  type CommandRequest,
-  createOptimisticState,
-  dryRun,
-  execute,
-  forgetSession,
-  type Ledger,
-  observeReading,
-  type RequestResult,
-  tryOptimistic,
-} from './ledger/execute'
+import { CommitQueue } from './ledger/commit-queue'
+import type { CommandRequest, RequestResult } from './ledger/decide-request'
+import { dryRun, execute } from './ledger/execute'
 import { createHeartbeat } from './ledger/heartbeat'
-import type { Wallet } from './ledger/ledger'
+import type { Ledger, Wallet } from './ledger/ledger'
+import { tryOptimistic } from './ledger/optimistic'
+import { createOptimisticState, forgetSession, observeReading } from './ledger/optimistic-state'
 import { readClock } from './ledger/store/clock'
 import { createSweeps } from './maintenance/sweep'
 import { measureOutbox, pendingMax } from './outbox/outbox-store'
@@ -150,7 +143,7 @@ function openDatabases(config: ServiceConfig, onWriterClosed: () => void) {
 }
 
 const openCommitQueue = (ledger: Ledger) =>
-  createCommitQueue<CommandRequest, RequestResult>({
+  new CommitQueue<CommandRequest, RequestResult>({
     tryOptimistic: (requests) => tryOptimistic(ledger, requests),
     execute: (requests, again) => execute(ledger, requests, again),
     isAbandoned: ({ signal }) => signal?.aborted ?? false,

@@ -5,7 +5,9 @@
 import postgres from 'postgres'
 import { openDatabase } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
-import { type CommandRequest, createOptimisticState, execute } from '../../wallet/ledger/execute'
+import type { CommandRequest } from '../../wallet/ledger/decide-request'
+import { execute } from '../../wallet/ledger/execute'
+import { createOptimisticState } from '../../wallet/ledger/optimistic-state'
 import { steadyClock } from '../wallets'
 
 export const accountsMax = 10_000

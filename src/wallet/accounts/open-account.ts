@@ -1,10 +1,10 @@
-/** Opens an account, empty, and tells it. */
+/** Opens an empty account and emits `AccountOpened`. */
 import { randomUUIDv7 } from 'bun'
 import { type NewAccount, worldIdOf } from '../domain/account'
 import type { IdempotencyKey } from '../domain/idempotency'
 import { accountToEvent } from '../events'
+import { executeOnce, type OnceResult } from '../ledger/execute-once'
 import type { Wallet } from '../ledger/ledger'
-import { type Once, once } from '../ledger/once'
 import { insertKeys } from '../ledger/store/idempotency-keys'
 import type { OutboxRow } from '../outbox/outbox-store'
 import { findAccount, insertAccounts, type StoredAccount } from './accounts-store'
@@ -24,38 +24,34 @@ export type Opened =
 
 export function openAccount(
   wallet: Wallet,
-  { idempotencyKey, ...asked }: OpenAccount,
-): Promise<Once<Opened>> {
+  { idempotencyKey, ...terms }: OpenAccount,
+): Promise<OnceResult<Opened>> {
   const { sql } = wallet.database
-  return once<Opened>(wallet, idempotencyKey, {
-    async carryOut(keyOf) {
-      if (!(await findClient(wallet.database, asked.clientId))) {
+  return executeOnce<Opened>(wallet, idempotencyKey, {
+    async write(keyOf) {
+      if (!(await findClient(wallet.database, terms.clientId))) {
         const rejection = 'client_not_found'
         const key = keyOf({ rejection })
         if (key) await insertKeys(sql, [key])
         return { accepted: false, rejection }
       }
       const createdAt = wallet.clock()
-      const account = newAccount({ id: randomUUIDv7('hex', createdAt), createdAt, ...asked })
-      await insertAccounts(
-        sql,
-        [newWorld(asked.currency, createdAt), account],
-        keyOf({ account: account.id }),
-      )
+      const { event, ...account } = newAccount({ id: randomUUIDv7('hex', createdAt), createdAt, ...terms })
+      const rows = [newWorld(terms.currency, createdAt), { ...account, event }]
+      await insertAccounts(sql, rows, keyOf({ account: account.id }))
       wallet.relay.wake()
-      const { event: _, ...stored } = account
-      return { accepted: true, account: asOpened(stored) }
+      return { accepted: true, account: asOpened(account) }
     },
-    async recall(outcome) {
+    async replay(outcome) {
       if ('rejection' in outcome) return { accepted: false, rejection: 'client_not_found' }
       const account = 'account' in outcome && (await findAccount(wallet.database, outcome.account))
-      if (!account) throw new Error('the account is missing that was opened under this key')
+      if (!account) throw new Error('missing the account that was opened under this key')
       return { accepted: true, account: asOpened(account) }
     },
   })
 }
 
-/** The account as it was before anything happened to it. */
+/** The account before its first entry. */
 const asOpened = (account: NewAccount): StoredAccount => ({
   ...account,
   ...{ balanceMinor: 0n, heldMinor: 0n, version: 0n, updatedAt: account.createdAt },
@@ -67,16 +63,9 @@ type Opening = Omit<OpenAccount, 'idempotencyKey'> & { id: string; createdAt: Da
 export const newAccount = ({ traceparent, ...account }: Opening): AccountWithEvent =>
   withEvent(account, traceparent)
 
-/**
- * The other side of every deposit and withdrawal of a currency. Written beside each new account,
- * and kept by whoever was first.
- */
-export function newWorld(currency: string, createdAt: Date): AccountWithEvent {
-  return withEvent(
-    { id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null, createdAt },
-    null,
-  )
-}
+/** The counterparty of every deposit and withdrawal of a currency. Inserted with each account, stored once. */
+export const newWorld = (currency: string, createdAt: Date): AccountWithEvent =>
+  withEvent({ id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null, createdAt }, null)
 
 function withEvent(account: NewAccount, traceparent: string | null): AccountWithEvent {
   return { ...account, event: { ...accountToEvent(account), traceparent } }

@@ -1,10 +1,10 @@
-/** Registers a client, and tells it. */
+/** Registers a client and emits `ClientRegistered`. */
 import { randomUUIDv7 } from 'bun'
 import type { Client } from '../domain/client'
 import type { IdempotencyKey } from '../domain/idempotency'
 import { clientToEvent } from '../events'
+import { executeOnce, type OnceResult } from '../ledger/execute-once'
 import type { Wallet } from '../ledger/ledger'
-import { type Once, once } from '../ledger/once'
 import { findClient, insertClients } from './clients-store'
 
 export type RegisterClient = {
@@ -14,10 +14,10 @@ export type RegisterClient = {
   idempotencyKey: IdempotencyKey | null
 }
 
-export function registerClient(wallet: Wallet, asked: RegisterClient): Promise<Once<Client>> {
-  const { name, email, traceparent, idempotencyKey } = asked
-  return once(wallet, idempotencyKey, {
-    async carryOut(keyOf) {
+export function registerClient(wallet: Wallet, command: RegisterClient): Promise<OnceResult<Client>> {
+  const { name, email, traceparent, idempotencyKey } = command
+  return executeOnce(wallet, idempotencyKey, {
+    async write(keyOf) {
       const createdAt = wallet.clock()
       const client = { id: randomUUIDv7('hex', createdAt), name, email, createdAt }
       const event = { ...clientToEvent(client), traceparent }
@@ -25,9 +25,9 @@ export function registerClient(wallet: Wallet, asked: RegisterClient): Promise<O
       wallet.relay.wake()
       return client
     },
-    async recall(outcome) {
+    async replay(outcome) {
       const client = 'client' in outcome && (await findClient(wallet.database, outcome.client))
-      if (!client) throw new Error('the client is missing that was registered under this key')
+      if (!client) throw new Error('missing the client that was registered under this key')
       return client
     },
   })

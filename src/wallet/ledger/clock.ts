@@ -1,42 +1,42 @@
 /**
- * The database's clock, as the wallet knows it between two answers: one clock for all wallets of a
- * database, whatever their machines say. The database tells the time beside statements that are
- * sent anyway; in between it runs on `performance.now`.
+ * The database's clock, extrapolated between two readings: one clock for all wallets of a database,
+ * whatever the time of their machines. Readings come with statements that are sent anyway; between
+ * them the clock runs on `performance.now`. It never runs backwards, except by more than
+ * `standstillMaxMs`.
  */
-
 import type { ClockReading } from './store/clock'
 
 export type Clock = {
   /** Throws before the first reading. */
   now(): Date
   observe(reading: Omit<ClockReading, 'session'>): void
-  /** False once the last reading is so old that the machine may have slept since. */
+  /** False when the last reading is so old that the machine may have been suspended since. */
   isFresh(): boolean
 }
 
 /**
- * A clock that is set back by less stands still until it is past its old time, so that no account
- * has a newer entry with an older time; by more it is followed, since otherwise one wrong time
- * would be everybody's for as long. In milliseconds.
+ * A clock that is set back by less stands still until it has caught up, so that no newer entry of
+ * an account has an older time. One that is set back by more is followed: otherwise one wrong time
+ * would last for as long.
  */
 const standstillMaxMs = 60_000
-/** A reading comes every second. In milliseconds. */
+/** Readings come every second. */
 const freshMs = 5000
 
 export function createClock(
   runningMs: () => number = () => performance.now(),
-  /** Also counts while the machine sleeps. Its value means nothing, its course does. */
+  /** Also counts while the machine is suspended. Only differences are used. */
   wallMs: () => number = () => Date.now(),
 ): Clock {
   let offsetMs: number | undefined
   let lastMs = Number.NEGATIVE_INFINITY
-  let heard = { runningMs: Number.NEGATIVE_INFINITY, wallMs: 0 }
+  let observedAt = { runningMs: Number.NEGATIVE_INFINITY, wallMs: 0 }
 
   const advanceTo = (ms: number) => {
     if (ms > lastMs || lastMs - ms > standstillMaxMs) lastMs = ms
   }
   const current = (): number => {
-    if (offsetMs === undefined) throw new Error('the clock was not set')
+    if (offsetMs === undefined) throw new Error('the clock has no reading yet')
     return offsetMs + runningMs()
   }
 
@@ -48,11 +48,12 @@ export function createClock(
     observe({ databaseMs, sentMs, receivedMs, changedMs }) {
       const [least, most] = [databaseMs - receivedMs, databaseMs - sentMs]
       offsetMs = Math.min(Math.max(offsetMs ?? least, least), most)
-      heard = { runningMs: runningMs(), wallMs: wallMs() }
+      observedAt = { runningMs: runningMs(), wallMs: wallMs() }
       advanceTo(current())
-      // Another wallet's reading may have been a little ahead of ours.
+      // Another wallet may have estimated the time a little ahead of ours.
       if (changedMs !== null && changedMs - current() <= standstillMaxMs) lastMs = Math.max(lastMs, changedMs)
     },
-    isFresh: () => runningMs() - heard.runningMs < freshMs && Math.abs(wallMs() - heard.wallMs) < freshMs,
+    isFresh: () =>
+      runningMs() - observedAt.runningMs < freshMs && Math.abs(wallMs() - observedAt.wallMs) < freshMs,
   }
 }

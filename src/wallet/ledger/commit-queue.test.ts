@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createCommitQueue } from './commit-queue'
+import { CommitQueue } from './commit-queue'
 
 /** An `execute` that blocks until it is opened, and remembers its batches. */
 function gated() {
@@ -25,7 +25,7 @@ const sizes = { sizeOf: () => 1, waitMaxMs: 60_000, tryOptimistic }
 
 test('what arrives while one batch is settled is the next one', async () => {
   const { batches, execute, open } = gated()
-  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 3, queueMax: 100 })
+  const batch = new CommitQueue({ ...sizes, execute, sizeMax: 3, queueMax: 100 })
   const first = batch.submit(1)
   while (batches.length === 0) await new Promise(setImmediate)
   const others = [2, 3, 4, 5].map((command) => batch.submit(command))
@@ -38,7 +38,7 @@ test('what arrives while one batch is settled is the next one', async () => {
 
 test('commands of one turn of the event loop go together', async () => {
   const { batches, execute, open } = gated()
-  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 100, queueMax: 100 })
+  const batch = new CommitQueue({ ...sizes, execute, sizeMax: 100, queueMax: 100 })
   const answers = [1, 2, 3].map((command) => batch.submit(command))
   await open(0)
   await Promise.all(answers)
@@ -47,7 +47,7 @@ test('commands of one turn of the event loop go together', async () => {
 
 test('a full queue turns a command away before anything is done for it', async () => {
   const { batches, execute, open } = gated()
-  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 2 })
+  const batch = new CommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 2 })
   const accepted = [batch.submit(1), batch.submit(2)]
   expect(batch.submit(3)).rejects.toMatchObject({ code: 'overloaded' })
   await open(0)
@@ -57,7 +57,7 @@ test('a full queue turns a command away before anything is done for it', async (
 
 test('a request of many commands takes up as much room as it has commands, and is never split', async () => {
   const { batches, execute, open } = gated()
-  const batch = createCommitQueue({
+  const batch = new CommitQueue({
     ...sizes,
     execute,
     sizeOf: (request) => request,
@@ -73,7 +73,7 @@ test('a request of many commands takes up as much room as it has commands, and i
 
 test('who waited for longer than they may is turned away, and nothing is done for them; who is in flight is not', async () => {
   const { batches, execute, open } = gated()
-  const batch = createCommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 10 })
+  const batch = new CommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 10 })
   const inFlight = batch.submit(1, 1)
   while (batches.length === 0) await new Promise(setImmediate)
   const patient = batch.submit(2)
@@ -95,7 +95,7 @@ function flying(outcomes: (requests: number[]) => (number | undefined)[] | Error
     begun.push({ how, requests, gate })
     return gate.promise
   }
-  const batch = createCommitQueue<number, number>({
+  const batch = new CommitQueue<number, number>({
     ...sizes,
     tryOptimistic: async (requests) => {
       const answers = begin('try', requests).then(() => {
@@ -177,7 +177,7 @@ test('what an attempt leaves open is settled with nothing else in flight, and al
 })
 
 test('an error is the outcome of its own command; a throw is that of the whole batch, and the next one goes on', async () => {
-  const batch = createCommitQueue<string, string>({
+  const batch = new CommitQueue<string, string>({
     execute: async (commands) => {
       if (commands.includes('broken')) throw new Error('all of them')
       return commands.map((command) => (command === 'bad' ? new Error('only this one') : command))
@@ -199,7 +199,7 @@ test('nothing is done for a caller who is gone before the batch is taken up, and
   const { batches, execute, open } = gated()
   const gone = new Set<number>()
   const isAbandoned = (command: number) => gone.has(command)
-  const batch = createCommitQueue({ ...sizes, execute, isAbandoned, sizeMax: 100, queueMax: 4 })
+  const batch = new CommitQueue({ ...sizes, execute, isAbandoned, sizeMax: 100, queueMax: 4 })
   const first = batch.submit(1)
   while (batches.length === 0) await new Promise(setImmediate)
   const others = [2, 3, 4].map((command) => batch.submit(command).catch((error) => error.code))

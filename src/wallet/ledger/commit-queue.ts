@@ -1,188 +1,183 @@
 /**
- * Group commit: what arrives while one batch is at the database is the next batch. A lone request
- * never waits for company. A batch is sent behind one that is in flight as soon as it is as large;
- * smaller ones would only split what goes better together.
+ * Group commit: jobs that arrive while a batch is at the database form the next one. A single job
+ * is never delayed. A batch is sent behind one in flight when it is as large: small ones would only
+ * split what is cheaper together.
  */
 import { Fault } from '../../platform/fault'
 
-export type CommitQueueOptions<Request, Settled> = {
+export type CommitQueueOptions<Job, Result> = {
   /**
-   * Sends requests, behind what is in flight, and resolves once they are sent. An `undefined`
-   * answer is that of a request which has to be settled, a rejection is that of all of them.
-   * Resolves with `undefined`, and has done nothing, where there is nothing to build on.
+   * Sends jobs behind what is in flight; resolves once they are sent. A job without an answer is
+   * executed later; so are all of them when `answers` rejects. Resolves with `undefined`, and has
+   * done nothing, when the jobs do not qualify.
    */
-  tryOptimistic: (requests: Request[]) => Promise<{ answers: Promise<(Settled | undefined)[]> } | undefined>
+  tryOptimistic: (jobs: Job[]) => Promise<{ answers: Promise<(Result | undefined)[]> } | undefined>
   /**
-   * Answers every request, in order, with nothing else in flight; an error is the outcome of that
-   * request alone. A throw is that of all. `again` says that they may have been carried out
-   * already.
+   * Answers every job, in order, with nothing else in flight; an `Error` fails one job, a throw all
+   * of them. `again`: they may have been executed already.
    */
-  execute: (requests: Request[], again: boolean) => Promise<(Settled | Error)[]>
-  /**
-   * Whether its caller is gone. Looked at once, when its batch is taken up: before that nothing was
-   * done for it.
-   */
-  isAbandoned?: (request: Request) => boolean
-  /** How much of a batch a request takes up. */
-  sizeOf: (request: Request) => number
-  /** How much goes into one batch. A request that is larger goes alone. */
+  execute: (jobs: Job[], again: boolean) => Promise<(Result | Error)[]>
+  /** Whether the caller has disconnected. Checked once, when the job's batch begins. */
+  isAbandoned?: (job: Job) => boolean
+  /** Commands in a job. */
+  sizeOf: (job: Job) => number
+  /** Batch size. A larger job is a batch of its own. */
   sizeMax: number
-  /** How much may wait. What would be more is turned away as overloaded, before anything was done for it. */
+  /** Queue capacity. Excess jobs are rejected as overloaded before any work is done. */
   queueMax: number
-  /** The longest that a request waits before it is turned away, in milliseconds. */
+  /** How long a job may be queued, in milliseconds. */
   waitMaxMs: number
 }
 
-export type CommitQueue<Request, Settled> = {
-  /**
-   * Resolves once the request is durable, or refused. Rejects with a `Fault` when that could not be
-   * brought about, or when it waited for longer than `waitMs`. The wait ends where the work begins:
-   * what is in flight is never abandoned, since nobody could say what came of it.
-   */
-  submit(request: Request, waitMs?: number): Promise<Settled>
-  /** Resolves when nothing waits and nothing is in flight. */
-  idle(): Promise<void>
-}
-
-type Waiting<Request, Settled> = {
-  request: Request
+type Queued<Job, Result> = {
+  job: Job
   size: number
   /** On the clock of `performance.now`. */
-  untilMs: number
-  resolve: (settled: Settled) => void
+  deadlineMs: number
+  resolve: (result: Result) => void
   reject: (error: unknown) => void
 }
 
-/** How often those who wait are looked through, in milliseconds. */
-const lookMs = 50
-/** Batches in flight; and the size from which it pays to have more than one. */
-const flightsMax = 2
+const deadlineCheckMs = 50
+const inFlightMax = 2
+/** Smaller batches do not overlap. */
 const overlapMin = 16
 
-export function createCommitQueue<Request, Settled>(
-  options: CommitQueueOptions<Request, Settled>,
-): CommitQueue<Request, Settled> {
-  type Member = Waiting<Request, Settled>
-  const { sizeMax, queueMax, waitMaxMs } = options
-  let queue: Member[] = []
-  let queued = 0
-  /** What was attempted and could not be answered. */
-  const again: Member[] = []
-  let flights = 0
-  let lastSize = 0
-  let running: Promise<void> | undefined
-  let wakeUp: (() => void) | undefined
+export class CommitQueue<Job, Result> {
+  readonly #options: CommitQueueOptions<Job, Result>
+  #queue: Queued<Job, Result>[] = []
+  #queuedSize = 0
+  #lastBatchSize = 0
+  /** Optimistic tries without an answer. */
+  readonly #retries: Queued<Job, Result>[] = []
+  #inFlight = 0
+  #running: Promise<void> | undefined
+  #signal: (() => void) | undefined
 
-  const take = (): Member[] => {
-    let size = 0
-    const more = queue.findIndex((waiting, index) => {
-      size += waiting.size
-      return index > 0 && size > sizeMax
+  constructor(options: CommitQueueOptions<Job, Result>) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves once the job is durable or rejected by a decision. Rejects with a `Fault` when it
+   * failed, or was queued for longer than `waitMs`. That deadline ends where the work begins: a job
+   * in flight is never abandoned, since its result would be unknown.
+   */
+  submit(job: Job, waitMs = this.#options.waitMaxMs): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const { sizeOf, queueMax, waitMaxMs } = this.#options
+      const size = sizeOf(job)
+      if (this.#queuedSize + size > queueMax) {
+        reject(new Fault('overloaded', `commit queue full: ${this.#queuedSize} commands are waiting`))
+        return
+      }
+      const deadlineMs = performance.now() + Math.min(waitMs, waitMaxMs)
+      this.#queue.push({ job, size, deadlineMs, resolve, reject })
+      this.#queuedSize += size
+      this.#running ??= this.#run()
+      if (this.#mayOverlap()) this.#signal?.()
     })
-    const members = queue.splice(0, more === -1 ? queue.length : more)
-    lastSize = members.reduce((sum, member) => sum + member.size, 0)
-    queued -= lastSize
-    return members.filter(({ request, reject }) => {
-      if (!options.isAbandoned?.(request)) return true
-      reject(new Fault('deadline_exceeded', 'the caller was gone before anything was done'))
+  }
+
+  /** Resolves when nothing is queued or in flight. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const checking = setInterval(() => this.#rejectOverdue(), deadlineCheckMs)
+    // One turn of the event loop, so that jobs which arrive together go together.
+    await new Promise(setImmediate)
+    while (this.#queue.length > 0 || this.#retries.length > 0 || this.#inFlight > 0) {
+      if (this.#inFlight > 0 && !this.#mayOverlap()) await this.#nextSignal()
+      else if (this.#retries.length > 0) await this.#execute(this.#retries.splice(0), true)
+      else if (this.#queue.length > 0) await this.#begin(this.#takeBatch())
+    }
+    clearInterval(checking)
+    this.#running = undefined
+  }
+
+  #mayOverlap(): boolean {
+    const isLarge = this.#queuedSize >= overlapMin && this.#queuedSize >= this.#lastBatchSize
+    return this.#inFlight < inFlightMax && isLarge && this.#retries.length === 0
+  }
+
+  #nextSignal(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#signal = resolve
+    })
+  }
+
+  #takeBatch(): Queued<Job, Result>[] {
+    let size = 0
+    const end = this.#queue.findIndex((queued, index) => {
+      size += queued.size
+      return index > 0 && size > this.#options.sizeMax
+    })
+    const batch = this.#queue.splice(0, end === -1 ? this.#queue.length : end)
+    this.#lastBatchSize = batch.reduce((sum, queued) => sum + queued.size, 0)
+    this.#queuedSize -= this.#lastBatchSize
+    return batch.filter(({ job, reject }) => {
+      if (!this.#options.isAbandoned?.(job)) return true
+      reject(new Fault('deadline_exceeded', 'caller disconnected while the request was queued'))
       return false
     })
   }
 
-  const turnAwayLate = () => {
+  #rejectOverdue(): void {
     const now = performance.now()
-    const late = queue.filter((waiting) => waiting.untilMs <= now)
-    if (late.length === 0) return
-    queue = queue.filter((waiting) => waiting.untilMs > now)
-    for (const { size, reject } of late) {
-      queued -= size
-      reject(new Fault('deadline_exceeded', `${late.length} requests waited for longer than they may`))
+    const overdue = this.#queue.filter(({ deadlineMs }) => deadlineMs <= now)
+    if (overdue.length === 0) return
+    this.#queue = this.#queue.filter(({ deadlineMs }) => deadlineMs > now)
+    for (const { size, reject } of overdue) {
+      this.#queuedSize -= size
+      reject(new Fault('deadline_exceeded', `deadline exceeded for ${overdue.length} queued requests`))
     }
   }
 
-  const execute = async (members: Member[], isAgain: boolean) => {
-    try {
-      const outcomes = await options.execute(requestsOf(members), isAgain)
-      for (const [index, outcome] of outcomes.entries()) {
-        if (outcome instanceof Error) members[index]?.reject(outcome)
-        else members[index]?.resolve(outcome)
-      }
-    } catch (error) {
-      for (const member of members) member.reject(error)
-    }
+  /** Resolves when the next batch may begin: after this one, or behind it. */
+  async #begin(batch: Queued<Job, Result>[]): Promise<void> {
+    if (batch.length === 0) return
+    // An error here means that nothing was sent: `execute` reports it if it lasts.
+    const sent = await this.#options.tryOptimistic(batch.map(({ job }) => job)).catch(() => undefined)
+    if (sent) return this.#awaitAnswers(batch, sent.answers)
+    while (this.#inFlight > 0) await this.#nextSignal()
+    // Jobs that came back meanwhile are older.
+    if (this.#retries.length > 0) this.#retries.push(...batch)
+    else await this.#execute(batch, false)
   }
 
-  /** Resolves when the next batch may begin: alone, or behind the one in flight. */
-  const tryOptimistic = async (members: Member[]) => {
-    if (members.length === 0) return
-    // What cannot even be sent is looked at by who settles it.
-    const sent = await options.tryOptimistic(requestsOf(members)).catch(() => undefined)
-    if (!sent) {
-      while (flights > 0) await event()
-      // What came back in the meantime was there first.
-      if (again.length > 0) again.push(...members)
-      else await execute(members, false)
-      return
-    }
-    flights++
-    sent.answers
+  #awaitAnswers(batch: Queued<Job, Result>[], answers: Promise<(Result | undefined)[]>): void {
+    this.#inFlight++
+    answers
       .then(
-        (answers) => {
-          for (const [index, member] of members.entries()) {
-            const answer = answers[index]
-            if (answer === undefined) again.push(member)
-            else member.resolve(answer)
+        (results) => {
+          for (const [index, queued] of batch.entries()) {
+            const result = results[index]
+            if (result === undefined) this.#retries.push(queued)
+            else queued.resolve(result)
           }
         },
-        () => again.push(...members),
+        () => this.#retries.push(...batch),
       )
       .finally(() => {
-        flights--
-        wakeUp?.()
+        this.#inFlight--
+        this.#signal?.()
       })
   }
 
-  const mayOverlap = () =>
-    flights < flightsMax && queued >= overlapMin && queued >= lastSize && again.length === 0
-
-  const event = () =>
-    new Promise<void>((resolve) => {
-      wakeUp = resolve
-    })
-
-  const run = async () => {
-    const looking = setInterval(turnAwayLate, lookMs)
-    // One turn of the event loop, so that requests which arrived together go together.
-    await new Promise(setImmediate)
-    while (queue.length > 0 || again.length > 0 || flights > 0) {
-      if (flights > 0 && !mayOverlap()) await event()
-      else if (again.length > 0) await execute(again.splice(0), true)
-      else if (queue.length > 0) await tryOptimistic(take())
+  async #execute(batch: Queued<Job, Result>[], again: boolean): Promise<void> {
+    try {
+      const results = await this.#options.execute(
+        batch.map(({ job }) => job),
+        again,
+      )
+      for (const [index, result] of results.entries()) {
+        if (result instanceof Error) batch[index]?.reject(result)
+        else batch[index]?.resolve(result)
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
     }
-    clearInterval(looking)
-    running = undefined
-  }
-
-  return {
-    submit: (request, waitMs = waitMaxMs) =>
-      new Promise((resolve, reject) => {
-        const size = options.sizeOf(request)
-        if (queued + size > queueMax) {
-          reject(new Fault('overloaded', `${queued} commands are waiting already`))
-          return
-        }
-        const untilMs = performance.now() + Math.min(waitMs, waitMaxMs)
-        queue.push({ request, size, untilMs, resolve, reject })
-        queued += size
-        running ??= run()
-        if (mayOverlap()) wakeUp?.()
-      }),
-    async idle() {
-      while (running) await running
-    },
-  }
-
-  function requestsOf(members: Member[]): Request[] {
-    return members.map((member) => member.request)
   }
 }

@@ -1,20 +1,16 @@
-/**
- * Asks the writer's connection every second: sets the clock, and knows whether the connection that
- * takes money answers.
- */
-
+/** Queries the writer's connection every second: sets the clock, and detects that it cannot write. */
 import { messageOf } from '../../platform/fault'
 import { databaseFailure } from '../../platform/postgres/failures'
 import { pause } from '../../platform/process/retry'
 import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
-import type { CommandRequest } from './execute'
+import type { CommandRequest } from './decide-request'
 import type { ClockReading } from './store/clock'
 
-/** It is ready with the first answer: nothing is dated before the database has said what time it is. */
+/** Ready with the first answer: nothing may be dated before the database's time is known. */
 export type Heartbeat = Part & {
   health(): Check
-  /** The database could not write what these ask for. They are tried, in vain, until it can. */
+  /** The database could not write these requests. They are dry-run until it can. */
   failed(requests: CommandRequest[], error: unknown): void
   succeeded(): void
 }
@@ -22,14 +18,13 @@ export type Heartbeat = Part & {
 export type HeartbeatOptions = {
   read: () => Promise<ClockReading>
   observe: (reading: ClockReading) => void
-  /** Writes what these ask for, and takes it back. */
   dryRun: (requests: CommandRequest[]) => Promise<void>
   log: Log
 }
 
-const everyMs = 1000
-const againMs = 200
-/** A writer that owes an answer for longer takes no money, whatever the reason. In milliseconds. */
+const intervalMs = 1000
+const retryMs = 200
+/** A writer that has not answered for longer is unhealthy. */
 export const silenceMaxMs = 3000
 
 export function createHeartbeat(
@@ -37,32 +32,32 @@ export function createHeartbeat(
   nowMs = () => performance.now(),
 ): Heartbeat {
   const first = Promise.withResolvers<void>()
-  /** When the answer that is waited for was asked for. */
-  let askedMs: number | undefined
+  /** When the pending query was sent. */
+  let sentMs: number | undefined
   let trouble: string | undefined = 'no answer yet'
-  let refused: { requests: CommandRequest[]; output: string } | undefined
+  let unwritable: { requests: CommandRequest[]; output: string } | undefined
 
   const beat = async () => {
-    askedMs = nowMs()
+    sentMs = nowMs()
     try {
       observe(await read())
       trouble = undefined
       first.resolve()
-      if (refused) await tryAgain(refused.requests)
+      if (unwritable) await retry(unwritable.requests)
     } catch (error) {
       trouble = messageOf(error)
     }
-    askedMs = undefined
+    sentMs = undefined
   }
-  const tryAgain = async (requests: CommandRequest[]) => {
+  const retry = async (requests: CommandRequest[]) => {
     try {
       await dryRun(requests)
-      refused = undefined
+      unwritable = undefined
     } catch (error) {
       const failure = databaseFailure(error)
-      if (failure === 'unavailable') refused = { requests, output: messageOf(error) }
+      if (failure === 'unavailable') unwritable = { requests, output: messageOf(error) }
       else if (failure === 'connection_lost') throw error
-      else refused = undefined
+      else unwritable = undefined
     }
   }
 
@@ -72,26 +67,26 @@ export function createHeartbeat(
     async run(signal) {
       while (!signal.aborted) {
         await beat()
-        await pause(trouble === undefined ? everyMs : againMs, signal)
+        await pause(trouble === undefined ? intervalMs : retryMs, signal)
       }
     },
     health() {
       if (trouble !== undefined) return { status: 'fail', output: trouble }
-      const silentMs = askedMs === undefined ? 0 : nowMs() - askedMs
+      const silentMs = sentMs === undefined ? 0 : nowMs() - sentMs
       if (silentMs > silenceMaxMs)
         return {
           status: 'fail',
-          output: `the database has not answered for ${Math.round(silentMs / 1000)} s`,
+          output: `no answer from the database for ${Math.round(silentMs / 1000)} s`,
         }
-      if (refused) return { status: 'fail', output: `the database takes no writes: ${refused.output}` }
+      if (unwritable) return { status: 'fail', output: `database rejects writes: ${unwritable.output}` }
       return { status: 'pass' }
     },
     failed(requests, error) {
-      if (!refused) log.error({}, `the database takes no writes: ${messageOf(error)}`)
-      refused = { requests, output: messageOf(error) }
+      if (!unwritable) log.error({}, `database rejects writes: ${messageOf(error)}`)
+      unwritable = { requests, output: messageOf(error) }
     },
     succeeded() {
-      refused = undefined
+      unwritable = undefined
     },
   }
 }

@@ -1,18 +1,33 @@
-/** What the verbs of the wallet work with. Put together by `start`. */
+/** What the ledger and the capabilities around it work with. Created by the service. */
 import type { Database } from '../../platform/postgres/database'
+import type { Log } from '../../platform/telemetry/log'
 import type { Relay } from '../outbox/relay'
+import type { Clock } from './clock'
 import type { CommitQueue } from './commit-queue'
-import type { CommandRequest, RequestResult } from './execute'
+import type { CommandRequest, RequestResult } from './decide-request'
+import type { OptimisticState } from './optimistic-state'
+
+/** The one writer of a process. */
+export type Ledger = {
+  /** A single connection, so statements execute in the order in which they are sent. */
+  database: Database
+  log: Log
+  clock: Clock
+  onAppended: () => void
+  optimistic: OptimisticState
+  /** Notified when the database cannot write, and when it can. */
+  health?: { failed(requests: CommandRequest[], error: unknown): void; succeeded(): void }
+}
 
 export type Wallet = {
   database: Database
   commitQueue: CommitQueue<CommandRequest, RequestResult>
   /**
-   * Idempotency keys of requests that this process has not answered yet. Other processes' collide
+   * Idempotency keys of requests that this process is executing. Those of other processes collide
    * in the database.
    */
   keysInProgress: Set<string>
   relay: Pick<Relay, 'wake'>
-  /** The database's time, in which everything is dated and expires. */
+  /** The database's time, by which everything is dated and expires. */
   clock: () => Date
 }

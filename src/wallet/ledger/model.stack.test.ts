@@ -22,14 +22,11 @@ import type { Answer } from '../../testing/stack'
 import { log, startWallets, steadyClock, type Wallets } from '../../testing/wallets'
 import { expireHolds } from '../maintenance/sweep'
 import { tryLead } from '../outbox/outbox-store'
-import { createCommitQueue } from './commit-queue'
-import {
-  type CommandRequest,
-  createOptimisticState,
-  execute,
-  type RequestResult,
-  tryOptimistic,
-} from './execute'
+import { CommitQueue } from './commit-queue'
+import type { CommandRequest, RequestResult } from './decide-request'
+import { execute } from './execute'
+import { tryOptimistic } from './optimistic'
+import { createOptimisticState } from './optimistic-state'
 
 setDefaultTimeout(120_000)
 
@@ -137,7 +134,7 @@ function sweeper({ config }: Wallets) {
     onAppended: () => {},
     optimistic: createOptimisticState(),
   }
-  const commitQueue = createCommitQueue<CommandRequest, RequestResult>({
+  const commitQueue = new CommitQueue<CommandRequest, RequestResult>({
     tryOptimistic: (requests) => tryOptimistic(ledger, requests),
     execute: (requests, again) => execute(ledger, requests, again),
     sizeOf: (request) => request.commands.length,

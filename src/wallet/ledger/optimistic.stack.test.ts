@@ -14,7 +14,11 @@ import {
   type Wallets,
 } from '../../testing/wallets'
 import type { Command } from '../domain/book'
-import { type CommandRequest, createOptimisticState, execute, type Ledger, tryOptimistic } from './execute'
+import type { CommandRequest } from './decide-request'
+import { execute } from './execute'
+import type { Ledger } from './ledger'
+import { tryOptimistic } from './optimistic'
+import { createOptimisticState } from './optimistic-state'
 
 setDefaultTimeout(60_000)
 

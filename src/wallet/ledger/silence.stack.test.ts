@@ -44,7 +44,7 @@ test('whoever pays is answered in time, money moves once, and readiness says so 
       const { status, body } = await stack.wallet.get('/readyz')
       expect(status).toBe(503)
       expect(body).toMatchObject({
-        checks: { writer: { status: 'fail', output: expect.stringMatching(/not answered/) } },
+        checks: { writer: { status: 'fail', output: expect.stringMatching(/no answer from/) } },
       })
     },
     { timeoutMs: 6000 },

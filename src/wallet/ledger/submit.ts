@@ -1,17 +1,17 @@
-/** The way of every request that moves or promises money: into the batch, and back with what came of it. */
-
-import type { CommandRequest, RequestResult } from './execute'
+/** Every request that moves or reserves money passes here, into the commit queue. */
+import type { CommandRequest, RequestResult } from './decide-request'
+import { whileInProgress } from './execute-once'
 import type { Wallet } from './ledger'
-import { whileInProgress } from './once'
 
+/** `key_in_progress`: this process is still executing the first request under the key. */
 export type Submitted = RequestResult | { kind: 'key_in_progress' }
 
 /**
- * `key_in_progress` when this process has not answered the first request of the same key yet. Throws a `Fault` when the database stays away, or
- * when the request waited for longer than `waitMs`: then nothing was done for it.
+ * Throws a `Fault` when the database stays away, or when the request was queued for longer than
+ * `waitMs`: then nothing was done.
  */
 export async function submit(wallet: Wallet, request: CommandRequest, waitMs?: number): Promise<Submitted> {
-  if (!request.idempotencyKey) return wallet.commitQueue.submit(request, waitMs)
-
-  return whileInProgress(wallet, request.idempotencyKey, () => wallet.commitQueue.submit(request, waitMs))
+  const { commitQueue } = wallet
+  if (!request.idempotencyKey) return commitQueue.submit(request, waitMs)
+  return whileInProgress(wallet, request.idempotencyKey, () => commitQueue.submit(request, waitMs))
 }

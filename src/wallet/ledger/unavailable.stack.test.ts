@@ -103,7 +103,7 @@ test('readiness goes on failing for as long as the trouble lasts, and nothing th
     expect((await wallets.wallet.get('/readyz')).status).toBe(503)
     if (performance.now() < untilMs) throw new Error('not long enough')
   })
-  expect(wallets.errors).toEqual([expect.stringMatching(/takes no writes: trouble with entries/)])
+  expect(wallets.errors).toEqual([expect.stringMatching(/rejects writes: trouble with entries/)])
   await trouble.end(wallets)
   await eventually(async () => expect((await wallets.wallet.get('/readyz')).status).toBe(200))
   expect(await wallets.made()).toBe(0)
