@@ -269,6 +269,9 @@ async function tryLaunch(
   return { said: lastLines.join('\n') }
 }
 
+/** Its many short-lived databases are not worth vacuuming, nor their passwords 4096 rounds for each connection. */
+const settingsOfTests = ['fsync=off', 'full_page_writes=off', 'autovacuum=off', 'scram_iterations=1']
+
 function settings({ port, durable }: { port: number; durable: boolean }): string[] {
   return [
     `port=${port}`,
@@ -282,7 +285,7 @@ function settings({ port, durable }: { port: number; durable: boolean }): string
     'log_destination=stderr',
     'logging_collector=off',
     // Commits still reach the operating system, so a killed process loses none.
-    ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
+    ...(durable ? [] : settingsOfTests),
   ]
 }
 
