@@ -4,12 +4,11 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
-  contradictionIn,
   type RebuildCoordinator,
   type RebuildProgress,
-  type RebuildRequest,
   startRebuildCoordinator,
 } from '../balances/rebuild/coordinator'
+import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
 import { type Environment, readReadSideConfig } from '../config/config'
 import { Fault, SetupError, UsageError } from '../platform/fault'
 import { connectKafka } from '../platform/kafka/client'

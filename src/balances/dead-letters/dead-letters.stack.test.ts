@@ -17,7 +17,7 @@ import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { headerText, textsOf } from '../../testing/headers'
 import { callerOf, serviceConfig } from '../../testing/stack'
-import { whileLeading } from '../rebuild/shadow-store'
+import { whileLeading } from '../rebuild/rebuild-store'
 import { startBalances } from '../service'
 import { startDeadLetterPublisher } from './publisher'
 

@@ -15,7 +15,8 @@ import type { Consistency } from '../freshness/read-your-writes'
 import type { Clock, Coverage } from '../queries/history'
 import type { Reads } from '../queries/queries'
 import type { LargeMovement } from '../reactions/large-movements-store'
-import type { RebuildCoordinator, RebuildRefusal } from '../rebuild/coordinator'
+import type { RebuildCoordinator } from '../rebuild/coordinator'
+import type { RebuildRefusal } from '../rebuild/transitions'
 import type { BalanceStreams } from '../streams/streams'
 import {
   BalanceQuery,

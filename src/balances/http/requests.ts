@@ -8,7 +8,7 @@ import { pageSizeDefault, pageSizeMax, parseCursor } from '../../platform/http/c
 import { type RedriveSelection, redriveMax } from '../dead-letters/redrive'
 import type { BalanceFilter } from '../queries/balances-store'
 import { clocks } from '../queries/history'
-import { contradictionIn, type RebuildRequest, rebuildActions } from '../rebuild/coordinator'
+import { contradictionIn, type RebuildRequest, rebuildActions } from '../rebuild/transitions'
 import { unknownPosition } from '../streams/streams'
 
 // As text, because that is what a query is made of.

@@ -1,6 +1,5 @@
 /**
- * A rebuild beside everything else: reads go on, what differs is named, and whoever is killed in
- * the middle takes nothing with him.
+ * Rebuilds in a running service: reads continue, differences are named, and a crash loses nothing.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
@@ -11,7 +10,8 @@ import { parseEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { callerOf, type Stack, startStack } from '../../testing/stack'
 import { startBalances } from '../service'
-import { createShadow, whileLeading } from './shadow-store'
+import { whileLeading } from './rebuild-store'
+import { createShadow } from './shadow-store'
 
 setDefaultTimeout(60_000)
 
@@ -24,13 +24,13 @@ const pay = async ({ wallet }: Pick<Stack, 'wallet'>, amount: number) => {
   return { 'consistency-token': paid.headers.get('consistency-token') ?? '', prefer: 'wait=20' }
 }
 
-/** What the stream of all accounts says first. */
+/** The first event of the stream of all accounts. */
 async function positionOf({ balances }: Pick<Stack, 'balances'>, lastEventId?: string) {
   const { body } = await fetch(`http://127.0.0.1:${balances.port}/balances/stream`, {
     headers: lastEventId ? { 'last-event-id': lastEventId } : {},
   })
   for await (const event of parseEvents(body as AsyncIterable<Uint8Array>)) return event
-  throw new Error('the stream said nothing')
+  throw new Error('the stream sent no event')
 }
 
 const rebuildOf = async ({ balances }: Pick<Stack, 'balances'>) => (await balances.get('/rebuild')).body
@@ -38,16 +38,16 @@ const rebuildOf = async ({ balances }: Pick<Stack, 'balances'>) => (await balanc
 const reaches = (stack: Pick<Stack, 'balances'>, state: string) =>
   eventually(async () => expect(await rebuildOf(stack)).toMatchObject({ state }), { timeoutMs: 20_000 })
 
-/** Everything that is kept but when positions moved, and the numbers of dead letters. */
+/** Everything stored, except the times of offsets and the ids of dead letters. */
 const tablesOf = async (sql: postgres.Sql) => ({
   balances: await sql`select * from balances order by account_id`,
   entries: await sql`select * from entries order by account_id, version`,
   clients: await sql`select * from clients order by id`,
-  positions: await sql`select topic, partition, next_offset from consumed_offsets order by 1, 2`,
+  offsets: await sql`select topic, partition, next_offset from consumed_offsets order by 1, 2`,
   deadLetters: await sql`select topic, partition, record_offset, cause from dead_letters order by 1, 2, 3`,
 })
 
-test('the tables are made again while they serve, and end as they were; what is written meanwhile is there, too', async () => {
+test('a rebuild while reads and writes continue ends with the same tables, and with what was written meanwhile', async () => {
   await using stack = await startStack()
   await using sql = Object.assign(postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} }), {
     [Symbol.asyncDispose]: () => sql.end(),
@@ -63,7 +63,7 @@ test('the tables are made again while they serve, and end as they were; what is 
   const before = await tablesOf(sql)
 
   expect((await stack.balances.post('/rebuild', {})).status).toBe(202)
-  // Reads go on, and each sees what its caller has just written, on whichever side of the change.
+  // Each read sees what its caller has just written, before and after the swap.
   for (let paid = 0; (await rebuildOf(stack)).state !== 'swapped'; paid++) {
     const { status, body } = await stack.balances.get(
       `/balances/${frank}`,
@@ -84,19 +84,18 @@ test('the tables are made again while they serve, and end as they were; what is 
   expect(after.clients).toEqual(before.clients)
   expect(await sql`select nspname from pg_namespace where nspname = 'shadow'`).toHaveLength(0)
 
-  // Who follows all accounts is told that he has to load them again: what is in the new tables was
-  // not applied in their order.
+  // A client of the stream has to load all accounts again: the new tables were filled in another order.
   const position = await positionOf(stack)
   expect(position.event).toBe('reset')
 
-  // Nobody writes now: the second time the tables are the same to the last byte.
+  // Without writes the second rebuild ends with identical tables.
   await eventually(async () =>
     expect((await stack.balances.get(`/balances/${eva}`)).headers.get('balances-lag')).toBe('0'),
   )
   const quiet = await tablesOf(sql)
   await stack.balances.post('/rebuild', { action: 'start', manual: true })
   await reaches(stack, 'ready')
-  // As another version might have left them: they are made anew.
+  // As another version might have left them: the rebuild is restarted.
   await sql`alter table shadow.balances drop column held_minor`
   expect((await stack.balances.post('/rebuild', { action: 'swap' })).status).toBe(202)
   await reaches(stack, 'swapped')
@@ -106,7 +105,7 @@ test('the tables are made again while they serve, and end as they were; what is 
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 
-test('a difference is named and refused, unless forced; and what served before can be had back', async () => {
+test('a difference is named and refused unless forced, and a swap can be rolled back', async () => {
   await using stack = await startStack()
   await using sql = Object.assign(postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} }), {
     [Symbol.asyncDispose]: () => sql.end(),
@@ -134,7 +133,7 @@ test('a difference is named and refused, unless forced; and what served before c
   await reaches(stack, 'refused')
   expect(await rebuildOf(stack)).toMatchObject({
     divergence: { accounts: 1, entries: 0, examples: [`account ${frank}`] },
-    message: expect.stringContaining(`Apart from the tables that serve: 1 account: account ${frank}.`),
+    message: expect.stringContaining(`Differs from the live tables: 1 account: account ${frank}.`),
   })
   expect(await balanceOf(frank)).toBe(1300.01)
   expect((await stack.balances.post('/rebuild', { action: 'swap' })).body.detail).toContain(
@@ -144,7 +143,7 @@ test('a difference is named and refused, unless forced; and what served before c
   await reaches(stack, 'swapped')
   expect(await balanceOf(frank)).toBe(1300)
 
-  // What came after the change is not lost by going back: it is applied again.
+  // A rollback loses nothing: what came after the swap is applied again.
   await stack.balances.get(`/balances/${eva}`, await pay(stack, 50))
   await stack.balances.post('/rebuild', { action: 'rollback' })
   await eventually(async () => expect(await balanceOf(frank)).toBe(1350))
@@ -152,7 +151,7 @@ test('a difference is named and refused, unless forced; and what served before c
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 
-test('a rebuild that somebody has left in the middle is carried on by whoever starts next', async () => {
+test('an unfinished rebuild is resumed by the next process', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const first = await startBalances(stack.config.balances, log)
@@ -174,30 +173,30 @@ test('a rebuild that somebody has left in the middle is carried on by whoever st
   await second.stop()
 })
 
-test('of many requests at once one is followed, and the others are refused', async () => {
+test('of concurrent requests one is accepted, the others are refused', async () => {
   await using stack = await startStack({ start: ['balances'] })
-  const ask = async (...actions: string[]) => {
+  const request = async (...actions: string[]) => {
     const answers = await Promise.all(actions.map((action) => stack.balances.post('/rebuild', { action })))
     return answers.map(({ status }) => status).sort()
   }
-  // Nobody carries a rebuild out meanwhile.
+  // No process runs a rebuild meanwhile.
   await whileLeading(stack.databases.balances.url, async () => {
-    expect(await ask(...Array(8).fill('start'))).toEqual([202, ...Array(7).fill(409)])
-    expect(await ask(...Array(8).fill('cancel'))).toEqual([202, ...Array(7).fill(409)])
+    expect(await request(...Array(8).fill('start'))).toEqual([202, ...Array(7).fill(409)])
+    expect(await request(...Array(8).fill('cancel'))).toEqual([202, ...Array(7).fill(409)])
     const actions = ['start', 'swap', 'rollback', 'cancel']
     for (const one of actions)
       for (const other of actions) {
-        const statuses = await ask(one, other, one, other)
+        const statuses = await request(one, other, one, other)
         expect(statuses.filter((status) => status !== 202 && status !== 409)).toEqual([])
       }
   })
   await stack.balances.post('/rebuild', { action: 'cancel' })
   await stack.balances.post('/rebuild', {})
   await reaches(stack, 'swapped')
-  expect(await ask(...Array(4).fill('rollback'))).toEqual([202, 409, 409, 409])
+  expect(await request(...Array(4).fill('rollback'))).toEqual([202, 409, 409, 409])
 })
 
-test('a rebuild that is cancelled in the middle says so, and what served before the last swap can still be had back', async () => {
+test('a cancelled rebuild is shown as such, and the last swap can still be rolled back', async () => {
   await using stack = await startStack({ start: ['balances'] })
   const { url } = stack.databases.balances
   await stack.balances.post('/rebuild', {})
@@ -234,7 +233,7 @@ test('a rebuild that is cancelled in the middle says so, and what served before 
   expect(await rebuildOf(stack)).toMatchObject({ state: 'rolled_back' })
 })
 
-test('members that have no meaning beside an action are refused, and change nothing', async () => {
+test('members that mean nothing with an action are rejected, and change nothing', async () => {
   await using stack = await startStack({ start: ['balances'] })
   for (const [body, pointer] of [
     [{ action: 'swap', manual: true }, '#/manual'],

@@ -1,71 +1,35 @@
 /**
- * Makes the tables of the read side again from the topics while the others go on serving, compares
- * the two, and lets them change places. All that is known of a rebuild is in the database: whoever
- * is killed in the middle, the next process goes on where the tables are.
+ * Rebuilds the read model from the topics while the live tables are served: requests, progress, and
+ * one process at a time that runs what was requested. See `rebuild-store.ts` for the state.
  */
 import type { ServiceConfig } from '../../config/config'
 import { messageOf } from '../../platform/fault'
 import type { Kafka } from '../../platform/kafka/client'
 import type { Database } from '../../platform/postgres/database'
-import { violation } from '../../platform/postgres/failures'
 import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { subscriptionOf } from '../projection/topics'
+import { readOffsets } from './comparison-store'
 import {
   type Bounds,
   cancelRebuild,
-  changingRebuild,
-  createShadow,
-  dropCancelled,
   findRebuild,
-  hasShadowTables,
-  isOfThisVersion,
+  isUndefinedTable,
   type Rebuild,
-  readPositions,
-  rollBack,
   updateRebuild,
   whileLeading,
-} from './shadow-store'
-import type { Ended } from './worker'
+  withRebuildLock,
+} from './rebuild-store'
+import { createShadow, dropCancelled, hasLiveColumns, hasShadowTables, rollBack } from './shadow-store'
+import { checkTransition, type RebuildRefusal, type RebuildRequest } from './transitions'
+import type { WorkerMessage, WorkerResult } from './worker'
 
-export const rebuildActions = ['start', 'swap', 'rollback', 'cancel'] as const
-export type RebuildAction = (typeof rebuildActions)[number]
-export type RebuildRequest = { action: RebuildAction; manual: boolean; force: boolean }
-
-/**
- * The member of a request that has no meaning beside its action: what is swapped or cancelled waits
- * for nothing, what is cancelled forces nothing.
- */
-export function contradictionIn({
-  action,
-  manual,
-  force,
-}: RebuildRequest): { member: 'manual' | 'force' } | undefined {
-  if (manual && action !== 'start') return { member: 'manual' }
-  if (force && action !== 'start' && action !== 'swap') return { member: 'force' }
-}
-
-/** Why a request is not followed. A code, once released, keeps its name. */
-export type RebuildRefusal =
-  | 'already_building'
-  | 'nothing_to_swap'
-  | 'diverges'
-  | 'nothing_to_roll_back'
-  | 'nothing_to_cancel'
-
-/** Records read, of those that the topics had when it began, and for how long, in milliseconds. */
+/** Records applied, of those that the topics had at the start; and the time since then, in milliseconds. */
 export type RebuildProgress = Rebuild & { done: bigint; total: bigint; elapsedMs: number }
 
-export type RebuildCoordinator = {
-  status(): Promise<RebuildProgress | undefined>
-  request(request: RebuildRequest): Promise<RebuildRefusal | undefined>
-  /** Leaves an unfinished rebuild where it is. */
-  stop(): Promise<void>
-}
-
 export type RebuildCoordinatorOptions = {
-  database: Database
+  database: Pick<Database, 'sql'>
   kafka: Kafka
   config: ServiceConfig
   migrationsFolder: string
@@ -74,133 +38,135 @@ export type RebuildCoordinatorOptions = {
   pollMs?: number
 }
 
-/** What is to be done about a request, given the rebuild there is. */
-export function checkTransition(
-  current: Pick<Rebuild, 'state'> | undefined,
-  { action, force }: RebuildRequest,
-): RebuildRefusal | undefined {
-  const state = current?.state
-  const isOpen = state === 'building' || state === 'ready' || state === 'refused'
-  // After a rebuild that was cancelled, the tables from before the last swap are still there, if
-  // there was one.
-  const mayRollBack = state === 'swapped' || state === 'cancelled'
-  if (action === 'start') return state === 'building' ? 'already_building' : undefined
-  if (action === 'swap' && state === 'refused') return force ? undefined : 'diverges'
-  if (action === 'swap') return state === 'ready' ? undefined : 'nothing_to_swap'
-  if (action === 'rollback') return mayRollBack ? undefined : 'nothing_to_roll_back'
-  return isOpen ? undefined : 'nothing_to_cancel'
+/** Runs in the background until it is stopped. */
+export function startRebuildCoordinator(options: RebuildCoordinatorOptions): RebuildCoordinator {
+  const coordinator = new RebuildCoordinator(options)
+  coordinator.start()
+  return coordinator
 }
 
-/** Carries rebuilds out, one process at a time, from the moment it is called until it is stopped. */
-export function startRebuildCoordinator(options: RebuildCoordinatorOptions): RebuildCoordinator {
-  const { database, kafka, config, migrationsFolder, log, pollMs = 5000 } = options
-  const { sql } = database
-  const stopping = new AbortController()
-  let woken = new AbortController()
-  /** Why it does not go on, where it is carried out by this process. */
-  let trouble: string | null = null
+export class RebuildCoordinator {
+  readonly #options: RebuildCoordinatorOptions
+  readonly #stopping = new AbortController()
+  #woken = new AbortController()
+  /** Why the rebuild does not proceed in this process. */
+  #failure: string | null = null
+  #running: Promise<void> | undefined
 
-  /** Looks once more, since whoever led until now may have brought it to its end. */
-  const lead = async () => {
-    const current = await findRebuild(sql)
-    if (current?.state === 'cancelled') return dropCancelled(sql)
-    if (current?.state !== 'building') return
-    if (!(await isOfThisVersion(sql, 'shadow'))) {
-      log.warn({}, 'restarting a rebuild begun by a different version')
-      await changingRebuild(sql, async (tx) => {
-        const latest = await findRebuild(tx)
-        if (latest?.state === 'building') await createShadow(tx, migrationsFolder, latest)
-      })
-    }
-    await onThread(config, stopping.signal)
+  constructor(options: RebuildCoordinatorOptions) {
+    this.#options = options
   }
 
-  const running = (async () => {
-    while (!stopping.signal.aborted) {
-      woken = new AbortController()
-      try {
-        const state = (await findRebuild(sql))?.state
-        if (state === 'building' || (state === 'cancelled' && (await hasShadowTables(sql))))
-          await whileLeading(config.database.url, lead)
-        trouble = null
-      } catch (error) {
-        trouble = messageOf(error)
-        if (!stopping.signal.aborted) log.warn({}, `the rebuild waits: ${trouble}`)
-      }
-      await pause(pollMs, AbortSignal.any([woken.signal, stopping.signal]))
-    }
-  })()
-
-  return {
-    async status() {
-      const current = await findRebuild(sql)
-      if (!current) return undefined
-      const done = current.bounds ? await doneOf(current.bounds) : 0n
-      return measure({ ...current, message: current.message ?? trouble }, done)
-    },
-    async request(request) {
-      const refusal = await changingRebuild(sql, (tx) => follow(tx, request))
-      if (refusal) return refusal
-      log.info(request, 'rebuild asked for')
-      woken.abort()
-    },
-    async stop() {
-      stopping.abort()
-      await running
-    },
+  start(): void {
+    this.#running = this.#run()
   }
 
-  /**
-   * Decides and does it in one transaction, so that of two requests the second finds what the first
-   * has done.
-   */
-  async function follow(tx: Statements, request: RebuildRequest): Promise<RebuildRefusal | undefined> {
+  /** Leaves an unfinished rebuild to the next process. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  async status(): Promise<RebuildProgress | undefined> {
+    const current = await findRebuild(this.#options.database.sql)
+    if (!current) return undefined
+    const done = current.bounds ? await this.#appliedOf(current.bounds) : 0n
+    return progressOf({ ...current, message: current.message ?? this.#failure }, done)
+  }
+
+  async request(request: RebuildRequest): Promise<RebuildRefusal | undefined> {
+    const { database, log } = this.#options
+    // In one transaction, so that of two requests the second finds what the first has done.
+    const refusal = await withRebuildLock(database.sql, (tx) => this.#execute(tx, request))
+    if (refusal) return refusal
+    log.info(request, 'rebuild requested')
+    this.#woken.abort()
+  }
+
+  async #execute(tx: Statements, request: RebuildRequest): Promise<RebuildRefusal | undefined> {
     const current = await findRebuild(tx)
     const refusal = checkTransition(current, request)
     if (refusal) return refusal
     const { action, manual, force } = request
-    if (action === 'start') await createShadow(tx, migrationsFolder, { manual, force })
+    if (action === 'start') await createShadow(tx, this.#options.migrationsFolder, { manual, force })
     if (action === 'swap' && current)
       await updateRebuild(tx, current, { state: 'building', manual: false, force })
     if (action === 'cancel') await cancelRebuild(tx)
     if (action === 'rollback' && !(await rollBack(tx))) return 'nothing_to_roll_back'
   }
 
-  /** All of it once the tables have changed places: there is no shadow then. */
-  async function doneOf(bounds: Bounds): Promise<bigint> {
+  async #run(): Promise<void> {
+    const { database, config, log, pollMs = 5000 } = this.#options
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.#woken = new AbortController()
+      try {
+        const state = (await findRebuild(database.sql))?.state
+        if (state === 'building' || (state === 'cancelled' && (await hasShadowTables(database.sql))))
+          await whileLeading(config.database.url, () => this.#lead())
+        this.#failure = null
+      } catch (error) {
+        this.#failure = messageOf(error)
+        if (!signal.aborted) log.warn({}, `rebuild is blocked, will retry: ${this.#failure}`)
+      }
+      await pause(pollMs, AbortSignal.any([this.#woken.signal, signal]))
+    }
+  }
+
+  async #lead(): Promise<void> {
+    const { database, config, migrationsFolder, log } = this.#options
+    const { sql } = database
+    // Again, now as the leader: the previous one may have finished it.
+    const current = await findRebuild(sql)
+    if (current?.state === 'cancelled') return dropCancelled(sql)
+    if (current?.state !== 'building') return
+    if (!(await hasLiveColumns(sql, 'shadow'))) {
+      log.warn({}, 'restarting a rebuild begun by a different version')
+      await withRebuildLock(sql, async (tx) => {
+        const latest = await findRebuild(tx)
+        if (latest?.state === 'building') await createShadow(tx, migrationsFolder, latest)
+      })
+    }
+    await runOnThread(config, this.#stopping.signal)
+  }
+
+  /** Records applied within the bounds: all of them after the swap, when there is no shadow. */
+  async #appliedOf(bounds: Bounds): Promise<bigint> {
+    const { database, kafka, config } = this.#options
     const source = { clusterId: await kafka.clusterId(), topics: subscriptionOf(config.kafka).topics }
-    const { shadow } = await readPositions(sql, source).catch((error) => {
-      if (violation(error)?.sqlState === '42P01') return { shadow: undefined }
+    const { shadow } = await readOffsets(database.sql, source).catch((error) => {
+      if (isUndefinedTable(error)) return { shadow: undefined }
       throw error
     })
-    return Object.entries(bounds).reduce((sum, [place, { first, end }]) => {
-      const next = shadow ? (shadow.get(place) ?? 0n) : BigInt(end)
-      const reached = next < BigInt(end) ? next : BigInt(end)
-      return sum + (reached > BigInt(first) ? reached - BigInt(first) : 0n)
+    return Object.entries(bounds).reduce((sum, [partition, { first, end }]) => {
+      const next = shadow ? (shadow.get(partition) ?? 0n) : BigInt(end)
+      const applied = next < BigInt(end) ? next : BigInt(end)
+      return sum + (applied > BigInt(first) ? applied - BigInt(first) : 0n)
     }, 0n)
   }
 }
 
-/** Resolves when the thread has ended its work, or left it. Throws what stopped it. */
-async function onThread(config: ServiceConfig, signal: AbortSignal): Promise<void> {
+/** Resolves when the thread has ended its work or left it. Throws what stopped it. */
+async function runOnThread(config: ServiceConfig, signal: AbortSignal): Promise<void> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url).href)
-  const stop = () => worker.postMessage('stop')
+  const post = (message: WorkerMessage) => worker.postMessage(message)
+  const stop = () => post('stop')
   try {
-    const { trouble } = await new Promise<Ended>((resolve, reject) => {
+    const { failure } = await new Promise<WorkerResult>((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data)
       worker.onerror = ({ message }) => reject(new Error(message))
-      worker.postMessage(config)
+      post(config)
       signal.addEventListener('abort', stop)
       if (signal.aborted) stop()
     })
-    if (trouble !== null) throw new Error(trouble)
+    if (failure !== null) throw new Error(failure)
   } finally {
     signal.removeEventListener('abort', stop)
     worker.terminate()
   }
 }
 
-function measure(current: Rebuild, done: bigint): RebuildProgress {
+function progressOf(current: Rebuild, done: bigint): RebuildProgress {
   const bounds = Object.values(current.bounds ?? {})
   const total = bounds.reduce((sum, { first, end }) => sum + BigInt(end) - BigInt(first), 0n)
   const until = current.endedAt ? Date.parse(current.endedAt) : Date.now()

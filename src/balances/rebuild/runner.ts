@@ -1,29 +1,18 @@
-/**
- * The work of a rebuild: fills the shadow as the tables that serve were filled, compares the two,
- * and lets them change places.
- */
-
+/** Runs a rebuild: fills the shadow as the live tables were filled, compares the two, and swaps them. */
 import type { Kafka } from '../../platform/kafka/client'
 import type { Database, DatabaseOptions } from '../../platform/postgres/database'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { countDeadLetters } from '../dead-letters/dead-letters-store'
 import { type Consumer, startConsumer } from '../projection/consumer'
+import { type Offsets, partitionName } from '../projection/offsets'
 import { applySeed } from '../seed/seed'
 import { isSeeded } from '../seed/seeds-store'
-import {
-  type Bounds,
-  compareShadow,
-  type Divergence,
-  findRebuild,
-  indexShadow,
-  openShadow,
-  readPositions,
-  swapShadow,
-  updateRebuild,
-} from './shadow-store'
+import { compareShadow, readOffsets, type Source } from './comparison-store'
+import { type Bounds, type Divergence, findRebuild, type Rebuild, updateRebuild } from './rebuild-store'
+import { indexShadow, openShadow, swapShadow } from './shadow-store'
 
-export type RebuildWork = {
+export type RebuildRunOptions = {
   database: Pick<Database, 'sql'>
   connection: Pick<DatabaseOptions, 'url' | 'prepare'>
   kafka: Kafka
@@ -33,25 +22,21 @@ export type RebuildWork = {
   log: Log
 }
 
-const stepMs = 200
+const pollMs = 200
 /**
- * Twice as fast as one after the other: one batch is read and projected while the other is written.
- * Larger ones name an account fewer times.
+ * Twice as fast as one batch at a time: one is read and projected while the other is written. Larger
+ * batches write an account fewer times.
  */
 const ahead = { concurrency: 2, batchBytesMax: 4 << 20 }
 
-/**
- * Returns when the rebuild is no longer ours to carry on: it has come to an end, or was cancelled,
- * or the signal was given.
- */
-export async function carryOut(options: RebuildWork, signal: AbortSignal): Promise<void> {
+/** Returns when the rebuild has ended, was cancelled or restarted, or the signal is aborted. */
+export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal): Promise<void> {
   const { database, kafka, groupId, topics, partitions, log } = options
-  const { sql } = database
   const shadow = openShadow({ ...options.connection, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
   let consumer: Consumer | undefined
   let startedAt: string | undefined
   try {
-    if (await isSeeded(sql)) await applySeed(shadow.sql)
+    if (await isSeeded(database.sql)) await applySeed(shadow.sql)
     consumer = startConsumer({
       database: shadow,
       kafka,
@@ -61,41 +46,12 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
       log: log.child({ rebuild: true }),
       ahead,
     })
-    for (; !signal.aborted; await pause(stepMs, signal)) {
-      const current = await findRebuild(sql)
-      // One that was begun again meanwhile needs a consumer of its own.
-      startedAt ??= current?.startedAt
-      if (current?.state !== 'building' || current.startedAt !== startedAt) return
-      const source = { clusterId: await kafka.clusterId(), topics }
-      const bounds = current.bounds ?? (await boundsOf(options))
-      if (!current.bounds) await updateRebuild(sql, current, { bounds })
-      // Before the ends: within one log no position lies beyond an end that was asked for later.
-      const positions = await readPositions(sql, source)
-      const logs = await boundsOf(options)
-      const lost = Object.keys(bounds).filter((place) => isBefore(logs[place], bounds[place]))
-      if (lost.length > 0) {
-        const message = `${lost.join(', ')}: the topic was recreated during the rebuild. Start it again.`
-        log.warn({}, `the rebuild is refused: ${message}`)
-        await updateRebuild(sql, current, { state: 'refused', message })
-        return
-      }
-      if (!isRead(bounds, logs, positions.shadow)) continue
-
-      await indexShadow(sql)
-      const recreated = recreatedIn(logs, positions.serving)
-      const divergence = await compareShadow(sql, source, recreated)
-      if (!divergence) continue
-      const aside = await countDeadLetters(shadow.sql)
-      if (isApart(divergence) && !current.force) {
-        const message = explain(divergence, bounds, aside, recreated)
-        log.warn({ divergence }, `the rebuild is refused: ${message}`)
-        await updateRebuild(sql, current, { state: 'refused', divergence, message })
-        return
-      }
-      await updateRebuild(sql, current, { divergence, ...(current.manual ? { state: 'ready' } : {}) })
-      if (current.manual) return
-      if (await swapShadow(sql, source, current, recreated))
-        return log.info({ divergence }, 'the tables were made again and serve now')
+    for (; !signal.aborted; await pause(pollMs, signal)) {
+      const rebuild = await findRebuild(database.sql)
+      // One that was restarted needs a consumer of its own.
+      startedAt ??= rebuild?.startedAt
+      if (rebuild?.state !== 'building' || rebuild.startedAt !== startedAt) return
+      if (await advance(options, shadow, rebuild)) return
     }
   } finally {
     await consumer?.stop()
@@ -103,12 +59,58 @@ export async function carryOut(options: RebuildWork, signal: AbortSignal): Promi
   }
 }
 
-async function boundsOf({ kafka, topics, partitions }: RebuildWork): Promise<Bounds> {
+/** Goes on as far as the shadow allows now. True when nothing is left to do. */
+async function advance(options: RebuildRunOptions, shadow: Database, rebuild: Rebuild): Promise<boolean> {
+  const { kafka, topics, log } = options
+  const { sql } = options.database
+  const refuse = async (message: string, divergence?: Divergence) => {
+    log.warn({ divergence }, `rebuild refused: ${message}`)
+    return updateRebuild(sql, rebuild, { state: 'refused', divergence, message })
+  }
+  const source = { clusterId: await kafka.clusterId(), topics }
+  const bounds = rebuild.bounds ?? (await readBounds(options))
+  if (!rebuild.bounds) await updateRebuild(sql, rebuild, { bounds })
+  // Before the log ends: within one log no offset lies beyond an end that was read later.
+  const offsets = await readOffsets(sql, source)
+  const logs = await readBounds(options)
+  const lost = Object.keys(bounds).filter((partition) => isBefore(logs[partition], bounds[partition]))
+  if (lost.length > 0) {
+    await refuse(`${lost.join(', ')}: the topic was recreated during the rebuild. Start it again.`)
+    return true
+  }
+  if (!isCaughtUp(bounds, logs, offsets.shadow)) return false
+
+  await indexShadow(sql)
+  const recreated = recreatedIn(logs, offsets.live)
+  const divergence = await compareShadow(sql, source, recreated)
+  if (!divergence) return false
+  if (diverges(divergence) && !rebuild.force) {
+    const deadLetters = await countDeadLetters(shadow.sql)
+    await refuse(explain(divergence, { bounds, deadLetters, recreated }), divergence)
+    return true
+  }
+  return finish(options, source, rebuild, { divergence, recreated })
+}
+
+async function finish(
+  { database: { sql }, log }: RebuildRunOptions,
+  source: Source,
+  rebuild: Rebuild,
+  { divergence, recreated }: { divergence: Divergence; recreated: string[] },
+): Promise<boolean> {
+  await updateRebuild(sql, rebuild, { divergence, ...(rebuild.manual ? { state: 'ready' } : {}) })
+  if (rebuild.manual) return true
+  const isSwapped = await swapShadow(sql, source, rebuild, recreated)
+  if (isSwapped) log.info({ divergence }, 'rebuild complete, tables swapped')
+  return isSwapped
+}
+
+async function readBounds({ kafka, topics, partitions }: RebuildRunOptions): Promise<Bounds> {
   await kafka.ensureTopics(topics, partitions)
-  const ends = await kafka.endOffsets(topics)
+  const extents = await kafka.endOffsets(topics)
   return Object.fromEntries(
-    ends.map(({ topic, partition, first, offset }) => [
-      `${topic}/${partition}`,
+    extents.map(({ topic, partition, first, offset }) => [
+      partitionName(topic, partition),
       { first: String(first), end: String(offset) },
     ]),
   )
@@ -117,29 +119,26 @@ async function boundsOf({ kafka, topics, partitions }: RebuildWork): Promise<Bou
 const isBefore = (log: Bounds[string] | undefined, bound: Bounds[string] | undefined): boolean =>
   log !== undefined && bound !== undefined && BigInt(log.end) < BigInt(bound.end)
 
-/** Whether all that the topics had at the beginning was read, but for what they have deleted since. */
-export const isRead = (bounds: Bounds, logs: Bounds, reached: ReadonlyMap<string, bigint>): boolean =>
-  Object.entries(bounds).every(([place, { end }]) => {
-    const first = BigInt(logs[place]?.first ?? 0)
-    const position = reached.get(place) ?? 0n
-    return (position < first ? first : position) >= BigInt(end)
+/** Whether everything within the bounds was applied, except what the logs have deleted since. */
+export const isCaughtUp = (bounds: Bounds, logs: Bounds, applied: Offsets): boolean =>
+  Object.entries(bounds).every(([partition, { end }]) => {
+    const first = BigInt(logs[partition]?.first ?? 0)
+    const next = applied.get(partition) ?? 0n
+    return (next < first ? first : next) >= BigInt(end)
   })
 
-/**
- * Partitions of which the live tables have applied more than there is: their topic was recreated,
- * and their position means nothing in it.
- */
-export const recreatedIn = (logs: Bounds, serving: ReadonlyMap<string, bigint>): string[] =>
-  [...serving].filter(([place, next]) => next > BigInt(logs[place]?.end ?? next)).map(([place]) => place)
+/** Partitions whose live offset is beyond the log end: their topic was recreated. */
+export const recreatedIn = (logs: Bounds, live: Offsets): string[] =>
+  [...live]
+    .filter(([partition, next]) => next > BigInt(logs[partition]?.end ?? next))
+    .map(([partition]) => partition)
 
-const isApart = ({ accounts, entries, clients }: Divergence): boolean => accounts + entries + clients > 0
+const diverges = ({ accounts, entries, clients }: Divergence): boolean => accounts + entries + clients > 0
 
-/** What somebody has to know who decides what to do about it. */
+/** What an operator has to know to decide. */
 export function explain(
   { accounts, entries, clients, examples }: Divergence,
-  bounds: Bounds,
-  aside: number,
-  recreated: readonly string[] = [],
+  { bounds, deadLetters, recreated }: { bounds: Bounds; deadLetters: number; recreated: readonly string[] },
 ): string {
   const counted = (count: number, one: string, many: string) =>
     count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
@@ -147,16 +146,17 @@ export function explain(
     ...counted(accounts, 'account', 'accounts'),
     ...counted(entries, 'entry', 'entries'),
     ...counted(clients, 'client', 'clients'),
-  ]
-  const lost = Object.entries(bounds).filter(([, { first }]) => first !== '0')
+  ].join(', ')
+  const shown = examples.slice(0, 3)
+  const truncated = Object.entries(bounds).filter(([, { first }]) => first !== '0')
   return [
-    `Apart from the tables that serve: ${counts.join(', ')}${examples.length > 0 ? `: ${examples.slice(0, 3).join('; ')}` : ''}.`,
+    `Differs from the live tables: ${counts}${shown.length > 0 ? `: ${shown.join('; ')}` : ''}.`,
     ...recreated
       .slice(0, 3)
-      .map((place) => `${place} was recreated: it ends before what the live tables have applied of it.`),
-    ...lost.slice(0, 3).map(([place, { first }]) => `${place} begins at offset ${first}.`),
-    'What topics no longer hold, `republish` of the wallet tells again: then rebuild again.',
-    ...(aside > 0 ? [`${aside} records are among the dead letters of the rebuild.`] : []),
-    'Nothing was changed. To take the new tables as they are, swap with force.',
+      .map((partition) => `${partition} was recreated: its log end is behind the offset of the live tables.`),
+    ...truncated.slice(0, 3).map(([partition, { first }]) => `${partition} begins at offset ${first}.`),
+    'Records past retention can be republished with `npm run republish`; rebuild afterwards.',
+    ...(deadLetters > 0 ? [`${deadLetters} records are among the dead letters of the rebuild.`] : []),
+    'Nothing was changed. To use the new tables as they are, swap with force.',
   ].join(' ')
 }

@@ -1,6 +1,6 @@
 /**
- * Carries one rebuild out on a thread of its own, so that reads never wait for a batch of it. Ends
- * with a message: what went wrong, or nothing.
+ * Runs one rebuild on a thread of its own, so that reads never wait for a batch. The first message is
+ * the configuration; `stop` leaves the rebuild unfinished. Answers once, when it ends.
  */
 import type { ServiceConfig } from '../../config/config'
 import { messageOf } from '../../platform/fault'
@@ -8,15 +8,16 @@ import { connectKafka } from '../../platform/kafka/client'
 import { openDatabase } from '../../platform/postgres/database'
 import { createLog } from '../../platform/telemetry/log'
 import { subscriptionOf } from '../projection/topics'
-import { carryOut } from './runner'
+import { runRebuild } from './runner'
 
-/** It is told once how the service is set up, and later only that it is to leave the work there. */
-export type Ended = { trouble: string | null }
+export type WorkerMessage = ServiceConfig | 'stop'
+/** What stopped the rebuild, if anything did. */
+export type WorkerResult = { failure: string | null }
 
 declare const self: Worker
 const stopping = new AbortController()
 
-self.onmessage = async ({ data: config }: MessageEvent<ServiceConfig | 'stop'>) => {
+self.onmessage = async ({ data: config }: MessageEvent<WorkerMessage>) => {
   if (config === 'stop') return stopping.abort()
   const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
   const { url, prepare } = config.database
@@ -25,20 +26,18 @@ self.onmessage = async ({ data: config }: MessageEvent<ServiceConfig | 'stop'>) 
     prepare,
     poolMax: 2,
     applicationName: 'saldo-balances-rebuild',
-    // An index over many entries takes as long as it takes.
+    // An index over many entries takes minutes.
     silenceMs: 600_000,
   })
   const kafka = connectKafka(config.kafka, log)
-  let trouble: string | null = null
+  let failure: string | null = null
   try {
-    await carryOut(
-      { ...subscriptionOf(config.kafka), database, kafka, log, connection: { url, prepare } },
-      stopping.signal,
-    )
+    const subscription = subscriptionOf(config.kafka)
+    await runRebuild({ ...subscription, database, kafka, log, connection: { url, prepare } }, stopping.signal)
   } catch (error) {
-    trouble = messageOf(error)
+    failure = messageOf(error)
   }
   await kafka.close()
   await database.close()
-  postMessage({ trouble } satisfies Ended)
+  postMessage({ failure } satisfies WorkerResult)
 }
