@@ -112,6 +112,15 @@ export function withOurFields(
   return { ok: true, payload: ours }
 }
 
+/** Null for an optional field is its absence: writers with nullable types cannot leave it out. */
+export function withoutNulls(payload: AnyPayload, { payload: schema }: Spellings): AnyPayload {
+  const isOptional = (field: string) =>
+    Object.hasOwn(schema.properties, field) && !schema.required?.includes(field)
+  return Object.fromEntries(
+    Object.entries(payload).filter(([field, value]) => value !== null || !isOptional(field)),
+  )
+}
+
 /** Whether a value without an envelope has all required fields of an event. */
 export function isPayloadOf(value: AnyPayload, { spellings, payload: schema }: Spellings): boolean {
   const given = new Set(Object.keys(value).map((name) => spellings.get(spellingOf(name))))

@@ -3,6 +3,7 @@
  * CloudEvents 1.0 attributes (Kafka protocol binding, binary mode), so that one record serves readers
  * of both kinds. Structured mode is read, too.
  */
+import { computedFields } from '../events/computed-fields'
 import { type EventDefinition, upcast } from '../events/define-event'
 import {
   type AnyPayload,
@@ -12,10 +13,11 @@ import {
   openEnvelope,
   spellingOf,
   withOurFields,
+  withoutNulls,
 } from '../events/dialect'
 import { type EventName, events, type SaldoEvent } from '../events/events'
 import { withCanonicalIds } from '../id'
-import { parseJson } from './json'
+import { InexactNumber, parseJson, parseRoundedJson } from './json'
 
 /** A record as it goes to the broker. */
 export type EncodedEvent = {
@@ -138,11 +140,16 @@ function describe(error: unknown): string {
 
 function decode(record: ReceivedRecord, definitions: Definitions): Decoded {
   const opened = open(record)
-  const { type } = opened
-  if ('reason' in opened)
-    return opened.skippable && isForeign(type, definitions) ? skip(type) : unreadable(opened.reason)
+  if (!('reason' in opened)) return decodeValue(opened, definitions)
+  const { type, reason, skippable, rounded } = opened
+  const computed = rounded && decodeValue({ type, value: rounded.value }, definitions)
+  if (computed?.kind === 'event' && mayBeRounded(computed.event, rounded?.pointers ?? [], definitions))
+    return computed
+  return skippable && isForeign(type, definitions) ? skip(type) : unreadable(reason)
+}
 
-  const found = isRecord(opened.value) ? findEvent(opened.value, type, definitions) : noEnvelope
+function decodeValue({ type, value }: Data, definitions: Definitions): Decoded {
+  const found = isRecord(value) ? findEvent(value, type, definitions) : noEnvelope
   if ('detail' in found)
     return isForeign(type, definitions) ? skip(type) : unreadable(fault('no_envelope', found.detail))
 
@@ -158,7 +165,19 @@ function decode(record: ReceivedRecord, definitions: Definitions): Decoded {
   if (!read.ok) return unreadable(fault('payload_invalid', read.detail))
   const { payload } = read
   if (definition.check.Check(payload)) return eventOf(definition.name, payload)
-  return unreadable(fault('payload_invalid', faultOf(definition, payload)))
+  const stripped = withoutNulls(payload, definition)
+  if (definition.check.Check(stripped)) return eventOf(definition.name, stripped)
+  return unreadable(fault('payload_invalid', faultOf(definition, stripped)))
+}
+
+/** Whether all the inexact numbers are amounts that the writer may have computed with doubles. */
+function mayBeRounded(event: SaldoEvent, pointers: readonly string[], definitions: Definitions): boolean {
+  const fields: readonly string[] = computedFields(event)
+  const spellings = definitions[event.name]?.spellings
+  return pointers.every((pointer) => {
+    const field = spellings?.get(spellingOf(pointer.slice(pointer.lastIndexOf('/') + 1)))
+    return field !== undefined && fields.includes(field)
+  })
 }
 
 const noEnvelope = { detail: 'the value is not {"Name": …, "Payload": {…}}' }
@@ -223,9 +242,10 @@ type Checker = {
  * The data of a record, and the type of a CloudEvent. `skippable`: no fault if the type is another
  * writer's.
  */
-type Opened =
-  | { type: string | undefined; value: unknown }
-  | { type: string | undefined; reason: Unreadable; skippable: boolean }
+type Opened = Data | ({ type: string | undefined; skippable: boolean } & Failed)
+type Data = { type: string | undefined; value: unknown }
+/** `rounded` is the value with each inexact number as the nearest double, and where these are. */
+type Failed = { reason: Unreadable; rounded?: { value: unknown; pointers: string[] } | undefined }
 
 /**
  * Unwraps the data: the record's value in binary mode and in the course's records, a member of it in
@@ -334,18 +354,28 @@ const quoted = (value: unknown): string =>
     ? JSON.stringify(value.slice(0, 40))
     : `of type ${value === null ? 'null' : typeof value}`
 
-function parse(bytes: Uint8Array | null): { value: unknown } | { reason: Unreadable } {
+function parse(bytes: Uint8Array | null): { value: unknown } | Failed {
   if (!bytes) return { reason: fault('no_value', 'the record has no value') }
+  let text: string | undefined
   try {
-    return { value: parseJson(utf8.decode(bytes)) }
+    text = utf8.decode(bytes)
+    return { value: parseJson(text) }
   } catch (error) {
     const { name, message } = error as Error
-    return {
-      reason: fault(
-        Object.hasOwn(jsonCauses, name) ? jsonCauses[name as keyof typeof jsonCauses] : 'not_json',
-        message,
-      ),
-    }
+    const cause = Object.hasOwn(jsonCauses, name) ? jsonCauses[name as keyof typeof jsonCauses] : 'not_json'
+    const reason = fault(cause, message)
+    return error instanceof InexactNumber && text !== undefined
+      ? { reason, rounded: parseRounded(text) }
+      : { reason }
+  }
+}
+
+function parseRounded(text: string): Failed['rounded'] {
+  try {
+    const { value, rounded } = parseRoundedJson(text)
+    return { value, pointers: rounded.map(({ pointer }) => pointer) }
+  } catch {
+    return undefined
   }
 }
 

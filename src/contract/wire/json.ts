@@ -55,8 +55,30 @@ export class TooDeep extends SyntaxError {
  * would alter what was written. Text that is not JSON throws a `SyntaxError`.
  */
 export function parseJson(text: string): unknown {
-  scan(text)
+  scan(text, reject)
   return JSON.parse(text)
+}
+
+/**
+ * Like `parseJson`, but inexact numbers are read as the nearest double and listed: a writer may print
+ * its doubles with more digits than identify them. Numbers beyond the range of doubles still throw.
+ */
+export function parseRoundedJson(text: string): { value: unknown; rounded: InexactNumber[] } {
+  const rounded: InexactNumber[] = []
+  scan(text, (number) => {
+    const value = Number(number.source)
+    if (!Number.isFinite(value) || value === 0 || rounded.length === roundedMax) throw number
+    rounded.push(number)
+  })
+  return { value: JSON.parse(text), rounded }
+}
+
+/** More than the numbers of any event. */
+const roundedMax = 10
+
+type OnInexact = (number: InexactNumber) => void
+const reject: OnInexact = (number) => {
+  throw number
 }
 
 /** An object or list that the scan is inside. */
@@ -85,7 +107,7 @@ const [
 ] = [0x22, 0x2c, 0x2b, 0x2d, 0x2e, 0x30, 0x39, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d] as const
 
 /** Checks structure only: what is not JSON passes, for `JSON.parse` to reject. */
-function scan(text: string): void {
+function scan(text: string, onInexact: OnInexact): void {
   const hasEscapes = text.includes('\\')
   const frames: Frame[] = []
   let frame: Frame | undefined
@@ -112,7 +134,7 @@ function scan(text: string): void {
       frames.pop()
       frame = frames[frames.length - 1]
     } else if (isDigit(code) || code === minus) {
-      index = passNumber(text, index, frames) - 1
+      index = passNumber(text, index, frames, onInexact) - 1
     }
   }
 }
@@ -145,7 +167,7 @@ function readText(source: string, frames: readonly Frame[]): string {
 }
 
 /** Checks a number, and returns its end. */
-function passNumber(text: string, start: number, frames: readonly Frame[]): number {
+function passNumber(text: string, start: number, frames: readonly Frame[], onInexact: OnInexact): number {
   let end = start + 1
   let isPlain = true
   for (; end < text.length; end++) {
@@ -159,7 +181,7 @@ function passNumber(text: string, start: number, frames: readonly Frame[]): numb
   if (isPlain && end - start <= 15) return end
   const source = text.slice(start, end)
   if (end - start <= 15 && smallExponent.test(source)) return end
-  if (!isExact(source)) throw new InexactNumber(source, pointerOf(frames))
+  if (!isExact(source)) onInexact(new InexactNumber(source, pointerOf(frames)))
   return end
 }
 
