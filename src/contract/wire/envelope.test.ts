@@ -163,6 +163,7 @@ const unreadable = [
   ['{"Name":"A","Payload":{"x":[{"a":1,"\\u0061":1}]}}', 'duplicate_member'],
   ['{"Name":"A","Payload":{"a":"\\ud800"}}', 'not_unicode'],
   [`{"Name":"A","Payload":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, 'too_deep'],
+  [`{"Name":"A","Payload":{${Array.from({ length: 20_000 }, (_, index) => `"${index}":1`)}}}`, 'too_wide'],
 ] as const
 
 test.each(unreadable)('%p is unreadable: %s', (text, cause) => {

@@ -49,6 +49,7 @@ export type Unreadable = {
     | 'duplicate_member'
     | 'not_unicode'
     | 'too_deep'
+    | 'too_wide'
     | 'no_envelope'
     | 'payload_invalid'
     | 'no_specversion'
@@ -346,6 +347,7 @@ const jsonCauses = {
   DuplicateMember: 'duplicate_member',
   BrokenText: 'not_unicode',
   TooDeep: 'too_deep',
+  TooWide: 'too_wide',
 } as const satisfies Record<string, Unreadable['cause']>
 
 /** Text as it is; of any other value only its type, since it may be too large or too deep to print. */

@@ -1,6 +1,15 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { BrokenText, DuplicateMember, depthMax, InexactNumber, parseJson, TooDeep } from './json'
+import {
+  BrokenText,
+  DuplicateMember,
+  depthMax,
+  InexactNumber,
+  membersMax,
+  parseJson,
+  TooDeep,
+  TooWide,
+} from './json'
 
 test.each([
   ['{"amount":999.5}', { amount: 999.5 }],
@@ -55,6 +64,14 @@ test.each([
 })
 
 const nested = (open: string, close: string, levels: number) => open.repeat(levels) + close.repeat(levels)
+const wide = (members: number) => `{${Array.from({ length: members }, (_, index) => `"${index}":1`)}}`
+test('the members of one object have a limit, those of several have not', () => {
+  expect(Object.keys(parseJson(wide(membersMax)) as object)).toHaveLength(membersMax)
+  expect(parseJson(`[${wide(membersMax)},${wide(membersMax)}]`)).toBeArray()
+  for (const text of [wide(membersMax + 1), `[{"a":${wide(90_000)}}]`])
+    expect(() => parseJson(text)).toThrow(TooWide)
+})
+
 test('nesting has a limit', () => {
   expect(parseJson(nested('[', ']', depthMax))).toBeArray()
   for (const [open, close] of [

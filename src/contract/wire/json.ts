@@ -6,6 +6,9 @@
 /** Depth of nesting. No event or request of ours is deeper than six. */
 export const depthMax = 32
 
+/** Members of one object. Metadata, the widest of ours, has no room for a thousand. */
+export const membersMax = 5000
+
 /** JSON that cannot be read without changing a value. `pointer` is a JSON Pointer as URI fragment. */
 export abstract class UnfaithfulJson extends Error {
   constructor(
@@ -50,8 +53,15 @@ export class TooDeep extends SyntaxError {
   }
 }
 
+export class TooWide extends SyntaxError {
+  override name = 'TooWide'
+  constructor() {
+    super(`an object in it has more than ${membersMax} members`)
+  }
+}
+
 /**
- * Like `JSON.parse`, but throws `InexactNumber`, `BrokenText`, `DuplicateMember` or `TooDeep` where that
+ * Like `JSON.parse`, but throws `InexactNumber`, `BrokenText`, `DuplicateMember`, `TooDeep` or `TooWide` where that
  * would alter what was written. Text that is not JSON throws a `SyntaxError`.
  */
 export function parseJson(text: string): unknown {
@@ -144,6 +154,7 @@ function enterMember(frames: Frame[], frame: Frame, source: string): void {
   const member = source.includes('\\') ? readText(source, frames.slice(0, -1)) : source
   if (frame.members?.has(member)) throw new DuplicateMember(member, pointerOf(frames.slice(0, -1)))
   frame.members?.add(member)
+  if ((frame.members?.size ?? 0) > membersMax) throw new TooWide()
   frame.at = member
   frame.expectsName = false
 }

@@ -74,6 +74,15 @@ test('a port that is in use is not shared, and its holder named', async () => {
     )
 })
 
+test.each([
+  ['no-such-host.invalid', 'it is neither a name nor an address of this machine'],
+  ['203.0.113.1', 'no interface of this machine has that address'],
+])('a HOST that nobody can listen on is told with its cause: %s', (host, cause) => {
+  expect(() =>
+    listen({ fetch: () => new Response(), routes: [] }, { host, port: 0, ...anybody }, silent),
+  ).toThrow(`port 0 on ${host} cannot be used (${cause}): see HOST and PORT`)
+})
+
 const json = { 'Content-Type': 'application/json' }
 const bodyText = '{"name":"a"}'
 const post = (headers: Record<string, string> = {}, body = bodyText, path = '/things') =>
@@ -250,7 +259,7 @@ test.each([
   ['null where something is required', '{"name":null}', 'validation'],
   ['an unknown member', `{"name":"a","${'b'.repeat(100_000)}":1}`, 'validation'],
   ['a long text in the wrong place', `"${'b'.repeat(500_000)}"`, 'validation'],
-  ['100,000 members', `{${Array.from({ length: 50_000 }, (_, index) => `"k${index}":null`)}}`, 'validation'],
+  ['100,000 members', `{${Array.from({ length: 50_000 }, (_, index) => `"k${index}":null`)}}`, 'malformed'],
   ['zeros', `[${'0,'.repeat(500_000)}0]`, 'validation'],
 ] as const)('%s is refused, shortly', async (_, body, kind) => {
   await using server = serve()

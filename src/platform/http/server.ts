@@ -3,7 +3,8 @@
  * without cutting anybody off.
  */
 
-import { messageOf, SetupError } from '../fault'
+import { isIP } from 'node:net'
+import { SetupError } from '../fault'
 import { describeHolder } from '../process/ports'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
@@ -76,9 +77,16 @@ function bind(hostname: string, port: number, fetch: (request: Request) => Promi
         `port ${port} on ${hostname} is taken by ${describeHolder(port)}: stop that, or choose another with PORT=...`,
       )
     throw new SetupError(
-      `port ${port} on ${hostname} cannot be used (${code ?? messageOf(error)}): see HOST and PORT`,
+      `port ${port} on ${hostname} cannot be used (${bindFault(hostname, code)}): see HOST and PORT`,
     )
   }
+}
+
+/** Of a name that cannot be resolved the runtime gives any code that was left from before. */
+function bindFault(hostname: string, code = 'unknown cause'): string {
+  if (code === 'EACCES') return 'this user may not listen there'
+  if (code === 'EADDRNOTAVAIL') return 'no interface of this machine has that address'
+  return isIP(hostname) ? code : 'it is neither a name nor an address of this machine'
 }
 
 async function answer(app: App, request: Request, access: Access, log: Log): Promise<Response> {
