@@ -73,6 +73,15 @@ test('every fault is named at once, with what would be accepted', () => {
   ])
 })
 
+test.each(['h:0', 'h:65536', 'h:99999', '[::1]:70000', 'a:1,b:65536'])(
+  '%s is no list of brokers',
+  (KAFKA_BROKERS) => {
+    expect(faultsOf({ ...enough, KAFKA_BROKERS })).toEqual([
+      `KAFKA_BROKERS must be a comma-separated list of host:port, but is ${JSON.stringify(KAFKA_BROKERS)}`,
+    ])
+  },
+)
+
 test('a password never shows up in a fault', () => {
   const [fault] = faultsOf({ ...enough, DATABASE_URL: 'mysql://root:hunter2@localhost/wallet' })
   expect(fault).toStartWith('DATABASE_URL must be a URL like postgres://')

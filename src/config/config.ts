@@ -312,11 +312,13 @@ const notForBalances: Parser<string> = () => {
 
 const brokerList: Parser<string[]> = (value) => {
   const brokers = value.split(',').map((broker) => broker.trim())
-  if (
-    brokers.every((broker) => /^[^\s:/]+:\d{1,5}$/.test(broker) || /^\[[0-9a-f:]+\]:\d{1,5}$/i.test(broker))
-  )
-    return brokers
+  if (brokers.every(isBroker)) return brokers
   throw new Error(`must be a comma-separated list of host:port, but is ${quoted(value)}`)
+}
+
+const isBroker = (text: string): boolean => {
+  const port = Number(/^(?:[^\s:/]+|\[[0-9a-f:]+\]):(\d{1,5})$/i.exec(text)?.[1])
+  return port >= 1 && port <= 65_535
 }
 
 const listOf = (value: string): string[] => value.split(',').map((one) => one.trim())
