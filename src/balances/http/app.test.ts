@@ -381,6 +381,8 @@ test.each([
   ['wait=2', 2000, 'wait=2'],
   ['respond-async, wait=7', 7000, 'wait=7'],
   ['wait=100000', 30_000, 'wait=30'],
+  ['wait = 3', 3000, 'wait=3'],
+  ['wait= "3"', 3000, 'wait=3'],
   ['wait=0', 0, null],
   ['wait=soon', 0, null],
 ])('Prefer: %s waits for %d ms', async (prefer, waitMs, applied) => {

@@ -159,7 +159,9 @@ export function traceOf(request: Request): string {
  * that cannot be read is ignored.
  */
 export function preferredWait(request: Request): number | undefined {
-  const seconds = /(?:^|[,;\s])wait="?(\d{1,6})"?(?=$|[,;\s])/i.exec(request.headers.get('prefer') ?? '')?.[1]
+  const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=$|[,;\s])/i.exec(
+    request.headers.get('prefer') ?? '',
+  )?.[1]
   return seconds === undefined ? undefined : Number(seconds)
 }
 
