@@ -1,9 +1,9 @@
-/** Lets a piece of work be done a few times at once, and the rest wait for their turn. */
+/** Runs a bounded number of tasks at a time; the others wait in order. */
 import { Fault } from './fault'
 
 export type Limit = <T>(work: () => Promise<T>) => Promise<T>
 
-/** Throws a `Fault` when too many wait already, and what the work throws. */
+/** Throws a `Fault` when too many are waiting already, and what the task throws. */
 export function createConcurrencyLimit({
   concurrency,
   waitingMax,
@@ -17,8 +17,8 @@ export function createConcurrencyLimit({
   return async (work) => {
     if (running >= concurrency) {
       if (waiting.length >= waitingMax)
-        throw new Fault('overloaded', `${waiting.length} requests wait for their turn`)
-      // Whoever ends hands the place on.
+        throw new Fault('overloaded', `${waiting.length} requests are waiting already`)
+      // The task that ends passes its slot on.
       await new Promise<void>((resolve) => waiting.push(resolve))
     } else running++
     try {

@@ -14,21 +14,21 @@ const failed = new DrizzleQueryError(
 )
 
 test.each([
-  ['a query that failed', failed],
-  ['one that failed within something else', new Error('sweep', { cause: failed })],
+  ['a failed query', failed],
+  ['a failed query as a cause', new Error('sweep', { cause: failed })],
   ['several at once', new AggregateError([failed, failed])],
-  ['one whose cause is not known', new DrizzleQueryError('select "email"', ['eva@example.com'])],
-])('%s is told without its SQL and without what it was about', (_, error) => {
+  ['one without a cause', new DrizzleQueryError('select "email"', ['eva@example.com'])],
+])('%s is shown without its SQL and its values', (_, error) => {
   expect(messageOf(error)).not.toMatch(/select|eva@|params/)
   expect(Bun.inspect(withoutQuery(error))).not.toMatch(/select "email"|eva@|params/)
 })
 
-test('what the database said is told', () => {
+test('the database’s own message is shown', () => {
   expect(messageOf(failed)).toBe('canceling statement due to statement timeout')
   expect(withoutQuery(failed)).toMatchObject({ code: '57014', message: refused.message })
 })
 
-test('other errors are told as they are', () => {
+test('other errors are shown as they are', () => {
   const error = new TypeError('no such thing')
   expect([messageOf(error), withoutQuery(error)]).toEqual(['no such thing', error])
   expect(messageOf(new AggregateError([new Error('one'), new Error('two')]))).toBe('one; two')

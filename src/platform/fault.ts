@@ -1,15 +1,15 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 
 /**
- * A dependency failed. Thrown, and retried in one place; never used for a refusal, which is a
- * value, nor for a bug, which is asserted.
+ * A dependency failed. Thrown, and retried in one place. Refusals are values instead; bugs are other
+ * errors.
  */
 export type FaultCode =
   | 'database_unavailable'
   | 'broker_unavailable'
   | 'overloaded'
   | 'deadline_exceeded'
-  /** A write was sent, and the database went away before it said what came of it. */
+  /** A write was sent, and the connection was lost before the response. */
   | 'outcome_unknown'
 
 export class Fault extends Error {
@@ -23,39 +23,39 @@ export class Fault extends Error {
   }
 }
 
-/** The service cannot run as it is set up, and waiting will not help. The message says what to change. */
+/** The configuration is wrong, and waiting will not help. The message says what to change. */
 export class SetupError extends Error {
   override name = 'SetupError'
 }
 
-/** A command was asked for in words that it does not understand. The message says which. */
+/** The arguments of a command are wrong. The message says which. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
 export const messageOf = (error: unknown): string => {
-  if (error instanceof DrizzleQueryError) return error.cause ? messageOf(error.cause) : 'the query failed'
+  if (error instanceof DrizzleQueryError) return error.cause ? messageOf(error.cause) : 'query failed'
   if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
   if (error instanceof Error) return error.message || ('code' in error ? String(error.code) : error.name)
   return String(error)
 }
 
-/** Fields in which the driver and the database repeat what a statement was about. */
-const repeats = ['query', 'params', 'parameters', 'args', 'detail', 'where']
+/** Fields in which the driver and the database repeat statements and values. */
+const sensitiveFields = ['query', 'params', 'parameters', 'args', 'detail', 'where']
 
 /**
- * For logs and terminals: the error without its SQL and without values, which are amounts, names
- * and e-mail addresses. Of a query that failed it is what the database said.
+ * The error for logs and terminals, without SQL and values such as amounts, names and e-mail addresses.
+ * Of a failed query, the database's own error.
  */
 export function withoutQuery(error: unknown): unknown {
-  if (error instanceof DrizzleQueryError) return withoutQuery(error.cause ?? new Error('the query failed'))
+  if (error instanceof DrizzleQueryError) return withoutQuery(error.cause ?? new Error('query failed'))
   if (!(error instanceof Error)) return error
-  const several = error instanceof AggregateError ? error.errors : []
-  const isClean = repeats.every((field) => !(field in error)) && !error.cause && several.length === 0
+  const nested = error instanceof AggregateError ? error.errors : []
+  const isClean = sensitiveFields.every((field) => !(field in error)) && !error.cause && nested.length === 0
   if (isClean) return error
   const { name, message, stack } = error
-  const fields = Object.entries(error).filter(([field]) => !repeats.includes(field))
+  const fields = Object.entries(error).filter(([field]) => !sensitiveFields.includes(field))
   const copy = Object.assign(new Error(message), Object.fromEntries(fields), { name, stack })
   if (error.cause) copy.cause = withoutQuery(error.cause)
-  return several.length > 0 ? Object.assign(copy, { errors: several.map(withoutQuery) }) : copy
+  return nested.length > 0 ? Object.assign(copy, { errors: nested.map(withoutQuery) }) : copy
 }

@@ -24,12 +24,11 @@ test.each([
   ['a statement', async ({ sql }: Database) => sql`select 1`],
   ['a transaction', async ({ sql }: Database) => sql.begin(async (tx) => tx`select 1`)],
   ['a query of drizzle', async ({ orm }: Database) => orm.execute('select 1')],
-])('%s is settled, however often its connection is cut', async (_, ask) => {
+])('%s always resolves or rejects, however often its connection is cut', async (_, ask) => {
   await using opened = await open(1)
   let running = true
   const outcomes = { answered: 0, lost: 0 }
-  // Asks again at once after a failure: in that instant the driver takes the dead connection for a
-  // living one.
+  // Retries at once after a failure: in that instant the driver may still use the dead connection.
   const asking = (async () => {
     while (running) {
       await ask(opened.database).then(
@@ -51,7 +50,7 @@ test.each([
   expect(outcomes.lost).toBeGreaterThan(0)
 })
 
-test('a connection that is cut in the middle of an answer leaves nothing of it to the next', async () => {
+test('a connection that is cut in the middle of a response leaves nothing of it to the next', async () => {
   await using opened = await open(1)
   const { sql } = opened.database
   for (let round = 0; round < 5; round++) {
@@ -73,7 +72,7 @@ test('a connection that is cut in the middle of an answer leaves nothing of it t
   }
 })
 
-test('a transaction ends with its connection, and does not go on in another’s', async () => {
+test('a transaction ends with its connection, and does not continue in another', async () => {
   await using opened = await open(1)
   const { sql } = opened.database
   await sql`create table steps (name text)`
@@ -101,7 +100,7 @@ test('a transaction ends with its connection, and does not go on in another’s'
   expect([...(await sql`select name from steps`)]).toEqual([{ name: 'next' }])
 })
 
-test('closing does not wait for connections that are gone', async () => {
+test('closing does not wait for lost connections', async () => {
   const opened = await open(3)
   const { sql } = opened.database
   const asking = Array.from({ length: 3 }, () => sql`select pg_sleep(60)`.catch((error) => error))
@@ -117,15 +116,16 @@ test('closing does not wait for connections that are gone', async () => {
   await closing
 })
 
-test('a list arrives as it was given, whatever its elements hold', async () => {
+test('a list is received unchanged, with any characters in its elements', async () => {
   await using opened = await open()
   const given = ['plain', 'with "quotes"', 'back\\slash', '{a,b}', '', 'NULL', null, 'två\n']
   const rows = await opened.database.sql`
-    select text from unnest(${arrayOf(given)}::text[]) with ordinality as list (text, position) order by position`
+    select text from unnest(${arrayOf(given)}::text[]) with ordinality as list (text, position)
+    order by position`
   expect(rows.map((row) => row.text)).toEqual(given)
 })
 
-test('whole numbers of any size arrive exactly', async () => {
+test('integers of any size are received exactly', async () => {
   await using opened = await open()
   const given = [2n ** 53n + 1n, -(2n ** 63n), 0n]
   const rows = await opened.database
@@ -133,7 +133,7 @@ test('whole numbers of any size arrive exactly', async () => {
   expect(rows.map((row) => row.number)).toEqual(given)
 })
 
-describe('a connection that is cut in silence', () => {
+describe('a silently lost connection', () => {
   async function openThroughProxy(statementMs = 1000) {
     const shared = await backing()
     const { url } = await shared.createDatabase('platform')
@@ -158,7 +158,7 @@ describe('a connection that is cut in silence', () => {
     }
   }
 
-  test('is given up after its deadline; all that waits on it is rejected, once, and the next query is answered', async () => {
+  test('is given up after its deadline: its queries are rejected once, the next one succeeds', async () => {
     await using opened = await openThroughProxy()
     const { sql } = opened.database
     opened.proxy.silence()
@@ -172,7 +172,7 @@ describe('a connection that is cut in silence', () => {
     expect([...(await sql`select 7 as seven`)]).toEqual([{ seven: 7 }])
   })
 
-  test('ends a transaction, also one that was between two statements', async () => {
+  test('ends a transaction, also between two statements', async () => {
     await using opened = await openThroughProxy()
     const { sql } = opened.database
     const cut = sql.begin(async (tx) => {
@@ -184,7 +184,7 @@ describe('a connection that is cut in silence', () => {
     expect([...(await sql.begin(async (tx) => tx`select 7 as seven`))]).toEqual([{ seven: 7 }])
   })
 
-  test('is no slow one: a statement within its time, and an idle connection, are left alone', async () => {
+  test('is not confused with a slow or an idle one', async () => {
     await using opened = await openThroughProxy(3000)
     const { sql } = opened.database
     const [before] = await sql`select pg_backend_pid() as pid, pg_sleep(2.5)`
@@ -194,26 +194,26 @@ describe('a connection that is cut in silence', () => {
     expect(databaseFailure(await sql`select pg_sleep(10)`.catch((error) => error))).toBe('unavailable')
   })
 
-  test('is found out by a listener, too, which listens on another one', async () => {
+  test('is detected by a listener, too, which listens on another one', async () => {
     await using opened = await openThroughProxy()
-    const heard: string[] = []
+    const received: string[] = []
     let beginnings = 0
     const listening = keepListening(
       opened.database.sql,
-      { news: (text) => heard.push(text) },
+      { news: (text) => received.push(text) },
       () => beginnings++,
     )
     await listening.started
     opened.proxy.silence()
     await eventually(() => expect(beginnings).toBe(2), { timeoutMs: 20_000 })
     // The pool's own connection was cut as well.
-    await eventually(() => opened.database.sql.notify('news', 'heard'))
-    await eventually(() => expect(heard).toEqual(['heard']))
+    await eventually(() => opened.database.sql.notify('news', 'sent'))
+    await eventually(() => expect(received).toEqual(['sent']))
     await listening.end()
   })
 })
 
-test('a server that takes no writes is left for the one that does', async () => {
+test('a read-only server is left for the writable one', async () => {
   await using opened = await open(1)
   const { sql } = opened.database
   const pidOf = async () => (await sql`select pg_backend_pid() as pid`)[0]?.pid

@@ -1,4 +1,7 @@
-/** Connections to a PostgreSQL database: a pool with drizzle on top, and sessions for locks and migrations. */
+/**
+ * Connections to a PostgreSQL database: a pool with drizzle on top, and sessions for locks and
+ * migrations.
+ */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
 import type { Types } from './statements'
@@ -15,17 +18,16 @@ export type DatabaseOptions = {
   poolMax: number
   prepare: boolean
   applicationName: string
-  /** Settings of the server for these connections. */
+  /** Server settings for these connections. */
   settings?: Record<string, string>
   /**
-   * How long a statement may take, in milliseconds, 30 s when absent: the server ends it then. A
-   * connection that owes an answer for two seconds longer, or for `silenceMs`, is given up, since
-   * packets may be dropped without a word.
+   * Statement timeout of the server, 30,000 when absent. A connection without a response for two
+   * seconds longer, or for `silenceMs`, is given up, since packets may be dropped silently.
    */
   statementMs?: number
-  /** For work that lifts the limit of its statements. */
+  /** For work that raises its own statement timeout. */
   silenceMs?: number
-  /** A connection was lost or given up; what was in flight on it has been rejected. */
+  /** A connection was lost or given up, and its queries in flight were rejected. */
   onClose?: () => void
 }
 
@@ -41,8 +43,8 @@ export function openDatabase({ url, poolMax, prepare, settings, ...more }: Datab
 }
 
 /**
- * The server notices within seconds, not hours, that a client has vanished: TCP keep-alive and
- * retransmission limits. For sessions that hold a lock which others wait for.
+ * A crashed host never closes its connection. With these TCP limits the server notices within seconds
+ * instead of hours, and releases the locks of the session.
  */
 export const fastDisconnectDetection = {
   tcp_keepalives_idle: '2',
@@ -52,12 +54,12 @@ export const fastDisconnectDetection = {
 }
 
 /**
- * One connection, for what belongs to a session: locks and notifications. When it is lost, the next
- * query begins a new session.
+ * A single connection, for session-level locks and settings. When it is lost, the next query opens a
+ * new session.
  */
 export function openSession(
   { url, ...more }: Pick<DatabaseOptions, 'url' | 'applicationName' | 'statementMs' | 'silenceMs'>,
-  /** Settings of the server, for this session. */
+  /** Server settings for this session. */
   settings: Record<string, string> = {},
 ): Sql<Types> {
   const options = connectionOptions(more)
@@ -69,8 +71,8 @@ export function openSession(
 }
 
 /**
- * Whatever a role or a database has set: which tables are meant, and how values are read and
- * written. A role may always change its own settings.
+ * Override what a role or database has set: which tables names refer to, and how values are read and
+ * written. A role can always change its own settings.
  */
 const pinnedSettings: Record<string, string> = {
   search_path: 'public',
@@ -81,13 +83,13 @@ const pinnedSettings: Record<string, string> = {
   TimeZone: 'UTC',
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
-  // Fewer digits than a time in milliseconds has would move it by years.
+  // Fewer digits would shift times in milliseconds.
   extra_float_digits: '1',
   bytea_output: 'hex',
   array_nulls: 'on',
   transform_null_equals: 'off',
   standard_conforming_strings: 'on',
-  // As text: the driver leaves out what is falsy.
+  // As text: the driver drops falsy values.
   idle_session_timeout: '0',
 }
 
@@ -100,34 +102,31 @@ const connectionOptions = ({
   onClose,
 }: ConnectionOptions) => ({
   types: { bigint: postgres.BigInt },
-  // The driver asks each new connection for the array types, and when that connection is cut,
-  // nobody hears of the failure but the process, as an unhandled rejection. `arrayOf` needs no
-  // types.
+  // Otherwise the driver queries the array types on each new connection, and a lost one becomes an
+  // unhandled rejection. `arrayOf` needs no types.
   fetch_types: false,
   connect_timeout: 5,
   // Of our patch: see decision 16.
   answer_timeout: silenceMs / 1000,
-  // Waits are bounded by the server: a lost client holds no lock for ever, and a stuck query is an
-  // error that somebody sees.
+  // The server bounds all waits: a lost client releases its locks, and a stuck query is an error.
   connection: {
     application_name: applicationName,
     statement_timeout: statementMs,
     lock_timeout: Math.min(10_000, statementMs - 1000),
-    // A client that was cut off in the middle of a transaction keeps its locks no longer than this.
+    // How long a client that vanished inside a transaction keeps its locks.
     idle_in_transaction_session_timeout: 20_000,
     ...pinnedSettings,
   },
-  // The driver connects again when the next query comes; left to itself it would wait up to 20 s
-  // after a few failures.
+  // The driver reconnects at the next query. By default it waits up to 20 s after a few failures.
   backoff: (failures: number) => Math.min(0.25, 0.005 * 2 ** failures),
   onnotice: () => {},
   ...(onClose ? { onclose: onClose } : {}),
 })
 
-/** One connection for migrations, each of which is given ten minutes and bounds its own waits. */
+/** A single connection for migrations. Each may take ten minutes, and sets its own timeouts. */
 export function openMigrationSession(url: string): Sql {
   const options = { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false }
-  // As text: the driver leaves out what is falsy.
+  // As text: the driver drops falsy values.
   const unlimited: Record<string, string> = { statement_timeout: '0', lock_timeout: '0' }
   return postgres(url, {
     ...options,

@@ -6,17 +6,17 @@ import type { Types } from './statements'
 const listenerPingMs = 5000
 
 /**
- * Listens until it is ended, on a connection of the driver's own. A listener has nothing to say, so
- * it is asked now and then: one that was cut in silence would wait for ever. `onListening` is
- * called at each beginning, since what was sent in between is lost.
+ * Listens on a connection of the driver's own until `end`. A regular ping detects a connection that
+ * was lost silently, on which a listener would wait for ever. `onListening` is called at every start,
+ * since notifications in between are lost.
  */
 export function keepListening(
   sql: Sql<Types>,
   channels: Record<string, (payload: string) => void>,
   onListening: () => void = () => {},
 ): { started: Promise<unknown>; end(): Promise<void> } {
-  const starting = Object.entries(channels).map(([name, hear]) => sql.listen(name, hear, onListening))
-  // The driver keeps the connection here, and answers its loss by listening on another one.
+  const starting = Object.entries(channels).map(([name, onNotify]) => sql.listen(name, onNotify, onListening))
+  // The driver keeps the connection here, and listens on another one when it is lost.
   const { listen } = sql as unknown as { listen: { sql?: Sql } }
   const pinging = setInterval(() => {
     listen.sql?.unsafe('select 1').catch(() => {})

@@ -8,7 +8,7 @@ test('no two advisory locks have the same number', () => {
   expect(new Set(numbers).size).toBe(numbers.length)
 })
 
-test('every number is in this file, and every statement that takes a lock takes one of them', async () => {
+test('no other file has lock numbers, and every lock that is taken is in the list', async () => {
   const source = join(import.meta.dir, '../..')
   const faults: string[] = []
   for await (const path of new Bun.Glob('**/*.ts').scan(source)) {

@@ -1,7 +1,4 @@
-/**
- * Brings a database to the schema this version was written for, or refuses to start. Any number of
- * replicas may do so at once.
- */
+/** Brings a database to the schema of this version, or refuses to start. Replicas may do so concurrently. */
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
@@ -14,17 +11,12 @@ import { isRetryable, violation } from './failures'
 import { advisoryLocks } from './locks'
 import { checkRole, type Grants, provisionRole } from './service-role'
 
-/**
- * One lock for everything that prepares a database. The number means nothing, but must stay the
- * same in every version.
- */
-
 export type Preparation = {
-  /** What the service works with. */
+  /** The service's own connection. */
   url: string
-  /** The owner of the database, when the service is not. Used here and nowhere else, and only to migrate. */
+  /** The owner of the tables, unless the service is. Used only to migrate. */
   ownerUrl?: string
-  /** What the service is granted by the owner. Without it the service is the owner. */
+  /** Privileges of the service's role; absent when the service owns the tables. */
   grants?: Grants
   folder: string
   migrate: boolean
@@ -33,25 +25,25 @@ export type Preparation = {
 }
 
 /**
- * Waits for the database as long as it takes, then migrates it, or checks that somebody did. Throws
- * `SetupError` when waiting cannot help: the login is refused, the database does not exist, it has
- * the schema of another version, or the service's role may not do its work.
+ * Waits for the database without limit, then migrates it or checks that it is migrated. Throws
+ * `SetupError` when waiting is useless: refused login, missing database, schema of another version,
+ * missing privileges.
  */
 export async function prepareDatabase({ log, signal, ...preparation }: Preparation): Promise<void> {
   const { url, ownerUrl, grants, folder } = preparation
   const remedy =
     preparation.migrate && ownerUrl
-      ? 'DATABASE_URL and MIGRATION_DATABASE_URL have to name the same database.'
+      ? 'DATABASE_URL and MIGRATION_DATABASE_URL must name the same database.'
       : 'Set MIGRATE_ON_START=true, or migrate first.'
   const prepare = async () => {
     if (preparation.migrate)
-      await naming(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
+      await namingVariable(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
         withPreparationLock(ownerUrl ?? url, async (sql) => {
           await migrate(sql, folder, log)
           if (ownerUrl && grants) await provisionRole(sql, url, grants)
         }),
       )
-    return naming('DATABASE_URL', () =>
+    return namingVariable('DATABASE_URL', () =>
       withSession(url, async (sql) => {
         await assertMigrated(sql, folder, remedy)
         return grants && checkRole(sql, grants)
@@ -62,38 +54,36 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
     backoff: { firstMs: 200, limitMs: 5000 },
     signal,
     isRetryable: isRetryable,
-    onFailure: (error, failures) => log.warn({ failures }, `waiting for the database: ${messageOf(error)}`),
+    onFailure: (error, failures) => log.warn({ failures }, `waiting for database: ${messageOf(error)}`),
   })
   if (examined?.beyond)
     log[ownerUrl ? 'warn' : 'info'](
       examined,
-      'the database role may do more than the service needs: give it a role of its own as DATABASE_URL, and the owner as MIGRATION_DATABASE_URL',
+      'database role has more privileges than needed: set DATABASE_URL to a role of its own, ' +
+        'and MIGRATION_DATABASE_URL to the owner',
     )
 }
 
-/** Turns a refusal of the server into a sentence that names the variable to look at. */
-async function naming<T>(variable: string, work: () => Promise<T>): Promise<T> {
+/** Turns a refusal by the server into an error that names the variable to check. */
+async function namingVariable<T>(variable: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     const { sqlState = '' } = violation(error) ?? {}
-    // Refused login, unknown database, missing privilege: the server's own sentence says which, and
-    // holds no secret.
+    // Refused login, unknown database, missing privilege. The server's message contains no secret.
+    const privileges = sqlState === '42501' ? ' and the privileges of its role' : ''
     if (/^(28|3D000|42501)/.test(sqlState))
       throw new SetupError(
-        `The database refuses the service: ${messageOf(error)}. Check ${variable}${sqlState === '42501' ? ', and what its role may do' : ''}.`,
+        `PostgreSQL refuses the service: ${messageOf(error)}. Check ${variable}${privileges}.`,
       )
     throw error
   }
 }
 
-/**
- * Runs `work` while no other replica prepares this database, on a connection of its own, since the
- * lock belongs to the session.
- */
+/** Runs `work` under the preparation lock of this database, in the session that holds it. */
 export function withPreparationLock<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   return withSession(url, async (sql) => {
-    // Asked for again and again, so that a session that was cut in silence is not taken for one that waits.
+    // Polled, so that a silently lost connection is not mistaken for a waiting one.
     const isLocked = async () =>
       (await sql`select pg_try_advisory_lock(${advisoryLocks.preparation}) as locked`)[0]?.locked
     while (!(await isLocked())) await pause(lockPollMs)
@@ -113,41 +103,43 @@ async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<
 }
 
 /**
- * Applies what is missing from `folder`. Throws `SetupError` when the database has a history that
- * this version does not know: it was made by a newer version, or a migration was changed after it
- * had been applied.
+ * Applies the missing migrations of `folder`. Throws `SetupError` when the database has migrations that
+ * this version does not know: of a newer version, or changed after they were applied.
  */
 async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<void> {
-  const known = readMigrationFiles({ migrationsFolder: folder })
-  assertAscending(known.map((migration) => migration.folderMillis))
+  const expected = readMigrationFiles({ migrationsFolder: folder })
+  assertAscending(expected.map((migration) => migration.folderMillis))
 
   const before = await appliedMigrations(sql)
   for (const [index, hash] of before.entries()) {
-    if (known[index]?.hash === hash) continue
+    if (expected[index]?.hash === hash) continue
     throw new SetupError(
-      `The database has migration ${index + 1} in a form that this version does not know. It was migrated by another version: ` +
-        'start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
+      `Migration ${index + 1} of the database is not the one of this version: another version applied it. ` +
+        'Start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
     )
   }
-  if (before.length === known.length) return
+  if (before.length === expected.length) return
   await runMigrations(drizzle(sql), { migrationsFolder: folder }).catch((error) => {
-    // What the server said is what decides whether to wait. drizzle wraps it.
+    // drizzle wraps the server's error, which decides whether to retry.
     throw error.cause ?? error
   })
 
-  // drizzle skips a migration that is dated before the newest applied one, and still says it succeeded.
+  // drizzle silently skips migrations that are dated before the newest applied one.
   const after = await appliedMigrations(sql)
-  if (after.length !== known.length || after.some((hash, index) => hash !== known[index]?.hash))
-    throw new SetupError(`After migrating, the database has ${after.length} of ${known.length} migrations.`)
+  if (after.length !== expected.length || after.some((hash, index) => hash !== expected[index]?.hash))
+    throw new SetupError(
+      `After migrating, the database has ${after.length} of ${expected.length} migrations.`,
+    )
   log.info({ from: before.length, to: after.length }, 'database migrated')
 }
 
 async function assertMigrated(sql: postgres.Sql, folder: string, remedy: string): Promise<void> {
-  const known = readMigrationFiles({ migrationsFolder: folder })
+  const expected = readMigrationFiles({ migrationsFolder: folder })
   const applied = await appliedMigrations(sql)
-  if (applied.length === known.length && applied.every((hash, index) => hash === known[index]?.hash)) return
+  if (applied.length === expected.length && applied.every((hash, index) => hash === expected[index]?.hash))
+    return
   throw new SetupError(
-    `The database has ${applied.length} migrations, this version needs its own ${known.length}. ${remedy}`,
+    `The database has ${applied.length} migrations, this version needs its own ${expected.length}. ${remedy}`,
   )
 }
 
@@ -162,9 +154,9 @@ async function appliedMigrations(sql: postgres.Sql): Promise<string[]> {
 
 function assertAscending(dates: number[]): void {
   if (dates.every((date, index) => index === 0 || date > (dates[index - 1] ?? 0))) return
-  throw new SetupError('The dates of the migrations do not ascend; the later ones would be skipped.')
+  throw new SetupError('The dates of the migrations do not ascend: later ones would be skipped.')
 }
 
-/** All statements of a folder of migrations, in order, for tables that are made outside their history. */
+/** All statements of a migration folder, in order, for tables that are created outside the history. */
 export const migrationStatements = (folder: string): string[] =>
   readMigrationFiles({ migrationsFolder: folder }).flatMap((migration) => migration.sql)

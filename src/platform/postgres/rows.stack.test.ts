@@ -40,13 +40,14 @@ async function open() {
   const database = openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'test' })
   const { sql } = database
   await sql`create table samples (
-    id uuid primary key, name text collate "C", "offset" bigint, partition integer, is_open boolean, note text,
+    id uuid primary key, name text collate "C", "offset" bigint, partition integer, is_open boolean,
+    note text,
     metadata json, body bytea, created_at timestamptz(3)
   )`
   return { ...database, [Symbol.asyncDispose]: () => database.close() }
 }
 
-test('rows are stored as they are, whatever the type of a column', async () => {
+test('rows are stored unchanged, for any type of column', async () => {
   await using database = await open()
   const createdAt = new Date('2026-01-02T03:04:05.678Z')
   await statements.insert(database.sql, [rowOf(1), { ...rowOf(2), body: null }], { createdAt })

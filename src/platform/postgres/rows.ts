@@ -1,6 +1,7 @@
 /**
- * Many rows as one parameter a column: the `insert into … select … from unnest(…)` of a table, with names and types taken
- * from its schema. The text of a statement does not depend on the number of rows, so it is prepared once.
+ * Passes many rows with one parameter per column: `insert into … select … from unnest(…)`, with names and
+ * types from the schema of the table. The statement does not depend on the number of rows, so it is
+ * prepared once.
  */
 import { getTableColumns, getTableName } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
@@ -19,7 +20,7 @@ export type RowStatements<Column extends string, Shared extends string> = {
   insert(sql: Statements, rows: readonly Record<Column, Value>[], shared?: Record<Shared, Value>): Fragment
 }
 
-/** Made once for each statement, never for each call. */
+/** Build it once per statement, not per call. */
 export function rowStatements<
   Table extends PgTable,
   Column extends ColumnOf<Table>,
@@ -41,7 +42,7 @@ export function rowStatements<
   const columnOf = (key: string) => {
     const column = all[key]
     if (!column) throw new Error(`${getTableName(table)} has no column ${key}`)
-    // A collation is of the column, and not of its values.
+    // A collation belongs to the column, not to its values.
     return { name: `"${column.name}"`, type: column.getSQLType().replace(/ collate .*/, '') }
   }
   const arrays = columns.map(columnOf)
@@ -63,16 +64,16 @@ export function rowStatements<
   }
 }
 
-/** Where a parameter goes. No name or type has this character. */
+/** Stands for a parameter. No name or type has this character. */
 const slot = '\0'
 
-/** What the driver gets from a template literal. */
+/** The driver's form of a template literal. */
 function template(text: string): TemplateStringsArray {
   const strings = text.split(slot)
   return Object.assign(strings, { raw: strings })
 }
 
-/** A value in PostgreSQL's own notation, as far as `arrayOf` does not know it. */
+/** Converts values that `arrayOf` does not take into PostgreSQL's notation. */
 function textOf(value: Value): Exclude<Value, object> | null {
   if (value === null || typeof value !== 'object') return value
   if (value instanceof Date) return value.toISOString()

@@ -1,21 +1,18 @@
-/** What statements written by hand share: types of values, lists as parameters, pages and snapshots. */
+/** Helpers for SQL written by hand: types of values, lists as parameters, pages and snapshots. */
 import type { Sql, TransactionSql } from 'postgres'
 
 export type Types = { bigint: bigint }
 /**
- * Statements written by hand. int8 arrives as `bigint`, timestamps as text; times are passed as ISO
- * text, lists by `arrayOf`.
+ * A pool or a transaction. int8 is read as `bigint`, timestamps as text; pass times as ISO text, lists
+ * with `arrayOf`.
  */
 export type Statements = Sql<Types> | TransactionSql<Types>
 
-/** Lets several queries see one state of the database. They only read. */
+/** Runs several read-only queries on one snapshot. */
 export const inSnapshot = <T>(sql: Sql<Types>, read: (sql: Statements) => Promise<T>): Promise<T> =>
   sql.begin('isolation level repeatable read read only', read) as Promise<T>
 
-/**
- * A list in pages, each in the order of a key: `read` answers with the rows that follow a row, at
- * most `limit`.
- */
+/** Pages of a list in key order: `read` returns the rows after a given row, at most `limit`. */
 export async function* pagesOf<T>(
   read: (after: T | undefined, limit: number) => PromiseLike<T[]>,
 ): AsyncGenerator<T[]> {
@@ -27,7 +24,7 @@ export async function* pagesOf<T>(
 }
 
 /**
- * A list as one parameter, in PostgreSQL's own notation. Cast it where it is used:
+ * A list as one parameter, in PostgreSQL's array notation. Cast it where it is used:
  * `${arrayOf(ids)}::uuid[]`.
  */
 export function arrayOf(values: readonly (string | number | bigint | boolean | null | undefined)[]): string {
@@ -41,19 +38,18 @@ export function arrayOf(values: readonly (string | number | bigint | boolean | n
   return `${text}}`
 }
 
-/** Means the same with quotes and without. Nearly all that is sent is: ids, names, times. */
+/** Needs no quotes. Nearly all values are plain: ids, names, times. */
 const plain = /^(?!null$)[\w.:-]+$/i
 
 /**
- * Texts without line breaks, such as JSON, as one parameter: nothing of them needs quoting. Use it
- * as `string_to_array(…, chr(10))`.
+ * Texts without line breaks, such as JSON, as one parameter that needs no quoting: `string_to_array(…,
+ * chr(10))`.
  */
 export const linesOf = (texts: readonly string[]): string => texts.join('\n')
 
 /**
- * A time as the server writes it, `2024-01-27 17:13:48.5+00`: the session's time zone is UTC, and
- * no time of ours has more than milliseconds. Not to be left to `Date`, which takes the years 1 to
- * 99 for those of the last century.
+ * Converts a time of the server, `2024-01-27 17:13:48.5+00`, of a session in UTC and at most
+ * milliseconds. Not with `Date`, which moves the years 1 to 99 to the last century.
  */
 export function rfc3339(time: string): string {
   const clock = time.slice(11, -3)

@@ -1,13 +1,13 @@
 /**
- * How every program here reads its arguments: help goes to standard output with exit code 0, what
- * is not understood to standard error with 2.
+ * Arguments of all programs: help goes to standard output with exit code 0, usage errors to standard
+ * error with 2.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 
 export const asksForHelp = (args: readonly string[]): boolean =>
   args.includes('--help') || args.includes('-h')
 
-/** The options, or the end of the process. */
+/** The options. Exits for help and for usage errors. */
 export function optionsOrExit<const T extends NonNullable<ParseArgsConfig['options']>>(
   usage: string,
   options: T,

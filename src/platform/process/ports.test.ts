@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { findPortHolder, freePort, listenErrorOf, listeningInodes } from './ports.ts'
 
-test('only sockets that listen on the port count, whatever their address', () => {
-  const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+test('only sockets that listen on the port count, on any address', () => {
+  const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1001 1 0 100 0
    1: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1002 1 0 100 0
    2: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 1003 1 0 100 0
@@ -13,7 +13,7 @@ test('only sockets that listen on the port count, whatever their address', () =>
   expect(listeningInodes(table, 81)).toEqual([])
 })
 
-test('a port is free until somebody listens on it, and then it is known who', () => {
+test('a port is free until a process listens on it, which is then found', () => {
   const port = freePort()
   expect(listenErrorOf(port)).toBeNull()
   expect(findPortHolder(port)).toBeNull()

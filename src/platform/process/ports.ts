@@ -1,7 +1,7 @@
-/** TCP ports of this machine: which are free, and who holds the others. */
+/** TCP ports of this machine: which are free, and which process holds the others. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** The system's code for why nobody could listen there now, such as EADDRINUSE; null when somebody could. */
+/** The error code of listening there now, such as EADDRINUSE; null when the port is free. */
 export function listenErrorOf(port: number, hostname = '127.0.0.1'): string | null {
   try {
     listenBriefly(port, hostname)
@@ -11,7 +11,7 @@ export function listenErrorOf(port: number, hostname = '127.0.0.1'): string | nu
   }
 }
 
-/** Free when it was asked for: nothing keeps it so. */
+/** A port that is free at the moment: nothing reserves it. */
 export function freePort(hostname = '127.0.0.1'): number {
   return listenBriefly(0, hostname)
 }
@@ -26,8 +26,8 @@ function listenBriefly(port: number, hostname: string): number {
 export type PortHolder = { pid: number; command: string }
 
 /**
- * The process that listens on the port. Null when the system does not tell us, as it does not about
- * another user's processes.
+ * The process that listens on the port; null when the system does not show it, as of other users'
+ * processes.
  */
 export function findPortHolder(port: number): PortHolder | null {
   try {
@@ -37,7 +37,7 @@ export function findPortHolder(port: number): PortHolder | null {
   }
 }
 
-/** The inodes of the sockets that listen on the port, from the text of /proc/net/tcp or tcp6. */
+/** The inodes of sockets listening on the port, from the text of /proc/net/tcp or tcp6. */
 export function listeningInodes(table: string, port: number): string[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const listening = '0A'
@@ -49,7 +49,7 @@ export function listeningInodes(table: string, port: number): string[] {
     .map((columns) => columns[9] ?? '')
 }
 
-/** The holder of a port, in words for an error message. */
+/** The holder of a port, for an error message. */
 export function describeHolder(port: number): string {
   const holder = findPortHolder(port)
   return holder
@@ -82,7 +82,7 @@ function linksOf(dir: string): string[] {
       }
     })
   } catch {
-    // Another user's process, or one that has ended since.
+    // Another user's process, or one that has ended.
     return []
   }
 }

@@ -9,7 +9,7 @@ test.each([
     '10,000 of 1,000,000 rows (1 %), 10,000 a second, 99 s left',
   ],
   [{ total: 1000, done: 1000, elapsedMs: 4000 }, '1,000 of 1,000 rows (100 %), 250 a second'],
-  // What came to be meanwhile is done, too.
+  // The total may grow meanwhile.
   [{ total: 1000, done: 1001, elapsedMs: 1000 }, '1,001 of 1,000 rows (100 %), 1,001 a second'],
   [{ total: 0, done: 0, elapsedMs: 0 }, '0 of 0 rows (100 %), 0 a second'],
 ])('%p', (state, text) => {

@@ -1,25 +1,22 @@
-/** How long to wait before a failed operation is tried again. A tool that knows no word of the trade. */
+/** How long to wait before a failed operation is retried. */
 export type Backoff = {
-  /** Wait before the second try, in milliseconds. Doubles with every further one. */
+  /** The first wait, which doubles with every further one. */
   firstMs: number
-  /** The wait never grows beyond this, in milliseconds. */
+  /** The longest wait. */
   limitMs: number
 }
 
-/**
- * The wait before try number `attempt + 1` (attempt counts from 1): exponential, half of it random,
- * so that replicas spread.
- */
+/** The wait after this many failures: exponential, half of it random, so that replicas spread out. */
 export function backoffMs(
   { firstMs, limitMs }: Backoff,
-  attempt: number,
+  failures: number,
   random: () => number = Math.random,
 ): number {
-  const full = Math.min(limitMs, firstMs * 2 ** (attempt - 1))
+  const full = Math.min(limitMs, firstMs * 2 ** (failures - 1))
   return full / 2 + random() * (full / 2)
 }
 
-/** Waits, or returns at once when the signal is aborted: a stopping service never sits out a backoff. */
+/** Resolves after `ms`, or at once when the signal is aborted: stopping does not wait for a backoff. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve()
   return new Promise((resolve) => {
@@ -34,9 +31,8 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Tries until it succeeds. A failure that `isRetryable` does not know is thrown at once, and so is
- * the last one when the signal is aborted. `onFailure` hears of every failed try, with how many
- * there were.
+ * Retries until it succeeds. Throws a failure that is not retryable, and the last one when the signal
+ * is aborted. `onFailure` is called with every failure before a retry, and their number.
  */
 export async function keepTrying<T>(
   work: () => Promise<T>,

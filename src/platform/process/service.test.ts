@@ -27,7 +27,7 @@ function start(parts: Part[], prepare: () => Promise<void> = async () => {}) {
   return { running, service }
 }
 
-test('parts run in their order once the service is prepared, and stop in reverse, resources last', async () => {
+test('parts run in order once the service is prepared, and stop in reverse, resources last', async () => {
   const prepared = Promise.withResolvers<void>()
   const { running, service: state } = start([part('relay'), part('queue')], () => prepared.promise)
   expect(state.isReady()).toBe(false)

@@ -1,6 +1,7 @@
 /**
- * A service is a list of parts with one interface and one run loop. Parts start in the order of the list and stop in
- * the reverse order, so a part may rely on those before it for as long as it runs. Readiness follows from the list.
+ * A service is a list of parts with one interface and one run loop. Parts start in the order of the
+ * list and stop in the reverse order, so a part may rely on those before it for as long as it runs.
+ * Readiness follows from the list.
  */
 import { messageOf } from '../fault'
 import type { Log } from '../telemetry/log'
@@ -15,8 +16,9 @@ export type Part = {
   /** What a failure of `run` means, for the log line: `publishing failed`. By default `NAME failed`. */
   failure?: string
   /**
-   * Works until the signal is aborted. A throw is logged and `run` is called again after a backoff; `onProgress` says
-   * that it works again, which resets the backoff. A part without `run` only holds something, such as a connection.
+   * Works until the signal is aborted. A throw is logged and `run` is called again after a backoff;
+   * `onProgress` says that it works again, which resets the backoff. A part without `run` only holds
+   * something, such as a connection.
    */
   run?(signal: AbortSignal, onProgress: () => void): Promise<void>
   /** Resolves once the service may be called ready, as far as this part is concerned. */

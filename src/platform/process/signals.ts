@@ -1,10 +1,7 @@
-/** How a process is told to end. */
-
 /**
- * Calls `stop` for every signal that asks for the end, with the exit code of a process that was
- * ended by it. One Ctrl-C reaches a process more than once within milliseconds, from the terminal
- * and from launchers; whoever presses again after a second means it, and the process ends there and
- * then.
+ * Calls `stop` for SIGTERM and SIGINT, with the exit code that the signal implies. A single Ctrl-C may
+ * arrive more than once within milliseconds, from the terminal and from launchers. A second one after
+ * a second or more ends the process at once.
  */
 export function onStopSignal(stop: (signal: string, exitCode: number) => void): void {
   for (const [signal, exitCode] of [

@@ -1,4 +1,4 @@
-/** Log lines: JSON on standard output, or coloured text for a person. */
+/** Log lines on standard output: JSON, or coloured text for people. */
 import pino from 'pino'
 import pretty from 'pino-pretty'
 import { withoutQuery } from '../fault'
@@ -14,10 +14,10 @@ export function createLog(options: { service: string; level: string; format: 'js
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { error: (error) => pino.stdSerializers.err(withoutQuery(error) as Error) },
-    // Whatever is logged by mistake, these do not leave the process.
+    // Removed, in case one is logged by mistake.
     redact: ['password', '*.password', 'headers.authorization', 'url'],
   }
-  // Synchronous, because the last lines before an exit are the ones somebody needs.
+  // Synchronous, so that the last lines before an exit are not lost.
   if (options.format === 'pretty')
     return pino(settings, pretty({ sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' }))
   return pino(settings, pino.destination({ dest: 1, sync: true }))

@@ -3,7 +3,7 @@ import { continueTrace, traceIdOf } from './trace'
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 
-test('a trace goes on under a new parent id, with its flags', () => {
+test('a trace continues under a new parent id, with its flags', () => {
   const header = `00-${traceId}-00f067aa0ba902b7-00`
   const traceparent = continueTrace(header)
   expect(traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-00$`))
@@ -19,10 +19,10 @@ test.each([
   [`cc-${traceId}-${parentId}-01-what-the-future-will-be-like`, '01'],
   [`fe-${traceId}-${parentId}-01-`, '01'],
   [`0a-${traceId}-${parentId}-ff-x`, '03'],
-  // Flags that this version does not define are not passed on.
+  // Undefined flags are not passed on.
   [`00-${traceId}-${parentId}-ff`, '03'],
   [`00-${traceId}-${parentId}-02`, '02'],
-])('a trace of a later version goes on as one of ours: %p', (header, flags) => {
+])('a trace of a later version continues as version 00: %p', (header, flags) => {
   expect(continueTrace(header)).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-${flags}$`))
 })
 
@@ -46,7 +46,7 @@ test.each([
   `cc-${traceId}-${parentId}`,
   `cc-${'0'.repeat(32)}-${parentId}-01`,
   `1-${traceId}-${parentId}-01`,
-])('a header that cannot be read begins a new trace: %p', (header) => {
+])('an invalid header starts a new trace: %p', (header) => {
   const traceparent = continueTrace(header)
   expect(traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
   expect(traceIdOf(traceparent)).not.toBe(traceId)

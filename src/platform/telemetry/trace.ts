@@ -1,18 +1,19 @@
-/** Trace context (W3C, level 2): which request a log line, a problem or an event belongs to. */
+/** W3C Trace Context, level 2: correlates log lines, problems and events with a request. */
 import { randomBytes } from 'node:crypto'
 
 /**
- * Version 00 ends with its flags; a later one may have more behind a hyphen. There is no version
- * ff, and all-zero ids are invalid.
+ * Version 00 ends with its flags; later ones may have more after a hyphen. Version ff and all-zero ids
+ * are invalid.
  */
-const pattern =
-  /^(?!ff)(?:00(?=.{53}$)|(?!00)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-[^,\s]*)?$/
-/** Sampled and random: what version 00 defines. */
+const versionPattern = /(?!ff)(?:00(?=.{53}$)|(?!00)[0-9a-f]{2})/
+const idsPattern = /(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}/
+const pattern = new RegExp(`^${versionPattern.source}-${idsPattern.source}-([0-9a-f]{2})(?:-[^,\\s]*)?$`)
+/** Sampled and random, which version 00 defines. */
 const knownFlags = 0b11
 
 /**
- * Carries a caller's trace on as version 00 with a new parent id, or begins one. A header that
- * cannot be read begins a new trace, as the standard says.
+ * Continues the caller's trace as version 00 under a new parent id. Starts a new one without a valid
+ * header.
  */
 export function continueTrace(header: string | null | undefined): string {
   const [, traceId, flags] = (header && pattern.exec(header)) || []

@@ -250,7 +250,7 @@ test('a role that may not be created, an owner who is none, and two databases in
   )
 
   await expect(startWallet(withDatabase(await freshConfig(), { migrationUrl }), log)).rejects.toThrow(
-    /has 0 migrations, .* DATABASE_URL and MIGRATION_DATABASE_URL have to name the same database/,
+    /has 0 migrations, .* DATABASE_URL and MIGRATION_DATABASE_URL must name the same database/,
   )
 
   await using owner = connect(migrationUrl ?? '')
