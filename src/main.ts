@@ -1,7 +1,6 @@
 /**
- * One service per process, chosen by `SERVICE`. The only place with signals and exit codes: 0
- * stopped as asked, 1 could not start or broke, 130 and the like when a second signal cut the
- * stopping short.
+ * One service per process, chosen by `SERVICE`. Signals and exit codes: 0 stopped, 1 failed to start or crashed,
+ * 130 or 143 when a second signal cut the shutdown short.
  */
 
 import { startBalances } from './balances/service'
@@ -14,23 +13,23 @@ import { createLog } from './platform/telemetry/log'
 import { startWallet } from './wallet/service'
 
 const usage = `Usage: SERVICE=wallet|balances bun src/main.ts
-  One service, set up by its environment: DATABASE_URL, KAFKA_BROKERS and what docs/running.md lists.`
+  One service, configured by its environment: DATABASE_URL, KAFKA_BROKERS and what docs/running.md lists.`
 const options = optionsOrExit(usage, { lifeline: { type: 'boolean', default: false } })
 const config = configOrExit()
 const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
 
-process.on('uncaughtException', (error) => fail(error, 'broke on an error that nobody handled'))
-process.on('unhandledRejection', (error) => fail(error, 'broke on a rejection that nobody handled'))
+process.on('uncaughtException', (error) => fail(error, 'crashed on an unhandled error'))
+process.on('unhandledRejection', (error) => fail(error, 'crashed on an unhandled rejection'))
 
 let service: RunningService | undefined
 let stopping = false
 
 const stop = async (cause: string) => {
-  // The same wish often arrives two or three times: from the terminal, from a launcher, from an orchestrator.
+  // The same signal often arrives several times: from the terminal, a launcher, an orchestrator.
   if (stopping) return
   stopping = true
   log.info({ cause }, 'stopping')
-  // Before it has started, nobody was answered and nothing can be lost.
+  // A service that is still starting has nothing to lose.
   await service?.stop()
   log.info({}, 'stopped')
   process.exit(0)
@@ -38,8 +37,7 @@ const stop = async (cause: string) => {
 
 onStopSignal((signal) => stop(signal).catch((error) => fail(error, 'could not stop cleanly')))
 
-// Whoever started this process holds the other end of its standard input. When that is gone, so are
-// the database and the broker, or soon will be.
+// The parent process holds the other end of standard input. When it is gone, so are its database and broker.
 if (options.lifeline) {
   process.stdin.on('end', () => {
     setTimeout(() => process.exit(1), 1500)
@@ -65,7 +63,7 @@ function configOrExit(): ServiceConfig {
 }
 
 function fail(error: unknown, message: string): never {
-  // What is wrong with the setup is told in a sentence; the stack of anything else is worth having.
+  // A setup error is a sentence with its remedy. For anything else the stack is worth having.
   if (error instanceof SetupError) log.error({}, `${config.service} ${message}: ${error.message}`)
   else log.error({ error }, `${config.service} ${message}`)
   process.exit(1)

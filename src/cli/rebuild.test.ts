@@ -10,24 +10,24 @@ test.each([
   [['--rollback'], { action: 'rollback', manual: false, force: false }],
   [['--cancel'], { action: 'cancel', manual: false, force: false }],
   [['--status'], undefined],
-] as const)('%j is understood', (args, request) => {
+] as const)('%j is accepted', (args, request) => {
   expect(parseRequest([...args])).toEqual(request as never)
 })
 
 test.each([
-  [['--swap', '--rollback'], '--swap and --rollback exclude one another.'],
-  [['--cancel', '--status'], '--cancel and --status exclude one another.'],
-  [['--swap', '--rollback', '--cancel'], '--swap and --rollback and --cancel exclude one another.'],
-  [['--manual', '--cancel'], '--manual has no meaning with --cancel.'],
-  [['--manual', '--swap'], '--manual has no meaning with --swap.'],
-  [['--force', '--rollback'], '--force has no meaning with --rollback.'],
-  [['--force', '--cancel'], '--force has no meaning with --cancel.'],
-  [['--status', '--force'], '--status takes no other option.'],
-] as const)('%j contradicts itself', (args, message) => {
+  [['--swap', '--rollback'], '--swap and --rollback are mutually exclusive.'],
+  [['--cancel', '--status'], '--cancel and --status are mutually exclusive.'],
+  [['--swap', '--rollback', '--cancel'], '--swap and --rollback and --cancel are mutually exclusive.'],
+  [['--manual', '--cancel'], '--manual cannot be combined with --cancel.'],
+  [['--manual', '--swap'], '--manual cannot be combined with --swap.'],
+  [['--force', '--rollback'], '--force cannot be combined with --rollback.'],
+  [['--force', '--cancel'], '--force cannot be combined with --cancel.'],
+  [['--status', '--force'], '--status takes no other options.'],
+] as const)('%j is contradictory', (args, message) => {
   expect(() => parseRequest([...args])).toThrow(new UsageError(message))
 })
 
-test.each([[['--sawp']], [['--swap=yes']], [['now']]])('%j is not understood', (args) => {
+test.each([[['--sawp']], [['--swap=yes']], [['now']]])('%j is an unknown option', (args) => {
   expect(() => parseRequest(args)).toThrow(
     expect.objectContaining({ code: expect.stringMatching(/^ERR_PARSE_ARGS/) }),
   )

@@ -1,7 +1,7 @@
 /**
- * `rebuild` for people at a terminal: asks for what POST /rebuild asks for, shows how far it is, and carries it out when no service does.
+ * `rebuild` at a terminal: requests what POST /rebuild does, shows progress, and runs the rebuild if no service
+ * does.
  */
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
   type RebuildCoordinator,
@@ -9,95 +9,81 @@ import {
   startRebuildCoordinator,
 } from '../balances/rebuild/coordinator'
 import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
-import { type Environment, readReadSideConfig } from '../config/config'
-import { Fault, SetupError, UsageError } from '../platform/fault'
+import { readReadSideConfig } from '../config/config'
+import { UsageError } from '../platform/fault'
 import { connectKafka } from '../platform/kafka/client'
-import { openDatabase } from '../platform/postgres/database'
-import { withUnavailableFault } from '../platform/postgres/failures'
-import { prepareDatabase } from '../platform/postgres/migrate'
 import { formatProgress } from '../platform/process/progress-bar'
 import { pause } from '../platform/process/retry'
-import { createLog } from '../platform/telemetry/log'
+import { type Command, migrationsOf, withDatabase } from './command'
 
-const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 const everyMs = 1000
-/** How long a database that does not answer is asked again, in milliseconds. */
-const patienceMs = 5000
 
-export const rebuild = {
+export const rebuild: Command = {
   usage: 'rebuild [--manual] [--force] | --swap [--force] | --rollback | --cancel | --status',
-  about: 'makes the tables of the read side again from the topics while they serve, and puts them in place',
+  about: 'rebuilds the read model from the topics without downtime and swaps it in',
   /**
-   * 0 when it came to its end or is ready, 1 when the tables differ, it was cancelled meanwhile, or
-   * the request was refused.
+   * 0 complete or ready; 1 the tables differ, the request was refused, or the rebuild was cancelled
+   * meanwhile.
    */
-  async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
+  async run(args, env, signal) {
     const request = parseRequest(args)
     const config = { ...readReadSideConfig(env), logLevel: 'error' as const }
-    const { url, prepare } = config.database
-    const log = createLog({ service: 'rebuild', level: 'error', format: 'pretty' })
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
-    const database = openDatabase({ url, prepare, poolMax: 2, applicationName: 'saldo-rebuild' })
-    const kafka = connectKafka(config.kafka, log)
-    let rebuilding: RebuildCoordinator | undefined
-    try {
-      await withUnavailableFault(
-        prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience }),
-      )
-      rebuilding = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
-      return await follow(rebuilding, request, signal)
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      throw new SetupError(`${error.message}. Run npm start, or check DATABASE_URL and KAFKA_BROKERS.`)
-    } finally {
-      await rebuilding?.stop()
-      await kafka.close()
-      await database.close()
-    }
+    const options = { name: 'rebuild', service: 'balances', usesBroker: true, signal } as const
+    return withDatabase({ ...options, ...config.database }, async (database, log) => {
+      const kafka = connectKafka(config.kafka, log)
+      const migrationsFolder = migrationsOf('balances')
+      const coordinator = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
+      try {
+        return await follow(coordinator, request, signal)
+      } finally {
+        await coordinator.stop()
+        await kafka.close()
+      }
+    })
   },
 }
 
-/** Undefined for `--status`. Options that contradict one another are a `UsageError`. */
+/** Undefined for `--status`. Throws `UsageError` for options that contradict each other. */
 export function parseRequest(args: string[]): RebuildRequest | undefined {
   const flag = { type: 'boolean', default: false } as const
   const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
   const { manual, force, ...verbs } = parseArgs({ args, options }).values
   const given = (['swap', 'rollback', 'cancel', 'status'] as const).filter((one) => verbs[one])
-  if (given.length > 1) throw new UsageError(`--${given.join(' and --')} exclude one another.`)
+  if (given.length > 1) throw new UsageError(`--${given.join(' and --')} are mutually exclusive.`)
   const [verb = 'start'] = given
-  if (verb === 'status' && (manual || force)) throw new UsageError('--status takes no other option.')
+  if (verb === 'status' && (manual || force)) throw new UsageError('--status takes no other options.')
   const request: RebuildRequest = { action: verb === 'status' ? 'start' : verb, manual, force }
   const fault = contradictionIn(request)
-  if (fault) throw new UsageError(`--${fault.member} has no meaning with --${verb}.`)
+  if (fault) throw new UsageError(`--${fault.member} cannot be combined with --${verb}.`)
   return verb === 'status' ? undefined : request
 }
 
-/** Without a request it only tells how things stand. */
+/** Without a request it shows the status once. */
 async function follow(
-  rebuilding: RebuildCoordinator,
+  coordinator: RebuildCoordinator,
   request: RebuildRequest | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  const refusal = request && (await rebuilding.request(request))
+  const refusal = request && (await coordinator.request(request))
   if (refusal && refusal !== 'already_building') {
     console.error(`Refused: ${refusal.replaceAll('_', ' ')}.`)
     return 1
   }
   for (;;) {
-    const progress = await rebuilding.status()
-    console.error(progress ? lineOf(progress) : 'There is no rebuild.')
+    const progress = await coordinator.status()
+    console.error(progress ? lineOf(progress) : 'No rebuild.')
     if (!request) return progress?.state === 'refused' ? 1 : 0
     if (progress?.state === 'cancelled' && request.action !== 'cancel') return 1
     if (progress?.state !== 'building') return progress?.state === 'refused' ? 1 : 0
     if (signal.aborted)
-      console.error('It is left where it is: a service goes on with it, or the same command.')
+      console.error('Interrupted: a service resumes the rebuild, or run the same command again.')
     if (signal.aborted) return 0
     await pause(everyMs, signal)
   }
 }
 
 function lineOf({ state, bounds, done, total, elapsedMs, message }: RebuildProgress): string {
-  if (!bounds) return `${state}: asks the broker how much there is`
+  if (!bounds) return `${state}: reading topic offsets`
   const counted = formatProgress({ unit: 'records', total: Number(total), done: Number(done), elapsedMs })
   return `${state}: ${counted}${message ? `\n${message}` : ''}`
 }

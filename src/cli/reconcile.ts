@@ -1,27 +1,22 @@
-/**
- * `reconcile` as a command: its options, what it prints, and its exit code. Money is shown in major units.
- */
+/** `reconcile` at a terminal: options, report and exit code. Money is printed in major units. */
 import { parseArgs } from 'node:util'
-import { ConfigError, type Environment, readReconcileConfig } from '../config/config'
+import { ConfigError, readReconcileConfig } from '../config/config'
 import { presentMoney } from '../contract/money'
 import { Fault, messageOf, UsageError, withoutQuery } from '../platform/fault'
 import { isConnectionLost } from '../platform/postgres/failures'
 import { showProgressBar } from '../platform/process/progress-bar'
 import type { Difference } from '../reconcile/compare'
 import { CannotCompare, type Report, reconcile } from '../reconcile/reconcile'
+import type { Command } from './command'
 
-/** By result. When it cannot be compared, it is 2. */
+/** By result; 2 when the comparison failed. */
 const exitCodes = { clean: 0, different: 1, pending: 3 } as const
 type Result = keyof typeof exitCodes
 
-export const command = {
+export const reconcileCommand: Command = {
   usage: 'reconcile [--wait SECONDS] [--limit DIFFERENCES] [--json]',
-  about: 'compares ledger, outbox, topics and read model, and names every difference',
-  /**
-   * 0 when there is none, 1 when there are some, 2 when it cannot be compared, 3 when there is none
-   * yet and events are still on their way.
-   */
-  async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
+  about: 'compares ledger, outbox, topics and read model, and reports every difference',
+  async run(args, env, signal) {
     const { json, ...options } = parseOptions(args)
     try {
       const report = await reconcile(readReconcileConfig(env), {
@@ -33,10 +28,10 @@ export const command = {
       console.log(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
       return exitCodes[result]
     } catch (error) {
-      // Whatever fails here says nothing about the money, and must not look as if it did.
+      // A failed comparison must not look like a difference, whose exit code is 1.
       if (error instanceof CannotCompare || error instanceof ConfigError) console.error(error.message)
       else if (error instanceof Fault || isConnectionLost(error))
-        console.error(`Not all was compared. Run it again: ${messageOf(error)}`)
+        console.error(`Comparison incomplete, run it again: ${messageOf(error)}`)
       else if (!signal.aborted) console.error(withoutQuery(error))
       return 2
     }
@@ -48,7 +43,7 @@ function parseOptions(args: string[]): { json: boolean; waitMs: number; differen
   const options = { json: { type: 'boolean', default: false }, wait: text('30'), limit: text('20') } as const
   const { json, wait, limit } = parseArgs({ args, options }).values
   for (const value of [wait, limit])
-    if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${JSON.stringify(value)} is not a whole number.`)
+    if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${JSON.stringify(value)} is not a whole number`)
   return { json, waitMs: Number(wait) * 1000, differencesMax: Number(limit) }
 }
 
@@ -67,7 +62,7 @@ const presentReport = (result: Result, { watermark, total, differences, counts }
 
 const places: Difference['where'][] = ['ledger', 'outbox', 'topic', 'read model']
 
-/** What is about the same entry stands together, wherever it was found. */
+/** Differences about the same entry are listed together. */
 const inOrder = (differences: Difference[]): Difference[] =>
   differences.toSorted(
     (a, b) =>
@@ -107,19 +102,19 @@ function describeReport(result: Result, { watermark, total, differences, counts 
   const { entries, outbox, records, shown, waiting, behind, lag, unchecked, skipped } = counts
   const verdicts = {
     clean: 'No difference.',
-    different: `Differences: ${total}${total > differences.length ? `, of which ${differences.length} are shown` : ''}.`,
-    pending:
-      'No difference so far, but not everything has arrived: run it again, or give it more time with --wait.',
+    different: `Differences: ${total}${total > differences.length ? `, ${differences.length} shown` : ''}.`,
+    pending: 'No difference so far, but events are in flight: run it again, or allow more time with --wait.',
   }
   const lines = [
     ...inOrder(differences).map((difference) => describeDifference(presentDifference(difference))),
     verdicts[result],
-    `Compared: ${entries} entries of the ledger with ${outbox} events of the outbox, ${records} records and ${shown} entries of the read model, as of ${watermark.toISOString()}.`,
-    waiting > 0 && `Pending: ${waiting} entries and notifications wait in the outbox.`,
-    behind > 0 && `Pending: ${behind} entries are not in the read model yet, which is ${lag} records behind.`,
+    `Compared: ${entries} ledger entries with ${outbox} outbox events, ${records} records and ` +
+      `${shown} read model entries, as of ${watermark.toISOString()}.`,
+    waiting > 0 && `Pending: ${waiting} entries and notifications are in the outbox.`,
+    behind > 0 && `Pending: ${behind} entries are not yet in the read model, which lags by ${lag} records.`,
     unchecked > 0 &&
-      `Not checked: ${unchecked} entries and notifications, which may have been told where a topic has lost its beginning.`,
-    skipped > 0 && `Skipped: ${skipped} records that cannot be read, or are no event of ours.`,
+      `Not checked: ${unchecked} entries and notifications (their records may be past topic retention).`,
+    skipped > 0 && `Skipped: ${skipped} unreadable or unknown records.`,
   ]
   return lines.filter(Boolean).join('\n')
 }

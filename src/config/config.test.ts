@@ -20,7 +20,7 @@ const faultsOf = (env: Record<string, string>): readonly string[] => {
   return []
 }
 
-test('three variables are enough, the rest has defaults', () => {
+test('three variables are required, all others have defaults', () => {
   expect(readServiceConfig(enough)).toMatchObject({ service: 'wallet', port: 8080, seedOnStart: false })
   expect(readServiceConfig({ ...enough, SERVICE: 'balances' })).toMatchObject({
     port: 3003,
@@ -29,15 +29,15 @@ test('three variables are enough, the rest has defaults', () => {
   expect(readStartConfig({})).toMatchObject({ walletPort: 8080, balancesPort: 3003, dataDir: '.data' })
 })
 
-test('a command works on the database of npm start when it is not told of another one', () => {
+test('a command defaults to the database of npm start', () => {
   const local = 'postgres://wallet_service:wallet_service@127.0.0.1:5555/wallet'
   expect(readLedgerUrl({ POSTGRES_PORT: '5555' })).toBe(local)
   expect(readLedgerUrl(enough)).toBe(enough.DATABASE_URL)
 })
 
-test('what is reconciled is named, all of it, or is what npm start runs', () => {
+test('reconcile needs all addresses, or none for what npm start runs', () => {
   expect(
-    readReconcileConfig({ KAFKA_PORT: '9', POSTGRES_PORT: '8', DATABASE_URL: 'of somebody else' }),
+    readReconcileConfig({ KAFKA_PORT: '9', POSTGRES_PORT: '8', DATABASE_URL: 'unrelated' }),
   ).toMatchObject({
     walletUrl: 'postgres://wallet_service:wallet_service@127.0.0.1:8/wallet',
     balancesUrl: 'postgres://balances:balances@127.0.0.1:8/balances',
@@ -52,11 +52,11 @@ test('what is reconciled is named, all of it, or is what npm start runs', () => 
   }
   expect(readReconcileConfig(named)).toMatchObject({ walletUrl, balancesUrl: walletUrl, isLocal: false })
   expect(() => readReconcileConfig({ KAFKA_BROKERS: 'localhost', KAFKA_TOPIC_PREFIX: 'a b' })).toThrow(
-    /WALLET_DATABASE_URL is missing.*BALANCES_DATABASE_URL is missing.*KAFKA_BROKERS must.*KAFKA_TOPIC_PREFIX must/s,
+    /WALLET_\w+ is missing.*BALANCES_\w+ is missing.*KAFKA_BROKERS must.*KAFKA_TOPIC_PREFIX must/s,
   )
 })
 
-test('every fault is named at once, with what would be accepted', () => {
+test('all faults are reported at once, with what is accepted', () => {
   const env = {
     PORT: '80x',
     SEED_ON_START: 'perhaps',
@@ -74,7 +74,7 @@ test('every fault is named at once, with what would be accepted', () => {
 })
 
 test.each(['h:0', 'h:65536', 'h:99999', '[::1]:70000', 'a:1,b:65536'])(
-  '%s is no list of brokers',
+  '%s is not a broker list',
   (KAFKA_BROKERS) => {
     expect(faultsOf({ ...enough, KAFKA_BROKERS })).toEqual([
       `KAFKA_BROKERS must be a comma-separated list of host:port, but is ${JSON.stringify(KAFKA_BROKERS)}`,
@@ -98,7 +98,7 @@ test.each([
   ['PORT', 'postgres://app:hunter2@db/wallet'],
   ['KAFKA_SASL_PASSWORD_FILE', '/hunter2/hun'],
   ['DATABASE_URL_FILE', 'postgres://app:hunter2@db/wallet'],
-])('what may be a password is not repeated: %s=%s', (name, value) => {
+])('a possible password is not repeated: %s=%s', (name, value) => {
   const { DATABASE_URL, ...rest } = enough
   const env = {
     ...rest,
@@ -110,7 +110,7 @@ test.each([
   expect(faults).not.toMatch(/hun|ter2|sasl\.|token/)
 })
 
-test('the owner of the database is asked for by the wallet alone, and only when the service is somebody else', () => {
+test('the database owner is for the wallet only, and optional', () => {
   const owner = { MIGRATION_DATABASE_URL: 'postgres://owner:secret@localhost/wallet' }
   expect(readServiceConfig(enough).database.migrationUrl).toBeUndefined()
   expect(readServiceConfig({ ...enough, ...owner }).database.migrationUrl).toBe(owner.MIGRATION_DATABASE_URL)
@@ -119,11 +119,11 @@ test('the owner of the database is asked for by the wallet alone, and only when 
     'MIGRATION_DATABASE_URL must be a URL like postgres://user:password@host:5432/database',
   ])
   expect(faultsOf({ ...enough, ...owner, SERVICE: 'balances' })).toEqual([
-    'MIGRATION_DATABASE_URL is for the wallet alone; balances works as the owner of its database',
+    'MIGRATION_DATABASE_URL is for the wallet only; balances runs as the owner of its database',
   ])
 })
 
-test('SASL asks for a user and a password only when it is switched on', () => {
+test('SASL requires a user and a password only when it is enabled', () => {
   expect(readServiceConfig(enough).kafka.sasl).toBeUndefined()
   expect(faultsOf({ ...enough, KAFKA_SASL_MECHANISM: 'plain' })).toEqual([
     'KAFKA_SASL_USERNAME is missing; it must be set',
@@ -145,7 +145,7 @@ test('a secret may come from a file, but not from two places', () => {
   }
 })
 
-test('hosts and origins are lists, and what would never match is a fault', () => {
+test('hosts and origins are lists, and a value that never matches is a fault', () => {
   const config = readServiceConfig({
     ...enough,
     ALLOWED_HOSTS: 'Wallet, 10.0.0.7,[::2]',

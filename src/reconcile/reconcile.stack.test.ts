@@ -93,7 +93,7 @@ test('a cent, a lost event and a stray record are reported with account, version
     })
     expect(waiting).toMatchObject({
       exitCode: 3,
-      out: expect.stringContaining('3 entries and notifications wait'),
+      out: expect.stringContaining('3 entries and notifications are in the outbox'),
     })
     expect(await later).toMatchObject({ differences: [], counts: { waiting: 0, behind: 0 } })
     const behind = await model.begin(async (tx) => {

@@ -1,0 +1,94 @@
+/** Parsers of variables: each returns the value, or throws a sentence that says what is accepted. */
+
+export type Parser<T> = (value: string) => T
+
+export const text: Parser<string> = (value) => {
+  if (!value) throw new Error('must be set')
+  return value
+}
+
+export const flag: Parser<boolean> = (value) => {
+  if (value === 'true' || value === '1') return true
+  if (value === 'false' || value === '0') return false
+  throw new Error(`must be true or false, but is ${quoted(value)}`)
+}
+
+export const integer =
+  (min: number, max: number): Parser<number> =>
+  (value) => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN
+    if (number >= min && number <= max) return number
+    throw new Error(`must be a whole number from ${min} to ${max}, but is ${quoted(value)}`)
+  }
+
+export const port = integer(0, 65_535)
+
+export const oneOf =
+  <const T extends string>(...accepted: T[]): Parser<T> =>
+  (value) => {
+    const found = accepted.find((one) => one === value)
+    if (found) return found
+    throw new Error(`must be one of ${accepted.join(', ')}, but is ${quoted(value)}`)
+  }
+
+export const postgresUrl: Parser<string> = (value) => {
+  // The value may contain a password, so the message never repeats it.
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1) return value
+  throw new Error('must be a URL like postgres://user:password@host:5432/database')
+}
+
+/** Reject rather than ignore: it would suggest that balances runs with reduced privileges. */
+export const notForBalances: Parser<string> = () => {
+  throw new Error('is for the wallet only; balances runs as the owner of its database')
+}
+
+export const brokerList: Parser<string[]> = (value) => {
+  const brokers = listOf(value)
+  if (brokers.every(isBroker)) return brokers
+  throw new Error(`must be a comma-separated list of host:port, but is ${quoted(value)}`)
+}
+
+const isBroker = (text: string): boolean => {
+  const number = Number(/^(?:[^\s:/]+|\[[0-9a-f:]+\]):(\d{1,5})$/i.exec(text)?.[1])
+  return number >= 1 && number <= 65_535
+}
+
+const listOf = (value: string): string[] => value.split(',').map((one) => one.trim())
+
+/** Names without ports, which differ behind a proxy. */
+export const hostList: Parser<string[]> = (value) => {
+  const hosts = listOf(value).map((host) => host.toLowerCase())
+  if (hosts.every((host) => /^(\*|[a-z0-9._-]+|\[[0-9a-f:.]+\])$/.test(host))) return hosts
+  throw new Error(
+    `must be a comma-separated list of host names without scheme and port, or *, but is ${quoted(value)}`,
+  )
+}
+
+/** As browsers send them: anything else would never match an `Origin`. */
+export const originList: Parser<string[]> = (value) => {
+  const origins = listOf(value)
+  if (origins.every((one) => /^https?:/.test(one) && URL.canParse(one) && new URL(one).origin === one))
+    return origins
+  throw new Error(
+    'must be a comma-separated list of origins such as https://app.example.com, without a path, ' +
+      `but is ${quoted(value)}`,
+  )
+}
+
+export const topicPrefix: Parser<string> = (value) => {
+  if (/^[a-zA-Z0-9._-]{1,100}$/.test(value)) return value
+  throw new Error(
+    `must hold only letters, digits, '.', '_' and '-', at most 100 of them, but is ${quoted(value)}`,
+  )
+}
+
+/**
+ * The value, unless it may contain a password: then not even a part of it, because the password may
+ * be anywhere.
+ */
+const quoted = (value: string): string => {
+  if (/[@=]|:\/\/|pass|pwd|secret|token|credential/i.test(value))
+    return 'not shown, because it may contain a password'
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+}
