@@ -83,3 +83,26 @@ test.each([
     fault: 'too_slow',
   })
 })
+
+test('a body of very many chunks leaves turns to others, and is read whole', async () => {
+  const size = 20_000
+  let sent = 0
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (sent === size) return controller.close()
+      controller.enqueue(new Uint8Array([sent++ % 251]))
+    },
+  })
+  let [turns, isRead] = [0, false]
+  const takeTurns = () => {
+    turns++
+    if (!isRead) setImmediate(takeTurns)
+  }
+  setImmediate(takeTurns)
+  const read = await readBody(new Request('http://localhost', { method: 'POST', body }), {
+    limits: { ...limits, bytesMax: size, heldMax: size },
+  })
+  isRead = true
+  expect(turns).toBeGreaterThan(50)
+  expect(read).toEqual({ ok: true, bytes: Buffer.from(Array.from({ length: size }, (_, at) => at % 251)) })
+})

@@ -8,7 +8,7 @@ export const bodyLimits = {
   bytesMax: 1024 * 1024,
   /** Up to here a body that says its length is left to the runtime, and not counted. In bytes. */
   smallMax: 64 * 1024,
-  /** Of a body that is too large, what is read and dropped so that its sender gets to the answer. In bytes. */
+  /** Of a body that is too large, what is read and dropped so that its sender sees the answer. In bytes. */
   drainMax: 16 * 1024 * 1024,
   /** From the head of the request to the end of its body, in milliseconds. */
   readMs: 10_000,
@@ -67,12 +67,14 @@ async function readStream(
     isLate = true
     reader.cancel().catch(() => {})
   }, limits.readMs)
-  const kept = new Chunks(limits)
-  let size = 0
+  const kept = new Received(limits)
+  let [size, reads] = [0, 0]
   let fault: BodyFault | undefined
   try {
     for (;;) {
       const { done, value } = await reader.read()
+      // Chunks that are here already are read without a turn for anybody else; after one, many come as one.
+      if (++reads % readsPerTurn === 0) await turn()
       if (isLate) return { ok: false, fault: fault ?? 'too_slow' }
       if (done) break
       size += value.length
@@ -89,9 +91,12 @@ async function readStream(
   }
 }
 
-/** A body so far. Counts in `heldBytes` until it is dropped. */
-class Chunks {
-  #chunks: Uint8Array[] = []
+const readsPerTurn = 100
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A body so far, in one piece, since many small ones take many times their bytes. Counts in `heldBytes`. */
+class Received {
+  #bytes = Buffer.alloc(0)
   #size = 0
   readonly #limits: BodyLimits
   constructor(limits: BodyLimits) {
@@ -101,20 +106,26 @@ class Chunks {
   /** False when all bodies together would be more than may be held. */
   add(chunk: Uint8Array): boolean {
     if (heldBytes + chunk.length > this.#limits.heldMax) return false
-    this.#chunks.push(chunk)
-    this.#size += chunk.length
+    const size = this.#size + chunk.length
+    if (size > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#bytes.length))
+      larger.set(this.whole())
+      this.#bytes = larger
+    }
+    this.#bytes.set(chunk, this.#size)
+    this.#size = size
     heldBytes += chunk.length
     return true
   }
 
   drop(): void {
     heldBytes -= this.#size
-    this.#chunks = []
+    this.#bytes = Buffer.alloc(0)
     this.#size = 0
   }
 
   whole(): Uint8Array {
-    return Buffer.concat(this.#chunks)
+    return this.#bytes.subarray(0, this.#size)
   }
 }
 
