@@ -10,7 +10,7 @@ import { grants } from '../db/grants'
 import { outbox } from '../db/schema'
 import { clientToEvent } from '../events'
 
-const documentation = await Bun.file(join(import.meta.dir, '../../../docs/wallet.md')).text()
+const documentation = await Bun.file(join(import.meta.dir, '../../../docs/operations.md')).text()
 const [, block = ''] = /```properties\n(.*?)```/s.exec(documentation) ?? []
 const settings = new Map(
   block.split('\n').map((line) => line.replace('transforms.outbox.', '').split('=') as [string, string]),
