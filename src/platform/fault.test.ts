@@ -32,4 +32,5 @@ test('other errors are shown as they are', () => {
   const error = new TypeError('no such thing')
   expect([messageOf(error), withoutQuery(error)]).toEqual(['no such thing', error])
   expect(messageOf(new AggregateError([new Error('one'), new Error('two')]))).toBe('one; two')
+  expect(messageOf(new AggregateError([new Error('one')], 'a handler failed'))).toBe('a handler failed: one')
 })

@@ -35,7 +35,10 @@ export class UsageError extends Error {
 
 export const messageOf = (error: unknown): string => {
   if (error instanceof DrizzleQueryError) return error.cause ? messageOf(error.cause) : 'query failed'
-  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ')
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    const each = error.errors.map(messageOf).join('; ')
+    return error.message ? `${error.message}: ${each}` : each
+  }
   if (error instanceof Error) return error.message || ('code' in error ? String(error.code) : error.name)
   return String(error)
 }

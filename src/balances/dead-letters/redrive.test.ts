@@ -56,6 +56,18 @@ test.each([
   expect(decideRedrive(letterOf(value), stored(accounts as never)).outcome).toBe(outcome)
 })
 
+test('a letter on which the projection throws still fails, and says why', () => {
+  class Broken extends Map {
+    override get(): never {
+      throw new Error('broken')
+    }
+  }
+  expect(decideRedrive(letterOf(course), new Broken())).toEqual({
+    outcome: 'still_failing',
+    reason: { cause: 'not_applicable', detail: '1 handlers of BalanceUpdated failed: broken' },
+  })
+})
+
 test('the reason names the newer balance; an event without a time cannot be compared', () => {
   expect(decideRedrive(letterOf(course), stored({ frank: [4n, 3] }))).toEqual({
     outcome: 'superseded',

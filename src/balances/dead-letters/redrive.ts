@@ -13,7 +13,8 @@ import {
   accountsWithoutVersion,
   type DeadLetterReason,
   type ProjectedAccount,
-  project,
+  ProjectionFailed,
+  projectSafely,
 } from '../projection/project'
 import { decodeFrom } from '../projection/topics'
 import {
@@ -115,7 +116,10 @@ export function decideRedrive(
   reading: ReturnType<typeof readingOf>,
   accounts: ReadonlyMap<string, ProjectedAccount & { updatedAt: string }>,
 ): Decision {
-  const { deadLetters, unknown, ...rows } = project([reading], accounts)
+  const projection = projectSafely([reading], accounts)
+  if (projection instanceof ProjectionFailed)
+    return { outcome: 'still_failing', reason: { cause: 'not_applicable', detail: projection.message } }
+  const { deadLetters, unknown, ...rows } = projection
   const [dead] = deadLetters
   if (dead) return { outcome: 'still_failing', reason: dead.reason }
 

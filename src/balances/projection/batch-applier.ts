@@ -16,9 +16,8 @@ import {
   accountsIn,
   accountsToLoad,
   type DeadLetterReason,
-  type ProjectedAccount,
-  type Projection,
-  project,
+  ProjectionFailed,
+  projectSafely,
   type Reading,
 } from './project'
 import { lastRecordOf } from './recreation'
@@ -46,11 +45,6 @@ type Step = {
 const detailLengthMax = 300
 /** Names come from outside: each is logged once, and only so many. */
 const unknownNamesMax = 100
-
-/** The projection threw on a record: neither the database nor a retry can help. */
-class ProjectionFailed extends Error {
-  override name = 'ProjectionFailed'
-}
 
 export class BatchApplier {
   readonly #options: BatchApplierOptions
@@ -110,10 +104,9 @@ export class BatchApplier {
   async #commit(offset: StoredOffset, step: Step, signal: AbortSignal): Promise<boolean> {
     const { database, retries } = this.#options
     const write = async (sql: Statements, accountIds: string[]) => {
-      const { unknown, ...projection } = projectSafely(
-        step.readings,
-        await loadProjectedAccounts(sql, accountIds),
-      )
+      const projected = projectSafely(step.readings, await loadProjectedAccounts(sql, accountIds))
+      if (projected instanceof ProjectionFailed) throw projected
+      const { unknown, ...projection } = projected
       const dead = [...projection.deadLetters, ...step.rejected]
       const rows = { ...projection, deadLetters: dead.map((record) => deadLetterOf(offset, record)) }
       const { claimed } = await applyProjection(sql, advanceOffset(offset, step), rows)
@@ -165,17 +158,6 @@ const readingOf = (topic: string, record: IncomingRecord): Reading<IncomingRecor
   timestampMs: record.timestampMs,
   origin: record,
 })
-
-function projectSafely(
-  readings: Reading<IncomingRecord>[],
-  accounts: ReadonlyMap<string, ProjectedAccount>,
-): Projection<IncomingRecord> {
-  try {
-    return project(readings, accounts)
-  } catch (error) {
-    throw new ProjectionFailed(messageOf(error), { cause: error })
-  }
-}
 
 function deadLetterOf(
   { clusterId, topic, partition }: Partition,

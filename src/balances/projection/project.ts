@@ -16,6 +16,7 @@ import {
 } from '../../contract/money'
 import { parseTime, recordTime } from '../../contract/time'
 import type { Decoded, Unreadable } from '../../contract/wire/envelope'
+import { messageOf } from '../../platform/fault'
 import type { Source } from '../db/schema'
 
 /**
@@ -161,6 +162,24 @@ export function project<Origin>(
   }
   return { balances: [...balances.values()], entries, clients: [...clients.values()], deadLetters, unknown }
 }
+
+/** The projection threw on a record: neither the database nor a retry can help. */
+export class ProjectionFailed extends Error {
+  override name = 'ProjectionFailed'
+}
+
+/** Like `project`, but answers what it threw instead of throwing. */
+export function projectSafely<Origin>(
+  ...[readings, known]: Parameters<typeof project<Origin>>
+): Projection<Origin> | ProjectionFailed {
+  try {
+    return project(readings, known)
+  } catch (error) {
+    return new ProjectionFailed(messageOf(error).slice(0, detailLengthMax), { cause: error })
+  }
+}
+
+const detailLengthMax = 300
 
 /** What an event is projected into, and the time of the record it came in. */
 type Writing = {
