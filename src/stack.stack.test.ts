@@ -2,10 +2,10 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import postgres from 'postgres'
 import { startBalances } from './balances/service'
+import { republish } from './cli/republish'
 import { createLog } from './platform/telemetry/log'
 import { eventually } from './testing/eventually'
 import { type Caller, callerOf, type Stack, spawnService, startStack } from './testing/stack'
-import { republish } from './wallet/republish/republish'
 import { startWallet } from './wallet/service'
 
 setDefaultTimeout(60_000)

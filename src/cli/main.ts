@@ -6,10 +6,10 @@ import { ConfigError } from '../config/config'
 import { SetupError, UsageError, withoutQuery } from '../platform/fault'
 import { asksForHelp, refuseUsage, showHelp } from '../platform/process/options'
 import { onStopSignal } from '../platform/process/signals'
-import { republish } from '../wallet/republish/republish'
 import type { Command } from './command'
 import { rebuild } from './rebuild'
 import { reconcileCommand as reconcile } from './reconcile'
+import { republish } from './republish'
 
 const commands: Record<string, Command> = { reconcile, republish, rebuild }
 

@@ -1,7 +1,4 @@
-/**
- * The ledger, read back as the facts that were written to it: account by account, each in the order
- * of its entries.
- */
+/** Reads the facts of the ledger back: account by account, in the order of their entries. */
 import { and, eq, gte, lt, or, sql } from 'drizzle-orm'
 import { alias } from 'drizzle-orm/pg-core'
 import type { Database } from '../../platform/postgres/database'
@@ -12,53 +9,51 @@ import { asPlaced } from '../domain/hold'
 import type { Hold, PublishedFact } from '../domain/types'
 
 /** Consecutive entries of an account: those after number `after`, up to number `upTo`. */
-export type Slice = { accountId: string; after: bigint; upTo: bigint }
+export type EntryRange = { accountId: string; after: bigint; upTo: bigint }
 
-/**
- * Those since a time, and, with `payer`, only those by which the account paid or promised: over all
- * accounts that is each fact once.
- */
+/** Since a time. With `payer`, only facts that the account paid or reserved: over all accounts, each once. */
 export type FactFilter = { since: Date; payer: boolean }
 
-/** Holds that ended and were not paid, by the entry that ended them. */
+/** Holds that ended without a capture, by the entry that ended them. */
 export type ReleasedHolds = Map<string, Hold>
 
 /**
- * The facts that the slices tell of. The entry of a release does not name the hold; the hold, which
- * has an entry before it, names the release. So whoever asks for a slice has asked for all of that
- * account before it, with the same `endings`.
+ * The entry of a release does not name the hold; the hold, placed by an earlier entry, names the
+ * release. So call this for all ranges of an account in order, with the same `releasedHolds`.
  */
 export async function loadFacts(
   { orm }: Database,
-  slices: Slice[],
+  ranges: EntryRange[],
   { since, payer }: FactFilter,
-  endings: ReleasedHolds,
+  releasedHolds: ReleasedHolds,
 ): Promise<PublishedFact[]> {
   const [paying, paid] = [alias(entries, 'paying'), alias(entries, 'paid')]
   const lines = await orm
     .select({ line: entries, transaction: transactions, paying, paid, hold: holds })
     .from(
       sql`unnest(
-        ${arrayOf(slices.map((slice) => slice.accountId))}::uuid[],
-        ${arrayOf(slices.map((slice) => slice.after))}::bigint[],
-        ${arrayOf(slices.map((slice) => slice.upTo))}::bigint[]
-      ) as slice (id, after, up_to)`,
+        ${arrayOf(ranges.map((range) => range.accountId))}::uuid[],
+        ${arrayOf(ranges.map((range) => range.after))}::bigint[],
+        ${arrayOf(ranges.map((range) => range.upTo))}::bigint[]
+      ) as range (account_id, after, up_to)`,
     )
     .innerJoin(
       entries,
-      sql`${entries.accountId} = slice.id and ${entries.version} > after and ${entries.version} <= up_to`,
+      sql`${entries.accountId} = range.account_id
+        and ${entries.version} > after and ${entries.version} <= up_to`,
     )
     .leftJoin(transactions, eq(transactions.id, entries.transactionId))
     .leftJoin(
       paying,
-      sql`(${paying.accountId}, ${paying.version}) = (${transactions.accountIdFrom}, ${transactions.versionFrom})`,
+      sql`(${paying.accountId}, ${paying.version})
+        = (${transactions.accountIdFrom}, ${transactions.versionFrom})`,
     )
     .leftJoin(
       paid,
       sql`(${paid.accountId}, ${paid.version}) = (${transactions.accountIdTo}, ${transactions.versionTo})`,
     )
     .leftJoin(holds, eq(holds.id, sql`coalesce(${transactions.holdId}, ${entries.transactionId})`))
-    // Whatever moved nothing is wanted: it may be a hold that ends in time.
+    // An entry that moved nothing may be of a hold that ended since then.
     .where(
       or(
         eq(entries.amountMinor, 0n),
@@ -71,39 +66,39 @@ export async function loadFacts(
     const { transactionId: id, createdAt } = line
     if (transaction && paying && paid) {
       const { currency } = transaction
-      const told = {
+      const fact = {
         id,
-        from: standing(paying, currency),
-        to: standing(paid, currency),
+        from: snapshotOf(paying, currency),
+        to: snapshotOf(paid, currency),
         createdAt,
         transaction,
       }
-      return found ? { ...told, type: 'capture', hold: found } : { ...told, type: 'transaction' }
+      return found ? { ...fact, type: 'capture', hold: found } : { ...fact, type: 'transaction' }
     }
 
-    const name = nameOf(line.accountId, line.version)
-    if (found?.capturedMinor === 0n) endings.set(nameOf(found.accountIdFrom, found.versionEnded), found)
-    const hold = found ? asPlaced(found) : endings.get(name)
-    endings.delete(name)
-    if (!hold) throw new Error(`entry ${name} is of ${id}, which is missing`)
+    const key = keyOf(line.accountId, line.version)
+    if (found?.capturedMinor === 0n) releasedHolds.set(keyOf(found.accountIdFrom, found.versionEnded), found)
+    const hold = found ? asPlaced(found) : releasedHolds.get(key)
+    releasedHolds.delete(key)
+    if (!hold) throw new Error(`missing transaction or hold ${id} of entry ${key}`)
     if (createdAt < since) return []
-    // The ledger does not say how the payee stood. As it was opened is true, if old, and whoever
-    // reads keeps what is newer.
+    // The ledger does not record the payee's state then. Its opening state is true, if old, and
+    // consumers keep the newer version.
     const opened = { accountId: hold.accountIdTo, version: 0n, balanceMinor: 0n, heldMinor: 0n }
-    const told = {
+    const fact = {
       id,
-      from: standing(line, hold.currency),
-      to: standing(opened, hold.currency),
+      from: snapshotOf(line, hold.currency),
+      to: snapshotOf(opened, hold.currency),
       createdAt,
       hold,
     }
-    return { ...told, type: found ? 'hold' : 'release' }
+    return { ...fact, type: found ? 'hold' : 'release' }
   })
 }
 
-const nameOf = (accountId: string, version: bigint | null): string => `${accountId}:${version}`
+const keyOf = (accountId: string, version: bigint | null): string => `${accountId}:${version}`
 
-const standing = (
+const snapshotOf = (
   { accountId: id, balanceMinor, heldMinor, version }: Omit<Entry, 'amountMinor'>,
   currency: string,
 ): AccountSnapshot => ({ id, currency, balanceMinor, heldMinor, version })

@@ -1,7 +1,4 @@
-/**
- * Events that are told again: the same as the first time, to a reader that has them and to one that
- * has nothing.
- */
+/** Republished events equal the first publication, for consumers that have them and for a new one. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { startBalances } from '../../balances/service'
@@ -20,11 +17,11 @@ import type { Wallet } from '../ledger/ledger'
 import { createOptimisticState } from '../ledger/optimistic-state'
 import { seedWallet } from '../seed/seed'
 import { startWallet } from '../service'
-import { parseWanted, tell } from './republish'
+import { republishAll } from './republish'
 
 setDefaultTimeout(60_000)
 
-type Told = {
+type Event = {
   topic: string
   key: string
   name: string
@@ -33,22 +30,19 @@ type Told = {
   time: string
 }
 
-/** A command of any kind, but for what they have in common. */
-type Asked = Command extends infer One
+/** A command of any kind, without the common fields. */
+type Terms = Command extends infer One
   ? One extends Command
     ? Omit<One, keyof typeof common>
     : never
   : never
 const common = { id: '', currency: 'BRL', reference: 'order 7', metadata: { colour: 'red' } }
 
-const nobody = { add() {} }
+const noProgress = { add() {} }
 const never = new AbortController().signal
 const minute = (number: number) => new Date(Date.UTC(2026, 0, 1, 0, number))
 
-/**
- * A ledger in which everything has happened that can happen, a minute apart, and of which nothing
- * has been relayed yet.
- */
+/** A ledger with an event of every kind, a minute apart, none of them relayed yet. */
 async function startTown() {
   const shared = await backing()
   const place = await shared.createDatabase('wallet')
@@ -72,14 +66,14 @@ async function startTown() {
     onAppended() {},
     optimistic: createOptimisticState(),
   }
-  const executeAt = async (at: number, asked: Asked) => {
+  const executeAt = async (at: number, terms: Terms) => {
     now = minute(at)
-    // In no order, so that nothing can be told in the order of ids.
-    const command = { ...common, ...asked, id: crypto.randomUUID() } as Command
+    // Random, so that the order of ids is not the order of events.
+    const command = { ...common, ...terms, id: crypto.randomUUID() } as Command
     const [answer] = await execute(ledger, [
       { commands: [command], atomic: true, traceparent: null, idempotencyKey: null },
     ])
-    expect(answer).toMatchObject({ outcomes: [{ result: expect.stringMatching(/transaction|hold/) }] })
+    expect(answer).toMatchObject({ results: [{ kind: expect.stringMatching(/transaction|hold/) }] })
     return command.id
   }
   const evaToFrank = { accountIdFrom: eva, accountIdTo: frank }
@@ -131,7 +125,7 @@ async function startTown() {
   await executeAt(71, { ...transfer, kind: 'withdrawal', accountIdFrom: grace, accountIdTo: world })
 
   const owner = openSession({ url: place.url, applicationName: 'test' })
-  const take = async (): Promise<Told[]> => {
+  const take = async (): Promise<Event[]> => {
     const rows = await owner`with taken as (delete from outbox returning *) select * from taken order by id`
     return rows.map((row) => ({
       topic: row.aggregatetype,
@@ -150,10 +144,11 @@ async function startTown() {
     owner,
     grace,
     take,
-    again: (...args: string[]) => tell(database, parseWanted(args), nobody, never),
-    told: await take(),
-    /** Puts the events of the first time into the outbox, as they were. */
-    async tellFirst() {
+    republish: (accountId?: string, since = new Date(0)) =>
+      republishAll(database, { accountId, since }, noProgress, never),
+    published: await take(),
+    /** Restores the outbox as it was before anything was published. */
+    async restoreOutbox() {
       for (const { id: _, ...row } of firstTime) await owner`insert into outbox ${owner(row)}`
     },
     async stop() {
@@ -169,30 +164,27 @@ beforeAll(async () => {
 })
 afterAll(() => town.stop())
 
-/**
- * Of a hold the ledger does not keep how the payee stood, which changes nothing for it: what is
- * told again of it is a state of before.
- */
-function withoutPayee({ payload, ...event }: Told): Told {
+/** The ledger does not record the payee's state at a hold: a republished one has an older state. */
+function withoutPayee({ payload, ...event }: Event): Event {
   if (event.name !== 'BalanceUpdated' || payload.amount !== 0) return { payload, ...event }
   const { balance_account_id_to: _, version_account_id_to: __, held_account_id_to: ___, ...rest } = payload
   return { payload: rest, ...event }
 }
-const textsOf = (events: Told[]) => events.map((event) => JSON.stringify(withoutPayee(event))).toSorted()
+const textsOf = (events: Event[]) => events.map((event) => JSON.stringify(withoutPayee(event))).toSorted()
 
-const versionsOf = (events: Told[], key: string) =>
+const versionsOf = (events: Event[], key: string) =>
   events
     .filter((event) => event.name === 'BalanceUpdated' && event.key === key)
     .map((event) => event.payload.version_account_id_from)
 
-test('all that was told is told again, word for word, each once, and in the order of the account that paid', async () => {
-  await town.again()
-  const again = await town.take()
-  expect(textsOf(again)).toEqual(textsOf(town.told))
-  expect(new Set(again.map((event) => event.name)).size).toBe(6)
+test('every event is republished as it was, once, in the order of the paying account', async () => {
+  await town.republish()
+  const republished = await town.take()
+  expect(textsOf(republished)).toEqual(textsOf(town.published))
+  expect(new Set(republished.map((event) => event.name)).size).toBe(6)
   for (const key of [eva, frank, town.grace, world])
-    expect(versionsOf(again, key)).toEqual(versionsOf(town.told, key))
-  const payees = again.filter(({ name, payload }) => name === 'BalanceUpdated' && payload.amount === 0)
+    expect(versionsOf(republished, key)).toEqual(versionsOf(town.published, key))
+  const payees = republished.filter(({ name, payload }) => name === 'BalanceUpdated' && payload.amount === 0)
   expect(payees.length).toBe(6)
   for (const { payload } of payees)
     expect(payload).toMatchObject({
@@ -202,26 +194,26 @@ test('all that was told is told again, word for word, each once, and in the orde
     })
 })
 
-test('of one account is told how it was opened, for whom, and whatever it paid, got or promised', async () => {
+test('for one account: its client, its opening, and what it paid, received and reserved', async () => {
   for (const account of [eva, town.grace, world]) {
-    await town.again('--account', account)
+    await town.republish(account)
     const [{ client_id: owner } = {}] = await town.owner`select client_id from accounts where id = ${account}`
-    const isAbout = ({ payload, name }: Told) =>
+    const isAbout = ({ payload, name }: Event) =>
       [payload.account_id_from, payload.account_id_to].includes(account) ||
       ([account, owner].includes(String(payload.id)) && /^(Account|Client)/.test(name))
-    expect(textsOf(await town.take())).toEqual(textsOf(town.told.filter(isAbout)))
+    expect(textsOf(await town.take())).toEqual(textsOf(town.published.filter(isAbout)))
   }
 })
 
-test('since a time is told what happened at it or later, ends of holds of before among it', async () => {
-  // As by a wallet whose clock was behind, and which was the last to change them.
+test('since a time: events at it or later, also of holds that were placed before', async () => {
+  // As by a wallet with a slow clock that was the last to change them.
   await town.owner`update accounts set updated_at = updated_at - interval '9 minutes'`
   for (const since of [minute(2), minute(12), minute(70), minute(72)]) {
-    await town.again('--since', since.toISOString())
-    const later = town.told.filter((event) => new Date(event.time) >= since)
+    await town.republish(undefined, since)
+    const later = town.published.filter((event) => new Date(event.time) >= since)
     expect(textsOf(await town.take())).toEqual(textsOf(later))
   }
-  await town.again('--since', minute(5).toISOString(), '--account', town.grace)
+  await town.republish(town.grace, minute(5))
   expect((await town.take()).map((event) => event.name)).toEqual([
     'TransactionCreated',
     'BalanceUpdated',
@@ -230,25 +222,26 @@ test('since a time is told what happened at it or later, ends of holds of before
   ])
 })
 
-/** More than are let wait in the outbox, of nothing. */
+/** More rows than republishing adds to. */
 const fill = () => town.owner`
   insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
   select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now() from generate_series(1, 1001)`
 
-test('nothing is added to an outbox that is full; when there is room, it goes on', async () => {
+test('nothing is added to a full outbox; it goes on once there is room', async () => {
   await fill()
   const notes: (string | undefined)[] = []
   const progress = { add: (_: number, note?: string) => notes.push(note) }
-  const telling = tell(town.database, parseWanted([]), progress, never)
+  const all = { accountId: undefined, since: new Date(0) }
+  const republishing = republishAll(town.database, all, progress, never)
   await eventually(() => expect(notes.length).toBeGreaterThan(2))
   expect(new Set(notes)).toEqual(new Set(['1001 events wait for the relay']))
   expect((await town.take()).length).toBe(1001)
-  expect(await telling).toBe(town.told.length)
-  expect((await town.take()).length).toBe(town.told.length)
+  expect(await republishing).toBe(town.published.length)
+  expect((await town.take()).length).toBe(town.published.length)
   expect(notes.at(-1)).toBeUndefined()
 })
 
-test('the command says what it did, and that it was stopped', async () => {
+test('the command prints the number of events, and that it was interrupted', async () => {
   const spawn = (...args: string[]) =>
     Bun.spawn([process.execPath, join(import.meta.dir, '../../cli/main.ts'), 'republish', ...args], {
       env: { DATABASE_URL: town.config.database.url },
@@ -259,8 +252,8 @@ test('the command says what it did, and that it was stopped', async () => {
     await child.exited,
     await new Response(child.stdout).text(),
   ]
-  expect(await endOf(spawn())).toEqual([0, `${town.told.length} events are told again\n`])
-  expect(textsOf(await town.take())).toEqual(textsOf(town.told))
+  expect(await endOf(spawn())).toEqual([0, `${town.published.length} events enqueued for republication\n`])
+  expect(textsOf(await town.take())).toEqual(textsOf(town.published))
 
   await fill()
   const stopped = spawn('--account', eva)
@@ -271,15 +264,15 @@ test('the command says what it did, and that it was stopped', async () => {
   stopped.kill('SIGINT')
   expect(await endOf(stopped)).toEqual([
     130,
-    '0 events are told again; stopped before the end, and may be begun anew\n',
+    '0 events enqueued for republication; interrupted, safe to run again\n',
   ])
   expect((await town.take()).length).toBe(1001)
 })
 
-test('a reader that has it all is not changed by it, and one that had nothing ends with the same', async () => {
+test('a consumer that has all events is unchanged, and a new one ends with the same rows', async () => {
   const { shared, config, owner } = town
-  // Topics of one partition. With several, the time of an account's last change is that of whatever
-  // told its version first, a hold for it perhaps.
+  // Topics of one partition. With several, an account's last change has the time of the event that
+  // brought its version first, perhaps of a hold for it.
   const read = async (topicPrefix: string) => {
     const place = await shared.createDatabase('balances')
     const settings = serviceConfig('balances', {
@@ -313,16 +306,16 @@ test('a reader that has it all is not changed by it, and one that had nothing en
     return { [Symbol.asyncDispose]: () => service.stop() }
   }
   const [first, second] = [shared.topicPrefix(), shared.topicPrefix()]
-  const all = town.told.length
-  const ofInterest = town.told.filter(({ topic }) => topic !== 'transactions').length
+  const all = town.published.length
+  const ofInterest = town.published.filter(({ topic }) => topic !== 'transactions').length
 
   await using reader = await read(first)
   const before = await (async () => {
     await using _ = await relayTo(first)
-    await town.tellFirst()
+    await town.restoreOutbox()
     await reader.hasRead(ofInterest)
     const rows = await reader.rows()
-    expect(await town.again()).toBe(all)
+    expect(await town.republish()).toBe(all)
     await reader.hasRead(2 * ofInterest)
     expect(await reader.rows()).toEqual(rows)
     return rows
@@ -331,7 +324,7 @@ test('a reader that has it all is not changed by it, and one that had nothing en
 
   await using newcomer = await read(second)
   await using _ = await relayTo(second)
-  expect(await town.again()).toBe(all)
+  expect(await town.republish()).toBe(all)
   await newcomer.hasRead(ofInterest)
   expect(await newcomer.rows()).toEqual(before)
 })

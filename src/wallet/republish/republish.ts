@@ -1,162 +1,101 @@
 /**
- * Tells events again, from the ledger: into the outbox, from which the running relay takes them.
- * Ids, times, versions and amounts are those of the first time, so readers that know an event are
- * not changed by it. May be stopped and begun anew at any time.
+ * Republishes events from the ledger, through the outbox and the running relay. Ids, times, versions
+ * and amounts equal those of the first publication, so consumers that have an event ignore it. Safe
+ * to interrupt and run again.
  */
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { type Environment, readLedgerUrl } from '../../config/config'
-import { parseInstant, timeExpected } from '../../contract/time'
 import type { EncodedEvent } from '../../contract/wire/envelope'
-import { Fault, SetupError, UsageError } from '../../platform/fault'
-import { type Database, openDatabase } from '../../platform/postgres/database'
-import { withUnavailableFault } from '../../platform/postgres/failures'
-import { prepareDatabase } from '../../platform/postgres/migrate'
-import { type ProgressBar, showProgressBar } from '../../platform/process/progress-bar'
+import type { Database } from '../../platform/postgres/database'
+import type { ProgressBar } from '../../platform/process/progress-bar'
 import { pause } from '../../platform/process/retry'
-import { createLog } from '../../platform/telemetry/log'
-import { type AccountFilter, countEntries, findAccount, listAccounts } from '../accounts/accounts-store'
+import { type AccountFilter, listAccounts } from '../accounts/accounts-store'
 import { listClients } from '../accounts/clients-store'
 import { accountToEvent, clientToEvent, toEvents } from '../events'
 import { enqueueReplay, measureOutbox } from '../outbox/outbox-store'
-import { loadFacts, type ReleasedHolds, type Slice } from './facts-store'
+import { type EntryRange, loadFacts, type ReleasedHolds } from './facts-store'
 
-const migrationsFolder = join(import.meta.dir, '../../../migrations/wallet')
+/** Clients, accounts or entries in a page. An entry makes two events. */
+const pageSize = 1000
+/** Nothing is added to a longer outbox, so that new events are not delayed much. */
+const pendingMax = 1000
+const pollMs = 20
 
-/** Clients, accounts or entries that are read at once. An entry makes two events. */
-const batchSize = 1000
-/**
- * With more than these in the outbox none are added, since what happens meanwhile is told behind
- * them. And how often it is looked at.
- */
-const waitingMax = 1000
-const waitMs = 20
-/** How long a database that does not answer is asked again, in milliseconds. */
-const patienceMs = 5000
-
-export const republish = {
-  usage: 'republish [--account ID] [--since TIME]',
-  about:
-    'tells the events of the ledger again: all, those about an account, or those since a time (RFC 3339)',
-  async run(args: string[], env: Environment, signal: AbortSignal): Promise<number> {
-    const wanted = parseWanted(args)
-    const url = readLedgerUrl(env)
-    const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'saldo-republish' })
-    try {
-      const told = await withUnavailableFault(tellAll({ url, database }, wanted, signal))
-      console.log(
-        `${told} events are told again${signal.aborted ? '; stopped before the end, and may be begun anew' : ''}`,
-      )
-      return 0
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      throw new SetupError(`${error.message}. Run npm start, or check DATABASE_URL.`)
-    } finally {
-      await database.close()
-    }
-  },
-}
-
-async function tellAll(
-  { url, database }: { url: string; database: Database },
-  wanted: AccountFilter,
-  signal: AbortSignal,
-) {
-  const log = createLog({ service: 'republish', level: 'error', format: 'pretty' })
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
-  await prepareDatabase({ url, folder: migrationsFolder, migrate: false, log, signal: patience })
-  if (wanted.accountId && !(await findAccount(database, wanted.accountId)))
-    throw new SetupError(`There is no account ${wanted.accountId}.`)
-  const progress = showProgressBar('entries', await countEntries(database, wanted))
-  return tell(database, wanted, progress, signal).finally(progress.end)
-}
-
-/** Throws `UsageError`. */
-export function parseWanted(args: string[]): AccountFilter {
-  const text = { type: 'string' } as const
-  const { account, since } = parseArgs({ args, options: { account: text, since: text } }).values
-  if (account !== undefined && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(account))
-    throw new UsageError(`--account must be a UUID, but is ${JSON.stringify(account)}`)
-  const ms = since === undefined ? 0 : parseInstant(since)?.ms
-  if (ms === undefined || ms < 0)
-    throw new UsageError(`--since ${timeExpected}, but is ${JSON.stringify(since)}`)
-  return { accountId: account?.toLowerCase(), since: new Date(ms) }
-}
-
-/** Until everything is in the outbox, or the signal is aborted. Answers how many events. */
-export async function tell(
+/** Runs until everything is in the outbox, or the signal is aborted. Returns the number of events. */
+export async function republishAll(
   database: Database,
-  wanted: AccountFilter,
+  filter: AccountFilter,
   progress: Pick<ProgressBar, 'add'>,
   signal: AbortSignal,
 ): Promise<number> {
-  let told = 0
-  for await (const { events, entries } of recall(database, wanted)) {
-    for (let pending = await pendingIn(database); pending > waitingMax; pending = await pendingIn(database)) {
+  let count = 0
+  for await (const { events, entries } of eventPages(database, filter)) {
+    for (
+      let pending = await countPending(database);
+      pending > pendingMax;
+      pending = await countPending(database)
+    ) {
       progress.add(0, `${pending} events wait for the relay`)
-      if (!signal.aborted) await pause(waitMs, signal)
-      else return told
+      if (!signal.aborted) await pause(pollMs, signal)
+      else return count
     }
     await enqueueReplay(
       database.sql,
       events.map((event) => ({ ...event, traceparent: null })),
     )
-    told += events.length
+    count += events.length
     progress.add(entries)
     if (signal.aborted) break
   }
-  return told
+  return count
 }
 
-const pendingIn = async ({ sql }: Database): Promise<number> => (await measureOutbox(sql)).pending
+const countPending = async ({ sql }: Database): Promise<number> => (await measureOutbox(sql)).pending
 
-type Batch = { events: EncodedEvent[]; entries: number }
+type EventPage = { events: EncodedEvent[]; entries: number }
 
-/**
- * Clients, then account by account how it was opened and what happened to it: what it paid and
- * promised in the order of its versions.
- */
-async function* recall(database: Database, wanted: AccountFilter): AsyncGenerator<Batch> {
-  for await (const clients of pages((after) => listClients(database, wanted, after, batchSize)))
+/** Clients first, then per account its opening and what it paid and reserved, by version. */
+async function* eventPages(database: Database, filter: AccountFilter): AsyncGenerator<EventPage> {
+  for await (const clients of pages((after) => listClients(database, filter, after, pageSize)))
     yield { events: clients.map(clientToEvent), entries: 0 }
 
-  const { accountId, since } = wanted
-  const endings: ReleasedHolds = new Map()
-  for await (const accounts of pages((after) => listAccounts(database, wanted, after, batchSize))) {
+  const { accountId, since } = filter
+  const releasedHolds: ReleasedHolds = new Map()
+  for await (const accounts of pages((after) => listAccounts(database, filter, after, pageSize))) {
     yield { events: accounts.filter(({ createdAt }) => createdAt >= since).map(accountToEvent), entries: 0 }
-    for (const slices of sliceEntries(accounts, batchSize)) {
-      const facts = await loadFacts(database, slices, { since, payer: accountId === undefined }, endings)
-      const entries = slices.reduce((sum, { after, upTo }) => sum + Number(upTo - after), 0)
+    for (const ranges of entryRanges(accounts, pageSize)) {
+      const payer = accountId === undefined
+      const facts = await loadFacts(database, ranges, { since, payer }, releasedHolds)
+      const entries = ranges.reduce((sum, { after, upTo }) => sum + Number(upTo - after), 0)
       yield { events: facts.flatMap(toEvents), entries }
     }
   }
 }
 
+const nilUuid = '00000000-0000-0000-0000-000000000000'
+
 async function* pages<Row extends { id: string }>(
   list: (after: string) => Promise<Row[]>,
 ): AsyncGenerator<Row[]> {
-  const beforeAll = '00000000-0000-0000-0000-000000000000'
-  for (let page = await list(beforeAll); page.length > 0; page = await list(page.at(-1)?.id ?? '')) yield page
+  for (let page = await list(nilUuid); page.length > 0; page = await list(page.at(-1)?.id ?? '')) yield page
 }
 
-/**
- * All entries of the accounts, in their order, `size` at a time: an account without end takes no
- * more memory than many small ones.
- */
-export function* sliceEntries(accounts: { id: string; version: bigint }[], size: number): Generator<Slice[]> {
-  let slices: Slice[] = []
+/** All entries of the accounts, in order, `size` at a time: memory is bounded for any account. */
+export function* entryRanges(
+  accounts: { id: string; version: bigint }[],
+  size: number,
+): Generator<EntryRange[]> {
+  let ranges: EntryRange[] = []
   let room = BigInt(size)
   for (const { id: accountId, version } of accounts) {
     for (let after = 0n; after < version; ) {
       const upTo = version - after > room ? after + room : version
-      slices.push({ accountId, after, upTo })
+      ranges.push({ accountId, after, upTo })
       room -= upTo - after
       after = upTo
       if (room > 0n) continue
-      yield slices
-      slices = []
+      yield ranges
+      ranges = []
       room = BigInt(size)
     }
   }
-  if (slices.length > 0) yield slices
+  if (ranges.length > 0) yield ranges
 }
