@@ -1,5 +1,5 @@
 /** The whole read model, page by page. Only reads. */
-import type { BalanceRow, ClientRow, EntryRow } from '../balances/projection/project'
+import type { BalanceRow, ClientRow, EntryRow } from '../balances/projection/types'
 import { pagesOf, type Statements } from '../platform/postgres/statements'
 
 export type ModelBalance = Pick<

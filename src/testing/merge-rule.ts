@@ -2,7 +2,7 @@
  * The rule by which the read side merges rows into what it holds, said once more in plain steps:
  * tests hold the statement of `apply` to it.
  */
-import type { BalanceRow } from '../balances/projection/project'
+import type { BalanceRow } from '../balances/projection/types'
 
 /**
  * Whether a row is of another currency or source than the account is: then nothing of its batch is

@@ -1,7 +1,7 @@
 /** The tables of the read side without the service, for tests that put entries into them. */
 import { join } from 'node:path'
 import { applyProjection } from '../balances/projection/apply-store'
-import type { BalanceRow, EntryRow } from '../balances/projection/project'
+import type { BalanceRow, EntryRow } from '../balances/projection/types'
 import { openDatabase } from '../platform/postgres/database'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import type { Statements } from '../platform/postgres/statements'

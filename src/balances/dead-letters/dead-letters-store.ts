@@ -5,8 +5,9 @@ import { advisoryLocks } from '../../platform/postgres/locks'
 import { rowStatements } from '../../platform/postgres/rows'
 import { rfc3339, type Statements } from '../../platform/postgres/statements'
 import { deadLetters } from '../db/schema'
-import { type Claim, storable } from '../projection/apply-store'
-import type { DeadLetterReason } from '../projection/project'
+import type { Claim } from '../projection/apply-store'
+import { storable } from '../projection/storable'
+import type { DeadLetterReason } from '../projection/types'
 
 /** Times are RFC 3339, UTC. */
 export type DeadLetter = {

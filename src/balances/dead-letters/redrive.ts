@@ -8,15 +8,10 @@ import { isDataRefused } from '../../platform/postgres/failures'
 import type { Statements } from '../../platform/postgres/statements'
 import { loadProjectedAccounts } from '../projection/accounts-store'
 import { applyProjection, isConflict, type Rows, withProjectionLock } from '../projection/apply-store'
-import {
-  accountsIn,
-  accountsWithoutVersion,
-  type DeadLetterReason,
-  type ProjectedAccount,
-  ProjectionFailed,
-  projectSafely,
-} from '../projection/project'
+import { ProjectionFailed, projectSafely } from '../projection/project'
+import { accountsIn, accountsWithoutVersion } from '../projection/sides'
 import { decodeFrom } from '../projection/topics'
+import type { DeadLetterReason, ProjectedAccount } from '../projection/types'
 import {
   claimDeadLetter,
   type DeadLetter,

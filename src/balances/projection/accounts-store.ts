@@ -1,6 +1,6 @@
 /** Accounts as they are stored, for events that are incomplete without them. */
 import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
-import type { ProjectedAccount } from './project'
+import type { ProjectedAccount } from './types'
 
 export async function loadProjectedAccounts(
   sql: Statements,

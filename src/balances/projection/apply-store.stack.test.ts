@@ -12,7 +12,7 @@ import { isAtOdds, mergeBalances } from '../../testing/merge-rule'
 import { findBalances } from '../queries/balances-store'
 import { markSeeded } from '../seed/seeds-store'
 import { applyProjection, type Claim, isConflict } from './apply-store'
-import type { BalanceRow, EntryRow } from './project'
+import type { BalanceRow, EntryRow } from './types'
 
 setDefaultTimeout(30_000)
 

@@ -7,7 +7,8 @@ import { advisoryLocks } from '../../platform/postgres/locks'
 import { rowStatements } from '../../platform/postgres/rows'
 import type { Statements } from '../../platform/postgres/statements'
 import * as schema from '../db/schema'
-import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './project'
+import { storable } from './storable'
+import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './types'
 
 export type NewDeadLetter = DeadLetterReason & {
   clusterId: string
@@ -191,6 +192,3 @@ const compare = (one: string, other: string): number => (one < other ? -1 : one 
 
 const headersText = (headers: readonly RecordHeader[]): string =>
   JSON.stringify(headers.map((header) => header.map((part) => part?.toString('base64') ?? null)))
-
-/** A detail may quote the record, and PostgreSQL does not store every text. */
-export const storable = (detail: string): string => detail.toWellFormed().replaceAll('\0', '\uFFFD')

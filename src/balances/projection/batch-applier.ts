@@ -12,17 +12,12 @@ import type { Log } from '../../platform/telemetry/log'
 import { loadProjectedAccounts } from './accounts-store'
 import { applyProjection, isConflict, type NewDeadLetter, type Rows, withProjectionLock } from './apply-store'
 import { advanceOffset, type LastRecord, type Partition, type StoredOffset } from './offsets-store'
-import {
-  accountsIn,
-  accountsToLoad,
-  type DeadLetterReason,
-  ProjectionFailed,
-  projectSafely,
-  type Reading,
-} from './project'
+import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
+import { accountsIn, accountsToLoad } from './sides'
 import { decodeFrom } from './topics'
+import type { DeadLetterReason, Reading } from './types'
 
 export type BatchApplierOptions = {
   database: Pick<Database, 'sql'>

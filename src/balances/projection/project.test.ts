@@ -2,15 +2,9 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { decodeRecord } from '../../contract/wire/envelope'
 import { isAtOdds, mergeBalances } from '../../testing/merge-rule'
-import {
-  accountsIn,
-  accountsToLoad,
-  type BalanceRow,
-  type EntryRow,
-  type ProjectedAccount,
-  project,
-  type Reading,
-} from './project'
+import { project } from './project'
+import { accountsIn, accountsToLoad } from './sides'
+import type { BalanceRow, EntryRow, ProjectedAccount, Reading } from './types'
 
 const at = (second: number) => new Date(Date.UTC(2024, 0, 27, 17, 0, second)).toISOString()
 
@@ -375,7 +369,7 @@ test('a record whose own time is beyond the calendar is kept aside where that ti
       {
         reason: {
           cause: 'payload_invalid',
-          detail: '/created_at: is missing, and so is the time of the record',
+          detail: '/created_at: is missing, and the record has no timestamp',
         },
       },
     ])
@@ -504,7 +498,7 @@ for (const { name, given, when, cause, dead, expected } of mixed)
 test('what conflicts says what to do', () => {
   const [first, second] = projecting([course('x', 'a', 1, 1), moved('a', 'b', 5)]).deadLetters
   expect([first, second].map((letter) => letter?.reason.detail)).toEqual([
-    'account a is moved by records without versions, which came first; the wallet needs an account of its own instead',
+    'account a is moved by records without versions, which came first; the wallet needs another account',
     undefined,
   ])
 })

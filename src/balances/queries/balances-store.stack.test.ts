@@ -5,7 +5,7 @@ import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
-import type { BalanceRow } from '../projection/project'
+import type { BalanceRow } from '../projection/types'
 import { type BalanceFilter, listBalances } from './balances-store'
 
 setDefaultTimeout(30_000)

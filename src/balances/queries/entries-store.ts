@@ -1,7 +1,7 @@
 /** Entries of accounts by version, and the version at a time. */
 import type { PendingQuery, Row } from 'postgres'
 import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
-import type { EntryRow } from '../projection/project'
+import type { EntryRow } from '../projection/types'
 
 export type Entry = Omit<EntryRow, 'accountId'>
 

@@ -9,7 +9,7 @@ import { backing } from '../../testing/backing'
 import { seeded } from '../../testing/random'
 import { parseLimit } from '../http/requests'
 import { applyProjection } from '../projection/apply-store'
-import type { BalanceRow, EntryRow } from '../projection/project'
+import type { BalanceRow, EntryRow } from '../projection/types'
 import type { Clock, ExplanationCursor, Line, StatementCursor } from './history'
 import { openReads, type Reads } from './queries'
 

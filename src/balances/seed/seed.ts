@@ -11,7 +11,8 @@ import { withPreparationLock } from '../../platform/postgres/migrate'
 import type { Statements } from '../../platform/postgres/statements'
 import type { Log } from '../../platform/telemetry/log'
 import { type Applied, applyProjection } from '../projection/apply-store'
-import { type Projection, project } from '../projection/project'
+import { project } from '../projection/project'
+import type { Projection } from '../projection/types'
 import { markSeeded, seedName } from './seeds-store'
 
 const seedFile = join(import.meta.dir, '../../../seed/events.jsonl')
