@@ -4,6 +4,7 @@ import type { ServiceConfig } from '../config/config'
 import { messageOf } from '../platform/fault'
 import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
+import { partitionName } from '../platform/kafka/offsets'
 import { type Database, openDatabase, openSession } from '../platform/postgres/database'
 import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
 import { keepListening } from '../platform/postgres/listen'
@@ -198,14 +199,14 @@ function offsetsOf(kafka: Kafka, topicNames: string[], reading: Database) {
   return {
     async ends() {
       const extents = await kafka.endOffsets(topicNames)
-      firsts = new Map(extents.map(({ topic, partition, first }) => [`${topic}/${partition}`, first]))
-      return new Map(extents.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
+      firsts = new Map(extents.map(({ topic, partition, first }) => [partitionName(topic, partition), first]))
+      return new Map(extents.map(({ topic, partition, offset }) => [partitionName(topic, partition), offset]))
     },
     clusterId: kafka.clusterId,
     async applied(clusterId: string) {
       const positions = await listOffsets(reading.sql, clusterId)
       const stored = positions.map(
-        ({ topic, partition, nextOffset }) => [`${topic}/${partition}`, nextOffset] as const,
+        ({ topic, partition, nextOffset }) => [partitionName(topic, partition), nextOffset] as const,
       )
       return clampToLogStart(new Map(stored), firsts)
     },

@@ -1,8 +1,5 @@
-/** Offsets by partition: where a log begins or ends, or the next record to apply. */
+/** Offsets by `partitionName`: where logs begin or end, or the next record to apply. */
 export type Offsets = ReadonlyMap<string, bigint>
-
-/** The key of a partition in `Offsets`. */
-export const partitionName = (topic: string, partition: number): string => `${topic}/${partition}`
 
 /** Records in the logs that were not applied. */
 export function lagOf(ends: Offsets, applied: Offsets): bigint {

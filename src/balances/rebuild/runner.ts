@@ -1,11 +1,12 @@
 /** Runs a rebuild: fills the shadow as the live tables were filled, compares the two, and swaps them. */
 import type { Kafka } from '../../platform/kafka/client'
+import { partitionName } from '../../platform/kafka/offsets'
 import type { Database, DatabaseOptions } from '../../platform/postgres/database'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
 import { countDeadLetters } from '../dead-letters/dead-letters-store'
 import { type Consumer, startConsumer } from '../projection/consumer'
-import { type Offsets, partitionName } from '../projection/offsets'
+import type { Offsets } from '../projection/offsets'
 import { applySeed } from '../seed/seed'
 import { isSeeded } from '../seed/seeds-store'
 import { compareShadow, readOffsets, type Source } from './comparison-store'
