@@ -114,7 +114,7 @@ test('from offset 0 the topics alone tell everything', async () => {
   await Promise.all([wallet.stop(), balances.stop()])
 })
 
-test('topics that were lost are told again from the ledger, and the read side is made again from that', async () => {
+test('lost topics are republished from the ledger, and the read model is rebuilt from them', async () => {
   await using stack = await startStack({ start: [] })
   const { wallet, balances } = stack.config
   const log = createLog({ service: 'test', level: 'error', format: 'json' })

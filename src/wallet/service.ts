@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { ServiceConfig } from '../config/config'
 import { topics } from '../contract/events/events'
 import { listen } from '../platform/http/server'
-import { connectKafka, type Kafka } from '../platform/kafka/client'
-import { type Database, fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
-import { pingDatabase, withTimeout } from '../platform/postgres/failures'
+import { connectKafka } from '../platform/kafka/client'
+import { fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
+import { pingDatabase } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { type Check, createService, type RunningService } from '../platform/process/service'
+import { createService, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
 import { walletHttp } from './http/app'
@@ -21,29 +21,22 @@ import { tryOptimistic } from './ledger/optimistic'
 import { createOptimisticState, forgetSession, observeReading } from './ledger/optimistic-state'
 import { readClock } from './ledger/store/clock'
 import { createSweeps } from './maintenance/sweep'
-import { measureOutbox, pendingMax } from './outbox/outbox-store'
-import { createRelay, type Relay, type RelayState } from './outbox/relay'
+import { outboxHealth } from './outbox/health'
+import { createRelay } from './outbox/relay'
 import { seedWallet } from './seed/seed'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
 
-/** Commands of one append. Larger batches are no cheaper per command, and everybody in them waits longer. */
+/** Commands of one append. Larger batches are no cheaper per command, and every caller in them waits longer. */
 const batchSizeMax = 500
 /** Commands that may wait: about a second's work. */
 const queueMax = 5000
-/** Who waited this long has given up, or will. In milliseconds; a caller may ask for less. */
+/** How long a request may wait for its batch, in milliseconds. A caller may ask for less. */
 const waitMaxMs = 10_000
-/** An event that waits longer than this is worth a warning, in milliseconds. */
-const outboxAgeMaxMs = 10_000
-/** More refused events than these are no exception. */
-const refusedMax = 3
 
-/** How patient it is, in milliseconds. Tests are less so. */
+/** Time limits in milliseconds; tests use shorter ones. */
 const patience = { standstillMaxMs: 60_000, refusedMs: 60_000 }
-/**
- * Far more than a statement of the writer takes: whoever waits for it is to be answered in time. In
- * milliseconds, like the next.
- */
+/** Timeouts of statements, in milliseconds: far more than they take, and less than callers wait. */
 const writerStatementMs = 4000
 const requestStatementMs = 8000
 
@@ -152,39 +145,3 @@ const openCommitQueue = (ledger: Ledger) =>
     queueMax,
     waitMaxMs,
   })
-
-async function outboxHealth(options: {
-  database: Database
-  kafka: Kafka
-  relay: Relay
-  standstillMaxMs: number
-}): Promise<Check> {
-  const { database, kafka, relay, standstillMaxMs } = options
-  const outbox = await withTimeout(measureOutbox(database.sql))
-  const check = judgeOutbox(outbox, relay.state(), standstillMaxMs)
-  return check.status !== 'fail' || (await kafka.isReachable()) ? check : { ...check, status: 'warn' }
-}
-
-type Outbox = Awaited<ReturnType<typeof measureOutbox>>
-
-/**
- * An absent broker is no reason not to take money: the outbox keeps the events. It is a reason to
- * say so. One that answers, and takes nothing for a minute, is another matter: somebody has to
- * look, and money that nobody hears of should not pile up meanwhile.
- */
-export function judgeOutbox(outbox: Outbox, state: RelayState | undefined, standstillMaxMs: number): Check {
-  const { trouble, refused = [], standstillMs = 0 } = state ?? {}
-  const count = outbox.pending > pendingMax ? `more than ${pendingMax}` : outbox.pending
-  const waiting = `${count} events wait, the oldest for ${Math.round(outbox.oldestAgeMs / 1000)} s`
-  const [first] = refused
-  const tooLarge =
-    first &&
-    `the broker refuses ${refused.length === 1 ? 'one event' : `${refused.length} events`} as too large, such as ${first.id} ` +
-      `(${first.bytes} bytes, topic ${first.topic}): raise max.message.bytes of the topic; they are tried again every minute`
-  const output = [waiting, trouble, tooLarge].filter((part) => part !== undefined).join(': ')
-  // A few that are refused do not hold up the others.
-  const isStuck = trouble !== undefined || refused.length >= refusedMax
-  if (isStuck && Math.min(standstillMs, outbox.oldestAgeMs) > standstillMaxMs)
-    return { status: 'fail', output }
-  return { status: trouble || tooLarge || outbox.oldestAgeMs > outboxAgeMaxMs ? 'warn' : 'pass', output }
-}

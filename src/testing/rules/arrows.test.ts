@@ -1,4 +1,4 @@
-/** Which room may import which: one direction, no cycle. A room is a folder, or a file that stands alone in one. */
+/** Which room may import which: one direction, no cycle. A room is a folder or a single file. */
 import { expect, test } from 'bun:test'
 import { files, imports, isTest, show } from './source'
 

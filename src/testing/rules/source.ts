@@ -1,4 +1,4 @@
-/** The source as the rules see it: its files, and what each imports. Read as text, because types count too. */
+/** The source as the rules see it: files and their imports, read as text, because types count too. */
 import { dirname, join, relative, resolve } from 'node:path'
 
 export const root = join(import.meta.dir, '../../..')
