@@ -9,9 +9,10 @@ import { onStopSignal } from '../platform/process/signals'
 import type { Command } from './command'
 import { rebuild } from './rebuild'
 import { reconcileCommand as reconcile } from './reconcile'
+import { redriveCommand as redrive } from './redrive'
 import { republish } from './republish'
 
-const commands: Record<string, Command> = { reconcile, republish, rebuild }
+const commands: Record<string, Command> = { reconcile, republish, rebuild, redrive }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
