@@ -30,7 +30,7 @@ test.each([
     { pending: 1, oldestAgeMs: 1 },
     state({ refused: refused(1) }),
     'warn',
-    /one event .* 2000 bytes/,
+    /one event .*2000 bytes/,
   ],
   [
     'one is refused for long, and others go around it',
