@@ -65,10 +65,17 @@ test.each([
 
 const nested = (open: string, close: string, levels: number) => open.repeat(levels) + close.repeat(levels)
 const wide = (members: number) => `{${Array.from({ length: members }, (_, index) => `"${index}":1`)}}`
-test('the members of one object have a limit, those of several have not', () => {
+const listOf = (items: number) => `[${Array(items).fill('[]')}]`
+test('the members of one object and the items of one list have a limit, those of several have not', () => {
+  expect(parseJson(`{"a":${listOf(membersMax)},"b":${listOf(membersMax)}}`)).toBeObject()
   expect(Object.keys(parseJson(wide(membersMax)) as object)).toHaveLength(membersMax)
   expect(parseJson(`[${wide(membersMax)},${wide(membersMax)}]`)).toBeArray()
-  for (const text of [wide(membersMax + 1), `[{"a":${wide(90_000)}}]`])
+  for (const text of [
+    wide(membersMax + 1),
+    `[{"a":${wide(90_000)}}]`,
+    listOf(membersMax + 1),
+    `{"a":${listOf(300_000)}}`,
+  ])
     expect(() => parseJson(text)).toThrow(TooWide)
 })
 
@@ -136,7 +143,7 @@ test.each(Object.entries(long))('a megabyte of anything is read or refused in a 
 
 test('short numbers with an exponent cost little more than those without', () => {
   const [without, withOne] = ['1.5,', '1e5,'].map((number) => {
-    const text = `[${number.repeat(100_000)}1]`
+    const text = `[${Array(100).fill(`[${number.repeat(1000)}1]`)}]`
     const durations = Array.from({ length: 5 }, () => {
       const startedAt = performance.now()
       parseJson(text)

@@ -6,7 +6,7 @@
 /** Depth of nesting. No event or request of ours is deeper than six. */
 export const depthMax = 32
 
-/** Members of one object. Metadata, the widest of ours, has no room for a thousand. */
+/** Members of one object, or items of one list. Batches have up to a thousand, metadata has room for some more. */
 export const membersMax = 5000
 
 /** JSON that cannot be read without changing a value. `pointer` is a JSON Pointer as URI fragment. */
@@ -56,7 +56,7 @@ export class TooDeep extends SyntaxError {
 export class TooWide extends SyntaxError {
   override name = 'TooWide'
   constructor() {
-    super(`an object in it has more than ${membersMax} members`)
+    super(`an object or a list in it has more than ${membersMax} members`)
   }
 }
 
@@ -134,7 +134,7 @@ function scan(text: string, onInexact: OnInexact): void {
     } else if (code === comma) {
       if (!frame) continue
       if (frame.members) frame.expectsName = true
-      else (frame.at as number)++
+      else if (++(frame.at as number) >= membersMax) throw new TooWide()
     } else if (code === openObject || code === openList) {
       if (frames.length === depthMax) throw new TooDeep()
       const isObject = code === openObject
@@ -180,23 +180,20 @@ function readText(source: string, frames: readonly Frame[]): string {
 /** Checks a number, and returns its end. */
 function passNumber(text: string, start: number, frames: readonly Frame[], onInexact: OnInexact): number {
   let end = start + 1
-  let isPlain = true
+  let exponentAt = 0
   for (; end < text.length; end++) {
     const code = text.charCodeAt(end)
-    if (isDigit(code) || code === point) continue
+    if (isDigit(code) || code === point || code === plus || code === minus) continue
     // e and E
-    if ((code | 0x20) === 0x65 || code === plus || code === minus) isPlain = false
-    else break
+    if ((code | 0x20) !== 0x65) break
+    exponentAt = end
   }
-  // Fifteen digits are exact in any double, as long as no exponent takes them near the ends of its range.
-  if (isPlain && end - start <= 15) return end
+  // Fifteen digits are exact in any double, unless the exponent takes them near the ends of its range.
+  if (end - start <= 15 && (exponentAt === 0 || end - exponentAt <= 3)) return end
   const source = text.slice(start, end)
-  if (end - start <= 15 && smallExponent.test(source)) return end
   if (!isExact(source)) onInexact(new InexactNumber(source, pointerOf(frames)))
   return end
 }
-
-const smallExponent = /e[+-]?\d\d?$/i
 
 const isDigit = (code: number): boolean => code >= zero && code <= nine
 

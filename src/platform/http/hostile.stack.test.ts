@@ -44,7 +44,7 @@ const hostileBodies: [string, string, number][] = [
   ['a list', '[]', 422],
   ['null', 'null', 422],
   ['a text', `"${'x'.repeat(500_000)}"`, 422],
-  ['zeros', `[${'0,'.repeat(400_000)}0]`, 422],
+  ['zeros', `[${'0,'.repeat(400_000)}0]`, 400],
   ['members', `{${Array.from({ length: 50_000 }, (_, index) => `"k${index}":0`)}}`, 400],
   ['a prototype', '{"__proto__":{"amount":1},"constructor":1}', 422],
   ['a long unknown member', `{"${'x'.repeat(500_000)}":1}`, 422],
