@@ -63,11 +63,11 @@ const cases: [Access, Record<string, string>, 'host' | 'origin' | undefined][] =
   [named, { host: 'wallet', origin: 'https://app.example.com', 'sec-fetch-site': 'cross-site' }, undefined],
   [named, { host: 'wallet', origin: 'https://api.example.com:8443' }, undefined],
   [named, { host: 'wallet', origin: 'http://app.example.com' }, 'origin'],
-  [any, { host: 'whatever.example' }, undefined],
-  [any, { host: 'whatever.example', origin: 'https://whatever.example' }, undefined],
-  [any, { host: 'whatever.example', origin: 'https://evil.example' }, 'origin'],
+  [any, { host: 'any.example' }, undefined],
+  [any, { host: 'any.example', origin: 'https://any.example' }, undefined],
+  [any, { host: 'any.example', origin: 'https://evil.example' }, 'origin'],
   [any, { host: 'localhost:8080', origin: 'https://evil.example' }, 'origin'],
-  [any, { host: 'whatever.example', origin: 'https://app.example.com' }, undefined],
+  [any, { host: 'any.example', origin: 'https://app.example.com' }, undefined],
 ]
 
 test.each(cases)('%j with %j: %p', (access, headers, reason) => {

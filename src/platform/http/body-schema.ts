@@ -1,15 +1,12 @@
-/**
- * Takes the bodies of requests by their TypeBox schemas: one rule for absence, one for what is said
- * of a fault.
- */
+/** Validates request bodies against TypeBox schemas, with one rule for absence and one for error details. */
 import { OptionalKind, type Static, type TObject, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, ValueErrorType } from '@sinclair/typebox/compiler'
 import { errorsMax, InvalidBody, MalformedRequest } from './invalid'
 
-/** Stands for the body of a request without any. */
+/** Stands for a missing body. */
 export const noBody = Symbol('no body')
 
-/** A schema as Elysia takes it from any library (Standard Schema). */
+/** A Standard Schema, which Elysia accepts. */
 export type AcceptedBody<T> = {
   '~standard': {
     version: 1
@@ -20,8 +17,8 @@ export type AcceptedBody<T> = {
 }
 
 /**
- * A body of this shape. `null` for an optional member is its absence, at any depth that the schema
- * describes. Where nothing is required, no body at all is an empty one.
+ * A body of this schema. `null` for an optional member counts as absent, at any depth of the schema. A
+ * missing body counts as empty if nothing is required.
  */
 export function bodyOf<T extends TObject>(schema: T): AcceptedBody<Static<T>> {
   let compiled: TypeCheck<T> | undefined
@@ -29,9 +26,9 @@ export function bodyOf<T extends TObject>(schema: T): AcceptedBody<Static<T>> {
     compiled ??= TypeCompiler.Compile(schema)
     if (value === noBody && (schema.required ?? []).length > 0)
       throw new MalformedRequest('the request has no body: send a JSON object')
-    const given = value === noBody ? {} : withoutNulls(schema, value)
-    if (!compiled.Check(given)) throw new InvalidBody(...errorsOf(compiled, given))
-    return { value: given as Static<T> }
+    const body = value === noBody ? {} : withoutNulls(schema, value)
+    if (!compiled.Check(body)) throw new InvalidBody(...errorsOf(compiled, body))
+    return { value: body as Static<T> }
   }
   return { '~standard': { version: 1, vendor: 'typebox', validate } }
 }
@@ -39,19 +36,19 @@ export function bodyOf<T extends TObject>(schema: T): AcceptedBody<Static<T>> {
 function withoutNulls(schema: TSchema, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {
-    // What is too long is refused anyway.
+    // Too long: refused anyway.
     if (!schema.items || value.length > (schema.maxItems ?? Number.POSITIVE_INFINITY)) return value
     return value.map((item) => withoutNulls(schema.items, item))
   }
   const properties: Record<string, TSchema> | undefined = schema.properties
   if (!properties) return value
-  // By the schema, which is short, and not by the value, which is as long as its sender likes.
+  // Iterate over the schema, which is small, not over the value, which the sender chooses.
   const members = value as Record<string, unknown>
   let kept = members
-  for (const [name, known] of Object.entries(properties)) {
+  for (const [name, property] of Object.entries(properties)) {
     if (!Object.hasOwn(members, name)) continue
-    const isAbsent = members[name] === null && known[OptionalKind] === 'Optional'
-    const inner = withoutNulls(known, members[name])
+    const isAbsent = members[name] === null && property[OptionalKind] === 'Optional'
+    const inner = withoutNulls(property, members[name])
     if (!isAbsent && inner === members[name]) continue
     if (kept === members) kept = { ...members }
     if (isAbsent) delete kept[name]
@@ -60,23 +57,20 @@ function withoutNulls(schema: TSchema, value: unknown): unknown {
   return kept
 }
 
-/**
- * One complaint per value, and not more than anybody reads: looking for all of them may take longer
- * than it is worth.
- */
+/** One error per value, and a bounded number: finding all of them may take too long. */
 function errorsOf(check: TypeCheck<TSchema>, value: unknown): InvalidBody['errors'] {
   const byPath = new Map<string, string>()
-  let looked = 0
-  for (const complaint of check.Errors(value)) {
-    if (!byPath.has(complaint.path)) byPath.set(complaint.path, complaintText(complaint))
-    // Its items would be looked at all the same, and may be any number.
-    if (complaint.type === ValueErrorType.ArrayMaxItems) break
-    if (byPath.size > errorsMax || ++looked > 10 * errorsMax) break
+  let inspected = 0
+  for (const error of check.Errors(value)) {
+    if (!byPath.has(error.path)) byPath.set(error.path, complaintText(error))
+    // TypeBox would check all items nevertheless, any number of them.
+    if (error.type === ValueErrorType.ArrayMaxItems) break
+    if (byPath.size > errorsMax || ++inspected > 10 * errorsMax) break
   }
   return [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))
 }
 
-/** A schema may say in its own words what it wants (`wanted`); otherwise TypeBox does. */
+/** The schema's own wording (`wanted`), or TypeBox's. */
 export function complaintText({
   schema,
   value,

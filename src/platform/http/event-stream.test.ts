@@ -12,7 +12,7 @@ import {
   retryAfter,
 } from './event-stream'
 
-test('events arrive as they were sent, wherever the bytes are cut', async () => {
+test('events are parsed as they were sent, wherever the bytes are split', async () => {
   const event = fc.record({
     event: fc.constantFrom('balance', 'gap', 'reset'),
     id: fc.stringMatching(/^\d{1,5}:\d{1,3}$/),
@@ -28,9 +28,9 @@ test('events arrive as they were sent, wherever the bytes are cut', async () => 
       async function* pieces() {
         for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
       }
-      const told: StreamEvent[] = []
-      for await (const one of parseEvents(pieces())) told.push(one)
-      expect(told).toEqual(JSON.parse(JSON.stringify(events)))
+      const received: StreamEvent[] = []
+      for await (const one of parseEvents(pieces())) received.push(one)
+      expect(received).toEqual(JSON.parse(JSON.stringify(events)))
     }),
   )
 })
@@ -55,7 +55,7 @@ function serve(streams: EventStreams, chunks: (request: Request) => Chunks): num
   return server.port as number
 }
 
-/** Says nothing, and ends when it is left or told to. */
+/** Sends one event, then nothing until it is aborted. */
 const silence = (ended: () => void): Chunks =>
   async function* (signal) {
     try {
@@ -66,7 +66,7 @@ const silence = (ended: () => void): Chunks =>
     }
   }
 
-test('streams end when their reader leaves and when they are told to, and too many are refused', async () => {
+test('streams end when the client disconnects and on stop; too many are refused', async () => {
   let ended = 0
   const streams = createEventStreams({ openMax: 2, stalledMs: 60_000 })
   const port = serve(streams, () => silence(() => ended++))
@@ -86,19 +86,19 @@ test('streams end when their reader leaves and when they are told to, and too ma
   expect(ended).toBe(3)
 })
 
-test('nothing is made for a reader that does not read; it is dropped, and goes on where it was', async () => {
+test('nothing is produced for a client that does not read; it is disconnected, and can resume', async () => {
   const [count, size] = [500, 50_000]
-  let made = 0
+  let produced = 0
   const streams = createEventStreams({ openMax: 1, stalledMs: 100 })
   const port = serve(streams, (request) => {
     const after = Number(request.headers.get('last-event-id') ?? 0)
     return async function* () {
-      for (let id = after + 1; id <= count; id++, made++)
+      for (let id = after + 1; id <= count; id++, produced++)
         yield encodeServerEvent({ event: 'e', id: `${id}`, data: { text: 'x'.repeat(size) } })
     }
   })
   const { promise: wholeAnswer, resolve } = Promise.withResolvers<string>()
-  let received = ''
+  let response = ''
   const socket = await Bun.connect({
     hostname: '127.0.0.1',
     port,
@@ -108,23 +108,23 @@ test('nothing is made for a reader that does not read; it is dropped, and goes o
         socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n')
       },
       data(_, chunk) {
-        received += chunk.toString('latin1')
-        if (received.endsWith('\r\n0\r\n\r\n')) resolve(received)
+        response += chunk.toString('latin1')
+        if (response.endsWith('\r\n0\r\n\r\n')) resolve(response)
       },
     },
   })
-  // The one stream that may be open is no longer: it was dropped, while its reader has not read a byte.
+  // The single slot is free again: the stream was ended before its client read a byte.
   const ids = await eventually(async () => {
     const ids: number[] = []
     for await (const { id } of readEvents(port, '/', `${count - 1}`)) ids.push(Number(id))
     return ids
   })
   expect(ids).toEqual([count])
-  expect(made).toBeLessThan(count / 2)
+  expect(produced).toBeLessThan(count / 2)
 
   socket.resume()
-  const told = [...(await wholeAnswer).matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
-  for await (const { id } of readEvents(port, '/', String(told.at(-1)))) told.push(Number(id))
-  expect(told).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+  const received = [...(await wholeAnswer).matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
+  for await (const { id } of readEvents(port, '/', String(received.at(-1)))) received.push(Number(id))
+  expect(received).toEqual(Array.from({ length: count }, (_, index) => index + 1))
   socket.end()
 })

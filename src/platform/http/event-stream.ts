@@ -1,35 +1,32 @@
-/**
- * Server-sent events: how one is written, and answers that go on until their reader leaves. Knows
- * no word of the trade.
- */
+/** Server-sent events: their encoding, and responses that stream until the client disconnects. */
 import { Fault } from '../fault'
 
 export type ServerEvent = { event: string; id: string; data: object }
 
-/** JSON has no line breaks, and ids are ours. */
+/** JSON has no line breaks, and we choose the ids. */
 export const encodeServerEvent = ({ event, id, data }: ServerEvent): string =>
   `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`
 
-/** First of all: how long a reader waits before it comes back, in milliseconds. */
+/** The delay after which a client reconnects. Sent first. */
 export const retryAfter = (ms: number): string => `retry: ${ms}\n\n`
 
-/** Says nothing, and keeps whoever is on the way from hanging up. */
+/** Keep-alive comment against idle timeouts of proxies. */
 export const ping = ': ping\n\n'
 
-/** What a stream sends, chunk by chunk, until the signal is aborted. Never throws. */
+/** The chunks of a stream, until the signal is aborted. Never throws. */
 export type Chunks = (signal: AbortSignal) => AsyncGenerator<string | Uint8Array, void>
 
 export type EventStreams = {
   /**
-   * Nothing is made before the reader has taken the chunk before it, so a slow one costs that one
-   * chunk. Throws a `Fault` when too many are open.
+   * A chunk is produced only after the client has taken the one before, so a slow client costs a single
+   * chunk. Throws a `Fault` when too many streams are open.
    */
   open(chunks: Chunks): Response
-  /** Ends all that are open. */
+  /** Ends all open streams. */
   stop(): void
 }
 
-/** A reader that leaves a chunk untouched for `stalledMs` gets that one, and then the end of its stream. */
+/** A client that takes no chunk for `stalledMs` is disconnected after that chunk. */
 export function createEventStreams({
   openMax,
   stalledMs,
@@ -42,15 +39,15 @@ export function createEventStreams({
   return {
     open(chunks) {
       if (open.size >= openMax) throw new Fault('overloaded', `${open.size} streams are open`)
-      const leaving = new AbortController()
-      const making = chunks(leaving.signal)
+      const aborting = new AbortController()
+      const producer = chunks(aborting.signal)
       let stalled: Timer | undefined
       const end = () => {
         open.delete(end)
         clearTimeout(stalled)
-        leaving.abort()
-        // Where it stands still; where it works it sees the signal.
-        void making.return()
+        aborting.abort()
+        // Ends a suspended generator; a running one sees the signal.
+        void producer.return()
       }
       open.add(end)
 
@@ -58,7 +55,7 @@ export function createEventStreams({
         {
           async pull(controller) {
             clearTimeout(stalled)
-            const { value, done } = await making.next()
+            const { value, done } = await producer.next()
             if (done) {
               open.delete(end)
               return controller.close()

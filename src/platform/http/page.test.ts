@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { markdownPage } from './page'
 
-test('a text becomes a page with title, anchors and tables, that asks nobody for anything', async () => {
+test('Markdown becomes a page with title, anchors and tables, without further requests', async () => {
   const page = markdownPage(
     '# All of it\n\n[There](#some-part)\n\n## Some part\n\n| a | b |\n| - | - |\n| `x` | 2 < 3 |\n',
   )

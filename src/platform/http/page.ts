@@ -1,6 +1,6 @@
-/** A text as a page that needs nothing else: no script, no font, no request to anybody. */
+/** Markdown as a self-contained page: no scripts, no fonts, no further requests. */
 
-/** The first line of the Markdown is its title. It is ours: HTML in it is not escaped. */
+/** The first line is the title. For trusted text only: HTML is not escaped. */
 export function markdownPage(markdown: string): Response {
   const body = Bun.markdown.html(markdown, { headings: { ids: true } })
   const html = `<!doctype html>
@@ -24,11 +24,13 @@ ${body.replace(/<table>[\s\S]*?<\/table>/g, '<div>$&</div>')}</main>
 const style = `
 :root { color-scheme: light dark; --soft: light-dark(#f4f5f3, #23272a); --line: light-dark(#dcdfda, #3a4044);
   --quiet: light-dark(#5b635d, #a4ada6); --link: light-dark(#0b6b4f, #6fd0ae) }
-body { margin: 0; font: 16px/1.6 system-ui, sans-serif; color: light-dark(#1c211e, #e3e7e4); background: light-dark(#fff, #191c1e) }
+body { margin: 0; font: 16px/1.6 system-ui, sans-serif; color: light-dark(#1c211e, #e3e7e4);
+  background: light-dark(#fff, #191c1e) }
 main { max-width: 54rem; margin: 0 auto; padding: 2rem 1.25rem 5rem }
 a { color: var(--link); text-underline-offset: .15em }
 h1 { font-size: 2.25rem; line-height: 1.2; margin: .5rem 0 1rem }
-h2 { font-size: 1.4rem; line-height: 1.3; margin: 3rem 0 .75rem; padding-top: 1.25rem; border-top: 1px solid var(--line) }
+h2 { font-size: 1.4rem; line-height: 1.3; margin: 3rem 0 .75rem; padding-top: 1.25rem;
+  border-top: 1px solid var(--line) }
 div { overflow-x: auto; margin: 1.25rem 0 }
 table { border-collapse: collapse; width: 100%; min-width: 38rem; font-size: .9rem; line-height: 1.45 }
 th { text-align: left; font-weight: 600; color: var(--quiet); white-space: nowrap }

@@ -6,7 +6,7 @@ import { startStack } from '../../testing/stack'
 
 setDefaultTimeout(60_000)
 
-test('a service on a port that is in use ends at once, and names port, holder and remedy', async () => {
+test('a service on a port in use exits at once, naming port, holder and remedy', async () => {
   await using stack = await startStack()
   for (const service of serviceNames) {
     const { url } = stack.config[service].database
@@ -27,7 +27,7 @@ test('a service on a port that is in use ends at once, and names port, holder an
       expect(await second.exited).toBe(1)
       const printed = (await new Response(second.stdout).text()) + (await new Response(second.stderr).text())
       expect(printed).toMatch(
-        new RegExp(`port ${port} on ${HOST} is taken by process ${process.pid} \\(.+PORT=`),
+        new RegExp(`port ${port} on ${HOST} is in use by process ${process.pid} \\(.+PORT`),
       )
       expect(printed).not.toMatch(/listening|\bat \w+ \(/)
     }

@@ -63,7 +63,7 @@ const pointersOf = async (answer: ReturnType<Caller['get']>) => {
   return [status, (body.errors as { pointer: string }[] | undefined)?.map(({ pointer }) => pointer)]
 }
 
-test('a parameter that a route does not take, or takes once, is refused at every route, and nothing is done', async () => {
+test('unknown and repeated parameters are refused at every route, without effect', async () => {
   await using stack = await startStack()
   const holdings = async () => (await stack.wallet.get(`/accounts/${eva}`)).body
   const before = await holdings()

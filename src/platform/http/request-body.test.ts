@@ -3,8 +3,8 @@ import { bodyLimits, readBody } from './request-body'
 
 const limits = { ...bodyLimits, bytesMax: 1000, smallMax: 10, drainMax: 100_000, heldMax: 2000, readMs: 5000 }
 
-/** A body of which the first bytes are here, and the rest is yet to come. */
-function unfinished(bytes: number, announced?: number) {
+/** A body whose first bytes have arrived. */
+function unfinished(bytes: number, declared?: number) {
   let finish = () => {}
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -12,8 +12,7 @@ function unfinished(bytes: number, announced?: number) {
       finish = () => controller.close()
     },
   })
-  const headers: Record<string, string> =
-    announced === undefined ? {} : { 'content-length': String(announced) }
+  const headers: Record<string, string> = declared === undefined ? {} : { 'content-length': String(declared) }
   return {
     request: new Request('http://localhost', { method: 'POST', body, headers }),
     finish: () => finish(),
@@ -25,7 +24,7 @@ const whole = (bytes: number) => {
   return request
 }
 
-test('what is announced and never sent takes nothing from others', async () => {
+test('bytes that are declared and never sent do not count', async () => {
   const idle = Array.from({ length: 10 }, () => unfinished(0, 1000))
   const reads = idle.map(({ request }) => readBody(request, { limits }))
   expect(await readBody(whole(900), { limits })).toMatchObject({ ok: true })
@@ -33,7 +32,7 @@ test('what is announced and never sent takes nothing from others', async () => {
   for (const read of await Promise.all(reads)) expect(read).toMatchObject({ ok: true })
 })
 
-test('what all of them hold together is bounded, and free again afterwards', async () => {
+test('the memory of all bodies is bounded, and released afterwards', async () => {
   const held = [unfinished(900), unfinished(900)]
   const reads = held.map(({ request }) => readBody(request, { limits }))
   expect(await readBody(whole(900), { limits })).toEqual({ ok: false, fault: 'overloaded' })
@@ -45,8 +44,8 @@ test('what all of them hold together is bounded, and free again afterwards', asy
 
 test.each([
   ['that is too large', true],
-  ['that nobody wants', false],
-])('of a body %s nothing is held while the rest is on its way', async (_, keep) => {
+  ['that is dropped', false],
+])('nothing of a body %s is retained while the rest arrives', async (_, keep) => {
   const sent: WeakRef<Uint8Array>[] = []
   const { promise: end, resolve: finish } = Promise.withResolvers<void>()
   const { promise: isSent, resolve: sentAll } = Promise.withResolvers<void>()
@@ -76,15 +75,15 @@ test.each([
   ['a small one', 5],
   ['a larger one', 1000],
   ['one of unknown length', undefined],
-])('a body that does not come in time is given up: %s', async (_, announced) => {
-  const { request } = unfinished(1, announced)
+])('a body that does not arrive in time is given up: %s', async (_, declared) => {
+  const { request } = unfinished(1, declared)
   expect(await readBody(request, { limits: { ...limits, readMs: 20 } })).toEqual({
     ok: false,
     fault: 'too_slow',
   })
 })
 
-test('a body of very many chunks leaves turns to others, and is read whole', async () => {
+test('a body of very many chunks does not block others, and is read in full', async () => {
   const size = 20_000
   let sent = 0
   const body = new ReadableStream<Uint8Array>({

@@ -1,18 +1,15 @@
-/**
- * Bodies of requests: read whole, within bounds of size, time and memory, before anything is done
- * with them.
- */
+/** Reads request bodies before they are processed, bounded in size, time and memory. */
 
 export const bodyLimits = {
-  /** No request of ours comes near it. In bytes. */
+  /** Far more than any valid request. */
   bytesMax: 1024 * 1024,
-  /** Up to here a body that says its length is left to the runtime, and not counted. In bytes. */
+  /** A body with a declared length up to this is read by the runtime, and not counted. */
   smallMax: 64 * 1024,
-  /** Of a body that is too large, what is read and dropped so that its sender sees the answer. In bytes. */
+  /** How much of a body that is too large is read and dropped, so that its sender sees the response. */
   drainMax: 16 * 1024 * 1024,
-  /** From the head of the request to the end of its body, in milliseconds. */
+  /** From the head of the request to the end of its body. */
   readMs: 10_000,
-  /** Held of all larger bodies that are being received at one time, in bytes. */
+  /** Memory of all larger bodies that are being received. */
   heldMax: 256 * 1024 * 1024,
 }
 export type BodyLimits = typeof bodyLimits
@@ -21,18 +18,18 @@ export type BodyFault = 'too_large' | 'too_slow' | 'cut_off' | 'overloaded'
 export type ReadBody = { ok: true; bytes: Uint8Array } | { ok: false; fault: BodyFault }
 
 const empty = new Uint8Array()
-/** What was received, not what was announced: to announce a lot costs a sender nothing. */
+/** Counts received bytes, not declared ones: declaring a lot costs a sender nothing. */
 let heldBytes = 0
 
-/** With `keep: false` the body is read and dropped: an answer sent before that may never be seen. */
+/** With `keep: false` the body is read and dropped: a response sent before that may never be seen. */
 export async function readBody(
   request: Request,
   { keep = true, limits = bodyLimits }: { keep?: boolean; limits?: BodyLimits } = {},
 ): Promise<ReadBody> {
   if (!request.body) return { ok: true, bytes: empty }
-  const announced = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
+  const declared = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
   try {
-    return keep && announced <= limits.smallMax
+    return keep && declared <= limits.smallMax
       ? await readWhole(request, limits)
       : await readStream(request.body, { keep, limits })
   } catch {
@@ -40,7 +37,7 @@ export async function readBody(
   }
 }
 
-/** Most bodies are here already. */
+/** Most bodies have arrived already. */
 async function readWhole(request: Request, { readMs }: BodyLimits): Promise<ReadBody> {
   let timer: Timer | undefined
   const late = new Promise<'late'>((resolve) => {
@@ -62,7 +59,7 @@ async function readStream(
 ): Promise<ReadBody> {
   const reader = body.getReader()
   let isLate = false
-  // Ends the read that waits. Racing each read against one promise would hold every chunk until that settles.
+  // Ends a pending read. Racing reads against a promise would retain every chunk until it settles.
   const timer = setTimeout(() => {
     isLate = true
     reader.cancel().catch(() => {})
@@ -73,7 +70,7 @@ async function readStream(
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      // Chunks that are here already are read without a turn for anybody else; after one, many come as one.
+      // Reading buffered chunks would starve other requests; after a turn of the loop, many come as one.
       if (++reads % readsPerTurn === 0) await turn()
       if (isLate) return { ok: false, fault: fault ?? 'too_slow' }
       if (done) break
@@ -94,7 +91,7 @@ async function readStream(
 const readsPerTurn = 100
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** A body so far, in one piece, since many small ones take many times their bytes. Counts in `heldBytes`. */
+/** The body so far, in one buffer, since small chunks take many times their bytes. Counts in `heldBytes`. */
 class Received {
   #bytes = Buffer.alloc(0)
   #size = 0
@@ -103,7 +100,7 @@ class Received {
     this.#limits = limits
   }
 
-  /** False when all bodies together would be more than may be held. */
+  /** False when all bodies together would exceed the bound. */
   add(chunk: Uint8Array): boolean {
     if (heldBytes + chunk.length > this.#limits.heldMax) return false
     const size = this.#size + chunk.length
@@ -129,7 +126,7 @@ class Received {
   }
 }
 
-/** Why the body cannot be read as JSON, by its headers; undefined where it can. */
+/** Why the headers rule out a JSON body; undefined if they do not. */
 export function mediaFault(headers: Headers): 'type_missing' | 'type' | 'charset' | 'encoding' | undefined {
   const encoding = headers.get('content-encoding')
   if (encoding !== null && !/^\s*(identity)?\s*$/i.test(encoding)) return 'encoding'

@@ -33,7 +33,7 @@ function serve(access: Access = anybody) {
   })
     .get('/things/:id', ({ params }) => Response.json(params))
     .get('/broken', () => {
-      throw new Error('with a stack that is nobody’s business')
+      throw new Error('with a stack that must not be shown')
     })
     .get('/stream', () => {
       const endless = new ReadableStream({ start: (controller) => controller.enqueue(': begun\n\n') })
@@ -64,23 +64,23 @@ function serve(access: Access = anybody) {
   }
 }
 
-test('a port that is in use is not shared, and its holder named', async () => {
+test('a port in use is not shared, and its holder is named', async () => {
   await using server = serve()
   for (const host of ['127.0.0.1', '0.0.0.0', '::'])
     expect(() =>
       listen({ fetch: () => new Response(), routes: [] }, { host, port: server.port, ...anybody }, silent),
     ).toThrow(
-      new RegExp(`^port ${server.port} on ${host} is taken by process ${process.pid} \\(.+\\): .*PORT=`),
+      new RegExp(`^port ${server.port} on ${host} is in use by process ${process.pid} \\(.+\\): .*PORT `),
     )
 })
 
 test.each([
-  ['no-such-host.invalid', 'it is neither a name nor an address of this machine'],
-  ['203.0.113.1', 'no interface of this machine has that address'],
-])('a HOST that nobody can listen on is told with its cause: %s', (host, cause) => {
+  ['no-such-host.invalid', 'neither a name nor an address of this machine'],
+  ['203.0.113.1', 'no interface of this machine has this address'],
+])('a HOST that is not an address of this machine is reported with the cause: %s', (host, cause) => {
   expect(() =>
     listen({ fetch: () => new Response(), routes: [] }, { host, port: 0, ...anybody }, silent),
-  ).toThrow(`port 0 on ${host} cannot be used (${cause}): see HOST and PORT`)
+  ).toThrow(`cannot listen on port 0 of ${host} (${cause}): check HOST and PORT`)
 })
 
 const json = { 'Content-Type': 'application/json' }
@@ -125,7 +125,7 @@ test.each(noHosts)('a Host of %p is a problem, for every method', async (host) =
   expect(server.done).toEqual([])
 })
 
-test('two Hosts, or none, are a problem', async () => {
+test('no Host header, or two, is a problem', async () => {
   await using server = serve()
   expectProblem(
     await server.send('GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n'),
@@ -167,7 +167,7 @@ test.each([
   else expectProblem(answer, kind)
 })
 
-test('HEAD is GET without the body, and begins no stream', async () => {
+test('HEAD is GET without the body, and starts no stream', async () => {
   await using server = serve()
   for (const path of ['/things/1', '/livez', '/problems/validation']) {
     const [got, asked] = await Promise.all(
@@ -230,7 +230,7 @@ test.each([
   expect(server.done).toEqual([])
 })
 
-test('no body is an empty one where nothing is required, however it is said, and a problem elsewhere', async () => {
+test('a missing body counts as empty if nothing is required, and is a problem otherwise', async () => {
   await using server = serve()
   const none = ['', 'Content-Length: 0\r\n', 'Content-Type: application/json\r\nContent-Length: 0\r\n']
   const chunked = 'Transfer-Encoding: chunked\r\n\r\n0'
@@ -269,7 +269,7 @@ test.each([
   expect(server.done).toEqual([])
 })
 
-test('null for an optional member is its absence, and a byte order mark is skipped', async () => {
+test('null for an optional member counts as absent, and a byte order mark is skipped', async () => {
   await using server = serve()
   expect(await server.send(post({}, '\xef\xbb\xbf{"name":"a","note":null}'))).toMatchObject({
     status: 201,
@@ -277,7 +277,7 @@ test('null for an optional member is its absence, and a byte order mark is skipp
   })
 })
 
-test('a body that is too large gets an answer that can be read', async () => {
+test('the response to a body that is too large can be read', async () => {
   await using server = serve()
   const size = 3_000_000
   for (const Connection of ['close', 'keep-alive']) {
@@ -296,7 +296,7 @@ test('a body that is too large gets an answer that can be read', async () => {
   expectProblem(await server.send(post({}, bodyText.padEnd(bodyLimits.bytesMax + 1))), 'bodyTooLarge')
 })
 
-test('a body that never ends is given up, with an answer, and holds no more than its megabyte', async () => {
+test('a body that never ends is given up with a response, and takes at most a megabyte', async () => {
   await using server = serve()
   const begun = head('POST /things', { ...json, 'Transfer-Encoding': 'chunked' })
   const chunk = `10000\r\n${'a'.repeat(0x10000)}\r\n`
@@ -347,7 +347,7 @@ test.each(foreign)('a write with %p does nothing', async (headers, kind) => {
   expect((await server.send(head('GET /things/1', headers))).status).toBe(200)
 })
 
-test('a page of an origin in CORS_ORIGINS may ask, write and read; one from elsewhere learns nothing', async () => {
+test('a page of an origin in CORS_ORIGINS may write and read; another gets no CORS headers', async () => {
   await using server = serve({ allowedHosts: [], corsOrigins: ['https://app.example'] })
   const Origin = 'https://app.example'
   const ask = {

@@ -1,7 +1,4 @@
-/**
- * The port that a service answers on: what is refused before any route sees it, and stopping
- * without cutting anybody off.
- */
+/** The port of a service: refusals that precede all routes, and a graceful stop. */
 
 import { isIP } from 'node:net'
 import { SetupError } from '../fault'
@@ -15,10 +12,7 @@ import { readBody } from './request-body'
 
 export type Listening = {
   port: number
-  /**
-   * Refuses new connections at once, lets requests in flight finish, and cuts off what is left
-   * after `timeoutMs`.
-   */
+  /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
   close(timeoutMs: number): Promise<void>
 }
 
@@ -29,10 +23,10 @@ type App = {
   routes: { method: string; path: string }[]
 }
 
-/** A connection that says nothing for this long is closed, in seconds. */
+/** Idle connections are closed after this, in seconds. */
 const idleTimeout = 60
 
-/** Throws `SetupError` when the port cannot be had. */
+/** Throws `SetupError` when it cannot listen on the port. */
 export function listen(app: App, { host, port, ...access }: ListenOptions, log: Log): Listening {
   const server = bind(host, port, (request) => answer(app, request, access, log))
   return {
@@ -56,37 +50,38 @@ function bind(hostname: string, port: number, fetch: (request: Request) => Promi
       port,
       fetch,
       idleTimeout,
-      // Two processes would share the port, and each would see some of the requests.
+      // Otherwise two processes could share the port, each with some of the requests.
       reusePort: false,
-      // Bun's own page about an error shows source and paths.
+      // Bun's own error page shows source and paths.
       development: false,
       error: () =>
         problemResponse(
           commonProblems.internal,
-          { detail: 'the request could not be answered' },
+          { detail: 'internal error; look up this trace_id in the logs' },
           '/',
           traceIdOf(continueTrace(null)),
         ),
-      // Bodies are bounded as they are read. Beyond its own limit Bun answers without saying why.
+      // `readBody` bounds bodies. Above its own limit Bun responds without a reason.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE')
       throw new SetupError(
-        `port ${port} on ${hostname} is taken by ${describeHolder(port)}: stop that, or choose another with PORT=...`,
+        `port ${port} on ${hostname} is in use by ${describeHolder(port)}: ` +
+          'stop it, or set PORT to another port',
       )
     throw new SetupError(
-      `port ${port} on ${hostname} cannot be used (${bindFault(hostname, code)}): see HOST and PORT`,
+      `cannot listen on port ${port} of ${hostname} (${bindFault(hostname, code)}): check HOST and PORT`,
     )
   }
 }
 
-/** Of a name that cannot be resolved the runtime gives any code that was left from before. */
+/** For a name that does not resolve, the runtime reports a stale code. */
 function bindFault(hostname: string, code = 'unknown cause'): string {
   if (code === 'EACCES') return 'this user may not listen there'
-  if (code === 'EADDRNOTAVAIL') return 'no interface of this machine has that address'
-  return isIP(hostname) ? code : 'it is neither a name nor an address of this machine'
+  if (code === 'EADDRNOTAVAIL') return 'no interface of this machine has this address'
+  return isIP(hostname) ? code : 'neither a name nor an address of this machine'
 }
 
 async function answer(app: App, request: Request, access: Access, log: Log): Promise<Response> {
@@ -104,19 +99,21 @@ async function answer(app: App, request: Request, access: Access, log: Log): Pro
     if (error instanceof UnreadBody)
       return withHeaders(refuseBody(request, error.fault), corsHeaders(request, access))
     log.error({ error, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
-    return refuse(request, commonProblems.internal, { detail: 'the log has the cause under this trace_id' })
+    return refuse(request, commonProblems.internal, {
+      detail: 'internal error; look up this trace_id in the logs',
+    })
   }
 }
 
-/** Also answers questions about methods (`OPTIONS`), which no route has to do with. */
+/** Also answers `OPTIONS`, which has no routes. */
 function refuseEarly(app: App, request: Request, access: Access): Response | undefined {
   if (hostNameOf(request.headers.get('host')) === undefined)
     return refuse(request, commonProblems.malformed, {
-      detail: 'the header Host is missing, or is no host and port',
+      detail: 'the Host header is missing or invalid',
     })
   if (!URL.canParse(request.url) || !/^https?:/.test(request.url))
     return refuse(request, commonProblems.malformed, {
-      detail: 'the target of the request is not one of this service',
+      detail: 'the request target is not an http URL of this service',
     })
   const refused = refuseWrite(request, access)
   if (refused) {
@@ -129,17 +126,17 @@ function refuseEarly(app: App, request: Request, access: Access): Response | und
   return new Response(null, { status: 204, headers: { allow, ...preflightHeaders(request, access, allow) } })
 }
 
-/** What GET would answer, without the body. A stream is not begun. */
+/** The response to GET without its body. A stream is cancelled. */
 async function answerHead(app: App, request: Request): Promise<Response> {
   const { url, headers, signal } = request
-  const asked = new Request(url, { headers, signal })
-  const response = await app.fetch(asked)
+  const get = new Request(url, { headers, signal })
+  const response = await app.fetch(get)
   const isStream = response.headers.get('content-type') === 'text/event-stream'
   const length = isStream ? undefined : (await response.arrayBuffer()).byteLength
   if (isStream) await response.body?.cancel()
-  const answered = new Response(null, response)
-  if (length) answered.headers.set('content-length', String(length))
-  return answered
+  const withoutBody = new Response(null, response)
+  if (length) withoutBody.headers.set('content-length', String(length))
+  return withoutBody
 }
 
 function withHeaders(response: Response, headers: Record<string, string>): Response {
