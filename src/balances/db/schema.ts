@@ -1,7 +1,4 @@
-/**
- * The tables of the read side. All of it can be made again from the topics; nothing here is known
- * to balances alone.
- */
+/** The tables of the read model. All of them can be rebuilt from the topics. */
 import { sql } from 'drizzle-orm'
 import {
   bigint,
@@ -26,36 +23,30 @@ export type Source = 'versioned' | 'versionless'
 
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'string' })
 const offset = (name: string) => bigint(name, { mode: 'bigint' })
-/** Compared byte by byte: the order of ids means nothing to people, and this one costs the least. */
+/** Byte order: the order of ids means nothing to people, and this is the cheapest. */
 const key = customType<{ data: string }>({ dataType: () => 'text collate "C"' })
 const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const xid = customType<{ data: string }>({ dataType: () => 'xid8' })
 
-/**
- * Each account as its newest known version left it. Ids are text, because the course's services
- * promise no more.
- */
+/** Each account at its newest version. Ids are text: the course's services promise no more. */
 export const balances = pgTable(
   'balances',
   {
     accountId: text('account_id').primaryKey(),
-    /**
-     * Null for `world`, and until the account's opening is heard of. The client itself may be told
-     * of later still.
-     */
+    /** Null for `world`, and until AccountOpened is applied. The client may arrive later still. */
     clientId: text('client_id'),
     currency: text().notNull(),
     balanceMinor: bigint('balance_minor', { mode: 'bigint' }).notNull(),
-    /** What of the balance open holds have promised. */
+    /** The part of the balance reserved by open holds. */
     heldMinor: bigint('held_minor', { mode: 'bigint' }).notNull().default(sql`0`),
-    /** 0 while the account is only known to exist. */
+    /** 0 until the first movement. */
     version: bigint({ mode: 'bigint' }).notNull(),
-    /** Whether its AccountOpened was applied: owner and `created_at` are the account's own then. */
-    /** Which kind of record moves it: the one that moved it first. Null until then. */
+    /** Null until the first movement. */
     source: text().$type<Source>(),
+    /** Whether AccountOpened was applied: owner and `created_at` are the account's own then. */
     opened: boolean().notNull(),
     createdAt: time('created_at').notNull(),
-    /** When this version came to be, as its event tells it. */
+    /** When this version was created, by its event. */
     updatedAt: time('updated_at').notNull(),
   },
   (table) => [
@@ -63,7 +54,7 @@ export const balances = pgTable(
     index('balances_client').on(table.clientId, table.accountId),
     check('balances_source', sql`${table.source} in ('versioned', 'versionless')`),
     check('balances_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
-    // As wide as `world` may be; what other accounts may hold is for those who write to say.
+    // As wide as `world` may be. Writers bound the other accounts.
     check('balances_digits', sql`abs(${table.balanceMinor}) <= 999999999999999999`),
     check(
       'balances_available',
@@ -77,21 +68,20 @@ export const balances = pgTable(
 )
 
 /**
- * What made each account what it is, version by version. Nothing promises that all are here: a
- * record may be among the dead letters, or older than this table. Two rows for each movement, so
- * every byte and every index counts when it is rebuilt.
+ * Each account version by version. Some may be missing: their records are dead letters, or older than
+ * this table. Two rows for each movement, so every byte and index counts in a rebuild.
  */
 export const entries = pgTable(
   'entries',
   {
     accountId: key('account_id').notNull(),
     version: bigint({ mode: 'bigint' }).notNull(),
-    /** Null where it is not known: then only the balance is. */
+    /** Null when only the balance is known. */
     amountMinor: bigint('amount_minor', { mode: 'bigint' }),
     balanceMinor: bigint('balance_minor', { mode: 'bigint' }).notNull(),
     heldMinor: bigint('held_minor', { mode: 'bigint' }).notNull(),
     createdAt: time('created_at').notNull(),
-    /** Null where it is `created_at`. */
+    /** Null when it is `created_at`. */
     effectiveAt: time('effective_at'),
     transactionId: text('transaction_id'),
     holdId: text('hold_id'),
@@ -104,7 +94,7 @@ export const entries = pgTable(
       'entries_available',
       sql`${table.heldMinor} >= 0 and abs(${table.balanceMinor} - ${table.heldMinor}) <= 999999999999999999`,
     ),
-    // Few are backdated, and nothing else is asked for by the time it counts from.
+    // Few are backdated, and only those are looked up by effective time.
     index('entries_backdated')
       .on(table.accountId, table.effectiveAt)
       .where(sql`${table.effectiveAt} is not null`),
@@ -112,15 +102,14 @@ export const entries = pgTable(
 )
 
 /**
- * The entries that each apply has added, for those who follow all accounts. One row a batch, and
- * only for a while: written whenever balances are, read by few. Ordered by transaction, because
- * that order is final once all that began before are done, which no order of rows as they appear
- * is.
+ * The entries of each apply, for streams of all accounts. One row per transaction, pruned after a
+ * while. Ordered by transaction id: that order is final once all older transactions have ended, which
+ * the order of insertion is not.
  */
 export const changes = pgTable('changes', {
   xid: xid().primaryKey().default(sql`pg_current_xact_id()`),
   appliedAt: time('applied_at').notNull().defaultNow(),
-  /** How many, so that readers need not open what they will not read. */
+  /** How many, so that readers can skip a row without reading it. */
   size: integer().notNull(),
   accountIds: text('account_ids').array().notNull(),
   versions: bigint({ mode: 'bigint' }).array().notNull(),
@@ -133,10 +122,7 @@ export const clients = pgTable('clients', {
   createdAt: time('created_at').notNull(),
 })
 
-/**
- * How far each partition was applied. Moves in the transaction that applies; what the broker keeps
- * for the group is a copy.
- */
+/** The applied offset of each partition, authoritative: the group's offsets at the broker are a copy. */
 export const consumedOffsets = pgTable(
   'consumed_offsets',
   {
@@ -144,10 +130,7 @@ export const consumedOffsets = pgTable(
     topic: text().notNull(),
     partition: integer().notNull(),
     nextOffset: offset('next_offset').notNull(),
-    /**
-     * The last record that was applied, by which the log is known again: a topic that was deleted
-     * and created again counts from 0.
-     */
+    /** The last applied record, to detect a topic that was recreated and counts from 0 again. */
     lastOffset: offset('last_offset'),
     lastChecksum: text('last_checksum'),
     updatedAt: time('updated_at').notNull().defaultNow(),
@@ -167,26 +150,23 @@ export const deadLetters = pgTable(
     topic: text().notNull(),
     partition: integer().notNull(),
     recordOffset: offset('record_offset').notNull(),
-    /** Where the letter stands for a whole batch that cannot be read: its last offset. */
+    /** The last offset of an unreadable batch; null for a single record. */
     lastOffset: offset('last_offset'),
     cause: text().notNull(),
     detail: text().notNull(),
     key: bytes(),
     value: bytes(),
-    /**
-     * Pairs of name and value, in Base64: neither has to be text. An object of texts in rows of an
-     * earlier version.
-     */
+    /** Pairs of name and value in Base64, since neither has to be text. Older rows: an object of texts. */
     headers: json().notNull(),
     recordAt: time('record_at'),
-    /** When it failed first. */
+    /** When it first failed. */
     recordedAt: time('recorded_at').notNull().defaultNow(),
     attempts: integer().notNull().default(1),
-    /** When the dead-letter topic was told of the last attempt. */
+    /** When the last attempt was published to the dead-letter topic. */
     sentAt: time('sent_at'),
   },
   (table) => [
-    // With time and content, because a topic that was deleted and created again counts from 0 again.
+    // With time and content, because a recreated topic counts from 0 again.
     uniqueIndex('dead_letters_origin').on(
       table.clusterId,
       table.topic,
@@ -200,10 +180,7 @@ export const deadLetters = pgTable(
   ],
 )
 
-/**
- * Movements of at least the limit that was set when they were read. The key keeps one that is told
- * again from being noted again.
- */
+/** Movements at or above the limit of their time. The primary key deduplicates redeliveries. */
 export const largeMovements = pgTable(
   'large_movements',
   {
@@ -223,8 +200,8 @@ export const largeMovements = pgTable(
 )
 
 /**
- * The last record that a reaction has read of a partition, by which it notices that the topic was
- * recreated. Where it goes on is the broker's to say.
+ * The last record that a reaction has processed, to detect a recreated topic. Its offsets are at the
+ * broker.
  */
 export const reactionLastRecords = pgTable(
   'reaction_last_records',
@@ -244,7 +221,7 @@ export const reactionLastRecords = pgTable(
   ],
 )
 
-/** Fictitious data that was put in, so that it is never put in again. */
+/** Seed data that was applied, so that it is applied once. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),
   appliedAt: time('applied_at').notNull().defaultNow(),

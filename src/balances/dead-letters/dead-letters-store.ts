@@ -38,7 +38,7 @@ const selectLetters = (sql: Statements) => sql`
     key, value, headers, record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
   from dead_letters`
 
-/** How much of a letter a list shows, in bytes. Headers, as they are stored, are shown in full or not at all. */
+/** How much of a letter a list shows, in bytes. Headers, as stored, are shown in full or not at all. */
 const shownMax = { key: 256, value: 1024, headers: 2048, detail: 500 }
 
 /** What a list omits: full lengths, and whether headers are missing. Undefined when complete. */
@@ -83,9 +83,11 @@ export async function listDeadLetters(
       substring(value for ${shownMax.value}) as value,
       case when octet_length(headers::text) <= ${shownMax.headers} then headers else '[]' end as headers,
       octet_length(key) as "keyBytes", octet_length(value) as "valueBytes",
-      octet_length(headers::text) as "headersBytes", record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
+      octet_length(headers::text) as "headersBytes", record_at as "recordAt", recorded_at as "recordedAt",
+      attempts, sent_at as "sentAt"
     from dead_letters
-    where true ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
+    where true
+      ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
     order by id desc limit ${limit}`
   return rows.map(({ keyBytes, valueBytes, headersBytes, ...row }) => {
     const headers = headersBytes > shownMax.headers

@@ -29,7 +29,7 @@ export type BatchApplierOptions = {
 }
 
 type DeadRecord = { origin: IncomingRecord; reason: DeadLetterReason }
-/** `rejected` are dead letters whatever the projection makes of the readings. */
+/** `rejected` are dead letters in addition to those of the projection. */
 type Step = {
   readings: Reading<IncomingRecord>[]
   rejected: DeadRecord[]

@@ -40,7 +40,7 @@ export type Consumer = {
   stop(): Promise<void>
 }
 
-/** `seekedTo` is where the broker was last told to continue; `recreated` is set until the restart. */
+/** `seekedTo` is the offset of the last seek; `recreated` is set until the restart. */
 type AssignedPartition = StoredOffset & {
   seekedTo: bigint
   lag: bigint

@@ -47,7 +47,8 @@ export async function listOffsets(
   clusterId: string,
 ): Promise<{ topic: string; partition: number; nextOffset: bigint }[]> {
   return sql<{ topic: string; partition: number; nextOffset: bigint }[]>`
-    select topic, partition, next_offset as "nextOffset" from consumed_offsets where cluster_id = ${clusterId}`
+    select topic, partition, next_offset as "nextOffset"
+    from consumed_offsets where cluster_id = ${clusterId}`
 }
 
 const whereStill = (sql: Statements, { clusterId, topic, partition, next }: StoredOffset) => sql`

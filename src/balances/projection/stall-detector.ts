@@ -1,4 +1,4 @@
-/** Detects a consumer that makes no progress although it could. Pure: it is fed one observation after another. */
+/** Detects a consumer that makes no progress although it could. Pure: one observation after another. */
 import { lagOf, type Offsets } from './offsets'
 
 /** Undefined is what could not be found out. */

@@ -1,17 +1,18 @@
 import { type Decoded, decodeRecord, type ReceivedRecord } from '../../contract/wire/envelope'
 
-/** What the read side needs. `transactions` is not among them: a BalanceUpdated carries all that is kept. */
+/** Topics of the projection. Not `transactions`: BalanceUpdated carries all that is stored. */
 export const topics = ['clients', 'accounts', 'balances'] as const
 
 /**
- * Reads a record of a topic, prefix and all. On topic `balances` nothing but its one event belongs:
- * the course's readers take every record there for it, so what is called otherwise has changed
- * somebody's balance, and is not skipped.
+ * Decodes a record of a topic, which has the installation's prefix. On topic `balances` an unknown
+ * event is not skipped: the course's readers take every record there for a BalanceUpdated, so it may
+ * have changed a balance.
  */
 export function decodeFrom(topic: string | undefined, record: ReceivedRecord): Decoded {
   const decoded = decodeRecord(record)
   if (decoded.kind !== 'unknown' || !topic?.endsWith('balances')) return decoded
-  const detail = `events called ${decoded.name.slice(0, nameLengthMax)} are not known here, and only BalanceUpdated belongs on this topic`
+  const name = decoded.name.slice(0, nameLengthMax)
+  const detail = `unknown event ${name}: only BalanceUpdated belongs on this topic`
   return { kind: 'unreadable', reason: { cause: 'unknown_event', detail } }
 }
 

@@ -1,4 +1,4 @@
-/** The last record that a reaction has read of each partition. */
+/** The last record that a reaction has processed, by partition. */
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { LastRecord, Partition } from '../projection/offsets-store'
 
@@ -32,11 +32,13 @@ export async function storeLastRecord(
   if (last)
     await sql`
       insert into reaction_last_records (group_id, cluster_id, topic, partition, last_offset, last_checksum)
-      values (${groupId}, ${clusterId}, ${topic}, ${partition}, ${String(last.offset)}::bigint, ${last.checksum})
+      values (${groupId}, ${clusterId}, ${topic}, ${partition},
+        ${String(last.offset)}::bigint, ${last.checksum})
       on conflict (group_id, cluster_id, topic, partition) do update
       set last_offset = excluded.last_offset, last_checksum = excluded.last_checksum`
   else
     await sql`
       delete from reaction_last_records
-      where group_id = ${groupId} and cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`
+      where group_id = ${groupId} and cluster_id = ${clusterId}
+        and topic = ${topic} and partition = ${partition}`
 }

@@ -32,7 +32,8 @@ export async function createShadow(
   await tx`set local search_path = shadow`
   for (const statement of migrationStatements(migrationsFolder)) await tx.unsafe(statement)
   await tx`
-    insert into balances (account_id, currency, balance_minor, version, source, opened, created_at, updated_at)
+    insert into balances
+      (account_id, currency, balance_minor, version, source, opened, created_at, updated_at)
     select account_id, currency, 0, 0, source, false, created_at, created_at
     from public.balances where source is not null`
   await tx`alter table entries drop constraint entries_pkey`
@@ -58,7 +59,7 @@ export async function hasShadowTables(sql: Statements): Promise<boolean> {
   return row?.has ?? false
 }
 
-/** Adds the primary key; on duplicates the first row wins, as in live tables. Does nothing the second time. */
+/** Adds the primary key, unless it exists. On duplicates the first row wins, as in live tables. */
 export async function indexShadow(sql: Database['sql']): Promise<void> {
   const [row] = await sql<{ has: boolean }[]>`select to_regclass('shadow.entries_pkey') is not null as has`
   if (row?.has) return

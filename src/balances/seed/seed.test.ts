@@ -5,7 +5,7 @@ import { projectSeed } from './seed'
 
 const seed = await Bun.file(join(import.meta.dir, '../../../seed/events.jsonl')).text()
 
-test('the seed ends where the course begins, and its money adds up to nothing', () => {
+test('the seed ends with the balances of the course, and its money sums to zero', () => {
   const { balances, entries } = projectSeed(seed)
   const minorOf = (accountId: string) => balances.find((row) => row.accountId === accountId)?.balanceMinor
   expect(minorOf('d6a41403-bbd0-11ee-8a24-0242ac120003')).toBe(80_000n)
@@ -20,7 +20,7 @@ test('the seed ends where the course begins, and its money adds up to nothing', 
   }
 })
 
-test('a line that cannot be read is named', () => {
+test('an invalid line is named', () => {
   expect(() => projectSeed(`${seed}{"Name":"BalanceUpdated"}\n`)).toThrow(SetupError)
   expect(() => projectSeed(`${seed}{"Name":"BalanceUpdated"}\n`)).toThrow(/line \d+/)
 })

@@ -1,7 +1,4 @@
-/**
- * The fictitious people as the read side hears of them: the events of the wallet's seed, through
- * the same road as any other.
- */
+/** Seeds the read model with the events of the wallet's seed, through the same projection as any event. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeRecord } from '../../contract/wire/envelope'
@@ -17,29 +14,26 @@ import { markSeeded, seedName } from './seeds-store'
 
 const seedFile = join(import.meta.dir, '../../../seed/events.jsonl')
 
-/**
- * Puts the seed in once, whatever became of it since. The same events from the topic change
- * nothing, since they bear the same versions.
- */
+/** Seeds once. The same events from the topic change nothing: they have the same versions. */
 export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
   const { claimed } = await withPreparationLock(url, () => applySeed(database.sql))
-  if (claimed) log.info({}, 'fictitious data put in')
+  if (claimed) log.info({}, 'seed data applied')
 }
 
-/** The same, for tables that nobody else prepares. */
+/** The same without the preparation lock, for tables of one process. */
 export function applySeed(sql: Statements): Promise<Applied> {
   const { balances, entries, clients } = projectSeed(readFileSync(seedFile, 'utf8'))
-  // Who is to move these accounts is not said by what they begin with.
-  const undecided = balances.map((row) => ({ ...row, source: null }))
+  // The seed does not decide the source of an account.
+  const withoutSource = balances.map((row) => ({ ...row, source: null }))
   return applyProjection(sql, markSeeded(seedName), {
-    balances: undecided,
+    balances: withoutSource,
     entries,
     clients,
     deadLetters: [],
   })
 }
 
-/** One event value a line. Throws `SetupError` for a line that cannot be read: the file is ours. */
+/** One event a line. Throws `SetupError` for an invalid one: the file is ours. */
 export function projectSeed(text: string): Projection<number> {
   const lines = text.split('\n').filter((line) => line !== '')
   const readings = lines.map((line, index) => {
@@ -48,9 +42,9 @@ export function projectSeed(text: string): Projection<number> {
   })
   const projection = project(readings, new Map())
   const [faulty] = projection.deadLetters
-  if (faulty || projection.unknown.length > 0)
-    throw new SetupError(
-      `seed/events.jsonl cannot be used: ${faulty ? `line ${faulty.origin}: ${faulty.reason.detail}` : `unknown event ${projection.unknown[0]}`}`,
-    )
+  const fault = faulty
+    ? `line ${faulty.origin}: ${faulty.reason.detail}`
+    : `unknown event ${projection.unknown[0]}`
+  if (faulty || projection.unknown.length > 0) throw new SetupError(`invalid seed/events.jsonl: ${fault}`)
   return projection
 }

@@ -1,11 +1,10 @@
-/** Remembers which fictitious data was put in. */
+/** Which seed data was applied. */
 import type { Statements } from '../../platform/postgres/statements'
 import type { Claim } from '../projection/apply-store'
 
-/** There is one. */
 export const seedName = 'events'
 
-/** Claims the right to put the data in: given once, in the transaction that does it. */
+/** Claims the seed for the statement that applies it, once. */
 export const markSeeded =
   (name: string): Claim =>
   (sql) =>
