@@ -7,9 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { readTestConfig } from '../config/config'
+import { readTestConfig, type ServiceName } from '../config/config'
 import { startBroker } from '../local/broker/broker'
 import { startPostgres } from '../local/postgres/cluster'
+import { prepareDatabase } from '../platform/postgres/migrate'
+import { createLog } from '../platform/telemetry/log'
 
 export type TestDatabase = {
   name: string
@@ -21,8 +23,8 @@ export type TestDatabase = {
 
 export type Backing = {
   brokers: string[]
-  /** A fresh, empty database. Gone when the run ends. */
-  createDatabase(label: string): Promise<TestDatabase>
+  /** A fresh database, dropped when the run ends: empty, or with the tables of a service. */
+  createDatabase(label: string, tablesOf?: ServiceName): Promise<TestDatabase>
   /** Ends every connection to a database, as a failing server would, or a share of them by chance. */
   cutConnections(database: string, share?: number): Promise<void>
   /** A prefix that no other test uses, for topics and groups. */
@@ -59,21 +61,43 @@ async function start(): Promise<Started> {
   const created: string[] = []
   let count = 0
 
+  const urlOf = (database: string, user: string, password: string) => {
+    const url = new URL(adminUrl)
+    url.username = user
+    url.password = password
+    url.pathname = `/${database}`
+    return url.href
+  }
+  const create = async (name: string, owner: string, template = 'template1') => {
+    if (owner === name) await admin.unsafe(`create role ${name} login createrole password '${name}'`)
+    await admin.unsafe(`create database ${name} template ${template} owner ${owner}`)
+    created.push(name)
+  }
+  // Migrated once a run, and then copied, which is cheaper. The copies share its owner.
+  const templates = new Map<ServiceName, Promise<string>>()
+  const createTemplate = async (service: ServiceName) => {
+    const name = `${service}_${run}_template`
+    await create(name, name)
+    const folder = join(import.meta.dir, '../../migrations', service)
+    const { signal } = new AbortController()
+    const log = createLog({ service: 'test', level: 'error', format: 'json' })
+    await prepareDatabase({ url: urlOf(name, name, name), folder, migrate: true, log, signal })
+    return name
+  }
+  const templateOf = (service: ServiceName) => {
+    const template = templates.get(service) ?? createTemplate(service)
+    templates.set(service, template)
+    return template
+  }
+
   return {
     brokers: config.brokers ?? [broker?.brokers ?? ''],
-    async createDatabase(label) {
+    async createDatabase(label, tablesOf) {
       const name = `${label}_${run}_${++count}`
-      await admin.unsafe(`create role ${name} login createrole password '${name}'`)
-      await admin.unsafe(`create database ${name} owner ${name}`)
-      created.push(name)
-      const urlAs = (user: string, password: string) => {
-        const url = new URL(adminUrl)
-        url.username = user
-        url.password = password
-        url.pathname = `/${name}`
-        return url.href
-      }
-      return { name, url: urlAs(name, name), serviceUrl: urlAs(`${name}-service`, `${name}'s`) }
+      const template = tablesOf && (await templateOf(tablesOf))
+      const owner = template ?? name
+      await create(name, owner, template)
+      return { name, url: urlOf(name, owner, owner), serviceUrl: urlOf(name, `${name}-service`, `${name}'s`) }
     },
     async cutConnections(database, share = 1) {
       await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${database} and random() < ${share}`
@@ -83,7 +107,8 @@ async function start(): Promise<Started> {
       // Embedded servers take everything with them; others must find themselves as they were.
       const left = server ? [] : created
       for (const name of left) await admin.unsafe(`drop database ${name} with (force)`)
-      for (const name of left) await admin.unsafe(`drop role if exists "${name}-service", ${name}`)
+      for (const name of left) await admin.unsafe(`drop role if exists "${name}-service"`)
+      for (const name of left) await admin.unsafe(`drop role if exists ${name}`)
       await admin.end({ timeout: 1 })
       await Promise.all([server?.stop(), broker?.stop()])
       rmSync(dataDir, { recursive: true, force: true })

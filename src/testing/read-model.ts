@@ -28,7 +28,7 @@ export const entryOf = (version: number, accountId = 'eva'): EntryRow => ({
 
 export async function openReadModel() {
   const shared = await backing()
-  const { name, url } = await shared.createDatabase('balances')
+  const { name, url } = await shared.createDatabase('balances', 'balances')
   const folder = join(import.meta.dir, '../../migrations/balances')
   await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
   const { sql, close } = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })

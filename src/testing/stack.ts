@@ -39,8 +39,8 @@ export async function startStack({
 }: StackOptions = {}): Promise<Stack> {
   const shared = await backing()
   const databases = {
-    wallet: await shared.createDatabase('wallet'),
-    balances: await shared.createDatabase('balances'),
+    wallet: await shared.createDatabase('wallet', 'wallet'),
+    balances: await shared.createDatabase('balances', 'balances'),
   }
   const topicPrefix = shared.topicPrefix()
   const config = {

@@ -36,12 +36,11 @@ export type Wallets = {
 }
 
 /**
- * One seeded database, and as many wallets on it as asked for. `begin` gets the database while it
- * is empty, before they start.
+ * One seeded database, and as many wallets on it as asked for. `begin` gets the database before the seed.
  */
 export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unknown>): Promise<Wallets> {
   const shared = await backing()
-  const database = await shared.createDatabase('wallet')
+  const database = await shared.createDatabase('wallet', 'wallet')
   const { brokers } = shared
   const config = serviceConfig('wallet', { database, brokers, topicPrefix: shared.topicPrefix(), seed: true })
   const sql = postgres(database.url, { max: 1, onnotice: () => {} })
