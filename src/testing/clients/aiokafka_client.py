@@ -48,7 +48,7 @@ async def main():
 
     members = [consumer(), consumer()]
     await asyncio.gather(*[member.start() for member in members])
-    for _ in range(100):
+    for _ in range(600):
         await asyncio.gather(*[member.getmany(timeout_ms=100) for member in members])
         shares = [len(member.assignment()) for member in members]
         if shares == [1, 1]:

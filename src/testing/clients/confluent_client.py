@@ -53,7 +53,7 @@ produce("none", True, [f"later {number}" for number in range(10)])
 second = read(10)
 
 members = [consumer(), consumer()]
-for _ in range(200):
+for _ in range(1200):
     for member in members:
         member.poll(0.05)
     shares = [len(member.assignment()) for member in members]

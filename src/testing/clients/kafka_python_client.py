@@ -59,7 +59,7 @@ done = threading.Event()
 members = [Member(done), Member(done)]
 for member in members:
     member.start()
-for _ in range(100):
+for _ in range(600):
     shares = [member.share for member in members]
     if shares == [1, 1]:
         break

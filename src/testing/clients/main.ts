@@ -18,7 +18,7 @@ import { codecsOf, createTopicRaw, RawKafka } from '../raw-kafka.ts'
 
 const here = import.meta.dir
 const cache = resolve(here, '../../../.runtime/clients')
-const clientTimeoutMs = 120_000
+const clientTimeoutMs = 300_000
 
 type Answer = {
   codecs: string[]

@@ -69,7 +69,7 @@ const second = await read(10)
 const members = [newConsumer(), newConsumer()]
 for (const member of members) (await consume(member)).on('data', () => {})
 let shares = []
-for (let round = 0; round < 200; round++) {
+for (let round = 0; round < 1200; round++) {
   shares = members.map((member) => member.assignments?.[0]?.partitions.length ?? 0)
   if (shares.every((share) => share === 1)) break
   await new Promise((resolve) => setTimeout(resolve, 50))

@@ -38,9 +38,9 @@ func Must(err error) {
 	}
 }
 
-// Until looks again until it holds, for ten seconds at most.
+// Until looks again until it holds, for a minute at most.
 func Until(holds func() bool) {
-	for deadline := time.Now().Add(10 * time.Second); !holds() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); !holds() && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
