@@ -172,6 +172,40 @@ test('the world owes more than 15 digits, and the currency goes on; the read sid
   expect(report.differences).toEqual([])
 })
 
+test('the world owes up to 18 digits: what would be more is refused, and all else goes on', async () => {
+  await using stack = await startStack({ seed: false })
+  const { wallet, balances } = stack
+  const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id
+  const [currency, worldWon] = ['KRW', '00000000-0000-0000-0000-0000004b5257']
+  const pay = (kind: string, id: string, amount: number) =>
+    wallet.post(`/accounts/${id}/${kind}`, { amount, currency })
+  const richest = 999_999_999_999_999
+  const enrich = async () => {
+    const { body } = await wallet.post('/accounts', { client_id: client, currency })
+    const { status, body: answer } = await pay('deposits', String(body.id), richest)
+    return { id: String(body.id), status, code: answer.code }
+  }
+  // A thousand of them make 999,999,999,999,999,000, and there is no room for another.
+  const opened: Awaited<ReturnType<typeof enrich>>[] = []
+  while (opened.length < 1000) opened.push(...(await Promise.all(Array.from({ length: 50 }, enrich))))
+  expect(new Set(opened.map(({ status }) => status))).toEqual(new Set([201]))
+  const last = await enrich()
+  expect(last).toMatchObject({ status: 422, code: 'BALANCE_LIMIT_REACHED' })
+
+  expect((await pay('deposits', last.id, 999)).status).toBe(201)
+  expect(await pay('deposits', last.id, 1)).toMatchObject({
+    status: 422,
+    body: { code: 'BALANCE_LIMIT_REACHED' },
+  })
+  const version = 1001
+  await shows(balances, worldWon, { balance: '-999999999999999999', version })
+  expect((await pay('withdrawals', opened[0]?.id ?? '', richest)).status).toBe(201)
+  expect((await pay('deposits', last.id, 1)).status).toBe(201)
+  await shows(balances, worldWon, { balance: '-999000000000000001', version: version + 2 })
+  expect((await balances.get(`/balances/${worldWon}/statement`)).status).toBe(200)
+  expect((await wallet.get('/readyz')).status).toBe(200)
+})
+
 test('two holds that together have 16 digits: the second is refused, alone, at once and in a batch', async () => {
   await using wallets = await startWallets(2)
   const { wallet } = wallets
