@@ -2,6 +2,7 @@
  * What both services' HTTP has in common: how bodies are read, how failures answer, health, and
  * stopping without cutting anybody off.
  */
+import { Type } from '@sinclair/typebox'
 import { Elysia, type ValidationError } from 'elysia'
 import { Fault, messageOf } from '../fault'
 import { databaseFault } from '../postgres/failures'
@@ -14,6 +15,8 @@ import { markdownPage } from './page'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
 import { queryFaults } from './query'
 import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
+import { mount, type Route, route } from './route'
+import { oneOf, response } from './schemas'
 
 export { InvalidValue, MalformedRequest }
 
@@ -30,16 +33,18 @@ export type HttpOptions = {
   problems: readonly ProblemKind[]
   /** Further documentation by path: a text in Markdown is answered as a page, anything else as JSON. */
   documents: Readonly<Record<string, () => string | object>>
+  /** The service's own. */
+  routes?: readonly Route[]
   /** Everything a ready service needs. Asked by `/readyz` only. */
   health: Health
   /** While false, every route but health and documentation answers 503. */
   isReady: () => boolean
 }
 
-/** Begins a service's HTTP. Add the routes to what it returns. */
-export function createHttp({ log, parseJson, problems, documents, health, isReady }: HttpOptions) {
-  const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
-  let routes = (): readonly Route[] => []
+/** The HTTP of a service, made from its table of routes. */
+export function createHttp(options: HttpOptions) {
+  const { log, parseJson, documents, isReady } = options
+  let routes = (): readonly ElysiaRoute[] => []
   const app = new Elysia({
     // A property that nobody knows is more often a typing error than a message to a newer version:
     // refuse it rather than drop it.
@@ -91,31 +96,77 @@ export function createHttp({ log, parseJson, problems, documents, health, isRead
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
       return answer(commonProblems.internal, { detail: 'the log has the cause under this trace_id' })
     })
-    .get('/livez', () => healthResponse({}))
-    .get('/readyz', async () => healthResponse(await health()))
-    .get('/healthz', async () => healthResponse(await health()))
-    .get('/problems/:name', ({ params, request }) => {
+  routes = () => app.routes
+  return mount(app, tableOf(options))
+}
+
+/** All routes of a service: those that both services have, its documents, and its own. */
+export const tableOf = ({ health, problems, documents, routes = [] }: HttpOptions): Route[] => [
+  healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
+  healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
+  healthRoute('/healthz', 'Readiness, by its older name.', () => health()),
+  problemRoute(problems),
+  ...Object.entries(documents).map(([path, write]) => documentRoute(path, write)),
+  ...routes,
+]
+
+const HealthStatus = oneOf(['pass', 'warn', 'fail'], '`warn` is still ready.')
+/** As in the health check draft that most tools read. */
+const HealthResponse = response('Health', {
+  status: HealthStatus,
+  checks: Type.Record(
+    Type.String(),
+    response('HealthCheck', { status: HealthStatus, output: Type.Optional(Type.String()) }),
+    { description: 'By the name of the part.' },
+  ),
+})
+
+const healthRoute = (path: string, summary: string, health: Health): Route => {
+  const content = { mediaType: 'application/health+json', schema: HealthResponse }
+  return route({
+    method: 'GET',
+    path,
+    summary,
+    responses: { 200: content, 503: content },
+    handle: async () => respondWithHealth(await health()),
+  })
+}
+
+function problemRoute(problems: readonly ProblemKind[]): Route {
+  const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
+  return route({
+    method: 'GET',
+    path: '/problems/:name',
+    summary: 'What a type of problem means, and what to do about it.',
+    responses: { 200: { mediaType: 'text/plain' } },
+    handle({ params, request }) {
       const kind = catalogue.get(params.name)
       if (!kind)
         return refuse(request, commonProblems.notFound, { detail: `no problem is called ${params.name}` })
       return new Response(`${kind.title} (${kind.status})\n\n${kind.description}\n`, {
         headers: { 'content-type': 'text/plain; charset=utf-8' },
       })
-    })
-  routes = () => app.routes
-  for (const [path, write] of Object.entries(documents))
-    app.get(path, () => {
+    },
+  })
+}
+
+const documentRoute = (path: string, write: () => string | object): Route =>
+  route({
+    method: 'GET',
+    path,
+    summary: `The events of this service, ${path.endsWith('.json') ? 'as AsyncAPI' : 'as a page'}.`,
+    responses: { 200: path.endsWith('.json') ? Type.Object({}) : { mediaType: 'text/html' } },
+    handle() {
       const document = write()
       return typeof document === 'string' ? markdownPage(document) : Response.json(document)
-    })
-  return app
-}
+    },
+  })
 
 /**
  * Before the values are looked at, and at every route: what a route does not take is refused rather
  * than ignored.
  */
-function checkQuery(routes: readonly Route[], { url, method }: Request, route: string): void {
+function checkQuery(routes: readonly ElysiaRoute[], { url, method }: Request, route: string): void {
   const begin = url.indexOf('?')
   if (begin < 0 || isHealth.test(route)) return
   const known = routes.find(
@@ -127,7 +178,7 @@ function checkQuery(routes: readonly Route[], { url, method }: Request, route: s
   if (faults.length > 0) throw new InvalidValue(...faults)
 }
 
-type Route = { method: string; path: string; hooks?: { query?: { properties?: object } } }
+type ElysiaRoute = { method: string; path: string; hooks?: { query?: { properties?: object } } }
 
 /** Probes send what they like, and are answered. */
 const isHealth = /^\/(livez|readyz|healthz)$/
@@ -292,8 +343,7 @@ function matches(route: string, path: string): boolean {
   )
 }
 
-/** Body as in the health check draft that most tools read. `warn` is still ready. */
-function healthResponse(checks: Checks): Response {
+function respondWithHealth(checks: Checks): Response {
   const states = Object.values(checks).map((check) => check.status)
   const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass'
   return new Response(JSON.stringify({ status, checks }), {

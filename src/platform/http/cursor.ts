@@ -4,6 +4,8 @@
  * repeat nor hide any.
  */
 
+import { InvalidCursor } from './invalid'
+
 export const pageSizeDefault = 50
 export const pageSizeMax = 200
 
@@ -18,7 +20,7 @@ export function encodeCursor(position: string, filter: Filter): string {
 
 export function parseCursor(cursor: string, filter: Filter): ParsedCursor {
   const parts = readParts(cursor)
-  if (!parts) return { ok: false, detail: 'cursor is not one that was given out; begin without one' }
+  if (!parts) return { ok: false, detail: new InvalidCursor().message }
   const [position, sealed] = parts
   if (sealed !== seal(filter))
     return { ok: false, detail: 'cursor belongs to a list with another filter; begin without one' }

@@ -3,6 +3,7 @@
  * so in quotes. Many clients send it bare, which is taken as well. HTTP joins two lines of a header
  * with a comma, so a bare key has none.
  */
+import { MalformedRequest } from './invalid'
 
 export type ParsedKey = { ok: true; key: string } | { ok: false; detail: string }
 
@@ -20,6 +21,26 @@ export function parseIdempotencyKey(header: string): ParsedKey {
       detail: `Idempotency-Key must be one key of 1 to ${lengthMax} printable ASCII characters, in quotes if it has a comma`,
     }
   return { ok: true, key }
+}
+
+/** Null when there is none. An empty key is a mistake, not the absence of one. Throws `MalformedRequest`. */
+export function readIdempotencyKey({ headers }: Request): string | null {
+  const header = headers.get('idempotency-key')
+  if (header === null) return null
+  const parsed = parseIdempotencyKey(header)
+  if (!parsed.ok) throw new MalformedRequest(parsed.detail)
+  return parsed.key
+}
+
+/** Before the values of a request are looked at. */
+export function requireValidIdempotencyKey({ request }: { request: Request }): void {
+  readIdempotencyKey(request)
+}
+
+/** A caller who sends a key relies on it, so a route that does not support keys refuses one. */
+export function rejectIdempotencyKey({ request }: { request: Request }): void {
+  if (request.headers.has('idempotency-key'))
+    throw new MalformedRequest('this route does not support Idempotency-Key; send the request without it')
 }
 
 /**

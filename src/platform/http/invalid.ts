@@ -31,3 +31,9 @@ const countOf = ({ length }: object[]): string =>
 export class MalformedRequest extends Error {
   override name = 'MalformedRequest'
 }
+
+export class InvalidCursor extends MalformedRequest {
+  constructor() {
+    super('invalid cursor; restart without one')
+  }
+}

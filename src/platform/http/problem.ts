@@ -2,6 +2,8 @@
  * Problem Details (RFC 9457): the one shape of every refusal and failure over HTTP. Knows no word
  * of the trade.
  */
+import { type Static, Type } from '@sinclair/typebox'
+import { response } from './schemas'
 
 /** A kind of problem. `type` and `code` are what clients switch on; both are for ever. */
 export type ProblemKind = {
@@ -105,6 +107,40 @@ export const commonProblems = {
   },
 } as const satisfies Record<string, ProblemKind>
 
+const ProblemError = response('ProblemError', {
+  detail: Type.String({ description: 'What is expected of the value.' }),
+  pointer: Type.String({
+    description: 'The value, as a JSON Pointer in the form of a URI fragment.',
+    examples: ['#/amount'],
+  }),
+  code: Type.Optional(Type.String({ description: 'Of a member of a batch: why it was refused.' })),
+})
+
+/** The body of every refusal and failure. */
+export const ProblemResponse = response('ProblemDetails', {
+  type: Type.String({
+    format: 'uri-reference',
+    description: 'The kind of problem. It is the address of its explanation.',
+    examples: ['/problems/validation'],
+  }),
+  title: Type.String({ description: 'The kind of problem, for people.' }),
+  status: Type.Integer({ minimum: 400, maximum: 599, description: 'The status of the response.' }),
+  detail: Type.String({ description: 'What is particular to this occurrence.' }),
+  instance: Type.String({ description: 'The path of the request.' }),
+  code: Type.String({
+    pattern: '^[A-Z0-9_]+$',
+    description: 'For programs: the name of the problem, or the exact reason where it has several.',
+    examples: ['VALIDATION'],
+  }),
+  errors: Type.Optional(
+    Type.Array(ProblemError, { description: 'The values at fault, if it is about values.' }),
+  ),
+  trace_id: Type.String({
+    pattern: '^[0-9a-f]{32}$',
+    description: 'The trace that the log has the cause under.',
+  }),
+})
+
 export function problemResponse(
   kind: ProblemKind,
   details: ProblemDetails,
@@ -112,7 +148,7 @@ export function problemResponse(
   traceId: string,
 ): Response {
   const { detail, code = upperSnake(kind.name), errors, headers } = details
-  const body = {
+  const body: Static<typeof ProblemResponse> = {
     type: `/problems/${kind.name}`,
     title: kind.title,
     status: kind.status,

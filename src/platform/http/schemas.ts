@@ -1,0 +1,21 @@
+/** What schemas of requests and responses have in common. */
+import { type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox'
+
+/** An object without further members. */
+export const closed = { additionalProperties: false } as const
+
+/** A response that is an object with these members and no others. `title` names it in documents. */
+export const response = <Members extends TProperties>(title: string, members: Members): TObject<Members> =>
+  Type.Object(members, { title, ...closed })
+
+export const nullable = <Schema extends TSchema>(schema: Schema, description?: string) =>
+  Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
+
+/** One of a few texts. */
+export function oneOf<const Values extends readonly string[]>(values: Values, description?: string) {
+  const literals = values.map((value) => Type.Literal(value as Values[number]))
+  return Type.Union(literals, {
+    wanted: `must be one of ${values.join(', ')}`,
+    ...(description !== undefined && { description }),
+  })
+}
