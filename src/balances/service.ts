@@ -24,8 +24,8 @@ import { openDeadLetterQueries } from './dead-letters/queries'
 import { redrive } from './dead-letters/redrive'
 import { clampToLogStart, FreshnessMonitor } from './freshness/freshness'
 import { Consistency } from './freshness/read-your-writes'
-import { balancesHttp } from './http/app'
-import { streamEncoder } from './http/responses'
+import { createBalancesApp } from './http/app'
+import { streamEncoder } from './http/streams'
 import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
 import type { Offsets } from './projection/offsets'
@@ -120,7 +120,7 @@ export function startBalances(
   )
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
-  const app = balancesHttp({
+  const app = createBalancesApp({
     reads,
     deadLetters: openDeadLetterQueries(reading),
     largeMovements: (accountId, page) =>

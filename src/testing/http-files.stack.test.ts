@@ -3,8 +3,8 @@
  * comment says.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { balancesHttp } from '../balances/http/app'
-import { walletHttp } from '../wallet/http/app'
+import { createBalancesApp } from '../balances/http/app'
+import { createWalletApp } from '../wallet/http/app'
 import { type HttpFileAnswers, runHttpFile } from './http-file'
 import { startStack } from './stack'
 
@@ -123,8 +123,8 @@ test('wallet.http, over the seed', async () => {
 
 test('every route of both services is shown in its file', async () => {
   for (const [service, app] of [
-    ['wallet', walletHttp({} as never)],
-    ['balances', balancesHttp({} as never)],
+    ['wallet', createWalletApp({} as never)],
+    ['balances', createBalancesApp({} as never)],
   ] as const) {
     const text = await Bun.file(`${import.meta.dir}/../../${service}.http`).text()
     const shown = [...text.matchAll(/^(GET|POST) \{\{host\}\}([^\s?]+)/gm)].map(

@@ -10,7 +10,7 @@ import { prepareDatabase } from '../platform/postgres/migrate'
 import { createService, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
-import { walletHttp } from './http/app'
+import { createWalletApp } from './http/app'
 import { createClock } from './ledger/clock'
 import { CommitQueue } from './ledger/commit-queue'
 import type { CommandRequest, RequestResult } from './ledger/decide-request'
@@ -92,7 +92,7 @@ export function startWallet(
     relay: { wake: () => relay.wake() },
   }
   const { isReady, health } = service
-  const http = listen(walletHttp({ wallet, log, health, isReady, kafka: kafkaConfig }), config, log)
+  const http = listen(createWalletApp({ wallet, log, health, isReady, kafka: kafkaConfig }), config, log)
 
   return service.start({
     port: http.port,

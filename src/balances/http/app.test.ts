@@ -8,7 +8,7 @@ import type { RedriveReport } from '../dead-letters/redrive'
 import type { Freshness } from '../freshness/freshness'
 import type { RequiredVersions, StaleAccount } from '../freshness/read-your-writes'
 import type { Balance } from '../queries/balances-store'
-import { balancesHttp } from './app'
+import { createBalancesApp } from './app'
 
 const eva: Balance = {
   accountId: 'eva',
@@ -69,7 +69,7 @@ function serving(
     redriven = { letters: [], next: undefined },
     asked = [],
   } = overrides
-  const app = balancesHttp({
+  const app = createBalancesApp({
     rebuilding: { status: async () => undefined, request: async () => undefined },
     reads: {
       balance: async (id) => {
@@ -154,7 +154,7 @@ test.each([
   if (status === 304) expect(await answer.text()).toBe('')
 })
 
-test('the entity tag stands for all that is shown: an owner heard of late is another one', async () => {
+test('the entity tag stands for the whole body: an owner whose name arrives late changes it', async () => {
   const etagOf = async (part: Partial<Balance>) =>
     (await serving({ stored: { ...eva, ...part } })('/balances/eva')).headers.get('etag')
   const tags = await Promise.all(
@@ -164,12 +164,12 @@ test('the entity tag stands for all that is shown: an owner heard of late is ano
   expect(tags[0]).toBe(tags[1] as string)
 })
 
-test('an id is opaque, and may hold whatever a path can carry', async () => {
+test('an id is opaque, and may hold anything that a path can carry', async () => {
   const get = serving({ stored: { ...eva, accountId: 'a/b ü?' } })
   expect(await (await get('/balances/a%2Fb%20%C3%BC%3F')).json()).toMatchObject({ account_id: 'a/b ü?' })
 })
 
-test.each(['nobody', '%00', '%ED%A0%80', 'x'.repeat(256)])(
+test.each(['missing', '%00', '%ED%A0%80', 'x'.repeat(256)])(
   'an account that is not known is not found: %s',
   async (id) => {
     const answer = await serving()(`/balances/${id}`)
@@ -184,7 +184,7 @@ test.each(['nobody', '%00', '%ED%A0%80', 'x'.repeat(256)])(
 )
 
 test('a wildcard matches nothing where there is no account', async () => {
-  expect((await serving()('/balances/nobody', { 'if-none-match': '*' })).status).toBe(404)
+  expect((await serving()('/balances/missing', { 'if-none-match': '*' })).status).toBe(404)
 })
 
 test('without its database, and before it is ready, the service asks for patience', async () => {
@@ -198,7 +198,7 @@ test('without its database, and before it is ready, the service asks for patienc
   }
 })
 
-test('what was kept aside can be seen: text as text, bytes as base64', async () => {
+test('dead letters are shown: text as text, bytes as base64', async () => {
   const bytes = { ...letter, id: 8n, key: Buffer.from([0xff]), value: null }
   const answer = await serving({ letters: [bytes, letter] })('/dead-letters')
   const { data } = (await answer.json()) as { data: object[] }
@@ -363,7 +363,7 @@ test('a UUID means the same in either letter case, wherever it stands; other ids
   expect((await serving()('/balances/EVA')).status).toBe(404)
 })
 
-test('a caller who asks for more than is here is told what is', async () => {
+test('a token beyond the applied version is refused with the version that is here', async () => {
   const answer = await serving({ waitForVersions: () => staleEva })('/balances/eva', {
     'consistency-token': 'eva:5,frank:2',
   })
@@ -430,7 +430,7 @@ test('every answer says how far it is behind, as far as that is known', async ()
     ['/balances/eva', {}],
     ['/balances/eva', { 'if-none-match': etag }],
     ['/balances', {}],
-    ['/balances/nobody', {}],
+    ['/balances/missing', {}],
   ] as const) {
     const answer = await get(path, headers)
     expect([answer.headers.get('balances-as-of'), answer.headers.get('balances-lag')]).toEqual([asOf, '7'])
@@ -440,7 +440,7 @@ test('every answer says how far it is behind, as far as that is known', async ()
   expect(answer.headers.get('etag')).toBe(etag)
 })
 
-test('what the events are is told while the service starts, too, with the topics of the installation', async () => {
+test('the events are documented during the start, too, with the topics of the installation', async () => {
   const get = serving({ isReady: false })
   const page = await get('/asyncapi')
   expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])

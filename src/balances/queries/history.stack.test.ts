@@ -7,7 +7,7 @@ import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { seeded } from '../../testing/random'
-import { parseLimit } from '../http/requests'
+import { parseBound } from '../http/values'
 import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow, EntryRow } from '../projection/types'
 import type { Clock, ExplanationCursor, Line, StatementCursor } from './history'
@@ -281,7 +281,7 @@ test('periods work with any number of fraction digits, and at the ends of the ca
   await database.record([account], all)
   const time = day(12).slice(0, -5)
   const versions = async (period: { since?: string; until?: string }) => {
-    const limits = { since: parseLimit('since', period.since), until: parseLimit('until', period.until) }
+    const limits = { since: parseBound('since', period.since), until: parseBound('until', period.until) }
     const found = await database.reads.statement('eva', limits, { cursor: undefined, size: 10 })
     return found?.statement.lines.flatMap((line) => ('entry' in line ? [Number(line.entry.version)] : []))
   }

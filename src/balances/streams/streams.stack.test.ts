@@ -4,7 +4,7 @@ import type { Log } from '../../platform/telemetry/log'
 import { parseEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { log, openReadModel } from '../../testing/read-model'
-import { streamEncoder as encoder } from '../http/responses'
+import { streamEncoder as encoder } from '../http/streams'
 import { findBalances } from '../queries/balances-store'
 import { BalanceStreams } from './streams'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entryOf } from '../../testing/read-model'
-import { streamEncoder as encoder } from '../http/responses'
+import { streamEncoder as encoder } from '../http/streams'
 import type { AccountEntry } from '../queries/entries-store'
 import { eventsAfter } from './streams'
 

@@ -3,11 +3,11 @@
  * nothing done.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { balancesHttp } from '../../balances/http/app'
+import { createBalancesApp } from '../../balances/http/app'
 import type { ServiceName } from '../../config/config'
 import { head, type RawAnswer, rawRequest } from '../../testing/raw-http'
 import { startStack } from '../../testing/stack'
-import { walletHttp } from '../../wallet/http/app'
+import { createWalletApp } from '../../wallet/http/app'
 
 setDefaultTimeout(120_000)
 
@@ -15,8 +15,8 @@ const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
 const routesOf: Record<ServiceName, { method: string; path: string }[]> = {
-  wallet: walletHttp({} as never).routes,
-  balances: balancesHttp({} as never).routes,
+  wallet: createWalletApp({} as never).routes,
+  balances: createBalancesApp({} as never).routes,
 }
 const services = Object.entries(routesOf) as [ServiceName, { method: string; path: string }[]][]
 const pathOf = ({ path }: { path: string }) => path.replace(/:\w+/g, eva)

@@ -1,5 +1,5 @@
 /**
- * Texts that callers of the wallet send. They are kept, and told to every reader, as they were
+ * Texts that callers of the wallet send. They are stored and shown as they were
  * sent; lengths count characters, not UTF-16 units.
  */
 import { Type } from '@sinclair/typebox'
@@ -28,7 +28,8 @@ export const Name = text(
 export const Reference = text(
   `(?=$|.*${visible})(?:[\\t\\n\\r]|[^${hidden}]){0,255}`,
   255,
-  'must be a text of at most 255 characters, visible ones among them, without controls other than tabs and line breaks',
+  'must be a text of at most 255 characters, visible ones among them, ' +
+    'without controls other than tabs and line breaks',
 )
 
 const local = String.raw`[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800@"(),:;<>[\]\\]{1,64}`

@@ -1,0 +1,63 @@
+/** The balance of an account at a time, as a balance and an explanation show it. */
+import { type Static, Type } from '@sinclair/typebox'
+import { time, version } from '../../contract/schemas'
+import { nullable, oneOf, response } from '../../platform/http/schemas'
+import type { Balance } from '../queries/balances-store'
+import { type BalanceAt, type Clock, clocks } from '../queries/history'
+import { CurrencyCode, MoneyOrUnknown, showMoney, Time } from './values'
+
+/** Members of a query. */
+export const moment = {
+  at: Type.Optional(Time),
+  time: Type.Optional(oneOf(clocks, '`recorded` when absent.')),
+}
+
+/** Members of a balance by effective time. Holds count by the time of writing alone. */
+export const effectiveBalance = {
+  id: Type.String({ description: 'The same as `account_id`.' }),
+  account_id: Type.String(),
+  at: time('The time it is about.'),
+  time: Type.Literal('effective'),
+  balance: MoneyOrUnknown,
+  currency: CurrencyCode,
+  complete: nullable(
+    Type.Boolean(),
+    'False where entries that may count are missing or in flight; null where too many follow to check.',
+  ),
+}
+/** Members of a balance by the time of writing. */
+export const recordedBalance = {
+  ...effectiveBalance,
+  time: Type.Literal('recorded'),
+  held: MoneyOrUnknown,
+  available: MoneyOrUnknown,
+  version: version('Of the account at that time; 0 before its first entry.'),
+}
+
+export const BalanceAtResponse = Type.Union([
+  response('RecordedBalance', recordedBalance),
+  response('EffectiveBalance', effectiveBalance),
+])
+
+export function presentBalanceAt(
+  { accountId, currency }: Balance,
+  balance: BalanceAt,
+  at: string,
+  clock: Clock,
+): Static<typeof BalanceAtResponse> {
+  const { balanceMinor, heldMinor, version, complete } = balance
+  const shared = { id: accountId, account_id: accountId, at }
+  const shown = { balance: showMoney(balanceMinor, currency) }
+  if (clock === 'effective') return { ...shared, time: clock, ...shown, currency, complete }
+  const availableMinor = balanceMinor === null || heldMinor === null ? null : balanceMinor - heldMinor
+  return {
+    ...shared,
+    time: clock,
+    ...shown,
+    held: showMoney(heldMinor, currency),
+    available: showMoney(availableMinor, currency),
+    version: Number(version),
+    currency,
+    complete,
+  }
+}

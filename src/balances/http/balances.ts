@@ -1,0 +1,186 @@
+/** Balances: of an account, now or at a time, and of all accounts in pages. */
+import { type Static, Type } from '@sinclair/typebox'
+import { withCanonicalIds } from '../../contract/id'
+import { isCurrency, parseMoney, wideMinorMax } from '../../contract/money'
+import { problems } from '../../contract/problems'
+import { time, version } from '../../contract/schemas'
+import { InvalidValue } from '../../platform/http/invalid'
+import {
+  listResponse,
+  pageOf,
+  pageSizeOf,
+  paging,
+  parsePosition,
+  respondWithPage,
+} from '../../platform/http/list'
+import { type RouteContext, route } from '../../platform/http/route'
+import { closed, nullable, response } from '../../platform/http/schemas'
+import type { Balance, BalanceFilter } from '../queries/balances-store'
+import type { Reads } from '../queries/queries'
+import { BalanceAtResponse, moment, presentBalanceAt } from './balance-at'
+import { type ConsistentReads, consistencyProblems, untilOf } from './consistent-reads'
+import {
+  CurrencyCode,
+  canExist,
+  holdings,
+  Id,
+  parseAccountId,
+  parseMoment,
+  presentHoldings,
+  refuseAccount,
+  revalidated,
+} from './values'
+
+const BalanceQuery = Type.Object(moment, closed)
+const BalancesQuery = Type.Object(
+  {
+    client_id: Type.Optional(Id),
+    currency: Type.Optional(Type.String()),
+    min_balance: Type.Optional(Type.String({ description: 'In `currency`, which has to be named.' })),
+    max_balance: Type.Optional(Type.String({ description: 'In `currency`, which has to be named.' })),
+    ...paging,
+  },
+  closed,
+)
+
+const BalanceResponse = response('Balance', {
+  id: Type.String({ description: 'The same as `account_id`.' }),
+  account_id: Type.String(),
+  ...holdings,
+  currency: CurrencyCode,
+  version: version('The version of the account at the wallet.'),
+  client_id: nullable(Type.String(), 'The owner; null until AccountOpened has been applied.'),
+  owner_name: nullable(Type.String(), 'Null until ClientRegistered has been applied.'),
+  created_at: time('When the account was opened.'),
+  updated_at: time('When its newest entry was written.'),
+})
+
+const presentBalance = (balance: Balance): Static<typeof BalanceResponse> => ({
+  id: balance.accountId,
+  account_id: balance.accountId,
+  ...presentHoldings(balance, balance.currency),
+  currency: balance.currency,
+  version: Number(balance.version),
+  client_id: balance.clientId,
+  owner_name: balance.ownerName,
+  created_at: balance.createdAt,
+  updated_at: balance.updatedAt,
+})
+
+export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
+  const shared = {
+    method: 'GET',
+    query: BalanceQuery,
+    responses: { 200: Type.Union([BalanceResponse, BalanceAtResponse]), 304: null },
+    problems: [problems.accountNotFound, ...consistencyProblems],
+    handle: ({ params, query, request }: BalanceContext) =>
+      answerBalance({ reads, consistent }, request, parseAccountId(params), query),
+  } as const
+  return [
+    route({
+      method: 'GET',
+      path: '/balances',
+      summary: 'Balances of all accounts, in the order of their ids.',
+      query: BalancesQuery,
+      responses: { 200: listResponse('Balances', BalanceResponse) },
+      problems: consistencyProblems,
+      handle: ({ query, request }) => consistent.read(request, () => answerBalances(reads, request, query)),
+    }),
+    route({
+      ...shared,
+      path: '/balances/:account_id',
+      summary: 'The balance of an account, now or at a time.',
+    }),
+    route({
+      ...shared,
+      path: '/accounts/:account_id',
+      summary: "The same at the course's other path.",
+    }),
+  ]
+}
+
+type BalanceContext = RouteContext<{ account_id: string }, Static<typeof BalanceQuery>, unknown>
+
+async function answerBalances(
+  reads: Reads,
+  request: Request,
+  { limit, cursor, ...query }: Static<typeof BalancesQuery>,
+): Promise<Response> {
+  const filter = withCanonicalIds(query)
+  const size = pageSizeOf(limit)
+  const after = parsePosition(cursor, filter)
+  const rows = await reads.balances(parseFilter(filter), { after, limit: size + 1 })
+  const { page, next } = pageOf(rows, size, { filter, positionOf: (last) => last.accountId })
+  return respondWithPage(request, { data: page.map(presentBalance) }, next, revalidated)
+}
+
+/** An amount means nothing without its currency, so a limit needs one. */
+function parseFilter(query: Omit<Static<typeof BalancesQuery>, 'limit' | 'cursor'>): BalanceFilter {
+  const { client_id: clientId, currency } = query
+  if (currency !== undefined && !isCurrency(currency))
+    throw new InvalidValue({
+      pointer: '#/currency',
+      detail: `${JSON.stringify(currency)} is not an ISO 4217 currency`,
+    })
+  const minorOf = (name: 'min_balance' | 'max_balance'): bigint | undefined => {
+    const text = query[name]
+    if (text === undefined) return undefined
+    if (currency === undefined)
+      throw new InvalidValue({
+        pointer: '#/currency',
+        detail: `currency is missing; ${name} is meant in one`,
+      })
+    const money = parseMoney(text, currency, wideMinorMax)
+    if (!money.ok) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${money.detail}` })
+    return money.minor
+  }
+  return { clientId, currency, minMinor: minorOf('min_balance'), maxMinor: minorOf('max_balance') }
+}
+
+function answerBalance(
+  { reads, consistent }: { reads: Reads; consistent: ConsistentReads },
+  request: Request,
+  accountId: string | null,
+  query: Static<typeof BalanceQuery>,
+): Promise<Response> {
+  if (query.at === undefined)
+    return consistent.read(request, async () => {
+      const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
+      return balance
+        ? respondWithTag(request, presentBalance(balance), balance.version)
+        : refuseAccount(request, accountId)
+    })
+  const clock = query.time ?? 'recorded'
+  const { at, shown } = parseMoment('at', query.at)
+  return consistent.readUntil(request, untilOf(at, clock), async (coverage) => {
+    const found = canExist(accountId) ? await reads.balanceAt(accountId, { at, clock }, coverage) : undefined
+    if (!found) return { response: refuseAccount(request, accountId), isComplete: true }
+    const { account, balance } = found
+    const response = respondWithTag(
+      request,
+      presentBalanceAt(account, balance, shown, clock),
+      balance.version,
+    )
+    return { response, isComplete: balance.complete !== false }
+  })
+}
+
+/**
+ * A body with its entity tag, or 304. The tag is the version, for people, and a hash of the body,
+ * because an owner's name that arrives late changes the body and not the version.
+ */
+function respondWithTag(request: Request, body: object, version: bigint): Response {
+  const text = JSON.stringify(body)
+  const headers = { etag: `"${version}-${Bun.hash(text).toString(36)}"`, ...revalidated }
+  if (isMatch(request.headers.get('if-none-match'), headers.etag))
+    return new Response(null, { status: 304, headers })
+  return new Response(text, { headers: { ...headers, 'content-type': 'application/json' } })
+}
+
+/** If-None-Match (RFC 9110): any of a list of entity tags, compared weakly, or `*`. */
+function isMatch(header: string | null, etag: string): boolean {
+  if (header === null) return false
+  if (header.trim() === '*') return true
+  const tags: readonly string[] = header.match(/"[^"]*"/g) ?? []
+  return tags.includes(etag)
+}

@@ -1,0 +1,64 @@
+/** Large movements, recorded by a consumer of its own. Neither tokens nor freshness headers apply to it. */
+import { type Static, Type } from '@sinclair/typebox'
+import { canonicalId } from '../../contract/id'
+import { presentMoney } from '../../contract/money'
+import { time } from '../../contract/schemas'
+import {
+  listResponse,
+  pageOf,
+  pageSizeOf,
+  paging,
+  parsePosition,
+  respondWithPage,
+} from '../../platform/http/list'
+import { route } from '../../platform/http/route'
+import { closed, nullable, response } from '../../platform/http/schemas'
+import type { LargeMovement } from '../reactions/large-movements-store'
+import { CurrencyCode, Id, MoneyOrUnknown, revalidated } from './values'
+
+const LargeMovementsQuery = Type.Object({ account_id: Type.Optional(Id), ...paging }, closed)
+
+const LargeMovementResponse = response('LargeMovement', {
+  transaction_id: Type.String(),
+  account_id_from: Type.String(),
+  account_id_to: Type.String(),
+  amount: MoneyOrUnknown,
+  currency: CurrencyCode,
+  reference: nullable(Type.String()),
+  created_at: time('When the transaction was written.'),
+})
+
+const presentLargeMovement = (movement: LargeMovement): Static<typeof LargeMovementResponse> => ({
+  transaction_id: movement.transactionId,
+  account_id_from: movement.accountIdFrom,
+  account_id_to: movement.accountIdTo,
+  amount: presentMoney(movement.amountMinor, movement.currency),
+  currency: movement.currency,
+  reference: movement.reference,
+  created_at: movement.createdAt,
+})
+
+/** By account, where one is given, newest first. */
+export type ListLargeMovements = (
+  accountId: string | undefined,
+  page: { after: string | undefined; limit: number },
+) => Promise<LargeMovement[]>
+
+export const largeMovementRoutes = (largeMovements: ListLargeMovements) => [
+  route({
+    method: 'GET',
+    path: '/large-movements',
+    summary: 'Large movements, newest first.',
+    query: LargeMovementsQuery,
+    responses: { 200: listResponse('LargeMovements', LargeMovementResponse) },
+    async handle({ query: { limit, cursor, account_id }, request }) {
+      const accountId = account_id && canonicalId(account_id)
+      const filter = { list: 'large-movements', accountId }
+      const size = pageSizeOf(limit)
+      const after = parsePosition(cursor, filter)
+      const rows = await largeMovements(accountId, { after, limit: size + 1 })
+      const { page, next } = pageOf(rows, size, { filter, positionOf: (last) => last.transactionId })
+      return respondWithPage(request, { data: page.map(presentLargeMovement) }, next, revalidated)
+    },
+  }),
+]

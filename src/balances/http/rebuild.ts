@@ -1,0 +1,132 @@
+/** The rebuild of the read model: how far it is, and requests that start, swap, roll back or cancel it. */
+import { type Static, Type } from '@sinclair/typebox'
+import { problems } from '../../contract/problems'
+import { time } from '../../contract/schemas'
+import { refuse } from '../../platform/http/app'
+import { InvalidValue } from '../../platform/http/invalid'
+import { route } from '../../platform/http/route'
+import { closed, nullable, oneOf, response } from '../../platform/http/schemas'
+import type { RebuildCoordinator, RebuildProgress } from '../rebuild/coordinator'
+import { rebuildStates } from '../rebuild/rebuild-store'
+import {
+  contradictionIn,
+  type RebuildRefusal,
+  type RebuildRequest,
+  rebuildActions,
+} from '../rebuild/transitions'
+
+const NewRebuild = Type.Object(
+  {
+    action: Type.Optional(oneOf(rebuildActions, '`start` when absent.')),
+    manual: Type.Optional(Type.Boolean({ description: 'Start: wait for a swap by hand.' })),
+    force: Type.Optional(Type.Boolean({ description: 'Start or swap: also when the tables differ.' })),
+  },
+  closed,
+)
+
+const count = (description: string) => Type.Integer({ minimum: 0, description })
+const RebuildResponse = Type.Union([
+  response('NoRebuild', { state: Type.Literal('none') }),
+  response('Rebuild', {
+    state: oneOf(rebuildStates),
+    records: response('RebuildRecords', {
+      done: count('Read so far.'),
+      total: count('In the topics when it began.'),
+    }),
+    per_second: count('Records, on average since it began.'),
+    seconds_left: nullable(count('Estimated by that average.'), 'Null before the first record.'),
+    divergence: nullable(
+      response('RebuildDivergence', {
+        accounts: count('That differ from the live tables.'),
+        entries: count('That differ from the live tables.'),
+        clients: count('That differ from the live tables.'),
+        accounts_added: count('That only the new tables have.'),
+        entries_added: count('That only the new tables have.'),
+        examples: Type.Array(Type.String()),
+      }),
+      'Null before the tables were compared.',
+    ),
+    message: nullable(Type.String(), 'How it ended, or why it waits.'),
+    manual: Type.Boolean(),
+    force: Type.Boolean(),
+    started_at: time('When it began.'),
+    ended_at: nullable(time('When it ended.')),
+  }),
+])
+
+function presentRebuild(progress: RebuildProgress | undefined): Static<typeof RebuildResponse> {
+  if (!progress) return { state: 'none' }
+  const { done, total, elapsedMs, divergence } = progress
+  const perSecond = (Number(done) * 1000) / elapsedMs
+  return {
+    state: progress.state,
+    records: { done: Number(done), total: Number(total) },
+    per_second: Math.round(perSecond),
+    seconds_left: done > 0n ? Math.ceil(Number(total - done) / perSecond) : null,
+    divergence: divergence && {
+      accounts: divergence.accounts,
+      entries: divergence.entries,
+      clients: divergence.clients,
+      accounts_added: divergence.accountsAdded,
+      entries_added: divergence.entriesAdded,
+      examples: divergence.examples,
+    },
+    message: progress.message,
+    manual: progress.manual,
+    force: progress.force,
+    started_at: progress.startedAt,
+    ended_at: progress.endedAt,
+  }
+}
+
+type Rebuilding = Pick<RebuildCoordinator, 'status' | 'request'>
+
+export const rebuildRoutes = (rebuilding: Rebuilding) => [
+  route({
+    method: 'GET',
+    path: '/rebuild',
+    summary: 'The newest rebuild: how far it is, what differs, and how it ended.',
+    responses: { 200: RebuildResponse },
+    handle: () => answerStatus(rebuilding, 200),
+  }),
+  route({
+    method: 'POST',
+    path: '/rebuild',
+    summary: 'Starts a rebuild; swaps, rolls back or cancels one.',
+    body: NewRebuild,
+    responses: { 202: RebuildResponse },
+    problems: [problems.rebuildConflict],
+    async handle({ body, request }) {
+      const refusal = await rebuilding.request(parseRebuild(body))
+      if (!refusal) return answerStatus(rebuilding, 202)
+      return refuse(request, problems.rebuildConflict, { detail: refusals[refusal] })
+    },
+  }),
+]
+
+const answerStatus = async (rebuilding: Rebuilding, status: number): Promise<Response> =>
+  Response.json(presentRebuild(await rebuilding.status()), {
+    status,
+    headers: { 'cache-control': 'no-store' },
+  })
+
+function parseRebuild({
+  action = 'start',
+  manual = false,
+  force = false,
+}: Static<typeof NewRebuild>): RebuildRequest {
+  const request = { action, manual, force }
+  const fault = contradictionIn(request)
+  if (fault)
+    throw new InvalidValue({ pointer: `#/${fault.member}`, detail: `has no meaning with action ${action}` })
+  return request
+}
+
+const refusals = {
+  already_building: 'a rebuild is building: wait for it, or cancel it first',
+  nothing_to_swap: 'there is no rebuild that is ready to be swapped',
+  diverges:
+    'the rebuild was refused because the tables differ (see GET /rebuild): swap it with force, or cancel it',
+  nothing_to_roll_back: 'no previous generation to roll back to',
+  nothing_to_cancel: 'there is no rebuild that could be cancelled',
+} as const satisfies Record<RebuildRefusal, string>

@@ -1,0 +1,100 @@
+/** Streams of balances as server-sent events: of an account, and of all accounts. */
+import { type Static, Type } from '@sinclair/typebox'
+import { problems } from '../../contract/problems'
+import type { ServerEvent } from '../../platform/http/event-stream'
+import { MalformedRequest } from '../../platform/http/invalid'
+import { route } from '../../platform/http/route'
+import { closed } from '../../platform/http/schemas'
+import type { AccountEntry } from '../queries/entries-store'
+import type { Reads } from '../queries/queries'
+import { type BalanceStreams, type StreamEncoder, unknownPosition } from '../streams/streams'
+import { canExist, parseAccountId, presentEntry, refuseAccount, type StreamedEntry } from './values'
+
+/** Clients that reconnect send the header Last-Event-ID. The query is for people. */
+const StreamQuery = Type.Object({ last_event_id: Type.Optional(Type.String()) }, closed)
+
+const eventStream = { mediaType: 'text/event-stream' }
+
+const balanceEvent = (id: string | bigint, entry: AccountEntry): ServerEvent => {
+  const data: Static<typeof StreamedEntry> = {
+    account_id: entry.accountId,
+    currency: entry.currency,
+    ...presentEntry(entry, entry.currency),
+  }
+  return { event: 'balance', id: String(id), data }
+}
+
+/** Entries as in the statement. A snapshot has the shape of an entry, without the movement that led to it. */
+export const streamEncoder: StreamEncoder = {
+  balance: balanceEvent,
+  snapshot: (balance) =>
+    balanceEvent(balance.version, {
+      ...balance,
+      amountMinor: null,
+      transactionId: null,
+      holdId: null,
+      counterpartyId: null,
+      effectiveAt: null,
+      createdAt: balance.updatedAt,
+    }),
+  gap: (accountId, from, to) => ({
+    event: 'gap',
+    id: String(to),
+    data: { account_id: accountId, from_version: Number(from), to_version: Number(to) },
+  }),
+  reset: (id, path) => ({ event: 'reset', id, data: { load: path } }),
+}
+
+export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'account' | 'all'>) => [
+  route({
+    method: 'GET',
+    path: '/balances/stream',
+    summary: 'The entries of all accounts, as they are applied.',
+    query: StreamQuery,
+    responses: { 200: eventStream },
+    handle: ({ query, request }) => streams.all(parseLastPosition(request, query)),
+  }),
+  route({
+    method: 'GET',
+    path: '/balances/:account_id/stream',
+    summary: 'The balance of an account, and every entry that follows.',
+    query: StreamQuery,
+    responses: { 200: eventStream },
+    problems: [problems.accountNotFound],
+    async handle({ params, query, request }) {
+      const accountId = parseAccountId(params)
+      const version = parseLastVersion(request, query)
+      const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
+      return balance ? streams.account(balance, version) : refuseAccount(request, accountId)
+    },
+  }),
+]
+
+/** Where a stream continues, by the groups of `pattern`. */
+function parseLastEventId(
+  request: Request,
+  query: Static<typeof StreamQuery>,
+  pattern: RegExp,
+): string[] | undefined {
+  // Browsers that have received no id yet send an empty one.
+  const id = request.headers.get('last-event-id') || query.last_event_id
+  if (!id) return undefined
+  const match = pattern.exec(id)
+  if (!match) throw new MalformedRequest('Last-Event-ID is not an id of this stream; begin without one')
+  return match.slice(1)
+}
+
+/** A number beyond all versions is one that is yet to come. */
+function parseLastVersion(request: Request, query: Static<typeof StreamQuery>): bigint | undefined {
+  const [version] = parseLastEventId(request, query, /^(\d{1,40})$/) ?? []
+  return version === undefined ? undefined : BigInt(version)
+}
+
+/** Of the stream of all accounts. A position that no transaction can have is `unknownPosition`. */
+function parseLastPosition(request: Request, query: Static<typeof StreamQuery>): string | undefined {
+  const [xid, index] = parseLastEventId(request, query, /^(\d{1,40}):(\d{1,9})$/) ?? []
+  if (xid === undefined) return undefined
+  return BigInt(xid) <= xidMax ? `${BigInt(xid)}:${index}` : unknownPosition
+}
+
+const xidMax = 2n ** 64n - 1n

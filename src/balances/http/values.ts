@@ -1,0 +1,128 @@
+/** Values that several routes of the read side read and show: their schemas, parsers and presenters. */
+import { type Static, Type } from '@sinclair/typebox'
+import { canonicalId } from '../../contract/id'
+import { presentMoney, type ShownMoney } from '../../contract/money'
+import { problems } from '../../contract/problems'
+import { Money, time, version } from '../../contract/schemas'
+import { type Instant, parseInstant, sqlBoundOf, timeExpected } from '../../contract/time'
+import { refuse } from '../../platform/http/app'
+import { InvalidValue } from '../../platform/http/invalid'
+import { nullable, response } from '../../platform/http/schemas'
+import type { Balance } from '../queries/balances-store'
+import type { Entry } from '../queries/entries-store'
+import type { Line } from '../queries/history'
+
+/** What lists and balances answer with: a browser asks again, and may find the same. */
+export const revalidated = { 'cache-control': 'private, no-cache' }
+
+/** Whether it is a time is for `parseMoment` and `parseBound`. */
+export const Time = Type.String({ wanted: timeExpected })
+/** Ids are opaque, but no table has one with a NUL in it. */
+export const Id = Type.String({ pattern: '^[^\\0]*$', wanted: 'must be an id, without a NUL' })
+
+export const MoneyOrUnknown = nullable(Money, 'Null where it cannot be derived, or in an unknown currency.')
+
+/** Currencies of events are not checked: an unknown one is shown, and its amounts are null. */
+export const CurrencyCode = Type.String({ description: 'ISO 4217.', examples: ['BRL'] })
+
+export const showMoney = (minor: bigint | null, currency: string): ShownMoney =>
+  minor === null ? null : presentMoney(minor, currency)
+
+export const holdings = { balance: MoneyOrUnknown, held: MoneyOrUnknown, available: MoneyOrUnknown }
+
+export const presentHoldings = (
+  { balanceMinor, heldMinor }: Pick<Balance, 'balanceMinor' | 'heldMinor'>,
+  currency: string,
+) => ({
+  balance: presentMoney(balanceMinor, currency),
+  held: presentMoney(heldMinor, currency),
+  available: presentMoney(balanceMinor - heldMinor, currency),
+})
+
+const entry = {
+  version: version('The version of the account that it led to.'),
+  amount: nullable(Money, 'Signed. Null for the first of an account that was not opened here.'),
+  ...holdings,
+  transaction_id: nullable(Type.String(), 'The transaction, hold or release that led to it.'),
+  hold_id: nullable(Type.String()),
+  counterparty_account_id: nullable(Type.String()),
+  effective_at: time('From when it counts in the books.'),
+  created_at: time('When it was written.'),
+}
+export const EntryResponse = response('Entry', entry)
+export const StreamedEntry = response('StreamedEntry', {
+  account_id: Type.String(),
+  currency: CurrencyCode,
+  ...entry,
+})
+
+export const GapResponse = response('Gap', {
+  gap: response('MissingVersions', {
+    from_version: version('The first that is missing.'),
+    to_version: version('The last that is missing.'),
+    amount: nullable(Money, 'What the missing entries did together; null where that is not known.'),
+  }),
+})
+
+export const LineResponse = Type.Union([EntryResponse, GapResponse])
+
+export const presentEntry = (entry: Entry, currency: string): Static<typeof EntryResponse> => ({
+  version: Number(entry.version),
+  amount: showMoney(entry.amountMinor, currency),
+  ...presentHoldings(entry, currency),
+  transaction_id: entry.transactionId,
+  hold_id: entry.holdId,
+  counterparty_account_id: entry.counterpartyId,
+  effective_at: entry.effectiveAt ?? entry.createdAt,
+  created_at: entry.createdAt,
+})
+
+export const presentLine = (line: Line, currency: string): Static<typeof LineResponse> =>
+  'gap' in line
+    ? {
+        gap: {
+          from_version: Number(line.gap.fromVersion),
+          to_version: Number(line.gap.toVersion),
+          amount: showMoney(line.gap.amountMinor, currency),
+        },
+      }
+    : presentEntry(line.entry, currency)
+
+function parseRequestTime(name: string, text: string): Instant {
+  const instant = parseInstant(text)
+  if (!instant) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${timeExpected}` })
+  return instant
+}
+
+/** Where a period begins or ends, to be compared with stored times. */
+export const parseBound = (name: string, text: string | undefined): string | undefined =>
+  text === undefined ? undefined : sqlBoundOf(parseRequestTime(name, text))
+
+/** `at` is the last stored time that belongs to it; `shown` the time as it was sent, which may be finer. */
+export type Moment = { at: string; shown: string }
+
+export function parseMoment(name: string, text: string): Moment {
+  const { ms, finer } = parseRequestTime(name, text)
+  const at = new Date(ms).toISOString()
+  return { at, shown: finer ? text : at }
+}
+
+/** Null is what the router makes of a path that is not UTF-8. */
+export const parseAccountId = ({ account_id: id }: { account_id: string | null }): string | null =>
+  id && canonicalId(id)
+
+const accountIdLengthMax = 255
+
+/** Ids are opaque to the read side. Those that no event can have brought are not looked up. */
+export const canExist = (accountId: string | null): accountId is string =>
+  accountId !== null &&
+  accountId.length <= accountIdLengthMax &&
+  accountId.isWellFormed() &&
+  !accountId.includes('\0')
+
+export const refuseAccount = (request: Request, accountId: string | null): Response =>
+  refuse(request, problems.accountNotFound, {
+    detail:
+      `account ${accountId ?? 'of that name'} is not known here; ` +
+      'if it was opened just now, its event may not have arrived yet',
+  })

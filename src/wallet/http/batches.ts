@@ -1,0 +1,171 @@
+/** Batches: up to a thousand transfers, deposits and withdrawals in one request. */
+import { type Static, Type } from '@sinclair/typebox'
+import { problems } from '../../contract/problems'
+import { refuse } from '../../platform/http/app'
+import { InvalidValue } from '../../platform/http/invalid'
+import { route } from '../../platform/http/route'
+import { closed, oneOf, response } from '../../platform/http/schemas'
+import type { CommandResult } from '../domain/book'
+import { findTimeFault } from '../domain/timing'
+import type { TransferMoney } from '../domain/transfer'
+import { transferKinds } from '../domain/types'
+import type { Wallet } from '../ledger/ledger'
+import type { Submitted } from '../ledger/submit'
+import {
+  keyProblems,
+  meaningOf,
+  type Parties,
+  problemOf,
+  refuseKey,
+  replayed,
+  submitCommands,
+  timeErrors,
+} from './commands'
+import { parseTransfer, presentTransaction, TransactionResponse } from './transactions'
+import { Id, movement } from './values'
+
+/** A transfer, a deposit or a withdrawal, with the accounts that go with it. */
+const BatchMember = Type.Object(
+  {
+    kind: Type.Optional(oneOf(transferKinds)),
+    account_id_from: Type.Optional(Id),
+    account_id_to: Type.Optional(Id),
+    ...movement,
+  },
+  closed,
+)
+const modes = ['atomic', 'best_effort'] as const
+type Mode = (typeof modes)[number]
+const membersMax = 1000
+const NewBatch = Type.Object(
+  {
+    mode: Type.Optional(oneOf(modes)),
+    transactions: Type.Array(BatchMember, {
+      minItems: 1,
+      maxItems: membersMax,
+      wanted: `must be a list of 1 to ${membersMax} transactions`,
+    }),
+  },
+  closed,
+)
+
+/** The parts of Problem Details that say something about one member. */
+const MemberProblem = response('BatchMemberProblem', {
+  type: Type.String({ format: 'uri-reference' }),
+  title: Type.String(),
+  status: Type.Integer({ minimum: 400, maximum: 599 }),
+  detail: Type.String(),
+  code: Type.String(),
+})
+const MemberResult = Type.Union([
+  response('BatchMemberDone', { status: Type.Literal(201), transaction: TransactionResponse }),
+  response('BatchMemberRefused', {
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    problem: MemberProblem,
+  }),
+])
+const BatchResponse = response('Batch', {
+  mode: oneOf(modes),
+  refused: Type.Integer({ minimum: 0, description: 'How many were refused.' }),
+  results: Type.Array(MemberResult, { description: 'In the order of the request.' }),
+})
+
+export const batchRoutes = (wallet: Wallet) => [
+  route({
+    method: 'POST',
+    path: '/transactions/batch',
+    summary: 'Moves money up to a thousand times, all or none, or each on its own.',
+    body: NewBatch,
+    responses: { 200: BatchResponse, 201: BatchResponse },
+    problems: [...keyProblems, problems.batchRefused],
+    isKeyed: true,
+    async handle({ body, request, route, params }) {
+      const { mode = 'atomic' } = body
+      const commands = parseMembers(body.transactions, wallet.clock())
+      const meaning = { mode, transactions: commands.map(meaningOf) }
+      const call = { request, route, params }
+      const submission = { commands, atomic: mode === 'atomic', meaning, body }
+      return answerBatch(request, await submitCommands(wallet, call, submission), { mode, commands })
+    },
+  }),
+]
+
+/** Names every member at fault, not the first only. */
+function parseMembers(members: Static<typeof BatchMember>[], now: Date): TransferMoney[] {
+  const parsed = members.map((member, index) => {
+    try {
+      return parseMember(member, now, pointerTo(index))
+    } catch (error) {
+      if (!(error instanceof InvalidValue)) throw error
+      return error
+    }
+  })
+  if (!parsed.some((one) => one instanceof InvalidValue)) return parsed as TransferMoney[]
+  throw new InvalidValue(
+    ...parsed.flatMap((one, index) =>
+      one instanceof InvalidValue ? one.errors : timeErrors(findTimeFault(one, now), pointerTo(index)),
+    ),
+  )
+}
+
+const pointerTo = (index: number): string => `#/transactions/${index}`
+
+function parseMember(member: Static<typeof BatchMember>, now: Date, at: string): TransferMoney {
+  const { kind = 'transfer', account_id_from = null, account_id_to = null } = member
+  const isRequired = { account_id_from: kind !== 'deposit', account_id_to: kind !== 'withdrawal' }
+  for (const [name, account] of Object.entries({ account_id_from, account_id_to })) {
+    if ((account !== null) === isRequired[name as keyof typeof isRequired]) continue
+    const detail = account === null ? `${name} is missing` : `a ${kind} has no ${name}`
+    throw new InvalidValue({ pointer: `${at}/${name}`, detail })
+  }
+  return parseTransfer({ ...member, kind, account_id_from, account_id_to }, now, at)
+}
+
+/** A refused atomic batch is a problem that names the culprit; any other has a result per command. */
+function answerBatch(
+  request: Request,
+  submitted: Submitted,
+  { mode, commands }: { mode: Mode; commands: Parties[] },
+): Response {
+  if (submitted.kind === 'invalid_time')
+    throw new InvalidValue(...submitted.faults.flatMap((fault, index) => timeErrors(fault, pointerTo(index))))
+  if (submitted.kind !== 'executed') return refuseKey(request, submitted)
+  const { results } = submitted
+  const headers = replayed(submitted.repeated)
+  const refused = results.filter((result) => result.kind === 'rejected').length
+  if (mode === 'atomic' && refused > 0) return refuseBatch(request, results, commands, headers)
+  const body: Static<typeof BatchResponse> = {
+    mode,
+    refused,
+    results: results.map((result, index) => presentResult(result, partiesOf(commands, index))),
+  }
+  return Response.json(body, { status: refused > 0 ? 200 : 201, headers })
+}
+
+const partiesOf = (commands: Parties[], index: number): Parties =>
+  commands[index] ?? { accountIdFrom: '', accountIdTo: '', currency: '' }
+
+function refuseBatch(
+  request: Request,
+  results: CommandResult[],
+  commands: Parties[],
+  headers: Record<string, string>,
+): Response {
+  const errors = results.flatMap((result, index) => {
+    if (result.kind !== 'rejected' || result.rejection === 'batch_refused') return []
+    const [, { detail, code = '' }] = problemOf(result.rejection, partiesOf(commands, index))
+    return { detail, code, pointer: pointerTo(index) }
+  })
+  const [first] = errors
+  const detail = `nothing was moved, because of ${first?.pointer}: ${first?.detail}`
+  return refuse(request, problems.batchRefused, { detail, errors, headers })
+}
+
+function presentResult(result: CommandResult, parties: Parties): Static<typeof MemberResult> {
+  if (result.kind === 'transaction')
+    return { status: 201, transaction: presentTransaction(result.transaction) }
+  const rejection = result.kind === 'rejected' ? result.rejection : 'batch_refused'
+  const [kind, { detail, code = '' }] = problemOf(rejection, parties)
+  const { title, status } = kind
+  return { status, problem: { type: `/problems/${kind.name}`, title, status, detail, code } }
+}

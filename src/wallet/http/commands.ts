@@ -1,0 +1,190 @@
+/**
+ * From the request to the ledger and back: the idempotency key of a request, how its commands are
+ * submitted, and which problem each rejection is.
+ */
+import { problems } from '../../contract/problems'
+import { preferredWait, refuse, traceOf } from '../../platform/http/app'
+import { fingerprint, readIdempotencyKey } from '../../platform/http/idempotency-key'
+import { InvalidValue } from '../../platform/http/invalid'
+import { commonProblems, type ProblemDetails, type ProblemKind } from '../../platform/http/problem'
+import type { Command, CommandResult } from '../domain/book'
+import type { IdempotencyKey } from '../domain/idempotency'
+import type { Rejection } from '../domain/rejection'
+import type { TimeFault } from '../domain/timing'
+import type { Wallet } from '../ledger/ledger'
+import { type Submitted, submit } from '../ledger/submit'
+
+/** Of every route that honours `Idempotency-Key`. */
+export const keyProblems = [problems.idempotencyKeyReused, problems.idempotencyInProgress]
+
+/** Of every movement of an amount between two accounts. */
+export const movementProblems = [
+  ...keyProblems,
+  problems.accountNotFound,
+  problems.currencyMismatch,
+  problems.insufficientFunds,
+  problems.balanceLimit,
+]
+
+/** A request, as its route sees it. */
+export type Call = { request: Request; route: string; params: Readonly<Record<string, string>> }
+
+/**
+ * What a key stands for. `meaning` is the request in our terms, so that a retry may be written
+ * differently; its member names are permanent, because fingerprints are made of them. `body` is what
+ * fingerprints were made of before.
+ */
+export type Keyed = { meaning: object; body: object }
+
+/** Null when the caller sent none: then every request is a new one. */
+export function keyOf({ request, route, params }: Call, { meaning, body }: Keyed): IdempotencyKey | null {
+  const key = readIdempotencyKey(request)
+  if (key === null) return null
+  const { method } = request
+  const scope = `${method} ${route.replace(/:(\w+)/g, (_, name) => params[name]?.toLowerCase() ?? '')}`
+  const formerFingerprint = () => fingerprint(`${method} ${new URL(request.url).pathname}`, body)
+  return { scope, key, fingerprint: fingerprint(scope, meaning), formerFingerprint }
+}
+
+/** Without the id, which is ours and another one each time. */
+export const meaningOf = ({ id: _, ...rest }: Command): object =>
+  Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))
+
+export function submitCommands(
+  wallet: Wallet,
+  call: Call,
+  { commands, atomic, ...keyed }: { commands: Command[]; atomic: boolean } & Keyed,
+): Promise<Submitted> {
+  const idempotencyKey = keyOf(call, keyed)
+  const waitSeconds = preferredWait(call.request)
+  const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
+  const { signal } = call.request
+  return submit(
+    wallet,
+    { commands, atomic, traceparent: traceOf(call.request), idempotencyKey, signal },
+    waitMs,
+  )
+}
+
+/** How the result of an accepted command is answered. */
+export type Responder<Kind extends 'transaction' | 'hold'> = {
+  kind: Kind
+  respond(result: Extract<CommandResult, { kind: Kind }>, headers: Record<string, string>): Response
+}
+
+/** Answers a request of one command. `currency` is the one that a refusal may have to name. */
+export async function answerCommand<Kind extends 'transaction' | 'hold'>(
+  wallet: Wallet,
+  call: Call,
+  { command, currency, body }: { command: Command; currency: string; body: object },
+  { kind, respond }: Responder<Kind>,
+): Promise<Response> {
+  const keyed = { meaning: meaningOf(command), body }
+  const submitted = await submitCommands(wallet, call, { commands: [command], atomic: true, ...keyed })
+  if (submitted.kind === 'invalid_time') throw new InvalidValue(...timeErrors(submitted.faults[0]))
+  if (submitted.kind !== 'executed') return refuseKey(call.request, submitted)
+  const [result] = submitted.results
+  const headers = replayed(submitted.repeated)
+  if (result?.kind === kind) return respond(result as Extract<CommandResult, { kind: Kind }>, headers)
+  const rejection = result?.kind === 'rejected' ? result.rejection : 'batch_refused'
+  const [problem, details] = problemOf(rejection, { ...command, currency })
+  return refuse(call.request, problem, { ...details, headers })
+}
+
+const timeRefusals = {
+  effective_at_in_future: ['effective_at', 'effective_at is in the future'],
+  expires_at_passed: ['expires_at', 'expires_at is not in the future'],
+  expires_at_too_far: ['expires_at', 'expires_at is more than a year ahead'],
+} as const satisfies Record<TimeFault, [string, string]>
+
+export function timeErrors(fault: TimeFault | undefined, at = '#'): InvalidValue['errors'] {
+  if (!fault) return []
+  const [member, detail] = timeRefusals[fault]
+  return [{ pointer: `${at}/${member}`, detail }]
+}
+
+/** What a refusal may have to name. */
+export type Parties = { accountIdFrom: string; accountIdTo: string; currency: string }
+
+/** Every rejection has its problem and its sentence; one without either does not compile. */
+const refusals = {
+  amount_not_positive: [commonProblems.validation, () => 'amount must be greater than zero'],
+  transaction_not_reversible: [problems.notReversible, () => 'a reversal cannot be reversed itself'],
+  transaction_already_reversed: [
+    problems.alreadyReversed,
+    () => 'all of the transaction was reversed before',
+  ],
+  amount_exceeds_original: [
+    problems.amountExceedsOriginal,
+    () => 'the amount is more than is left of the transaction',
+  ],
+  hold_already_captured: [problems.alreadyCaptured, () => 'the hold was captured before'],
+  hold_already_released: [problems.alreadyVoided, () => 'the hold was released before'],
+  hold_expired: [problems.alreadyVoided, () => 'the hold has expired'],
+  amount_exceeds_hold: [problems.amountExceedsHold, () => 'the amount is more than the hold'],
+  accounts_not_different: [problems.sameAccount, () => 'an account cannot transfer to itself'],
+  account_from_not_found: [
+    problems.accountNotFound,
+    ({ accountIdFrom }) => `account ${accountIdFrom} does not exist`,
+  ],
+  account_to_not_found: [
+    problems.accountNotFound,
+    ({ accountIdTo }) => `account ${accountIdTo} does not exist`,
+  ],
+  currency_not_equal: [
+    problems.currencyMismatch,
+    ({ currency }) => `the transfer is in ${currency}, and not both accounts are kept in it`,
+  ],
+  effective_before_opening: [
+    problems.effectiveTooEarly,
+    () => 'effective_at is before one of the accounts was opened',
+  ],
+  effective_before_original: [
+    problems.effectiveTooEarly,
+    () => 'effective_at is before that of the transaction to be reversed',
+  ],
+  effective_before_hold: [problems.effectiveTooEarly, () => 'effective_at is before the hold was placed'],
+  insufficient_funds: [problems.insufficientFunds, () => 'insufficient funds'],
+  balance_limit_reached: [
+    problems.balanceLimit,
+    () => 'a balance, or what is held, would have more than 15 digits',
+  ],
+  batch_refused: [problems.batchRefused, () => 'another transaction of the batch was refused'],
+} as const satisfies Record<Rejection, [ProblemKind, (parties: Parties) => string]>
+
+/** The value that a rejection is about, where it is about one. */
+const pointers: Partial<Record<Rejection, string>> = {
+  amount_not_positive: '#/amount',
+  amount_exceeds_original: '#/amount',
+  amount_exceeds_hold: '#/amount',
+  effective_before_opening: '#/effective_at',
+  effective_before_original: '#/effective_at',
+  effective_before_hold: '#/effective_at',
+}
+
+export function problemOf(rejection: Rejection, parties: Parties): [ProblemKind, ProblemDetails] {
+  const [kind, sentence] = refusals[rejection]
+  const detail = sentence(parties)
+  const pointer = pointers[rejection]
+  return [
+    kind,
+    { detail, code: rejection.toUpperCase(), ...(pointer ? { errors: [{ detail, pointer }] } : {}) },
+  ]
+}
+
+export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'key_in_progress' }): Response {
+  if (kind === 'key_reused')
+    return refuse(request, problems.idempotencyKeyReused, {
+      detail: 'this Idempotency-Key was sent before with another request',
+    })
+  return refuse(request, problems.idempotencyInProgress, {
+    detail: 'the first request under this key has no answer yet',
+    headers: { 'retry-after': '1' },
+  })
+}
+
+export const replayed = (repeated: boolean): Record<string, string> =>
+  repeated ? { 'idempotency-replayed': 'true' } : {}
+
+export const created = (location: string, body: object, headers: Record<string, string> = {}): Response =>
+  Response.json(body, { status: 201, headers: { location, ...headers } })

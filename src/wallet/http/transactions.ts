@@ -1,0 +1,325 @@
+/** Transactions: transfers, deposits, withdrawals and reversals, and the delivery of their events. */
+import { type Static, Type } from '@sinclair/typebox'
+import { randomUUIDv7 } from 'bun'
+import type { KafkaConfig } from '../../config/config'
+import { events } from '../../contract/events/events'
+import { isUuid } from '../../contract/id'
+import { problems } from '../../contract/problems'
+import { Currency, Money, time, uuid, version } from '../../contract/schemas'
+import { timeOf } from '../../contract/time'
+import { refuse } from '../../platform/http/app'
+import { encodeCursor } from '../../platform/http/cursor'
+import { InvalidCursor, InvalidValue } from '../../platform/http/invalid'
+import { listResponse, pageSizeOf, paging, parsePosition, respondWithPage } from '../../platform/http/list'
+import { route } from '../../platform/http/route'
+import { closed, nullable, oneOf, response } from '../../platform/http/schemas'
+import { worldIdOf } from '../domain/account'
+import type { TransferMoney } from '../domain/transfer'
+import { type Transaction, transactionKinds } from '../domain/types'
+import type { Wallet } from '../ledger/ledger'
+import { findTransaction, type TransactionCursor } from '../ledger/store/transactions'
+import { type Delivery, findDelivery } from '../outbox/deliveries-store'
+import { readTransactionPage } from '../queries/list-transactions'
+import { answerCommand, type Call, created, keyProblems, movementProblems, type Responder } from './commands'
+import {
+  findById,
+  Id,
+  movement,
+  parseAmount,
+  parseBound,
+  parseCurrency,
+  parseRemarks,
+  parseTime,
+  part,
+  showMoney,
+  Time,
+} from './values'
+
+const NewMovement = Type.Object(movement, closed)
+const NewTransaction = Type.Object({ account_id_from: Id, account_id_to: Id, ...movement }, closed)
+const NewReversal = Type.Object(part, closed)
+
+const TransactionQuery = Type.Object(
+  {
+    account_id: Type.Optional(Id),
+    client_id: Type.Optional(Id),
+    kind: Type.Optional(oneOf(transactionKinds)),
+    since: Type.Optional(Time),
+    until: Type.Optional(Time),
+    ...paging,
+  },
+  closed,
+)
+
+export const TransactionResponse = response('Transaction', {
+  id: uuid('The transaction.'),
+  account_id_from: uuid('The account that was debited; `world` for a deposit.'),
+  account_id_to: uuid('The account that was credited; `world` for a withdrawal.'),
+  amount: Money,
+  currency: Currency,
+  kind: oneOf(transactionKinds),
+  reference: nullable(Type.String(), "A text of the caller's own."),
+  metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
+  reverses: nullable(uuid('The transaction that this one takes back, whole or in part.')),
+  hold_id: nullable(uuid('The hold that this one captures.')),
+  version_account_id_from: version('The version of the debited account that this one led to.'),
+  version_account_id_to: version('The version of the credited account that this one led to.'),
+  effective_at: time("From when it counts in the caller's books."),
+  created_at: time('When it was written.'),
+})
+
+const DeliveryResponse = response('Delivery', {
+  transaction_id: uuid('The transaction.'),
+  committed_at: time('When it was committed.'),
+  status: oneOf(['pending', 'published'], '`pending` while an event waits in the outbox.'),
+  events: Type.Array(
+    response('EventDelivery', {
+      name: Type.String({ description: 'The kind of event.' }),
+      topic: Type.String(),
+      status: oneOf(['pending', 'published']),
+      partition: nullable(Type.Integer({ minimum: 0 }), 'Null while pending, and when no longer recorded.'),
+      offset: nullable(Type.Integer({ minimum: 0 }), 'Null while pending, and when no longer recorded.'),
+      published_at: nullable(time('Null while pending, and when no longer recorded.')),
+      waiting_seconds: nullable(Type.Number(), 'Null once published.'),
+    }),
+  ),
+})
+
+export const presentTransaction = (transaction: Transaction): Static<typeof TransactionResponse> => ({
+  id: transaction.id,
+  account_id_from: transaction.accountIdFrom,
+  account_id_to: transaction.accountIdTo,
+  amount: showMoney(transaction.amountMinor, transaction.currency),
+  currency: transaction.currency,
+  kind: transaction.kind,
+  reference: transaction.reference,
+  metadata: transaction.metadata,
+  reverses: transaction.reverses,
+  hold_id: transaction.holdId,
+  version_account_id_from: Number(transaction.versionFrom),
+  version_account_id_to: Number(transaction.versionTo),
+  effective_at: transaction.effectiveAt.toISOString(),
+  created_at: transaction.createdAt.toISOString(),
+})
+
+/** An event without coordinates that is not pending was published, and where is no longer recorded. */
+function presentDelivery(
+  id: string,
+  { committedAt, askedAt, waits, places }: Delivery,
+  topicPrefix: string,
+): Static<typeof DeliveryResponse> {
+  const deliveries = [events.TransactionCreated, events.BalanceUpdated].map(({ name, topic }) => {
+    const place = places.find(({ event }) => event === name)
+    const isPending = !place && waits
+    return {
+      name,
+      topic: topicPrefix + topic,
+      status: isPending ? ('pending' as const) : ('published' as const),
+      partition: place?.partition ?? null,
+      offset: place?.offset ?? null,
+      published_at: place?.publishedAt.toISOString() ?? null,
+      waiting_seconds: isPending ? (askedAt.getTime() - committedAt.getTime()) / 1000 : null,
+    }
+  })
+  const status = deliveries.some((event) => event.status === 'pending') ? 'pending' : 'published'
+  return { transaction_id: id, committed_at: committedAt.toISOString(), status, events: deliveries }
+}
+
+/** 201 with the transaction, and a token for reading what it did. */
+export const respondWithTransaction: Responder<'transaction'> = {
+  kind: 'transaction',
+  respond({ transaction }, headers) {
+    const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
+    const token = { 'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}` }
+    return created(`/transactions/${id}`, presentTransaction(transaction), { ...token, ...headers })
+  },
+}
+
+export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topicPrefix'>) => [
+  ...movementRoutes(wallet),
+  route({
+    method: 'GET',
+    path: '/transactions',
+    summary: 'Transactions of an account or a client, newest first.',
+    query: TransactionQuery,
+    responses: { 200: listResponse('Transactions', TransactionResponse) },
+    handle: ({ query, request }) => answerTransactions(wallet, request, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/transactions/:id',
+    summary: 'A transaction.',
+    responses: { 200: TransactionResponse },
+    problems: [problems.transactionNotFound],
+    async handle({ params, request }) {
+      const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
+      return transaction
+        ? Response.json(presentTransaction(transaction))
+        : refuseTransaction(request, params.id)
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/transactions/:id/delivery',
+    summary: 'When a transaction was committed, and where its events are on the broker.',
+    responses: { 200: DeliveryResponse },
+    problems: [problems.transactionNotFound],
+    async handle({ params, request }) {
+      const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
+      if (!delivery) return refuseTransaction(request, params.id)
+      return Response.json(presentDelivery(params.id.toLowerCase(), delivery, kafka.topicPrefix))
+    },
+  }),
+]
+
+const movementRoutes = (wallet: Wallet) => [
+  route({
+    method: 'POST',
+    path: '/transactions',
+    summary: 'Transfers money between two accounts.',
+    body: NewTransaction,
+    responses: { 201: TransactionResponse },
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    isKeyed: true,
+    handle: ({ body, request, route, params }) =>
+      answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
+  }),
+  route({
+    method: 'POST',
+    path: '/accounts/:id/deposits',
+    summary: 'Deposits money into an account, from `world`.',
+    body: NewMovement,
+    responses: { 201: TransactionResponse },
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    isKeyed: true,
+    handle({ body, request, route, params }) {
+      const parties = { account_id_from: null, account_id_to: params.id }
+      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'deposit', ...parties })
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/accounts/:id/withdrawals',
+    summary: 'Withdraws money from an account, to `world`.',
+    body: NewMovement,
+    responses: { 201: TransactionResponse },
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    isKeyed: true,
+    handle({ body, request, route, params }) {
+      const parties = { account_id_from: params.id, account_id_to: null }
+      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'withdrawal', ...parties })
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/transactions/:id/reverse',
+    summary: 'Reverses a transaction, whole or in part.',
+    body: NewReversal,
+    responses: { 201: TransactionResponse },
+    problems: [
+      ...keyProblems,
+      problems.transactionNotFound,
+      problems.notReversible,
+      problems.alreadyReversed,
+      problems.amountExceedsOriginal,
+      problems.insufficientFunds,
+      problems.balanceLimit,
+      problems.effectiveTooEarly,
+    ],
+    isKeyed: true,
+    async handle({ body, request, route, params }) {
+      const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
+      if (!original) return refuseTransaction(request, params.id)
+      const { id: reverses, accountIdFrom, accountIdTo, currency } = original
+      const parties = { accountIdFrom: accountIdTo, accountIdTo: accountIdFrom }
+      const command = {
+        type: 'reversal',
+        reverses,
+        ...parties,
+        ...parsePart(body, currency, wallet.clock()),
+      } as const
+      const call = { request, route, params }
+      return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
+    },
+  }),
+]
+
+/**
+ * What all movements have in common. Null is `world`, the outside: where deposits come from and
+ * withdrawals go.
+ */
+type SentTransfer = Static<typeof NewMovement> & {
+  kind: TransferMoney['kind']
+  account_id_from: string | null
+  account_id_to: string | null
+}
+
+export function parseTransfer(sent: SentTransfer, now: Date, at = '#'): TransferMoney {
+  const currency = parseCurrency(sent.currency, at)
+  return {
+    type: 'transfer',
+    id: randomUUIDv7('hex', now),
+    kind: sent.kind,
+    accountIdFrom: sent.account_id_from?.toLowerCase() ?? worldIdOf(currency),
+    accountIdTo: sent.account_id_to?.toLowerCase() ?? worldIdOf(currency),
+    amountMinor: parseAmount(sent.amount, currency, at),
+    currency,
+    effectiveAt: parseTime('effective_at', sent.effective_at, at),
+    ...parseRemarks(sent, at),
+  }
+}
+
+/** The members of a reversal or a capture that the caller decides on. */
+export const parsePart = (sent: Static<typeof NewReversal>, currency: string, now: Date) => ({
+  id: randomUUIDv7('hex', now),
+  amountMinor: sent.amount === undefined ? null : parseAmount(sent.amount, currency),
+  effectiveAt: parseTime('effective_at', sent.effective_at),
+  ...parseRemarks(sent),
+})
+
+function answerTransfer(wallet: Wallet, call: Call, body: SentTransfer): Response | Promise<Response> {
+  const command = parseTransfer(body, wallet.clock())
+  const { currency } = command
+  const missing = [command.accountIdFrom, command.accountIdTo].find((id) => !isUuid(id))
+  if (missing !== undefined)
+    return refuse(call.request, problems.accountNotFound, { detail: `account ${missing} does not exist` })
+  return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
+}
+
+async function answerTransactions(
+  wallet: Wallet,
+  request: Request,
+  { limit, cursor, ...query }: Static<typeof TransactionQuery>,
+): Promise<Response> {
+  const filter = {
+    ...query,
+    account_id: query.account_id?.toLowerCase(),
+    client_id: query.client_id?.toLowerCase(),
+  }
+  const position = parsePosition(cursor, filter)
+  const { account_id, client_id, kind } = filter
+  const owner = account_id ? { accountId: account_id } : { clientId: client_id ?? '' }
+  if ((account_id === undefined) === (client_id === undefined))
+    throw new InvalidValue({ pointer: '#/account_id', detail: 'name either an account_id or a client_id' })
+
+  const page = await readTransactionPage(
+    wallet,
+    owner,
+    { kind, since: parseBound('since', filter.since), until: parseBound('until', filter.until) },
+    { after: position === undefined ? undefined : parseCursor(position), size: pageSizeOf(limit) },
+  )
+  const next = page.next ? encodeCursor(formatCursor(page.next), filter) : null
+  return respondWithPage(request, { data: page.transactions.map(presentTransaction) }, next)
+}
+
+const formatCursor = ({ createdAt, accountId, version }: TransactionCursor): string =>
+  `${Date.parse(createdAt)}:${accountId}:${version}`
+function parseCursor(position: string): TransactionCursor {
+  const [, ms, accountId = '', version = ''] = /^(-?\d{1,15}):([^:]*):(\d{1,18})$/.exec(position) ?? []
+  const createdAt = timeOf(Number(ms))
+  if (!createdAt || !isUuid(accountId)) throw new InvalidCursor()
+  return { createdAt, accountId, version: BigInt(version) }
+}
+
+const refuseTransaction = (request: Request, id: string): Response =>
+  refuse(request, problems.transactionNotFound, { detail: `transaction ${id} does not exist` })
