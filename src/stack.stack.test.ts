@@ -120,7 +120,7 @@ test('lost topics are republished from the ledger, and the read model is rebuilt
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const serve = async () => {
     const services = [await startWallet(wallet, log), await startBalances(balances, log)] as const
-    const [ledger, reads] = services.map(({ port }) => callerOf(port)) as [Caller, Caller]
+    const [ledger, reads] = [callerOf('wallet', services[0].port), callerOf('balances', services[1].port)]
     return { ledger, reads, stop: () => Promise.all(services.map((service) => service.stop())) }
   }
   const before = await serve()

@@ -78,7 +78,7 @@ type Running = Caller & RunningService & AsyncDisposable
 
 async function start(config: ServiceConfig): Promise<Running> {
   const service = await startBalances(config, log)
-  return { ...callerOf(service.port), ...service, [Symbol.asyncDispose]: service.stop }
+  return { ...callerOf('balances', service.port), ...service, [Symbol.asyncDispose]: service.stop }
 }
 
 const hasBalance = (service: Caller, account: string, balance: number, version: number) =>

@@ -1,5 +1,6 @@
 /** Runs the requests of a `.http` file in order, as the editors that know the format do. */
 import { join } from 'node:path'
+import type { ServiceName } from '../config/config'
 import { type Answer, callerOf } from './stack'
 
 export type HttpFileAnswers = Record<string, Answer>
@@ -10,7 +11,7 @@ export type HttpFileAnswers = Record<string, Answer>
  */
 export async function runHttpFile(name: string, port: number): Promise<HttpFileAnswers> {
   const text = await Bun.file(join(import.meta.dir, '../..', name)).text()
-  const caller = callerOf(port)
+  const caller = callerOf(name.replace('.http', '') as ServiceName, port)
   const answers: HttpFileAnswers = {}
   for (const written of text.split(/^###.*$/m).slice(1)) {
     const block = written

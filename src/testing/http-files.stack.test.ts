@@ -3,8 +3,7 @@
  * comment says.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { createBalancesApp } from '../balances/http/app'
-import { createWalletApp } from '../wallet/http/app'
+import { routesOf } from './documented'
 import { type HttpFileAnswers, runHttpFile } from './http-file'
 import { startStack } from './stack'
 
@@ -121,18 +120,22 @@ test('wallet.http, over the seed', async () => {
   expect(answers.asyncapi?.body.operations).toHaveProperty('send-balances')
 })
 
-test('every route of both services is shown in its file', async () => {
-  for (const [service, app] of [
-    ['wallet', createWalletApp({} as never)],
-    ['balances', createBalancesApp({} as never)],
-  ] as const) {
-    const text = await Bun.file(`${import.meta.dir}/../../${service}.http`).text()
+test('every route of both services is in its `.http` file and in the documents', async () => {
+  const root = `${import.meta.dir}/../..`
+  const documents = await Promise.all(
+    [...new Bun.Glob('docs/*.md').scanSync(root)].map((path) => Bun.file(`${root}/${path}`).text()),
+  )
+  const documented = documents.join('\n')
+  for (const [service, routes] of Object.entries(routesOf)) {
+    const text = await Bun.file(`${root}/${service}.http`).text()
     const shown = [...text.matchAll(/^(GET|POST) \{\{host\}\}([^\s?]+)/gm)].map(
       ([, method, path]) => `${method} ${path}`,
     )
-    const missing = app.routes.filter(({ method, path }) => {
+    const missing = routes.filter(({ method, path }) => {
       const pattern = new RegExp(`^${method} ${path.replace(/:\w+/g, '[^/]+')}$`)
-      return !shown.some((line) => pattern.test(line))
+      // As `POST /rebuild` or, in a sentence about several, as `/rebuild`.
+      const mention = new RegExp(`(?<![\\w}])${path.replace(/:\w+/g, '\\{\\w+\\}')}(?![\\w/])`)
+      return !shown.some((line) => pattern.test(line)) || !mention.test(documented)
     })
     expect(missing.map(({ method, path }) => `${method} ${path}`)).toEqual([])
   }

@@ -10,6 +10,7 @@ import type { ServiceConfig, ServiceName } from '../config/config'
 import { createLog } from '../platform/telemetry/log'
 import { startWallet } from '../wallet/service'
 import { type Backing, backing, type TestDatabase } from './backing'
+import { expectDocumented } from './documented'
 import { eventually } from './eventually'
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> }
@@ -61,8 +62,8 @@ export async function startStack({
   const wallet = start.includes('wallet') ? await startWallet(config.wallet, log) : undefined
   const balances = start.includes('balances') ? await startBalances(config.balances, log) : undefined
   return {
-    wallet: callerOf(wallet?.port ?? 0),
-    balances: callerOf(balances?.port ?? 0),
+    wallet: callerOf('wallet', wallet?.port ?? 0),
+    balances: callerOf('balances', balances?.port ?? 0),
     config,
     backing: shared,
     databases,
@@ -111,7 +112,8 @@ export function serviceConfig(
   }
 }
 
-export function callerOf(port: number): Caller {
+/** Every answer is held against the service's table of routes. */
+export function callerOf(service: ServiceName, port: number): Caller {
   const call = async (path: string, init: RequestInit): Promise<Answer> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
     const { status, headers } = response
@@ -120,6 +122,7 @@ export function callerOf(port: number): Caller {
     const isEndless = type === 'text/event-stream'
     if (isEndless) await response.body?.cancel()
     const text = isEndless ? '' : await response.text()
+    expectDocumented(service, { method: init.method ?? 'GET', path, status, headers, text })
     return { status, headers, body: /json/.test(type) ? JSON.parse(text) : { text } }
   }
   return {
@@ -185,7 +188,7 @@ export async function spawnService(
     },
     { timeoutMs: 20_000 },
   )
-  const caller = callerOf(bound)
+  const caller = callerOf(config.service, bound)
   await eventually(
     async () => {
       const { status, body } = await caller.get('/readyz')

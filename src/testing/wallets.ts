@@ -52,7 +52,7 @@ export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unkn
   }
   const watched: Log = Object.create(log, { error: { value: error } })
   const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, watched)))
-  const callers = services.map((service) => callerOf(service.port))
+  const callers = services.map((service) => callerOf('wallet', service.port))
   return {
     config,
     sql,

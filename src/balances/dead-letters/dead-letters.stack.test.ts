@@ -55,7 +55,7 @@ async function openStage() {
     databaseUrl: config.database.url,
     topic,
     topicPrefix,
-    balances: callerOf(service.port),
+    balances: callerOf('balances', service.port),
     /** As another replica does. Returns its stop. */
     publishDeadLetters(): () => Promise<void> {
       const database = openDatabase({ ...config.database, applicationName: 'test' })

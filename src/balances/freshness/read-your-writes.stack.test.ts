@@ -31,7 +31,7 @@ async function startReplicas(readers: number) {
   const database = await shared.createDatabase('balances')
   const config = serviceConfig('balances', { ...settings, database })
   const services = await Promise.all(Array.from({ length: readers }, () => startBalances(config, log)))
-  const balances = services.map((service) => callerOf(service.port))
+  const balances = services.map((service) => callerOf('balances', service.port))
   for (const one of balances)
     await eventually(async () => {
       const { body } = await one.get('/readyz')
@@ -41,7 +41,7 @@ async function startReplicas(readers: number) {
     broker,
     balances,
     config,
-    wallet: callerOf(wallet.port),
+    wallet: callerOf('wallet', wallet.port),
     /** From here on no replica gets a record: each of its two consumers has a fetch outstanding. */
     async delayFetches(until: Promise<void>) {
       const delayed = broker.faults.inject('Fetch', { kind: 'delay', until }, Number.POSITIVE_INFINITY)
@@ -219,7 +219,7 @@ test('a replica that never reached the broker reports nothing complete that may 
   system.broker.faults.refuseConnections(true)
   const again = await startBalances(system.config, log)
   try {
-    const balances = callerOf(again.port)
+    const balances = callerOf('balances', again.port)
     const newest = await balances.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`)
     expect(newest.body).toMatchObject({ balance: 800, complete: false })
     // A later entry is present, so nothing is missing before it.

@@ -3,6 +3,7 @@ import { readServiceConfig } from '../../config/config'
 import { Fault } from '../../platform/fault'
 import { encodeCursor } from '../../platform/http/cursor'
 import type { Log } from '../../platform/telemetry/log'
+import { expectDocumented } from '../../testing/documented'
 import type { DeadLetter } from '../dead-letters/dead-letters-store'
 import type { RedriveReport } from '../dead-letters/redrive'
 import type { Freshness } from '../freshness/freshness'
@@ -108,8 +109,19 @@ function serving(
     }).kafka,
     uses: [{ topic: 'balances', groupId: 'shop.balances' }],
   })
-  return async (path, headers = {}, init = {}) =>
-    app.handle(new Request(`http://balances${path}`, { headers, ...init }))
+  return async (path, headers = {}, init = {}) => {
+    const response = await app.handle(new Request(`http://balances${path}`, { headers, ...init }))
+    const text = await response.clone().text()
+    const { status } = response
+    expectDocumented('balances', {
+      method: init.method ?? 'GET',
+      path,
+      status,
+      headers: response.headers,
+      text,
+    })
+    return response
+  }
 }
 
 test('a balance answers with the fields of the course and ours beside them, at both addresses', async () => {

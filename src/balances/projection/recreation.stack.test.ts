@@ -37,7 +37,7 @@ async function openStage(name: 'balances' | 'transactions' = 'balances') {
         standstillMaxMs: 5000,
         sessionTimeoutMs: undefined,
       })
-      return { ...callerOf(service.port), stop: service.stop }
+      return { ...callerOf('balances', service.port), stop: service.stop }
     },
     publish: (...accounts: string[]) =>
       publisher.send(

@@ -63,7 +63,7 @@ const open = async () => {
     stage.config,
     createLog({ service: 'test', level: 'fatal', format: 'json' }),
   )
-  return { stage, service, balances: callerOf(service.port) }
+  return { stage, service, balances: callerOf('balances', service.port) }
 }
 const theStage = () => {
   opened ??= open()

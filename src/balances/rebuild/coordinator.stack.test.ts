@@ -155,7 +155,7 @@ test('an unfinished rebuild is resumed by the next process', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const first = await startBalances(stack.config.balances, log)
-  await callerOf(first.port).get(`/balances/${frank}`, await pay(stack, 100))
+  await callerOf('balances', first.port).get(`/balances/${frank}`, await pay(stack, 100))
   await first.stop()
   const sql = postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} })
   await sql.begin((tx) =>
@@ -167,7 +167,7 @@ test('an unfinished rebuild is resumed by the next process', async () => {
   await sql.end()
 
   const second = await startBalances(stack.config.balances, log)
-  const balances = callerOf(second.port)
+  const balances = callerOf('balances', second.port)
   await reaches({ balances }, 'swapped')
   expect((await balances.get(`/balances/${frank}`)).body).toMatchObject({ balance: 1300 })
   await second.stop()

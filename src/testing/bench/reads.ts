@@ -126,7 +126,7 @@ function report(connections: number, runs: Map<string, Run[]>): void {
 
 /** Nothing else goes on, and then about half of what the wallet can take with everything on this machine. */
 async function benchVisible(walletPort: number, balancesPort: number, samples: number): Promise<void> {
-  const [wallet, balances] = [callerOf(walletPort), callerOf(balancesPort)]
+  const [wallet, balances] = [callerOf('wallet', walletPort), callerOf('balances', balancesPort)]
   const transfer = () => {
     const from = 1 + Math.floor(random() * accountsMax)
     const body = {

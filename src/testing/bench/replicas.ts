@@ -53,7 +53,7 @@ export async function benchReplicas(args: string[]): Promise<void> {
       return row ?? { rolled_back: 0, deadlocks: 0 }
     }
     const troublesBefore = await troubles()
-    const load = new Load(wallets.map(({ port }) => callerOf(port)))
+    const load = new Load(wallets.map(({ port }) => callerOf('wallet', port)))
     const begun = performance.now()
     let cut = 0
     const cutting = setInterval(async () => {

@@ -41,7 +41,7 @@ async function visit(
   )
   try {
     const transfer = { account_id_from: eva, account_id_to: frank, amount: 1 }
-    expect((await callerOf(service.port).post('/transactions', transfer)).status).toBe(201)
+    expect((await callerOf('wallet', service.port).post('/transactions', transfer)).status).toBe(201)
   } finally {
     await service.stop()
   }
@@ -176,7 +176,7 @@ test.each([
   await service.unsafe(`alter role current_user set ${setting}`)
   const started = await startWallet(wallets.config, log)
   try {
-    const caller = callerOf(started.port)
+    const caller = callerOf('wallet', started.port)
     const key = { 'idempotency-key': 'once' }
     const [fromMs, transfer] = [Date.now(), { account_id_from: eva, account_id_to: frank, amount: 1.25 }]
     const paid = await caller.post('/transactions', transfer, key)

@@ -357,7 +357,7 @@ test('the seed is not put in again over what has changed since', async () => {
   await using wallets = await startWallets()
   await wallets.wallet.post('/transactions', transfer(eva, frank, 100))
   const again = await startWallet(wallets.config, log)
-  expect((await callerOf(again.port).get(`/accounts/${eva}`)).body).toMatchObject({
+  expect((await callerOf('wallet', again.port).get(`/accounts/${eva}`)).body).toMatchObject({
     balance: 700,
     version: 5,
   })

@@ -14,7 +14,7 @@ async function start() {
   const { url } = wallets.config.database
   const database = { ...wallets.config.database, url: proxy.through(url) }
   const service = await startWallet({ ...wallets.config, database }, log)
-  const wallet = callerOf(service.port)
+  const wallet = callerOf('wallet', service.port)
   return {
     ...wallets,
     proxy,

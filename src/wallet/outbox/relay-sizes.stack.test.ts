@@ -37,7 +37,7 @@ async function start(batchBytesMax: number, patience = { standstillMaxMs: 60_000
   const sql = postgres(database.url, { max: 1, onnotice: () => {} })
   const kafka = connectKafka(config.kafka, log)
   return {
-    wallet: callerOf(service.port),
+    wallet: callerOf('wallet', service.port),
     sql,
     pending: async () => Number((await sql`select count(*)::int as count from outbox`)[0]?.count),
     /** As a movement would leave it there, of any size. */

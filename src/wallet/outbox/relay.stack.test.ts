@@ -53,7 +53,7 @@ async function start(wallets = 1) {
     return records
   }
   return {
-    callers: services.map((service) => callerOf(service.port)),
+    callers: services.map((service) => callerOf('wallet', service.port)),
     sql,
     owner,
     cutRelays: () => sql`
@@ -227,7 +227,7 @@ test('when the process that leads is killed, another one publishes what it left'
     const left = await pay(leader, 1)
     await leader.kill()
     await stack.restartBroker()
-    const caller = callerOf(other.port)
+    const caller = callerOf('wallet', other.port)
     const paid = await pay(caller, 1)
     await eventually(async () => expect(await stack.pending()).toBe(0))
     await stack.expectDelivered(caller, [String(left.body.id), String(paid.body.id)])

@@ -1,0 +1,99 @@
+import { expect, test } from 'bun:test'
+import { Type } from '@sinclair/typebox'
+import { problems } from '../contract/problems'
+import { commonProblems, type ProblemKind, problemResponse } from '../platform/http/problem'
+import { route } from '../platform/http/route'
+import { response } from '../platform/http/schemas'
+import { type Exchange, routesOf, undocumented } from './documented'
+
+const routes = [
+  route({
+    method: 'GET',
+    path: '/things/:id',
+    summary: 'A thing.',
+    responses: { 200: response('Thing', { id: Type.String(), size: Type.Integer() }), 304: null },
+    problems: [problems.accountNotFound],
+    handle: () => new Response(),
+  }),
+  route({
+    method: 'GET',
+    path: '/things/:id/stream',
+    summary: 'Its changes.',
+    responses: { 200: { mediaType: 'text/event-stream' } },
+    handle: () => new Response(),
+  }),
+]
+
+const json = (status: number, body: unknown): Partial<Exchange> => ({
+  status,
+  headers: new Headers({ 'content-type': 'application/json' }),
+  text: JSON.stringify(body),
+})
+const refused = async (kind: ProblemKind): Promise<Partial<Exchange>> => {
+  const answer = problemResponse(kind, { detail: 'no' }, '/things/1', 'a'.repeat(32))
+  return { status: answer.status, headers: answer.headers, text: await answer.text() }
+}
+
+const faultOf = (part: Partial<Exchange>): string | undefined =>
+  undocumented(routes, {
+    method: 'GET',
+    path: '/things/1?x=1',
+    status: 200,
+    headers: new Headers(),
+    text: '',
+    ...part,
+  })
+
+test.each([
+  [{ id: '1' }, '#/size'],
+  [{ id: '1', size: 1.5 }, '#/size'],
+  [{ id: '1', size: 1, color: 'red' }, '#/color'],
+  [[], '#'],
+])('a body %j that its schema does not have is a fault at %s', (body, pointer) => {
+  expect(faultOf(json(200, body))).toStartWith(`GET /things/:id answers 200: ${pointer}: `)
+})
+
+test('an answer as documented is none', async () => {
+  expect(faultOf(json(200, { id: '1', size: 1 }))).toBeUndefined()
+  expect(faultOf({ status: 304 })).toBeUndefined()
+  expect(faultOf(await refused(problems.accountNotFound))).toBeUndefined()
+  expect(faultOf(await refused(commonProblems.validation))).toBeUndefined()
+  const headers = new Headers({ 'content-type': 'text/event-stream' })
+  expect(faultOf({ path: '/things/1/stream', headers })).toBeUndefined()
+  expect(faultOf({ ...(await refused(commonProblems.notFound)), path: '/nowhere' })).toBeUndefined()
+})
+
+test('an undocumented status, problem, body or media type is a fault', async () => {
+  expect(faultOf(json(201, { id: '1', size: 1 }))).toContain(
+    'application/json, and the status is not documented',
+  )
+  expect(faultOf(await refused(problems.holdNotFound))).toContain('/problems/hold-not-found is not among')
+  expect(faultOf({ ...(await refused(problems.accountNotFound)), path: '/nowhere' })).toContain(
+    'is not among',
+  )
+  expect(faultOf({ ...(await refused(problems.accountNotFound)), status: 422 })).toContain('is 404')
+  expect(faultOf({ ...json(304, {}) })).toContain('a body, and none is documented')
+  expect(faultOf({ ...json(200, {}), path: '/things/1/stream' })).toContain('instead of text/event-stream')
+})
+
+test('each route of a service is there once, with a sentence, and each object is closed', () => {
+  for (const table of Object.values(routesOf)) {
+    const names = table.map(({ method, path }) => `${method} ${path}`)
+    expect(new Set(names).size).toBe(names.length)
+    for (const { path, summary, responses } of table) {
+      expect([path, summary]).toEqual([path, expect.stringMatching(/^[A-Z].*\.$/)])
+      if (!path.startsWith('/asyncapi')) expect([path, openObjectsIn(responses)]).toEqual([path, []])
+    }
+  }
+})
+
+/** Paths of objects that name their members and would still take any other. */
+function openObjectsIn(schema: unknown, at = ''): string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const { properties, additionalProperties } = schema as Record<string, unknown>
+  const found = properties && additionalProperties !== false ? [at] : []
+  return [
+    ...found,
+    ...Object.entries(schema).flatMap(([name, inner]) => openObjectsIn(inner, `${at}/${name}`)),
+  ]
+}

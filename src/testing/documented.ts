@@ -1,0 +1,79 @@
+/** Holds what a service answers against its table of routes: no test passes over an undocumented answer. */
+import { FormatRegistry, type TSchema } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { balancesRoutes } from '../balances/http/app'
+import type { ServiceName } from '../config/config'
+import { isUuid } from '../contract/id'
+import { parseInstant } from '../contract/time'
+import { commonProblems, ProblemResponse } from '../platform/http/problem'
+import { contentOf, findRoute, type Route } from '../platform/http/route'
+import { walletRoutes } from '../wallet/http/app'
+
+FormatRegistry.Set('date-time', (text) => parseInstant(text) !== undefined)
+FormatRegistry.Set('uuid', (text) => isUuid(text) && text === text.toLowerCase())
+FormatRegistry.Set('uri-reference', (text) => URL.canParse(text, 'http://host'))
+
+export const routesOf: Record<ServiceName, readonly Route[]> = {
+  wallet: walletRoutes({} as never),
+  balances: balancesRoutes({} as never),
+}
+
+export type Exchange = {
+  method: string
+  /** With or without a query. */
+  path: string
+  status: number
+  headers: Headers
+  /** Empty for a stream. */
+  text: string
+}
+
+/** Throws for an answer that the table does not have, naming route, status and the first fault. */
+export function expectDocumented(service: ServiceName, exchange: Exchange): void {
+  const fault = undocumented(routesOf[service], exchange)
+  if (fault) throw new Error(`${service}: ${fault}`)
+}
+
+/** What is not documented about an answer; undefined if all of it is. */
+export function undocumented(routes: readonly Route[], exchange: Exchange): string | undefined {
+  const { method, path, status } = exchange
+  const route = findRoute(routes, method, path.replace(/[?#].*/s, ''))
+  const fault =
+    route && Object.hasOwn(route.responses, status)
+      ? faultOfResponse(route, exchange)
+      : faultOfProblem(route, exchange)
+  return fault && `${method} ${route?.path ?? path} answers ${status}: ${fault}`
+}
+
+function faultOfResponse(route: Route, { status, headers, text }: Exchange): string | undefined {
+  const content = contentOf(route.responses[status] ?? null)
+  if (!content) return text === '' ? undefined : 'a body, and none is documented'
+  const mediaType = mediaTypeOf(headers)
+  if (mediaType !== content.mediaType) return `${mediaType} instead of ${content.mediaType}`
+  return content.schema && faultOfJson(content.schema, text)
+}
+
+function faultOfProblem(route: Route | undefined, { status, headers, text }: Exchange): string | undefined {
+  const mediaType = mediaTypeOf(headers)
+  if (mediaType !== 'application/problem+json') return `${mediaType}, and the status is not documented`
+  const fault = faultOfJson(ProblemResponse, text)
+  if (fault) return fault
+  const { type, status: member } = JSON.parse(text) as { type: string; status: number }
+  const kinds = [...Object.values(commonProblems), ...(route?.problems ?? [])]
+  const kind = kinds.find((one) => type === `/problems/${one.name}`)
+  if (!kind) return `${type} is not among the problems of the route`
+  return kind.status === status && member === status ? undefined : `${type} is ${kind.status}`
+}
+
+const mediaTypeOf = (headers: Headers) => headers.get('content-type')?.replace(/;.*/, '')
+
+const compiled = new Map<TSchema, TypeCheck<TSchema>>()
+
+function faultOfJson(schema: TSchema, text: string): string | undefined {
+  const check = compiled.get(schema) ?? TypeCompiler.Compile(schema)
+  compiled.set(schema, check)
+  const body = JSON.parse(text)
+  if (check.Check(body)) return undefined
+  const first = check.Errors(body).First()
+  return `#${first?.path}: ${first?.message}: ${JSON.stringify(first?.value)?.slice(0, 500)}`
+}
