@@ -117,7 +117,7 @@ test('a difference is named and refused unless forced, and a swap can be rolled 
 
   for (const [action, detail] of [
     ['swap', 'no rebuild that is ready'],
-    ['rollback', 'no tables from before'],
+    ['rollback', 'no previous generation'],
     ['cancel', 'no rebuild that could be cancelled'],
   ] as const) {
     const { status, body } = await stack.balances.post('/rebuild', { action })
