@@ -27,14 +27,14 @@ export type DatabaseCommand = Pick<Preparation, 'url'> & {
   name: string
   service: 'wallet' | 'balances'
   prepare?: boolean
-  /** Whether `work` talks to the broker, too. */
-  usesBroker?: boolean
+  /** What to check when the database, or anything else that `work` uses, cannot be reached. */
+  variables?: string
   signal: AbortSignal
 }
 
 /** Throws `SetupError`, with a remedy, when the database or the broker cannot be reached. */
 export async function withDatabase<T>(
-  { name, service, url, prepare = true, usesBroker = false, signal }: DatabaseCommand,
+  { name, service, url, prepare = true, variables = 'DATABASE_URL', signal }: DatabaseCommand,
   work: (database: Database, log: Log) => Promise<T>,
 ): Promise<T> {
   const log = createLog({ service: name, level: 'error', format: 'pretty' })
@@ -47,7 +47,6 @@ export async function withDatabase<T>(
     )
   } catch (error) {
     if (!(error instanceof Fault)) throw error
-    const variables = usesBroker ? 'DATABASE_URL and KAFKA_BROKERS' : 'DATABASE_URL'
     throw new SetupError(`${error.message}. Run npm start, or check ${variables}.`)
   } finally {
     await database.close()

@@ -11,8 +11,9 @@ import { rebuild } from './rebuild'
 import { reconcileCommand as reconcile } from './reconcile'
 import { redriveCommand as redrive } from './redrive'
 import { republish } from './republish'
+import { status } from './status'
 
-const commands: Record<string, Command> = { reconcile, republish, rebuild, redrive }
+const commands: Record<string, Command> = { status, reconcile, republish, rebuild, redrive }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined

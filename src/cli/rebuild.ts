@@ -1,6 +1,6 @@
 /**
- * `rebuild` at a terminal: requests what POST /rebuild does, shows progress, and runs the rebuild if no service
- * does.
+ * `rebuild` at a terminal: requests what POST /rebuild does, shows progress, and runs the rebuild itself
+ * where no service does.
  */
 import { parseArgs } from 'node:util'
 import {
@@ -28,7 +28,12 @@ export const rebuild: Command = {
   async run(args, env, signal) {
     const request = parseRequest(args)
     const config = { ...readReadSideConfig(env), logLevel: 'error' as const }
-    const options = { name: 'rebuild', service: 'balances', usesBroker: true, signal } as const
+    const options = {
+      name: 'rebuild',
+      service: 'balances',
+      variables: 'DATABASE_URL and KAFKA_BROKERS',
+      signal,
+    } as const
     return withDatabase({ ...options, ...config.database }, async (database, log) => {
       const kafka = connectKafka(config.kafka, log)
       const migrationsFolder = migrationsOf('balances')

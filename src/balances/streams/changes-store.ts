@@ -22,7 +22,7 @@ export async function listChanges(sql: Statements, positions: readonly string[],
         select from changes
         where xid = split_part(after, ':', 1)::xid8 and size >= split_part(after, ':', 2)::bigint
       ) as "isKnown"
-    ) as known
+    ) as validity
     left join lateral (
       select xid, place, account_id, version
       from (
