@@ -3,6 +3,9 @@
  * way in.
  */
 
+/** Sorts before all others. */
+export const nilUuid = '00000000-0000-0000-0000-000000000000'
+
 /** In either letter case. */
 export const uuidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
 const uuid = new RegExp(uuidPattern)

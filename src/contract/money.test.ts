@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { balanceMinorMax, worldMinorMax } from '../wallet/domain/account'
 import {
   exactMoney,
   moneyMinorMax,
@@ -211,4 +212,8 @@ test('what is exact is read alike', () => {
       expect(parseComputedMoney(moneyNumber(minor, currency), currency)).toEqual({ ok: true, minor })
     }),
   )
+})
+
+test('the domain, which imports nothing, has the same limits', () => {
+  expect([balanceMinorMax, worldMinorMax]).toEqual([moneyMinorMax, wideMinorMax])
 })

@@ -1,6 +1,7 @@
 /** The whole ledger and its outbox, page by page, and the records that assertions refer to. Only reads. */
+
 import type { EventName } from '../contract/events/events'
-import { isUuid } from '../contract/id'
+import { isUuid, nilUuid } from '../contract/id'
 import { arrayOf, pagesOf, type Statements } from '../platform/postgres/statements'
 
 /** An account as its newest entry left it, or a client, which has neither entries nor money. */
@@ -55,8 +56,6 @@ export const listLedgerEntries = (sql: Statements): AsyncGenerator<LedgerEntry[]
       left join transactions on transactions.id = entry.transaction_id
       order by account_id, version`,
   )
-
-const nilUuid = '00000000-0000-0000-0000-000000000000'
 
 /** An event that is committed and not yet known to be published. */
 export type OutboxRow = { id: bigint; value: string }

@@ -77,14 +77,14 @@ const courseCompatibility = `## With the course's services
 Saldo answers a challenge of a course, and either side may be replaced by the course's own service.
 Topics, names and fields that the course's services know are theirs; Saldo adds fields and headers. They
 take every record of topic \`balances\` for a \`BalanceUpdated\`, so no other event is published there.
-Null for an optional field is its absence. They know no versions and rely on the order of the log, so their topics need a single partition: set
+They know no versions and rely on the order of the log, so their topics need a single partition: set
 \`KAFKA_PARTITIONS=1\` before the topics are created.
 
 **Computed amounts.** Some compute in binary floating point and write 999.6999999999999 for 999.70. In an
 event without versions, a number within 8 units in the last place of a minor unit is read as that minor
-unit (below 1, the units of 1 count), however many digits it is printed with. Anything further away is a dead letter. So is such a number when the
-balances are so large that neighbouring minor units are no longer distinguishable this way: from about 500
-billion on, with two decimals.
+unit (below 1, the units of 1 count), with any number of digits. Anything further away is a dead letter.
+So is such a number when the balances are so large that neighbouring minor units are no longer
+distinguishable this way: from about 500 billion on, with two decimals.
 
 **One kind of writer for each account.** An account is moved by events with versions or by events without,
 never by both: the wallet's versions and those counted from the log do not match. The first event that
@@ -103,6 +103,7 @@ ${courseForms}
 - Fields are matched in any letter case, with and without \`_\` and \`-\`, and under the other names that
   their event lists below. Optional times (\`created_at\`, \`effective_at\`) are matched by their own name
   only, because other writers have formats of their own for them.
+- Null in an optional field counts as absent.
 - Nothing is guessed: a field, name or payload that is given twice with different values makes a dead
   letter.
 

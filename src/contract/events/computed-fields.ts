@@ -11,7 +11,7 @@ export function computedFields(event: SaldoEvent): readonly string[] {
   return [
     ...(from === undefined ? ['balance_account_id_from', 'held_account_id_from'] : []),
     ...(to === undefined ? ['balance_account_id_to', 'held_account_id_to'] : []),
-    // Each side reads it.
+    // Both sides read it.
     ...(from === undefined && to === undefined ? ['amount'] : []),
   ]
 }

@@ -112,7 +112,7 @@ export function withOurFields(
   return { ok: true, payload: ours }
 }
 
-/** Null for an optional field is its absence: writers with nullable types cannot leave it out. */
+/** Null in an optional field counts as absent: writers with nullable types cannot leave it out. */
 export function withoutNulls(payload: AnyPayload, { payload: schema }: Spellings): AnyPayload {
   const isOptional = (field: string) =>
     Object.hasOwn(schema.properties, field) && !schema.required?.includes(field)

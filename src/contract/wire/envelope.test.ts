@@ -99,7 +99,8 @@ test.each([
       payload: { balance_account_id_from: number, balance_account_id_to: number, amount: number },
     },
   })
-  const spelled = `"accountIdFrom":"a","accountIdTo":"b","balanceAccountIdFrom":${text},"balanceAccountIdTo":1`
+  const spelled =
+    `"accountIdFrom":"a","accountIdTo":"b","balanceAccountIdFrom":${text},` + '"balanceAccountIdTo":1'
   expect(decode(payloadOf(spelled))).toMatchObject({
     kind: 'event',
     event: { payload: { balance_account_id_from: number } },
@@ -133,10 +134,11 @@ const unreadable = [
   ['{"Name":"BalanceUpdated","Payload":{}}', 'payload_invalid'],
   [payloadOf(`${accountsAB},"balance_account_id_from":"775","balance_account_id_to":1`), 'payload_invalid'],
   ['{"Name":"ClientRegistered","Payload":{"id":"","name":"","email":"","created_at":""}}', 'payload_invalid'],
-  // Whoever counts versions does not compute with doubles.
+  // A writer of versions does not compute with doubles.
   [
     payloadOf(
-      `${accountsAB},"balance_account_id_from":99.99999999999999999,"balance_account_id_to":1,"version_account_id_from":1`,
+      `${accountsAB},"balance_account_id_from":99.99999999999999999,"balance_account_id_to":1,` +
+        '"version_account_id_from":1',
     ),
     'inexact_number',
   ],
@@ -150,12 +152,14 @@ const unreadable = [
   ],
   [
     payloadOf(
-      `${accountsAB},"balance_account_id_from":1,"balance_account_id_to":1,"amount":0.1000000000000000055,"version_account_id_to":1`,
+      `${accountsAB},"balance_account_id_from":1,"balance_account_id_to":1,"version_account_id_to":1,` +
+        '"amount":0.1000000000000000055',
     ),
     'inexact_number',
   ],
   [
-    '{"Name":"TransactionCreated","Payload":{"id":"t","account_id_from":"a","account_id_to":"b","amount":0.1000000000000000055,"currency":"BRL"}}',
+    '{"Name":"TransactionCreated","Payload":' +
+      `{"id":"t",${accountsAB},"amount":0.1000000000000000055,"currency":"BRL"}}`,
     'inexact_number',
   ],
   ['{"Name":"BalanceUpdated","Payload":{"amount":1e999}}', 'inexact_number'],

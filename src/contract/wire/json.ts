@@ -6,7 +6,7 @@
 /** Depth of nesting. No event or request of ours is deeper than six. */
 export const depthMax = 32
 
-/** Members of one object, or items of one list. Batches have up to a thousand, metadata has room for some more. */
+/** Members of one object, or items of one list. A batch has up to a thousand, metadata may have more. */
 export const membersMax = 5000
 
 /** JSON that cannot be read without changing a value. `pointer` is a JSON Pointer as URI fragment. */
@@ -56,13 +56,13 @@ export class TooDeep extends SyntaxError {
 export class TooWide extends SyntaxError {
   override name = 'TooWide'
   constructor() {
-    super(`an object or a list in it has more than ${membersMax} members`)
+    super(`an object or a list has more than ${membersMax} members`)
   }
 }
 
 /**
- * Like `JSON.parse`, but throws `InexactNumber`, `BrokenText`, `DuplicateMember`, `TooDeep` or `TooWide` where that
- * would alter what was written. Text that is not JSON throws a `SyntaxError`.
+ * Like `JSON.parse`, but throws `InexactNumber`, `BrokenText`, `DuplicateMember`, `TooDeep` or
+ * `TooWide` where that would alter what was written. Text that is not JSON throws a `SyntaxError`.
  */
 export function parseJson(text: string): unknown {
   scan(text, reject)

@@ -3,6 +3,7 @@
  * and amounts equal those of the first publication, so consumers that have an event ignore it. Safe
  * to interrupt and run again.
  */
+import { nilUuid } from '../../contract/id'
 import type { EncodedEvent } from '../../contract/wire/envelope'
 import type { Database } from '../../platform/postgres/database'
 import type { ProgressBar } from '../../platform/process/progress-bar'
@@ -69,8 +70,6 @@ async function* eventPages(database: Database, filter: AccountFilter): AsyncGene
     }
   }
 }
-
-const nilUuid = '00000000-0000-0000-0000-000000000000'
 
 async function* pages<Row extends { id: string }>(
   list: (after: string) => Promise<Row[]>,
