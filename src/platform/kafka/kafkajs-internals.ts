@@ -279,6 +279,10 @@ const textHeaders = (headers: object = {}): RecordHeader[] =>
   Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(String(value))])
 
 /** A batch from the library's consumer. */
+/** What the library makes of a fetched partition: it leaves out aborted transactions and their markers. */
+export const toFetched = (topic: string, offset: bigint, partition: object | undefined): Fetched =>
+  new FetchedBatch(topic, String(offset), partition)
+
 export type Fetched = {
   topic: string
   partition: number
@@ -336,7 +340,7 @@ export async function openReader(client: KafkaClient, topics: string[]): Promise
         maxWaitTime: waitMs,
         isolationLevel,
       })
-      return new FetchedBatch(topic, String(offset), responses[0]?.partitions[0])
+      return toFetched(topic, offset, responses[0]?.partitions[0])
     },
     close: () => cluster.disconnect(),
   }
