@@ -27,6 +27,8 @@ export type DatabaseCommand = Pick<Preparation, 'url'> & {
   name: string
   service: 'wallet' | 'balances'
   prepare?: boolean
+  /** Migrates; without it the schema is only checked. */
+  migration?: Pick<Preparation, 'ownerUrl' | 'grants'>
   /** What to check when the database, or anything else that `work` uses, cannot be reached. */
   variables?: string
   signal: AbortSignal
@@ -34,7 +36,7 @@ export type DatabaseCommand = Pick<Preparation, 'url'> & {
 
 /** Throws `SetupError`, with a remedy, when the database or the broker cannot be reached. */
 export async function withDatabase<T>(
-  { name, service, url, prepare = true, variables = 'DATABASE_URL', signal }: DatabaseCommand,
+  { name, service, url, prepare = true, migration, variables = 'DATABASE_URL', signal }: DatabaseCommand,
   work: (database: Database, log: Log) => Promise<T>,
 ): Promise<T> {
   const log = createLog({ service: name, level: 'error', format: 'pretty' })
@@ -42,9 +44,8 @@ export async function withDatabase<T>(
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMs)])
   try {
     const folder = migrationsOf(service)
-    return await withUnavailableFault(
-      prepareDatabase({ url, folder, migrate: false, log, signal: timeout }).then(() => work(database, log)),
-    )
+    const preparation = { url, folder, migrate: migration !== undefined, log, signal: timeout, ...migration }
+    return await withUnavailableFault(prepareDatabase(preparation).then(() => work(database, log)))
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     throw new SetupError(`${error.message}. Run npm start, or check ${variables}.`)

@@ -7,13 +7,14 @@ import { SetupError, UsageError, withoutQuery } from '../platform/fault'
 import { asksForHelp, refuseUsage, showHelp } from '../platform/process/options'
 import { onStopSignal } from '../platform/process/signals'
 import type { Command } from './command'
+import { migrate } from './migrate'
 import { rebuild } from './rebuild'
 import { reconcileCommand as reconcile } from './reconcile'
 import { redriveCommand as redrive } from './redrive'
 import { republish } from './republish'
 import { status } from './status'
 
-const commands: Record<string, Command> = { status, reconcile, republish, rebuild, redrive }
+const commands: Record<string, Command> = { status, reconcile, republish, rebuild, redrive, migrate }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -34,7 +34,7 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
   const remedy =
     preparation.migrate && ownerUrl
       ? 'DATABASE_URL and MIGRATION_DATABASE_URL must name the same database.'
-      : 'Set MIGRATE_ON_START=true, or migrate first.'
+      : 'Set MIGRATE_ON_START=true, or run the command migrate first.'
   const prepare = async () => {
     if (preparation.migrate)
       await namingVariable(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
