@@ -11,7 +11,7 @@ import type { LastRecord, Partition } from '../projection/offsets-store'
 import { findRecreated, lastRecordOf } from '../projection/recreation'
 import { loadLastRecords, storeLastRecord } from './last-records-store'
 
-type GuardedPartition = Partition & { last: LastRecord | undefined; checkedAtMs: number }
+type GuardedPartition = Partition & { last: LastRecord | undefined; checkedAtMs: number; readAtMs: number }
 type RecreationGuardOptions = {
   database: Pick<Database, 'sql'>
   kafka: Pick<Kafka, 'clusterId' | 'endOffsets' | 'recordsAt'>
@@ -19,8 +19,9 @@ type RecreationGuardOptions = {
   log: Log
 }
 
-/** How often the log is compared with what was read of it while records arrive. */
+/** How often the log is compared with what was read of it while records arrive, and after which pause. */
 const recheckMs = 5000
+const pauseMs = 500
 
 export class RecreationGuard {
   readonly #options: RecreationGuardOptions
@@ -44,7 +45,7 @@ export class RecreationGuard {
     this.#partitions = new Map(
       assigned.map(({ topic, partition }) => {
         const name = partitionName(topic, partition)
-        return [name, { clusterId, topic, partition, last: lastOf.get(name), checkedAtMs: 0 }]
+        return [name, { clusterId, topic, partition, last: lastOf.get(name), checkedAtMs: 0, readAtMs: 0 }]
       }),
     )
     const recreated = await this.#forgetRecreated([...this.#partitions.values()], signal)
@@ -56,7 +57,9 @@ export class RecreationGuard {
     const one = this.#partitions.get(partitionName(topic, partition))
     if (!one?.last) return false
     const isBehind = fetchedFrom <= one.last.offset
-    if (!isBehind && performance.now() - one.checkedAtMs < recheckMs) return false
+    const now = performance.now()
+    // Without a pause the reader would have met the deletion itself.
+    if (!isBehind && now - one.checkedAtMs < recheckMs && now - one.readAtMs < pauseMs) return false
     const recreated = await this.#forgetRecreated([one], signal)
     return recreated.length > 0 && fetchedFrom > 0n
   }
@@ -68,6 +71,7 @@ export class RecreationGuard {
     if (!one || !last) return
     await storeLastRecord(this.#options.database.sql, this.#options.groupId, one, last)
     one.last = last
+    one.readAtMs = performance.now()
   }
 
   async #forgetRecreated(partitions: GuardedPartition[], signal: AbortSignal): Promise<GuardedPartition[]> {
