@@ -61,11 +61,12 @@ export function lockDirectory(directory: string): DirectoryLock {
 const fullDisk = 'its disk is full: make room there'
 const notADirectory = 'it is a file, or lies below one, and not a directory: name a directory'
 const notOurs =
-  'it may not be written to, since it belongs to another user or is read-only: start as that user, or give it to yours'
+  'it may not be written to, since it belongs to another user or is read-only: ' +
+  'start as that user, or give it to yours'
 const reasons: Record<string, string> = {
   EEXIST: notADirectory,
   ENOTDIR: notADirectory,
-  ELOOP: 'its path is a link that leads in a circle: name a directory',
+  ELOOP: 'its path is a link to itself: name a directory',
   ENAMETOOLONG: 'its path is too long: name a shorter one',
   ENOENT: 'it cannot be made where it is named: name a directory on a disk',
   EACCES: notOurs,

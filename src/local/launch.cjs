@@ -48,7 +48,8 @@ async function main(args) {
 function refuseUnsupported({ platform, arch }) {
   if (['linux', 'darwin'].includes(platform) && ['x64', 'arm64'].includes(arch)) return
   throw new LaunchError(
-    `This runs on Linux and macOS (x64, arm64), not on ${platform} ${arch}. On Windows use WSL 2; docker compose up -d works everywhere.`,
+    `This runs on Linux and macOS (x64, arm64), not on ${platform} ${arch}. ` +
+      'On Windows use WSL 2; docker compose up -d works everywhere.',
   )
 }
 
@@ -116,13 +117,14 @@ async function fetchBun(root, version) {
   if (code !== 0) throw new LaunchError(explain(`Bun ${version} could not be fetched.`, output))
   if (!(await findFetchedBun(newDir, version))) {
     throw new LaunchError(
-      `Bun ${version} was fetched, but does not run on this machine. Install Bun ${version} yourself and put it on PATH, or use docker compose up -d.`,
+      `Bun ${version} was fetched, but does not run on this machine. ` +
+        `Install Bun ${version} yourself and put it on PATH, or use docker compose up -d.`,
     )
   }
   try {
     fs.renameSync(newDir, dir)
   } catch {
-    // Somebody else was first, or what lies there is broken and has to go.
+    // Another launcher was first, or the existing copy is broken.
     if (!(await findFetchedBun(dir, version))) {
       fs.rmSync(dir, { recursive: true, force: true })
       fs.renameSync(newDir, dir)
@@ -148,7 +150,7 @@ async function findInstaller(version) {
         '--no-package-lock',
         '--no-audit',
         '--no-fund',
-        // Once more is enough: whoever has no network should hear so in seconds.
+        // One retry: without a network, the error should come within seconds.
         '--fetch-retries=1',
         '--fetch-retry-mintimeout=1000',
         '--fetch-retry-maxtimeout=2000',
@@ -158,12 +160,13 @@ async function findInstaller(version) {
   const bun = process.versions.bun ? process.execPath : 'bun'
   if (await versionOf(bun)) return { command: bun, args: ['install', '--ignore-scripts', '--no-save'] }
   throw new LaunchError(
-    `Neither npm nor Bun is on PATH. Install Node.js ${nodeMajorMin} or later with npm, or Bun ${version}, and start again.`,
+    'Neither npm nor Bun is on PATH. ' +
+      `Install Node.js ${nodeMajorMin} or later with npm, or Bun ${version}, and start again.`,
   )
 }
 
 /**
- * Throws, with the remedy, when nobody listens where packages come from: installers try for a
+ * Throws, with the remedy, when the package registry cannot be reached: installers try for a
  * minute or more before they say so. Asks npm where that is, and does without an answer when npm
  * has none.
  */
@@ -213,8 +216,8 @@ function isProduction([script]) {
 }
 
 /**
- * Installs unless the packages of this lock file are installed. The stamp lies in node_modules, so that it is
- * removed with them. It names the lock file, and is marked when only the packages of production are there.
+ * Installs unless the packages of this lock file are installed. The stamp lies in node_modules, so
+ * that it is removed with them. It names the lock file, and says when the tools are missing.
  */
 async function installPackages(root, bun, production) {
   const hash = createHash('sha256')
@@ -240,7 +243,7 @@ async function installPackages(root, bun, production) {
 /** Runs Bun with the arguments we were given and answers its exit code. */
 function handOver(root, bun, args) {
   // Nothing may outlive us, not even when we are killed. The supervisor reads the end of its stdin
-  // as that, and stops in order; whatever else is run has nothing to put in order.
+  // as that, and stops in order; other programs have nothing to stop in order.
   const isSupervisor = args[0] === 'src/local/start.ts'
   const bunArgs = isSupervisor ? args.concat('--lifeline') : ['--no-orphans'].concat(args)
   const env = Object.assign({}, process.env, {
@@ -328,20 +331,23 @@ function explain(what, output) {
 }
 
 const unreachable =
-  'The package registry was not reached: check the network, the proxy and the registry that npm is set to. Only the first start needs it.'
+  'The package registry was not reached: check the network, the proxy and the registry that npm is set to. ' +
+  'Only the first start needs it.'
 
 const remedies = [
   [
-    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ConnectionRefused|FailedToOpenSocket|UnknownHost|network/i,
+    /ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|ENETUNREACH|ConnectionRefused|FailedToOpen|UnknownHost|network/i,
     unreachable,
   ],
   [
     /CERT|certificate/,
-    'The certificate of the package registry is not trusted here: set NODE_EXTRA_CA_CERTS to the file of the authority behind it.',
+    'The certificate of the package registry is not trusted here: ' +
+      'set NODE_EXTRA_CA_CERTS to the file of the authority behind it.',
   ],
   [
     /EACCES|EPERM|EROFS|AccessDenied|permission denied|read-only file system/i,
-    'This folder cannot be written to: it is read-only or belongs to another user. Start as that user, or give the folder to yours.',
+    'This folder cannot be written to: it is read-only or belongs to another user. ' +
+      'Start as that user, or give the folder to yours.',
   ],
   [/ENOSPC|NoSpaceLeft|no space left/i, 'The disk is full: about 400 MB are needed.'],
   [
@@ -378,7 +384,7 @@ function watchParents() {
   watch.unref()
 }
 
-/** Only told on Linux; elsewhere always null. */
+/** Linux only; elsewhere always null. */
 function parentOf(pid) {
   try {
     // The name, in parentheses, may hold anything; behind it come the state and the parent.

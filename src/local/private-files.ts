@@ -1,5 +1,5 @@
 /**
- * Ledgers, events and passwords are for their owner alone, whatever the umask is and whatever an
+ * Ledgers, events and passwords are for their owner alone, under any umask and even if an
  * earlier version left.
  */
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync } from 'node:fs'

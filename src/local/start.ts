@@ -33,10 +33,10 @@ import {
 } from './supervise.ts'
 
 const root = resolve(import.meta.dir, '../..')
-/** Of everything that is started here: this machine and nobody else. */
+/** Everything listens on the loopback address only. */
 const host = '127.0.0.1'
 const backoff = { firstMs: 500, limitMs: 10_000 }
-/** When the launcher was killed, whatever is not stopped by then is left to its lifeline, in milliseconds. */
+/** How long an ordered stop may take after the launcher was killed, in milliseconds. */
 const orphanStopMs = 2000
 /** How long what a killed run left may hold on to ports and files, in milliseconds. */
 const patienceMs = 5000
@@ -53,7 +53,7 @@ const sameKeyMs = 1000
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
-/** What the user can mend. Told without a stack trace. */
+/** An error that the user can fix. Shown without a stack trace. */
 class StartError extends Error {}
 
 type Stack = {
@@ -66,7 +66,8 @@ type Stack = {
 }
 
 const usage = `Usage: npm start [-- --fresh --watch]
-  PostgreSQL, the broker and both services, until Ctrl-C. --fresh wipes the data first; without the two dashes in front, npm keeps it for itself.
+  Runs PostgreSQL, the broker and both services until Ctrl-C. The two dashes pass the options through npm.
+  --fresh deletes the data first.
   --watch restarts a service when a file that it uses changes: npm run dev.
   WALLET_PORT, BALANCES_PORT, POSTGRES_PORT, KAFKA_PORT and DATA_DIR change where: see docs/running.md.`
 const flag = { type: 'boolean', default: false } as const
@@ -108,7 +109,9 @@ function lock(dataDir: string): DirectoryLock {
   } catch (error) {
     if (!(error instanceof DirectoryTaken)) throw error
     throw new StartError(
-      `another npm start, process ${error.pid ?? 'unknown'}, runs on ${shown(dataDir)}: stop it (Ctrl-C there, or kill ${error.pid ?? 'it'}), or start a second one with DATA_DIR and other ports`,
+      `another npm start, process ${error.pid ?? 'unknown'}, runs on ${shown(dataDir)}: ` +
+        `stop it (Ctrl-C there, or kill ${error.pid ?? 'it'}), ` +
+        'or start a second one with DATA_DIR and other ports',
     )
   }
 }
@@ -331,10 +334,7 @@ async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<voi
   if (taken.length > 0) throw new StartError(taken.map(explainTaken).join('\n'))
 }
 
-/**
- * Who listens on ::1 alone would answer many of those who ask for localhost. A machine without IPv6
- * has nobody there.
- */
+/** A program that listens on ::1 alone would receive many of the requests to localhost. */
 function whyNotLocalhost(port: number): string | null {
   return listenErrorOf(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null
 }
@@ -383,7 +383,7 @@ function stopOnSignals(stack: Stack): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 
-/** The launcher holds the other end. It is gone, perhaps killed, and with it whoever wanted all this. */
+/** The launcher holds the other end. When it is gone, perhaps killed, everything stops. */
 function stopWithStdin(stack: Stack): void {
   process.stdin.on('end', () => {
     setTimeout(() => process.exit(1), orphanStopMs)

@@ -75,7 +75,7 @@ export function supervise(part: Part, supervision: Supervision): Supervised {
   }
 
   const ready = start()
-  // Whoever waits for `ready` gets its error; this one only has to wait for the end.
+  // `ready` carries the error; this promise only waits for the end.
   const ended = ready.then(keepRunning, () => {})
 
   return {
@@ -103,7 +103,7 @@ export type ProcessOptions = {
 
 /**
  * Starts a process that serves, and that ends when its stdin does: so it does not outlive us,
- * whatever ends us. It has a process group of its own, because Ctrl-C in a terminal must not stop
+ * however we end. It has a process group of its own, because Ctrl-C in a terminal must not stop
  * all parts at once and in any order.
  */
 export async function startProcess(options: ProcessOptions, signal: AbortSignal): Promise<Running> {
@@ -158,7 +158,8 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
 }
 
 /**
- * `ended with exit code 1`, `killed by signal 9 (SIGKILL)`. A shell in between tells of a signal as 128 more than its number.
+ * `ended with exit code 1`, `killed by signal 9 (SIGKILL)`. A shell in between reports a signal as
+ * 128 more than its number.
  */
 export function describeEnd(code: number, signal?: string | number | null): string {
   const { signals } = constants

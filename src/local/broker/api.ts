@@ -35,8 +35,8 @@ export function api<const Name extends string, RequestShape extends object, Resp
     /** The first flexible version, if a supported one is flexible. */
     flexible?: number
     /**
-     * An unsupported version is answered, too, in the layout of version 0: clients find the supported versions
-     * in it (KIP-511). For the same reason its response header never has tagged fields.
+     * An unsupported version is answered, too, in the layout of version 0, which names the supported
+     * ones (KIP-511). For the same reason its response header never has tagged fields.
      */
     negotiates?: boolean
     request: RequestShape
@@ -60,8 +60,8 @@ export function api<const Name extends string, RequestShape extends object, Resp
 export type Api = Omit<ReturnType<typeof api>, 'request' | 'response' | 'serve'>
 
 /**
- * Turns a refusal into the error code of the response, whose other fields then have the defaults of their shape.
- * Any other error is a bug and is rethrown.
+ * Turns a refusal into the error code of the response, whose other fields then have the defaults of
+ * their shape. Any other error is a bug and is rethrown.
  */
 export async function handle<Fields extends object>(
   { refusal }: { refusal?: ErrorName },

@@ -16,7 +16,7 @@ import { Topics } from './topics.ts'
  */
 
 export type BrokerOptions = {
-  /** Everything lives here; made when absent. One broker at a time. */
+  /** Created when absent. One broker at a time. */
   dataDir: string
   host?: string
   /** 0 asks for any free port. */
@@ -68,7 +68,7 @@ export async function startBroker(
       injected.clear(),
     )
     resources.defer(closeConnections)
-    // Who listens on every address still has to name one.
+    // A wildcard bind still needs an advertised address.
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
     const shared = { apis, topics, groups, offsets, faults, limits, log, connections, heldBytes: 0 }
     const server = { host: address, port, ...shared }

@@ -23,9 +23,11 @@ export class Catalog {
     this.#database = new Database(join(dataDir, 'catalog.sqlite'))
     this.#database.run('pragma journal_mode = wal')
     this.#database.run(`pragma synchronous = ${disk.fsync ? 'full' : 'off'}`)
-    // Autoincrement, because an id that was given once must not be given again.
+    // Autoincrement, because ids must not be reused.
     this.#database.run(`
-      create table if not exists topics (id integer primary key autoincrement, name unique, partitions, config);
+      create table if not exists topics (
+        id integer primary key autoincrement, name unique, partitions, config
+      );
       create table if not exists commits (
         group_id, topic, partition, "offset", metadata, primary key (group_id, topic, partition)
       ) without rowid;

@@ -4,9 +4,9 @@ import type { Client, Context } from './context.ts'
 import type { Faults } from './faults.ts'
 import { int16, int32, MalformedRequest, nullableString, Reader, tags, typeOf, Writer } from './wire.ts'
 
-/** What one stranger may cost. */
+/** What a client may cost. */
 export const connectionLimits = {
-  /** A request announced as longer closes its connection. */
+  /** A longer request closes its connection. */
   requestBytesMax: 32 << 20,
   /**
    * All connections together may hold this much of requests not served and answers not read; the
@@ -52,7 +52,7 @@ export class Connection implements Client {
   id = ''
   /**
    * For the request that is being served: called when the connection is gone, so that nothing waits
-   * for an answer nobody reads.
+   * for a response that is not read.
    */
   onClose: (() => void) | undefined
   #chunks: Buffer[] = []
@@ -101,7 +101,7 @@ export class Connection implements Client {
     this.socket.terminate()
   }
 
-  /** The socket is gone, whoever ended it. */
+  /** The socket is closed, by either side. */
   closed(): void {
     if (this.#closed) return
     this.#closed = true

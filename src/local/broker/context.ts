@@ -14,7 +14,7 @@ export type Client = {
 
 /** What a request may use: the broker's state, and the client that sent it. */
 export type Context = {
-  /** The address that clients are told to connect to. */
+  /** The address that clients connect to. */
   readonly host: string
   readonly port: number
   readonly apis: readonly { key: number; versions: readonly [lowest: number, highest: number] }[]

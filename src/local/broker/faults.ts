@@ -8,7 +8,7 @@ export type Fault =
   /** The request has its effect, then the connection closes in place of the answer. */
   | { kind: 'lose' }
   /**
-   * The request has its effect; its answer, and whatever is behind it on that connection, waits for
+   * The request has its effect; its response, and all that follow it on that connection, wait for
    * `until`.
    */
   | { kind: 'delay'; until: Promise<unknown> }
@@ -56,7 +56,7 @@ export class Faults<ApiName extends string = string> {
     if (!paused) this.#resume = undefined
   }
 
-  /** Whatever would be written is refused with KAFKA_STORAGE_ERROR. */
+  /** All writes are refused with KAFKA_STORAGE_ERROR. */
   diskFull(full: boolean): void {
     this.disk.full = full
   }

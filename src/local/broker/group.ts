@@ -38,7 +38,7 @@ export class Groups {
     return [...this.#groups.values()].filter((group) => !group.isEmpty)
   }
 
-  /** Forgets groups nobody is in; whoever comes back finds what was committed, which is kept elsewhere. */
+  /** Drops groups without members. Their committed offsets are stored elsewhere and stay. */
   forgetIdle(): void {
     for (const [groupId, group] of this.#groups) if (group.isEmpty) this.#groups.delete(groupId)
   }
@@ -51,7 +51,7 @@ export class Groups {
 /**
  * One consumer group and its rebalances, as the Kafka group protocol has them: all members join,
  * the leader assigns, all sync to get their part, and heartbeat from then on. Lives in memory:
- * after a restart members are unknown, are told so, and join again.
+ * after a restart members get UNKNOWN_MEMBER_ID and join again.
  */
 export class Group {
   #state: State = 'Empty'
@@ -78,8 +78,7 @@ export class Group {
 
   /**
    * Answers when the rebalance this causes is complete: all have joined, or the slow ones ran out
-   * of their time. A new member that is `gone` before is none: nobody else knows the id it was to
-   * be told.
+   * of their time. A new member that is `gone` before is dropped: its id was never sent.
    */
   async join(request: JoinRequest, gone?: (leave: () => void) => void) {
     this.#checkJoin(request)
@@ -140,7 +139,7 @@ export class Group {
     if (generation < 0 && this.isEmpty) return
     this.#alive(generation, memberId)
     // While members join again they may still commit what they have read. Once the group agreed on
-    // new members but not yet on who reads what, nobody may speak for a partition.
+    // new members but not yet on the assignment, no member owns a partition.
     if (this.#state === 'CompletingRebalance') throw new Refusal('REBALANCE_IN_PROGRESS')
   }
 
@@ -216,7 +215,7 @@ export class Group {
     if (!this.isEmpty) this.#deadline = setTimeout(leaveOutTheLate, Math.max(1, ...timeoutsMs))
   }
 
-  /** The member, which stays alive by whatever it asks for, even when that is refused. */
+  /** The member. Any request keeps it alive, even a refused one. */
   #alive(generation: number, memberId: string): Member {
     const member = this.#members.get(memberId)
     if (!member) throw new Refusal('UNKNOWN_MEMBER_ID')

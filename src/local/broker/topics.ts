@@ -66,8 +66,7 @@ export class Topics {
   }
 
   /**
-   * Opened, and recovered after a crash, when it is first asked for: a start does not wait for logs
-   * nobody reads.
+   * Opened, and recovered after a crash, on first use: a start does not wait for logs that are not read.
    */
   partition(name: string, partition: number): PartitionLog {
     const topic = this.require(name)
@@ -148,7 +147,7 @@ export class Topics {
   }
 }
 
-/** The id keeps a topic made anew apart from what a crash may have left of its namesake. */
+/** The id separates a recreated topic from what a crash may have left of the deleted one. */
 function directoryOf({ name, id }: TopicRow): string {
   return `${name}@${id}`
 }

@@ -1,8 +1,8 @@
 /**
  * The types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), each with
  * both directions. In flexible versions (KIP-482) lengths are compact and every object ends in
- * tagged fields: those of a request are skipped, an answer has none. Written for a server: whatever
- * a stranger sends is refused before it costs memory.
+ * tagged fields: those of a request are skipped, a response has none. Lengths are validated before
+ * allocation.
  */
 
 /** The bytes are not what the protocol says they are. The connection that sent them is closed. */
@@ -95,7 +95,7 @@ export const boolean: Type<boolean> = {
   write: (to, value) => int8.write(to, value ? 1 : 0),
 }
 
-/** As a number: offsets, timestamps and producer ids beyond 2^53 are nobody's honest request. */
+/** As a number: no honest client sends offsets, timestamps or producer ids beyond 2^53. */
 export const int64: Type<number> = {
   read(from) {
     const value = Number(from.buffer.readBigInt64BE(from.take(8)))

@@ -119,8 +119,11 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     durable,
     log,
   })
-  const urlOf = ({ name, user, password }: Database) =>
-    `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${server.port}/${encodeURIComponent(name)}`
+  const urlOf = (database: Database) => {
+    const { name, user, password } = database
+    const [owner, secret, path] = [user, password, name].map(encodeURIComponent)
+    return `postgres://${owner}:${secret}@127.0.0.1:${server.port}/${path}`
+  }
   const adminUrl = urlOf({ name: 'postgres', user: 'postgres', password })
   const urls = new Map<string, string>()
 
@@ -161,7 +164,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 }
 
 /**
- * Stands between us and the postmaster, which would outlive us and cannot be told not to. It holds
+ * Stands between us and the postmaster, which would outlive us and has no option against it. It holds
  * the read end of a pipe: a line there asks for an orderly stop; its end means that we are gone, so
  * the stop must not take long (what it cuts short, the next start recovers). A shell, because it
  * costs nothing; its reading half lives on even when the other half is killed.
@@ -269,7 +272,7 @@ async function tryLaunch(
   return { said: lastLines.join('\n') }
 }
 
-/** Its many short-lived databases are not worth vacuuming, nor their passwords 4096 rounds for each connection. */
+/** For tests: short-lived databases need no vacuum, nor their passwords 4096 rounds per connection. */
 const settingsOfTests = ['fsync=off', 'full_page_writes=off', 'autovacuum=off', 'scram_iterations=1']
 
 function settings({ port, durable }: { port: number; durable: boolean }): string[] {
@@ -332,7 +335,7 @@ async function createCluster({
         '--auth=scram-sha-256',
         '--no-instructions',
       ],
-      // Sorts alike on every machine, whatever locales it has.
+      // Sorts alike on every machine.
       ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
       ...(durable ? [] : ['--no-sync']),
     ],

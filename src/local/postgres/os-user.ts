@@ -16,7 +16,7 @@ export const cleanEnvironment = {
 }
 
 export type PostgresUser = {
-  /** To be put in front of a command; empty where PostgreSQL may run as whoever we are. */
+  /** To be put in front of a command; empty where PostgreSQL may run as our own user. */
   prefix: string[]
   /** Gives what PostgreSQL is to write to the user it runs as: the folder, or file, and all below it. */
   own(path: string): void
@@ -48,7 +48,7 @@ export function rootCandidates(platform: string, { uid, gid }: { uid: number; gi
 }
 
 /**
- * Whoever is not root can be the one PostgreSQL runs as. An id without a name, as containers are
+ * A user other than root can run PostgreSQL. An id without a name, as containers are
  * often given, cannot: it gets one in a user namespace, where that is allowed.
  */
 export function userCandidates(

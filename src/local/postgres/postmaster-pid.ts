@@ -25,7 +25,7 @@ export function isPostmasterOf(clusterDir: string, words: string[]): boolean {
 }
 
 /**
- * The process id of the postmaster that runs on the folder now, whoever started it; null when there
+ * The process id of the postmaster that runs on the folder now; null when there
  * is none.
  */
 export function findPostmaster(clusterDir: string): number | null {

@@ -24,7 +24,7 @@ const startOffset = since(5, int64, -1)
 
 /**
  * Answers when the records are on disk, or never with acks 0. One record batch per partition, of
- * format 2: the older ones are refused, whatever the version. Versions 3, and 4 of Fetch, are
+ * format 2: older ones are refused in all versions. Versions 3, and 4 of Fetch, are
  * librdkafka's signs that format 2 may be sent; 7, and 10 of Fetch, that batches may be compressed
  * with zstd; and where 0 is not served it compresses nothing at all and says nothing of it.
  */
@@ -62,7 +62,7 @@ export const produce = api('Produce', 0, [0, 9], {
 })
 
 /**
- * Version 0 is librdkafka's sign that there are idempotent producers. Whoever comes back with an id
+ * Version 0 is librdkafka's sign that there are idempotent producers. A producer that comes back with an id
  * that it has is given another one, which begins with sequence 0 just as a higher epoch would.
  */
 export const initProducerId = api('InitProducerId', 22, [0, 4], {
@@ -83,7 +83,7 @@ export const initProducerId = api('InitProducerId', 22, [0, 4], {
 })
 
 /**
- * What one answer may weigh, whatever the client allows: it is held in memory until the client has
+ * The size limit of a response, in addition to the client's: it is held in memory until the client has
  * read it.
  */
 const answerBytesMax = 32 << 20
@@ -143,7 +143,7 @@ export const fetch = api('Fetch', 1, [4, 12], {
         watched.push(log)
         log.watchers.add(wake)
         const { highWatermark, startOffset } = log
-        // The first batch of the answer comes whatever its size, or a reader could never get past a
+        // The first batch of the answer comes at any size, or a reader could never get past a
         // large one.
         const room = Math.max(0, Math.min(bytesMax, request.bytesMax - held, answerBytesMax - held))
         let records = log.read(offset, room)

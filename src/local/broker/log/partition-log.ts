@@ -43,7 +43,7 @@ export class PartitionLog {
 
   /**
    * Opens the directory, makes it when it is absent, and moves aside what cannot be read, which
-   * `onDamage` is told.
+   * `onDamage` is called.
    */
   constructor(
     readonly directory: string,
@@ -79,7 +79,7 @@ export class PartitionLog {
    * Appends the one batch in `records`, or finds that it is already there (a repeat of an
    * idempotent producer answers as the first time). Refuses with the code the producer is to see.
    * The bytes are stamped in place. `durable` settles when the batch is on disk and readers may see
-   * it; whatever is appended in one turn of the event loop shares one write.
+   * it; all appends in one turn of the event loop share one write.
    */
   append(records: Buffer): { baseOffset: number; durable: Promise<void> } {
     const produced = checkProduced(records, this.limits.batchBytesMax)
@@ -93,7 +93,7 @@ export class PartitionLog {
     this.#waiting.push(records)
     if (!this.#written) {
       this.#written = Promise.withResolvers()
-      // With acks 0 nobody waits for it.
+      // With acks 0 no caller waits for it.
       this.#written.promise.catch(() => {})
       setImmediate(() => this.flush())
     }
@@ -127,7 +127,7 @@ export class PartitionLog {
 
   /**
    * Whole batches from the one that holds `offset`; empty at the end of the log. The first batch is
-   * given whatever its size.
+   * returned at any size.
    */
   read(offset: number, bytesMax: number): Buffer {
     if (offset < this.startOffset || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
@@ -180,7 +180,7 @@ export class PartitionLog {
     for (const watcher of [...this.watchers]) watcher()
   }
 
-  /** The last segment may be torn; those before it are read for what they tell of producers. */
+  /** The last segment may be torn; those before it are read to restore producer state. */
   #recover(): void {
     this.#producers = new ProducerStates()
     const active = this.#active

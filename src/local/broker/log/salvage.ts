@@ -8,7 +8,7 @@ export type Salvage = {
   /** Whole batches in order, stamped with the offsets they have. */
   kept: Buffer[]
   damaged: DamagedBytes[]
-  /** One past the last offset that was given, as far as that can be told. */
+  /** One past the last offset that was given, as far as it can be determined. */
   endOffset: number
 }
 
@@ -107,7 +107,7 @@ function stamped(batch: Buffer, offset: number): Buffer {
 /** Where a batch begins again, or the end. Byte by byte, since nothing says how long the damage is. */
 function nextIntact(bytes: Buffer, from: number, offset: number): number {
   for (let at = bytes.indexOf(2, from + 16) - 16; at >= from; at = bytes.indexOf(2, at + 17) - 16) {
-    // The broker stamps leader epoch 0 on whatever it keeps.
+    // The broker stamps leader epoch 0 on every batch.
     if (bytes.readInt32BE(at + 12) !== 0) continue
     const batch = readHeader(bytes, at)
     if (batch && batch.baseOffset >= offset && intactAt(bytes, at)) return at

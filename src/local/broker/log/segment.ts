@@ -103,7 +103,7 @@ export class Segment {
 
   /**
    * Walks every batch, checksums included. What cannot be read is moved to a file of its own, which
-   * `onDamage` is told; the batches behind it keep their offsets. Answers with the offset behind
+   * `onDamage` is called; the batches behind it keep their offsets. Answers with the offset behind
    * the last.
    */
   recover(visit: (batch: BatchHeader) => void): number {
@@ -179,7 +179,7 @@ export class Segment {
     return `${this.#path}.${fromOffset}.damaged`
   }
 
-  /** Whole batches from the one that holds `offset`, up to `bytesMax`; the first one whatever its size. */
+  /** Whole batches from the one that holds `offset`, up to `bytesMax`; the first one at any size. */
   read(offset: number, bytesMax: number): Buffer {
     const before = this.#load().findLast((entry) => entry.offset <= offset)
     const batches = this.batches({ from: before?.position, blockBytes: 2 * indexEveryBytes })
