@@ -28,10 +28,10 @@ import { revalidated } from './values'
 
 const letters = {
   cause: Type.Optional(
-    Type.String({ pattern: '^[a-z_]{1,50}$', wanted: 'must be a cause such as not_json' }),
+    Type.String({ pattern: '^[a-z_]{1,50}$', expected: 'must be a cause such as not_json' }),
   ),
   topic: Type.Optional(
-    Type.String({ pattern: '^[a-zA-Z0-9._-]{1,249}$', wanted: 'must be the name of a topic' }),
+    Type.String({ pattern: '^[a-zA-Z0-9._-]{1,249}$', expected: 'must be the name of a topic' }),
   ),
 }
 const DeadLetterQuery = Type.Object({ ...letters, ...paging }, closed)
@@ -39,16 +39,16 @@ const NoQuery = Type.Object({}, closed)
 const NewRedrive = Type.Object(
   {
     ids: Type.Optional(
-      Type.Array(Type.String({ pattern: '^\\d{1,18}$', wanted: 'must be the id of a dead letter' }), {
+      Type.Array(Type.String({ pattern: '^\\d{1,18}$', expected: 'must be the id of a dead letter' }), {
         minItems: 1,
         maxItems: redriveMax,
-        wanted: `must be a list of 1 to ${redriveMax} ids`,
+        expected: `must be a list of 1 to ${redriveMax} ids`,
       }),
     ),
-    all: Type.Optional(Type.Literal(true, { wanted: 'must be true' })),
+    all: Type.Optional(Type.Literal(true, { expected: 'must be true' })),
     ...letters,
     cursor: Type.Optional(Type.String()),
-    dry_run: Type.Optional(Type.Boolean({ wanted: 'must be true or false' })),
+    dry_run: Type.Optional(Type.Boolean({ expected: 'must be true or false' })),
   },
   closed,
 )

@@ -16,9 +16,9 @@ import type { Line } from '../queries/history'
 export const revalidated = { 'cache-control': 'private, no-cache' }
 
 /** Whether it is a time is for `parseMoment` and `parseBound`. */
-export const Time = Type.String({ wanted: timeExpected })
+export const Time = Type.String({ expected: timeExpected })
 /** Ids are opaque, but no table has one with a NUL in it. */
-export const Id = Type.String({ pattern: '^[^\\0]*$', wanted: 'must be an id, without a NUL' })
+export const Id = Type.String({ pattern: '^[^\\0]*$', expected: 'must be an id, without a NUL' })
 
 export const MoneyOrUnknown = nullable(Money, 'Null where it cannot be derived, or in an unknown currency.')
 

@@ -99,8 +99,7 @@ test.each([
       payload: { balance_account_id_from: number, balance_account_id_to: number, amount: number },
     },
   })
-  const spelled =
-    `"accountIdFrom":"a","accountIdTo":"b","balanceAccountIdFrom":${text},` + '"balanceAccountIdTo":1'
+  const spelled = `"accountIdFrom":"a","accountIdTo":"b","balanceAccountIdTo":1,"balanceAccountIdFrom":${text}`
   expect(decode(payloadOf(spelled))).toMatchObject({
     kind: 'event',
     event: { payload: { balance_account_id_from: number } },

@@ -1,7 +1,4 @@
-/**
- * What both services' HTTP has in common: how bodies are read, how failures answer, health, and
- * stopping without cutting anybody off.
- */
+/** The HTTP of both services: parsing bodies, turning errors into problems, health and documents. */
 import { Type } from '@sinclair/typebox'
 import { Elysia, type ValidationError } from 'elysia'
 import { Fault, messageOf } from '../fault'
@@ -9,7 +6,7 @@ import { databaseFault } from '../postgres/failures'
 import type { Checks } from '../process/service'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
-import { complaintText, noBody } from './body-schema'
+import { faultText, missingBody } from './body-schema'
 import { InvalidValue, MalformedRequest } from './invalid'
 import { markdownPage } from './page'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
@@ -24,20 +21,17 @@ export type Health = () => Promise<Checks>
 
 export type HttpOptions = {
   log: Log
-  /**
-   * Reads a JSON text, or throws an error whose message may be shown; with a `pointer` it is about
-   * the value there.
-   */
+  /** Throws errors whose messages may be shown to the caller. A `pointer` refers to the invalid value. */
   parseJson: (text: string) => unknown
-  /** Documented at `/problems/{name}`, beside the common ones. */
+  /** Served at `/problems/{name}`, beside the common ones. */
   problems: readonly ProblemKind[]
-  /** Further documentation by path: a text in Markdown is answered as a page, anything else as JSON. */
+  /** Documents by path: Markdown text is served as a page, anything else as JSON. */
   documents: Readonly<Record<string, () => string | object>>
   /** The service's own. */
   routes?: readonly Route[]
-  /** Everything a ready service needs. Asked by `/readyz` only. */
+  /** The checks of everything the service needs. */
   health: Health
-  /** While false, every route but health and documentation answers 503. */
+  /** While false, all routes except health and documents respond with 503. */
   isReady: () => boolean
 }
 
@@ -46,8 +40,7 @@ export function createHttp(options: HttpOptions) {
   const { log, parseJson, documents, isReady } = options
   let routes = (): readonly ElysiaRoute[] => []
   const app = new Elysia({
-    // A property that nobody knows is more often a typing error than a message to a newer version:
-    // refuse it rather than drop it.
+    // Refuse unknown properties rather than drop them: most are typing errors.
     normalize: false,
     handler: { standardHostname: false },
   })
@@ -59,7 +52,7 @@ export function createHttp(options: HttpOptions) {
     })
     .onParse({ as: 'global' }, async ({ request }) => {
       const body = bodies.get(request) ?? (await takeBody(request))
-      if (body.length === 0) return noBody
+      if (body.length === 0) return missingBody
       const fault = mediaFault(request.headers)
       if (fault) throw new UnsupportedMedia(request.headers, fault)
       return parseJson(decode(body))
@@ -81,7 +74,7 @@ export function createHttp(options: HttpOptions) {
       }
       if (code === 'PARSE')
         return answer(commonProblems.malformed, {
-          detail: `the body is not JSON: ${messageOf(cause).replace(/^JSON Parse error: /, '')}`,
+          detail: `invalid JSON in the body: ${messageOf(cause).replace(/^JSON Parse error: /, '')}`,
         })
       if (code === 'VALIDATION')
         return answer(commonProblems.validation, validationDetails(error as ValidationError))
@@ -94,7 +87,7 @@ export function createHttp(options: HttpOptions) {
         return answer(kind, { detail: faultDetails[fault.code] })
       }
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
-      return answer(commonProblems.internal, { detail: 'the log has the cause under this trace_id' })
+      return answer(commonProblems.internal, { detail: 'internal error; look up this trace_id in the logs' })
     })
   routes = () => app.routes
   return mount(app, tableOf(options))
@@ -142,7 +135,7 @@ function problemRoute(problems: readonly ProblemKind[]): Route {
     handle({ params, request }) {
       const kind = catalogue.get(params.name)
       if (!kind)
-        return refuse(request, commonProblems.notFound, { detail: `no problem is called ${params.name}` })
+        return refuse(request, commonProblems.notFound, { detail: `unknown problem type ${params.name}` })
       return new Response(`${kind.title} (${kind.status})\n\n${kind.description}\n`, {
         headers: { 'content-type': 'text/plain; charset=utf-8' },
       })
@@ -162,17 +155,14 @@ const documentRoute = (path: string, write: () => string | object): Route =>
     },
   })
 
-/**
- * Before the values are looked at, and at every route: what a route does not take is refused rather
- * than ignored.
- */
+/** Refuses unknown parameters at every route, before values are validated. */
 function checkQuery(routes: readonly ElysiaRoute[], { url, method }: Request, route: string): void {
   const begin = url.indexOf('?')
   if (begin < 0 || isHealth.test(route)) return
-  const known = routes.find(
+  const target = routes.find(
     (one) => one.path === route && one.method === (method === 'HEAD' ? 'GET' : method),
   )
-  const names = Object.keys(known?.hooks?.query?.properties ?? {})
+  const names = Object.keys(target?.hooks?.query?.properties ?? {})
   const faults = queryFaults(url.slice(begin), new Set(names))
   if (!faults) throw new MalformedRequest('the query is not percent-encoded UTF-8')
   if (faults.length > 0) throw new InvalidValue(...faults)
@@ -180,10 +170,9 @@ function checkQuery(routes: readonly ElysiaRoute[], { url, method }: Request, ro
 
 type ElysiaRoute = { method: string; path: string; hooks?: { query?: { properties?: object } } }
 
-/** Probes send what they like, and are answered. */
+/** Probes may send any parameters. */
 const isHealth = /^\/(livez|readyz|healthz)$/
 
-/** The answer to a request that is refused. */
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
   return problemResponse(kind, details, pathOf(request), traceIdOf(traceOf(request)))
 }
@@ -192,10 +181,7 @@ const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*)$/
 
 const traces = new WeakMap<Request, string>()
 
-/**
- * The trace a request belongs to, its own when the caller sent none: the same value however often
- * it is asked.
- */
+/** The trace of a request, continued from its header or new. Stable for the same request. */
 export function traceOf(request: Request): string {
   let traceparent = traces.get(request)
   if (!traceparent) {
@@ -205,10 +191,7 @@ export function traceOf(request: Request): string {
   return traceparent
 }
 
-/**
- * For how long the caller is willing to wait (RFC 7240, `Prefer: wait=n`), in seconds. A preference
- * that cannot be read is ignored.
- */
+/** `Prefer: wait=n` (RFC 7240), in seconds. An invalid preference is ignored. */
 export function preferredWait(request: Request): number | undefined {
   const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=$|[,;\s])/i.exec(
     request.headers.get('prefer') ?? '',
@@ -216,13 +199,13 @@ export function preferredWait(request: Request): number | undefined {
   return seconds === undefined ? undefined : Number(seconds)
 }
 
-/** As it was sent, also where it is no URL. */
+/** The path as it was sent, also of an invalid URL. */
 export const pathOf = (request: Request): string =>
   /^[a-z]+:\/\/[^/?#]*(\/[^?#]*)/i.exec(request.url)?.[1] ?? /^\/[^?#]*/.exec(request.url)?.[0] ?? '/'
 
 const bodies = new WeakMap<Request, Uint8Array>()
 
-/** Reads the body for the route to come. Throws `UnreadBody`. */
+/** Reads the body ahead of routing. Throws `UnreadBody`. */
 export async function takeBody(request: Request): Promise<Uint8Array> {
   const read = await readBody(request)
   if (!read.ok) throw new UnreadBody(read.fault)
@@ -237,7 +220,7 @@ export class UnreadBody extends Error {
   }
 }
 
-/** What is still on its way of such a body is of no use: the connection goes with it. */
+/** Closes the connection, since the rest of the body may still arrive. */
 export function refuseBody(request: Request, fault: BodyFault): Response {
   const headers = { connection: 'close' }
   if (fault === 'too_large')
@@ -247,21 +230,18 @@ export function refuseBody(request: Request, fault: BodyFault): Response {
     })
   if (fault === 'too_slow')
     return refuse(request, commonProblems.bodyTimeout, {
-      detail: `the body was not there after ${bodyLimits.readMs / 1000} s`,
+      detail: `the body did not arrive within ${bodyLimits.readMs / 1000} s`,
       headers,
     })
   if (fault === 'overloaded')
     return refuse(request, commonProblems.overloaded, {
-      detail: 'too many bodies are on the way at once',
+      detail: 'too many request bodies at once',
       headers,
     })
-  return refuse(request, commonProblems.malformed, { detail: 'the body was cut off', headers })
+  return refuse(request, commonProblems.malformed, { detail: 'the body is incomplete', headers })
 }
 
-/**
- * Bytes that are no UTF-8 would be other characters for ever. A byte order mark at the beginning is
- * skipped.
- */
+/** Rejects invalid UTF-8 rather than replacing it. Skips a byte order mark. */
 function decode(body: Uint8Array): string {
   try {
     return utf8.decode(body)
@@ -274,15 +254,15 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 class UnsupportedMedia extends Error {
   override name = 'UnsupportedMedia'
-  /** What would be, for a client that can choose (RFC 9110, RFC 7694). */
+  /** The header that names what is accepted (RFC 9110, RFC 7694). */
   readonly accepted: Record<string, string>
   constructor(headers: Headers, fault: NonNullable<ReturnType<typeof mediaFault>>) {
     const type = headers.get('content-type')
     const details = {
-      encoding: `Content-Encoding ${headers.get('content-encoding')} cannot be read; send the body as it is`,
-      charset: `${type} cannot be read; send application/json in UTF-8`,
-      type: `${type} cannot be read; send application/json`,
-      type_missing: 'the header Content-Type: application/json is missing',
+      encoding: `Content-Encoding ${headers.get('content-encoding')} is not supported; send the body as it is`,
+      charset: `${type} is not supported; send application/json in UTF-8`,
+      type: `${type} is not supported; send application/json`,
+      type_missing: 'missing header Content-Type: application/json',
     }
     super(details[fault])
     this.accepted = fault === 'encoding' ? { 'accept-encoding': 'identity' } : { accept: 'application/json' }
@@ -290,36 +270,34 @@ class UnsupportedMedia extends Error {
 }
 
 const faultDetails = {
-  database_unavailable: 'the database cannot be used at the moment, and nothing was done',
+  database_unavailable: 'the database is unavailable; nothing was done',
   outcome_unknown:
-    'the database went away before it answered: whether this took effect is not known. Under the same Idempotency-Key it takes effect once, however often it is sent',
-  broker_unavailable: 'the broker cannot be reached',
-  overloaded: 'more requests are waiting than can be answered in time',
-  deadline_exceeded: 'the request waited for longer than it may, and nothing was done for it',
+    'the connection to the database was lost before its response: whether this took effect is not known. ' +
+    'Retry under the same Idempotency-Key: it takes effect once',
+  broker_unavailable: 'the broker is unavailable',
+  overloaded: 'too many requests are waiting',
+  deadline_exceeded: 'the request waited too long; nothing was done',
 } as const satisfies Record<Fault['code'], string>
 
-/** Of a query: bodies are taken by `bodyOf`. One complaint per value. */
+/** For queries: `bodyOf` validates bodies. One error per value. */
 function validationDetails(error: ValidationError): ProblemDetails {
   const byPath = new Map<string, string>()
-  for (const complaint of error.all) {
-    if (!('path' in complaint)) continue
-    const path = String(complaint.path)
-    if (!byPath.has(path)) byPath.set(path, complaintText(complaint))
+  for (const fault of error.all) {
+    if (!('path' in fault)) continue
+    const path = String(fault.path)
+    if (!byPath.has(path)) byPath.set(path, faultText(fault))
   }
   const errors = [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))
-  return {
-    detail: `the ${error.type} has ${errors.length === 1 ? 'an invalid value' : `${errors.length} invalid values`}`,
-    errors,
-  }
+  const count = errors.length === 1 ? 'an invalid value' : `${errors.length} invalid values`
+  return { detail: `the ${error.type} has ${count}`, errors }
 }
 
 type Routes = { routes: { method: string; path: string }[] }
 
-/** Tells a wrong method from a wrong path. */
+/** Distinguishes a wrong method from a wrong path. */
 function notFound(app: Routes, request: Request, path: string): Response {
   const allow = allowedAt(app, path)
-  if (allow === undefined)
-    return refuse(request, commonProblems.notFound, { detail: `nothing is at ${path}` })
+  if (allow === undefined) return refuse(request, commonProblems.notFound, { detail: `no route for ${path}` })
   return refuse(request, commonProblems.methodNotAllowed, {
     detail: `${request.method} is not allowed at ${path}; allowed: ${allow}`,
     headers: { allow },

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { FormatRegistry, type TObject, Type } from '@sinclair/typebox'
-import { bodyOf, noBody } from './body-schema'
+import { bodyOf, missingBody } from './body-schema'
 import { errorsMax, InvalidValue, MalformedRequest } from './invalid'
 
 const closed = { additionalProperties: false }
@@ -53,8 +53,8 @@ test.each([
 })
 
 test('no body is an empty one where nothing is required, and malformed elsewhere', () => {
-  expect(take(Type.Partial(Item), noBody)).toEqual({})
-  expect(() => take(Item, noBody)).toThrow(MalformedRequest)
+  expect(take(Type.Partial(Item), missingBody)).toEqual({})
+  expect(() => take(Item, missingBody)).toThrow(MalformedRequest)
 })
 
 test('of very many faults some are named, soon', () => {
@@ -74,7 +74,10 @@ test('of a list that is too long nothing more is looked at', () => {
   let looked = 0
   FormatRegistry.Set('looked-at', () => ++looked > 0)
   const schema = Type.Object({
-    ids: Type.Array(Type.String({ format: 'looked-at' }), { maxItems: 10, wanted: 'must be at most 10 ids' }),
+    ids: Type.Array(Type.String({ format: 'looked-at' }), {
+      maxItems: 10,
+      expected: 'must be at most 10 ids',
+    }),
   })
   try {
     take(schema, { ids: Array(10_000).fill('1') })

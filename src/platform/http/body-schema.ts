@@ -4,7 +4,7 @@ import { type TypeCheck, TypeCompiler, ValueErrorType } from '@sinclair/typebox/
 import { errorsMax, InvalidBody, MalformedRequest } from './invalid'
 
 /** Stands for a missing body. */
-export const noBody = Symbol('no body')
+export const missingBody = Symbol('no body')
 
 /** A Standard Schema, which Elysia accepts. */
 export type AcceptedBody<T> = {
@@ -24,9 +24,9 @@ export function bodyOf<T extends TObject>(schema: T): AcceptedBody<Static<T>> {
   let compiled: TypeCheck<T> | undefined
   const validate = (value: unknown): { value: Static<T> } => {
     compiled ??= TypeCompiler.Compile(schema)
-    if (value === noBody && (schema.required ?? []).length > 0)
+    if (value === missingBody && (schema.required ?? []).length > 0)
       throw new MalformedRequest('the request has no body: send a JSON object')
-    const body = value === noBody ? {} : withoutNulls(schema, value)
+    const body = value === missingBody ? {} : withoutNulls(schema, value)
     if (!compiled.Check(body)) throw new InvalidBody(...errorsOf(compiled, body))
     return { value: body as Static<T> }
   }
@@ -62,7 +62,7 @@ function errorsOf(check: TypeCheck<TSchema>, value: unknown): InvalidBody['error
   const byPath = new Map<string, string>()
   let inspected = 0
   for (const error of check.Errors(value)) {
-    if (!byPath.has(error.path)) byPath.set(error.path, complaintText(error))
+    if (!byPath.has(error.path)) byPath.set(error.path, faultText(error))
     // TypeBox would check all items nevertheless, any number of them.
     if (error.type === ValueErrorType.ArrayMaxItems) break
     if (byPath.size > errorsMax || ++inspected > 10 * errorsMax) break
@@ -70,8 +70,8 @@ function errorsOf(check: TypeCheck<TSchema>, value: unknown): InvalidBody['error
   return [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))
 }
 
-/** The schema's own wording (`wanted`), or TypeBox's. */
-export function complaintText({
+/** The schema's own wording (`expected`), or TypeBox's. */
+export function faultText({
   schema,
   value,
   message,
@@ -80,6 +80,6 @@ export function complaintText({
   value?: unknown
   message?: string
 }): string {
-  const { wanted } = (schema ?? {}) as { wanted?: string }
-  return wanted && value !== undefined ? wanted : (message ?? 'is invalid')
+  const { expected } = (schema ?? {}) as { expected?: string }
+  return expected && value !== undefined ? expected : (message ?? 'is invalid')
 }

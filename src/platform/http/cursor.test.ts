@@ -3,7 +3,7 @@ import { encodeCursor, type Filter, parseCursor } from './cursor'
 
 const filter = { account_id: 'eva', kind: 'transfer' }
 
-test('a cursor gives its position back for the filter it began with, in whatever order', () => {
+test('a cursor returns its position for its filter, with members in any order', () => {
   const cursor = encodeCursor('42', filter)
   expect(cursor).toMatch(/^[\w-]+$/)
   expect(parseCursor(cursor, { kind: 'transfer', account_id: 'eva', since: undefined })).toEqual({
@@ -31,6 +31,6 @@ test.each([
   '%%%',
   Buffer.from('{"a":1}').toString('base64url'),
   encodeCursor('1', filter).slice(0, -3),
-])('%p was never given out', (cursor) => {
+])('%p is no cursor', (cursor) => {
   expect(parseCursor(cursor, filter)).toMatchObject({ ok: false })
 })

@@ -1,15 +1,13 @@
 /**
- * Cursors of lists: opaque to callers, and sealed to the filter they began with. A cursor says
- * where the last page ended, not how many rows were before it, so rows that come in between neither
- * repeat nor hide any.
+ * Cursors of lists: opaque, and bound to a filter. A cursor holds the position of the last row, not a
+ * count of rows, so that concurrent inserts neither repeat nor hide rows.
  */
-
 import { InvalidCursor } from './invalid'
 
 export const pageSizeDefault = 50
 export const pageSizeMax = 200
 
-/** The filter as it was asked for. Its members' order makes no difference. */
+/** The order of members makes no difference. */
 export type Filter = Record<string, string | undefined>
 
 export type ParsedCursor = { ok: true; position: string } | { ok: false; detail: string }
@@ -23,7 +21,7 @@ export function parseCursor(cursor: string, filter: Filter): ParsedCursor {
   if (!parts) return { ok: false, detail: new InvalidCursor().message }
   const [position, sealed] = parts
   if (sealed !== seal(filter))
-    return { ok: false, detail: 'cursor belongs to a list with another filter; begin without one' }
+    return { ok: false, detail: 'cursor belongs to another filter; restart without one' }
   return { ok: true, position }
 }
 

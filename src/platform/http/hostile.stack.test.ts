@@ -1,7 +1,4 @@
-/**
- * Every route of both services, with what nobody should send: a problem, shortly and soon, and
- * nothing done.
- */
+/** Hostile requests at every route of both services: a short problem, soon, and without effect. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { createBalancesApp } from '../../balances/http/app'
 import type { ServiceName } from '../../config/config'
@@ -51,7 +48,7 @@ const hostileBodies: [string, string, number][] = [
 ]
 
 test.each(services)(
-  '%s: whatever is sent as a body is refused, by every route that takes one',
+  '%s: invalid bodies are refused by every route that takes one',
   async (service, routes) => {
     await using stack = await startStack()
     const { port } = stack[service]
@@ -80,7 +77,7 @@ test.each(services)(
   },
 )
 
-test.each(services)('%s: hosts, methods and paths that are none', async (service, routes) => {
+test.each(services)('%s: invalid hosts, methods and paths', async (service, routes) => {
   await using stack = await startStack()
   const { port } = stack[service]
   for (const route of routes) {
@@ -143,7 +140,7 @@ const withNulls = [
 const dropNulls = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, inner) => (inner === null ? undefined : inner)))
 
-test('null for an optional member is its absence: the same answer, and the same request under a key', async () => {
+test('null for an optional member counts as absent: same response, same fingerprint', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
   const client = await wallet.post('/clients', { name: 'Ivy', email: 'ivy@example.com' })
@@ -169,7 +166,7 @@ test('null for an optional member is its absence: the same answer, and the same 
     expect([path, (await wallet.post(path, member)).status]).toEqual([path, 422])
 })
 
-test('null is absence at balances, too, and no body starts a rebuild like an empty one', async () => {
+test('null counts as absent at balances, too, and a missing body starts a rebuild', async () => {
   await using stack = await startStack({ start: ['balances'] })
   const { balances } = stack
   const nulls = { ids: null, all: true, cause: null, topic: null, cursor: null, dry_run: null }
@@ -177,7 +174,7 @@ test('null is absence at balances, too, and no body starts a rebuild like an emp
   expect((await balances.post('/rebuild', { action: null, manual: null, force: null })).status).toBe(202)
 })
 
-test('what needs nothing needs no body', async () => {
+test('routes without required members need no body', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
   const bare = (path: string) => rawRequest(wallet.port, [`POST ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`])
@@ -192,7 +189,7 @@ test('what needs nothing needs no body', async () => {
     expect([path, (await bare(path)).status]).toEqual([path, path.endsWith('release') ? 200 : 201])
 })
 
-test('a batch in which everything is wrong names some of it, and stops nobody else', async () => {
+test('an invalid batch reports some errors, and does not block other requests', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
   for (const member of [

@@ -33,7 +33,7 @@ test.each([
   expect(parseIdempotencyKey(header)).toMatchObject({ ok: false })
 })
 
-test('the order of members makes no difference to what was asked for, anything else does', () => {
+test('the order of members makes no difference to a fingerprint, anything else does', () => {
   const one = fingerprint('POST /transactions', { amount: 1, to: { a: 1, b: [1, 2] } })
   expect(fingerprint('POST /transactions', { to: { b: [1, 2], a: 1 }, amount: 1 })).toBe(one)
   expect(fingerprint('POST /transactions', { to: { b: [2, 1], a: 1 }, amount: 1 })).not.toBe(one)
@@ -41,9 +41,9 @@ test('the order of members makes no difference to what was asked for, anything e
   expect(fingerprint('POST /other', { amount: 1, to: { a: 1, b: [1, 2] } })).not.toBe(one)
 })
 
-test('money and times have one form, whatever they were written as', () => {
-  const asked = { amountMinor: 1000n, effectiveAt: new Date('2026-01-31T23:00:00-03:00') }
-  expect(fingerprint('POST /holds', asked)).toBe(
+test('money and times have one form, however they were written', () => {
+  const request = { amountMinor: 1000n, effectiveAt: new Date('2026-01-31T23:00:00-03:00') }
+  expect(fingerprint('POST /holds', request)).toBe(
     fingerprint('POST /holds', { effectiveAt: '2026-02-01T02:00:00.000Z', amountMinor: '1000' }),
   )
 })

@@ -1,7 +1,7 @@
 /**
- * The request header Idempotency-Key (IETF HTTPAPI draft, revision 7): a structured-field string,
- * so in quotes. Many clients send it bare, which is taken as well. HTTP joins two lines of a header
- * with a comma, so a bare key has none.
+ * The Idempotency-Key header (IETF HTTPAPI draft, revision 7): a structured-field string, in quotes.
+ * Many clients send it without, which is accepted, too. HTTP joins repeated headers with a comma, so a
+ * bare key has none.
  */
 import { MalformedRequest } from './invalid'
 
@@ -18,12 +18,14 @@ export function parseIdempotencyKey(header: string): ParsedKey {
   if (!key || key.length > lengthMax)
     return {
       ok: false,
-      detail: `Idempotency-Key must be one key of 1 to ${lengthMax} printable ASCII characters, in quotes if it has a comma`,
+      detail:
+        `Idempotency-Key must be one key of 1 to ${lengthMax} printable ASCII characters, ` +
+        'in quotes if it has a comma',
     }
   return { ok: true, key }
 }
 
-/** Null when there is none. An empty key is a mistake, not the absence of one. Throws `MalformedRequest`. */
+/** Null without the header. An empty key is an error. Throws `MalformedRequest`. */
 export function readIdempotencyKey({ headers }: Request): string | null {
   const header = headers.get('idempotency-key')
   if (header === null) return null
@@ -32,7 +34,7 @@ export function readIdempotencyKey({ headers }: Request): string | null {
   return parsed.key
 }
 
-/** Before the values of a request are looked at. */
+/** Runs before values are validated. */
 export function requireValidIdempotencyKey({ request }: { request: Request }): void {
   readIdempotencyKey(request)
 }
@@ -44,11 +46,11 @@ export function rejectIdempotencyKey({ request }: { request: Request }): void {
 }
 
 /**
- * SHA-256, in hex, of method, route and what was asked for, whatever the order of members: what a
- * key stands for.
+ * What a key stands for: SHA-256, in hex, of method, route and request, independent of the order of
+ * members.
  */
-export function fingerprint(scope: string, asked: unknown): string {
-  return new Bun.CryptoHasher('sha256').update(`${scope}\n${canonicalJson(asked)}`).digest('hex')
+export function fingerprint(scope: string, request: unknown): string {
+  return new Bun.CryptoHasher('sha256').update(`${scope}\n${canonicalJson(request)}`).digest('hex')
 }
 
 function canonicalJson(value: unknown): string {

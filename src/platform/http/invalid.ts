@@ -1,12 +1,9 @@
-/**
- * What a request can be refused for before anything is done. Thrown where it is read, and answered
- * in one place.
- */
+/** Invalid requests. Thrown where they are parsed, and turned into problems in one place. */
 
-/** Of the values at fault in one request, as many are named. */
+/** Invalid values reported for one request. */
 export const errorsMax = 20
 
-/** Values are well-formed JSON, but cannot be taken. A `pointer` is `#` and a JSON Pointer. */
+/** Well-formed JSON with invalid values. A `pointer` is `#` and a JSON Pointer. */
 export class InvalidValue extends Error {
   override name = 'InvalidValue'
   readonly errors: { pointer: string; detail: string }[]
@@ -16,18 +13,19 @@ export class InvalidValue extends Error {
   }
 }
 
-/** The body does not have the shape that the route asks for. */
+/** The body does not match the schema of the route. */
 export class InvalidBody extends InvalidValue {
   constructor(...errors: { pointer: string; detail: string }[]) {
     super(...errors)
-    this.message = `the body has ${errors.length === 1 ? 'an invalid value' : `${countOf(errors)} invalid values`}`
+    const count = errors.length === 1 ? 'an invalid value' : `${countOf(errors)} invalid values`
+    this.message = `the body has ${count}`
   }
 }
 
 const countOf = ({ length }: object[]): string =>
   length > errorsMax ? `more than ${errorsMax}` : String(length)
 
-/** A header, a cursor or the body as a whole cannot be read. The message says what it should be. */
+/** A header, a cursor or the body cannot be parsed. The message says what is expected. */
 export class MalformedRequest extends Error {
   override name = 'MalformedRequest'
 }

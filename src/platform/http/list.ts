@@ -7,7 +7,7 @@ import { nullable, response } from './schemas'
 /** As text, because that is what a query is made of. */
 const Limit = Type.String({
   pattern: '^([1-9]\\d?|1\\d\\d|200)$',
-  wanted: `must be a whole number from 1 to ${pageSizeMax}`,
+  expected: `must be a whole number from 1 to ${pageSizeMax}`,
   description: `Rows of a page: ${pageSizeDefault} when absent, at most ${pageSizeMax}.`,
 })
 const Cursor = Type.String({ description: '`next_cursor` of the page before, for the same filter.' })

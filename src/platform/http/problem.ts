@@ -1,22 +1,19 @@
-/**
- * Problem Details (RFC 9457): the one shape of every refusal and failure over HTTP. Knows no word
- * of the trade.
- */
+/** Problem Details (RFC 9457): the body of every refusal and failure over HTTP. */
 import { type Static, Type } from '@sinclair/typebox'
 import { response } from './schemas'
 
-/** A kind of problem. `type` and `code` are what clients switch on; both are for ever. */
+/** Clients switch on `type` and `code`, which never change. */
 export type ProblemKind = {
   /** Last part of its URI, `/problems/{name}`. */
   name: string
   status: number
   title: string
-  /** For a person who has met it: what it means and what to do. */
+  /** What it means, and what to do. */
   description: string
 }
 
 export type ProblemDetails = {
-  /** What is particular to this occurrence. Never a stack trace, SQL or a driver's message. */
+  /** About this occurrence. Never a stack trace, SQL or a driver's message. */
   detail: string
   code?: string
   /** A `pointer` is `#` and a JSON Pointer, not percent-encoded yet. */
@@ -24,86 +21,92 @@ export type ProblemDetails = {
   headers?: Record<string, string>
 }
 
-/** The problems that any HTTP service has. */
 export const commonProblems = {
   validation: {
     name: 'validation',
     status: 422,
     title: 'The request has invalid values',
     description:
-      'Each entry of `errors` names a value by JSON Pointer and says what is expected of it. Correct them and send the request again.',
+      'Each entry of `errors` names a value by JSON Pointer, and what is expected of it. Correct them' +
+      ' and retry.',
   },
   malformed: {
     name: 'malformed',
     status: 400,
-    title: 'The request cannot be read',
+    title: 'Malformed request',
     description:
-      'The body is not well-formed JSON, or a header or a cursor is not what it should be; `detail` says which. Nothing was done.',
+      'The body is not well-formed JSON, or a header or cursor is invalid; `detail` says which. ' +
+      'Nothing was done.',
   },
   notFound: {
     name: 'not-found',
     status: 404,
-    title: 'There is nothing at this address',
+    title: 'Not found',
     description: 'No route has this path. The list of routes is in the README and in the .http files.',
   },
   methodNotAllowed: {
     name: 'method-not-allowed',
     status: 405,
-    title: 'The method is not allowed here',
-    description: 'The path exists, but not for this method. The header `Allow` lists those it has.',
+    title: 'Method not allowed',
+    description: 'The path exists, but not for this method. The `Allow` header lists its methods.',
   },
   bodyTooLarge: {
     name: 'body-too-large',
     status: 413,
-    title: 'The body is too large',
-    description: 'No request needs a body of that size. Nothing was done.',
+    title: 'Body too large',
+    description: 'No request needs a body of this size. Nothing was done.',
   },
   bodyTimeout: {
     name: 'body-timeout',
     status: 408,
-    title: 'The body did not arrive in time',
-    description: 'A body has to be there within ten seconds. Nothing was done, and the connection is closed.',
+    title: 'Body timeout',
+    description: 'A body must arrive within ten seconds. Nothing was done, and the connection is closed.',
   },
   hostNotAllowed: {
     name: 'host-not-allowed',
     status: 403,
-    title: 'The service is not written to under this name',
+    title: 'Host name not allowed',
     description:
-      'As long as no request needs a key, a write is accepted only under a host name that the service knows: localhost, the loopback addresses, and what `ALLOWED_HOSTS` lists. That keeps pages of the internet from moving money by a name that they point at this machine. Nothing was done.',
+      'Without authentication, writes are accepted only under known host names: localhost, loopback ' +
+      'addresses, and those in `ALLOWED_HOSTS`. This protects against DNS rebinding by web pages. ' +
+      'Nothing was done.',
   },
   originNotAllowed: {
     name: 'origin-not-allowed',
     status: 403,
-    title: 'The page is not one that may write here',
+    title: 'Origin not allowed',
     description:
-      'The request comes from a page in a browser. A write is accepted from pages of this machine, of the hosts in `ALLOWED_HOSTS` and of the origins in `CORS_ORIGINS`. Nothing was done.',
+      'The request comes from a web page. Writes are accepted from pages of this machine, of the ' +
+      'hosts in `ALLOWED_HOSTS` and of the origins in `CORS_ORIGINS`. Nothing was done.',
   },
   unsupportedMediaType: {
     name: 'unsupported-media-type',
     status: 415,
-    title: 'The media type is not supported',
+    title: 'Unsupported media type',
     description:
-      'Bodies are JSON in UTF-8, not compressed: send `Content-Type: application/json`, no other charset and no `Content-Encoding`.',
+      'Bodies are uncompressed JSON in UTF-8: send `Content-Type: application/json`, no other charset' +
+      ' and no `Content-Encoding`.',
   },
   unavailable: {
     name: 'unavailable',
     status: 503,
-    title: 'The service cannot answer at the moment',
+    title: 'Service unavailable',
     description:
-      'Something the service depends on is away, or the service is starting or stopping. Send the request again after `Retry-After` seconds.',
+      'A dependency is unavailable, or the service is starting or stopping. Retry after `Retry-After`' +
+      ' seconds.',
   },
   overloaded: {
     name: 'overloaded',
     status: 503,
-    title: 'The service has more work than it can do',
-    description:
-      'The request was turned away before anything was done. Send it again after `Retry-After` seconds.',
+    title: 'Service overloaded',
+    description: 'The request was rejected before anything was done. Retry after `Retry-After` seconds.',
   },
   internal: {
     name: 'internal',
     status: 500,
-    title: 'Something went wrong that should not',
-    description: 'A fault of the service, written to its log under the `trace_id` of the answer.',
+    title: 'Internal error',
+    description:
+      'A bug or an unexpected failure. The logs of the service have the cause under this `trace_id`.',
   },
 } as const satisfies Record<string, ProblemKind>
 
@@ -125,7 +128,7 @@ export const ProblemResponse = response('ProblemDetails', {
   }),
   title: Type.String({ description: 'The kind of problem, for people.' }),
   status: Type.Integer({ minimum: 400, maximum: 599, description: 'The status of the response.' }),
-  detail: Type.String({ description: 'What is particular to this occurrence.' }),
+  detail: Type.String({ description: 'What happened in this case.' }),
   instance: Type.String({ description: 'The path of the request.' }),
   code: Type.String({
     pattern: '^[A-Z0-9_]+$',
@@ -137,7 +140,7 @@ export const ProblemResponse = response('ProblemDetails', {
   ),
   trace_id: Type.String({
     pattern: '^[0-9a-f]{32}$',
-    description: 'The trace that the log has the cause under.',
+    description: 'The trace under which the logs have the cause.',
   }),
 })
 
@@ -177,10 +180,7 @@ export function problemResponse(
   })
 }
 
-/**
- * What quotes something that was sent, quotes a part of it. The end of a sentence tends to say what
- * to do.
- */
+/** Shortens quoted input. The end is kept, since it usually says what to do. */
 const clipped = (text: string): string =>
   text.length > 400 ? `${text.slice(0, 250)}…${text.slice(-150)}`.toWellFormed() : text
 

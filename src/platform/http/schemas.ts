@@ -15,7 +15,7 @@ export const nullable = <Schema extends TSchema>(schema: Schema, description?: s
 export function oneOf<const Values extends readonly string[]>(values: Values, description?: string) {
   const literals = values.map((value) => Type.Literal(value as Values[number]))
   return Type.Union(literals, {
-    wanted: `must be one of ${values.join(', ')}`,
+    expected: `must be one of ${values.join(', ')}`,
     ...(description !== undefined && { description }),
   })
 }

@@ -43,7 +43,7 @@ const NewBatch = Type.Object(
     transactions: Type.Array(BatchMember, {
       minItems: 1,
       maxItems: membersMax,
-      wanted: `must be a list of 1 to ${membersMax} transactions`,
+      expected: `must be a list of 1 to ${membersMax} transactions`,
     }),
   },
   closed,

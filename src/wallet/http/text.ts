@@ -13,9 +13,9 @@ const hidden = String.raw`\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069\uff
 const visible = String.raw`[^\p{Z}\p{M}\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]`
 
 /** `source` is matched as a whole, character by character. */
-const text = (source: string, max: number, wanted: string) =>
+const text = (source: string, max: number, expected: string) =>
   // A character has one UTF-16 unit or two: what is longer than that need not be looked at.
-  Type.RegExp(new RegExp(`^${source}$`, 'su'), { maxLength: 2 * max, wanted })
+  Type.RegExp(new RegExp(`^${source}$`, 'su'), { maxLength: 2 * max, expected })
 
 export const nameMax = 255
 export const Name = text(

@@ -9,18 +9,18 @@ import { withUnavailableFault } from '../../platform/postgres/failures'
 import type { Metadata } from '../domain/types'
 import { lengthOf, Reference } from './text'
 
-export const Id = Type.String({ pattern: uuidPattern, wanted: 'must be a UUID' })
+export const Id = Type.String({ pattern: uuidPattern, expected: 'must be a UUID' })
 export const CurrencyCode = Type.String({
   maxLength: 3,
-  wanted: 'must be an ISO 4217 code such as BRL',
+  expected: 'must be an ISO 4217 code such as BRL',
   description: `ISO 4217; ${currencyDefault} when absent.`,
 })
 export const Amount = Type.Union([Type.Number(), Type.String()], {
-  wanted: 'must be a number or a plain decimal string',
+  expected: 'must be a number or a plain decimal string',
   description: 'In major units of the currency, with at most its decimals and 15 digits.',
 })
 /** Whether it is a time is for `parseTime` and `parseBound`. */
-export const Time = Type.String({ wanted: timeExpected })
+export const Time = Type.String({ expected: timeExpected })
 
 /** Of the JSON text, in characters. Larger things are better kept elsewhere and named by the reference. */
 const metadataMax = 4096
@@ -28,7 +28,7 @@ export const remarks = {
   reference: Type.Optional(Reference),
   metadata: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
-      wanted: 'must be a JSON object',
+      expected: 'must be a JSON object',
       description: `A JSON object of at most ${metadataMax} characters.`,
     }),
   ),

@@ -206,7 +206,7 @@ const refusals = [
   ['/accounts', { client_id: eva }, 404, 'CLIENT_NOT_FOUND', `client ${eva} does not exist`],
   ['/accounts', { client_id: john, currency: 'brl' }, 422, 'VALIDATION', /not an ISO 4217 currency/],
   ['/clients', { name: ' ', email: 'nobody' }, 422, 'VALIDATION', 'the body has 2 invalid values'],
-  ['/nowhere', {}, 404, 'NOT_FOUND', 'nothing is at /nowhere'],
+  ['/nowhere', {}, 404, 'NOT_FOUND', 'no route for /nowhere'],
   ['/transactions/', [], 422, 'VALIDATION', 'the body has an invalid value'],
   ['/accounts/x/', {}, 405, 'METHOD_NOT_ALLOWED', 'POST is not allowed at /accounts/x/; allowed: GET'],
   ['/livez', {}, 405, 'METHOD_NOT_ALLOWED', 'POST is not allowed at /livez; allowed: GET'],
