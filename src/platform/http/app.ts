@@ -259,7 +259,7 @@ class UnsupportedMedia extends Error {
   constructor(headers: Headers, fault: NonNullable<ReturnType<typeof mediaFault>>) {
     const type = headers.get('content-type')
     const details = {
-      encoding: `Content-Encoding ${headers.get('content-encoding')} is not supported; send the body as it is`,
+      encoding: `Content-Encoding ${headers.get('content-encoding')} is not supported; send it as it is`,
       charset: `${type} is not supported; send application/json in UTF-8`,
       type: `${type} is not supported; send application/json`,
       type_missing: 'missing header Content-Type: application/json',

@@ -114,7 +114,7 @@ async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<voi
   for (const [index, hash] of before.entries()) {
     if (expected[index]?.hash === hash) continue
     throw new SetupError(
-      `Migration ${index + 1} of the database is not the one of this version: another version applied it. ` +
+      `Migration ${index + 1} of the database differs: it was migrated by another version. ` +
         'Start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
     )
   }
