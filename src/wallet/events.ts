@@ -1,5 +1,4 @@
-/** Turns what happened into the events that tell it, as rows of the outbox. Pure. */
-
+/** Turns facts into events, encoded for the outbox. Pure. */
 import { type Dispatched, Dispatcher } from '../contract/events/dispatcher'
 import type { SaldoEvent } from '../contract/events/events'
 import { exactMoney, moneyNumber } from '../contract/money'
@@ -25,13 +24,9 @@ export function accountToEvent(account: NewAccount): EncodedEvent {
   return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
 }
 
-/** By type of the fact. */
 type Facts = { [Type in PublishedFact['type']]: PublishedFact & { type: Type } }
 
-/**
- * The notification first, as the course's wallet does, then the balances of both accounts as they
- * stand afterwards.
- */
+/** The notification first, as in the course's wallet, then both balances. */
 const eventsOf = new Dispatcher<Facts, string, SaldoEvent>()
   .register('transaction', transactionCreated)
   .register('transaction', balancesOf)
@@ -42,11 +37,11 @@ const eventsOf = new Dispatcher<Facts, string, SaldoEvent>()
   .register('release', holdReleased)
   .register('release', balancesOf)
 
-/** All of them or none: what cannot be told does not happen. */
+/** An event that cannot be encoded fails the whole write. */
 export function toEvents(fact: PublishedFact): EncodedEvent[] {
   const createdAt = fact.createdAt.toISOString()
-  const happened = { name: fact.type, payload: fact } as Dispatched<Facts>
-  return eventsOf.dispatch(happened, createdAt).map((event) => encodeEvent(event, createdAt))
+  const dispatched = { name: fact.type, payload: fact } as Dispatched<Facts>
+  return eventsOf.dispatch(dispatched, createdAt).map((event) => encodeEvent(event, createdAt))
 }
 
 function holdPlaced({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
@@ -90,10 +85,7 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
   }
 }
 
-/**
- * Whatever changes the state of an account tells it, a hold too: the holder is a version further,
- * the payee stands as it stood.
- */
+/** Published for every change of an account's state. A hold changes the payer only: the payee keeps its version. */
 function balancesOf({ id, from, to, transaction, hold }: PublishedFact, createdAt: string): SaldoEvent {
   const { currency } = from
   const [exactFrom, exactTo] = [

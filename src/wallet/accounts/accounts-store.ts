@@ -1,4 +1,4 @@
-/** Accounts, apart from what moves their money. */
+/** Accounts. Balances are written by `append` only. */
 import { and, eq, gt, gte, sum } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
 import { rowStatements } from '../../platform/postgres/rows'
@@ -25,8 +25,8 @@ const accountRows = rowStatements(accounts, [
 ])
 
 /**
- * Writes empty accounts, their events and the key of who asked for it in one statement. An account
- * whose id exists stays as it is, and its event is not published again.
+ * Inserts empty accounts, their events and the idempotency key in one statement. Existing ids are
+ * left untouched and emit no event.
  */
 export async function insertAccounts(
   sql: Statements,
@@ -60,40 +60,33 @@ export async function listAccountIds({ orm }: Database, clientId: string): Promi
   return rows.map((row) => row.id)
 }
 
-/** One account or all, as far as they have changed at a time or later. */
+/** One account or all, changed at a time or later. */
 export type AccountFilter = { accountId: string | undefined; since: Date }
 
-/**
- * More than the clocks of wallets differ by: the last change of an account may bear an earlier time
- * than one before. In milliseconds.
- */
+/** More than wallet clocks differ by: an account's last change may have an earlier time than one before. */
 const skewMs = 600_000
 
-const wanted = ({ accountId, since }: AccountFilter) =>
+const matches = ({ accountId, since }: AccountFilter) =>
   and(
     gte(accounts.updatedAt, new Date(since.getTime() - skewMs)),
     accountId ? eq(accounts.id, accountId) : undefined,
   )
 
-/**
- * In the order of their ids, those after `after`; perhaps some that have not changed for some
- * minutes longer.
- */
+/** By id, from after `after`. May include accounts that changed some minutes before. */
 export function listAccounts(
   { orm }: Database,
   filter: AccountFilter,
   after: string,
   limit: number,
 ): Promise<StoredAccount[]> {
-  const isNext = and(gt(accounts.id, after), wanted(filter))
+  const isNext = and(gt(accounts.id, after), matches(filter))
   return orm.select().from(accounts).where(isNext).orderBy(accounts.id).limit(limit)
 }
 
-/** How many entries these accounts have. */
 export async function countEntries({ orm }: Database, filter: AccountFilter): Promise<number> {
   const [row] = await orm
     .select({ entries: sum(accounts.version) })
     .from(accounts)
-    .where(wanted(filter))
+    .where(matches(filter))
   return Number(row?.entries ?? 0)
 }

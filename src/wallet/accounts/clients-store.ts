@@ -1,4 +1,4 @@
-/** Clients: who owns accounts. */
+/** Clients. */
 import { and, eq, gt, gte, inArray } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
 import { rowStatements } from '../../platform/postgres/rows'
@@ -12,8 +12,8 @@ import type { AccountFilter } from './accounts-store'
 const clientRows = rowStatements(clients, ['id', 'name', 'email', 'createdAt'])
 
 /**
- * Writes clients, their events and the key of who asked for it in one statement. A client whose id
- * exists stays as it is, and its event is not published again.
+ * Inserts clients, their events and the idempotency key in one statement. Existing ids are left
+ * untouched and emit no event.
  */
 export async function insertClients(
   sql: Statements,
@@ -39,10 +39,7 @@ export async function findClient({ orm }: Database, id: string): Promise<Client 
   return row
 }
 
-/**
- * Who was registered at a time or later, in the order of their ids: those after `after`. With an
- * account, its owner alone.
- */
+/** Registered at a time or later, by id, from after `after`. With an account, only its owner. */
 export function listClients(
   { orm }: Database,
   { accountId, since }: AccountFilter,
@@ -53,11 +50,11 @@ export function listClients(
     .select({ id: accounts.clientId })
     .from(accounts)
     .where(eq(accounts.id, accountId ?? after))
-  const isWanted = and(gte(clients.createdAt, since), accountId ? inArray(clients.id, owner) : undefined)
+  const matches = and(gte(clients.createdAt, since), accountId ? inArray(clients.id, owner) : undefined)
   return orm
     .select()
     .from(clients)
-    .where(and(gt(clients.id, after), isWanted))
+    .where(and(gt(clients.id, after), matches))
     .orderBy(clients.id)
     .limit(limit)
 }

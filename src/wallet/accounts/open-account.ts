@@ -63,7 +63,7 @@ type Opening = Omit<OpenAccount, 'idempotencyKey'> & { id: string; createdAt: Da
 export const newAccount = ({ traceparent, ...account }: Opening): AccountWithEvent =>
   withEvent(account, traceparent)
 
-/** The counterparty of every deposit and withdrawal of a currency. Inserted with each account, stored once. */
+/** The counterparty of a currency's deposits and withdrawals. Inserted with each account, stored once. */
 export const newWorld = (currency: string, createdAt: Date): AccountWithEvent =>
   withEvent({ id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null, createdAt }, null)
 

@@ -1,6 +1,6 @@
 /**
- * The wallet's tables. What drizzle cannot say (the statement trigger that checks the double entry)
- * is in `migrations/wallet`.
+ * The wallet's tables. What drizzle cannot express, such as the triggers that check double entry, is
+ * in `migrations/wallet`.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -25,11 +25,11 @@ import {
   transactionKinds,
 } from '../domain/types'
 
-// Defaults of bigint columns are written as SQL, because drizzle-kit cannot serialize a bigint.
+// Defaults of bigint columns are SQL, because drizzle-kit cannot serialize a bigint.
 const minor = (name: string) => bigint(name, { mode: 'bigint' })
-/** JSON, kept as it came. The driver reads it; what is written goes through `append`. */
+/** JSON, stored as it was received. */
 const json = <T>() => customType<{ data: T }>({ dataType: () => 'json' })()
-/** The values of a closed list, for a CHECK. */
+/** The values of an enumeration, for a CHECK. */
 const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '))
 const time = customType<{ data: Date; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
@@ -50,7 +50,7 @@ export const clients = pgTable('clients', {
   createdAt: time('created_at').notNull(),
 })
 
-/** The latest state of each account: a snapshot of what its entries add up to. */
+/** The latest state of each account, derived from its entries by a trigger. */
 export const accounts = pgTable(
   'accounts',
   {
@@ -59,10 +59,10 @@ export const accounts = pgTable(
     clientId: uuid('client_id').references(() => clients.id),
     currency: text().notNull(),
     balanceMinor: minor('balance_minor').notNull().default(sql`0`),
-    /** Promised by open holds: part of the balance, and not available. */
+    /** Reserved by open holds: part of the balance, not available. */
     heldMinor: minor('held_minor').notNull().default(sql`0`),
     version: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
-    /** Null for `world`: without limit. */
+    /** Null for `world`: no limit. */
     overdraftLimitMinor: minor('overdraft_limit_minor').default(sql`0`),
     createdAt: time('created_at').notNull(),
     updatedAt: time('updated_at').notNull(),
@@ -75,14 +75,14 @@ export const accounts = pgTable(
       sql`${table.balanceMinor} - ${table.heldMinor} >= -${table.overdraftLimitMinor}`,
     ),
     check('accounts_held', sql`${table.heldMinor} >= 0`),
-    // That of `world` is the sum of all others.
+    // `world` mirrors the sum of all others.
     check(
       'accounts_digits',
       sql`abs(${table.balanceMinor}) <= case when ${table.overdraftLimitMinor} is null then 999999999999999999 else 999999999999999 end`,
     ),
     check('accounts_held_digits', sql`${table.heldMinor} <= 999999999999999`),
-    // Only `world` is without limit, and its id spells its currency: any other such account could
-    // pay without end.
+    // Only `world` has no limit, and its id spells its currency: any other account without one could
+    // create money.
     check(
       'accounts_world',
       sql`(${table.overdraftLimitMinor} is null) = (${table.id} = ${worldId(table.currency)})`,
@@ -90,7 +90,7 @@ export const accounts = pgTable(
   ],
 )
 
-/** Which money moved, and the number of the entry that each account got by it. */
+/** Money that moved, with the version of each account's entry. */
 export const transactions = pgTable(
   'transactions',
   {
@@ -103,9 +103,9 @@ export const transactions = pgTable(
     amountMinor: minor('amount_minor').notNull(),
     currency: text().notNull(),
     reference: text(),
-    /** A JSON object of the caller's, which nobody here reads. */
+    /** The caller's JSON object, never interpreted. */
     metadata: json<Metadata>(),
-    /** The transaction that this one takes back, whole or in part. */
+    /** The transaction that this one reverses, whole or in part. */
     reverses: uuid(),
     /** The hold that this one captures. */
     holdId: uuid('hold_id'),
@@ -122,7 +122,7 @@ export const transactions = pgTable(
   ],
 )
 
-/** Money that is promised. What was asked for never changes; how it ended is filled in once. */
+/** Reserved money. The terms never change; the end is filled in once. */
 export const holds = pgTable(
   'holds',
   {
@@ -132,7 +132,7 @@ export const holds = pgTable(
     amountMinor: minor('amount_minor').notNull(),
     currency: text().notNull(),
     reference: text(),
-    /** A JSON object of the caller's, which nobody here reads. */
+    /** The caller's JSON object, never interpreted. */
     metadata: json<Metadata>(),
     expiresAt: time('expires_at').notNull(),
     createdAt: time('created_at').notNull(),
@@ -141,7 +141,7 @@ export const holds = pgTable(
     /** The transaction or the release that ended it. */
     endedBy: uuid('ended_by'),
     endedAt: time('ended_at'),
-    /** The entries that the paying account got by it. */
+    /** The versions of the paying account's entries. */
     versionPlaced: bigint('version_placed', { mode: 'bigint' }).notNull(),
     versionEnded: bigint('version_ended', { mode: 'bigint' }),
   },
@@ -150,20 +150,20 @@ export const holds = pgTable(
     check('holds_captured', sql`${table.capturedMinor} between 0 and ${table.amountMinor}`),
     check('holds_status', sql`${table.status} in (${oneOf(holdStatuses)})`),
     check('holds_ended', sql`(${table.status} = 'placed') = (${table.endedBy} is null)`),
-    // Of those that are open only, which are few: who promised, and what is past its time.
+    // Partial indexes of the few open holds: by payer, and by expiry.
     index('holds_open').on(table.accountIdFrom).where(sql`${table.status} = 'placed'`),
     index('holds_expiry').on(table.expiresAt).where(sql`${table.status} = 'placed'`),
     uniqueIndex('holds_ended_by').on(table.endedBy).where(sql`${table.endedBy} is not null`),
   ],
 )
 
-/** The ledger itself. Two writers that read the same version of an account collide on the primary key. */
+/** The ledger. Two writers that read the same version of an account collide on the primary key. */
 export const entries = pgTable(
   'entries',
   {
     accountId: uuid('account_id').notNull(),
     version: bigint({ mode: 'bigint' }).notNull(),
-    /** What led to it: a transaction, a hold, or the release of one. */
+    /** The transaction, the hold or the release that the entry belongs to. */
     transactionId: uuid('transaction_id').notNull(),
     amountMinor: minor('amount_minor').notNull(),
     balanceMinor: minor('balance_minor').notNull(),
@@ -173,15 +173,15 @@ export const entries = pgTable(
   (table) => [primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] })],
 )
 
-/** Keys that callers have used, each with what came of it. Kept for a day. */
+/** Used idempotency keys with their outcomes. Kept for a day. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
     scope: text().notNull(),
     key: text().notNull(),
-    /** SHA-256 of what was asked for, in hex. */
+    /** SHA-256 of the request, in hex. */
     fingerprint: text().notNull(),
-    /** For each command of the request the transaction or the hold that came of it, or the refusal. */
+    /** Per command: its transaction or hold, or its rejection. */
     outcomes: json<unknown[]>().notNull(),
     createdAt: time('created_at').notNull(),
   },
@@ -191,10 +191,7 @@ export const idempotencyKeys = pgTable(
   ],
 )
 
-/**
- * Events that are committed and not yet known to be on the broker, in the columns that Debezium's
- * outbox router reads. Never updated.
- */
+/** Committed, unpublished events, in the columns that Debezium's outbox router reads. Never updated. */
 export const outbox = pgTable('outbox', {
   id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
   /** Topic, without the installation's prefix. */
@@ -212,8 +209,8 @@ export const outbox = pgTable('outbox', {
 })
 
 /**
- * Where each event is on the broker, once it was taken from the outbox: kept for some days. Found
- * by what the event is about, and without an index beside that, since every event pays for it.
+ * Where each published event is on the broker, for some days. Found by subject; another index would
+ * cost every event.
  */
 export const deliveries = pgTable(
   'deliveries',
@@ -228,7 +225,7 @@ export const deliveries = pgTable(
   (table) => [primaryKey({ name: 'deliveries_pkey', columns: [table.subject, table.event] })],
 )
 
-/** Fictitious data that was put in, so that it is never put in again. */
+/** Seeds that have been applied, so that none is applied twice. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),
   appliedAt: time('applied_at').notNull().default(sql`now()`),

@@ -105,20 +105,20 @@ export const presentTransaction = (transaction: Transaction): Static<typeof Tran
 /** An event without coordinates that is not pending was published, and where is no longer recorded. */
 function presentDelivery(
   id: string,
-  { committedAt, askedAt, waits, places }: Delivery,
+  { committedAt, readAt, isPending: hasPending, records }: Delivery,
   topicPrefix: string,
 ): Static<typeof DeliveryResponse> {
   const deliveries = [events.TransactionCreated, events.BalanceUpdated].map(({ name, topic }) => {
-    const place = places.find(({ event }) => event === name)
-    const isPending = !place && waits
+    const record = records.find(({ event }) => event === name)
+    const isPending = !record && hasPending
     return {
       name,
       topic: topicPrefix + topic,
       status: isPending ? ('pending' as const) : ('published' as const),
-      partition: place?.partition ?? null,
-      offset: place?.offset ?? null,
-      published_at: place?.publishedAt.toISOString() ?? null,
-      waiting_seconds: isPending ? (askedAt.getTime() - committedAt.getTime()) / 1000 : null,
+      partition: record?.partition ?? null,
+      offset: record?.offset ?? null,
+      published_at: record?.publishedAt.toISOString() ?? null,
+      waiting_seconds: isPending ? (readAt.getTime() - committedAt.getTime()) / 1000 : null,
     }
   })
   const status = deliveries.some((event) => event.status === 'pending') ? 'pending' : 'published'

@@ -1,7 +1,4 @@
-/**
- * What is past its time is ended, or taken away: holds that nobody ended, idempotency keys, and
- * where events are on the broker.
- */
+/** Expires holds, and prunes idempotency keys and deliveries past their retention. */
 import { randomUUIDv7 } from 'bun'
 import { pause } from '../../platform/process/retry'
 import type { Part } from '../../platform/process/service'
@@ -13,24 +10,21 @@ import { removeExpiredKeys } from '../ledger/store/idempotency-keys'
 import { submit } from '../ledger/submit'
 import { removeOldDeliveries } from '../outbox/deliveries-store'
 
-/**
- * How often holds are looked at, in milliseconds: for so long an expired one may still count. And
- * how many end in one batch.
- */
+/** The interval, for which an expired hold may still count, and the holds in a batch. */
 const holdsMs = 1000
 const holdsMax = 500
-/** The same of keys: together more than can expire. */
+/** Together more than can expire. */
 const keysMs = 60_000
 const keysMax = 500_000
-/** The same of places, of which there are two or more to a transaction. */
+/** A transaction has two deliveries or more. */
 const deliveriesMs = 10_000
 const deliveriesMax = 200_000
-/** Rows of one statement, which has to end in time on any machine. */
+/** Rows of one statement, which has to end within its timeout on any machine. */
 const chunkSize = 20_000
 
 export type Sweeping = {
   wallet: Wallet
-  /** Of several wallets one is enough; two do no harm, since a hold ends once. */
+  /** One process is enough; two do no harm, since a hold ends once. */
   isInCharge: () => boolean
 }
 
@@ -57,12 +51,12 @@ export function createSweeps({ wallet, isInCharge }: Sweeping): Part[] {
   }
 }
 
-/** Until there are no more, or `max` were removed. */
+/** Until nothing is left, or `max` rows were removed. */
 async function inChunks(max: number, remove: (limit: number) => Promise<number>): Promise<void> {
   for (let removed = 0; removed < max; removed += chunkSize) if ((await remove(chunkSize)) < chunkSize) return
 }
 
-/** Ends all holds that are past their time by now. */
+/** Ends all expired holds. */
 export async function expireHolds(wallet: Wallet): Promise<void> {
   for (;;) {
     const now = wallet.clock()

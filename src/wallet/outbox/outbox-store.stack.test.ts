@@ -42,7 +42,7 @@ test('however much the outbox has grown since a statement was planned, it is rea
   const published = rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(index) }))
   expect((await removePublished(relay, published, { limit: 1 })).rows[0]?.id).toBe(501n)
   expect(await read(relay)).toBe(before)
-  expect(await findDelivery(pool.sql, id)).toMatchObject({ waits: true, places: [] })
+  expect(await findDelivery(pool.sql, id)).toMatchObject({ isPending: true, records: [] })
   expect(await read(pool.sql)).toBe(before)
   expect(await measureOutbox(pool.sql)).toMatchObject({ pending: pendingMax + 1 })
   expect((await read(pool.sql)) - before).toBeLessThanOrEqual(pendingMax + 1)

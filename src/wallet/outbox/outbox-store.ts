@@ -1,7 +1,4 @@
-/**
- * Events that are committed and not yet known to be on the broker. Rows are inserted and deleted,
- * never updated.
- */
+/** Committed events that the broker has not acknowledged yet. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/wire/envelope'
 import { openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
@@ -12,9 +9,8 @@ export type OutboxRow = EncodedEvent & { traceparent: string | null }
 export type PendingRow = OutboxRow & { id: bigint }
 
 /**
- * The part of a statement that inserts outbox rows beside what they tell of. Their ids are drawn in
- * the order of the rows. Arrays keep the text of the statement the same for any number of rows, so
- * that it is prepared once.
+ * The part of a statement that inserts outbox rows with the facts that they publish. Ids follow the
+ * order of the rows. The text is the same for any number of rows, so it is prepared once.
  */
 export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) => sql`
   insert into outbox (aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at)
@@ -32,9 +28,9 @@ export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) 
   order by position`
 
 /**
- * A session for the relay. Its statements are planned when the outbox is nearly empty and the plans
- * are kept: a scan of the whole table, which is best then, would read a million rows for each send
- * once the broker was away for long.
+ * A session for the relay. Its statements are planned while the outbox is nearly empty, and the
+ * plans are kept: a sequential scan, best at that time, would read a million rows for each send
+ * after a long outage of the broker.
  */
 export const openOutbox = (url: string) =>
   openSession(
@@ -42,39 +38,38 @@ export const openOutbox = (url: string) =>
     { enable_seqscan: 'off', enable_bitmapscan: 'off' },
   )
 
-/** Other processes listen on this channel; what is sent there says only that there may be work. */
+/** Relays of other processes listen on this channel. A message means only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
 
-/** Inserts rows that tell of what happened before, and wakes the relay, wherever it runs. */
+/** Inserts rows of earlier events, and wakes the relay of any process. */
 export async function enqueueReplay(sql: Statements, rows: OutboxRow[]): Promise<void> {
   await insertOutbox(sql, rows)
   await sql`select pg_notify(${outboxChannel}, '')`
 }
 
-/** A row whose event the broker has, and where. */
+/** A row whose event the broker has acknowledged, and its coordinates there. */
 export type PublishedRow = { id: bigint; partition: number; offset: bigint }
 
 /**
- * Removes rows that the broker has acknowledged, notes where their events are, and answers with the
- * oldest of those that are left, in id order, and the database session that was asked. Removing and
- * noting is one statement, so that an event is either in the outbox or has its place. Whoever
- * removes a row notes the place: one that another relay has removed meanwhile has its own. An event
- * that is told again keeps its first place, which is as true as before, and gets none once that was
- * forgotten: the places that are old have to be those that are past their time.
+ * Removes published rows, records their deliveries, and returns the oldest pending rows in id order,
+ * with the database session that answered. Removing and recording is one statement, so an event is
+ * either in the outbox or has a delivery. A row that another relay removed meanwhile has the
+ * delivery of that one. A republished event keeps its first delivery, and gets none after that has
+ * been pruned: old deliveries must be those that are past their retention.
  *
- * What is read is always the *set* of rows that are there: ids are drawn before they are committed,
- * so a reader that remembered the last one would skip those that commit late.
+ * Reads always start from the oldest row: ids are assigned before their transactions commit, so a
+ * cursor would skip rows that commit late.
  */
 export async function removePublished(
   sql: Statements,
   published: PublishedRow[],
-  /** Ids that are passed over. */
+  /** `except`: ids to skip. */
   { limit, except = [] }: { limit: number; except?: bigint[] },
 ): Promise<{ session: number; rows: PendingRow[] }> {
-  // Sent together, and carried out one after the other. Rows are found by `any`, never by a join:
-  // the kept plan of a join may read the outbox first.
+  // Pipelined on one connection. Rows are found by `any`, never by a join: the kept plan of a join
+  // may scan the outbox first.
   const [, rows] = await Promise.all([
-    published.length > 0 && notePlaces(sql, published),
+    published.length > 0 && recordDeliveries(sql, published),
     readOldest(sql, limit, except),
   ])
   return {
@@ -94,7 +89,7 @@ export async function removePublished(
   }
 }
 
-const notePlaces = (sql: Statements, published: PublishedRow[]) => {
+const recordDeliveries = (sql: Statements, published: PublishedRow[]) => {
   const ids = arrayOf(published.map((row) => row.id))
   return sql`
     with removed as (
@@ -102,13 +97,13 @@ const notePlaces = (sql: Statements, published: PublishedRow[]) => {
       returning id, subject, type, occurred_at
     )
     insert into deliveries (subject, event, partition, "offset", published_at)
-    select removed.subject::uuid, removed.type, place.partition, place."offset", now()
+    select removed.subject::uuid, removed.type, published.partition, published."offset", now()
     from removed
     join unnest(
       ${ids}::bigint[],
       ${arrayOf(published.map((row) => row.partition))}::int[],
       ${arrayOf(published.map((row) => row.offset))}::bigint[]
-    ) as place (id, partition, "offset") on place.id = removed.id
+    ) as published (id, partition, "offset") on published.id = removed.id
     where occurred_at > now() - make_interval(days => ${deliveryDays})
     on conflict do nothing`
 }
@@ -124,12 +119,12 @@ const readOldest = (sql: Statements, limit: number, except: bigint[]) => sql`
   ) as pending on true
   order by id`
 
-/** Rows are counted up to here: to count a million at every question would cost more than to publish them. */
+/** Rows are counted up to here: a full count of a long outbox costs more than publishing it. */
 export const pendingMax = 10_000
 
 /**
- * How much is waiting, where one more than `pendingMax` means any number beyond it, and since when.
- * Not prepared, but planned each time, for the outbox as large as it is: see `openOutbox`.
+ * The number of pending rows (`pendingMax + 1` means more than that) and the age of the oldest.
+ * Planned on each call for the current size of the outbox: see `openOutbox`.
  */
 export async function measureOutbox(sql: Statements): Promise<{ pending: number; oldestAgeMs: number }> {
   const [row] = await sql.unsafe<{ pending: number; oldest_age_ms: number }[]>(`
@@ -141,10 +136,7 @@ export async function measureOutbox(sql: Statements): Promise<{ pending: number;
   return { pending: row?.pending ?? 0, oldestAgeMs: row?.oldest_age_ms ?? 0 }
 }
 
-/**
- * Tries to become the one relay of this database, and answers the session that is; the lock lives
- * as long as that session does.
- */
+/** Tries to become the relay of this database. The lock is released with the session. */
 export async function tryLead(sql: Statements): Promise<{ leads: boolean; session: number }> {
   const [row] = await sql<{ leads: boolean; session: number }[]>`
     select pg_try_advisory_lock(${advisoryLocks.relay}) as leads, pg_backend_pid() as session`

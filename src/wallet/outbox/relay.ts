@@ -1,13 +1,14 @@
 /**
- * Carries events from the outbox to the broker: the set of unpublished rows in id order, removed
- * only after all replicas acknowledged them, in the statement that notes where each one is. One
- * relay per database is active, any number wait. A crash repeats events and never loses one.
+ * Publishes the outbox to the broker: all pending rows in id order, each removed only after all
+ * replicas acknowledged it, in the statement that records its delivery. One relay per database
+ * leads, any number stand by. A crash repeats events and never loses one.
  */
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import { keepListening } from '../../platform/postgres/listen'
+import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Part } from '../../platform/process/service'
 import { createWakeup } from '../../platform/process/wakeup'
@@ -24,7 +25,7 @@ import {
 } from './outbox-store'
 
 export type RelayOptions = {
-  /** The relay keeps a connection of its own, since the leader's lock belongs to its session. */
+  /** The relay has a connection of its own, since the leader's lock belongs to its session. */
   databaseUrl: string
   publisher: Publisher
   /** Creates the topics. Called before the first send, until it succeeds. */
@@ -33,104 +34,44 @@ export type RelayOptions = {
   log: Log
   /** Rows in one send. */
   batchSizeMax?: number
-  /** How long it sleeps when nobody wakes it, and until it tries a refused event again, in milliseconds. */
+  /** How long the relay sleeps without a wakeup, in milliseconds. */
   pollMs?: number
+  /** How long until a refused event is tried again, in milliseconds. */
   refusedMs?: number
 }
 
-/** An event that the broker does not take, because it is too large for its topic. */
+/** An event that is too large for its topic. */
 export type RefusedEvent = { id: bigint; topic: string; bytes: number }
 
 export type RelayState = {
   leads: boolean
   trouble: string | undefined
-  /** They stay in the outbox; others go around them. */
+  /** They stay in the outbox and do not block others. */
   refused: RefusedEvent[]
-  /** For how long events have been waiting, in milliseconds, of which the broker took none. */
+  /** For how long the broker has accepted none of the pending events, in milliseconds. */
   standstillMs: number
 }
 
 /** Its `stop` publishes what is pending, as far as that succeeds in time. */
 export type Relay = Part & {
-  /** Says that rows were committed. Cheap, may be called for every commit, never throws. */
+  /** Notifies the relay of committed rows. Cheap enough for every commit; never throws. */
   wake(): void
   state(): RelayState
 }
 
-/** How long until a refused event is tried again, in milliseconds: somebody has to change the topic first. */
-const refusedAgainMs = 60_000
-
 export function createRelay(options: RelayOptions): Relay {
-  const { publisher, log, batchSizeMax = 500, pollMs = 1000, refusedMs = refusedAgainMs } = options
+  const { publisher, log, pollMs = 1000 } = options
   const wakeup = createWakeup()
   const sql = openOutbox(options.databaseUrl)
   let leads = false
   let session = 0
-  /** One that led, and whose connection was lost: the server may not have noticed, and keep its lock. */
+  /** A former leader's session, which may still hold the lock: the server may not know that it is lost. */
   let lostSession: number | undefined
   let trouble: string | undefined
-  let prepared = false
-  let notifying = false
-
-  /**
-   * What the broker has and the outbox too. Removed with the next statement that succeeds, under
-   * whichever session: published is published.
-   */
-  let published: PublishedRow[] = []
-  /** Events that were refused, and when each is tried again, on the clock of `performance.now`. */
-  const refused = new Map<bigint, RefusedEvent & { againMs: number }>()
-  let movedMs = performance.now()
-
-  /**
-   * Versions make order harmless to readers: an event that comes after later ones of its account
-   * changes nothing but the gap it left.
-   */
-  const publish = async (rows: PendingRow[]): Promise<void> => {
-    const records = rows.map((row) => recordOf(row, options.topicPrefix))
-    const sent = await publisher.send(records)
-    let first: RefusedEvent | undefined
-    for (const [index, place] of sent.entries()) {
-      const [{ id }, record] = [rows[index] as PendingRow, records[index] as OutgoingRecord]
-      if (place === 'unsent') continue
-      refused.delete(id)
-      if (place === 'too_large') {
-        const bytes = bytesOnWire(record)
-        refused.set(id, { id, topic: record.topic, bytes, againMs: performance.now() + refusedMs })
-        first ??= { id, topic: record.topic, bytes }
-      } else published.push({ id, ...place })
-    }
-    if (published.length > 0) movedMs = performance.now()
-    if (first)
-      log.error(
-        { events: refused.size, first },
-        'the broker refuses events as too large; they stay in the outbox',
-      )
-  }
-
-  /**
-   * Publishes until nothing is pending. False when the session is a new one: the lock went with the
-   * old one.
-   */
-  const drain = async (): Promise<boolean> => {
-    for (;;) {
-      const nowMs = performance.now()
-      const [passedOver, due] = partition([...refused.values()], ({ againMs }) => againMs > nowMs)
-      const ids = passedOver.map(({ id }) => id)
-      const pending = await removePublished(sql, published, { limit: batchSizeMax, except: ids })
-      // Somebody may have removed them.
-      for (const { id } of due) if (!pending.rows.some((row) => row.id === id)) refused.delete(id)
-      if (published.length > 0) trouble = undefined
-      published = []
-      if (pending.session !== session) return false
-      if (pending.rows.length === 0) {
-        if (refused.size === 0) movedMs = performance.now()
-        return true
-      }
-      if (!prepared) await options.prepareBroker()
-      prepared = true
-      await publish(pending.rows)
-    }
-  }
+  let isNotifying = false
+  const drain = new OutboxDrain(sql, options, () => {
+    trouble = undefined
+  })
 
   const relay = async (signal: AbortSignal, onProgress: () => void): Promise<void> => {
     while (!signal.aborted) {
@@ -140,7 +81,7 @@ export function createRelay(options: RelayOptions): Relay {
         ;({ leads, session } = await tryLead(sql))
         if (leads) log.info({}, 'acquired outbox relay leadership')
       }
-      if (leads && !(await drain())) {
+      if (leads && !(await drain.run(session))) {
         leads = false
         lostSession = session
         continue
@@ -150,8 +91,7 @@ export function createRelay(options: RelayOptions): Relay {
       await wakeup.wait(pollMs, signal)
     }
   }
-  // A connection of its own, opened and kept by the driver. While it is down, the poll finds what
-  // it would have told.
+  // The driver opens and keeps a connection for this. While it is down, polling finds new rows.
   const listening = keepListening(sql, { [outboxChannel]: wakeup.notify })
   listening.started.catch(() => {})
 
@@ -165,23 +105,18 @@ export function createRelay(options: RelayOptions): Relay {
       }),
     wake() {
       if (leads) return wakeup.notify()
-      if (notifying) return
-      notifying = true
+      if (isNotifying) return
+      isNotifying = true
       sql
         .notify(outboxChannel, '')
         .catch(() => {})
         .finally(() => {
-          notifying = false
+          isNotifying = false
         })
     },
-    state: () => ({
-      leads,
-      trouble,
-      refused: [...refused.values()].map(({ id, topic, bytes }) => ({ id, topic, bytes })),
-      standstillMs: performance.now() - movedMs,
-    }),
+    state: () => ({ leads, trouble, ...drain.state() }),
     async stop(timeoutMs) {
-      await Promise.race([leads ? drain().catch(() => {}) : undefined, pause(timeoutMs)])
+      await Promise.race([leads ? drain.run(session).catch(() => {}) : undefined, pause(timeoutMs)])
       await listening.end()
       await sql.end({ timeout: 1 })
       await publisher.close().catch(() => {})
@@ -189,8 +124,92 @@ export function createRelay(options: RelayOptions): Relay {
   }
 }
 
+/** How long until a refused event is tried again: an operator has to change the topic first. */
+const refusedRetryMs = 60_000
+
+/** Publishes pending rows until there are none. */
+class OutboxDrain {
+  readonly #sql: Statements
+  readonly #options: RelayOptions
+  readonly #onPublished: () => void
+  #isPrepared = false
+  /**
+   * Rows that the broker has acknowledged and the outbox still holds. The next statement removes
+   * them, in any session: published is published.
+   */
+  #published: PublishedRow[] = []
+  /** With the time of the next try, on the clock of `performance.now`. */
+  readonly #refused = new Map<bigint, RefusedEvent & { retryMs: number }>()
+  #progressMs = performance.now()
+
+  constructor(sql: Statements, options: RelayOptions, onPublished: () => void) {
+    this.#sql = sql
+    this.#options = options
+    this.#onPublished = onPublished
+  }
+
+  /** Returns false in another session than the leader's: the lock was lost with that one. */
+  async run(session: number): Promise<boolean> {
+    const { batchSizeMax = 500, prepareBroker } = this.#options
+    for (;;) {
+      const nowMs = performance.now()
+      const [skipped, due] = partition([...this.#refused.values()], ({ retryMs }) => retryMs > nowMs)
+      const pending = await removePublished(this.#sql, this.#published, {
+        limit: batchSizeMax,
+        except: skipped.map(({ id }) => id),
+      })
+      // Another relay may have published them.
+      for (const { id } of due) if (!pending.rows.some((row) => row.id === id)) this.#refused.delete(id)
+      if (this.#published.length > 0) this.#onPublished()
+      this.#published = []
+      if (pending.session !== session) return false
+      if (pending.rows.length === 0) {
+        if (this.#refused.size === 0) this.#progressMs = performance.now()
+        return true
+      }
+      if (!this.#isPrepared) await prepareBroker()
+      this.#isPrepared = true
+      await this.#publish(pending.rows)
+    }
+  }
+
+  state(): Pick<RelayState, 'refused' | 'standstillMs'> {
+    return {
+      refused: [...this.#refused.values()].map(({ id, topic, bytes }) => ({ id, topic, bytes })),
+      standstillMs: performance.now() - this.#progressMs,
+    }
+  }
+
+  /**
+   * Consumers order by version: an event that is published after later ones of its account only
+   * closes the gap that it left.
+   */
+  async #publish(rows: PendingRow[]): Promise<void> {
+    const { publisher, topicPrefix, refusedMs = refusedRetryMs, log } = this.#options
+    const records = rows.map((row) => recordOf(row, topicPrefix))
+    const sent = await publisher.send(records)
+    let first: RefusedEvent | undefined
+    for (const [index, coordinates] of sent.entries()) {
+      const [{ id }, record] = [rows[index] as PendingRow, records[index] as OutgoingRecord]
+      if (coordinates === 'unsent') continue
+      this.#refused.delete(id)
+      if (coordinates === 'too_large') {
+        const event = { id, topic: record.topic, bytes: bytesOnWire(record) }
+        this.#refused.set(id, { ...event, retryMs: performance.now() + refusedMs })
+        first ??= event
+      } else this.#published.push({ id, ...coordinates })
+    }
+    if (this.#published.length > 0) this.#progressMs = performance.now()
+    if (first)
+      log.error(
+        { events: this.#refused.size, first },
+        'broker refused events as too large, kept in the outbox',
+      )
+  }
+}
+
 function recordOf(row: PendingRow, topicPrefix: string) {
-  // What no request led to, a hold that expired or an event that is told again, begins a trace of its own.
+  // Events without a request (expiry, republication) start a new trace.
   const headers = {
     ...cloudEventHeaders(walletSource, row),
     traceparent: row.traceparent ?? continueTrace(undefined),

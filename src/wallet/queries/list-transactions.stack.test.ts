@@ -108,7 +108,7 @@ test('a cursor that somebody made up is refused, sealed or not', async () => {
     const cursor = encodeCursor(position, { account_id: eva })
     const answer = await stack.wallet.get(`/transactions?account_id=${eva}&cursor=${cursor}`)
     expect([position, answer.status]).toEqual([position, 400])
-    expect(answer.body.detail).toContain('begin without one')
+    expect(answer.body.detail).toContain('restart without one')
   }
 })
 

@@ -2,14 +2,14 @@ import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { readSeed, seedEvents } from './seed'
 
-test('the events of the seed are those that the read side is seeded with', async () => {
+test('the seed emits the events that the read side is seeded with', async () => {
   const file = await Bun.file(join(import.meta.dir, '../../../seed/events.jsonl')).text()
-  const told = seedEvents(readSeed()).map((event) => event.value)
+  const values = seedEvents(readSeed()).map((event) => event.value)
   // After a change of seed/wallet.json: bun src/testing/write-seed-events.ts
-  expect(file.trimEnd().split('\n')).toEqual(told)
+  expect(file.trimEnd().split('\n')).toEqual(values)
 })
 
-test('everybody ends where the course begins, and the world holds the other side of it', () => {
+test('the balances are those that the course begins with, and add up to zero with world', () => {
   const { accounts, clients, transfers } = readSeed()
   const balances = new Map(accounts.map((account) => [account.id, 0n]))
   for (const { fact } of transfers) {

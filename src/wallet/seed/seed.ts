@@ -1,7 +1,4 @@
-/**
- * The fictitious people: put in once, through the same decisions and the same outbox as everybody's
- * money.
- */
+/** The sample data: applied once, through the same decisions and the same outbox as any other. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseMoney } from '../../contract/money'
@@ -46,7 +43,7 @@ export type Seed = {
   transfers: { fact: Fact; outbox: OutboxRow[] }[]
 }
 
-/** Everything the seed will write, decided from the file alone. Pure but for reading the file. */
+/** All rows of the seed, decided from the file alone. */
 export function readSeed(): Seed {
   const { name, currency, clients, accounts, transactions }: SeedFile = JSON.parse(
     readFileSync(seedFile, 'utf8'),
@@ -97,7 +94,7 @@ export function readSeed(): Seed {
         new Date(transaction.created_at),
       )
       if (!decision.accepted)
-        throw new Error(`seed transaction ${transaction.id} is refused: ${decision.rejection}`)
+        throw new Error(`seed transaction ${transaction.id} was rejected: ${decision.rejection}`)
       const { fact } = decision
       applyFact(book, fact)
       return { fact, outbox: toEvents(fact).map(untraced) }
@@ -112,10 +109,7 @@ export const seedEvents = ({ clients, accounts, transfers }: Seed): EncodedEvent
   ...transfers.flatMap(({ outbox }) => outbox),
 ]
 
-/**
- * Writes the seed in one transaction, unless it was written before. Whatever happened to its
- * accounts since then stays.
- */
+/** Writes the seed in one transaction, unless it was applied before. */
 export async function seedWallet(url: string, database: Database, log: Log): Promise<void> {
   const { name, clients, accounts, transfers } = readSeed()
   await withPreparationLock(url, () =>

@@ -1,5 +1,8 @@
-/** Writes what was decided: everything that belongs to a batch, in one statement. */
-
+/**
+ * Appends a batch in one statement: all of it or nothing, even when the connection is lost. It holds
+ * no lock across round trips. Two writers that read the same version of an account collide on the
+ * primary key of `entries`.
+ */
 import { Fault } from '../../../platform/fault'
 import type { Database } from '../../../platform/postgres/database'
 import { databaseFailure, violation } from '../../../platform/postgres/failures'
@@ -13,29 +16,23 @@ import { insertKeys, type KeyRow, storedOutcome } from './idempotency-keys'
 
 export type Changes = { facts: Fact[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: Date }
 
-/** What became of an append that did not succeed. */
+/** Why an append failed. */
 export type AppendFailure =
-  /** Another writer was first. Nothing was written: read and decide again. */
+  /** Another writer was first. Nothing was written: load and decide again. */
   | 'version_taken'
-  /** The connection went away before the answer came. Everything was written, or nothing. */
+  /** The connection was lost before the answer. Everything was written, or nothing. */
   | 'outcome_unknown'
-  /**
-   * The database cannot do its work: a full disk, a right that is gone. Nothing was written, nor
-   * will be until somebody helps it.
-   */
+  /** The database cannot write: a full disk, a revoked right. Nothing was written; an operator has to act. */
   | 'unavailable'
 
 /**
- * Appends entries, transactions, holds, used keys and outbox rows, or nothing at all, and a trigger
- * moves the snapshots: as one statement it is atomic whatever becomes of the connection, and holds
- * no lock while anybody thinks. Two writers that read the same version of an account collide on the
- * primary key of `entries`. Throws what `classifyAppendFailure` tells apart.
+ * Entries, transactions, holds, used keys and outbox rows; a trigger updates the account snapshots.
+ * See `classifyAppendFailure` for the errors.
  */
 export async function append(sql: Statements, { facts, keys, outbox, createdAt }: Changes): Promise<void> {
   if (facts.length === 0 && keys.length === 0) return
 
-  // Sorted, so that writers who want the same rows ask for them in the same order and wait rather
-  // than deadlock.
+  // Sorted, so that concurrent writers cannot deadlock.
   const entries = facts
     .flatMap((fact) => fact.entries.map((entry) => ({ ...entry, transactionId: fact.id })))
     .sort((a, b) =>
@@ -80,8 +77,8 @@ const holdRows = rowStatements(tables.holds, [
   ...(['capturedMinor', 'endedBy', 'endedAt', 'versionEnded'] as const),
 ])
 
-// The parts below are left out where they have nothing to do: each would cost a lone transfer a
-// tenth of its time.
+// The parts below are left out when they are empty: each would add a tenth to the cost of a single
+// transfer.
 
 const appendTransactions = (sql: Statements, rows: Transaction[], createdAt: Date) => sql`
   , appended_transactions as (${transactionRows.insert(sql, rows, { createdAt })})`
@@ -101,27 +98,23 @@ const appendKeys = (sql: Statements, keys: KeyRow[]) => sql`
     keys.map((row) => ({ ...row, stored: row.results.map(storedOutcome) })),
   )})`
 
-const takenByAnother = new Set([
+const conflicts = new Set([
   'entries_pkey',
-  // Of a batch whose first try did succeed after all.
+  // An earlier try of the batch succeeded after all.
   'transactions_pkey',
-  // The same key, at the same time, at another wallet.
+  // Another wallet executed a request under the same key at the same time.
   'idempotency_keys_pkey',
 ])
 
-/**
- * Tells whether reading and deciding again can help. Undefined for anything else, which is a bug or
- * a broken ledger.
- */
+/** Undefined when trying again cannot help: a bug, or a corrupt ledger. */
 export function classifyAppendFailure(error: unknown): AppendFailure | undefined {
   if (error instanceof Fault && error.code === 'outcome_unknown') return 'outcome_unknown'
   const { sqlState, constraint } = violation(error) ?? {}
-  if (sqlState === '23505' && constraint && takenByAnother.has(constraint)) return 'version_taken'
+  if (sqlState === '23505' && constraint && conflicts.has(constraint)) return 'version_taken'
   switch (databaseFailure(error)) {
     case 'connection_lost':
       return 'outcome_unknown'
-    // Two batches that wait for each other's keys, or somebody has been waited for too long. The
-    // server ended the wait.
+    // A deadlock over idempotency keys, or a lock timeout: the server cancelled the statement.
     case 'contention':
       return 'version_taken'
     case 'unavailable':
@@ -131,28 +124,25 @@ export function classifyAppendFailure(error: unknown): AppendFailure | undefined
   }
 }
 
-/**
- * Waits until nobody else of this database has the turn. It belongs to the session: whoever loses
- * the connection loses the turn.
- */
+/** Blocks for a session-level advisory lock, released when the connection is lost. */
 export async function acquireContentionLock(sql: Statements): Promise<void> {
   await sql`select pg_advisory_lock(${advisoryLocks.contention})`
 }
 
-/** However often it was taken. */
+/** However often it was acquired. */
 export async function releaseContentionLock(sql: Statements): Promise<void> {
   await sql`select pg_advisory_unlock_all()`.catch(() => undefined)
 }
 
-/** Writes, and takes it back. */
+/** Appends and rolls back. */
 export async function dryRunAppend({ sql }: Pick<Database, 'sql'>, changes: Changes): Promise<void> {
-  const over = new Error('taken back')
+  const rollback = new Error('dry run: rolled back')
   await sql
     .begin(async (tx) => {
       await append(tx, changes)
-      throw over
+      throw rollback
     })
     .catch((error) => {
-      if (error !== over) throw error
+      if (error !== rollback) throw error
     })
 }

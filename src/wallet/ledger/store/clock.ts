@@ -1,21 +1,17 @@
-/** The database's time, read beside what is decided by it. */
+/** Reads the database's clock. */
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 
-/**
- * What the database said its time was, at some moment between `sentMs` and `receivedMs` on
- * `performance.now`.
- */
+/** The database's time at some moment between `sentMs` and `receivedMs` on `performance.now`. */
 export type ClockReading = {
   databaseMs: number
   sentMs: number
   receivedMs: number
-  /** The newest change of the accounts that were asked about; null where there is none. */
+  /** The newest change of the given accounts; null when there is none. */
   changedMs: number | null
-  /** The server's process that answered. */
+  /** The server process that answered. */
   session: number
 }
 
-/** With the newest change of these accounts. */
 export async function readClock(sql: Statements, accountIds: Iterable<string> = []): Promise<ClockReading> {
   const sentMs = performance.now()
   const [row] = await sql<{ session: number; database_ms: number; changed_ms: number | null }[]>`

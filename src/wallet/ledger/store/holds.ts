@@ -1,4 +1,4 @@
-/** Holds, read back. They are written by `append` alone. */
+/** Reads holds. Written by `append` only. */
 import { and, eq, lte, sql } from 'drizzle-orm'
 import type { Database } from '../../../platform/postgres/database'
 import { arrayOf } from '../../../platform/postgres/statements'
@@ -10,7 +10,7 @@ export async function findHold({ orm }: Database, id: string): Promise<Hold | un
   return row
 }
 
-/** Those of the holds that exist, by id. */
+/** By id; missing holds are absent. */
 export async function loadHolds({ orm }: Database, ids: string[]): Promise<Map<string, Hold>> {
   if (ids.length === 0) return new Map()
   const rows = await orm
@@ -20,7 +20,7 @@ export async function loadHolds({ orm }: Database, ids: string[]): Promise<Map<s
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** Open holds that are past their time at `at`, the oldest first. */
+/** Open holds that have expired at `at`, the oldest first. */
 export function listExpiredHolds({ orm }: Database, at: Date, limit: number): Promise<Hold[]> {
   const isExpired = and(eq(holds.status, 'placed'), lte(holds.expiresAt, at))
   return orm.select().from(holds).where(isExpired).orderBy(holds.expiresAt).limit(limit)

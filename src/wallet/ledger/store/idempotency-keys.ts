@@ -1,7 +1,4 @@
-/**
- * Keys that callers have used, and what came of them. They are written by `insertKeys`, in the
- * statement that does what they answer for.
- */
+/** Used idempotency keys and their outcomes, each written in the statement that it stands for. */
 import type { Database } from '../../../platform/postgres/database'
 import { rowStatements } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
@@ -13,13 +10,13 @@ import type { Rejection } from '../../domain/rejection'
 import { loadHolds } from './holds'
 import { loadTransactions } from './transactions'
 
-/** For this long a key is remembered, in hours. After that it is new. Published in the documentation. */
+/** Retention. After that a key is new again. Published in the documentation. */
 export const keyHours = 24
 
 export type KeyRow = IdempotencyKey & { results: CommandResult[] }
 export type StoredKey = IdempotencyKey & { stored: StoredOutcome[] }
 
-/** An outcome as it is kept: what it was about can be read from where it does not change. */
+/** A result as it is stored: by reference to an immutable row. */
 export type StoredOutcome =
   | { transaction: string }
   | { placed: string }
@@ -30,7 +27,7 @@ export type StoredOutcome =
 
 const keyRows = rowStatements(idempotencyKeys, ['scope', 'key', 'fingerprint', 'outcomes'])
 
-/** Dated by the clock that also says when they expire. */
+/** Dated by the clock by which they expire. */
 export const insertKeys = (sql: Statements, keys: StoredKey[]) => sql`
   insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
   select scope, key, fingerprint, outcomes, now()
@@ -41,28 +38,25 @@ export const insertKeys = (sql: Statements, keys: StoredKey[]) => sql`
 
 type UsedRow = { scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }
 
-/**
- * Those of the keys that are in use. Expired ones are removed on the way, so that their names can
- * be taken again.
- */
+/** Reads the keys that are in use, and deletes expired ones among them, which can be used again. */
 export async function loadUsedKeys(sql: Statements, keys: IdempotencyKey[]): Promise<UsedRow[]> {
   if (keys.length === 0) return []
-  const asked = sql`unnest(
+  const requested = sql`unnest(
     ${arrayOf(keys.map((key) => key.scope))}::text[], ${arrayOf(keys.map((key) => key.key))}::text[]
-  ) as asked (scope, key)`
+  ) as requested (scope, key)`
   return sql<UsedRow[]>`
     with expired as (
-      delete from idempotency_keys using ${asked}
-      where idempotency_keys.scope = asked.scope and idempotency_keys.key = asked.key
+      delete from idempotency_keys using ${requested}
+      where idempotency_keys.scope = requested.scope and idempotency_keys.key = requested.key
         and idempotency_keys.created_at < now() - make_interval(hours => ${keyHours})
     )
     select used.scope, used.key, used.fingerprint, used.outcomes
-    from ${asked}
-    join idempotency_keys as used on used.scope = asked.scope and used.key = asked.key
+    from ${requested}
+    join idempotency_keys as used on used.scope = requested.scope and used.key = requested.key
     where used.created_at >= now() - make_interval(hours => ${keyHours})`
 }
 
-/** Those of the keys that are in use, by name, with what their commands led to. */
+/** By name, with the results of their commands. */
 export async function loadKeys(
   database: Database,
   keys: IdempotencyKey[],
@@ -83,16 +77,16 @@ export async function loadKeys(
       ),
     ),
   ])
-  const told = (outcome: StoredOutcome): CommandResult => {
+  const resultOf = (outcome: StoredOutcome): CommandResult => {
     if ('rejection' in outcome) return { kind: 'rejected', rejection: outcome.rejection as Rejection }
     if ('transaction' in outcome)
       return { kind: 'transaction', transaction: found(transactions, outcome.transaction) }
     if ('ended' in outcome) return { kind: 'hold', hold: found(holds, outcome.ended) }
     if ('placed' in outcome) return { kind: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
-    throw new Error('no command led to what is stored under its key')
+    throw new Error('the outcome under an idempotency key is not of a command')
   }
   return new Map(
-    rows.map((row) => [nameOf(row), { fingerprint: row.fingerprint, answer: row.outcomes.map(told) }]),
+    rows.map((row) => [nameOf(row), { fingerprint: row.fingerprint, answer: row.outcomes.map(resultOf) }]),
   )
 }
 
@@ -102,16 +96,13 @@ export function storedOutcome(outcome: CommandResult): StoredOutcome {
   return outcome.hold.status === 'placed' ? { placed: outcome.hold.id } : { ended: outcome.hold.id }
 }
 
-function found<T>(known: Map<string, T>, id: string): T {
-  const one = known.get(id)
-  if (!one) throw new Error(`${id} was told under a key, and is not in the ledger`)
+function found<T>(loaded: Map<string, T>, id: string): T {
+  const one = loaded.get(id)
+  if (!one) throw new Error(`${id} is recorded under an idempotency key but missing from the ledger`)
   return one
 }
 
-/**
- * Removes keys that are past their time, a bounded number at once. Answers how many. Planned each
- * time, as `measureOutbox` is.
- */
+/** Deletes up to `limit` expired keys, and returns how many. Planned on each call, as `measureOutbox` is. */
 export async function removeExpiredKeys(sql: Statements, limit: number): Promise<number> {
   const { count } = await sql.unsafe(
     `

@@ -1,4 +1,4 @@
-/** What a batch of commands has to know before it can be decided. */
+/** Loads the state that a batch of commands is decided over. */
 import type { Database } from '../../../platform/postgres/database'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import type { Account } from '../../domain/account'
@@ -8,10 +8,9 @@ import { loadHolds } from './holds'
 import { loadOriginals, loadTransactions } from './transactions'
 
 /**
- * Reads the accounts first and the rest after them: whatever changes the rest appends entries to
- * those accounts, so that a batch which was decided over accounts that are older than their holds
- * collides. `again` says that some commands may have been carried out already; then the book tells
- * which, and what is carried out while it is read collides as well.
+ * Accounts first: any change of the rest appends entries to those accounts, so a batch that was
+ * decided over accounts older than their holds collides. `again`: some commands may have been
+ * executed already, and their results are loaded; one that is executed meanwhile collides.
  */
 export async function loadBook(database: Database, commands: Command[], again: boolean): Promise<Book> {
   const holdIds = new Set<string>()
@@ -24,7 +23,7 @@ export async function loadBook(database: Database, commands: Command[], again: b
     } else if (again && command.type !== 'release') transactionIds.push(command.id)
     if (command.type === 'reversal') originalIds.push(command.reverses)
   }
-  // On one connection, which carries them out in this order, without waiting in between.
+  // Pipelined on one connection, which executes them in this order.
   const [accounts, holds, originals, transactions] = await Promise.all([
     loadAccounts(database.sql, accountIdsOf(commands)),
     loadHolds(database, [...holdIds]),
@@ -49,15 +48,15 @@ type Written = {
 
 function resultsOf(commands: Command[], { holds, transactions }: Written): Map<string, CommandResult> {
   const done = new Map<string, CommandResult>()
-  const tellHold = (id: string, hold: Hold) => done.set(id, { kind: 'hold', hold })
+  const setHold = (id: string, hold: Hold) => done.set(id, { kind: 'hold', hold })
   for (const command of commands) {
     const { id } = command
     const transaction = transactions.get(id)
     if (transaction) done.set(id, { kind: 'transaction', transaction })
     const placed = command.type === 'hold' && holds.get(id)
-    if (placed) tellHold(id, placed)
+    if (placed) setHold(id, placed)
     const ended = command.type === 'release' && holds.get(command.holdId)
-    if (ended && ended.endedBy === id) tellHold(id, ended)
+    if (ended && ended.endedBy === id) setHold(id, ended)
   }
   return done
 }
@@ -72,7 +71,6 @@ type AccountRow = {
   opened_ms: number
 }
 
-/** The accounts as they stand. */
 export async function loadAccounts(sql: Statements, ids: Iterable<string>): Promise<Map<string, Account>> {
   const rows = await sql<AccountRow[]>`
     select id, currency, balance_minor, held_minor, version, overdraft_limit_minor,

@@ -1,4 +1,4 @@
-/** Transactions, read back. They are written by `append` alone. */
+/** Reads transactions. Written by `append` only. */
 import { eq, sql } from 'drizzle-orm'
 import type { Database } from '../../../platform/postgres/database'
 import { arrayOf } from '../../../platform/postgres/statements'
@@ -11,18 +11,19 @@ export async function findTransaction({ orm }: Database, id: string): Promise<Tr
   return row
 }
 
-/** Those of the transactions that exist, by id. */
+/** By id; missing transactions are absent. */
 export async function loadTransactions({ orm }: Database, ids: string[]): Promise<Map<string, Transaction>> {
   if (ids.length === 0) return new Map()
   const rows = await orm.select().from(transactions).where(isAnyOf(ids))
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** Transactions that are to be reversed, each with what was taken back of it so far. */
+/** Transactions to be reversed, each with the amount that has been reversed. */
 export async function loadOriginals({ orm }: Database, ids: string[]): Promise<Map<string, Original>> {
   if (ids.length === 0) return new Map()
   const reversedMinor = sql<string>`(
-    select coalesce(sum(reversal.amount_minor), 0) from transactions as reversal where reversal.reverses = transactions.id
+    select coalesce(sum(reversal.amount_minor), 0)
+    from transactions as reversal where reversal.reverses = transactions.id
   )`
   const rows = await orm
     .select({ transaction: transactions, reversedMinor })
@@ -37,47 +38,45 @@ const isAnyOf = (ids: string[]) => sql`${transactions.id} = any(${arrayOf(ids)}:
 
 export type TransactionFilter = {
   kind: TransactionKind | undefined
-  /** Recorded at this time or later. RFC 3339, as `until`. */
+  /** Inclusive, by the recorded time. RFC 3339, as `until`. */
   since: string | undefined
-  /** Recorded before this time. */
+  /** Exclusive. */
   until: string | undefined
 }
 
+/** The part of an account's history before a version. All of it when null. */
+export type HistoryPosition = { accountId: string; before: bigint | null }
+export type HistoryLine = { accountId: string; version: bigint; transactionId: string; createdAt: string }
 /**
- * A place in the history of an account: everything from below the entry of this number. From the
- * newest one when null.
+ * The line that a page ends with. The next page starts after it: with older lines, and at the same
+ * time with older versions of its account and with accounts of higher ids.
  */
-export type Place = { accountId: string; before: bigint | null }
-export type Line = { accountId: string; version: bigint; transactionId: string; createdAt: string }
-/**
- * A line of a list, and thereby what follows on it: what is older; of the same time what is of the
- * account, and of those behind it.
- */
-export type TransactionCursor = Pick<Line, 'accountId' | 'version' | 'createdAt'>
+export type TransactionCursor = Pick<HistoryLine, 'accountId' | 'version' | 'createdAt'>
 
 /**
- * Where a list goes on in each of its accounts, behind a line or from the newest one. Versions are
- * in the order of writing, so the place is found by halving. Where nothing is left of an account,
- * that is a place, too: what it paid to another one is in its own history.
+ * Where a page starts in each account. Versions are in time order, so a position is found by binary
+ * search. An account with nothing left keeps a position: it decides in which history a transaction
+ * between two accounts is listed.
  */
 export async function findHistoryPositions(
   { sql: statements }: Database,
   accountIds: readonly string[],
   after: TransactionCursor | undefined,
-): Promise<Place[]> {
+): Promise<HistoryPosition[]> {
   if (!after) return accountIds.map((accountId) => ({ accountId, before: null }))
-  const rows = await statements<Place[]>`
+  const rows = await statements<HistoryPosition[]>`
     select account_id as "accountId", low + 1 as before
-    from unnest(${arrayOf(accountIds)}::uuid[]) with ordinality as asked (account_id, position)
+    from unnest(${arrayOf(accountIds)}::uuid[]) with ordinality as requested (account_id, position)
     cross join lateral (
       with recursive search as (
-        select 0::bigint as low, version as high from accounts where id = asked.account_id
+        select 0::bigint as low, version as high from accounts where id = requested.account_id
         union all
         select case when is_past then probed else low end, case when is_past then high else probed - 1 end
         from search cross join lateral (
           select version as probed, created_at < ${after.createdAt}::timestamptz
-            or (created_at = ${after.createdAt}::timestamptz and account_id > ${after.accountId}::uuid) as is_past
-          from entries where account_id = asked.account_id and version = (low + high + 1) / 2
+            or (created_at = ${after.createdAt}::timestamptz and account_id > ${after.accountId}::uuid)
+            as is_past
+          from entries where account_id = requested.account_id and version = (low + high + 1) / 2
         ) as probe
         where low < high
       )
@@ -90,34 +89,35 @@ export async function findHistoryPositions(
 }
 
 /**
- * Of each account at most `size` lines about transactions, newest first, one account after the
- * other. What moved money between two of the accounts is in the history of the one that paid only.
+ * At most `size` transactions per account, newest first, one account after the other. A transaction
+ * between two of the accounts is listed for the payer only.
  */
 export async function listHistoryLines(
   { sql: statements }: Database,
-  places: Place[],
+  positions: HistoryPosition[],
   { kind, since, until }: TransactionFilter,
   size: number,
-): Promise<Line[]> {
-  const ids = arrayOf(places.map((place) => place.accountId))
-  // By the entries of an account, whose key is the order that is wanted.
+): Promise<HistoryLine[]> {
+  const ids = arrayOf(positions.map((position) => position.accountId))
+  // From `entries`, whose primary key has the order of the page.
   const rows = await statements`
     select line.*
-    from unnest(${ids}::uuid[], ${arrayOf(places.map((place) => place.before))}::bigint[])
-      with ordinality as place (account_id, before, position)
+    from unnest(${ids}::uuid[], ${arrayOf(positions.map((position) => position.before))}::bigint[])
+      with ordinality as history (account_id, before, position)
     cross join lateral (
       select entries.account_id, entries.version, entries.transaction_id, entries.created_at
       from entries join transactions on transactions.id = entries.transaction_id
-      where entries.account_id = place.account_id
-        and entries.version < coalesce(place.before, ${maxVersion})
+      where entries.account_id = history.account_id
+        and entries.version < coalesce(history.before, ${maxVersion})
         and transactions.kind = coalesce(${kind ?? null}, transactions.kind)
         and transactions.created_at >= coalesce(${since ?? null}::timestamptz, '-infinity')
         and transactions.created_at < coalesce(${until ?? null}::timestamptz, 'infinity')
-        and (entries.account_id = transactions.account_id_from or transactions.account_id_from <> all (${ids}::uuid[]))
+        and (entries.account_id = transactions.account_id_from
+          or transactions.account_id_from <> all (${ids}::uuid[]))
       order by entries.version desc
       limit ${size}
     ) as line
-    order by place.position, line.version desc`
+    order by history.position, line.version desc`
   return rows.map((row) => ({
     accountId: row.account_id,
     version: row.version,
