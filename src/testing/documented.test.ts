@@ -24,6 +24,8 @@ const routes = [
   }),
 ]
 
+const time = '2024-01-27T17:13:55.000Z'
+
 const json = (status: number, body: unknown): Partial<Exchange> => ({
   status,
   headers: new Headers({ 'content-type': 'application/json' }),
@@ -51,6 +53,21 @@ test.each([
   [[], '#'],
 ])('a body %j that its schema does not have is a fault at %s', (body, pointer) => {
   expect(faultOf(json(200, body))).toStartWith(`GET /things/:id answers 200: ${pointer}: `)
+})
+
+test('of a union, the fault is that of the variant that comes closest', () => {
+  const balance = {
+    id: 'a',
+    account_id: 'a',
+    balance: 1,
+    held: 0,
+    available: 1,
+    currency: 'BRL',
+    version: 1.5,
+  }
+  const owner = { client_id: null, owner_name: null, created_at: time, updated_at: time }
+  const exchange = { method: 'GET', path: '/balances/a', ...json(200, { ...balance, ...owner }) } as Exchange
+  expect(undocumented(routesOf.balances, exchange)).toContain('#/version')
 })
 
 test('an answer as documented is none', async () => {

@@ -1,6 +1,6 @@
 /** Holds what a service answers against its table of routes: no test passes over an undocumented answer. */
 import { FormatRegistry, type TSchema } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
 import { balancesRoutes } from '../balances/http/app'
 import type { ServiceName } from '../config/config'
 import { isUuid } from '../contract/id'
@@ -50,7 +50,17 @@ function faultOfResponse(route: Route, { status, headers, text }: Exchange): str
   if (!content) return text === '' ? undefined : 'a body, and none is documented'
   const mediaType = mediaTypeOf(headers)
   if (mediaType !== content.mediaType) return `${mediaType} instead of ${content.mediaType}`
-  return content.schema && faultOfJson(content.schema, text)
+  return content.schema && mediaType !== eventStream ? faultOfJson(content.schema, text) : undefined
+}
+
+const eventStream = 'text/event-stream'
+
+/** Throws for an event of a stream that is not of its schema. Streams of other paths are passed over. */
+export function expectDocumentedEvent(path: string, data: string): void {
+  const route = findRoute(routesOf.balances, 'GET', path.replace(/[?#].*/s, ''))
+  const content = contentOf(route?.responses[200] ?? null)
+  const fault = content?.mediaType === eventStream && content.schema && faultOfJson(content.schema, data)
+  if (fault) throw new Error(`balances: GET ${route?.path} sends an event: ${fault}`)
 }
 
 function faultOfProblem(route: Route | undefined, { status, headers, text }: Exchange): string | undefined {
@@ -74,6 +84,15 @@ function faultOfJson(schema: TSchema, text: string): string | undefined {
   compiled.set(schema, check)
   const body = JSON.parse(text)
   if (check.Check(body)) return undefined
-  const first = check.Errors(body).First()
-  return `#${first?.path}: ${first?.message}: ${JSON.stringify(first?.value)?.slice(0, 500)}`
+  const [first] = check.Errors(body)
+  if (!first) return 'is not of its schema'
+  const { path, message, value } = innermost(first)
+  return `#${path}: ${message}: ${JSON.stringify(value)?.slice(0, 500)}`
+}
+
+/** Of a union, the first fault of the variant that has the fewest. */
+function innermost(error: ValueError): ValueError {
+  const variants = error.errors.map((faults) => [...faults]).sort((a, b) => a.length - b.length)
+  const [first] = variants[0] ?? []
+  return first ? innermost(first) : error
 }

@@ -3,6 +3,8 @@
  * with the last id when it is told to.
  */
 
+import { expectDocumentedEvent } from './documented'
+
 export type StreamEvent = { event: string; id: string; data: Record<string, unknown> }
 
 /**
@@ -19,7 +21,10 @@ export async function* readEvents(
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: leaving.signal })
   if (response.status !== 200 || !response.body) throw new Error(`${path} answered ${response.status}`)
   try {
-    yield* parseEvents(response.body)
+    for await (const event of parseEvents(response.body)) {
+      expectDocumentedEvent(path, JSON.stringify(event.data))
+      yield event
+    }
   } finally {
     leaving.abort()
   }

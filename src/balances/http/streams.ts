@@ -1,19 +1,33 @@
 /** Streams of balances as server-sent events: of an account, and of all accounts. */
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
+import { version } from '../../contract/schemas'
 import type { ServerEvent } from '../../platform/http/event-stream'
 import { MalformedRequest } from '../../platform/http/invalid'
 import { route } from '../../platform/http/route'
-import { closed } from '../../platform/http/schemas'
+import { closed, response } from '../../platform/http/schemas'
 import type { AccountEntry } from '../queries/entries-store'
 import type { Reads } from '../queries/queries'
 import { type BalanceStreams, type StreamEncoder, unknownPosition } from '../streams/streams'
-import { canExist, parseAccountId, presentEntry, refuseAccount, type StreamedEntry } from './values'
+import { canExist, parseAccountId, presentEntry, refuseAccount, StreamedEntry } from './values'
 
 /** Clients that reconnect send the header Last-Event-ID. The query is for people. */
 const StreamQuery = Type.Object({ last_event_id: Type.Optional(Type.String()) }, closed)
 
-const eventStream = { mediaType: 'text/event-stream' }
+const eventStream = {
+  mediaType: 'text/event-stream',
+  schema: Type.Union([
+    StreamedEntry,
+    response('StreamedGap', {
+      account_id: Type.String(),
+      from_version: version('The first that is missing.'),
+      to_version: version('The last that is missing.'),
+    }),
+    response('StreamReset', {
+      load: Type.String({ format: 'uri-reference', description: 'What to load before reading on.' }),
+    }),
+  ]),
+}
 
 const balanceEvent = (id: string | bigint, entry: AccountEntry): ServerEvent => {
   const data: Static<typeof StreamedEntry> = {
@@ -63,9 +77,9 @@ export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'accoun
     problems: [problems.accountNotFound],
     async handle({ params, query, request }) {
       const accountId = parseAccountId(params)
-      const version = parseLastVersion(request, query)
+      const since = parseLastVersion(request, query)
       const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
-      return balance ? streams.account(balance, version) : refuseAccount(request, accountId)
+      return balance ? streams.account(balance, since) : refuseAccount(request, accountId)
     },
   }),
 ]
@@ -86,8 +100,8 @@ function parseLastEventId(
 
 /** A number beyond all versions is one that is yet to come. */
 function parseLastVersion(request: Request, query: Static<typeof StreamQuery>): bigint | undefined {
-  const [version] = parseLastEventId(request, query, /^(\d{1,40})$/) ?? []
-  return version === undefined ? undefined : BigInt(version)
+  const [number] = parseLastEventId(request, query, /^(\d{1,40})$/) ?? []
+  return number === undefined ? undefined : BigInt(number)
 }
 
 /** Of the stream of all accounts. A position that no transaction can have is `unknownPosition`. */

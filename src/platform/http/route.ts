@@ -25,7 +25,10 @@ export type RouteContext<Params, Query, Body> = {
   body: Body
 }
 
-/** A JSON body by its schema, any other media type by its name, null for no body. */
+/**
+ * A JSON body by its schema, any other media type by its name, null for no body. The schema of an event
+ * stream is that of the data of each event.
+ */
 export type ResponseBody = TSchema | { mediaType: string; schema?: TSchema } | null
 
 export type Route = {
