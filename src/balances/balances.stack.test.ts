@@ -1,4 +1,4 @@
-/** The read side as somebody runs it: a service, a database, a broker, and whatever happens to them. */
+/** The balances service with database and broker, through restarts and outages. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,11 +20,11 @@ setDefaultTimeout(30_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
-/** Writes as the course's services do: no key, no headers, no version. */
+/** Writes like the course's services: no key, headers or version. */
 type CourseWallet = {
-  /** Values are sent as they are, in order, in one request. */
+  /** In order, in one request. */
   send(values: string[], partition?: number): Promise<void>
-  /** Moves what the broker holds for the group, which must be empty. */
+  /** Sets the offsets of the group, which must be empty. */
   moveGroup(offset: number): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -58,7 +58,12 @@ async function courseWallet({ kafka }: ServiceConfig): Promise<CourseWallet> {
 
 /** A movement within one account, so that one record is one version of it. */
 const course = (account: string, balance: number) =>
-  `{"Name":"BalanceUpdated","Payload":{"account_id_from":"${account}","account_id_to":"${account}","balance_account_id_from":0,"balance_account_id_to":${balance}}}`
+  balanceUpdated({
+    ...{ account_id_from: account, balance_account_id_from: 0 },
+    ...{ account_id_to: account, balance_account_id_to: balance },
+  })
+
+const balanceUpdated = (payload: object) => JSON.stringify({ Name: 'BalanceUpdated', Payload: payload })
 
 const courses = (account: string, count: number) =>
   Array.from({ length: count }, (_, index) => course(account, index + 1))
@@ -102,7 +107,7 @@ const hasConsumer = (service: Caller, status: 'pass' | 'warn', output: RegExp) =
     { timeoutMs: 20_000 },
   )
 
-test('our own events end in the newest version of each account, in any order and told twice', async () => {
+test('our own events end in the newest version of each account, reordered and redelivered', async () => {
   const config = await freshConfig()
   await using balances = await start(config)
   await using wallet = await courseWallet(config)
@@ -123,9 +128,9 @@ test('our own events end in the newest version of each account, in any order and
       },
       '2024-01-27T17:13:55.000Z',
     )
-  const told = [5, 3, 7, 1, 7, 2, 6, 4, 5, 3].map((version) => update(version).value)
-  await wallet.send(told.slice(0, 4), 2)
-  await wallet.send(told.slice(4), 0)
+  const values = [5, 3, 7, 1, 7, 2, 6, 4, 5, 3].map((version) => update(version).value)
+  await wallet.send(values.slice(0, 4), 2)
+  await wallet.send(values.slice(4), 0)
   await hasConsumer(balances, 'pass', /9 partitions, 0 records behind, last applied at/)
   await hasBalance(balances, 'eva', 930, 7)
   await hasBalance(balances, 'frank', 1070, 7)
@@ -136,14 +141,23 @@ test('our own events end in the newest version of each account, in any order and
   expect((await balances.get('/balances/eva', { 'if-none-match': etag })).status).toBe(304)
 })
 
-test('records of the course apply in log order, once each, wherever the group is believed to be', async () => {
+test('records of the course are applied in log order, once each, at any offset of the group', async () => {
   const config = await freshConfig()
   await using wallet = await courseWallet(config)
   await wallet.send([
-    '{"Name":"BalanceUpdated","Payload":{"account_id_from":"eva","account_id_to":"frank","balance_account_id_from":775,"balance_account_id_to":1225}}',
-    '{"Name":"BalanceUpdated","Payload":{"account_from_id":"eva","account_to_id":"frank","balance_account_from":750.5,"balance_account_to":1249.5}}',
+    balanceUpdated({
+      ...{ account_id_from: 'eva', balance_account_id_from: 775 },
+      ...{ account_id_to: 'frank', balance_account_id_to: 1225 },
+    }),
+    balanceUpdated({
+      ...{ account_from_id: 'eva', balance_account_from: 750.5 },
+      ...{ account_to_id: 'frank', balance_account_to: 1249.5 },
+    }),
     'not an event',
-    '{"Name":"BalanceUpdated","Payload":{"account_id_from":"eva","account_id_to":"eva","balance_account_id_from":700.5,"balance_account_id_to":800.5}}',
+    balanceUpdated({
+      ...{ account_id_from: 'eva', balance_account_id_from: 700.5 },
+      ...{ account_id_to: 'eva', balance_account_id_to: 800.5 },
+    }),
   ])
   const first = await start(config)
   await hasBalance(first, 'eva', 800.5, 3)
@@ -164,12 +178,12 @@ test('records of the course apply in log order, once each, wherever the group is
   await ahead.stop()
 
   const { url } = await (await backing()).createDatabase('balances')
-  await using anew = await start({ ...config, database: { ...config.database, url } })
-  await hasBalance(anew, 'eva', 3, 6)
-  await hasBalance(anew, 'frank', 1249.5, 2)
+  await using fresh = await start({ ...config, database: { ...config.database, url } })
+  await hasBalance(fresh, 'eva', 3, 6)
+  await hasBalance(fresh, 'frank', 1249.5, 2)
 })
 
-test('a killed service leaves nothing half done: the next one goes on where the rows are', async () => {
+test('a killed service leaves no partial writes: the next one continues at the stored offset', async () => {
   const config = await freshConfig()
   await using wallet = await courseWallet(config)
   const database = openDatabase({ ...config.database, applicationName: 'test' })
@@ -196,13 +210,13 @@ test('a killed service leaves nothing half done: the next one goes on where the 
   await database.close()
   expect(left).toBeLessThan(count)
 
-  // Another group, because the broker waits ten seconds for the dead member of the old one. The
-  // position is the database's anyway.
+  // Another group: the broker waits ten seconds for the dead member of the old one. Offsets are in the
+  // database anyway.
   await using next = await start({ ...config, kafka: { ...config.kafka, groupId: 'another' } })
   await hasBalance(next, 'eva', count, count)
 })
 
-test('members come and go, and every record is applied once', async () => {
+test('every record is applied once while members join and leave', async () => {
   const config = await freshConfig()
   const count = 3000
   await using wallet = await courseWallet(config)
@@ -223,7 +237,7 @@ test('members come and go, and every record is applied once', async () => {
   await hasConsumer(second, 'pass', /9 partitions/)
 })
 
-test('four replicas may begin at once over an empty database', async () => {
+test('four replicas may start at once on an empty database', async () => {
   const config = await freshConfig({ seed: true })
   const replicas = await Promise.all([start(config), start(config), start(config), start(config)])
   const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
@@ -233,12 +247,12 @@ test('four replicas may begin at once over an empty database', async () => {
   for (const replica of replicas) await hasBalance(replica, eva, 1, 5)
   await Promise.all(replicas.map((replica) => replica.stop()))
 
-  // The seed is put in once: what happened since is not taken back.
+  // The seed is applied once, and reverts nothing.
   await using again = await start(config)
   await hasBalance(again, eva, 1, 5)
 })
 
-test('without its broker the service answers, says so, and goes on when there is one again', async () => {
+test('without its broker the service answers, warns, and continues once it is back', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
   const dataDir = join(folder, 'broker')
   const config = await freshConfig({ seed: true })
@@ -273,7 +287,7 @@ test('without its broker the service answers, says so, and goes on when there is
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a database that restarts in mid-stream costs time, and no record', async () => {
+test('a database restart in mid-stream loses no record', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-postgres-'))
   const options = {
     dataDir: join(folder, 'data'),

@@ -88,7 +88,7 @@ const version = (account: string, version: number) =>
 
 const balanceUpdated = (payload: object) => JSON.stringify({ Name: 'BalanceUpdated', Payload: payload })
 
-test('a letter that can be read now is applied and deleted; the rest is kept with its reason and another attempt', async () => {
+test('a readable letter is applied and deleted, the rest is kept with its reason', async () => {
   await desk.deadLetter(
     [course('a', 1), 1],
     ['nonsense', 2],

@@ -74,7 +74,8 @@ test('the reason names the newer balance; an event without a time cannot be comp
     reason: {
       cause: 'superseded',
       detail:
-        "account frank already has a balance as of 2024-01-27T00:00:03.000Z; this event's is as of 2024-01-27T00:00:02.000Z",
+        'account frank already has a balance as of 2024-01-27T00:00:03.000Z; ' +
+        "this event's is as of 2024-01-27T00:00:02.000Z",
     },
   })
   expect(decideRedrive(letterOf(course, null), stored({}))).toMatchObject({

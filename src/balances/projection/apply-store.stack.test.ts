@@ -84,8 +84,8 @@ test('rows are merged by the rule, and come back exactly as they were written', 
         }
       }
       const stored = await database.sql<BalanceRow[]>`
-          select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor",
-            held_minor as "heldMinor", version, source, opened,
+          select account_id as "accountId", client_id as "clientId", currency,
+            balance_minor as "balanceMinor", held_minor as "heldMinor", version, source, opened,
             created_at as "createdAt", updated_at as "updatedAt"
           from balances`
       expect(
@@ -131,7 +131,7 @@ test('a claim that was somebody else’s writes nothing', async () => {
     claimed: false,
     changed: 0,
   })
-  const found = (await findBalances(database.sql, ['eva', 'nobody'])).get('eva')
+  const found = (await findBalances(database.sql, ['eva', 'unknown'])).get('eva')
   expect(found).toMatchObject({ version: 1n, balanceMinor: 100n, ownerName: 'Eva' })
 })
 
@@ -149,21 +149,22 @@ const entry = (version: bigint, extra: Partial<EntryRow> = {}): EntryRow => ({
   ...extra,
 })
 
-test('an entry is written once: the first to tell of it is right, and comes back as it was written', async () => {
+test('an entry is inserted once: the first one wins, and is read back as it was written', async () => {
   await using database = await openBalances()
   const record = (...entries: EntryRow[]) =>
     applyProjection(database.sql, freely, { balances: [], entries, clients: [], deadLetters: [] })
-  const unsaid = {
+  const partial = {
     amountMinor: null,
     transactionId: null,
     counterpartyId: null,
     effectiveAt: '2019-12-31T23:00:00.000Z',
   }
-  await record(entry(2n), entry(2n, { balanceMinor: 1n }), entry(1n, unsaid))
+  await record(entry(2n), entry(2n, { balanceMinor: 1n }), entry(1n, partial))
   await record(entry(3n), entry(1n), entry(2n, { transactionId: 'another' }))
   const stored = await database.sql<EntryRow[]>`
-    select account_id as "accountId", version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor",
-      transaction_id as "transactionId", hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt",
+    select account_id as "accountId", version, amount_minor as "amountMinor",
+      balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
+      hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt",
       created_at as "createdAt"
     from entries order by version`
   expect(
@@ -172,7 +173,7 @@ test('an entry is written once: the first to tell of it is right, and comes back
       effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
       createdAt: rfc3339(row.createdAt),
     })),
-  ).toEqual([entry(1n, unsaid), entry(2n), entry(3n)])
+  ).toEqual([entry(1n, partial), entry(2n), entry(3n)])
 })
 
 test('a database of the version before keeps its balances, and gets its entries from now on', async () => {
@@ -203,7 +204,7 @@ test('a database of the version before keeps its balances, and gets its entries 
   rmSync(before, { recursive: true })
 })
 
-test('accounts of the version before belong to whoever moved them last, and those of the seed to nobody yet', async () => {
+test('old accounts get the source of their last movement, those of the seed none', async () => {
   const { url } = await (await backing()).createDatabase('balances')
   const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
   cpSync(migrations, before, { recursive: true })
@@ -240,7 +241,7 @@ test('accounts of the version before belong to whoever moved them last, and thos
   rmSync(before, { recursive: true })
 })
 
-test('UUIDs that were stored in capitals are in lower case after the migration, and others stay as they are', async () => {
+test('the migration puts UUIDs in lower case and leaves other ids as they are', async () => {
   const { url } = await (await backing()).createDatabase('balances')
   const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
   cpSync(migrations, before, { recursive: true })
@@ -254,10 +255,12 @@ test('UUIDs that were stored in capitals are in lower case after the migration, 
   const ids = [alone.toUpperCase(), twin, twin.toUpperCase(), 'EVA']
   for (const id of ids) {
     await database.sql`
-      insert into balances (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
+      insert into balances
+        (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
       values (${id}, ${alone.toUpperCase()}, 'BRL', 1, 1, true, now(), now())`
     await database.sql`
-      insert into entries (account_id, version, balance_minor, held_minor, created_at) values (${id}, 1, 1, 0, now())`
+      insert into entries (account_id, version, balance_minor, held_minor, created_at)
+      values (${id}, 1, 1, 0, now())`
     await database.sql`insert into clients values (${id}, 'Eva', 'e', now())`
   }
   await prepareDatabase({ url, folder: migrations, migrate: true, log, signal })
@@ -288,7 +291,7 @@ test('a client is registered once, and the tables refuse what no projection make
     { version: -1n },
     { version: 0n, balanceMinor: 1n },
     { balanceMinor: 1_000_000_000_000_000_000n },
-    { source: 'nobody' as never },
+    { source: 'unknown' as never },
     { currency: 'brl' },
     { heldMinor: -1n },
     { balanceMinor: -999_999_999_999_999_999n, heldMinor: 1n },

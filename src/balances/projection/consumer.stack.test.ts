@@ -1,6 +1,6 @@
 /**
- * The consumer over a real database, with a broker that the test plays itself: which batch comes,
- * from where, and when it is taken away.
+ * The consumer over a real database. The test plays the broker: it delivers batches, assigns and
+ * revokes partitions.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
@@ -35,10 +35,7 @@ const course = (account: string, balance: number) =>
     },
   })
 
-/**
- * A log as the broker gives it out: the values from `from` on, of a partition that ends at
- * `highWatermark`.
- */
+/** A batch from offset `from` of a partition that ends at `highWatermark`. */
 function batchOf(from: number, values: string[], highWatermark = from + values.length): IncomingBatch {
   const records = values.map((value, index) => ({
     offset: BigInt(from + index),
@@ -62,7 +59,7 @@ type Member = {
   assign(): Promise<PartitionOffset[]>
   deliver(batch: IncomingBatch, signal?: AbortSignal): Promise<bigint>
   /** Messages of warnings and errors. */
-  complaints: string[]
+  warnings: string[]
 }
 
 type Desk = {
@@ -84,9 +81,9 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
   return {
     database,
     async join() {
-      const complaints: string[] = []
+      const warnings: string[] = []
       const { kafka, subscribed } = playedBroker(clusterId)
-      const log = listeningLog(complaints)
+      const log = listeningLog(warnings)
       const consumer = startConsumer({
         database,
         kafka,
@@ -100,7 +97,7 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
       const never = new AbortController().signal
       return {
         consumer,
-        complaints,
+        warnings,
         assign: () => options.onAssigned({ [topic]: [0] }, never),
         deliver: (batch, signal = never) => options.onBatch(batch, signal),
       }
@@ -127,11 +124,11 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
     endOffsets: async () => [],
     recordsAt: async () => [],
     read: () => {
-      throw new Error('the read side reads as a member of its group')
+      throw new Error('the consumer reads as a member of its group')
     },
     isReachable: async () => true,
     publisher: () => {
-      throw new Error('the read side publishes nothing')
+      throw new Error('the consumer publishes nothing')
     },
     subscribe: async (options) => {
       resolve(options)
@@ -142,13 +139,13 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
   return { kafka, subscribed }
 }
 
-function listeningLog(complaints: string[]): Log {
-  const complain = (_fields: unknown, message?: string) => void complaints.push(message ?? '')
-  const log: Log = { debug() {}, info() {}, warn: complain, error: complain, child: () => log }
+function listeningLog(warnings: string[]): Log {
+  const warn = (_fields: unknown, message?: string) => void warnings.push(message ?? '')
+  const log: Log = { debug() {}, info() {}, warn, error: warn, child: () => log }
   return log
 }
 
-test('a partition goes on where the database says, from 0 when it says nothing', async () => {
+test('a partition continues at the offset of the database, 0 by default', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 0n }])
@@ -158,7 +155,7 @@ test('a partition goes on where the database says, from 0 when it says nothing',
   expect(await member.consumer.health()).toMatchObject({ status: 'pass' })
 })
 
-test('a batch from elsewhere is not applied, but asked for again from the right place', async () => {
+test('a batch from another offset is not applied: the consumer seeks back', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
@@ -166,20 +163,20 @@ test('a batch from elsewhere is not applied, but asked for again from the right 
   expect(await member.deliver(batchOf(3, [course('a', 4)]))).toBe(2n)
   expect(await member.deliver(batchOf(0, [course('a', 1), course('a', 2), course('a', 3)]))).toBe(2n)
   expect(await desk.accounts('a')).toEqual(['a v2 200'])
-  expect(member.complaints).toEqual([])
+  expect(member.warnings).toEqual([])
 })
 
-test('offsets that nobody is shown are no loss', async () => {
+test('offsets without visible records are no loss', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
   const batch = batchOf(3, [course('a', 1)])
   expect(await member.deliver({ ...batch, fetchedFrom: 0n, next: 6n, highWatermark: 6n })).toBe(6n)
   expect(await desk.accounts('a')).toEqual(['a v1 100'])
-  expect(member.complaints).toEqual([])
+  expect(member.warnings).toEqual([])
 })
 
-test('records that were deleted before they were read are named, and the rest is applied', async () => {
+test('records deleted before they were read are logged, and the rest is applied', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
@@ -187,17 +184,17 @@ test('records that were deleted before they were read are named, and the rest is
   expect(await member.deliver(batchOf(5, [course('a', 9)]))).toBe(1n)
   expect(await member.deliver(batchOf(5, [course('a', 9)]))).toBe(6n)
   expect(await desk.accounts('a')).toEqual(['a v2 900'])
-  expect(member.complaints).toEqual(['records were deleted from the topic before they could be applied'])
+  expect(member.warnings).toEqual(['records were deleted from the topic before they could be applied'])
 })
 
-test('a topic that was made anew is read from its beginning', async () => {
+test('a recreated topic is read from its beginning', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
   await member.deliver(batchOf(0, [course('a', 1), course('a', 2), course('a', 3)]))
   expect(await member.deliver(batchOf(0, [course('a', 7)]))).toBe(1n)
   expect(await desk.accounts('a')).toEqual(['a v4 700'])
-  expect(member.complaints).toEqual([expect.stringContaining('topic was recreated')])
+  expect(member.warnings).toEqual([expect.stringContaining('topic was recreated')])
   expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 1n }])
 })
 
@@ -210,19 +207,19 @@ test('offsets of one cluster mean nothing in another', async () => {
   expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 0n }])
 })
 
-test('two members that both think a partition theirs apply each record once', async () => {
+test('two members that both believe to own a partition apply each record once', async () => {
   await using desk = await openDesk()
   const [first, second] = [await desk.join(), await desk.join()]
   await Promise.all([first.assign(), second.assign()])
   const batch = batchOf(0, [course('a', 1), course('a', 2)])
   const answers = await Promise.all([first.deliver(batch), second.deliver(batch)])
-  // The slower one is told where the partition stands now, and asks for it from there.
+  // The slower one seeks to the current offset.
   expect(answers).toEqual([2n, 2n])
   expect(await desk.accounts('a')).toEqual(['a v2 200'])
-  expect([...first.complaints, ...second.complaints]).toEqual(['lost ownership of partition'])
+  expect([...first.warnings, ...second.warnings]).toEqual(['lost ownership of partition'])
 })
 
-test('what the database refuses is found among its neighbours and kept aside alone', async () => {
+test('a record that the database rejects is found in its batch and dead-lettered alone', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
@@ -243,7 +240,7 @@ test('what the database refuses is found among its neighbours and kept aside alo
   ])
 })
 
-test('what is too large for an index is refused, too, and holds nothing up', async () => {
+test('a record too large for an index is dead-lettered and does not block', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
@@ -255,7 +252,7 @@ test('what is too large for an index is refused, too, and holds nothing up', asy
   expect(await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })).toHaveLength(1)
 })
 
-test('a batch without records moves the position, and nothing is behind', async () => {
+test('a batch without records advances the offset and leaves no lag', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
@@ -267,7 +264,7 @@ test('a batch without records moves the position, and nothing is behind', async 
   })
 })
 
-test('what is kept aside is kept as it came, twice is once', async () => {
+test('a dead letter is stored as it came, and once', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
@@ -302,13 +299,13 @@ test('what is kept aside is kept as it came, twice is once', async () => {
   ])
 })
 
-test('what fails for a while is tried again, and nothing is applied twice', async () => {
+test('a temporary failure is retried, and nothing is applied twice', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
   await desk.database.sql`alter table consumed_offsets rename to elsewhere`
   const delivered = member.deliver(batchOf(0, [course('a', 1), course('a', 2)]))
-  await eventually(() => expect(member.complaints.length).toBeGreaterThan(1))
+  await eventually(() => expect(member.warnings.length).toBeGreaterThan(1))
   expect(await member.consumer.health()).toMatchObject({
     status: 'warn',
     output: expect.stringContaining('waiting'),
@@ -318,28 +315,30 @@ test('what fails for a while is tried again, and nothing is applied twice', asyn
   expect(await desk.accounts('a')).toEqual(['a v2 200'])
 })
 
-test('a batch that is taken away while it waits is left undone', async () => {
+test('a batch whose partition is revoked while it waits is not applied', async () => {
   await using desk = await openDesk()
   const member = await desk.join()
   await member.assign()
   await desk.database.sql`alter table consumed_offsets rename to elsewhere`
   const taken = new AbortController()
   const delivered = member.deliver(batchOf(0, [course('a', 1)]), taken.signal)
-  await eventually(() => expect(member.complaints.length).toBeGreaterThan(0))
+  await eventually(() => expect(member.warnings.length).toBeGreaterThan(0))
   taken.abort()
   expect(await delivered).toBe(0n)
   expect(await desk.accounts('a')).toEqual([])
 })
 
-test('records without versions count on one after the other, also while dead letters of the account are applied', async () => {
+test('records without versions are numbered in order, during a redrive of the account too', async () => {
   await using desk = await openDesk()
   const { sql } = desk.database
   const member = await desk.join()
   await member.assign()
   const broken = batchOf(0, Array(10).fill('nonsense'))
   await member.deliver(broken)
-  // As if it could be read now; of times that nothing else has, so that no letter is superseded.
-  await sql`update dead_letters set value = ${Buffer.from(course('a', 1))}, record_at = now() + id * interval '1 day'`
+  // Readable now, with times of their own, so that none is superseded.
+  await sql`
+    update dead_letters
+    set value = ${Buffer.from(course('a', 1))}, record_at = now() + id * interval '1 day'`
 
   const delivering = (async () => {
     for (let from = 10; from < 30; from++) await member.deliver(batchOf(from, [course('a', from)]))

@@ -1,6 +1,6 @@
 /**
- * An account has one currency and is moved by one kind of record, whatever comes from where, and in
- * whatever order.
+ * An account has one currency and is moved by one kind of record, for any mix of writers and in any
+ * order.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
@@ -82,7 +82,7 @@ const shows = (stack: Pick<Stack, 'balances'>, account: string, expected: object
     },
   )
 
-test('the wallet’s next movements are not hidden by a record without versions; rebuild and redrive end alike', async () => {
+test('a record without versions hides no later wallet movement; rebuild and redrive agree', async () => {
   await using stack = await startStack()
   await using others = await openProducer(stack)
   const { wallet } = stack
@@ -118,7 +118,7 @@ test('the wallet’s next movements are not hidden by a record without versions;
   await pay()
 })
 
-test('what a read side begins with says nothing of who moves it: a wallet without versions does', async () => {
+test('seeded accounts have no source: a wallet without versions may move them', async () => {
   await using stack = await startStack({ start: ['balances'] })
   await using others = await openProducer(stack)
   await eventually(async () => expect((await stack.balances.get(`/balances/${frank}`)).status).toBe(200))
@@ -130,7 +130,7 @@ test('what a read side begins with says nothing of who moves it: a wallet withou
   await shows(stack, eva, { balance: 10.5, version: version + 2 })
 })
 
-test('a history is in one currency: another one is kept aside whole, in both orders, in one batch and across them', async () => {
+test('a history has one currency: another is dead-lettered in full, in any order and batching', async () => {
   await using stack = await startStack({ start: ['balances'], seed: false })
   await using others = await openProducer(stack)
   const opened = (id: string, currency: string) => ({
@@ -162,7 +162,7 @@ test('a history is in one currency: another one is kept aside whole, in both ord
   expect((await stack.balances.get('/balances/new')).status).toBe(404)
 })
 
-test('made again, a history knows no more of its beginning than before', async () => {
+test('after a rebuild a history knows no more of its beginning than before', async () => {
   await using stack = await startStack({ start: ['balances'], seed: false })
   await using others = await openProducer(stack)
   await others.send([{ value: course('reais', 'reais', 0, 5) }])
@@ -199,16 +199,18 @@ test('an account is not mixed however partitions and processes race', async () =
       { timeoutMs: 20_000 },
     )
     const kinds = await sql`
-      select account_id, source, currency, count(*)::int as entries, count(distinct entries.transaction_id is null)::int as kinds
+      select account_id, source, currency, count(*)::int as entries,
+        count(distinct entries.transaction_id is null)::int as kinds
       from balances join entries using (account_id) where account_id like 'account%' group by 1, 2, 3`
     expect(kinds).toHaveLength(accounts.length)
     for (const row of kinds) expect(row).toMatchObject({ entries: 1, kinds: 1 })
-    // Of three records about an account one was first, and of the two others neither had any effect.
+    // Of three records about an account the first was applied, the two others had no effect.
     const [other] = await sql`select count(*)::int as count from dead_letters`
     expect(other?.count).toBe(2 * accounts.length)
     const [payees] = await sql`select count(*)::int as count from balances where account_id like 'pay%'`
-    const [first] =
-      await sql`select count(*)::int as count from balances where source = 'versioned' and account_id like 'account%'`
+    const [first] = await sql`
+      select count(*)::int as count from balances
+      where source = 'versioned' and account_id like 'account%'`
     expect(payees?.count).toBe(first?.count)
   } finally {
     await sql.end()
@@ -216,7 +218,7 @@ test('an account is not mixed however partitions and processes race', async () =
   }
 })
 
-test('a record whose time is none, and that has no other, is kept aside', async () => {
+test('an event without a time in a record without a timestamp is dead-lettered', async () => {
   await using stack = await startStack({ start: ['balances'], seed: false })
   await using others = await openProducer(stack)
   await others.send([

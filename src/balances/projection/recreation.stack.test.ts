@@ -1,6 +1,6 @@
 /**
- * Topics that are deleted and created again, while the read side is away or at work: what they hold
- * now is applied from its beginning.
+ * Topics recreated while balances is stopped or running: their new records are applied from the
+ * beginning.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
@@ -108,7 +108,7 @@ test.each([
   ['longer', ['c', 'd', 'e', 'f']],
   ['as long', ['c', 'd']],
   ['shorter', ['c']],
-])('a topic that was recreated while the read side was away, and is %s than before', async (_, accounts) => {
+])('a topic recreated while balances was stopped, %s than before', async (_, accounts) => {
   await using stage = await openStage()
   await stage.publish('a', 'b')
   const before = await stage.start()
@@ -120,7 +120,7 @@ test.each([
   expect(stage.complaints.filter((line) => line.startsWith('topic was recreated'))).toHaveLength(1)
   await after.stop()
 
-  // And one that was not recreated is not read again.
+  // A topic that was not recreated is not read again.
   const once = await stage.start()
   await stage.publish('z')
   await shows(once, 'a', 'b', ...accounts, 'z')
@@ -128,7 +128,7 @@ test.each([
   await once.stop()
 })
 
-test('a topic that is recreated while the read side is at work, and is longer at once', async () => {
+test('a topic recreated while balances is running, and longer at once', async () => {
   await using stage = await openStage()
   await stage.publish('a', 'b')
   const balances = await stage.start()
@@ -163,7 +163,7 @@ test.each([
   await balances.stop()
 })
 
-test('a topic of movements that was recreated while the reactions were away is read from its beginning', async () => {
+test('a topic recreated while its reaction was stopped is read from its beginning', async () => {
   await using stage = await openStage('transactions')
   const notes = async (balances: Caller) =>
     ((await balances.get('/large-movements?limit=100')).body.data as { transaction_id: string }[])

@@ -1,7 +1,6 @@
 /**
- * Whatever a broker can deliver, on real topics: every codec, records that nobody thought of,
- * batches that nobody can read. The read side, a rebuild and the large movements get past all of
- * it.
+ * Anything a broker can deliver, on real topics: every codec, odd records, unreadable batches. The
+ * projection, a rebuild and the large movements get past all of it.
  */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
@@ -75,7 +74,7 @@ afterAll(async () => {
   stage?.close()
 })
 
-const told = (account: string, balance: number): RawRecord => ({
+const update = (account: string, balance: number): RawRecord => ({
   value: JSON.stringify({
     Name: 'BalanceUpdated',
     Payload: {
@@ -104,10 +103,10 @@ const letters = async ({ balances }: Pick<Stack, 'balances'>, cause: string) =>
   (await balances.get(`/dead-letters?cause=${cause}&limit=100`)).body.data as Record<string, unknown>[]
 
 test.each(Object.entries(codecs))(
-  '%s: a batch is read, by the balances and by the large movements',
+  '%s: a batch is read, by projection and large movements',
   async (name, codec) => {
     const { stage, balances } = await theStage()
-    await stage.send('balances', [told(name, 1), told(name, 2)], codec)
+    await stage.send('balances', [update(name, 1), update(name, 2)], codec)
     await stage.send('transactions', [movement(`${name}-1`), movement(`${name}-2`)], codec)
     await reaches({ balances }, name, 2)
     await eventually(async () => {
@@ -119,7 +118,8 @@ test.each(Object.entries(codecs))(
 )
 
 const deep = (member: string, depth = 200_000) =>
-  `{"specversion":"1.0","type":"saldo.balance-updated.v1","${member}":${'['.repeat(depth)}${']'.repeat(depth)}}`
+  `{"specversion":"1.0","type":"saldo.balance-updated.v1",` +
+  `"${member}":${'['.repeat(depth)}${']'.repeat(depth)}}`
 const structured = [[Buffer.from('content-type'), Buffer.from('application/cloudevents+json')] as const]
 const header = (name: string | Buffer, value: string | Buffer | null) =>
   [[Buffer.from(name), value === null ? null : Buffer.from(value)] as const] as const
@@ -145,11 +145,11 @@ const odd: [string, RawRecord][] = [
   ['no time', { value: '{}', timestamp: -1 }],
 ]
 
-test.each(odd)('%s becomes a dead letter, and what comes after it is applied', async (name, record) => {
+test.each(odd)('%s is dead-lettered, and the next record is applied', async (name, record) => {
   const { stage, balances } = await theStage()
   const offset = await stage.send('balances', [record])
   const account = name.replaceAll(/\W/g, '-')
-  await stage.send('balances', [told(account, 1)])
+  await stage.send('balances', [update(account, 1)])
   await reaches({ balances }, account, 1)
   const { body } = await balances.get('/dead-letters?limit=1')
   const [letter] = body.data as { offset: number; detail: string }[]
@@ -166,13 +166,13 @@ test.each(Object.entries(codecs).slice(1))(
       codec: codec.codec,
       compress: () => codec.compress(Buffer.alloc(name === 'snappy' ? 20 << 20 : 200 << 20)),
     }
-    // Snappy makes a twentieth of it, and brokers take a megabyte: it is the claim that counts.
+    // Snappy compresses to a twentieth, and brokers take a megabyte: here the claimed size counts.
     const first = await stage.send(
       'balances',
-      [told('bomb', 1), told('bomb', 2)],
+      [update('bomb', 1), update('bomb', 2)],
       name === 'snappy' ? claiming : bomb,
     )
-    await stage.send('balances', [told(`after-${name}`, 1)])
+    await stage.send('balances', [update(`after-${name}`, 1)])
     await reaches({ balances }, `after-${name}`, 1)
     const [letter] = await letters({ balances }, 'batch_too_large')
     expect(letter).toMatchObject({ offset: first, offset_last: first + 1, key: null })
@@ -181,10 +181,7 @@ test.each(Object.entries(codecs).slice(1))(
   },
 )
 
-/**
- * Snappy makes a twentieth of anything at best, which brokers would not take: here it is what the
- * batch claims to be.
- */
+/** Snappy compresses to a twentieth at best, too large for brokers: this batch only claims its size. */
 const claiming: RawCodec = {
   codec: 2,
   compress(records) {
@@ -193,14 +190,14 @@ const claiming: RawCodec = {
   },
 }
 
-test('a batch that no codec has written is one letter, on the dead-letter topic and after a redrive as well', async () => {
+test('an undecodable batch is one letter, on the dead-letter topic and after a redrive too', async () => {
   const { stage, balances } = await theStage()
   for (const { codec } of Object.values(codecs).slice(1)) {
-    const first = await stage.send('balances', [told('x', 1), told('x', 2)], {
+    const first = await stage.send('balances', [update('x', 1), update('x', 2)], {
       codec,
       compress: () => Buffer.from('junk'),
     })
-    await stage.send('balances', [told(`after-junk-${codec}`, 1)])
+    await stage.send('balances', [update(`after-junk-${codec}`, 1)])
     await reaches({ balances }, `after-junk-${codec}`, 1)
     const [letter] = await letters({ balances }, 'batch_not_readable')
     expect(letter).toMatchObject({ offset: first, offset_last: first + 1 })

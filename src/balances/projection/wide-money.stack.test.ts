@@ -1,6 +1,6 @@
 /**
- * Money of more digits than a JSON number has: whatever is stored can be shown, and one account
- * never stands in the way of another.
+ * Money of more digits than a JSON number has: everything stored can be shown, and no account blocks
+ * another.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
@@ -101,7 +101,7 @@ test('the difference of two balances may have 16 digits: every read and every st
   await all.return()
 })
 
-test('a currency that this version does not know stands in nobody’s way', async () => {
+test('a currency unknown to this version blocks no other account', async () => {
   await using stack = await startStack({ start: ['balances'], seed: false })
   const { balances, databases } = stack
   await send(stack, course('odd', 5), course('other', 1))
@@ -123,7 +123,7 @@ test('a currency that this version does not know stands in nobody’s way', asyn
   ])
 })
 
-test('the world owes more than 15 digits, and the currency goes on; the read side and reconcile agree to the cent', async () => {
+test('`world` may owe more than 15 digits; balances and reconcile agree to the cent', async () => {
   await using stack = await startStack()
   const { wallet, balances, databases, config } = stack
   const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id
@@ -172,7 +172,7 @@ test('the world owes more than 15 digits, and the currency goes on; the read sid
   expect(report.differences).toEqual([])
 })
 
-test('the world owes up to 18 digits: what would be more is refused, and all else goes on', async () => {
+test('`world` may owe up to 18 digits: more is refused, and nothing else is affected', async () => {
   await using stack = await startStack({ seed: false })
   const { wallet, balances } = stack
   const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id
@@ -206,7 +206,7 @@ test('the world owes up to 18 digits: what would be more is refused, and all els
   expect((await wallet.get('/readyz')).status).toBe(200)
 })
 
-test('two holds that together have 16 digits: the second is refused, alone, at once and in a batch', async () => {
+test('of two holds that sum to 16 digits the second is refused, alone and in a batch', async () => {
   await using wallets = await startWallets(2)
   const { wallet } = wallets
   const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id

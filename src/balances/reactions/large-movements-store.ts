@@ -34,7 +34,8 @@ export async function listLargeMovements(
     < (select created_at, transaction_id from large_movements where transaction_id = ${after ?? null})`
   const rows = await sql<LargeMovement[]>`
     select transaction_id as "transactionId", account_id_from as "accountIdFrom",
-      account_id_to as "accountIdTo", amount_minor as "amountMinor", currency, reference, created_at as "createdAt"
+      account_id_to as "accountIdTo", amount_minor as "amountMinor", currency, reference,
+      created_at as "createdAt"
     from large_movements
     where true ${accountId === undefined ? sql`` : isParty} ${after === undefined ? sql`` : isOlder}
     order by created_at desc, transaction_id desc limit ${limit}`

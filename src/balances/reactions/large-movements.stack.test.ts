@@ -26,7 +26,7 @@ const shows = (reaction: LargeMovements, status: 'pass' | 'warn', output: string
     expect(await reaction.health()).toEqual({ status, output: expect.stringContaining(output) }),
   )
 
-test('a movement is recorded once despite redeliveries and other groups; unreadable records do not block', async () => {
+test('a movement is recorded once despite redeliveries; unreadable records do not block', async () => {
   const shared = await backing()
   const { url } = await shared.createDatabase('balances')
   const folder = join(import.meta.dir, '../../../migrations/balances')

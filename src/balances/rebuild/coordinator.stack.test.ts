@@ -47,7 +47,7 @@ const tablesOf = async (sql: postgres.Sql) => ({
   deadLetters: await sql`select topic, partition, record_offset, cause from dead_letters order by 1, 2, 3`,
 })
 
-test('a rebuild while reads and writes continue ends with the same tables, and with what was written meanwhile', async () => {
+test('a rebuild during reads and writes ends with the same tables and the new writes', async () => {
   await using stack = await startStack()
   await using sql = Object.assign(postgres(stack.databases.balances.url, { max: 1, onnotice: () => {} }), {
     [Symbol.asyncDispose]: () => sql.end(),

@@ -35,7 +35,8 @@ test('a refusal names counts, examples, causes and the remedy', () => {
     ),
   ).toBe(
     [
-      'Differs from the live tables: 1 account, 2 entries: account a; account b version 1; account b version 2.',
+      'Differs from the live tables: 1 account, 2 entries:',
+      'account a; account b version 1; account b version 2.',
       'accounts/0 was recreated: its log end is behind the offset of the live tables.',
       'balances/0 begins at offset 4.',
       'Records past retention can be republished with `npm run republish`; rebuild afterwards.',
