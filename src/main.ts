@@ -3,14 +3,12 @@
  * when a second signal cut the shutdown short.
  */
 
-import { startBalances } from './balances/service'
 import { ConfigError, readServiceConfig, type ServiceConfig } from './config/config'
 import { SetupError } from './platform/fault'
 import { optionsOrExit } from './platform/process/options'
 import type { RunningService } from './platform/process/service'
 import { onStopSignal } from './platform/process/signals'
 import { createLog } from './platform/telemetry/log'
-import { startWallet } from './wallet/service'
 
 const usage = `Usage: SERVICE=wallet|balances bun src/main.ts
   One service, configured by its environment: DATABASE_URL, KAFKA_BROKERS and what docs/running.md lists.`
@@ -47,7 +45,11 @@ if (options.lifeline) {
 }
 
 try {
-  service = await (config.service === 'wallet' ? startWallet(config, log) : startBalances(config, log))
+  // Only its own files are loaded, so that only changes to them restart it under `--watch`.
+  service =
+    config.service === 'wallet'
+      ? await (await import('./wallet/service')).startWallet(config, log)
+      : await (await import('./balances/service')).startBalances(config, log)
 } catch (error) {
   if (!stopping) fail(error, 'could not start')
 }
