@@ -100,7 +100,9 @@ async function start(): Promise<Started> {
       return { name, url: urlOf(name, owner, owner), serviceUrl: urlOf(name, `${name}-service`, `${name}'s`) }
     },
     async cutConnections(database, share = 1) {
-      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${database} and random() < ${share}`
+      await admin`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = ${database} and random() < ${share}`
     },
     topicPrefix: () => `t${run}${++count}-`,
     async stop() {

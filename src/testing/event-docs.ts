@@ -1,7 +1,7 @@
 /**
  * Writes `docs/events.md` and `docs/events/*.json` from the definitions of the events (`npm run
  * docs:events`). A test fails when they differ. The schemas are what was released: one that a
- * definition has broken is not written over, so that nobody does it unawares.
+ * definition has broken is not written over, so that it is never done by accident.
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
  * A reader of server-sent events, for tests: takes a stream apart as browsers do, and comes back
- * with the last id when it is told to.
+ * with the last id when asked to.
  */
 
 import { expectDocumentedEvent } from './documented'

@@ -1,7 +1,7 @@
 /**
- * `bun test` in a fresh clone: installs the packages from the lock file before anything asks for them. And begins the run anew with two files at a
- * time, since most tests wait for something most of the time. Preloaded first, and so without
- * imports of packages.
+ * `bun test` in a fresh clone: installs the packages of the lock file, also when `npm start` has
+ * installed those of production only. Then restarts the run with two files at a time, since most
+ * tests mostly wait. Preloaded first, so it imports no packages.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,14 +9,14 @@ import { join } from 'node:path'
 const root = join(import.meta.dir, '../..')
 const asked = ownArguments()
 
-if (!existsSync(join(root, 'node_modules'))) {
+if (!existsSync(join(root, 'node_modules/fast-check'))) {
   console.error('installing packages …')
   const installed = run(['install', '--cwd', root, '--frozen-lockfile', '--silent'])
-  // This process has seen that there are no packages, and would not look again.
+  // This process has cached that the packages are missing.
   process.exit(installed || run(asked))
 }
 
-// `bunfig.toml` has no word for it. Each of the two keeps what it has started, PostgreSQL and the broker, from file to file.
+// `bunfig.toml` has no setting for it. Each worker keeps its PostgreSQL and broker from file to file.
 if (!asked.some((argument) => /^--(parallel|test-worker|concurrent|watch|inspect)/.test(argument)))
   process.exit(run([...asked, '--parallel=2', '--no-isolate']))
 
@@ -25,7 +25,7 @@ function run(args: string[]): number {
 }
 
 /**
- * A test run is not told its arguments. Without /proc, one that holds a space comes apart, which a
+ * A test run does not see its arguments. Without /proc, one that holds a space comes apart, which a
  * second run would mend.
  */
 function ownArguments(): string[] {

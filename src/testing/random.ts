@@ -1,6 +1,6 @@
 /**
- * Randomness that can be replayed. A run has one seed, from the variable SEED or random, and every generator and every
- * property begins with it.
+ * Randomness that can be replayed. A run has one seed, from the variable SEED or random, and every
+ * generator and every property starts with it.
  */
 import { relative, resolve } from 'node:path'
 import fc from 'fast-check'

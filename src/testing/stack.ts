@@ -118,7 +118,7 @@ export function callerOf(service: ServiceName, port: number): Caller {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
     const { status, headers } = response
     const type = headers.get('content-type') ?? ''
-    // These go on: whoever wants their events has `readEvents`.
+    // Streams do not end: `readEvents` reads them.
     const isEndless = type === 'text/event-stream'
     if (isEndless) await response.body?.cancel()
     const text = isEndless ? '' : await response.text()
