@@ -12,6 +12,7 @@ import { messageOf } from '../../platform/fault'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/records'
 import { isDataRefused } from '../../platform/postgres/failures'
+import type { Statements } from '../../platform/postgres/statements'
 import type { Consumer, ConsumerOptions } from '../projection/consumer'
 import { Retries } from '../projection/retries'
 import { isStorable } from '../projection/storable'
@@ -44,7 +45,7 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
     const selection = selectLarge(batch.records, min)
     try {
       if (await retries.run(() => guard.mustRestart(batch, signal), signal)) return 0n
-      recorded += await retries.run(() => addStorable(selection), signal)
+      recorded += await retries.run(() => addStorable(database.sql, selection), signal)
       await retries.run(() => guard.advance(batch), signal)
     } catch {
       // The partition was revoked, or the service stops.
@@ -57,22 +58,6 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
     if (reason !== undefined)
       log.warn({ topic, partition, from, records: selection.skipped.length, skipped }, `skipped: ${reason}`)
     return batch.next
-  }
-
-  /** Rows that the table rejects are found by halving, and skipped. */
-  async function addStorable({ rows, skipped }: Selection): Promise<number> {
-    try {
-      return await addLargeMovements(database.sql, rows)
-    } catch (error) {
-      if (!isDataRefused(error)) throw error
-      if (rows.length > 1) {
-        const half = rows.length >> 1
-        const first = await addStorable({ rows: rows.slice(0, half), skipped })
-        return first + (await addStorable({ rows: rows.slice(half), skipped }))
-      }
-      skipped.push(messageOf(error))
-      return 0
-    }
   }
 
   const running = keepSubscribed(kafka, {
@@ -100,6 +85,22 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
       stopping.abort()
       await running
     },
+  }
+}
+
+/** Rows that the table rejects are found by halving, and skipped. */
+async function addStorable(sql: Statements, { rows, skipped }: Selection): Promise<number> {
+  try {
+    return await addLargeMovements(sql, rows)
+  } catch (error) {
+    if (!isDataRefused(error)) throw error
+    if (rows.length > 1) {
+      const half = rows.length >> 1
+      const first = await addStorable(sql, { rows: rows.slice(0, half), skipped })
+      return first + (await addStorable(sql, { rows: rows.slice(half), skipped }))
+    }
+    skipped.push(messageOf(error))
+    return 0
   }
 }
 
