@@ -52,14 +52,14 @@ export class ConsistentReads {
     // Sampled before the tables are read.
     let fresh = this.#monitor.freshness()
     const read = () => answer(coverageOf(fresh, requestedMs))
-    let answered = refusal ? { response: refusal, isComplete: true } : await read()
+    let result = refusal ? { response: refusal, isComplete: true } : await read()
     const leftMs = deadline - performance.now()
-    if (!answered.isComplete && untilMs !== undefined && leftMs > 0 && untilMs <= Date.now() + leftMs) {
+    if (!result.isComplete && untilMs !== undefined && leftMs > 0 && untilMs <= Date.now() + leftMs) {
       await this.#monitor.waitUntil(untilMs, { waitMs: leftMs, signal: request.signal })
       fresh = this.#monitor.freshness()
-      answered = await read()
+      result = await read()
     }
-    const { response } = answered
+    const { response } = result
     if (seconds > 0) response.headers.set('preference-applied', `wait=${seconds}`)
     if (fresh.asOf !== undefined) response.headers.set('balances-as-of', fresh.asOf)
     if (fresh.lag !== undefined) response.headers.set('balances-lag', String(fresh.lag))

@@ -160,15 +160,15 @@ const RedriveResponse = listResponse(
 /** A reason may quote a record. */
 const reasonLengthMax = 500
 
-const presentRedrive = (redriven: RedrivenLetter[], dryRun: boolean) => ({
+const presentRedrive = (results: RedrivenLetter[], dryRun: boolean) => ({
   dry_run: dryRun,
   counts: Object.fromEntries(
     redriveOutcomes.map((outcome) => [
       outcome,
-      redriven.filter((letter) => letter.outcome === outcome).length,
+      results.filter((letter) => letter.outcome === outcome).length,
     ]),
   ),
-  data: redriven.map(({ id, outcome, reason }) => ({
+  data: results.map(({ id, outcome, reason }) => ({
     id: String(id),
     outcome,
     cause: reason?.cause ?? null,

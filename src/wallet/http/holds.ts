@@ -149,18 +149,18 @@ export const holdRoutes = (wallet: Wallet) => [
 /** Of everything that ends a hold. */
 const endProblems = [...keyProblems, problems.holdNotFound, problems.alreadyCaptured, problems.alreadyVoided]
 
-function parseHold(sent: Static<typeof NewHold>, now: Date): PlaceHold {
-  const currency = parseCurrency(sent.currency)
+function parseHold(body: Static<typeof NewHold>, now: Date): PlaceHold {
+  const currency = parseCurrency(body.currency)
   return {
     type: 'hold',
     id: randomUUIDv7('hex', now),
-    accountIdFrom: sent.account_id_from.toLowerCase(),
-    accountIdTo: sent.account_id_to?.toLowerCase() ?? worldIdOf(currency),
-    toWorld: sent.account_id_to === undefined,
-    amountMinor: parseAmount(sent.amount, currency),
+    accountIdFrom: body.account_id_from.toLowerCase(),
+    accountIdTo: body.account_id_to?.toLowerCase() ?? worldIdOf(currency),
+    toWorld: body.account_id_to === undefined,
+    amountMinor: parseAmount(body.amount, currency),
     currency,
-    expiresAt: parseTime('expires_at', sent.expires_at),
-    ...parseRemarks(sent),
+    expiresAt: parseTime('expires_at', body.expires_at),
+    ...parseRemarks(body),
   }
 }
 

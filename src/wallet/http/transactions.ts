@@ -248,36 +248,36 @@ const movementRoutes = (wallet: Wallet) => [
  * What all movements have in common. Null is `world`, the outside: where deposits come from and
  * withdrawals go.
  */
-type SentTransfer = Static<typeof NewMovement> & {
+type TransferBody = Static<typeof NewMovement> & {
   kind: TransferMoney['kind']
   account_id_from: string | null
   account_id_to: string | null
 }
 
-export function parseTransfer(sent: SentTransfer, now: Date, at = '#'): TransferMoney {
-  const currency = parseCurrency(sent.currency, at)
+export function parseTransfer(body: TransferBody, now: Date, at = '#'): TransferMoney {
+  const currency = parseCurrency(body.currency, at)
   return {
     type: 'transfer',
     id: randomUUIDv7('hex', now),
-    kind: sent.kind,
-    accountIdFrom: sent.account_id_from?.toLowerCase() ?? worldIdOf(currency),
-    accountIdTo: sent.account_id_to?.toLowerCase() ?? worldIdOf(currency),
-    amountMinor: parseAmount(sent.amount, currency, at),
+    kind: body.kind,
+    accountIdFrom: body.account_id_from?.toLowerCase() ?? worldIdOf(currency),
+    accountIdTo: body.account_id_to?.toLowerCase() ?? worldIdOf(currency),
+    amountMinor: parseAmount(body.amount, currency, at),
     currency,
-    effectiveAt: parseTime('effective_at', sent.effective_at, at),
-    ...parseRemarks(sent, at),
+    effectiveAt: parseTime('effective_at', body.effective_at, at),
+    ...parseRemarks(body, at),
   }
 }
 
 /** The members of a reversal or a capture that the caller decides on. */
-export const parsePart = (sent: Static<typeof NewReversal>, currency: string, now: Date) => ({
+export const parsePart = (body: Static<typeof NewReversal>, currency: string, now: Date) => ({
   id: randomUUIDv7('hex', now),
-  amountMinor: sent.amount === undefined ? null : parseAmount(sent.amount, currency),
-  effectiveAt: parseTime('effective_at', sent.effective_at),
-  ...parseRemarks(sent),
+  amountMinor: body.amount === undefined ? null : parseAmount(body.amount, currency),
+  effectiveAt: parseTime('effective_at', body.effective_at),
+  ...parseRemarks(body),
 })
 
-function answerTransfer(wallet: Wallet, call: Call, body: SentTransfer): Response | Promise<Response> {
+function answerTransfer(wallet: Wallet, call: Call, body: TransferBody): Response | Promise<Response> {
   const command = parseTransfer(body, wallet.clock())
   const { currency } = command
   const missing = [command.accountIdFrom, command.accountIdTo].find((id) => !isUuid(id))

@@ -39,12 +39,12 @@ export const movement = { amount: Amount, currency: Type.Optional(CurrencyCode),
 /** Members of a reversal or a capture. Without an amount: all that is left. */
 export const part = { amount: Type.Optional(Amount), ...remarks, ...effective }
 
-type SentRemarks = {
+type RemarksBody = {
   reference?: string | null | undefined
   metadata?: Metadata | null | undefined
 }
 
-export function parseRemarks({ reference = null, metadata = null }: SentRemarks, at = '#') {
+export function parseRemarks({ reference = null, metadata = null }: RemarksBody, at = '#') {
   if (metadata && lengthOf(JSON.stringify(metadata)) > metadataMax)
     throw new InvalidValue({
       pointer: `${at}/metadata`,

@@ -1,0 +1,75 @@
+import { expect, test } from 'bun:test'
+import { Type } from '@sinclair/typebox'
+import { Elysia } from 'elysia'
+import { contentOf, findRoute, type Method, mount, route } from './route'
+
+const routeTo = (method: Method, path: string) =>
+  route({
+    method,
+    path,
+    summary: 'A route.',
+    responses: { 200: Type.Object({}) },
+    handle: ({ route, params }) => Response.json({ route, params }),
+  })
+const routes = [
+  routeTo('GET', '/things/:id'),
+  routeTo('GET', '/things/newest'),
+  routeTo('GET', '/things/:id/parts/:part'),
+  routeTo('POST', '/things'),
+]
+
+const cases = [
+  ['GET', '/things/1', '/things/:id'],
+  ['GET', '/things/newest', '/things/newest'],
+  ['GET', '/things/newest/', '/things/newest'],
+  ['GET', '/things/1/parts/2', '/things/:id/parts/:part'],
+  ['POST', '/things', '/things'],
+  ['POST', '/things/1', undefined],
+  ['GET', '/things', undefined],
+  ['GET', '/things//parts/2', undefined],
+  ['GET', '/nowhere', undefined],
+] as const
+
+test.each(cases)('%s %s is served by %p', async (method, path, expected) => {
+  expect(findRoute(routes, method, path)?.path).toBe(expected)
+  // As Elysia sees it.
+  const response = await mount(new Elysia(), routes).handle(new Request(`http://host${path}`, { method }))
+  expect(response.status).toBe(expected ? 200 : 404)
+  if (expected) expect(await response.json()).toMatchObject({ route: expected })
+})
+
+test('a handler gets what its schemas name', async () => {
+  const app = mount(new Elysia(), [
+    route({
+      method: 'POST',
+      path: '/things/:id',
+      summary: 'A body.',
+      body: Type.Object({ size: Type.Number() }),
+      responses: { 200: Type.Object({}) },
+      handle: ({ body, params }) => Response.json({ size: body.size, id: params.id }),
+    }),
+    route({
+      method: 'GET',
+      path: '/things/:id',
+      summary: 'A query.',
+      query: Type.Object({ color: Type.String() }),
+      responses: { 200: Type.Object({}) },
+      handle: ({ query, params }) => Response.json({ color: query.color, id: params.id }),
+    }),
+  ])
+  const headers = { 'content-type': 'application/json' }
+  const post = { method: 'POST', headers, body: '{"size":1}' }
+  expect(await (await app.handle(new Request('http://host/things/1', post))).json()).toEqual({
+    size: 1,
+    id: '1',
+  })
+  const get = await app.handle(new Request('http://host/things/1?color=red'))
+  expect(await get.json()).toEqual({ color: 'red', id: '1' })
+})
+
+test('a schema alone is that of JSON', () => {
+  const schema = Type.Object({ mediaType: Type.String() })
+  expect(contentOf(schema)).toEqual({ mediaType: 'application/json', schema })
+  expect(contentOf({ mediaType: 'text/html' })).toEqual({ mediaType: 'text/html' })
+  expect(contentOf(null)).toBeUndefined()
+})
