@@ -86,7 +86,7 @@ async function forger(sql: postgres.Sql) {
 const pay = async ({ wallet }: Wallets, amount = 1) =>
   String((await wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount })).body.id)
 
-test('whoever has the password of the service appends what balances and is told of, and nothing else', async () => {
+test('with the service password one can append only what balances and is published', async () => {
   await using wallets = await startWallets()
   await using service = connect(wallets.config.database.url)
   const paid = await pay(wallets)
@@ -125,7 +125,7 @@ test('whoever has the password of the service appends what balances and is told 
     ['42501', `update accounts set held_minor = 0 where id = '${eva}'`],
     ['entries_follow_on', claim(a, { balance: 900_000 })],
     ['transactions_booked', together(transaction({ id: a, amount: 100 }), entries([pair(a, 100)[0]]))],
-    // Entries of nothing, of what was told before, of another amount, of another account.
+    // Entries of nothing, of an older transaction, of another amount, of another account.
     ['entries_have_cause', together(entries(lines(a)))],
     ['entries_have_cause', together(entries(lines(paid)))],
     ['entries_have_cause', together(transaction({ id: a, amount: 99 }), entries(lines(a)))],
@@ -211,7 +211,7 @@ test('a hold ends once, by what its entry says', async () => {
   await expectSoundLedger(wallets)
 })
 
-test('every function of the database finds its tables whatever the session says, and belongs to the owner alone', async () => {
+test('database functions pin their search path and belong to the owner role', async () => {
   await using wallets = await startWallets()
   const functions = await wallets.sql`
     select proname as name, coalesce(array_to_string(proconfig, '; '), '') ~ 'search_path=pg_catalog, public, pg_temp' as pinned,

@@ -96,7 +96,7 @@ test('the service reads and adds to what happened; the server lets it do nothing
     'update transactions set amount_minor = 1',
     'delete from transactions',
     'truncate transactions',
-    // Whoever captures changes takes an update for a mistake.
+    // Change data capture treats an update as an error.
     'update outbox set payload = payload',
     'alter table entries disable trigger all',
     'alter table transactions disable trigger transactions_append_only',
@@ -112,7 +112,7 @@ test('the service reads and adds to what happened; the server lets it do nothing
   await expectSoundLedger(wallets)
 })
 
-test('what the service is granted is what grants.ts says, whatever it was granted before', async () => {
+test('the service role has exactly the rights in grants.ts, also after an upgrade', async () => {
   await using wallets = await startWallets()
   await using service = connect(wallets.config.database.url)
   const [role] = await service`select quote_ident(current_user) as name`
@@ -134,7 +134,7 @@ test('what the service is granted is what grants.ts says, whatever it was grante
   expect(await granted()).toEqual(wanted)
   await visit(withDatabase(unmigrated, { migrationUrl: undefined }))
 
-  // Column by column as well, and whatever everybody may do by default.
+  // Column rights as well, and those of PUBLIC.
   await wallets.sql.unsafe(
     `grant update (overdraft_limit_minor) on accounts to ${role?.name}; revoke update (ended_at) on holds from ${role?.name};
     grant temporary on database ${new URL(wallets.config.database.url).pathname.slice(1)} to public; grant create on schema public to public;
@@ -227,7 +227,7 @@ test('two databases may share a role, and create it at the same time', async () 
   url.pathname = new URL(two.database.url).pathname
   const configs = [one, one, withDatabase(two, { url: url.href }), withDatabase(two, { url: url.href })]
 
-  // Somebody else creates it just now, which nobody sees until it is committed.
+  // Another session is creating it, uncommitted.
   await using owner = connect(one.database.migrationUrl ?? '')
   const services = await owner.begin(async (tx) => {
     await tx.unsafe(`create role "${url.username}" login password '${password}'`)

@@ -45,7 +45,7 @@ test('each command sees what the one before it left', () => {
   expect(book.accounts.get('frank')).toMatchObject({ balanceMinor: 40n, version: 2n })
 })
 
-test('all or nothing: one refusal leaves the book as it was, and is the one that is told', () => {
+test('atomic: one rejection leaves the book unchanged, and is the one reported', () => {
   const book = bookOf(account('eva', 100n), account('frank', 0n))
   const commands = [
     transfer('eva', 'frank', 60n),
@@ -63,7 +63,7 @@ test('all or nothing: one refusal leaves the book as it was, and is the one that
   expect(book).toEqual(bookOf(account('eva', 100n), account('frank', 0n)))
 })
 
-test('what was carried out before is told, and not done again', () => {
+test('the result of an earlier try is returned, and not decided again', () => {
   const book = bookOf(account('eva', 100n), account('frank', 0n))
   const commands = [transfer('eva', 'frank', 100n, 'before')]
   const first = decideAll({ commands, atomic: true }, book, at)
@@ -93,7 +93,7 @@ test('two reversals of one request share what is left of the transaction', () =>
   expect(results[1]).toEqual({ kind: 'rejected', rejection: 'amount_exceeds_original' })
 })
 
-test('whatever is asked for, no money appears, nobody spends what is not there, versions count without gaps', () => {
+test('for any commands: no money appears, no account overspends, versions have no gaps', () => {
   const names = ['eva', 'frank', 'overdrawn', 'world', 'nobody']
   const asked = fc.array(
     fc.record({

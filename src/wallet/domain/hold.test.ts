@@ -233,7 +233,7 @@ describe('releasing', () => {
     })
   })
 
-  test('an ended hold can be told as it was when it was placed', () => {
+  test('an ended hold can be restored as it was placed', () => {
     const released = release({})
     if (!released.accepted || !released.fact.hold) throw new Error('refused')
     expect(asPlaced(released.fact.hold)).toEqual(placed)

@@ -1,4 +1,4 @@
-/** Whatever the clock of a wallet's machine says, the database's decides. */
+/** Times come from the database's clock, not from the wallet's machine. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import { type Caller, spawnService } from '../../testing/stack'

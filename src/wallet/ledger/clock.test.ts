@@ -24,7 +24,7 @@ function machine() {
 }
 const day = 86_400_000
 
-test('nobody is told a time that the database has not told', () => {
+test('there is no time before the first reading', () => {
   expect(() => createClock().now()).toThrow()
   expect(createClock().isFresh()).toBe(false)
 })
@@ -37,7 +37,7 @@ test('it is the database’s time, and goes on between two readings', () => {
   expect(nowMs()).toBe(5_000_250)
 })
 
-test('a reading that took long does not move what a short one has told', () => {
+test('a slow reading does not move a clock set by a fast one', () => {
   const { observe, pass, nowMs } = machine()
   observe(5_000_000)
   pass(3000)
@@ -79,7 +79,7 @@ test('after a sleep of the machine it does not pass for fresh until it was read 
   expect(clock.isFresh()).toBe(true)
 })
 
-test('it is never outside what the last reading allows, and never goes back, whatever the readings', () => {
+test('it stays within the bounds of the last reading, and never goes back', () => {
   const reading = fc.record({
     passMs: fc.nat(2000),
     jitterMs: fc.integer({ min: -30, max: 30 }),

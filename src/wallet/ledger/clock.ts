@@ -1,6 +1,6 @@
 /**
  * The database's clock, extrapolated between two readings: one clock for all wallets of a database,
- * whatever the time of their machines. Readings come with statements that are sent anyway; between
+ * independent of their machines' clocks. Readings come with statements that are sent anyway; between
  * them the clock runs on `performance.now`. It never runs backwards, except by more than
  * `standstillMaxMs`.
  */

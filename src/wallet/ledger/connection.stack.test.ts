@@ -35,7 +35,7 @@ test.each(unfinished)('%s: refused or unanswered, and no money has moved', async
   const { port } = stack.wallet
   const answer = await rawRequest(port, parts)
   expect([answer.status === 0 || answer.status === 400, answer.isClosed]).toEqual([true, true])
-  // Whatever was in the queue is done before this one.
+  // Everything queued before is done first.
   const after = await stack.wallet.post(`/accounts/${eva}/deposits`, { amount: 1 })
   expect(after.body).toMatchObject({ version_account_id_to: 5 })
 })

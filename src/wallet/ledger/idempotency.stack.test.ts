@@ -19,7 +19,7 @@ test('the same request under the same key moves money once, and gets the same an
   const first = await pay(wallets.wallet, '"order-7"', 100)
   expect(first.status).toBe(201)
   expect(first.headers.get('idempotency-replayed')).toBeNull()
-  // Bare or quoted, and whatever the order of the members, it is the same key and the same request.
+  // Bare or quoted, members in any order: the same key and the same request.
   const again = await wallets.wallet.post(
     '/transactions',
     { amount: 100, account_id_to: frank, account_id_from: eva },
@@ -83,7 +83,7 @@ test('without a key, equal requests are different payments', async () => {
   expect(await wallets.made()).toBe(2)
 })
 
-test('fifty at once under one key, at three wallets, move money once; whoever is early is told to come back', async () => {
+test('fifty requests under one key at three wallets move money once; early ones get a 409', async () => {
   await using wallets = await startWallets(3)
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, index) => pay(wallets.callers[index % 3] as Caller, 'once', 10)),
@@ -99,7 +99,7 @@ test('fifty at once under one key, at three wallets, move money once; whoever is
   expect((await pay(wallets.wallet, 'once', 10)).headers.get('idempotency-replayed')).toBe('true')
 })
 
-test('whoever repeats until there is an answer pays once, whatever happens to the connections', async () => {
+test('a caller that retries until it is answered pays once, although connections are cut', async () => {
   await using wallets = await startWallets()
   const paying = Array.from({ length: 10 }, async (_, index) => {
     for (;;) {
@@ -427,7 +427,7 @@ test('fifty at once under one key, at three wallets, make one client and one acc
   ).toBe(1)
 })
 
-test('whoever repeats until there is an answer makes one client each, whatever happens to the connections', async () => {
+test('a caller that retries until it is answered makes one client, although connections are cut', async () => {
   await using wallets = await startWallets()
   const registering = Array.from({ length: 10 }, async (_, index) => {
     for (;;) {

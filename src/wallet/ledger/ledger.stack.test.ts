@@ -227,7 +227,7 @@ test('every refusal is a problem with its status, its code and a sentence, and c
   await expectSoundLedger(wallets)
 })
 
-test('bodies that are no JSON, or of another media type, are told apart', async () => {
+test('malformed JSON and another media type are different problems', async () => {
   await using wallets = await startWallets()
   const wallet = wallets.wallet
   const form = await wallet.post('/transactions', {}, { 'content-type': 'application/x-www-form-urlencoded' })

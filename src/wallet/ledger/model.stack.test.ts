@@ -1,7 +1,7 @@
 /**
- * Whatever is asked of a wallet, in whatever order, it answers what a ledger on paper would answer,
+ * For any requests in any order, a wallet answers what a ledger on paper would answer,
  * and its tables say the same afterwards. Several sequences go on at once, each in a currency of
- * its own, so that their commands share batches, and each has a `world` that nobody else moves.
+ * its own, so that their commands share batches, and each has a `world` of its own.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
@@ -31,7 +31,7 @@ import { createOptimisticState } from './optimistic-state'
 setDefaultTimeout(120_000)
 
 /**
- * Currencies with all the decimals that there are. Nobody has an account in CHF, so it has no
+ * Currencies with all the decimals that there are. No account is in CHF, so it has no
  * `world` either.
  */
 const lanes = { BRL: 2, JPY: 0, BHD: 3, USD: 2 }
@@ -98,8 +98,8 @@ type AskedPayment = Extract<Step, { do: 'pay' }>['payment']
 type AskedAmount = AskedPayment['amount'] | 'none'
 
 test('a wallet answers what a ledger on paper would answer, and so do its tables', async () => {
-  // Whoever has the lock of the relay is the only one to relay and to sweep: here nobody, so that
-  // every event stays, and holds end when told to.
+  // The test holds the relay lock, so no wallet relays or sweeps: events stay in the outbox, and holds
+  // expire only when the test says so.
   await using wallets = await startWallets(1, (sql) => tryLead(sql as never))
   await using sweeping = sweeper(wallets)
   const irene = (await wallets.wallet.post('/clients', { name: 'Irene', email: 'irene@example.com' })).body.id
@@ -142,7 +142,7 @@ function sweeper({ config }: Wallets) {
   })
   let last = Promise.resolve()
   return {
-    /** Nobody else sweeps while `before` is under way. */
+    /** No other sweep runs during `before`. */
     sweep(before: () => Promise<void>): Promise<void> {
       last = last
         .catch(() => {})
@@ -179,7 +179,7 @@ class Sequence {
     readonly kept: { currency: string; decimals: number },
   ) {}
 
-  /** Four accounts of its own: two with money, two with a limit below zero, one of which nobody comes to. */
+  /** Four accounts of its own: two with money, two with a limit below zero, one of them unused. */
   async open(client: string, foreign: string): Promise<void> {
     const { currency } = this.kept
     const limits = { plain: 0n, rich: 0n, overdrawing: 5_000n, boundless: digitsMax }
@@ -344,7 +344,7 @@ class Sequence {
   }
 
   /**
-   * The same again is told the same again; something else under the same key is refused. Nothing
+   * A retry gets the same answer; another request under the same key is rejected. Nothing
    * happens either way.
    */
   async #repeat(kept: Kept | undefined, changed: boolean): Promise<void> {
@@ -402,7 +402,7 @@ class Sequence {
 
   /**
    * Its time is over at once, without anybody waiting for it: nothing can be had of it any more,
-   * and it ends by whoever is first.
+   * and the first one ends it.
    */
   async #expire(promised: Promised, release: boolean): Promise<void> {
     await this.sweep(async () => {
@@ -469,10 +469,10 @@ class Sequence {
     }
     expect({ ...body, status }).not.toHaveProperty('code')
     expect(status).toBe(success)
-    const told = body as { id: string; created_at: string; effective_at: string }
-    if (expected.id === '') expected.id = told.id
-    if ('versions' in expected) expected.effective = Date.parse(told.effective_at)
-    else expected.placed = Date.parse(told.created_at)
+    const answer = body as { id: string; created_at: string; effective_at: string }
+    if (expected.id === '') expected.id = answer.id
+    if ('versions' in expected) expected.effective = Date.parse(answer.effective_at)
+    else expected.placed = Date.parse(answer.created_at)
     expect(body).toMatchObject(this.#shown(expected))
   }
 

@@ -366,7 +366,7 @@ test('a batch of a thousand is one request; more, none, or one that cannot be re
   await expectSoundLedger(wallets)
 })
 
-test('under a key, a hold, a capture and a release are each answered as the first time, whatever became of the hold', async () => {
+test('under a key, a hold, a capture and a release are replayed, also after the hold has ended', async () => {
   await using wallets = await startWallets()
   const { wallet } = wallets
   const key = (name: string) => ({ 'idempotency-key': name })

@@ -110,7 +110,7 @@ test('a refusal is never answered from a guess, and nothing is built on half of 
   await expectSoundLedger(wallets)
 })
 
-test('whatever was carried out although its answer was lost is told, not done again, and not called a repetition', async () => {
+test('a request whose answer was lost is answered, not executed again, and not marked as a replay', async () => {
   await using wallets = await startWallets()
   await using ledger = openLedger(wallets)
   const keyed = (request: CommandRequest, key: string): CommandRequest => ({

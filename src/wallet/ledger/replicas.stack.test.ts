@@ -13,7 +13,7 @@ setDefaultTimeout(60_000)
 
 const people = [eva, frank]
 const [callers, commandsEach] = [24, 8]
-/** Nobody asks again for ever: whoever is refused so often has found a wallet that cannot get through. */
+/** Retries are bounded: after this many a wallet is considered stuck. */
 const triesMax = 200
 
 const command = fc.record({
@@ -35,7 +35,7 @@ const command = fc.record({
   forth: fc.boolean(),
   mode: fc.constantFrom('atomic', 'best_effort'),
   which: fc.nat(),
-  /** How often it is sent at once, each time to another wallet. Without a key nobody may send it again. */
+  /** How often it is sent at once, each time to another wallet. Without a key it must not be sent again. */
   keyed: fc.constantFrom('no', 'once', 'once', 'twice'),
 })
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never
@@ -78,7 +78,7 @@ class Run {
   readonly #moved = new Map<string, Moved>()
   readonly #held = new Map<string, Held>()
   readonly #answers: Answer[] = []
-  /** References of what was sent without a key and answered with a 503: nobody knows. */
+  /** References of what was sent without a key and answered with a 503: the result is unknown. */
   readonly #unknown = new Set<string>()
   #over = false
 
@@ -167,12 +167,12 @@ class Run {
       const answered = this.#held.get(id)
       expect(answered !== undefined || this.#unknown.has(reference)).toBe(true)
       expect(endings).toBe(status === 'captured' ? 1 : 0)
-      // One who was told that it was the one to release it was so.
+      // The caller that was answered as the one to release it was that one.
       if (answered?.status === 'released') expect(status).toBe('released')
     }
     expect(holds.filter(({ id }) => this.#held.has(id)).length).toBe(this.#held.size)
 
-    // What is still open is let go, and everything that was held is free.
+    // Open holds are released, and nothing is held any more.
     for (const { id } of holds.filter(({ status }) => status === 'placed'))
       expect(await this.wallets.wallet.post(`/holds/${id}/release`, {})).toMatchObject({ status: 200 })
     const [held] = await sql`select sum(held_minor)::int as left from accounts`
@@ -188,7 +188,7 @@ class Run {
       if (!one.id) continue
       const known = 'kind' in one ? this.#moved : this.#held
       const before = known.get(one.id) as Held | undefined
-      // A hold that was released is told as released; that it was placed may be heard later.
+      // A released hold is published as released, perhaps before it is published as placed.
       if (before?.status !== 'released') known.set(one.id, one as Held)
     }
   }

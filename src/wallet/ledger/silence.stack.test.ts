@@ -30,7 +30,7 @@ async function start() {
 const pay = (caller: Caller, more = {}, headers = {}) =>
   caller.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1, ...more }, headers)
 
-test('whoever pays is answered in time, money moves once, and readiness says so in between', async () => {
+test('payments are answered in time, money moves once, and readiness fails meanwhile', async () => {
   await using stack = await start()
   expect((await stack.pay()).status).toBe(201)
   stack.proxy.silence()
@@ -60,7 +60,7 @@ test('whoever pays is answered in time, money moves once, and readiness says so 
   await expectSoundLedger(stack)
 })
 
-test('readiness finds it out although nobody asks for anything', async () => {
+test('readiness fails without any request', async () => {
   await using stack = await start()
   stack.proxy.silenceAll()
   await eventually(async () => expect((await stack.wallet.get('/readyz')).status).toBe(503), {

@@ -1,5 +1,5 @@
 /**
- * A database that answers, and cannot do its work: callers are told so and when to come back,
+ * A database that answers but cannot write: callers get a 503 with `Retry-After`,
  * readiness says why, and it ends by itself.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
@@ -85,7 +85,7 @@ test.each(troubles)('%s', async (_, cause, { begin, end }) => {
   expect(JSON.stringify(notReady.body)).toMatch(cause)
 
   await end(wallets)
-  // By itself: nobody pays meanwhile.
+  // Without any payment meanwhile.
   await eventually(async () => expect((await wallet.get('/readyz')).status).toBe(200))
   expect(await wallets.made()).toBe(1)
   for (let nth = 0; nth < 2; nth++) expect((await pay(wallet, keyed)).status).toBe(201)

@@ -92,8 +92,8 @@ test.each([
   }
   await eventually(async () => expect(await stack.pending()).toBe(0), { timeoutMs: 30_000 })
   const versions = (await stack.records('balances')).flatMap((record) => {
-    const told = JSON.parse(String(record.value)).Payload
-    return told.account_id_from === eva ? told.version_account_id_from : []
+    const payload = JSON.parse(String(record.value)).Payload
+    return payload.account_id_from === eva ? payload.version_account_id_from : []
   })
   // What is repeated because a part of a send was refused changes nothing.
   const first = [...new Set<number>(versions)]

@@ -119,10 +119,10 @@ const placeName = ({
   offset: number | bigint
 }): string => `${topic}/${partition}/${offset}`
 
-type Told = { transaction_id: string; version_account_id_from: number; account_id_from: string }
-const told = (record: IncomingRecord): Told => JSON.parse(String(record.value)).Payload
+type Payload = { transaction_id: string; version_account_id_from: number; account_id_from: string }
+const payloadOf = (record: IncomingRecord): Payload => JSON.parse(String(record.value)).Payload
 
-test('with the broker away money goes on moving, readiness says what waits, and all of it is told afterwards', async () => {
+test('without the broker money moves, readiness warns, and everything is published afterwards', async () => {
   await using stack = await start()
   const wallet = only(stack.callers)
   await eventually(async () => expect(await stack.pending()).toBe(0))
@@ -147,12 +147,12 @@ test('with the broker away money goes on moving, readiness says what waits, and 
   await eventually(async () => expect(await stack.pending()).toBe(0))
   const ids = answers.map((answer) => answer.body.id as string)
   const records = await stack.records((seen) =>
-    ids.every((id) => seen.some((one) => told(one).transaction_id === id)),
+    ids.every((id) => seen.some((one) => payloadOf(one).transaction_id === id)),
   )
-  // One account, one key, one partition: what is told of it keeps the order of its versions.
+  // One account, one key, one partition: its events are in the order of versions.
   for (const payer of [eva, frank]) {
     const versions = records
-      .map(told)
+      .map(payloadOf)
       .flatMap((one) => (one.account_id_from === payer ? one.version_account_id_from : []))
     expect(versions.length).toBeGreaterThanOrEqual(160)
     expect(versions).toEqual(versions.toSorted((one, other) => one - other))
@@ -171,7 +171,7 @@ test('an acknowledgement that is lost repeats events, under the same id, and los
   expect(lost.hits).toBe(2)
 
   const ofIt = (records: IncomingRecord[]) =>
-    records.filter((record) => told(record).transaction_id === body.id)
+    records.filter((record) => payloadOf(record).transaction_id === body.id)
   const repeats = ofIt(await stack.records((seen) => ofIt(seen).length >= 2))
   expect(new Set(repeats.map((record) => headerText(record, 'ce_id')))).toEqual(
     new Set([`BalanceUpdated/${body.id}`]),
@@ -189,10 +189,10 @@ test('what the broker refuses stays in the outbox until it is taken', async () =
   expect(await stack.pending()).toBe(2)
   stack.broker().faults.clear()
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  await stack.records((seen) => seen.some((record) => told(record).transaction_id === body.id))
+  await stack.records((seen) => seen.some((record) => payloadOf(record).transaction_id === body.id))
 })
 
-test('one relay leads; when its session ends another one does, and every event is told by somebody', async () => {
+test('one relay leads; when its session ends another takes over, and every event is published', async () => {
   await using stack = await start(3)
   const leaders = () => stack.sql`
     select pid from pg_locks where locktype = 'advisory' and granted
@@ -213,7 +213,9 @@ test('one relay leads; when its session ends another one does, and every event i
     }
   }
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  await stack.records((seen) => ids.every((id) => seen.some((record) => told(record).transaction_id === id)))
+  await stack.records((seen) =>
+    ids.every((id) => seen.some((record) => payloadOf(record).transaction_id === id)),
+  )
   await stack.expectDelivered(only(stack.callers), ids)
 })
 
@@ -248,10 +250,10 @@ test('a row whose id was drawn early and committed late is not passed over', asy
   await late`begin`
   await row(late7)
   const { body } = await pay(wallet, 1)
-  await stack.records((seen) => seen.some((record) => told(record).transaction_id === body.id))
+  await stack.records((seen) => seen.some((record) => payloadOf(record).transaction_id === body.id))
   await late`commit`
   late.release()
-  await stack.records((seen) => seen.some((record) => told(record).transaction_id === late7))
+  await stack.records((seen) => seen.some((record) => payloadOf(record).transaction_id === late7))
 })
 
 test('a transaction says when it was committed, and where its events are or for how long they wait', async () => {
@@ -320,7 +322,7 @@ test('what was published before its place was kept, or too long ago, is publishe
   })
 })
 
-test('whatever is cut or killed on the way, every event of every transaction is where the wallet says it is', async () => {
+test('after cuts and kills every event is at the offset that its delivery names', async () => {
   await using stack = await start(0)
   const wallets: ServiceProcess[] = [await spawnService(stack.config), await spawnService(stack.config)]
   const ids: string[] = []
@@ -361,7 +363,7 @@ test('whatever is cut or killed on the way, every event of every transaction is 
   }
 })
 
-test('places are forgotten 30 days after what happened, and not noted again when it is told again', async () => {
+test('deliveries are pruned after 30 days, and not recorded again by republishing', async () => {
   await using stack = await start()
   await eventually(async () => expect(await stack.pending()).toBe(0))
   const idOf = (days: number) => {
@@ -387,14 +389,14 @@ test('places are forgotten 30 days after what happened, and not noted again when
     value: '{}',
     traceparent: null,
   } as const
-  const told = [
+  const published = [
     [old, 31],
     [young, 29],
   ] as const
   const timeOf = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString()
   await enqueueReplay(
     stack.owner,
-    told.map(([subject, days]) => ({ ...event, subject, time: timeOf(days) })),
+    published.map(([subject, days]) => ({ ...event, subject, time: timeOf(days) })),
   )
   await eventually(async () => expect(await stack.pending()).toBe(0))
   expect(await noted()).toEqual([young])

@@ -18,7 +18,7 @@ const list = async (wallet: Caller, query: string): Promise<Page> => {
 const pay = (wallet: Caller) =>
   wallet.post('/transactions', { account_id_from: frank, account_id_to: eva, amount: 0.01 })
 
-test('pages put together are the whole list, newest first, whatever comes in between', async () => {
+test('pages add up to the whole list, newest first, while transactions are added', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   for (let made = 0; made < 20; made++) await pay(stack.wallet)
   const whole = await list(stack.wallet, '')
