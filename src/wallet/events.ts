@@ -85,7 +85,7 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
   }
 }
 
-/** Published for every change of an account's state. A hold changes the payer only: the payee keeps its version. */
+/** For every change of an account's state. A hold changes the payer only: the payee keeps its version. */
 function balancesOf({ id, from, to, transaction, hold }: PublishedFact, createdAt: string): SaldoEvent {
   const { currency } = from
   const [exactFrom, exactTo] = [

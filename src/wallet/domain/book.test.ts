@@ -50,7 +50,7 @@ test('atomic: one rejection leaves the book unchanged, and is the one reported',
   const commands = [
     transfer('eva', 'frank', 60n),
     transfer('eva', 'frank', 60n),
-    transfer('eva', 'nobody', 1n),
+    transfer('eva', 'missing', 1n),
   ]
   expect(decideAll({ commands, atomic: true }, book, at)).toEqual({
     results: [
@@ -94,7 +94,7 @@ test('two reversals of one request share what is left of the transaction', () =>
 })
 
 test('for any commands: no money appears, no account overspends, versions have no gaps', () => {
-  const names = ['eva', 'frank', 'overdrawn', 'world', 'nobody']
+  const names = ['eva', 'frank', 'overdrawn', 'world', 'missing']
   const asked = fc.array(
     fc.record({
       type: fc.constantFrom('transfer', 'transfer', 'reversal', 'hold', 'capture', 'release'),

@@ -55,9 +55,9 @@ describe('placing', () => {
   // Each line breaks one rule and, where it can, those below it, so the table also pins the order
   // of the checks.
   test.each([
-    ['amount_not_positive', 'nobody', 'nobody', 0n, false],
-    ['accounts_not_different', 'nobody', 'nobody', 901n, false],
-    ['account_from_not_found', 'nobody', 'no one', 901n, false],
+    ['amount_not_positive', 'missing', 'missing', 0n, false],
+    ['accounts_not_different', 'missing', 'missing', 901n, false],
+    ['account_from_not_found', 'missing', 'no one', 901n, false],
     ['account_from_not_found', 'world', 'no one', 901n, false],
     ['account_to_not_found', 'tokyo', 'no one', 901n, false],
     ['account_to_not_found', 'tokyo', 'world', 901n, false],

@@ -56,12 +56,12 @@ describe('refusals', () => {
   // Each line breaks one rule and, where it can, those below it, so the table also pins the order
   // of the checks.
   const refusals = [
-    ['amount_not_positive', 'nobody', 'nobody', 0n, 'transfer'],
+    ['amount_not_positive', 'missing', 'missing', 0n, 'transfer'],
     ['amount_not_positive', 'eva', 'frank', -1n, 'transfer'],
-    ['accounts_not_different', 'nobody', 'nobody', 901n, 'transfer'],
+    ['accounts_not_different', 'missing', 'missing', 901n, 'transfer'],
     ['currency_not_equal', 'world of another currency', 'eva', 901n, 'deposit'],
     ['currency_not_equal', 'eva', 'world of another currency', 901n, 'withdrawal'],
-    ['account_from_not_found', 'nobody', 'no one', 901n, 'transfer'],
+    ['account_from_not_found', 'missing', 'no one', 901n, 'transfer'],
     ['account_from_not_found', 'world', 'no one', 901n, 'transfer'],
     ['account_from_not_found', 'eva', 'no one', 901n, 'deposit'],
     ['account_to_not_found', 'tokyo', 'no one', 901n, 'transfer'],

@@ -1,4 +1,4 @@
-/** Committed events that the broker has not acknowledged yet. Rows are inserted and deleted, never updated. */
+/** Committed events that the broker has not acknowledged. Rows are inserted and deleted, never updated. */
 import type { EncodedEvent } from '../../contract/wire/envelope'
 import { openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
