@@ -1,21 +1,17 @@
 /** Hostile requests at every route of both services: a short problem, soon, and without effect. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { createBalancesApp } from '../../balances/http/app'
 import type { ServiceName } from '../../config/config'
+import { expectDocumented, routesOf } from '../../testing/documented'
 import { head, type RawAnswer, rawRequest } from '../../testing/raw-http'
 import { startStack } from '../../testing/stack'
-import { createWalletApp } from '../../wallet/http/app'
+import type { Route } from './route'
 
 setDefaultTimeout(120_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
-const routesOf: Record<ServiceName, { method: string; path: string }[]> = {
-  wallet: createWalletApp({} as never).routes,
-  balances: createBalancesApp({} as never).routes,
-}
-const services = Object.entries(routesOf) as [ServiceName, { method: string; path: string }[]][]
+const services = Object.entries(routesOf) as [ServiceName, readonly Route[]][]
 const pathOf = ({ path }: { path: string }) => path.replace(/:\w+/g, eva)
 
 function expectProblem(answer: RawAnswer, status: number) {
@@ -61,12 +57,16 @@ test.each(services)(
         }
         return rawRequest(port, [head(`POST ${pathOf(route)}`, described), body])
       }
-      for (const [, body, status] of hostileBodies) expectProblem(await send(body), status)
-      expectProblem(await send('{}', { 'Content-Type': 'text/plain' }), 415)
-      expectProblem(await send('{}', { 'Content-Encoding': 'gzip' }), 415)
-      expectProblem(await send('{}', { Host: 'evil.example' }), 403)
-      expectProblem(await send('{}', { Origin: 'https://evil.example' }), 403)
-      expectProblem(await send(' '.repeat(1024 * 1024 + 1)), 413)
+      const expectRefusal = (answer: RawAnswer, status: number) => {
+        expectProblem(answer, status)
+        expectDocumented(service, { method: 'POST', path: pathOf(route), ...answer })
+      }
+      for (const [, body, status] of hostileBodies) expectRefusal(await send(body), status)
+      expectRefusal(await send('{}', { 'Content-Type': 'text/plain' }), 415)
+      expectRefusal(await send('{}', { 'Content-Encoding': 'gzip' }), 415)
+      expectRefusal(await send('{}', { Host: 'evil.example' }), 403)
+      expectRefusal(await send('{}', { Origin: 'https://evil.example' }), 403)
+      expectRefusal(await send(' '.repeat(1024 * 1024 + 1)), 413)
     }
     if (service === 'wallet')
       expect((await stack.wallet.get(`/accounts/${eva}`)).body).toMatchObject({

@@ -23,7 +23,7 @@ test('a page links to the next one, with the query of its own', async () => {
   expect([last.headers.get('link'), await last.json()]).toEqual([null, { data: [], next_cursor: null }])
 })
 
-test('a cursor is read back, and a forged one is refused', () => {
+test('a cursor is parsed, and a forged one is refused', () => {
   expect(parsePosition(undefined, filter)).toBeUndefined()
   expect(parsePosition(encodeCursor('a:1', filter), filter)).toBe('a:1')
   expect(parseNumbers(encodeCursor('7:-1', filter), filter, /^(\d+):(-?\d+)$/)).toEqual([7n, -1n])
@@ -34,6 +34,6 @@ test('a cursor is read back, and a forged one is refused', () => {
   expect(() => parsePosition(encodeCursor('a', {}), filter)).toThrow('another filter')
 })
 
-test('a page has 50 rows unless the query says otherwise', () => {
+test('a page has 50 rows by default', () => {
   expect([pageSizeOf(undefined), pageSizeOf('7')]).toEqual([50, 7])
 })

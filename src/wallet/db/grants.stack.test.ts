@@ -256,6 +256,6 @@ test('a role that may not be created, an owner who is none, and two databases in
   await using owner = connect(migrationUrl ?? '')
   await owner`delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)`
   await expect(startWallet(withDatabase(config, { migrationUrl: undefined }), log)).rejects.toThrow(
-    /permission denied .* Check DATABASE_URL, and what its role may do/,
+    /permission denied .* Check DATABASE_URL and the privileges of its role/,
   )
 })
