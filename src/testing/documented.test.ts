@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { problems } from '../contract/problems'
 import { commonProblems, type ProblemKind, problemResponse } from '../platform/http/problem'
 import { route } from '../platform/http/route'
-import { response } from '../platform/http/schemas'
+import { closedObject } from '../platform/http/schemas'
 import { type Exchange, routesOf, undocumented } from './documented'
 
 const routes = [
@@ -11,7 +11,7 @@ const routes = [
     method: 'GET',
     path: '/things/:id',
     summary: 'A thing.',
-    responses: { 200: response('Thing', { id: Type.String(), size: Type.Integer() }), 304: null },
+    responses: { 200: closedObject('Thing', { id: Type.String(), size: Type.Integer() }), 304: null },
     problems: [problems.accountNotFound],
     handle: () => new Response(),
   }),

@@ -1,7 +1,7 @@
 /** The balance of an account at a time, as a balance and an explanation show it. */
 import { type Static, Type } from '@sinclair/typebox'
 import { time, version } from '../../contract/schemas'
-import { nullable, oneOf, response } from '../../platform/http/schemas'
+import { closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { Balance } from '../queries/balances-store'
 import { type BalanceAt, type Clock, clocks } from '../queries/history'
 import { CurrencyCode, MoneyOrUnknown, showMoney, Time } from './values'
@@ -35,8 +35,8 @@ export const recordedBalance = {
 }
 
 export const BalanceAtResponse = Type.Union([
-  response('RecordedBalance', recordedBalance),
-  response('EffectiveBalance', effectiveBalance),
+  closedObject('RecordedBalance', recordedBalance),
+  closedObject('EffectiveBalance', effectiveBalance),
 ])
 
 export function presentBalanceAt(

@@ -14,7 +14,7 @@ import {
   respondWithPage,
 } from '../../platform/http/list'
 import { type RouteContext, route } from '../../platform/http/route'
-import { closed, nullable, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable } from '../../platform/http/schemas'
 import type { Balance, BalanceFilter } from '../queries/balances-store'
 import type { Reads } from '../queries/queries'
 import { BalanceAtResponse, moment, presentBalanceAt } from './balance-at'
@@ -43,7 +43,7 @@ const BalancesQuery = Type.Object(
   closed,
 )
 
-const BalanceResponse = response('Balance', {
+const BalanceResponse = closedObject('Balance', {
   id: Type.String({ description: 'The same as `account_id`.' }),
   account_id: Type.String(),
   ...holdings,

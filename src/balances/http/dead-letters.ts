@@ -14,7 +14,7 @@ import {
   respondWithPage,
 } from '../../platform/http/list'
 import { route } from '../../platform/http/route'
-import { closed, nullable, oneOf, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { DeadLetterGroup, ListedLetter } from '../dead-letters/dead-letters-store'
 import type { DeadLetterQueries } from '../dead-letters/queries'
 import {
@@ -60,7 +60,7 @@ const bytes = <Name extends string>(name: Name) => ({
 })
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 
-const DeadLetterResponse = response('DeadLetter', {
+const DeadLetterResponse = closedObject('DeadLetter', {
   id: Type.String(),
   topic: Type.String(),
   partition: count('Of the record.'),
@@ -75,7 +75,7 @@ const DeadLetterResponse = response('DeadLetter', {
   truncated: Type.Boolean({ description: 'Whether the list leaves out a part; `href` has it all.' }),
   href: Type.String({ format: 'uri-reference' }),
   headers: Type.Array(
-    response('RecordHeader', { ...(bytes('name') as TProperties), ...(bytes('value') as TProperties) }),
+    closedObject('RecordHeader', { ...(bytes('name') as TProperties), ...(bytes('value') as TProperties) }),
   ),
   record_at: nullable(time('The timestamp of the record.')),
   recorded_at: time('When it failed first.'),
@@ -125,7 +125,7 @@ function presentBytes<Name extends 'key' | 'name' | 'value'>(
   return { [`${name}_base64`]: bytes.toString('base64') }
 }
 
-const DeadLetterGroupResponse = response('DeadLetterGroup', {
+const DeadLetterGroupResponse = closedObject('DeadLetterGroup', {
   cause: Type.String(),
   topic: Type.String(),
   count: Type.Integer({ minimum: 1 }),
@@ -145,7 +145,7 @@ const presentGroup = (group: DeadLetterGroup): Static<typeof DeadLetterGroupResp
 
 const RedriveResponse = listResponse(
   'Redrive',
-  response('RedriveResult', {
+  closedObject('RedriveResult', {
     id: Type.String(),
     outcome: oneOf(redriveOutcomes),
     cause: nullable(Type.String(), 'Why it fails still.'),

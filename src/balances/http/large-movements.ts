@@ -12,13 +12,13 @@ import {
   respondWithPage,
 } from '../../platform/http/list'
 import { route } from '../../platform/http/route'
-import { closed, nullable, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable } from '../../platform/http/schemas'
 import type { LargeMovement } from '../reactions/large-movements-store'
 import { CurrencyCode, Id, MoneyOrUnknown, revalidated } from './values'
 
 const LargeMovementsQuery = Type.Object({ account_id: Type.Optional(Id), ...paging }, closed)
 
-const LargeMovementResponse = response('LargeMovement', {
+const LargeMovementResponse = closedObject('LargeMovement', {
   transaction_id: Type.String(),
   account_id_from: Type.String(),
   account_id_to: Type.String(),

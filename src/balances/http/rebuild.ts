@@ -5,7 +5,7 @@ import { time } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { InvalidValue } from '../../platform/http/invalid'
 import { route } from '../../platform/http/route'
-import { closed, nullable, oneOf, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { RebuildCoordinator, RebuildProgress } from '../rebuild/coordinator'
 import { rebuildStates } from '../rebuild/rebuild-store'
 import {
@@ -26,17 +26,17 @@ const NewRebuild = Type.Object(
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const RebuildResponse = Type.Union([
-  response('NoRebuild', { state: Type.Literal('none') }),
-  response('Rebuild', {
+  closedObject('NoRebuild', { state: Type.Literal('none') }),
+  closedObject('Rebuild', {
     state: oneOf(rebuildStates),
-    records: response('RebuildRecords', {
+    records: closedObject('RebuildRecords', {
       done: count('Read so far.'),
       total: count('In the topics when it began.'),
     }),
     per_second: count('Records, on average since it began.'),
     seconds_left: nullable(count('Estimated by that average.'), 'Null before the first record.'),
     divergence: nullable(
-      response('RebuildDivergence', {
+      closedObject('RebuildDivergence', {
         accounts: count('That differ from the live tables.'),
         entries: count('That differ from the live tables.'),
         clients: count('That differ from the live tables.'),

@@ -5,7 +5,7 @@ import { version } from '../../contract/schemas'
 import type { ServerEvent } from '../../platform/http/event-stream'
 import { MalformedRequest } from '../../platform/http/invalid'
 import { route } from '../../platform/http/route'
-import { closed, response } from '../../platform/http/schemas'
+import { closed, closedObject } from '../../platform/http/schemas'
 import type { AccountEntry } from '../queries/entries-store'
 import type { Reads } from '../queries/queries'
 import { type BalanceStreams, type StreamEncoder, unknownPosition } from '../streams/streams'
@@ -18,12 +18,12 @@ const eventStream = {
   mediaType: 'text/event-stream',
   schema: Type.Union([
     StreamedEntry,
-    response('StreamedGap', {
+    closedObject('StreamedGap', {
       account_id: Type.String(),
       from_version: version('The first that is missing.'),
       to_version: version('The last that is missing.'),
     }),
-    response('StreamReset', {
+    closedObject('StreamReset', {
       load: Type.String({ format: 'uri-reference', description: 'What to load before reading on.' }),
     }),
   ]),

@@ -7,7 +7,7 @@ import { Money, time, version } from '../../contract/schemas'
 import { type Instant, parseInstant, sqlBoundOf, timeExpected } from '../../contract/time'
 import { refuse } from '../../platform/http/app'
 import { InvalidValue } from '../../platform/http/invalid'
-import { nullable, response } from '../../platform/http/schemas'
+import { closedObject, nullable } from '../../platform/http/schemas'
 import type { Balance } from '../queries/balances-store'
 import type { Entry } from '../queries/entries-store'
 import type { Line } from '../queries/history'
@@ -49,15 +49,15 @@ const entry = {
   effective_at: time('From when it counts in the books.'),
   created_at: time('When it was written.'),
 }
-export const EntryResponse = response('Entry', entry)
-export const StreamedEntry = response('StreamedEntry', {
+export const EntryResponse = closedObject('Entry', entry)
+export const StreamedEntry = closedObject('StreamedEntry', {
   account_id: Type.String(),
   currency: CurrencyCode,
   ...entry,
 })
 
-export const GapResponse = response('Gap', {
-  gap: response('MissingVersions', {
+export const GapResponse = closedObject('Gap', {
+  gap: closedObject('MissingVersions', {
     from_version: version('The first that is missing.'),
     to_version: version('The last that is missing.'),
     amount: nullable(Money, 'What the missing entries did together; null where that is not known.'),

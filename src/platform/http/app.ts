@@ -13,7 +13,7 @@ import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse 
 import { queryFaults } from './query'
 import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
 import { mount, type Route, route } from './route'
-import { oneOf, response } from './schemas'
+import { closedObject, oneOf } from './schemas'
 
 export { InvalidValue, MalformedRequest }
 
@@ -105,11 +105,11 @@ export const tableOf = ({ health, problems, documents, routes = [] }: HttpOption
 
 const HealthStatus = oneOf(['pass', 'warn', 'fail'], '`warn` is still ready.')
 /** As in the health check draft that most tools read. */
-const HealthResponse = response('Health', {
+const HealthResponse = closedObject('Health', {
   status: HealthStatus,
   checks: Type.Record(
     Type.String(),
-    response('HealthCheck', { status: HealthStatus, output: Type.Optional(Type.String()) }),
+    closedObject('HealthCheck', { status: HealthStatus, output: Type.Optional(Type.String()) }),
     { description: 'By the name of the part.' },
   ),
 })

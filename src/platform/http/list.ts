@@ -2,7 +2,7 @@
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { encodeCursor, type Filter, pageSizeDefault, pageSizeMax, parseCursor } from './cursor'
 import { InvalidCursor, MalformedRequest } from './invalid'
-import { nullable, response } from './schemas'
+import { closedObject, nullable } from './schemas'
 
 /** As text, because that is what a query is made of. */
 const Limit = Type.String({
@@ -29,7 +29,7 @@ export const listResponse = <Row extends TSchema, Members extends TProperties = 
   title: string,
   row: Row,
   members: Members = {} as Members,
-) => response(title, { ...members, data: Type.Array(row), next_cursor: NextCursor })
+) => closedObject(title, { ...members, data: Type.Array(row), next_cursor: NextCursor })
 
 /**
  * The page among rows that were read with a limit of one more than `size`, and the cursor of the next

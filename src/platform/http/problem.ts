@@ -1,6 +1,6 @@
 /** Problem Details (RFC 9457): the body of every refusal and failure over HTTP. */
 import { type Static, Type } from '@sinclair/typebox'
-import { response } from './schemas'
+import { closedObject } from './schemas'
 
 /** Clients switch on `type` and `code`, which never change. */
 export type ProblemKind = {
@@ -110,7 +110,7 @@ export const commonProblems = {
   },
 } as const satisfies Record<string, ProblemKind>
 
-const ProblemError = response('ProblemError', {
+const ProblemError = closedObject('ProblemError', {
   detail: Type.String({ description: 'What is expected of the value.' }),
   pointer: Type.String({
     description: 'The value, as a JSON Pointer in the form of a URI fragment.',
@@ -120,7 +120,7 @@ const ProblemError = response('ProblemError', {
 })
 
 /** The body of every refusal and failure. */
-export const ProblemResponse = response('ProblemDetails', {
+export const ProblemResponse = closedObject('ProblemDetails', {
   type: Type.String({
     format: 'uri-reference',
     description: 'The kind of problem. It is the address of its explanation.',

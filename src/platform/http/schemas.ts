@@ -4,9 +4,11 @@ import { type TObject, type TProperties, type TSchema, Type } from '@sinclair/ty
 /** An object without further members. */
 export const closed = { additionalProperties: false } as const
 
-/** A response that is an object with these members and no others. `title` names it in documents. */
-export const response = <Members extends TProperties>(title: string, members: Members): TObject<Members> =>
-  Type.Object(members, { title, ...closed })
+/** An object with these members and no others. `title` names it in documents. */
+export const closedObject = <Members extends TProperties>(
+  title: string,
+  members: Members,
+): TObject<Members> => Type.Object(members, { title, ...closed })
 
 export const nullable = <Schema extends TSchema>(schema: Schema, description?: string) =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description })

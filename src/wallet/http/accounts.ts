@@ -6,7 +6,7 @@ import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse, traceOf } from '../../platform/http/app'
 import { InvalidValue } from '../../platform/http/invalid'
 import { route } from '../../platform/http/route'
-import { closed, nullable, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable } from '../../platform/http/schemas'
 import { findAccount, type StoredAccount } from '../accounts/accounts-store'
 import { openAccount } from '../accounts/open-account'
 import { availableMinor } from '../domain/account'
@@ -19,7 +19,7 @@ const NewAccount = Type.Object(
   closed,
 )
 
-const AccountResponse = response('Account', {
+const AccountResponse = closedObject('Account', {
   id: uuid('The account.'),
   client_id: nullable(uuid('Its owner.'), 'Null for the system account `world`.'),
   currency: Currency,

@@ -4,7 +4,7 @@ import { problems } from '../../contract/problems'
 import { refuse } from '../../platform/http/app'
 import { InvalidValue } from '../../platform/http/invalid'
 import { route } from '../../platform/http/route'
-import { closed, oneOf, response } from '../../platform/http/schemas'
+import { closed, closedObject, oneOf } from '../../platform/http/schemas'
 import type { CommandResult } from '../domain/book'
 import { findTimeFault } from '../domain/timing'
 import type { TransferMoney } from '../domain/transfer'
@@ -50,7 +50,7 @@ const NewBatch = Type.Object(
 )
 
 /** The parts of Problem Details that say something about one member. */
-const MemberProblem = response('BatchMemberProblem', {
+const MemberProblem = closedObject('BatchMemberProblem', {
   type: Type.String({ format: 'uri-reference' }),
   title: Type.String(),
   status: Type.Integer({ minimum: 400, maximum: 599 }),
@@ -58,13 +58,13 @@ const MemberProblem = response('BatchMemberProblem', {
   code: Type.String(),
 })
 const MemberResult = Type.Union([
-  response('BatchMemberDone', { status: Type.Literal(201), transaction: TransactionResponse }),
-  response('BatchMemberRefused', {
+  closedObject('BatchMemberDone', { status: Type.Literal(201), transaction: TransactionResponse }),
+  closedObject('BatchMemberRefused', {
     status: Type.Integer({ minimum: 400, maximum: 599 }),
     problem: MemberProblem,
   }),
 ])
-const BatchResponse = response('Batch', {
+const BatchResponse = closedObject('Batch', {
   mode: oneOf(modes),
   refused: Type.Integer({ minimum: 0, description: 'How many were refused.' }),
   results: Type.Array(MemberResult, { description: 'In the order of the request.' }),

@@ -4,7 +4,7 @@ import { problems } from '../../contract/problems'
 import { time, uuid } from '../../contract/schemas'
 import { refuse, traceOf } from '../../platform/http/app'
 import { route } from '../../platform/http/route'
-import { closed, response } from '../../platform/http/schemas'
+import { closed, closedObject } from '../../platform/http/schemas'
 import { findClient } from '../accounts/clients-store'
 import { registerClient } from '../accounts/register-client'
 import type { Client } from '../domain/client'
@@ -15,7 +15,7 @@ import { findById } from './values'
 
 const NewClient = Type.Object({ name: Name, email: Email }, closed)
 
-const ClientResponse = response('Client', {
+const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),
   name: Type.String(),
   email: Type.String(),

@@ -5,7 +5,7 @@ import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { route } from '../../platform/http/route'
-import { closed, nullable, oneOf, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { Command } from '../domain/book'
 import type { PlaceHold } from '../domain/hold'
@@ -43,7 +43,7 @@ const NewHold = Type.Object(
 const NewCapture = Type.Object(part, closed)
 const NewRelease = Type.Object({}, closed)
 
-const HoldResponse = response('Hold', {
+const HoldResponse = closedObject('Hold', {
   id: uuid('The hold.'),
   status: oneOf(holdStatuses),
   account_id_from: uuid('The account whose money is held.'),

@@ -12,7 +12,7 @@ import { encodeCursor } from '../../platform/http/cursor'
 import { InvalidCursor, InvalidValue } from '../../platform/http/invalid'
 import { listResponse, pageSizeOf, paging, parsePosition, respondWithPage } from '../../platform/http/list'
 import { route } from '../../platform/http/route'
-import { closed, nullable, oneOf, response } from '../../platform/http/schemas'
+import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { TransferMoney } from '../domain/transfer'
 import { type Transaction, transactionKinds } from '../domain/types'
@@ -51,7 +51,7 @@ const TransactionQuery = Type.Object(
   closed,
 )
 
-export const TransactionResponse = response('Transaction', {
+export const TransactionResponse = closedObject('Transaction', {
   id: uuid('The transaction.'),
   account_id_from: uuid('The account that was debited; `world` for a deposit.'),
   account_id_to: uuid('The account that was credited; `world` for a withdrawal.'),
@@ -68,12 +68,12 @@ export const TransactionResponse = response('Transaction', {
   created_at: time('When it was written.'),
 })
 
-const DeliveryResponse = response('Delivery', {
+const DeliveryResponse = closedObject('Delivery', {
   transaction_id: uuid('The transaction.'),
   committed_at: time('When it was committed.'),
   status: oneOf(['pending', 'published'], '`pending` while an event waits in the outbox.'),
   events: Type.Array(
-    response('EventDelivery', {
+    closedObject('EventDelivery', {
       name: Type.String({ description: 'The kind of event.' }),
       topic: Type.String(),
       status: oneOf(['pending', 'published']),
