@@ -1,6 +1,7 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config/config'
+import type { Use } from '../contract/docs/asyncapi'
 import { messageOf } from '../platform/fault'
 import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
@@ -22,7 +23,7 @@ import { countDeadLetters } from './dead-letters/dead-letters-store'
 import { startDeadLetterPublisher } from './dead-letters/publisher'
 import { openDeadLetterQueries } from './dead-letters/queries'
 import { redrive } from './dead-letters/redrive'
-import { clampToLogStart, FreshnessMonitor } from './freshness/freshness'
+import { clampToLogStart, FreshnessMonitor, type FreshnessOptions } from './freshness/freshness'
 import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
 import { streamEncoder } from './http/streams'
@@ -40,26 +41,21 @@ import { tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
 import { BalanceStreams } from './streams/streams'
 
+const largeMovementsTopic = 'transactions'
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
-/**
- * How long a start takes at most because the broker does not answer, in milliseconds. Reads are
- * served meanwhile.
- */
+/** How long a start waits for the broker's first answer, in milliseconds. Without it, answers have no age yet. */
 const firstSampleMaxMs = 2000
-/** Each holds a connection and next to nothing else. */
+/** Requests that may wait for a version. Each holds a connection and little else. */
 const waitingReadsMax = 2000
-/**
- * How long a statement may take, of those that read and those that write, in milliseconds; and
- * connections for the latter.
- */
+/** Statement timeouts of reads and of writes, in milliseconds, and connections for writes. */
 const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
 
-/** How patient it is, in milliseconds. Tests are less so. */
+/** Time limits in milliseconds; tests use shorter ones. */
 const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefined as number | undefined }
 
 /**
- * Listens at once, resolves when reads are served. Throws `SetupError` or a driver's error when
+ * Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when
  * waiting would not help.
  */
 export function startBalances(
@@ -67,61 +63,20 @@ export function startBalances(
   log: Log,
   { lookEveryMs, standstillMaxMs, sessionTimeoutMs } = patience,
 ): Promise<RunningService> {
-  const { shutdownTimeoutMs, largeMovementMin: min } = config
+  const { shutdownTimeoutMs } = config
   const service = createService({ name: 'balances', log, shutdownTimeoutMs })
   const { reading, database } = openDatabases(config)
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
-  const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
-  const group = { database, kafka, groupId, log }
-  // Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill.
-  const reacting = { topic: 'transactions', groupId: `${groupId}-large-movements` } as const
 
-  const reads = openReads(reading)
-  const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
-  const monitor = new FreshnessMonitor({
-    ...offsetsOf(kafka, topicNames, reading),
-    everyMs: lookEveryMs,
-    log,
-    onSample: detector.observe,
-  })
-  const streams = new BalanceStreams({
-    sql: reading.sql,
-    freshness: monitor.freshness,
-    encoder: streamEncoder,
-    log,
-  })
-  const wake = (accountIds?: readonly string[]) => {
-    consistency.wake(accountIds)
-    streams.wake(accountIds)
-  }
-
-  const deadLetters = started('dead_letters', () => startDeadLetterPublisher(group))
-  const consumer = restartable('consumer', () =>
-    startConsumer({
-      ...group,
-      topics: topicNames,
-      partitions,
-      onApplied: wake,
-      onDeadLetters: () => deadLetters.current()?.wake(),
-    }),
-  )
-  const rebuilding = started('rebuild', () =>
-    startRebuildCoordinator({ database, kafka, config, migrationsFolder, log }),
-  )
-  const largeMovements = started('large_movements', () =>
-    startLargeMovements({
-      ...group,
-      groupId: reacting.groupId,
-      topics: [config.kafka.topicPrefix + reacting.topic],
-      partitions,
-      min,
-    }),
-  )
+  const serving = createServing({ config, kafka, reading, log, lookEveryMs, onSample: detector.observe })
+  const { consistency, monitor, streams, wake } = serving
+  const consumers = createConsumers({ config, kafka, database, log, onApplied: wake })
+  const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
   const app = createBalancesApp({
-    reads,
+    ...serving,
     deadLetters: openDeadLetterQueries(reading),
     largeMovements: (accountId, page) =>
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
@@ -130,18 +85,15 @@ export function startBalances(
       deadLetters.current()?.wake()
       return answer
     },
-    consistency,
-    monitor,
     rebuilding: {
       status: async () => rebuilding.current()?.status(),
       request: async (request) => rebuilding.current()?.request(request),
     },
-    streams,
     log,
     health: service.health,
     isReady: service.isReady,
     kafka: config.kafka,
-    uses: [...topics.map((topic) => ({ topic, groupId })), reacting],
+    uses: usesOf(config),
   })
   const http = listen(app, config, log)
 
@@ -157,7 +109,7 @@ export function startBalances(
       { ...deadLetters, health: () => deadLettersHealth(reading) },
       { ...consumer, health: () => detector.check() ?? consumer.health() },
       { name: 'http_server', stop: http.close },
-      // These end what waits and what streams, so that the requests can end.
+      // Stopped before the HTTP server: these end the requests that wait or stream.
       {
         name: 'watermark',
         ready: () => monitor.waitForFirstSample(firstSampleMaxMs),
@@ -174,6 +126,72 @@ export function startBalances(
       if (config.seedOnStart) await seedBalances(url, database, log)
     },
   })
+}
+
+/** Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill. */
+const largeMovementsGroup = (config: ServiceConfig): string =>
+  `${subscriptionOf(config.kafka).groupId}-large-movements`
+
+const usesOf = (config: ServiceConfig): Use[] => [
+  ...topics.map((topic) => ({ topic, groupId: subscriptionOf(config.kafka).groupId })),
+  { topic: largeMovementsTopic, groupId: largeMovementsGroup(config) },
+]
+
+/** What answers requests. `wake` says which accounts have changed. */
+function createServing(options: {
+  config: ServiceConfig
+  kafka: Kafka
+  reading: Database
+  log: Log
+  lookEveryMs: number
+  onSample: FreshnessOptions['onSample']
+}) {
+  const { config, kafka, reading, log, lookEveryMs: everyMs, onSample } = options
+  const reads = openReads(reading)
+  const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
+  const { topics: topicNames } = subscriptionOf(config.kafka)
+  const monitor = new FreshnessMonitor({ ...offsetsOf(kafka, topicNames, reading), everyMs, log, onSample })
+  const streams = new BalanceStreams({
+    sql: reading.sql,
+    freshness: monitor.freshness,
+    encoder: streamEncoder,
+    log,
+  })
+  const wake = (accountIds?: readonly string[]) => {
+    consistency.wake(accountIds)
+    streams.wake(accountIds)
+  }
+  return { reads, consistency, monitor, streams, wake }
+}
+
+/** What consumes the topics. */
+function createConsumers(options: {
+  config: ServiceConfig
+  kafka: Kafka
+  database: Database
+  log: Log
+  onApplied: (accountIds: string[]) => void
+}) {
+  const { config, kafka, database, log, onApplied } = options
+  const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
+  const group = { database, kafka, groupId, log, partitions }
+  const deadLetters = started('dead_letters', () => startDeadLetterPublisher(group))
+  const onDeadLetters = () => deadLetters.current()?.wake()
+  const consumer = restartable('consumer', () =>
+    startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters }),
+  )
+  const rebuilding = started('rebuild', () =>
+    startRebuildCoordinator({ database, kafka, config, migrationsFolder, log }),
+  )
+  const largeMovements = started('large_movements', () =>
+    startLargeMovements({
+      ...group,
+      groupId: largeMovementsGroup(config),
+      topics: [config.kafka.topicPrefix + largeMovementsTopic],
+      min: config.largeMovementMin,
+    }),
+  )
+  return { deadLetters, consumer, rebuilding, largeMovements }
 }
 
 /** Writes wait for locks and disks. In a pool apart, so that neither reads nor writes hold up the other. */
