@@ -190,7 +190,12 @@ const movementRoutes = (wallet: Wallet) => [
     summary: 'Deposits money into an account, from `world`.',
     body: NewMovement,
     responses: { 201: TransactionResponse },
-    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    // `world` may be overdrawn.
+    problems: [
+      ...movementProblems.filter((problem) => problem !== problems.insufficientFunds),
+      problems.sameAccount,
+      problems.effectiveTooEarly,
+    ],
     isKeyed: true,
     handle({ body, request, route, params }) {
       const parties = { account_id_from: null, account_id_to: params.id }
