@@ -23,7 +23,7 @@ test.each([
   expect(presentLogLine(line)).toEqual({ urgent, text })
 })
 
-test('a log begins anew, keeps the one before, hands lines on, and has the last of them at hand once', () => {
+test('a log starts empty, keeps the previous one, forwards lines and returns its tail once', () => {
   const dir = mkdtempSync(join(tmpdir(), 'saldo-log-'))
   const path = join(dir, 'logs/part.log')
   openChildLog(path).write('of the run before')
@@ -50,7 +50,7 @@ test('a log begins anew, keeps the one before, hands lines on, and has the last 
   rmSync(dir, { recursive: true })
 })
 
-test('a log that grows too large goes on in a new file', () => {
+test('a log that grows too large is rotated', () => {
   const dir = mkdtempSync(join(tmpdir(), 'saldo-log-'))
   const path = join(dir, 'part.log')
   const log = openChildLog(path)

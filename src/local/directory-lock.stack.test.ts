@@ -10,7 +10,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
-/** Another process that takes the lock, and holds it as long as it lives. */
+/** Another process that holds the lock for as long as it lives. */
 async function lockElsewhere() {
   const owner = Bun.spawn(
     [
@@ -27,7 +27,7 @@ async function lockElsewhere() {
   return owner
 }
 
-test('a second owner is refused and told the process id of the first', async () => {
+test('a second owner is refused, naming the pid of the first', async () => {
   const owner = await lockElsewhere()
 
   expect(() => lockDirectory(dataDir)).toThrow(new DirectoryTaken(dataDir, String(owner.pid)))
@@ -35,7 +35,7 @@ test('a second owner is refused and told the process id of the first', async () 
   await owner.exited
 })
 
-test('the lock of an owner that stopped is free, and nothing has to be cleaned up', async () => {
+test('the lock of a stopped owner is free', async () => {
   const owner = await lockElsewhere()
   owner.stdin.end()
   await owner.exited
@@ -46,7 +46,7 @@ test('the lock of an owner that stopped is free, and nothing has to be cleaned u
   lock.release()
 })
 
-test('the lock of an owner that was killed is free, and it is known that it was killed', async () => {
+test('the lock of a killed owner is free, and says that it was killed', async () => {
   const owner = await lockElsewhere()
   owner.kill('SIGKILL')
   await owner.exited

@@ -14,10 +14,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../testing/eventually.ts'
 
-// A version that nobody has: so the Bun that runs the tests, and one on the machine, count as other versions.
+// A version that does not exist, so that any Bun on the machine counts as a different one.
 const pinned = '9.9.9'
 
-// Stand-ins on a PATH of their own keep the tests off the network and off what is installed here.
+// Stubs on a separate PATH keep the tests off the network and independent of the machine.
 const stubBun = (version: string) => `#!/bin/sh
 case "$1:$2" in
   src/local/start.ts:wait) set -- wait ;;
@@ -75,8 +75,8 @@ function putNpm(): void {
 function spawnLauncher(...args: string[]) {
   return Bun.spawn([process.execPath, join(root, 'src/local/launch.cjs'), ...args], {
     env: { PATH: bin },
-    // Away from our bunfig.toml, whose noOrphans would kill what a killed launcher ran: here its
-    // own way to notice is on trial.
+    // Outside the repository: noOrphans of its bunfig.toml would kill the children of a killed
+    // launcher, and hide whether the launcher does it.
     cwd: root,
     stdin: 'ignore',
     stdout: 'pipe',
@@ -94,7 +94,7 @@ async function launch(...args: string[]) {
   return { stdout, stderr, code }
 }
 
-test('the pinned Bun on PATH is used as it is, and packages are installed once for a lock file', async () => {
+test('the pinned Bun on PATH is used, and packages are installed once per lock file', async () => {
   put('bun', stubBun(pinned))
 
   expect(await launch('src/local/start.ts', '--fresh')).toMatchObject({
@@ -119,7 +119,7 @@ test('the pinned Bun on PATH is used as it is, and packages are installed once f
   expect((await launch('src/local/start.ts')).stderr).toContain('installing packages')
 })
 
-test('a start installs the packages of production, a test run the rest, and neither removes any', async () => {
+test('a start installs production packages, a test run the rest, and neither removes any', async () => {
   put('bun', stubBun(pinned))
   const installs = () => readFileSync(join(root, 'installs'), 'utf8').trim().split('\n')
 
@@ -137,14 +137,14 @@ test('a start installs the packages of production, a test run the rest, and neit
   expect(installs().slice(2)).toEqual(['install --frozen-lockfile'])
 })
 
-test('a test run gets its arguments, and its exit code is ours', async () => {
+test('a test run receives its arguments, and its exit code is passed on', async () => {
   put('bun', stubBun(pinned))
 
   expect((await launch('test', 'src/wallet')).stdout).toBe('ran --no-orphans test src/wallet\n')
   expect((await launch('exit', '7')).code).toBe(7)
 })
 
-test('without Bun it is fetched by npm, whose scripts do not run, and found again without npm', async () => {
+test('a missing Bun is fetched with npm, without running scripts, and found again later', async () => {
   putNpm()
 
   const { stdout, stderr } = await launch('src/local/start.ts')
@@ -157,7 +157,7 @@ test('without Bun it is fetched by npm, whose scripts do not run, and found agai
   expect((await launch('src/local/start.ts')).stderr).toBe('')
 })
 
-test('another Bun on PATH is not used, and said so', async () => {
+test('another version of Bun on PATH is ignored, with a notice', async () => {
   put('bun', stubBun('1.0.0'))
   putNpm()
 
@@ -166,20 +166,24 @@ test('another Bun on PATH is not used, and said so', async () => {
   expect(stdout).toBe('ran src/local/start.ts --lifeline\n')
 })
 
-test('a fetch that was killed leaves nothing in the way', async () => {
+test('an interrupted fetch does not block the next one', async () => {
   putNpm()
   mkdirSync(join(root, '.runtime/bun-9.9.9'), { recursive: true })
-  // No process has this id: they end at 4194304.
+  // No process has this id: the largest is 4194304.
   mkdirSync(join(root, '.runtime/bun-9.9.9.new-9999999'), { recursive: true })
 
   expect((await launch('src/local/start.ts')).stdout).toBe('ran src/local/start.ts --lifeline\n')
   expect(readdirSync(join(root, '.runtime'))).toEqual(['bun-9.9.9'])
 })
 
-test('without a network the remedy is named', async () => {
+test('without a network, the error names the remedy', async () => {
   put(
     'npm',
-    '#!/bin/sh\nif [ "$1" = --version ]; then echo 12.0.0; exit; fi\necho "npm error code ENOTFOUND" >&2\nexit 1\n',
+    `#!/bin/sh
+if [ "$1" = --version ]; then echo 12.0.0; exit; fi
+echo "npm error code ENOTFOUND" >&2
+exit 1
+`,
   )
 
   const { code, stderr } = await launch('src/local/start.ts')
@@ -189,10 +193,15 @@ test('without a network the remedy is named', async () => {
   expect(existsSync(join(root, 'installs'))).toBe(false)
 })
 
-test('Ctrl-C while packages are fetched is no failure to fetch them', async () => {
+test('Ctrl-C during a fetch is not reported as a failed fetch', async () => {
   put(
     'npm',
-    '#!/bin/sh\nif [ "$1" = --version ]; then echo 12.0.0; exit; fi\n[ "$1" = config ] && exit\necho >fetching\nwhile :; do /bin/sleep 0.1; done\n',
+    `#!/bin/sh
+if [ "$1" = --version ]; then echo 12.0.0; exit; fi
+[ "$1" = config ] && exit
+echo >fetching
+while :; do /bin/sleep 0.1; done
+`,
   )
   const launcher = spawnLauncher('src/local/start.ts')
   await eventually(() => expect(readdirSync(join(root, '.runtime'))[0]).toStartWith('bun-9.9.9.new-'))
@@ -205,7 +214,7 @@ test('Ctrl-C while packages are fetched is no failure to fetch them', async () =
   expect(await new Response(launcher.stderr).text()).toBe('fetching Bun 9.9.9 …\n')
 })
 
-test('SIGTERM reaches what runs', async () => {
+test('SIGTERM is passed to the child', async () => {
   put('bun', stubBun(pinned))
   const launcher = spawnLauncher('src/local/start.ts', 'wait')
   await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
@@ -215,7 +224,7 @@ test('SIGTERM reaches what runs', async () => {
   expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('terminated\n')
 })
 
-test('what runs sees the end of its stdin when the launcher is killed', async () => {
+test('the stdin of the child ends when the launcher is killed', async () => {
   put('bun', stubBun(pinned))
   const launcher = spawnLauncher('src/local/start.ts', 'wait')
   await eventually(() => expect(existsSync(join(root, 'started'))).toBe(true))
@@ -224,7 +233,7 @@ test('what runs sees the end of its stdin when the launcher is killed', async ()
   await eventually(() => expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('stdin\n'))
 })
 
-test('what runs is stopped when the script runner above the launcher is killed', async () => {
+test('the child is stopped when the script runner above the launcher is killed', async () => {
   put('bun', stubBun(pinned))
   const launcher = [process.execPath, join(root, 'src/local/launch.cjs'), 'src/local/start.ts', 'wait']
   const runner = Bun.spawn(['/bin/sh', '-c', '"$@"; exit', 'runner', ...launcher], {
@@ -240,11 +249,11 @@ test('what runs is stopped when the script runner above the launcher is killed',
   await eventually(() => expect(readFileSync(join(root, 'ended'), 'utf8')).toBe('terminated\n'))
 })
 
-test('a registry that nobody answers at is told within seconds, with the remedy and without what npm says', async () => {
-  using gone = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  gone.stop(true)
+test('an unreachable registry is reported within seconds, with the remedy', async () => {
+  using closed = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  closed.stop(true)
   putNpm()
-  const config = `registry = http://127.0.0.1:${gone.port}/\nproxy = null\nhttps-proxy = null`
+  const config = `registry = http://127.0.0.1:${closed.port}/\nproxy = null\nhttps-proxy = null`
   put('npm', stubNpm.replace('"$NPM_CONFIG"', `'${config}'`))
 
   const startedAt = performance.now()
@@ -259,9 +268,9 @@ test('a registry that nobody answers at is told within seconds, with the remedy 
   expect(existsSync(join(bin, 'npm.args'))).toBe(false)
 })
 
-test('a checkout that is not ours is told in a sentence', async () => {
+test('a checkout that cannot be written to is reported in one sentence', async () => {
   putNpm()
-  // As a file it stands in the way of root, too, for whom no folder is read-only.
+  // A file here blocks even root, for whom no folder is read-only.
   writeFileSync(join(root, '.runtime'), '')
 
   const { stderr, code } = await launch('src/local/start.ts')
@@ -273,7 +282,7 @@ test('a checkout that is not ours is told in a sentence', async () => {
 
 const setpriv = Bun.which('setpriv')
 if (process.getuid?.() === 0 && setpriv) {
-  test('another user than the owner of the checkout is told so', async () => {
+  test('a user other than the owner of the checkout gets a clear error', async () => {
     putNpm()
     chmodSync(root, 0o755)
     const as = [setpriv, '--reuid=65534', '--regid=65534', '--clear-groups']
@@ -284,8 +293,8 @@ if (process.getuid?.() === 0 && setpriv) {
       cwd: root,
       stderr: 'pipe',
     })
-    const said = await new Response(launcher.stderr).text()
-    expect([await launcher.exited, said]).toEqual([
+    const output = await new Response(launcher.stderr).text()
+    expect([await launcher.exited, output]).toEqual([
       1,
       expect.stringMatching(
         /^Cannot start\.\n {2}\| EACCES: [^\n]*\nThis folder cannot be written to: [^\n]*\n$/,

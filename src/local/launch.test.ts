@@ -15,7 +15,7 @@ test.each([
 test.each([
   ['win32', 'x64'],
   ['linux', 'riscv64'],
-])('%s %s is told what is supported', (platform, arch) => {
+])('on %s %s the error lists the supported platforms', (platform, arch) => {
   expect(() => refuseUnsupported({ platform, arch })).toThrow(
     /Linux and macOS .* not on .* WSL 2; docker compose/,
   )
@@ -29,19 +29,24 @@ test.each([
   ["EROFS: read-only file system, mkdir '.runtime'", 'cannot be written to'],
   ['npm error code ENOSPC', 'disk is full'],
   ['error: lockfile had changes, but lockfile is frozen', 'bun install'],
-  ['npm error whatever', 'Start again'],
-])('%p comes with its remedy', (output, remedy) => {
+  ['npm error unforeseeable', 'Start again'],
+])('%p gets a remedy', (output, remedy) => {
   const text = explain('Bun could not be fetched.', output)
   expect(text).toStartWith(`Bun could not be fetched.\n  | ${output}\n`)
   expect(text).toContain(remedy)
 })
 
-test('of a failure whose reason is known one line is shown', () => {
+test('a recognised failure is shown in one line', () => {
   const output = [
     'npm error code ECONNREFUSED',
     ...Array.from({ length: 15 }, (_, at) => `npm error line ${at}`),
   ].join('\n')
   expect(explain('Bun could not be fetched.', output)).toBe(
-    'Bun could not be fetched.\n  | npm error code ECONNREFUSED\nThe package registry was not reached: check the network, the proxy and the registry that npm is set to. Only the first start needs it.',
+    [
+      'Bun could not be fetched.',
+      '  | npm error code ECONNREFUSED',
+      'The package registry was not reached: check the network, the proxy and the registry' +
+        ' that npm is set to. Only the first start needs it.',
+    ].join('\n'),
   )
 })

@@ -24,7 +24,7 @@ const modesBelow = (dir: string) =>
     return `${stat.isDirectory() ? 'directory' : 'file'} ${(stat.mode & 0o777).toString(8)}`
   })
 
-test('what an earlier version left open is closed, and a link leads nowhere', () => {
+test('open permissions left by an earlier version are tightened, links are not followed', () => {
   const outside = join(directory, 'outside')
   writeFileSync(outside, '')
   chmodSync(outside, 0o644)
@@ -38,7 +38,7 @@ test('what an earlier version left open is closed, and a link leads nowhere', ()
   expect(modesBelow(tree).sort()).toEqual(['directory 700', 'file 600', 'file 644'])
 })
 
-test('whatever the umask, all that a broker keeps is for its owner alone', async () => {
+test('broker files are private to their owner under any umask', async () => {
   const dataDir = join(directory, 'broker')
   const before = process.umask(0)
   try {

@@ -6,15 +6,15 @@ import { findPortHolder, listenErrorOf } from '../platform/process/ports.ts'
 import { eventually } from '../testing/eventually.ts'
 import { findPostmaster } from './postgres/postmaster-pid.ts'
 
-// One data directory for the whole file, because the tests are about what one run leaves to the
-// next, and a new cluster takes time.
+// One data directory for the whole file: the tests cover what one run leaves to the next, and a new
+// cluster takes time.
 const dataDir = mkdtempSync(join(tmpdir(), 'saldo-start-'))
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const startTimeoutMs = 30_000
 
-/** Runs src/local/start.ts as the launcher does, on free ports, and keeps what it prints. */
+/** Runs src/local/start.ts as the launcher does, on free ports, and collects its output. */
 function spawnStart({ args = [] as string[], env = {} as Record<string, string> } = {}) {
   const child = Bun.spawn([process.execPath, 'src/local/start.ts', ...args, '--lifeline'], {
     cwd: join(import.meta.dir, '../..'),
@@ -52,7 +52,7 @@ function spawnStart({ args = [] as string[], env = {} as Record<string, string> 
       await reading
       return code
     },
-    /** Everything it started is gone. */
+    /** Waits until everything it started has ended. */
     leavesNothing: () =>
       eventually(
         () => {
@@ -75,21 +75,21 @@ async function balanceOfEva(start: Start): Promise<{ balance: number }> {
   return (await answer.json()) as { balance: number }
 }
 
-test('--fresh wipes what is ours, and nothing else', async () => {
-  // A cluster that no PostgreSQL of today can start.
+test('--fresh wipes our data and nothing else', async () => {
+  // A cluster that no current PostgreSQL can start.
   mkdirSync(join(dataDir, 'postgres/cluster'), { recursive: true })
   writeFileSync(join(dataDir, 'postgres/cluster/PG_VERSION'), '9\n')
-  writeFileSync(join(dataDir, 'of-somebody-else'), '')
+  writeFileSync(join(dataDir, 'unrelated-file'), '')
 
   await using start = spawnStart({ args: ['--fresh'] })
   await start.says(/^PostgreSQL +ready on /m)
-  expect(existsSync(join(dataDir, 'of-somebody-else'))).toBe(true)
-  // Before everything is up: that has to end well, too.
+  expect(existsSync(join(dataDir, 'unrelated-file'))).toBe(true)
+  // A stop during the start has to end well, too.
   start.child.kill('SIGTERM')
   expect(await start.ended()).toBe(0)
 }, 60_000)
 
-test('a first start seeds, the calls it proposes work as printed, and Ctrl-C stops everything however often it is passed on', async () => {
+test('a first start seeds, its printed calls work, and repeated Ctrl-C stops everything', async () => {
   await using start = spawnStart()
   await start.runs()
   expect(await balanceOfEva(start)).toMatchObject({ balance: 800 })
@@ -115,23 +115,24 @@ test('a first start seeds, the calls it proposes work as printed, and Ctrl-C sto
   await start.leavesNothing()
 }, 60_000)
 
-test('a second start has the data, refuses company, and starts killed children again', async () => {
+test('a second start keeps the data, refuses a rival and restarts killed children', async () => {
   await using start = spawnStart()
   await start.runs()
   expect(await balanceOfEva(start)).toMatchObject({ balance: 700 })
 
-  await using company = spawnStart()
-  expect(await company.ended()).toBe(1)
-  expect(company.printed()).toMatch(`another npm start, process ${start.child.pid}, runs on`)
+  await using rival = spawnStart()
+  expect(await rival.ended()).toBe(1)
+  expect(rival.printed()).toMatch(`another npm start, process ${start.child.pid}, runs on`)
 
   for (const titles of [['balances', 'broker'], ['PostgreSQL']]) {
     for (const title of titles)
       process.kill(findPortHolder(start.portOf(title))?.pid ?? Number.NaN, 'SIGKILL')
     for (const title of titles) {
       await start.says(
-        // With nothing of its log, which had no part in it.
+        // Without lines of its log, which did not cause this.
         new RegExp(
-          `^${title} killed by signal 9 \\(SIGKILL\\), starting it again in 0.5 s\\n(?!  \\|)[^]*^${title} +ready on `,
+          `^${title} killed by signal 9 \\(SIGKILL\\), starting it again in 0.5 s\\n(?!  \\|)` +
+            `[^]*^${title} +ready on `,
           'm',
         ),
       )
@@ -151,7 +152,7 @@ test('nothing outlives a killed supervisor, and the next start recovers', async 
   const ports = { POSTGRES_PORT: `${killed.portOf('PostgreSQL')}`, KAFKA_PORT: `${killed.portOf('broker')}` }
   killed.child.kill('SIGKILL')
 
-  // At once, and on the same ports: it has to wait for what the killed one left.
+  // At once and on the same ports: the start waits for the processes of the killed one to end.
   await using next = spawnStart({ env: ports })
   await next.runs()
   expect([killed.portOf('wallet'), killed.portOf('balances')].map((port) => listenErrorOf(port))).toEqual([
@@ -164,7 +165,7 @@ test('nothing outlives a killed supervisor, and the next start recovers', async 
   await next.leavesNothing()
 }, 60_000)
 
-test('taken ports are all named before anything is started, with who holds them and what changes them', async () => {
+test('taken ports are named before anything starts, with their holder and the remedy', async () => {
   using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   const port = String(listener.port)
   await using start = spawnStart({ env: { WALLET_PORT: port, DATA_DIR: join(dataDir, 'unused') } })
@@ -197,7 +198,7 @@ test.each([
     'cannot be made',
   ],
 ])(
-  'a DATA_DIR that is %s is told in a sentence',
+  'a DATA_DIR that is %s is refused in one sentence',
   async (_, prepare, path, words) => {
     prepare()
     await using start = spawnStart({ env: { DATA_DIR: resolve(dataDir, path) } })

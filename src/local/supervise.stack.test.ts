@@ -3,14 +3,14 @@ import { startProcess } from './supervise.ts'
 
 const signal = () => new AbortController().signal
 
-/** A program that lives as long as its stdin, after doing this. */
+/** A program that runs this code, then lives until its stdin ends. */
 const program = (before: string) => ({
   command: [process.execPath, '-e', `${before}; process.stdin.on('end', () => process.exit(0)).resume()`],
   cwd: import.meta.dir,
   env: process.env,
 })
 
-test('a process serves once it has printed its line, and stops with SIGTERM', async () => {
+test('a process is ready once it prints its ready line, and stops on SIGTERM', async () => {
   const lines: string[] = []
   const running = await startProcess(
     {
@@ -26,16 +26,19 @@ test('a process serves once it has printed its line, and stops with SIGTERM', as
   expect(await running.exited).toBe('killed by signal 15 (SIGTERM)')
 })
 
-test('a process serves once its URL answers with success', async () => {
-  let asked = 0
-  using server = Bun.serve({ port: 0, fetch: () => new Response(null, { status: ++asked < 3 ? 503 : 200 }) })
+test('a process is ready once its URL responds with success', async () => {
+  let requests = 0
+  using server = Bun.serve({
+    port: 0,
+    fetch: () => new Response(null, { status: ++requests < 3 ? 503 : 200 }),
+  })
 
   const running = await startProcess({ ...program(''), log() {}, ready: { url: server.url.href } }, signal())
-  expect(asked).toBe(3)
+  expect(requests).toBe(3)
   await running.stop()
 })
 
-test('a process that ends before it serves is told with its exit code', async () => {
+test('a process that exits before it is ready is reported with its exit code', async () => {
   const lines: string[] = []
   const starting = startProcess(
     {
@@ -50,7 +53,7 @@ test('a process that ends before it serves is told with its exit code', async ()
   expect(lines).toEqual(['no room'])
 })
 
-test('a process that never serves is stopped', async () => {
+test('a process that never becomes ready is stopped', async () => {
   const options = { ...program(''), log() {}, ready: { line: /ready/ } }
 
   await expect(startProcess({ ...options, readyTimeoutMs: 100 }, signal())).rejects.toThrow(
@@ -59,7 +62,7 @@ test('a process that never serves is stopped', async () => {
   await expect(startProcess(options, AbortSignal.abort())).rejects.toThrow('was stopped')
 })
 
-test('a process that does not heed SIGTERM is killed', async () => {
+test('a process that ignores SIGTERM is killed', async () => {
   const running = await startProcess(
     {
       ...program(`process.on('SIGTERM', () => {}); console.log('ready')`),

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { type Part, type Running, type Supervision, supervise } from './supervise.ts'
 
-/** A part whose ends, and whose failing starts, the test decides. */
+/** A part whose exits and failing starts the test controls. */
 function fakePart({ failures = 0 } = {}) {
   const ends: ((how: string) => void)[] = []
   let starts = 0
@@ -24,16 +24,16 @@ function fakePart({ failures = 0 } = {}) {
   return { part, endLast: (how: string) => ends.at(-1)?.(how), counts: () => ({ starts, stops }) }
 }
 
-/** Waits end at once, and everything told is kept. A promise for the next ready comes with it. */
+/** Pauses end at once and callbacks are recorded. `nextReady` resolves with the next one. */
 function fakeSupervision() {
-  const told: string[] = []
+  const calls: string[] = []
   let readyAgain = Promise.withResolvers<void>()
   const supervision: Supervision = {
     delayMs: (attempt) => attempt * 100,
     async pause() {},
-    onEnd: (how, delayMs) => told.push(`${how}, again in ${delayMs}`),
+    onEnd: (how, delayMs) => calls.push(`${how}, again in ${delayMs}`),
     onReady() {
-      told.push('ready')
+      calls.push('ready')
       readyAgain.resolve()
     },
   }
@@ -41,12 +41,12 @@ function fakeSupervision() {
     readyAgain = Promise.withResolvers()
     return readyAgain.promise
   }
-  return { told, supervision, nextReady }
+  return { calls, supervision, nextReady }
 }
 
-test('a part that ends is started again, and it is said how it ended', async () => {
+test('a part that exits is restarted, and its exit is reported', async () => {
   const { part, endLast } = fakePart()
-  const { told, supervision, nextReady } = fakeSupervision()
+  const { calls, supervision, nextReady } = fakeSupervision()
   const supervised = supervise(part, supervision)
   await supervised.ready
 
@@ -56,7 +56,7 @@ test('a part that ends is started again, and it is said how it ended', async () 
     await again
   }
 
-  expect(told).toEqual([
+  expect(calls).toEqual([
     'ready',
     'exit code 1, again in 100',
     'ready',
@@ -66,9 +66,9 @@ test('a part that ends is started again, and it is said how it ended', async () 
   await supervised.stop()
 })
 
-test('a start that fails later on is tried again, with the longer wait', async () => {
+test('a restart that fails is retried after a longer pause', async () => {
   const { part, endLast } = fakePart()
-  const { told, supervision, nextReady } = fakeSupervision()
+  const { calls, supervision, nextReady } = fakeSupervision()
   let broken = 0
   const supervised = supervise(
     {
@@ -84,7 +84,7 @@ test('a start that fails later on is tried again, with the longer wait', async (
   endLast('exit code 1')
   await again
 
-  expect(told).toEqual([
+  expect(calls).toEqual([
     'ready',
     'exit code 1, again in 100',
     'port taken, again in 200',
@@ -94,7 +94,7 @@ test('a start that fails later on is tried again, with the longer wait', async (
   await supervised.stop()
 })
 
-test('a first start that fails is not tried again', async () => {
+test('a first start that fails is not retried', async () => {
   const { part, counts } = fakePart({ failures: 1 })
   const supervised = supervise(part, fakeSupervision().supervision)
 
@@ -103,15 +103,15 @@ test('a first start that fails is not tried again', async () => {
   expect(counts()).toEqual({ starts: 1, stops: 0 })
 })
 
-test('after a stop nothing is started again, and a second stop changes nothing', async () => {
+test('nothing restarts after a stop, and a second stop is a no-op', async () => {
   const { part, counts } = fakePart()
-  const { told, supervision } = fakeSupervision()
+  const { calls, supervision } = fakeSupervision()
   const supervised = supervise(part, supervision)
   await supervised.ready
 
   await Promise.all([supervised.stop(), supervised.stop()])
   expect(counts().starts).toBe(1)
-  expect(told).toEqual(['ready'])
+  expect(calls).toEqual(['ready'])
 })
 
 test('a stop during a start waits for it and leaves nothing running', async () => {
@@ -128,7 +128,7 @@ test('a stop during a start waits for it and leaves nothing running', async () =
   expect(counts()).toEqual({ starts: 1, stops: 1 })
 })
 
-test('a stop during the wait between two starts ends it', async () => {
+test('a stop ends the pause between two starts', async () => {
   const { part, endLast, counts } = fakePart()
   const waiting = Promise.withResolvers<void>()
   const supervised = supervise(part, {

@@ -61,7 +61,7 @@ async function stillServes(): Promise<void> {
 }
 
 const size = (bytes: number) => encode(int32, bytes)
-/** A request for metadata whose body is something else. */
+/** A metadata request with another body. */
 const metadataOf = <S extends Parameters<typeof typeOf>[0]>(shape: S, value: WrittenOf<S>) => {
   return frame({ ...metadata, request: typeOf(shape) }, value)
 }
@@ -72,11 +72,11 @@ const nonsense: [string, Buffer][] = [
   ['an unknown request', frame({ ...metadata, key: 999, request: typeOf({}) }, {}, { version: 0 })],
   ['a version that is not served', frame(fetch, fetchBody({ topic, offset: 0 }), { version: 99 })],
   ['a request cut short', metadataOf({ topics: int32, length: int16 }, { topics: 1, length: 50 })],
-  ['an array of two thousand million topics', metadataOf(int32, 0x7fffffff)],
+  ['an array of two billion topics', metadataOf(int32, 0x7fffffff)],
   ['another protocol', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
 ]
 
-test.each(nonsense)('%s closes the connection with a line in the log, and no other', async (_, bytes) => {
+test.each(nonsense)('%s closes this connection only, and is logged', async (_, bytes) => {
   await start()
   await using bystander = await RawKafka.connect(broker.brokers)
   await using raw = await RawKafka.connect(broker.brokers)
@@ -86,7 +86,7 @@ test.each(nonsense)('%s closes the connection with a line in the log, and no oth
   expect((await bystander.request(apiVersions, {})).errorCode).toBe(0)
 })
 
-test('a request that never becomes complete is closed in time', async () => {
+test('a request that never completes is closed in time', async () => {
   await start({ ...connectionLimits, requestMs: 50 })
   await using raw = await RawKafka.connect(broker.brokers)
   raw.send(Buffer.concat([size(1_000), Buffer.alloc(10)]))
@@ -95,7 +95,7 @@ test('a request that never becomes complete is closed in time', async () => {
   await stillServes()
 })
 
-test('unfinished requests cannot hold more memory than is set aside for all of them', async () => {
+test('incomplete requests together stay within their memory budget', async () => {
   await start({ ...connectionLimits, heldBytesMax: 4 << 20 })
   const hoarders = await Promise.all(Array.from({ length: 8 }, () => RawKafka.connect(broker.brokers)))
   for (const hoarder of hoarders) hoarder.send(Buffer.concat([size(8 << 20), Buffer.alloc(1 << 20)]))
@@ -103,7 +103,7 @@ test('unfinished requests cannot hold more memory than is set aside for all of t
   expect(reasons.join()).toContain('hold too much')
   await stillServes()
   for (const hoarder of hoarders) hoarder.close()
-  // What they held is given back, or these would add up to more than there is.
+  // Their memory is released, or these would exceed the budget.
   for (let round = 0; round < 8; round++) {
     await using passing = await RawKafka.connect(broker.brokers)
     passing.send(Buffer.concat([size(8 << 20), Buffer.alloc(1 << 20)]))
@@ -111,7 +111,7 @@ test('unfinished requests cannot hold more memory than is set aside for all of t
   }
 })
 
-test('answers that are not read cannot either', async () => {
+test('unread responses stay within the memory budget', async () => {
   await start({ ...connectionLimits, heldBytesMax: 4 << 20 })
   await using raw = await RawKafka.connect(broker.brokers)
   const batch = recordBatch([{ value: 'x'.repeat(1_000_000) }])
@@ -119,7 +119,7 @@ test('answers that are not read cannot either', async () => {
   const hoarders = await Promise.all(Array.from({ length: 8 }, () => RawKafka.connect(broker.brokers)))
   for (const hoarder of hoarders) {
     hoarder.pause()
-    // The operating system takes the first few for itself.
+    // Socket buffers absorb the first few.
     for (let sent = 0; sent < 8; sent++)
       hoarder.send(frame(fetch, fetchBody({ topic, offset: 0, bytesMax: 16 << 20 })))
   }
@@ -128,10 +128,10 @@ test('answers that are not read cannot either', async () => {
   for (const hoarder of hoarders) hoarder.close()
 })
 
-test('requests piled up behind a slow one are not read into memory without end', async () => {
+test('requests queued behind a slow one are not buffered without limit', async () => {
   await start({ ...connectionLimits, heldBytesMax: 8 << 20 })
   await using raw = await RawKafka.connect(broker.brokers)
-  // The fetch is held, and behind it comes four times what may be buffered: the socket has to push back.
+  // Behind the pending fetch comes four times the buffer limit: the socket has to push back.
   const { promise: until, resolve: letGo } = Promise.withResolvers<void>()
   broker.faults.inject('Fetch', { kind: 'delay', until })
   const waiting = raw.request(fetch, fetchBody({ topic, offset: 0, waitMaxMs: 0 }))
@@ -144,7 +144,7 @@ test('requests piled up behind a slow one are not read into memory without end',
   expect(reasons).toEqual([])
 })
 
-test('more connections than are allowed are closed, those before stay', async () => {
+test('connections above the limit are closed, earlier ones stay', async () => {
   await start({ ...connectionLimits, connectionsMax: 5 })
   const clients = await Promise.all(Array.from({ length: 5 }, () => RawKafka.connect(broker.brokers)))
   for (const raw of clients) expect((await raw.request(apiVersions, {})).errorCode).toBe(0)
@@ -195,7 +195,7 @@ test(
     const twist = (bytes: Buffer): Buffer => {
       const twisted = Buffer.from(bytes)
       for (let change = 0; change <= below(4); change++) {
-        // Behind the size, because a size that is wrong alone only makes the broker wait.
+        // After the size: a wrong size alone only makes the broker wait.
         const at = 4 + below(twisted.length - 4)
         if (below(2)) twisted[at] = below(256)
         else twisted.fill(below(2) ? 0xff : 0x7f, at, Math.min(at + 4, twisted.length))

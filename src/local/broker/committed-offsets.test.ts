@@ -26,7 +26,7 @@ const commit = (topic: string, partition: number, offset: number) => ({
   metadata: null,
 })
 
-test('the last commit of each partition is there after a restart, those about a deleted topic are not', () => {
+test('the last commit of each partition survives a restart, unless its topic was deleted', () => {
   {
     using offsets = open()
     const topics = new Topics(directory, offsets.catalog)
@@ -41,7 +41,7 @@ test('the last commit of each partition is there after a restart, those about a 
   expect(offsets.committed('others')).toEqual([])
 })
 
-test('commits are taken together or not at all', () => {
+test('the commits of a request are stored together or not at all', () => {
   using offsets = open()
   offsets.commit('readers', [commit('a', 0, 5)])
   disk.full = true

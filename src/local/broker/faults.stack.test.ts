@@ -51,7 +51,7 @@ async function endOffset(): Promise<number> {
   return (await listOffsetRaw(raw, topic, -1)).offset
 }
 
-test('a dropped request has no effect, and the client tries again', async () => {
+test('a dropped request has no effect, and the client retries', async () => {
   broker.faults.inject('Produce', { kind: 'drop' })
   await using raw = await RawKafka.connect(broker.brokers)
   await expect(produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) })).rejects.toThrow('closed')
@@ -63,7 +63,7 @@ test('a dropped request has no effect, and the client tries again', async () => 
   expect([dropped.hits, await endOffset()]).toEqual([1, 1])
 })
 
-test('a lost answer had its effect: a plain producer writes twice, an idempotent one does not', async () => {
+test('when a response is lost, a plain producer writes twice and an idempotent one once', async () => {
   await using plain = await newProducer()
   broker.faults.inject('Produce', { kind: 'lose' })
   await plain.send({ topic, messages: [{ value: 'twice' }] })
@@ -75,9 +75,9 @@ test('a lost answer had its effect: a plain producer writes twice, an idempotent
   expect(await endOffset()).toBe(3)
 })
 
-test('a delayed answer has its effect at once and arrives when it is let go', async () => {
+test('a delayed request takes effect at once, its response arrives when released', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
-  const { promise: until, resolve: letGo } = Promise.withResolvers<void>()
+  const { promise: until, resolve: release } = Promise.withResolvers<void>()
   broker.faults.inject('Produce', { kind: 'delay', until })
   let answered = false
   const produced = produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) }).finally(() => {
@@ -85,11 +85,11 @@ test('a delayed answer has its effect at once and arrives when it is let go', as
   })
   await eventually(async () => expect(await endOffset()).toBe(1))
   expect(answered).toBe(false)
-  letGo()
+  release()
   expect(await produced).toEqual({ errorCode: 0, baseOffset: 0 })
 })
 
-test('an error on demand is answered in its place, as often as told', async () => {
+test('an injected error replaces the response as many times as requested', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
   broker.faults.inject('Produce', { kind: 'error', error: 'NOT_LEADER_OR_FOLLOWER' }, 2)
   broker.faults.inject('Fetch', { kind: 'error', error: 'UNKNOWN_SERVER_ERROR' })
@@ -103,14 +103,14 @@ test('an error on demand is answered in its place, as often as told', async () =
   expect(await member.heartbeat()).toBe(16)
 })
 
-test('retriable errors do not reach whoever sends with kafkajs', async () => {
+test('kafkajs hides retriable errors from the sender', async () => {
   await using producer = await newProducer()
   const refused = broker.faults.inject('Produce', { kind: 'error', error: 'NOT_ENOUGH_REPLICAS' }, 3)
   await producer.send({ topic, messages: [{ value: 'x' }] })
   expect([refused.hits, await endOffset()]).toEqual([3, 1])
 })
 
-test('a fault without end meets every request until it is cancelled', async () => {
+test('an unlimited fault hits every request until it is cancelled', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
   const refused = broker.faults.inject(
     'ListOffsets',
@@ -123,7 +123,7 @@ test('a fault without end meets every request until it is cancelled', async () =
   expect(refused.hits).toBe(5)
 })
 
-test('a paused broker answers nobody, and everybody when it goes on', async () => {
+test('a paused broker answers no request, and all of them once resumed', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
   broker.faults.pause(true)
   let answered = 0
@@ -133,7 +133,7 @@ test('a paused broker answers nobody, and everybody when it goes on', async () =
       return baseOffset
     }),
   )
-  // A connection made while it hangs is taken, and hangs as well.
+  // A connection made during the pause is accepted, and blocks too.
   await using late = await RawKafka.connect(broker.brokers)
   const end = listOffsetRaw(late, topic, -2)
   for (let turn = 0; turn < 10; turn++) (await RawKafka.connect(broker.brokers)).close()
@@ -143,9 +143,9 @@ test('a paused broker answers nobody, and everybody when it goes on', async () =
   expect(await end).toEqual({ errorCode: 0, offset: 0 })
 })
 
-test('an answer that is due while the broker is paused comes when it goes on', async () => {
+test('a response that falls due during a pause is sent once resumed', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
-  const { promise: until, resolve: letGo } = Promise.withResolvers<void>()
+  const { promise: until, resolve: release } = Promise.withResolvers<void>()
   broker.faults.inject('Produce', { kind: 'delay', until })
   let answered = false
   const produced = produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) }).finally(() => {
@@ -153,14 +153,14 @@ test('an answer that is due while the broker is paused comes when it goes on', a
   })
   await eventually(async () => expect(await endOffset()).toBe(1))
   broker.faults.pause(true)
-  letGo()
+  release()
   for (let turn = 0; turn < 10; turn++) (await RawKafka.connect(broker.brokers)).close()
   expect(answered).toBe(false)
   broker.faults.pause(false)
   expect(await produced).toEqual({ errorCode: 0, baseOffset: 0 })
 })
 
-test('while connections are refused nobody gets in, then clients come back by themselves', async () => {
+test('while connections are refused none gets in, afterwards clients reconnect', async () => {
   await using producer = await newProducer()
   broker.faults.refuseConnections(true)
   await using refused = await RawKafka.connect(broker.brokers)
@@ -171,7 +171,7 @@ test('while connections are refused nobody gets in, then clients come back by th
   expect(await endOffset()).toBe(1)
 })
 
-test('a full disk is told to producers and committers and loses nothing', async () => {
+test('a full disk fails produce and commit requests and loses nothing', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
   const produce = async () =>
     (await produceRaw(raw, { topic, batch: recordBatch([{ value: 'x' }]) })).errorCode
@@ -187,7 +187,7 @@ test('a full disk is told to producers and committers and loses nothing', async 
   expect([await endOffset(), await member.committed(topic)]).toEqual([2, 2])
 })
 
-test('dropped connections come back, and a waiting fetch is not left behind', async () => {
+test('dropping connections fails a waiting fetch, and clients reconnect', async () => {
   await using raw = await RawKafka.connect(broker.brokers)
   const waiting = fetchRaw(raw, { topic, offset: 0, waitMaxMs: 60_000 })
   broker.faults.dropConnections()

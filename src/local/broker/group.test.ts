@@ -26,9 +26,9 @@ const request = (changes: Partial<JoinRequest> = {}): JoinRequest => ({
 })
 const join = (changes: Partial<JoinRequest> = {}) => group.join(request(changes))
 const protocols = (...names: string[]) => names.map((name) => ({ name, metadata: Buffer.from(name) }))
-const nobody = new Map<string, Buffer>()
+const noParts = new Map<string, Buffer>()
 const refused = (code: ErrorName) => expect.objectContaining({ name: 'Refusal', code })
-/** What is refused at once. */
+/** The error that is thrown synchronously, if any. */
 const attempt = (run: () => unknown) => {
   try {
     run()
@@ -37,16 +37,16 @@ const attempt = (run: () => unknown) => {
   }
 }
 
-// Not `rejects`, which holds up everything, the timeout of the test included, when the answer never comes.
+// Not `rejects`, which blocks even the test timeout when the promise never settles.
 const failure = (answer: Promise<unknown>) => answer.catch((error) => error)
 
-/** Time goes by, and all that was answered meanwhile arrives. */
+/** Advances the clock and delivers the responses due by then. */
 async function pass(ms: number) {
   jest.advanceTimersByTime(ms)
   for (let turn = 0; turn < 10; turn++) await Promise.resolve()
 }
 
-/** Both have joined, and neither has asked for its part. */
+/** Two members that have joined and not yet synced. */
 async function twoJoined(leads: Partial<JoinRequest> = {}, follows = leads) {
   const { memberId: leader } = await join(leads)
   const second = join(follows)
@@ -55,16 +55,16 @@ async function twoJoined(leads: Partial<JoinRequest> = {}, follows = leads) {
   return { leader, follower, generation }
 }
 
-/** A group in which the first member leads and both have their part. */
+/** Two members with assignments, of which the first leads. */
 async function twoMembers(leads: Partial<JoinRequest> = {}, follows = leads) {
   const { leader, follower, generation } = await twoJoined(leads, follows)
-  const synced = group.sync(generation, follower, nobody)
+  const synced = group.sync(generation, follower, noParts)
   await group.sync(generation, leader, new Map([[follower, Buffer.from('part')]]))
   expect((await synced).assignment.toString()).toBe('part')
   return { leader, follower, generation }
 }
 
-test('a member without an id is given one and is in at once, and every other has to join again', async () => {
+test('a member without an id gets one and joins at once, which starts a rebalance', async () => {
   const joined = await join()
   const { memberId } = joined
   expect(memberId).toMatch(/^c-.+/)
@@ -76,7 +76,7 @@ test('a member without an id is given one and is in at once, and every other has
   expect(await second).toMatchObject({ generation: 2, leader: memberId, members: [] })
 })
 
-test('a member that waits for the others to join outlives its session', async () => {
+test('a session does not expire while a member waits for others to join', async () => {
   const { memberId } = await join({ sessionTimeoutMs: 20_000 })
   const second = join({ sessionTimeoutMs: 2_000 })
   await pass(5_000)
@@ -84,9 +84,9 @@ test('a member that waits for the others to join outlives its session', async ()
   expect(await second).toMatchObject({ generation: 2 })
 })
 
-test('and so does one that waits for its part, from which on it has to heartbeat again', async () => {
+test('a session does not expire while a member waits for its assignment, and runs again after', async () => {
   const { leader, follower, generation } = await twoJoined({}, { sessionTimeoutMs: 2_000 })
-  const synced = group.sync(generation, follower, nobody)
+  const synced = group.sync(generation, follower, noParts)
   await pass(5_000)
   await group.sync(generation, leader, new Map([[follower, Buffer.from('part')]]))
   expect((await synced).assignment.toString()).toBe('part')
@@ -96,7 +96,7 @@ test('and so does one that waits for its part, from which on it has to heartbeat
   expect(group.describe()).toMatchObject({ state: 'PreparingRebalance', members: [{ memberId: leader }] })
 })
 
-test('a member that heartbeats stays beyond its session, one that does not is left out', async () => {
+test('a member that heartbeats stays, one that does not is removed', async () => {
   const { leader, follower, generation } = await twoMembers()
   await pass(9_000)
   group.heartbeat(generation, leader)
@@ -105,7 +105,7 @@ test('a member that heartbeats stays beyond its session, one that does not is le
   expect(attempt(() => group.heartbeat(generation, follower))).toEqual(refused('UNKNOWN_MEMBER_ID'))
 })
 
-test('a member that repeats a join that still waits has both answered', async () => {
+test('a repeated join is answered together with the pending one', async () => {
   const { leader, follower, generation } = await twoMembers()
   const changed = {
     memberId: follower,
@@ -117,7 +117,7 @@ test('a member that repeats a join that still waits has both answered', async ()
   expect(await Promise.all(both)).toMatchObject([next, next])
 })
 
-test('one that leaves while it waits is not let in', async () => {
+test('a member that leaves while joining does not get in', async () => {
   const { memberId } = await join()
   const second = join()
   const [, waits] = group.describe().members
@@ -126,7 +126,7 @@ test('one that leaves while it waits is not let in', async () => {
   expect(await failure(second)).toEqual(refused('UNKNOWN_MEMBER_ID'))
 })
 
-test('a new member that goes away before it was told its id is none', async () => {
+test('a new member that disconnects before it receives its id is not added', async () => {
   const { memberId } = await join()
   let leave = () => {}
   const second = failure(
@@ -139,7 +139,7 @@ test('a new member that goes away before it was told its id is none', async () =
   expect(await second).toEqual(refused('UNKNOWN_MEMBER_ID'))
 })
 
-test('a member that does not join again in time is left out', async () => {
+test('a member that does not rejoin in time is removed', async () => {
   const { memberId } = await join({ rebalanceTimeoutMs: 2_000 })
   const second = join({ rebalanceTimeoutMs: 3_000 })
   await pass(2_999)
@@ -151,14 +151,14 @@ test('a member that does not join again in time is left out', async () => {
   expect(joined).toMatchObject({ leader: follower, generation: 2, members: [{ memberId: follower }] })
 })
 
-test('nor does anybody wait for it once its session is over', async () => {
+test('a rebalance does not wait for a member whose session has expired', async () => {
   await join({ sessionTimeoutMs: 2_000 })
   const second = join()
   await pass(2_000)
   expect(await second).toMatchObject({ generation: 2, members: [{}] })
 })
 
-test('when the leader leaves, the oldest of the others leads', async () => {
+test('when the leader leaves, the oldest remaining member leads', async () => {
   const { leader, follower, generation } = await twoMembers()
   group.leave(leader)
   expect(attempt(() => group.heartbeat(generation, follower))).toEqual(refused('REBALANCE_IN_PROGRESS'))
@@ -170,7 +170,7 @@ test('when the leader leaves, the oldest of the others leads', async () => {
   })
 })
 
-test('a follower that repeats its join gets the same answer, a leader that does starts a new round', async () => {
+test('a repeated join returns the same answer to a follower and rebalances for a leader', async () => {
   const { leader, follower, generation } = await twoMembers()
   expect(await join({ memberId: follower })).toMatchObject({ generation, members: [] })
   expect(group.describe().state).toBe('Stable')
@@ -180,13 +180,13 @@ test('a follower that repeats its join gets the same answer, a leader that does 
   expect(await leads).toMatchObject({ generation: generation + 1, leader })
 })
 
-test('a leader that repeats its join before it has assigned gets the same answer', async () => {
+test('a leader that repeats its join before syncing gets the same answer', async () => {
   const { leader, follower, generation } = await twoJoined()
   const again = await join({ memberId: leader })
   expect(again).toMatchObject({ generation, leader, members: [{ memberId: leader }, { memberId: follower }] })
 })
 
-test('a member that comes with other subscriptions starts a new round', async () => {
+test('a member with changed subscriptions starts a rebalance', async () => {
   const { leader, follower, generation } = await twoMembers()
   const changed = join({
     memberId: follower,
@@ -197,22 +197,22 @@ test('a member that comes with other subscriptions starts a new round', async ()
   expect((await changed).generation).toBe(generation + 1)
 })
 
-test('who asks for its part again gets it again', async () => {
+test('a repeated sync returns the same assignment', async () => {
   const { follower, generation } = await twoMembers()
-  expect((await group.sync(generation, follower, nobody)).assignment.toString()).toBe('part')
+  expect((await group.sync(generation, follower, noParts)).assignment.toString()).toBe('part')
 })
 
-test('while the parts are not assigned nobody may commit, while members join again they may', async () => {
+test('commits are refused before the assignment and accepted during a rejoin', async () => {
   const { memberId, generation } = await join()
   expect(attempt(() => group.checkCommit(generation, memberId))).toEqual(refused('REBALANCE_IN_PROGRESS'))
-  await group.sync(generation, memberId, nobody)
+  await group.sync(generation, memberId, noParts)
   expect(attempt(() => group.checkCommit(generation, memberId))).toBeUndefined()
   void join()
   expect(group.describe().state).toBe('PreparingRebalance')
   expect(attempt(() => group.checkCommit(generation, memberId))).toBeUndefined()
 })
 
-test('commits of an older generation, of strangers, and from outside while there are members are refused', async () => {
+test('refuses commits of old generations, unknown members, and outsiders of an active group', async () => {
   expect(attempt(() => group.checkCommit(-1, ''))).toBeUndefined()
   const { leader, generation } = await twoMembers()
   expect(attempt(() => group.checkCommit(generation - 1, leader))).toEqual(refused('ILLEGAL_GENERATION'))
@@ -220,9 +220,9 @@ test('commits of an older generation, of strangers, and from outside while there
   expect(attempt(() => group.checkCommit(-1, ''))).toEqual(refused('UNKNOWN_MEMBER_ID'))
 })
 
-test('a leader that never assigns is left out, and those who wait for it are told to join again', async () => {
+test('a leader that never syncs is removed, and its followers have to rejoin', async () => {
   const { leader, follower, generation } = await twoJoined({ rebalanceTimeoutMs: 2_000 })
-  const failed = failure(group.sync(generation, follower, nobody))
+  const failed = failure(group.sync(generation, follower, noParts))
   await pass(2_000)
   expect(await failed).toEqual(refused('REBALANCE_IN_PROGRESS'))
   expect(attempt(() => group.heartbeat(generation, leader))).toEqual(refused('UNKNOWN_MEMBER_ID'))
@@ -232,21 +232,21 @@ test('a leader that never assigns is left out, and those who wait for it are tol
   })
 })
 
-test('a follower that heartbeats but never asks for its part is left out', async () => {
+test('a follower that heartbeats but never syncs is removed', async () => {
   const { leader, follower, generation } = await twoJoined({ rebalanceTimeoutMs: 2_000 })
-  await group.sync(generation, leader, nobody)
+  await group.sync(generation, leader, noParts)
   group.heartbeat(generation, follower)
   await pass(2_000)
   expect(group.describe()).toMatchObject({ state: 'PreparingRebalance', members: [{ memberId: leader }] })
 })
 
-test('when nobody asks for a part the group is empty', async () => {
+test('a group whose members never sync becomes empty', async () => {
   await twoJoined({ rebalanceTimeoutMs: 2_000 })
   await pass(2_000)
   expect(group.describe()).toMatchObject({ state: 'Empty', members: [] })
 })
 
-test('the protocol is the one most members prefer among those all of them know', async () => {
+test('the protocol is the most preferred of those that all members support', async () => {
   const { memberId } = await join({ protocols: protocols('own', 'sticky', 'range') })
   const second = join({ protocols: protocols('range', 'sticky') })
   const third = join({ protocols: protocols('other', 'range', 'sticky') })
@@ -254,7 +254,7 @@ test('the protocol is the one most members prefer among those all of them know',
   expect([(await second).protocol, (await third).protocol]).toEqual(['range', 'range'])
 })
 
-test('who is alone may come with another protocol', async () => {
+test('a sole member may change the protocol', async () => {
   const { memberId } = await join({ protocols: protocols('range') })
   expect(await join({ memberId, protocols: protocols('sticky') })).toMatchObject({
     generation: 2,
@@ -263,12 +263,16 @@ test('who is alone may come with another protocol', async () => {
 })
 
 const refusals: [string, Partial<JoinRequest>, ErrorName][] = [
-  ['a session without length', { sessionTimeoutMs: 0 }, 'INVALID_SESSION_TIMEOUT'],
-  ['a session without end', { sessionTimeoutMs: 30 * 60_000 + 1 }, 'INVALID_SESSION_TIMEOUT'],
-  ['an id that was never given', { memberId: 'stranger' }, 'UNKNOWN_MEMBER_ID'],
-  ['no protocol at all', { protocols: [] }, 'INCONSISTENT_GROUP_PROTOCOL'],
-  ['a protocol nobody else knows', { protocols: protocols('own') }, 'INCONSISTENT_GROUP_PROTOCOL'],
-  ['another kind of group', { protocolType: 'connect' }, 'INCONSISTENT_GROUP_PROTOCOL'],
+  ['a session timeout of zero', { sessionTimeoutMs: 0 }, 'INVALID_SESSION_TIMEOUT'],
+  ['a session timeout above the limit', { sessionTimeoutMs: 30 * 60_000 + 1 }, 'INVALID_SESSION_TIMEOUT'],
+  ['an unknown member id', { memberId: 'stranger' }, 'UNKNOWN_MEMBER_ID'],
+  ['an empty list of protocols', { protocols: [] }, 'INCONSISTENT_GROUP_PROTOCOL'],
+  [
+    'a protocol that no other member supports',
+    { protocols: protocols('own') },
+    'INCONSISTENT_GROUP_PROTOCOL',
+  ],
+  ['another protocol type', { protocolType: 'connect' }, 'INCONSISTENT_GROUP_PROTOCOL'],
 ]
 
 test.each(refusals)('refuses %s', async (_, changes, code) => {
@@ -277,13 +281,13 @@ test.each(refusals)('refuses %s', async (_, changes, code) => {
   expect(group.describe().state).toBe('Stable')
 })
 
-test('refuses a group without a name, and a first member without a kind or a protocol', async () => {
+test('refuses a group without a name, and a first member without a protocol type or protocol', async () => {
   expect(attempt(() => new Groups(() => {}).open(''))).toEqual(refused('INVALID_GROUP_ID'))
   expect(await failure(join({ protocolType: '' }))).toEqual(refused('INCONSISTENT_GROUP_PROTOCOL'))
   expect(await failure(join({ protocols: [] }))).toEqual(refused('INCONSISTENT_GROUP_PROTOCOL'))
 })
 
-test('a group is forgotten once nobody is in it', async () => {
+test('an empty group is forgotten', async () => {
   const groups = new Groups(() => {})
   const others = groups.open('others')
   await others.join(request())

@@ -8,7 +8,7 @@ const libs = join(process.env.KAFKA_HOME ?? '', 'libs')
 const java = process.env.KAFKA_HOME && existsSync(libs) ? Bun.which('java') : null
 if (!java)
   console.log(
-    "Kafka's own tools are not asked about the embedded broker: KAFKA_HOME does not name a Kafka, or there is no java",
+    "Kafka's own tools are not tested against the local broker: KAFKA_HOME names none, or java is missing",
   )
 
 let dataDir: string
@@ -23,7 +23,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true })
 })
 
-/** Runs a tool by its class, because the scripts around them differ between distributions. */
+/** Runs a tool by its class, since the wrapper scripts differ between distributions. */
 async function run(tool: string, options: string[], input = ''): Promise<string> {
   const jvm = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', join(libs, '*')]
   const child = Bun.spawn([java ?? '', ...jvm, tool, '--bootstrap-server', broker.brokers, ...options], {
@@ -48,7 +48,7 @@ const produce = 'org.apache.kafka.tools.ConsoleProducer'
 const consume = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
 
 if (java) {
-  test("Kafka's tools create a topic, produce to it, consume it in a group and show all of it", async () => {
+  test("Kafka's tools create a topic, produce, consume in a group and describe all of it", async () => {
     await run(topics, ['--create', '--topic', 'tried', '--partitions', '2', '--config', 'retention.ms=60000'])
     await run(produce, ['--topic', 'tried'], 'one\ntwo\nthree\n')
     const group = ['--group', 'tools', '--from-beginning', '--max-messages', '3', '--timeout-ms', '20000']

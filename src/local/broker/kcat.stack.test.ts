@@ -8,7 +8,7 @@ import { type Broker, startBroker } from './broker.ts'
 const kcat = Bun.which('kcat') ?? Bun.which('kafkacat')
 if (!kcat)
   console.log(
-    'kcat is not on PATH, so librdkafka is not asked about the embedded broker (Debian: kafkacat; Homebrew: kcat)',
+    'librdkafka is not tested against the local broker: install kcat (Debian: kafkacat, Homebrew: kcat)',
   )
 
 let dataDir: string
@@ -43,7 +43,7 @@ async function run(options: string[], input = ''): Promise<string> {
 const sorted = (lines: string) => lines.trim().split('\n').sort()
 
 if (kcat) {
-  test('librdkafka sees the cluster', async () => {
+  test('librdkafka reads the metadata', async () => {
     expect(await run(['-L'])).toContain('topic "plain" with 2 partitions')
   })
 
@@ -70,14 +70,14 @@ if (kcat) {
       await run(['-P', '-t', 'packed', ...options], `${lines.join('\n')}\n`)
       const read = sorted(await run(['-C', '-t', 'packed', '-o', 'beginning', '-e', '-q']))
       expect(read.filter((line) => line.startsWith(codec))).toEqual(lines.sort())
-      // It stores uncompressed, and says nothing, where it believes that the broker cannot do it.
+      // librdkafka silently stores uncompressed batches when the broker seems to lack the codec.
       await using raw = await RawKafka.connect(broker.brokers)
       const stored = await Promise.all([0, 1].map((partition) => codecsOf(raw, 'packed', partition)))
       expect(stored.flat()).toContain(codec)
     },
   )
 
-  test('librdkafka reads in a group and goes on where it left', async () => {
+  test('librdkafka reads in a group and resumes at its commits', async () => {
     const read = () => run(['-G', 'kcats', '-e', '-q', '-X', 'auto.offset.reset=earliest', 'shared'])
     await run(['-P', '-t', 'shared'], 'one\ntwo\n')
     expect(sorted(await read())).toEqual(['one', 'two'])

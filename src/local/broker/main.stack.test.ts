@@ -48,14 +48,14 @@ test.each(['SIGTERM', 'SIGINT'] as const)('stops cleanly on %s', async (signal) 
   expect(existsSync(lock())).toBe(false)
 })
 
-test('with a lifeline it ends with its supervisor, even a killed one', async () => {
+test('with --lifeline it exits when its supervisor dies', async () => {
   const broker = run('--port', '0', '--lifeline')
   await serving(broker)
   broker.stdin.end()
   expect(await broker.exited).toBe(0)
 })
 
-test('a port that is taken is named, with the remedy', async () => {
+test('a taken port is named, with the remedy', async () => {
   using taken = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   const broker = run('--port', String(taken.port))
   expect(await broker.exited).toBe(1)
@@ -65,7 +65,7 @@ test('a port that is taken is named, with the remedy', async () => {
   expect(existsSync(lock())).toBe(false)
 })
 
-test('a second broker on the same directory is refused and told whose it is', async () => {
+test('a second broker on the same directory is refused, naming the pid of the first', async () => {
   const first = run('--port', '0')
   await serving(first)
   const second = run('--port', '0')
@@ -80,9 +80,9 @@ test('a second broker on the same directory is refused and told whose it is', as
 })
 
 test.each([
-  ['of a process that is dead', 2 ** 22 + 1],
+  ['of a dead process', 2 ** 22 + 1],
   ['of an earlier process that had our pid', process.pid],
-  ['of a process whose pid somebody else has now', process.ppid],
+  ['whose pid belongs to another process now', process.ppid],
 ])('a lock %s is cleaned up', async (_, pid) => {
   writeFileSync(lock(), String(pid))
   await using broker = await startBroker({ dataDir })
@@ -101,7 +101,7 @@ test('kill -9 at any moment loses nothing that was acknowledged, and writes noth
       await createTopicRaw(raw, topic)
       producerId = await producerIdRaw(raw)
     }
-    // Killed while batches are on their way, in each round after another number of answers.
+    // Killed while batches are in flight, each round after a different number of responses.
     const killAfter = acknowledged.length + 1 + round * 7
     const sendNext = async () => {
       const baseSequence = sequence
@@ -116,7 +116,7 @@ test('kill -9 at any moment loses nothing that was acknowledged, and writes noth
       sequence++
       if (acknowledged.length >= killAfter) broker.kill('SIGKILL')
     }
-    // The batch that was under way is sent again in the next round, under the same sequence.
+    // The batch in flight is resent in the next round with the same sequence.
     for (;;) {
       const lost = await sendNext().then(
         () => false,
@@ -131,7 +131,7 @@ test('kill -9 at any moment loses nothing that was acknowledged, and writes noth
   await using raw = await RawKafka.connect(await serving(broker))
   const { offset: end } = await listOffsetRaw(raw, topic, -1)
   expect(acknowledged).toEqual([...Array(acknowledged.length).keys()])
-  // What was under way at the last kill may be there, but nothing more.
+  // The batch in flight at the last kill may be there, but nothing more.
   expect(end - acknowledged.length).toBeOneOf([0, 1])
   const { records } = await fetchRaw(raw, { topic, offset: 0, bytesMax: 10 << 20 })
   let expected = 0

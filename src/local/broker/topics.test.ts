@@ -27,7 +27,7 @@ function open() {
   return Object.assign(topics, { [Symbol.dispose]: close })
 }
 
-test('what a crash left of a deleted topic is removed, and never becomes part of a new one', () => {
+test('files of a deleted topic left by a crash are removed, and never join a new topic', () => {
   const ghost = join(dataDir, 'logs', 'a@1', '0')
   mkdirSync(ghost, { recursive: true })
   writeFileSync(join(ghost, '00000000000000000000.log'), recordBatch([{ value: 'ghost' }]))

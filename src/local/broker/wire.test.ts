@@ -27,13 +27,13 @@ const message = typeOf({
   noText: nullableString,
   large: bytes,
   noBytes: nullableBytes,
-  nobody: nullableArray({ name: string }),
+  noItems: nullableArray({ name: string }),
   named: array({ name: string, age: optional(int8, 7) }),
   young: since(2, int16, -6),
   last: int32,
 })
 
-test('reads back what it wrote, byte strings longer than a chunk among it, and what the version has', () => {
+test('reads back what it wrote, fields of the version and long byte strings included', () => {
   const value = {
     numbers: { one: -1, two: -2, three: -3, four: 2 ** 52 },
     yes: true,
@@ -41,7 +41,7 @@ test('reads back what it wrote, byte strings longer than a chunk among it, and w
     noText: null,
     large: Buffer.alloc(5_000, 7),
     noBytes: null,
-    nobody: null,
+    noItems: null,
     named: [{ name: 'eva' }, { name: 'frank', age: 8 }],
     last: 9,
   }
@@ -67,12 +67,12 @@ const written = <Value>(type: Type<Value>, value: Value) => {
   return writer.finish()
 }
 const lies: [string, Buffer, Type<never, unknown>][] = [
-  ['a number past the end', Buffer.alloc(3), int32],
+  ['a number beyond the end', Buffer.alloc(3), int32],
   ['a string longer than the request', written(int16, 400), string],
   ['a string of negative length', written(int16, -2), nullableString],
   ['a null string where one is required', written(int16, -1), string],
   ['bytes longer than the request', written(int32, 0x7fffffff), bytes],
-  ['an array of two thousand million items', written(int32, 0x7fffffff), array(int8)],
+  ['an array of two billion items', written(int32, 0x7fffffff), array(int8)],
   ['an array of negative length', written(int32, -2), array(int8)],
   ['an offset beyond 2^53', Buffer.alloc(8, 0x7f), int64],
 ]

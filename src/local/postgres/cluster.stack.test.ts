@@ -7,8 +7,8 @@ import { eventually } from '../../testing/eventually.ts'
 import { PortTaken, type PostgresOptions, startPostgres } from './cluster.ts'
 import { findPostmaster } from './postmaster-pid.ts'
 
-// The folder is closed to others, as a home is, so that root's run proves that PostgreSQL reaches
-// it all the same.
+// Private like a home directory: when root runs the tests, PostgreSQL has to reach its files all
+// the same.
 const root = mkdtempSync(join(tmpdir(), 'saldo-postgres-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
@@ -17,7 +17,7 @@ const databases = [
   { name: 'second', user: 'second', password: 'other' },
 ]
 
-// One cluster for the whole file: to make it takes longer than every test.
+// One cluster for the whole file: creating it takes longer than any test.
 const options = (more: Partial<PostgresOptions> = {}): PostgresOptions => ({
   dataDir: join(root, 'shared'),
   durable: false,

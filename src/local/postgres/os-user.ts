@@ -1,13 +1,13 @@
 /**
- * PostgreSQL refuses to run as root. This finds a command prefix under which it runs as somebody
- * else, without adding a user to the machine.
+ * PostgreSQL refuses to run as root. This finds a command prefix that runs it as another user,
+ * without adding one to the machine.
  */
 import { existsSync, lchownSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * For every program of PostgreSQL: PG* variables of the user would change it, and its messages have
- * to be the ones we know.
+ * For every PostgreSQL program: the caller's PG* variables would change its behaviour, and its
+ * messages have to be in English to be matched.
  */
 export const cleanEnvironment = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -16,9 +16,9 @@ export const cleanEnvironment = {
 }
 
 export type PostgresUser = {
-  /** To be put in front of a command; empty where PostgreSQL may run as our own user. */
+  /** Goes before a command; empty where PostgreSQL may run as the current user. */
   prefix: string[]
-  /** Gives what PostgreSQL is to write to the user it runs as: the folder, or file, and all below it. */
+  /** Changes the owner of a path, recursively, to the user PostgreSQL runs as. */
   own(path: string): void
 }
 
@@ -33,8 +33,7 @@ export type Candidate = { prefix: string[]; uid: number; gid: number }
 export function rootCandidates(platform: string, { uid, gid }: { uid: number; gid: number }): Candidate[] {
   if (platform === 'darwin') return [{ prefix: ['sudo', '-n', '-u', 'nobody', '--'], uid, gid }]
   const setpriv = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
-  // Without that bit access(2) answers as if there were no capability, and PostgreSQL asks it for
-  // its own programs.
+  // Without this bit access(2), which PostgreSQL calls on its own programs, ignores the capability.
   const withCapability = (name: string) => [
     ...setpriv,
     ...[`--inh-caps=+${name}`, `--ambient-caps=+${name}`, '--securebits=+no_setuid_fixup'],
@@ -48,17 +47,17 @@ export function rootCandidates(platform: string, { uid, gid }: { uid: number; gi
 }
 
 /**
- * A user other than root can run PostgreSQL. An id without a name, as containers are
- * often given, cannot: it gets one in a user namespace, where that is allowed.
+ * A user other than root can run PostgreSQL, unless its id has no name, which is common in
+ * containers: a user namespace, where allowed, gives it one.
  */
 export function userCandidates(
   platform: string,
   self: { uid: number; gid: number },
-  nobody: typeof self,
+  unprivileged: typeof self,
 ): Candidate[] {
   return [
     { prefix: [], ...self },
-    ...(platform === 'darwin' ? [] : [{ prefix: inNamespace(nobody), ...self }]),
+    ...(platform === 'darwin' ? [] : [{ prefix: inNamespace(unprivileged), ...self }]),
   ]
 }
 
@@ -67,8 +66,8 @@ function inNamespace({ uid, gid }: { uid: number; gid: number }): string[] {
 }
 
 /**
- * Tries the candidates on the very program and folder they are for, and takes the first that works.
- * `dir` must exist.
+ * Tries the candidates with the actual program and folder, and takes the first that works. `dir`
+ * must exist.
  */
 export async function findPostgresUser({
   initdb,
@@ -78,19 +77,19 @@ export async function findPostgresUser({
   dir: string
 }): Promise<PostgresUser> {
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-  const nobody = { uid: await idOfNobody('-u'), gid: await idOfNobody('-g') }
+  const unprivileged = { uid: await idOfNobody('-u'), gid: await idOfNobody('-g') }
   const { platform } = process
   const failures = new Set<string>()
   for (const { prefix, uid, gid } of self.uid === 0
-    ? rootCandidates(platform, nobody)
-    : userCandidates(platform, self, nobody)) {
+    ? rootCandidates(platform, unprivileged)
+    : userCandidates(platform, self, unprivileged)) {
     try {
       if (self.uid === 0) lchownSync(dir, uid, gid)
-      // A dry run: looks for everything it needs, as whom it runs included, and makes nothing.
+      // A dry run: initdb checks its user and its files, and creates nothing.
       await run([...prefix, '/bin/sh', '-c', 'test -w "$0" && exec "$@"', dir, initdb, '--show', '-D', dir])
       return { prefix, own: (path) => own(path, uid, gid) }
     } catch (error) {
-      failures.add(`${prefix[0] ?? 'as we are'}: ${(error as Error).message}`)
+      failures.add(`${prefix[0] ?? 'current user'}: ${(error as Error).message}`)
     }
   }
   const musl = existsSync('/etc/alpine-release') ? ' (Alpine has no glibc, which it needs)' : ''
@@ -99,11 +98,11 @@ export async function findPostgresUser({
       ? 'start as a normal user, or use docker compose up -d'
       : 'use docker compose up -d instead'
   throw new Error(
-    `the PostgreSQL of npm does not run here${musl}: ${remedy}. Tried ${[...failures].join('; ')}`,
+    `the bundled PostgreSQL cannot run on this system${musl}: ${remedy}. Tried ${[...failures].join('; ')}`,
   )
 }
 
-/** Looks at the top only first: handing over a large cluster again at every start would read all of it. */
+/** Checks the top folder only: walking a large cluster at every start would be slow. */
 function own(path: string, uid: number, gid: number): void {
   const { uid: owner } = lstatSync(path)
   if (owner !== uid) ownAll(path, uid, gid)
@@ -113,11 +112,11 @@ function ownAll(path: string, uid: number, gid: number): void {
   if (lstatSync(path).isDirectory()) {
     for (const entry of readdirSync(path)) ownAll(join(path, entry), uid, gid)
   }
-  // Last of all the top, whose owner says that everything below was handed over.
+  // The top comes last: its owner marks everything below as done.
   lchownSync(path, uid, gid)
 }
 
-/** Throws what the command said when it fails. */
+/** Throws the stderr of a command that fails. */
 async function run(command: string[]): Promise<void> {
   const child = Bun.spawn(command, {
     stdin: 'ignore',
@@ -125,9 +124,9 @@ async function run(command: string[]): Promise<void> {
     stderr: 'pipe',
     env: cleanEnvironment,
   })
-  const said = (await new Response(child.stderr).text()).trim()
+  const errors = (await new Response(child.stderr).text()).trim()
   const code = await child.exited
-  if (code !== 0) throw new Error(said || `exit code ${code}`)
+  if (code !== 0) throw new Error(errors || `exit code ${code}`)
 }
 
 async function idOfNobody(flag: '-u' | '-g'): Promise<number> {
@@ -141,7 +140,7 @@ async function idOfNobody(flag: '-u' | '-g'): Promise<number> {
     const id = Number.parseInt(await new Response(child.stdout).text(), 10)
     if ((await child.exited) === 0 && Number.isInteger(id)) return id >>> 0
   } catch {
-    // No id program: the number is the same nearly everywhere.
+    // No id program: the number is 65534 nearly everywhere.
   }
   return 65534
 }

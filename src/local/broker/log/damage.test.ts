@@ -30,7 +30,7 @@ function open(path: string, disk = new Disk(false)) {
   return Object.assign(log, { damages, [Symbol.dispose]: () => log.close() })
 }
 
-/** The value, by offset, of every record that a reader gets who goes on behind each batch. */
+/** Values by offset, as read by a consumer that continues after each batch. */
 function readAll(log: PartitionLog): Map<number, string> {
   const values = new Map<number, string>()
   for (let offset = log.startOffset; offset < log.highWatermark; ) {
@@ -61,7 +61,7 @@ function write(path: string, close: boolean): number {
 }
 
 test.each([true, false])(
-  'wherever a byte changes, all other batches stay readable at their offsets, and what is missing is said (closed: %p)',
+  'a changed byte costs one batch at most, and the loss is reported (closed: %p)',
   (closed) => {
     const original = join(directory, 'original')
     const count = write(original, closed)
@@ -79,13 +79,13 @@ test.each([true, false])(
         bytes[at] = (bytes[at] ?? 0) ^ change
         writeFileSync(file, bytes)
 
-        // Opened twice: what was moved aside stays so, and is not said again.
+        // Opened twice: the damage is moved out once, and reported once.
         for (const isFirst of [true, false]) {
           using log = open(copy)
           const values = readAll(log)
           const missing = [...Array(count).keys()].filter((offset) => !values.has(offset))
           for (const [offset, value] of values) expect(value).toBe(`value ${offset}`)
-          // One batch at most, whole.
+          // One whole batch at most.
           expect(missing.length).toBeLessThanOrEqual(3)
           if (missing.length > 0 && isFirst) {
             expect(log.damages).toHaveLength(1)
@@ -110,7 +110,7 @@ test.each([true, false])(
   60_000,
 )
 
-test('offsets of a damaged last batch are not given again, across restarts', () => {
+test('offsets of a damaged last batch are not reused across restarts', () => {
   const count = write(directory, true)
   const name =
     readdirSync(directory)
@@ -130,7 +130,7 @@ test('offsets of a damaged last batch are not given again, across restarts', () 
   }
 })
 
-test('a batch inside a damaged one is no batch of the log', () => {
+test('a batch inside a damaged one is not recovered', () => {
   const inner = recordBatch([{ value: 'value 5' }])
   inner.writeBigInt64BE(5n, 0)
   inner.writeInt32BE(0, 12)
@@ -142,7 +142,7 @@ test('a batch inside a damaged one is no batch of the log', () => {
   log.close()
   const file = join(directory, '00000000000000000000.log')
   const bytes = readFileSync(file)
-  // In front of the inner one, in the attributes of the outer.
+  // Before the inner batch, in the attributes of the outer.
   const at = bytes.indexOf(inner) - 30
   bytes[at] = (bytes[at] ?? 0) ^ 1
   writeFileSync(file, bytes)

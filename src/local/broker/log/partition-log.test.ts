@@ -30,7 +30,7 @@ const unlimited: LogLimits = {
   retentionMs: -1,
 }
 
-/** Tells how many bytes of a torn batch it cut off, and appends what is on disk at once. */
+/** Reports how many bytes of a torn batch were cut off; its `put` appends and flushes. */
 function open(limits: Partial<LogLimits> = {}, disk = new Disk(false)) {
   let torn = 0
   const log = new PartitionLog(directory, disk, { ...unlimited, ...limits }, ({ bytes }) => {
@@ -51,7 +51,7 @@ const segments = () =>
     .filter((name) => name.endsWith('.log'))
     .sort()
 
-/** Every offset the log gives when read batch by batch, as a reader would. */
+/** All offsets, read batch by batch as a consumer would. */
 function offsetsOf(log: PartitionLog, bytesMax = 1 << 20): number[] {
   const offsets: number[] = []
   for (let offset = log.startOffset; offset < log.highWatermark; ) {
@@ -68,7 +68,7 @@ function offsetsOf(log: PartitionLog, bytesMax = 1 << 20): number[] {
   return offsets
 }
 
-test('what is appended is read again at its offset, in blocks of any size and over many segments', () => {
+test('appended records are read at their offsets, in blocks of any size and across segments', () => {
   using log = open({ segmentBytes: 2_000 })
   for (let number = 0; number < 300; number++) expect(log.put(numbered(number))).toBe(number)
   expect(segments().length).toBeGreaterThan(5)
@@ -79,7 +79,7 @@ test('what is appended is read again at its offset, in blocks of any size and ov
   expect(() => log.read(301, 1_000)).toThrow('OFFSET_OUT_OF_RANGE')
 })
 
-test('a log opened again has the same records and goes on behind them', () => {
+test('a reopened log has the same records and appends after them', () => {
   {
     using log = open({ segmentBytes: 2_000 })
     for (let number = 0; number < 100; number++) log.put(numbered(number))
@@ -90,7 +90,7 @@ test('a log opened again has the same records and goes on behind them', () => {
   expect(offsetsOf(log)).toEqual([...Array(101).keys()])
 })
 
-test('wherever a crash cut the last batch, all before it is kept and the rest is cut off', () => {
+test('wherever a crash tore the last batch, the ones before it are kept and the rest is cut off', () => {
   const path = join(directory, '00000000000000000000.log')
   let wholeBytes = 0
   {
@@ -107,14 +107,14 @@ test('wherever a crash cut the last batch, all before it is kept and the rest is
     truncateSync(path, cut)
     using log = open()
     expect(offsetsOf(log)).toEqual([0, 1, 2])
-    // Zeros count as space that was set aside.
+    // Zeros count as preallocated space.
     expect(log.torn).toBe(whole.subarray(wholeBytes, cut).findLastIndex((byte) => byte !== 0) + 1)
     expect(statSync(path).size).toBe(wholeBytes)
     expect(log.put(numbered(3))).toBe(3)
   }
 })
 
-test('bytes behind the last batch that a crash left are cut off, a batch with a wrong checksum among them', () => {
+test('bytes after the last valid batch are cut off, also a batch with a wrong checksum', () => {
   const path = join(directory, '00000000000000000000.log')
   {
     using log = open()
@@ -122,7 +122,7 @@ test('bytes behind the last batch that a crash left are cut off, a batch with a 
   }
   const spoiled = numbered(1)
   spoiled[spoiled.length - 1] = 99
-  // Zeros are space set aside for batches to come, so none are lost with them.
+  // Zeros are preallocated space: nothing is lost with them.
   const cases: [Buffer, number][] = [
     [spoiled, spoiled.length],
     [Buffer.from('nothing of ours'), 15],
@@ -139,7 +139,7 @@ test('bytes behind the last batch that a crash left are cut off, a batch with a 
   }
 })
 
-test('a log that was killed leaves the space it had set aside, and goes on without it', async () => {
+test('after a kill, preallocated space is left in the file and ignored', async () => {
   const path = join(directory, '00000000000000000000.log')
   const killed = open({}, new Disk(true))
   for (let number = 0; number < 50; number++) await killed.append(numbered(number)).durable
@@ -150,7 +150,7 @@ test('a log that was killed leaves the space it had set aside, and goes on witho
   expect(offsetsOf(log)).toEqual([...Array(51).keys()])
 })
 
-test('segments that are full, and those of a log that was closed, have no space set aside', async () => {
+test('full segments and those of a closed log have no preallocated space', async () => {
   {
     using log = open({ segmentBytes: 2_000 }, new Disk(true))
     for (let number = 0; number < 100; number++) await log.append(numbered(number)).durable
@@ -171,7 +171,7 @@ test('readers see a record only once it is on disk', async () => {
   expect([log.highWatermark, woken]).toEqual([1, 1])
 })
 
-test('what is appended in one turn is written at once, in order', async () => {
+test('appends of one tick are written together, in order', async () => {
   using log = open({}, new Disk(true))
   const appended = Array.from({ length: 20 }, (_, number) => log.append(numbered(number)))
   expect(appended.map(({ baseOffset }) => baseOffset)).toEqual([...Array(20).keys()])
@@ -181,7 +181,7 @@ test('what is appended in one turn is written at once, in order', async () => {
 })
 
 test.each([true, false])(
-  'what a full disk refused never was: its producer may send it again (fsync: %p)',
+  'a batch refused by a full disk leaves no trace: its producer may retry (fsync: %p)',
   async (fsync) => {
     const disk = new Disk(fsync)
     using log = open({ segmentBytes: 1_100 }, disk)
@@ -189,7 +189,7 @@ test.each([true, false])(
       recordBatch([{ value: 'x'.repeat(500) }], { producerId: 7, producerEpoch: 0, baseSequence })
     await log.append(sent(0)).durable
     disk.full = true
-    // The third would begin a segment.
+    // The third would start a segment.
     const refused = [log.append(sent(1)), log.append(sent(2)), log.append(sent(1))]
     for (const { durable } of refused) expect(durable).rejects.toThrow('ENOSPC')
     await Promise.allSettled(refused.map(({ durable }) => durable))
@@ -205,7 +205,7 @@ test.each([true, false])(
   },
 )
 
-test('old segments are removed while records wait to be written, and the log goes on', async () => {
+test('retention works while records wait to be written, and appends continue', async () => {
   using log = open({ retentionMs: 1_000 }, new Disk(true))
   await log.append(numbered(0, 1)).durable
   const waiting = log.append(numbered(1, 999_999))
@@ -215,7 +215,7 @@ test('old segments are removed while records wait to be written, and the log goe
   expect(offsetsOf(log)).toEqual([1])
 })
 
-test('repeats of an idempotent producer are known after a restart, from earlier segments too', () => {
+test('duplicates of an idempotent producer are detected after a restart, in earlier segments too', () => {
   const producer = (baseSequence: number): RawProducer => ({ producerId: 7, producerEpoch: 0, baseSequence })
   const sent = (sequence: number) => recordBatch([{ value: 'x'.repeat(900) }], producer(sequence))
   {
@@ -228,7 +228,7 @@ test('repeats of an idempotent producer are known after a restart, from earlier 
   expect(log.put(sent(6))).toBe(6)
 })
 
-test('an epoch that was replaced is fenced, and a new one starts from sequence 0', () => {
+test('a replaced epoch is fenced, and a new one starts at sequence 0', () => {
   using log = open()
   const sent = (producerEpoch: number, baseSequence: number) =>
     recordBatch([{ value: 'x' }], { producerId: 7, producerEpoch, baseSequence })
@@ -238,7 +238,7 @@ test('an epoch that was replaced is fenced, and a new one starts from sequence 0
   expect(log.put(sent(2, 0))).toBe(1)
 })
 
-test('sequences go on from 0 behind the largest', () => {
+test('sequences wrap around to 0', () => {
   using log = open()
   const sent = (baseSequence: number) =>
     recordBatch([{ value: 'a' }, { value: 'b' }], { producerId: 7, producerEpoch: 0, baseSequence })
@@ -246,7 +246,7 @@ test('sequences go on from 0 behind the largest', () => {
   expect(log.put(sent(1))).toBe(2)
 })
 
-test('old segments go when the log is too large, whole and from the old end', () => {
+test('retention by size removes whole segments, oldest first', () => {
   using log = open({ segmentBytes: 2_000, retentionBytes: 5_000 })
   for (let number = 0; number < 200; number++) log.put(numbered(number))
   log.retain(0)
@@ -258,7 +258,7 @@ test('old segments go when the log is too large, whole and from the old end', ()
   expect(readdirSync(directory).sort()).toEqual(segments())
 })
 
-test('old segments go when their newest record is too old, the last one as well', () => {
+test('retention by time removes segments whose newest record is too old, even the last', () => {
   const limits = { segmentBytes: 2_000, retentionMs: 1_000 }
   {
     using log = open(limits)
