@@ -44,7 +44,7 @@ import { BalanceStreams } from './streams/streams'
 const largeMovementsTopic = 'transactions'
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
-/** How long a start waits for the broker's first answer, in milliseconds. Without it, answers have no age yet. */
+/** How long a start waits for the broker's first answer, in milliseconds: answers have no age before it. */
 const firstSampleMaxMs = 2000
 /** Requests that may wait for a version. Each holds a connection and little else. */
 const waitingReadsMax = 2000

@@ -27,7 +27,7 @@ import { seedWallet } from './seed/seed'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
 
-/** Commands of one append. Larger batches are no cheaper per command, and every caller in them waits longer. */
+/** Commands of one append. Larger batches are no cheaper per command, and their callers wait longer. */
 const batchSizeMax = 500
 /** Commands that may wait: about a second's work. */
 const queueMax = 5000

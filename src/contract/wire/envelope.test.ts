@@ -99,7 +99,8 @@ test.each([
       payload: { balance_account_id_from: number, balance_account_id_to: number, amount: number },
     },
   })
-  const spelled = `"accountIdFrom":"a","accountIdTo":"b","balanceAccountIdTo":1,"balanceAccountIdFrom":${text}`
+  const accounts = '"accountIdFrom":"a","accountIdTo":"b"'
+  const spelled = `${accounts},"balanceAccountIdTo":1,"balanceAccountIdFrom":${text}`
   expect(decode(payloadOf(spelled))).toMatchObject({
     kind: 'event',
     event: { payload: { balance_account_id_from: number } },

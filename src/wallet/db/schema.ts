@@ -31,6 +31,9 @@ const minor = (name: string) => bigint(name, { mode: 'bigint' })
 const json = <T>() => customType<{ data: T }>({ dataType: () => 'json' })()
 /** The values of an enumeration, for a CHECK. */
 const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '))
+/** The largest balance, for a CHECK: only `world` has no limit. */
+const digitsOf = (limit: AnyPgColumn) =>
+  sql`case when ${limit} is null then 999999999999999999 else 999999999999999 end`
 const time = customType<{ data: Date; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   toDriver: (time) => time.toISOString(),
@@ -76,10 +79,7 @@ export const accounts = pgTable(
     ),
     check('accounts_held', sql`${table.heldMinor} >= 0`),
     // `world` mirrors the sum of all others.
-    check(
-      'accounts_digits',
-      sql`abs(${table.balanceMinor}) <= case when ${table.overdraftLimitMinor} is null then 999999999999999999 else 999999999999999 end`,
-    ),
+    check('accounts_digits', sql`abs(${table.balanceMinor}) <= ${digitsOf(table.overdraftLimitMinor)}`),
     check('accounts_held_digits', sql`${table.heldMinor} <= 999999999999999`),
     // Only `world` has no limit, and its id spells its currency: any other account without one could
     // create money.

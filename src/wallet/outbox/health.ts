@@ -33,8 +33,8 @@ export async function outboxHealth({
 type Outbox = Awaited<ReturnType<typeof measureOutbox>>
 
 /**
- * An absent broker only warns: the outbox keeps the events, and the wallet keeps working. A broker that answers
- * and accepts nothing fails the check, so that an operator looks before more money moves unseen.
+ * An absent broker only warns: the outbox keeps the events, and the wallet keeps working. A broker
+ * that answers and accepts nothing fails the check: an operator has to look.
  */
 export function checkOutbox(outbox: Outbox, state: RelayState, standstillMaxMs: number): Check {
   const { trouble, refused, standstillMs } = state
@@ -53,7 +53,8 @@ function tooLarge([first, ...others]: RelayState['refused']): string | undefined
   if (!first) return undefined
   const count = others.length === 0 ? 'one event' : `${others.length + 1} events`
   return (
-    `the broker refuses ${count} as too large, such as ${first.id} (${first.bytes} bytes, topic ${first.topic}): ` +
+    `the broker refuses ${count} as too large, such as ${first.id} ` +
+    `(${first.bytes} bytes, topic ${first.topic}): ` +
     'raise max.message.bytes of the topic; they are retried every minute'
   )
 }
