@@ -39,8 +39,8 @@ type Movement = {
 }
 
 /**
- * Writes statements as the service does, over the accounts as they stand, with whatever is said to
- * be different.
+ * Writes statements as the service does, on the current state of the accounts, with the given
+ * differences.
  */
 async function forger(sql: postgres.Sql) {
   const rows =
@@ -50,7 +50,9 @@ async function forger(sql: postgres.Sql) {
   )
   const at = (id: string) => stand.get(id) ?? { balance: 0, held: 0, version: 0 }
   const entries = (lines: Line[]) => `
-    insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, held_minor, created_at) values ${lines
+    insert into entries (
+      account_id, version, transaction_id, amount_minor, balance_minor, held_minor, created_at
+    ) values ${lines
       .map(({ account, transaction, amount, held = 0, version, balance }) => {
         const before = at(account)
         const after = [version ?? before.version + 1, balance ?? before.balance + amount, before.held + held]
@@ -66,10 +68,13 @@ async function forger(sql: postgres.Sql) {
     reverses,
     hold,
   }: Movement) => `
-    insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency,
-      effective_at, created_at, reverses, hold_id)
-    values ('${id}', '${kind}', '${from}', '${to}', ${at(from).version + 1}, ${at(to).version + 1}, ${amount}, 'BRL', now(), now(),
-      ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'})`
+    insert into transactions (
+      id, kind, account_id_from, account_id_to, version_from, version_to,
+      amount_minor, currency, effective_at, created_at, reverses, hold_id
+    ) values (
+      '${id}', '${kind}', '${from}', '${to}', ${at(from).version + 1}, ${at(to).version + 1},
+      ${amount}, 'BRL', now(), now(), ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'}
+    )`
   const pair = (id: string, amount: number, more: Partial<Line> = {}): [Line, Line] => [
     { account: eva, transaction: id, amount: -amount, ...more },
     { account: frank, transaction: id, amount },
@@ -114,7 +119,8 @@ test('with the service password one can append only what balances and is publish
     return `insert into holds (${Object.keys(fields).join()}) values (${Object.values(fields).join()})`
   }
   const ended = (status: string, by: string, captured: number, version = at(eva).version + 1) =>
-    `update holds set status = '${status}', captured_minor = ${captured}, ended_by = '${by}', ended_at = now(), version_ended = ${version}
+    `update holds set status = '${status}', captured_minor = ${captured}, ended_by = '${by}',
+      ended_at = now(), version_ended = ${version}
     where id = '${hold}'`
 
   const refused: [wanted: string, statement: string][] = [
@@ -156,7 +162,8 @@ test('with the service password one can append only what balances and is publish
     // An account that may pay without end.
     [
       'accounts_world',
-      `insert into accounts (id, currency, overdraft_limit_minor, created_at, updated_at) values (gen_random_uuid(), 'BRL', null, now(), now())`,
+      `insert into accounts (id, currency, overdraft_limit_minor, created_at, updated_at)
+      values (gen_random_uuid(), 'BRL', null, now(), now())`,
     ],
     // What is not granted.
     ['42501', 'update accounts set overdraft_limit_minor = 999999'],
@@ -164,7 +171,8 @@ test('with the service password one can append only what balances and is publish
     ['42501', `update accounts set created_at = now()`],
     [
       '42501',
-      `insert into accounts (id, currency, balance_minor, created_at, updated_at) values (gen_random_uuid(), 'BRL', 1, now(), now())`,
+      `insert into accounts (id, currency, balance_minor, created_at, updated_at)
+      values (gen_random_uuid(), 'BRL', 1, now(), now())`,
     ],
     ['42501', 'update holds set amount_minor = 1'],
     ['42501', `update holds set expires_at = now()`],
@@ -175,7 +183,8 @@ test('with the service password one can append only what balances and is publish
     ['42501', 'create table public.more (id int)'],
     [
       '42501',
-      'create trigger mine after insert on entries referencing new table as added for each statement execute function assert_double_entry()',
+      `create trigger mine after insert on entries referencing new table as added
+      for each statement execute function assert_double_entry()`,
     ],
     ['42501', 'create policy mine on idempotency_keys for delete using (true)'],
     ['42501', 'alter table idempotency_keys disable row level security'],
@@ -214,7 +223,8 @@ test('a hold ends once, by what its entry says', async () => {
 test('database functions pin their search path and belong to the owner role', async () => {
   await using wallets = await startWallets()
   const functions = await wallets.sql`
-    select proname as name, coalesce(array_to_string(proconfig, '; '), '') ~ 'search_path=pg_catalog, public, pg_temp' as pinned,
+    select proname as name,
+      coalesce(array_to_string(proconfig, '; '), '') ~ 'search_path=pg_catalog, public, pg_temp' as pinned,
       prosecdef as privileged, has_function_privilege('public', pg_proc.oid, 'execute') as callable
     from pg_proc where pronamespace = 'public'::regnamespace order by 1`
   expect(functions.length).toBeGreaterThanOrEqual(5)
@@ -226,7 +236,7 @@ test('database functions pin their search path and belong to the owner role', as
   )
 })
 
-test('even where temporary tables are allowed again, they do not hide the ledger from its checks', async () => {
+test('temporary tables do not hide the ledger from its checks, even where they are granted', async () => {
   await using wallets = await startWallets()
   await using service = connect(wallets.config.database.url)
   await wallets.sql.unsafe(
