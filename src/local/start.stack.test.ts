@@ -92,6 +92,7 @@ test('--fresh wipes our data and nothing else', async () => {
 test('a first start seeds, its printed calls work, and repeated Ctrl-C stops everything', async () => {
   await using start = spawnStart()
   await start.runs()
+  expect(start.printed()).not.toMatch(/FATAL|ERROR|failed/)
   expect(await balanceOfEva(start)).toMatchObject({ balance: 800 })
 
   const [transfer, balance] = [...start.printed().matchAll(/^ {2}curl (.*)$/gm)].map(

@@ -91,18 +91,24 @@ export function createRelay(options: RelayOptions): Relay {
       await wakeup.wait(pollMs, signal)
     }
   }
-  // The driver opens and keeps a connection for this. While it is down, polling finds new rows.
-  const listening = keepListening(sql, { [outboxChannel]: wakeup.notify })
-  listening.started.catch(() => {})
+  // The driver opens and keeps a connection for this. While it is down, polling finds new rows. Not
+  // before the relay runs: the database role may not exist yet.
+  let listening: ReturnType<typeof keepListening> | undefined
+  const listen = () => {
+    listening ??= keepListening(sql, { [outboxChannel]: wakeup.notify })
+    listening.started.catch(() => {})
+  }
 
   return {
     name: 'outbox',
     failure: 'publishing failed, the outbox is backing up',
-    run: (signal, onProgress) =>
-      relay(signal, onProgress).catch((error) => {
+    run(signal, onProgress) {
+      listen()
+      return relay(signal, onProgress).catch((error) => {
         trouble = messageOf(error)
         throw error
-      }),
+      })
+    },
     wake() {
       if (leads) return wakeup.notify()
       if (isNotifying) return
@@ -117,7 +123,7 @@ export function createRelay(options: RelayOptions): Relay {
     state: () => ({ leads, trouble, ...drain.state() }),
     async stop(timeoutMs) {
       await Promise.race([leads ? drain.run(session).catch(() => {}) : undefined, pause(timeoutMs)])
-      await listening.end()
+      await listening?.end()
       await sql.end({ timeout: 1 })
       await publisher.close().catch(() => {})
     },
