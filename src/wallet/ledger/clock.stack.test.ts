@@ -53,8 +53,8 @@ describe.each(shifts)('a clock %s', (_, ms) => {
       Array(4).fill([201, answers[0]?.body.id]),
     )
     expect((await wallets.made()) - before).toBe(1)
-    const [key] =
-      await wallets.sql`select abs(extract(epoch from now() - created_at)) < 60 as young from idempotency_keys`
+    const [key] = await wallets.sql`
+      select abs(extract(epoch from now() - created_at)) < 60 as young from idempotency_keys`
     expect(key?.young).toBe(true)
   })
 
@@ -78,10 +78,15 @@ describe.each(shifts)('a clock %s', (_, ms) => {
     }
     expect(paid.body.effective_at).toBe(paid.body.created_at)
     const [wrong] = await wallets.sql`
-    select count(*)::int as count from (
-      select created_at from transactions union all select created_at from entries
-      union all select updated_at from accounts union all select occurred_at from outbox union all select ended_at from holds
-    ) as dated where created_at > now() + interval '10 seconds' or created_at < (select min(created_at) from clients)`
+      select count(*)::int as count from (
+        select created_at from transactions
+        union all select created_at from entries
+        union all select updated_at from accounts
+        union all select occurred_at from outbox
+        union all select ended_at from holds
+      ) as dated
+      where created_at > now() + interval '10 seconds'
+        or created_at < (select min(created_at) from clients)`
     expect(wrong?.count).toBe(0)
     await eventually(async () =>
       expect((await service.get(`/transactions/${paid.body.id}/delivery`)).body).toMatchObject({
@@ -110,7 +115,7 @@ describe.each(shifts)('a clock %s', (_, ms) => {
   })
 })
 
-test('two wallets whose clocks are two days apart date the entries of an account in the order of their versions', async () => {
+test('two wallets with clocks two days apart date entries in version order', async () => {
   await using shifted = await startShifted(-dayMs, dayMs)
   const { wallets, services } = shifted
   for (let round = 0; round < 10; round++)

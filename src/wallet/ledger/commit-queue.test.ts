@@ -71,7 +71,7 @@ test('a request of many commands takes up as much room as it has commands, and i
   expect(batches).toEqual([[1, 2], [3], [9], [5]])
 })
 
-test('who waited for longer than they may is turned away, and nothing is done for them; who is in flight is not', async () => {
+test('a command past its deadline is rejected unexecuted; one in flight completes', async () => {
   const { batches, execute, open } = gated()
   const batch = new CommitQueue({ ...sizes, execute, sizeMax: 10, queueMax: 10 })
   const inFlight = batch.submit(1, 1)
@@ -121,7 +121,7 @@ function flying(outcomes: (requests: number[]) => (number | undefined)[] | Error
   return { begun, until, submit, sizesOf, land: (index: number) => begun[index]?.gate.resolve() }
 }
 
-test('a batch as large as the one in flight is sent behind it, a smaller one waits, and never are there three', async () => {
+test('at most two batches are in flight: an equally large one follows, a smaller one waits', async () => {
   const { until, submit, sizesOf, land } = flying((requests) => requests)
   const first = submit(0, 20)
   await until(1)
@@ -145,7 +145,7 @@ test('a batch as large as the one in flight is sent behind it, a smaller one wai
   )
 })
 
-test('what an attempt leaves open is settled with nothing else in flight, and all of it when the attempt fails', async () => {
+test('commands that an optimistic try leaves open, or all if it fails, are executed alone', async () => {
   const { begun, until, submit, land } = flying((requests) =>
     requests.includes(30)
       ? new Error('a version was taken')
@@ -176,7 +176,7 @@ test('what an attempt leaves open is settled with nothing else in flight, and al
   expect(await third).toEqual([-40, 41])
 })
 
-test('an error is the outcome of its own command; a throw is that of the whole batch, and the next one goes on', async () => {
+test('an error fails its own command, a throw fails its batch, and the next batch succeeds', async () => {
   const batch = new CommitQueue<string, string>({
     execute: async (commands) => {
       if (commands.includes('broken')) throw new Error('all of them')
@@ -195,7 +195,7 @@ test('an error is the outcome of its own command; a throw is that of the whole b
   await batch.idle()
 })
 
-test('nothing is done for a caller who is gone before the batch is taken up, and the others go on', async () => {
+test('the command of a caller that has left is not executed, the others are', async () => {
   const { batches, execute, open } = gated()
   const gone = new Set<number>()
   const isAbandoned = (command: number) => gone.has(command)

@@ -187,8 +187,9 @@ test('two keys are refused, at every POST, and nothing is done', async () => {
     [`/holds/${held.body.id}/capture`, {}],
     [`/holds/${held.body.id}/release`, {}],
   ]
-  const before =
-    await wallets.sql`select (select count(*) from clients) as clients, (select count(*) from accounts) as accounts`
+  const counts = () => wallets.sql`
+    select (select count(*) from clients) as clients, (select count(*) from accounts) as accounts`
+  const before = await counts()
   for (const [path, body] of posts)
     for (const key of ['', '""', 'a, b', 'x'.repeat(256), 'é'])
       expect([path, key, await wallets.wallet.post(path, body, { 'idempotency-key': key })]).toMatchObject([
@@ -197,9 +198,7 @@ test('two keys are refused, at every POST, and nothing is done', async () => {
         { status: 400, body: { code: 'MALFORMED' } },
       ])
   expect(await wallets.made()).toBe(2)
-  const after =
-    await wallets.sql`select (select count(*) from clients) as clients, (select count(*) from accounts) as accounts`
-  expect([...after]).toEqual([...before])
+  expect([...(await counts())]).toEqual([...before])
 })
 
 test('the same request is the same, however it is written', async () => {
@@ -387,9 +386,9 @@ test('clients and accounts are made once under a key, and answered as they were'
       422,
     )
 
-  const nobody = { client_id: crypto.randomUUID() }
+  const unregistered = { client_id: crypto.randomUUID() }
   for (const replayed of [null, 'true']) {
-    const refused = await wallet.post('/accounts', nobody, { 'idempotency-key': 'nobody' })
+    const refused = await wallet.post('/accounts', unregistered, { 'idempotency-key': 'unregistered' })
     expect(refused).toMatchObject({ status: 404, body: { code: 'CLIENT_NOT_FOUND' } })
     expect(refused.headers.get('idempotency-replayed')).toBe(replayed)
   }
@@ -427,7 +426,7 @@ test('fifty at once under one key, at three wallets, make one client and one acc
   ).toBe(1)
 })
 
-test('a caller that retries until it is answered makes one client, although connections are cut', async () => {
+test('a caller that retries through cut connections registers one client', async () => {
   await using wallets = await startWallets()
   const registering = Array.from({ length: 10 }, async (_, index) => {
     for (;;) {

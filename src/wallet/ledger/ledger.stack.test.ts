@@ -68,7 +68,7 @@ test('a client and an account of it are registered, empty', async () => {
   expect((await wallet.get(account.headers.get('location') ?? '')).body).toEqual(account.body)
 })
 
-test('deposits come from the world and withdrawals go there, so that everything adds up to zero', async () => {
+test('deposits come from the world account, withdrawals go to it, and the sum is zero', async () => {
   await using wallets = await startWallets()
   const wallet = wallets.wallet
   const deposit = await wallet.post(`/accounts/${eva}/deposits`, { amount: 250, reference: 'salary' })
@@ -243,7 +243,7 @@ test('malformed JSON and another media type are different problems', async () =>
   expect(rounded.status).toBe(422)
 })
 
-test('concurrent transfers out of one account never overdraw it, and a refused one spoils no other', async () => {
+test('concurrent transfers never overdraw an account, and a rejected one fails no other', async () => {
   await using wallets = await startWallets()
   const wallet = wallets.wallet
   const answers = await Promise.all(
@@ -305,7 +305,7 @@ test('connections that the server ends in the middle move no money twice and los
   await expectSoundLedger(wallets)
 })
 
-test('the database itself refuses entries that do not balance, and any change of what is written', async () => {
+test('the database rejects unbalanced entries and any change of history', async () => {
   await using wallets = await startWallets()
   const { sql } = wallets
   const entry = (version: number, amount: number, balance: number) => sql`
@@ -325,9 +325,10 @@ test('the database itself refuses entries that do not balance, and any change of
   const pair = (balance: number, version: number) => sql`
     with moved as (update accounts set balance_minor = 79900, version = 5 where id = ${eva}),
       paid as (update accounts set balance_minor = 120100, version = 5 where id = ${frank}),
-      told as (
+      booked as (
         insert into transactions values (
-          '00000000-0000-4000-8000-000000000001', 'transfer', ${eva}, ${frank}, 5, 5, 100, 'BRL', null, now(), now()
+          '00000000-0000-4000-8000-000000000001', 'transfer', ${eva}, ${frank}, 5, 5,
+          100, 'BRL', null, now(), now()
         )
       )
     insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at) values
@@ -347,8 +348,8 @@ test('four replicas may start at once on an empty database, and seed it once', a
       (select count(*)::int from accounts) as accounts,
       (select count(*)::int from transactions) as transactions`
   expect(counts).toEqual({ clients: 10, accounts: 11, transactions: 17 })
-  const balances =
-    await wallets.sql`select balance_minor::text as minor from accounts where id in (${eva}, ${frank}) order by 1`
+  const balances = await wallets.sql`
+    select balance_minor::text as minor from accounts where id in (${eva}, ${frank}) order by 1`
   expect(balances.map((row) => row.minor)).toEqual(['120000', '80000'])
   await expectSoundLedger(wallets)
 })
@@ -374,7 +375,7 @@ test('a database of another history is refused, and left as it is', async () => 
   expect((await wallets.wallet.get(`/accounts/${eva}`)).status).toBe(200)
 })
 
-test('a database that refuses the login ends the start with a sentence that says what to change', async () => {
+test('a startup that the database refuses to log in says what to change', async () => {
   await using wallets = await startWallets()
   const url = new URL(wallets.config.database.url)
   url.password = 'wrong'
@@ -382,7 +383,7 @@ test('a database that refuses the login ends the start with a sentence that says
   await expect(startWallet(config, log)).rejects.toThrow(/Check DATABASE_URL/)
 })
 
-test('while the database is held up, a request waits as long as its caller does, and nothing is done for it after that', async () => {
+test('while writes are blocked, a request past its deadline is rejected and never executed', async () => {
   await using wallets = await startWallets()
   const { wallet, sql } = wallets
   const pay = (headers = {}) =>

@@ -110,7 +110,7 @@ test('a refusal is never answered from a guess, and nothing is built on half of 
   await expectSoundLedger(wallets)
 })
 
-test('a request whose answer was lost is answered, not executed again, and not marked as a replay', async () => {
+test('a retry after a lost result is answered without a second execution or a replay mark', async () => {
   await using wallets = await startWallets()
   await using ledger = openLedger(wallets)
   const keyed = (request: CommandRequest, key: string): CommandRequest => ({

@@ -27,7 +27,7 @@ const none = [
   'yesterday',
 ]
 
-test('a time that does not exist is refused everywhere, by the name of its member, and nothing is moved', async () => {
+test('every route rejects a time that does not exist, names its member, and moves nothing', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
   const placed = await wallet.post('/holds', { account_id_from: frank, amount: 1 })
