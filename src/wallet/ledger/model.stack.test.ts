@@ -260,7 +260,8 @@ class Sequence {
   async compareTables(): Promise<void> {
     const ids = ['plain', 'rich', 'overdrawing', 'boundless', 'outside'].map((name) => this.#id(name))
     const accounts = await this.wallets.sql`
-      select id, balance_minor::text as balance, held_minor::text as held, version::int from accounts where id = any(${ids}) order by id`
+      select id, balance_minor::text as balance, held_minor::text as held, version::int
+      from accounts where id = any(${ids}) order by id`
     const onPaper = ids.toSorted().map((id) => {
       const { balance, version } = this.#model.accounts.get(id) as { balance: bigint; version: number }
       return { id, balance: String(balance), held: String(this.#model.held(id)), version }
@@ -268,7 +269,8 @@ class Sequence {
     expect([...accounts]).toEqual(onPaper)
     const promises = this.#model.promises
     const holds = await this.wallets.sql`
-      select id, status, captured_minor::text as captured from holds where id = any(${promises.map(({ id }) => id)}) order by id`
+      select id, status, captured_minor::text as captured
+      from holds where id = any(${promises.map(({ id }) => id)}) order by id`
     expect([...holds]).toEqual(
       promises
         .map(({ id, status, captured }) => ({

@@ -78,7 +78,7 @@ test('fifty reversals at two wallets take back what was paid, and not a cent mor
   await expectSoundLedger(wallets)
 })
 
-test('a hold counts against what is available at once, is captured in part, and the rest is free again', async () => {
+test('a hold reduces what is available; a partial capture frees the rest', async () => {
   await using wallets = await startWallets()
   const { wallet } = wallets
   const before = await standing(wallet, eva)
@@ -336,7 +336,7 @@ test('of a best-effort batch each command has an answer of its own', async () =>
   await expectSoundLedger(wallets)
 })
 
-test('a batch of a thousand is one request; more, none, or one that cannot be read, is refused and names each fault', async () => {
+test('a batch takes 1 to 1000 transactions; a malformed one is rejected naming each error', async () => {
   await using wallets = await startWallets()
   const { wallet } = wallets
   const batch = (transactions: object[]) => wallet.post('/transactions/batch', { transactions })

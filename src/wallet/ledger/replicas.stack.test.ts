@@ -162,7 +162,9 @@ class Run {
     expect(untold.filter((reference) => !this.#unknown.has(reference))).toEqual([])
 
     const holds = await sql<{ id: string; reference: string; status: string; endings: number }[]>`
-      select id, reference, status, (select count(*)::int from transactions where hold_id = holds.id) as endings from holds`
+      select id, reference, status,
+        (select count(*)::int from transactions where hold_id = holds.id) as endings
+      from holds`
     for (const { id, reference, status, endings } of holds) {
       const answered = this.#held.get(id)
       expect(answered !== undefined || this.#unknown.has(reference)).toBe(true)

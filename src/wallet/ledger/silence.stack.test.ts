@@ -73,7 +73,7 @@ test('readiness fails without any request', async () => {
   expect((await stack.pay()).status).toBe(201)
 })
 
-test('with no way through, payments and reads are answered 503 in time, and afterwards nothing is lost or doubled', async () => {
+test('behind a silent network, requests get 503 in time; nothing is lost or doubled', async () => {
   await using stack = await start()
   expect((await stack.pay()).status).toBe(201)
   stack.proxy.silenceAll()

@@ -93,7 +93,7 @@ test.each(troubles)('%s', async (_, cause, { begin, end }) => {
   await expectSoundLedger(wallets)
 })
 
-test('readiness goes on failing for as long as the trouble lasts, and nothing that is tried meanwhile is kept', async () => {
+test('readiness fails for as long as writes fail, and no probe is kept', async () => {
   await using wallets = await startWallets()
   const trouble = whenWriting('entries', '53100')
   await trouble.begin(wallets)

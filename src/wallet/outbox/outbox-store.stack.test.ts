@@ -26,11 +26,15 @@ test('however much the outbox has grown since a statement was planned, it is rea
   await pool.sql`alter table transactions disable trigger transactions_booked`
   await pool.sql`
     insert into transactions (
-      id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, effective_at, created_at
-    ) values (${id}, 'transfer', ${crypto.randomUUID()}, ${crypto.randomUUID()}, 1, 1, 1, 'BRL', now(), now())`
+      id, kind, account_id_from, account_id_to, version_from, version_to,
+      amount_minor, currency, effective_at, created_at
+    ) values (
+      ${id}, 'transfer', ${crypto.randomUUID()}, ${crypto.randomUUID()}, 1, 1, 1, 'BRL', now(), now()
+    )`
   await pool.sql`
     insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-    select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now() from generate_series(1, 50000)`
+    select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now()
+    from generate_series(1, 50000)`
 
   const read = async (sql: typeof pool.sql) => {
     await sql`select pg_stat_force_next_flush()`
@@ -67,7 +71,8 @@ test('the server looks after a relay whose machine may have vanished', async () 
   const relay = openOutbox(url)
   // As the operating system of the server has them.
   const [row] = await relay`
-    select current_setting('tcp_keepalives_idle') as idle, current_setting('tcp_keepalives_interval') as interval,
+    select current_setting('tcp_keepalives_idle') as idle,
+      current_setting('tcp_keepalives_interval') as interval,
       current_setting('tcp_keepalives_count') as count`
   expect(row).toEqual({ idle: '2', interval: '1', count: '2' })
   await relay.end()

@@ -43,7 +43,9 @@ async function start(batchBytesMax: number, patience = { standstillMaxMs: 60_000
     /** As a movement would leave it there, of any size. */
     tell: (name: string, bytes: number) => sql`
       insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-      values ('transactions', ${name}, 'TransactionCreated', ${'x'.repeat(bytes)}, ${crypto.randomUUID()}, now())
+      values (
+        'transactions', ${name}, 'TransactionCreated', ${'x'.repeat(bytes)}, ${crypto.randomUUID()}, now()
+      )
       returning id`,
     async records(topic: string): Promise<IncomingRecord[]> {
       const records: IncomingRecord[] = []
@@ -115,7 +117,7 @@ test('thousands of events that waited for the broker are sent by bytes, not by n
   )
 })
 
-test('an event that the broker does not take stays, is named with its remedy, and others go around it; once it is taken, it goes', async () => {
+test('an event that is too large waits, readiness names the remedy, and others overtake it', async () => {
   await using stack = await start(5000)
   await eventually(async () => expect(await stack.pending()).toBe(0))
   const [row] = await stack.tell('too large', 9000)
@@ -156,7 +158,7 @@ test('one that was refused and removed is forgotten', async () => {
   )
 })
 
-test('a broker that answers and takes nothing makes the wallet unready, until it takes something', async () => {
+test('the wallet is unready while the broker is reachable and refuses every event', async () => {
   await using stack = await start(300, { standstillMaxMs: 1000, refusedMs: 200 })
   await eventually(async () => {
     const { status, body } = await stack.wallet.get('/readyz')

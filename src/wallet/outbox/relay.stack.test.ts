@@ -244,9 +244,11 @@ test('a row whose id was drawn early and committed late is not passed over', asy
   await eventually(async () => expect(await stack.pending()).toBe(0))
   const late = await stack.sql.reserve()
   const late7 = Bun.randomUUIDv7()
+  const payloadAbout = (subject: string) =>
+    JSON.stringify({ Name: 'BalanceUpdated', Payload: { transaction_id: subject } })
   const row = (subject: string) => late`
     insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-    values ('balances', 'late', 'BalanceUpdated', ${JSON.stringify({ Name: 'BalanceUpdated', Payload: { transaction_id: subject } })}, ${subject}, now())`
+    values ('balances', 'late', 'BalanceUpdated', ${payloadAbout(subject)}, ${subject}, now())`
   await late`begin`
   await row(late7)
   const { body } = await pay(wallet, 1)
@@ -256,7 +258,7 @@ test('a row whose id was drawn early and committed late is not passed over', asy
   await stack.records((seen) => seen.some((record) => payloadOf(record).transaction_id === late7))
 })
 
-test('a transaction says when it was committed, and where its events are or for how long they wait', async () => {
+test('a delivery has the commit time, and the offsets of its events or how long they wait', async () => {
   await using stack = await start()
   const wallet = only(stack.callers)
   await eventually(async () => expect(await stack.pending()).toBe(0))
@@ -300,7 +302,7 @@ test('a transaction says when it was committed, and where its events are or for 
   }
 })
 
-test('what was published before its place was kept, or too long ago, is published, and where is no longer known', async () => {
+test('an event whose delivery record is gone counts as published, without an offset', async () => {
   await using stack = await start()
   const wallet = only(stack.callers)
   const { body } = await pay(wallet, 1)
@@ -356,7 +358,8 @@ test('after cuts and kills every event is at the offset that its delivery names'
     // Those of requests whose answer was lost, too.
     const [without] = await stack.owner`
       select count(*)::int as count from transactions
-      where created_at > now() - interval '1 day' and (select count(*) from deliveries where subject = transactions.id) <> 2`
+      where created_at > now() - interval '1 day'
+        and (select count(*) from deliveries where subject = transactions.id) <> 2`
     expect(without?.count).toBe(0)
   } finally {
     for (const wallet of wallets) await wallet.stop()
