@@ -1,7 +1,6 @@
 /**
- * PostgreSQL and a broker for stack tests: one of each for the whole run, started by the first test
- * that asks. Embedded ones, or those that
- * `DATABASE_URL` and `KAFKA_BROKERS` name. Tests share the servers, and never a database or a topic.
+ * PostgreSQL and a broker for stack tests, one of each per run, started on first use: local ones, or
+ * those in `DATABASE_URL` and `KAFKA_BROKERS`. Tests share the servers, never a database or a topic.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,9 +14,9 @@ import { createLog } from '../platform/telemetry/log'
 
 export type TestDatabase = {
   name: string
-  /** Connects as its owner, a role of its own. */
+  /** Connects as the owner of the database. */
   url: string
-  /** Connects as a role that does not exist yet, and whose name and password have to be quoted. */
+  /** Connects as a role that does not exist yet, with a name and password that need quoting. */
   serviceUrl: string
 }
 
@@ -25,9 +24,9 @@ export type Backing = {
   brokers: string[]
   /** A fresh database, dropped when the run ends: empty, or with the tables of a service. */
   createDatabase(label: string, tablesOf?: ServiceName): Promise<TestDatabase>
-  /** Ends every connection to a database, as a failing server would, or a share of them by chance. */
+  /** Terminates the connections to a database, or a random share of them. */
   cutConnections(database: string, share?: number): Promise<void>
-  /** A prefix that no other test uses, for topics and groups. */
+  /** A unique prefix for topics and groups. */
   topicPrefix(): string
 }
 
@@ -73,7 +72,7 @@ async function start(): Promise<Started> {
     await admin.unsafe(`create database ${name} template ${template} owner ${owner}`)
     created.push(name)
   }
-  // Migrated once a run, and then copied, which is cheaper. The copies share its owner.
+  // Migrated once per run and then copied, which is cheaper. The copies share the owner.
   const templates = new Map<ServiceName, Promise<string>>()
   const createTemplate = async (service: ServiceName) => {
     const name = `${service}_${run}_template`
@@ -106,7 +105,7 @@ async function start(): Promise<Started> {
     },
     topicPrefix: () => `t${run}${++count}-`,
     async stop() {
-      // Embedded servers take everything with them; others must find themselves as they were.
+      // A local server is deleted as a whole; a given one has to be left as it was.
       const left = server ? [] : created
       for (const name of left) await admin.unsafe(`drop database ${name} with (force)`)
       for (const name of left) await admin.unsafe(`drop role if exists "${name}-service"`)

@@ -9,7 +9,7 @@ const note = Type.Optional(Type.String())
 const sender = Type.Union([name, Type.Null()])
 const parcel = { name, reason, weight, note, sender, zone: Type.String({ pattern: '^[A-Z]$' }) }
 
-/** The released one with some fields changed; undefined takes one away. */
+/** The released schema with some fields changed; undefined removes one. */
 const withFields = (fields: Record<string, object | undefined>) => {
   const { properties, required } = Type.Object({ ...parcel, ...(fields as typeof parcel) })
   return JSON.parse(
@@ -45,16 +45,17 @@ test.each<[string, Record<string, object | undefined>]>([
   ['note: enum was undefined and is ["a"]', { note: Type.Optional(Type.String({ enum: ['a'] })) }],
   ['zone: pattern was "^[A-Z]$" and is "^[A-F]$"', { zone: Type.String({ pattern: '^[A-F]$' }) }],
   [
-    'reason: anyOf was [{"const":"lost","type":"string"},{"const":"late","type":"string"}] and is [{"const":"lost","type":"string"}]',
+    'reason: anyOf was [{"const":"lost","type":"string"},{"const":"late","type":"string"}]' +
+      ' and is [{"const":"lost","type":"string"}]',
     { reason: { anyOf: [Type.Literal('lost')] } },
   ],
   ['weight.grams: minimum was 0 and is 1', { weight: Type.Object({ grams: Type.Integer({ minimum: 1 }) }) }],
   ['weight.unit is required now', { weight: Type.Object({ ...weight.properties, unit: name }) }],
-])('of a released schema, %s', (complaint, fields) => {
+])('detects that %s', (complaint, fields) => {
   expect(breaks(released, withFields(fields))).toContain(complaint)
 })
 
-test('a payload that becomes closed is named as a whole', () => {
+test('a payload that becomes closed is reported as a whole', () => {
   expect(breaks(released, { ...released, additionalProperties: false })).toEqual([
     'the payload: additionalProperties was undefined and is false',
   ])

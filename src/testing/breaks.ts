@@ -1,11 +1,11 @@
-/** What may become of a schema once it is released. */
+/** Compatibility of a schema with its released version. */
 
 export type JsonSchema = Readonly<Record<string, unknown>>
 
 /**
- * What no longer holds of a released schema, each with its field. Optional fields may be added and
- * texts changed, and nothing else: narrower, and what was recorded can no longer be read; wider,
- * and the readers of yesterday refuse what is written today.
+ * The breaking changes against a released schema, each with its field. Only adding optional fields
+ * and changing texts is compatible: a narrower schema cannot read old records, and old readers
+ * reject the records of a wider one.
  */
 export function breaks(released: JsonSchema, current: JsonSchema, field?: string): string[] {
   const [was, is] = [partsOf(released), partsOf(current)]
@@ -29,7 +29,7 @@ export function breaks(released: JsonSchema, current: JsonSchema, field?: string
   return found
 }
 
-/** Keywords that nothing is checked by. */
+/** Keywords without effect on validation. */
 const annotations = new Set(['$schema', '$id', 'title', 'description', 'default', 'examples'])
 
 function partsOf({ properties = {}, required = [], ...rest }: JsonSchema) {

@@ -1,7 +1,6 @@
 /**
- * What a broker promises to those who build on it, as tests. The same promises are asked of the
- * embedded broker, of Apache Kafka and of Redpanda; what cannot be asked of all of them is named in
- * `BrokerFeatures`.
+ * The broker contract that the services rely on, as tests. Runs against the local broker, Apache Kafka
+ * and Redpanda; `BrokerFeatures` lists their differences.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
@@ -43,18 +42,18 @@ import {
 } from './raw-kafka.ts'
 
 export type RunningBroker = AsyncDisposable & {
-  /** `host:port`. Stays the same over a restart. */
+  /** `host:port`. Survives a restart. */
   brokers: string
-  /** Ends the broker with the signal, waits until it is gone, and resolves when it serves again. */
+  /** Ends the broker with the signal, starts it again, and resolves when it is ready. */
   restart?(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
 export type BrokerFeatures = {
-  /** The suite may start brokers of its own and end them. */
+  /** The suite may start, stop and kill further brokers. */
   restarts: boolean
-  /** The shortest session a group member may ask for, in milliseconds. Kafka's default is 6000. */
+  /** The shortest session timeout that the broker accepts. Kafka's default is 6000. */
   sessionMsMin: number
-  /** Transactions work; where they do not they must be refused plainly. */
+  /** Whether transactions work. Otherwise they have to be refused. */
   transactions: boolean
 }
 
@@ -116,7 +115,7 @@ export function brokerSuite(
       return topic
     }
 
-    /** A member by hand, in a group whose coordinator is there. */
+    /** A member driven by hand, in a group whose coordinator is available. */
     async function newMember(
       groupId: string,
       { sessionMs = features.sessionMsMin, rebalanceMs = 5_000 } = {},
@@ -133,7 +132,7 @@ export function brokerSuite(
     }
 
     describe('log', () => {
-      test('records of a partition are read in the order they were sent, at offsets without gaps', async () => {
+      test('records of a partition are read in the order sent, without gaps in the offsets', async () => {
         const topic = await newTopic()
         for (let batch = 0; batch < 20; batch++) {
           const messages = Array.from({ length: 50 }, (_, index) => ({ value: String(batch * 50 + index) }))
@@ -144,7 +143,7 @@ export function brokerSuite(
         expect(records.map(({ offset }) => Number(offset))).toEqual([...Array(1_000).keys()])
       })
 
-      test('key, value, headers and timestamp come back as they were sent, an empty value as none', async () => {
+      test('key, value, headers, timestamp and tombstones are read as sent', async () => {
         const topic = await newTopic()
         const sent = {
           key: 'chave',
@@ -152,14 +151,14 @@ export function brokerSuite(
           headers: { ce_id: '1', traceparent: '00-ab' },
           timestamp: '1700000000123',
         }
-        await producer.send({ topic, messages: [sent, { key: 'gone', value: null }] })
+        await producer.send({ topic, messages: [sent, { key: 'tombstone', value: null }] })
         const [record, tombstone] = await readAll(kafka, topic, 2)
         expect(record).toMatchObject({ key: 'chave', value: 'preço', timestamp: '1700000000123' })
         expect(record?.headers).toEqual({ ce_id: '1', traceparent: '00-ab' })
-        expect(tombstone).toMatchObject({ key: 'gone', value: null })
+        expect(tombstone).toMatchObject({ key: 'tombstone', value: null })
       })
 
-      test('a key always goes to the same partition, and each partition has its own offsets', async () => {
+      test('a key maps to one partition, and each partition has its own offsets', async () => {
         const topic = await newTopic({ partitions: 3 })
         const messages = Array.from({ length: 60 }, (_, index) => ({
           key: `k${index % 6}`,
@@ -174,7 +173,7 @@ export function brokerSuite(
         expect(offsets.reduce((total, { high }) => total + Number(high), 0)).toBe(60)
       })
 
-      test('a read may begin at any offset, within a batch too', async () => {
+      test('a read may start at any offset, also within a batch', async () => {
         const topic = await newTopic()
         await producer.send({
           topic,
@@ -188,10 +187,10 @@ export function brokerSuite(
         expect(records.map(({ value }) => value)).toEqual(['13', '14', '15', '16', '17', '18', '19'])
       })
 
-      test('a compressed batch is kept as it was sent', async () => {
+      test('a compressed batch is stored as sent', async () => {
         const topic = await newTopic()
         const messages = Array.from({ length: 200 }, (_, index) => ({
-          value: `the same words again ${index}`,
+          value: `compressible text ${index}`,
         }))
         await producer.send({ topic, messages, compression: CompressionTypes.GZIP })
         const records = await readAll(kafka, topic, 200)
@@ -200,7 +199,7 @@ export function brokerSuite(
         expect(await codecsOf(raw, topic, 0)).toEqual(['gzip'])
       })
 
-      test('a batch just below the limit is taken, one above is refused and leaves nothing', async () => {
+      test('a batch just below the limit is accepted, one above is refused without effect', async () => {
         const topic = await newTopic()
         const value = 'x'.repeat(1_000_000)
         await producer.send({ topic, messages: [{ value }] })
@@ -211,7 +210,7 @@ export function brokerSuite(
         expect(await admin.fetchTopicOffsets(topic)).toMatchObject([{ high: '1' }])
       })
 
-      test('a batch larger than a reader asks for is given whole, so that nobody gets stuck behind it', async () => {
+      test('a batch larger than the requested size is returned whole, so no reader gets stuck', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const batch = recordBatch([{ value: 'z'.repeat(50_000) }])
@@ -221,27 +220,27 @@ export function brokerSuite(
         expect(fetched.records.length).toBe(batch.length)
       })
 
-      test('a batch whose checksum does not hold is refused and leaves nothing', async () => {
+      test('a batch with a wrong checksum is refused without effect', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
-        const batch = recordBatch([{ value: 'spoiled on the way' }])
+        const batch = recordBatch([{ value: 'corrupted' }])
         batch[batch.length - 2] = (batch[batch.length - 2] ?? 0) ^ 1
         expect(await produceRaw(raw, { topic, batch })).toMatchObject({ errorCode: error.corruptMessage })
         expect(await listOffsetRaw(raw, topic, -1)).toEqual({ errorCode: error.none, offset: 0 })
       })
 
-      test('without acks nothing is answered, and the record arrives all the same', async () => {
+      test('with acks 0 there is no response, and the record is stored', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         raw.send(
           frame(produce, produceBody({ topic, acks: 0, batch: recordBatch([{ value: 'unanswered' }]) })),
         )
-        // An answer to it would be taken for the next one's, and fail there.
+        // A response to it would be matched to the next request, and fail there.
         expect(await listOffsetRaw(raw, topic, -2)).toEqual({ errorCode: error.none, offset: 0 })
         await eventually(async () => expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 1 }))
       })
 
-      test('offsets are found by time: the first record at or after it, in compressed batches too', async () => {
+      test('an offset is found by time, the first record at or after it, also when compressed', async () => {
         const topic = await newTopic()
         const messages = [1_000, 2_000, 3_000].map((timestamp) => ({
           value: 'x',
@@ -259,7 +258,7 @@ export function brokerSuite(
     })
 
     describe('fetch', () => {
-      test('at the end of the log waits as long as it was told and comes back empty', async () => {
+      test('at the end of the log waits for the requested time and returns empty', async () => {
         const topic = await newTopic()
         await producer.send({ topic, messages: [{ value: 'only' }] })
         await using raw = await RawKafka.connect(broker.brokers)
@@ -270,7 +269,7 @@ export function brokerSuite(
         expect(performance.now() - begun).toBeGreaterThan(250)
       })
 
-      test('that waits is woken by the next record', async () => {
+      test('that waits returns with the next record', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const begun = performance.now()
@@ -280,7 +279,7 @@ export function brokerSuite(
         expect(performance.now() - begun).toBeLessThan(5_000)
       })
 
-      test('that wants more bytes waits for them', async () => {
+      test('with a minimum size waits for it', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const batch = recordBatch([{ value: 'half' }])
@@ -290,7 +289,7 @@ export function brokerSuite(
         expect((await waiting).highWatermark).toBe(2)
       })
 
-      test('beyond the end, or before the start, is out of range and answered at once', async () => {
+      test('beyond the end or before the start is out of range at once', async () => {
         const topic = await newTopic()
         await producer.send({ topic, messages: [{ value: 'only' }] })
         await using raw = await RawKafka.connect(broker.brokers)
@@ -306,8 +305,8 @@ export function brokerSuite(
     })
 
     describe('topics', () => {
-      test('one that nobody created is unknown to metadata, producers and readers', async () => {
-        const topic = `nobody-${randomUUID()}`
+      test('one that was not created is unknown to metadata, producers and consumers', async () => {
+        const topic = `missing-${randomUUID()}`
         await using raw = await RawKafka.connect(broker.brokers)
         const { topics } = await raw.request(metadata, { topics: [{ name: topic }], mayCreate: false })
         expect(topics).toMatchObject([{ name: topic, errorCode: error.unknownTopic }])
@@ -319,11 +318,11 @@ export function brokerSuite(
         expect(await admin.listTopics()).not.toContain(topic)
       })
 
-      test('metadata is of all topics, of none or of those named', async () => {
+      test('metadata returns all topics, none or the requested ones', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
-        const topicsOf = async (asked: { name: string }[] | null) => {
-          const { topics } = await raw.request(metadata, { topics: asked, mayCreate: false })
+        const topicsOf = async (filter: { name: string }[] | null) => {
+          const { topics } = await raw.request(metadata, { topics: filter, mayCreate: false })
           return topics.map(({ name }) => name)
         }
         expect(await topicsOf(null)).toContain(topic)
@@ -331,7 +330,7 @@ export function brokerSuite(
         expect(await topicsOf([{ name: topic }])).toEqual([topic])
       })
 
-      test('creation refuses what it cannot give, and a name that is taken', async () => {
+      test('creation refuses unsupported settings and an existing name', async () => {
         const topic = await newTopic({ partitions: 2 })
         expect(
           await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] }),
@@ -349,15 +348,15 @@ export function brokerSuite(
             },
           ],
         ]
-        for (const [type, wanted] of refusals) {
-          const created = admin.createTopics({ topics: [wanted as { topic: string }] })
+        for (const [type, definition] of refusals) {
+          const created = admin.createTopics({ topics: [definition as { topic: string }] })
           await expect(created).rejects.toMatchObject({ errors: [{ type }] })
         }
         const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
         expect(topics[0]?.partitions.map(({ partitionId }) => partitionId).sort()).toEqual([0, 1])
       })
 
-      test('validation alone creates nothing', async () => {
+      test('validateOnly creates nothing', async () => {
         const topic = `suite-${randomUUID()}`
         await admin.createTopics({
           topics: [{ topic, numPartitions: 1, replicationFactor: 1 }],
@@ -367,7 +366,7 @@ export function brokerSuite(
         expect(await admin.listTopics()).not.toContain(topic)
       })
 
-      test('configuration given at creation is shown', async () => {
+      test('configuration set at creation is described', async () => {
         const topic = await newTopic({ config: { 'retention.ms': '12345000', 'cleanup.policy': 'compact' } })
         const described = await admin.describeConfigs({
           includeSynonyms: false,
@@ -380,7 +379,7 @@ export function brokerSuite(
         expect(entries.get('max.message.bytes')).toBe('1048588')
       })
 
-      test('a topic deleted and made again is empty, with nothing committed', async () => {
+      test('a deleted and recreated topic is empty, without committed offsets', async () => {
         const topic = await newTopic()
         const groupId = `group-${randomUUID()}`
         await producer.send({ topic, messages: [{ value: 'old' }] })
@@ -397,7 +396,7 @@ export function brokerSuite(
     })
 
     describe('idempotent producer', () => {
-      test('a batch sent twice is there once and answered the same; a gap is refused', async () => {
+      test('a batch sent twice is stored once and acknowledged twice; a gap is refused', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const producerId = await newProducerId(raw)
@@ -429,13 +428,13 @@ export function brokerSuite(
         expect(await listOffsetRaw(raw, topic, -1)).toMatchObject({ offset: 6 })
       })
 
-      test('every producer gets an id of its own', async () => {
+      test('every producer gets a unique id', async () => {
         await using raw = await RawKafka.connect(broker.brokers)
         const ids = await Promise.all(Array.from({ length: 20 }, () => newProducerId(raw)))
         expect(new Set(ids).size).toBe(20)
       })
 
-      test('of kafkajs sends, with everything read once', async () => {
+      test('of kafkajs delivers every record once', async () => {
         const topic = await newTopic({ partitions: 2 })
         const idempotent = kafka.producer({
           idempotent: true,
@@ -454,16 +453,16 @@ export function brokerSuite(
       })
 
       if (!features.transactions) {
-        test('with a transactional id is refused plainly', async () => {
+        test('with a transactional id is refused', async () => {
           await using raw = await RawKafka.connect(broker.brokers)
-          const asked = { transactionalId: 'pay', transactionTimeoutMs: 60_000 }
-          expect((await raw.request(initProducerId, asked)).errorCode).not.toBe(error.none)
+          const body = { transactionalId: 'pay', transactionTimeoutMs: 60_000 }
+          expect((await raw.request(initProducerId, body)).errorCode).not.toBe(error.none)
         })
       }
     })
 
     describe('group', () => {
-      test('a member without an id is given one', async () => {
+      test('a member without an id gets one', async () => {
         await using member = await newMember(`group-${randomUUID()}`)
         const joined = await member.join()
         const { memberId } = member
@@ -477,7 +476,7 @@ export function brokerSuite(
         expect(await member.heartbeat()).toBe(error.unknownMember)
       })
 
-      test('one that joins makes all join again, and the leader assigns to each its part', async () => {
+      test('a join triggers a rebalance, and the leader assigns the partitions', async () => {
         const groupId = `group-${randomUUID()}`
         await using first = await newMember(groupId)
         await using second = await newMember(groupId)
@@ -500,7 +499,7 @@ export function brokerSuite(
         expect(await secondSyncs).toEqual({ errorCode: error.none, assignment: 'right half' })
       })
 
-      test('commits of an older generation, of strangers and of those who lost their place are fenced', async () => {
+      test('commits of old generations, unknown members and outsiders are fenced', async () => {
         const topic = await newTopic()
         const groupId = `group-${randomUUID()}`
         await using first = await newMember(groupId)
@@ -529,7 +528,7 @@ export function brokerSuite(
         expect(await second.heartbeat({ generation: second.generation - 1 })).toBe(error.illegalGeneration)
       })
 
-      test('one that does not join again in its time is left out', async () => {
+      test('a member that does not rejoin in time is removed', async () => {
         const groupId = `group-${randomUUID()}`
         const timeouts = { sessionMs: 30_000, rebalanceMs: 300 }
         await using first = await newMember(groupId, timeouts)
@@ -545,7 +544,7 @@ export function brokerSuite(
         expect(await first.heartbeat()).toBe(error.unknownMember)
       })
 
-      test('one that died without a word is left out when its session ends', async () => {
+      test('a member that died is removed when its session expires', async () => {
         const groupId = `group-${randomUUID()}`
         await using dead = await newMember(groupId)
         await using alive = await newMember(groupId, { rebalanceMs: 60_000 })
@@ -556,7 +555,7 @@ export function brokerSuite(
         expect(joined).toMatchObject({ errorCode: error.none, members: [alive.memberId] })
       }, 20_000)
 
-      test('of kafkajs shares the partitions, and goes on when one leaves', async () => {
+      test('of kafkajs shares the partitions and continues when a member leaves', async () => {
         const topic = await newTopic({ partitions: 4 })
         const groupId = `group-${randomUUID()}`
         await using first = await readInGroup(kafka, groupId, topic)
@@ -580,7 +579,7 @@ export function brokerSuite(
         expect(new Set(all).size).toBe(all.length)
       })
 
-      test('is listed and described with its members, and without them', async () => {
+      test('is listed and described with and without members', async () => {
         const topic = await newTopic()
         const groupId = `group-${randomUUID()}`
         const reader = await readInGroup(kafka, groupId, topic)
@@ -602,18 +601,17 @@ export function brokerSuite(
     })
 
     describe('connection', () => {
-      test('answers come in the order of the requests, behind a fetch that waits too', async () => {
+      test('responses come in the order of the requests, also behind a waiting fetch', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const waiting = fetchRaw(raw, { topic, offset: 0, waitMaxMs: 200 })
-        // Each answer is checked against the id of the request it belongs to, so an answer out of
-        // turn fails here.
+        // Correlation ids are checked in order, so a response out of order fails here.
         const behind = Array.from({ length: 50 }, () => listOffsetRaw(raw, topic, -1))
         expect((await waiting).records.length).toBe(0)
         expect(await Promise.all(behind)).toEqual(Array(50).fill({ errorCode: error.none, offset: 0 }))
       })
 
-      test('requests may arrive in any pieces', async () => {
+      test('requests may arrive in any fragments', async () => {
         const topic = await newTopic()
         await using raw = await RawKafka.connect(broker.brokers)
         const ids = [1, 2, 3, 4]
@@ -623,32 +621,31 @@ export function brokerSuite(
           ),
         )
         const answers = ids.map((id) => raw.answer(id))
-        // Byte by byte through the first request and into the second, then the rest of it and two
-        // more at once.
+        // Byte by byte through the first request and into the second, then all the rest at once.
         const cut = Math.floor(bytes.length / 3)
         for (const byte of bytes.subarray(0, cut)) raw.send(Buffer.from([byte]))
         raw.send(bytes.subarray(cut))
         expect(await Promise.all(answers)).toHaveLength(4)
       })
 
-      test('a version that is too new is answered with those that are served', async () => {
+      test('a version that is too new is answered with the supported versions', async () => {
         await using raw = await RawKafka.connect(broker.brokers)
-        // A header this new ends in a list of tagged fields, here an empty one; the answer has the
-        // layout of version 0.
+        // A flexible header ends with tagged fields, here none; the response has the layout of
+        // version 0.
         raw.send(frame({ ...apiVersions, request: typeOf({}) }, {}, { version: 99 }))
         const { errorCode, apis } = apiVersions.response.read(await raw.answer(1))
         expect(errorCode).toBe(error.unsupportedVersion)
         expect(apis.find(({ key }) => key === apiVersions.key)).toBeDefined()
       })
 
-      test('in every version that the embedded broker serves the same is answered', async () => {
+      test('all versions that the local broker supports behave the same', async () => {
         const groupId = `group-${randomUUID()}`
         await using member = await newMember(groupId)
         const raw = member.client
         const topic = await newTopic()
         const batch = () => recordBatch([{ value: 'once in each version' }])
         let end = 0
-        // The earlier ones are from before there was format 2.
+        // Older versions predate record batch format 2.
         for (const version of versionsOf(produce).filter((one) => one >= 3)) {
           const { topics } = await raw.request(produce, produceBody({ topic, batch: batch() }), version)
           expect(topics).toMatchObject([{ partitions: [{ errorCode: error.none, baseOffset: end++ }] }])
@@ -666,8 +663,8 @@ export function brokerSuite(
           ])
         }
         for (const version of versionsOf(initProducerId)) {
-          const asked = { transactionalId: null, transactionTimeoutMs: 60_000 }
-          expect(await raw.request(initProducerId, asked, version)).toMatchObject({
+          const body = { transactionalId: null, transactionTimeoutMs: 60_000 }
+          expect(await raw.request(initProducerId, body, version)).toMatchObject({
             errorCode: error.none,
             epoch: 0,
           })
@@ -702,7 +699,7 @@ export function brokerSuite(
         }
       })
 
-      test('in every version of metadata the topic is described, and all of them where none is named', async () => {
+      test('all versions of metadata describe one topic, and all topics without a filter', async () => {
         const topic = await newTopic({ partitions: 2 })
         await using raw = await RawKafka.connect(broker.brokers)
         const seen = new Set<string>()
@@ -720,20 +717,21 @@ export function brokerSuite(
         }
         expect([...seen]).toEqual([expect.stringMatching(/[1-9a-f]/)])
         for (const version of versionsOf(describeConfigs)) {
-          const asked = { resources: [{ type: 2, name: topic, keys: ['retention.ms'] }], withSynonyms: false }
-          const { resources } = await raw.request(describeConfigs, asked, version)
+          const body = { resources: [{ type: 2, name: topic, keys: ['retention.ms'] }], withSynonyms: false }
+          const { resources } = await raw.request(describeConfigs, body, version)
           expect(resources).toMatchObject([{ errorCode: error.none, entries: [{ name: 'retention.ms' }] }])
         }
       })
 
-      test('in every version a member joins, is given its part, commits, finds that again and leaves', async () => {
+      test('in all versions a member joins, syncs, commits, fetches its commit and leaves', async () => {
         const topic = await newTopic()
         for (const version of versionsOf(joinGroup)) {
           const groupId = `group-${randomUUID()}`
           await using member = await newMember(groupId)
           const raw = member.client
-          const served = (api: { versions: readonly [number, number] }) => Math.min(version, api.versions[1])
-          const asked = {
+          const supported = (api: { versions: readonly [number, number] }) =>
+            Math.min(version, api.versions[1])
+          const settings = {
             groupId,
             sessionTimeoutMs: 6_000,
             rebalanceTimeoutMs: 6_000,
@@ -741,7 +739,7 @@ export function brokerSuite(
           }
           const protocols = [{ name: 'range', metadata: Buffer.from('m') }]
           const join = (memberId: string) =>
-            raw.request(joinGroup, { ...asked, memberId, protocols }, version)
+            raw.request(joinGroup, { ...settings, memberId, protocols }, version)
           let joined = await join('')
           if (joined.errorCode === error.memberIdRequired) joined = await join(joined.memberId)
           const { memberId, generation } = joined
@@ -750,9 +748,13 @@ export function brokerSuite(
           const who = { groupId, generation, memberId }
           const assignments = [{ memberId, assignment: Buffer.from('all') }]
           const chosen = { protocolType: 'consumer', protocol: 'range' }
-          const synced = await raw.request(syncGroup, { ...who, ...chosen, assignments }, served(syncGroup))
+          const synced = await raw.request(
+            syncGroup,
+            { ...who, ...chosen, assignments },
+            supported(syncGroup),
+          )
           expect([synced.errorCode, synced.assignment.toString()]).toEqual([error.none, 'all'])
-          expect((await raw.request(heartbeat, who, served(heartbeat))).errorCode).toBe(error.none)
+          expect((await raw.request(heartbeat, who, supported(heartbeat))).errorCode).toBe(error.none)
 
           for (const each of versionsOf(offsetCommit)) {
             const topics = [{ name: topic, partitions: [{ partition: 0, offset: each, metadata: 'note' }] }]
@@ -770,21 +772,27 @@ export function brokerSuite(
               ],
             })
           }
-          const described = await raw.request(describeGroups, { groups: [groupId] }, served(describeGroups))
+          const described = await raw.request(
+            describeGroups,
+            { groups: [groupId] },
+            supported(describeGroups),
+          )
           expect(described.groups).toMatchObject([{ errorCode: error.none, groupId, state: 'Stable' }])
-          const listed = await raw.request(listGroups, {}, served(listGroups))
+          const listed = await raw.request(listGroups, {}, supported(listGroups))
           expect(listed.groups.map((one) => one.groupId)).toContain(groupId)
           const left = await raw.request(
             leaveGroup,
             { groupId, memberId, members: [{ memberId }] },
-            served(leaveGroup),
+            supported(leaveGroup),
           )
           expect(left.errorCode).toBe(error.none)
-          expect((await raw.request(heartbeat, who, served(heartbeat))).errorCode).toBe(error.unknownMember)
+          expect((await raw.request(heartbeat, who, supported(heartbeat))).errorCode).toBe(
+            error.unknownMember,
+          )
         }
       })
 
-      test('many of them work at once', async () => {
+      test('many work concurrently', async () => {
         const topic = await newTopic()
         const clients = await Promise.all(Array.from({ length: 200 }, () => RawKafka.connect(broker.brokers)))
         const produced = clients.map((raw, index) =>
@@ -795,7 +803,7 @@ export function brokerSuite(
         for (const raw of clients) raw.close()
       })
 
-      test('one that reads slowly holds up nobody else and gets everything in the end', async () => {
+      test('a slow reader blocks no other connection and gets everything in the end', async () => {
         const topic = await newTopic()
         const value = 'v'.repeat(900_000)
         for (let sent = 0; sent < 4; sent++) await producer.send({ topic, messages: [{ value }] })
@@ -811,7 +819,7 @@ export function brokerSuite(
           expect(records.length).toBeGreaterThan(4 * 900_000)
       })
 
-      test('that sends nonsense is closed, and the broker stays', async () => {
+      test('that sends garbage is closed, and the broker survives', async () => {
         await using raw = await RawKafka.connect(broker.brokers)
         raw.send(Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
         await raw.closed
@@ -821,8 +829,8 @@ export function brokerSuite(
     })
 
     if (features.restarts) {
-      describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start', (signal) => {
-        test('everything acknowledged is there: records, topics, commits, the cluster id and producer ids', async () => {
+      describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a restart', (signal) => {
+        test('acknowledged records, topics, commits, cluster id and producer ids survive', async () => {
           await using mortal = await start()
           const restarts = client(mortal.brokers)
           const mortalAdmin = restarts.admin()
@@ -857,7 +865,7 @@ export function brokerSuite(
             records.filter(({ partition }) => partition === 1).map(({ value }) => Number(value)),
           ).toEqual([...Array(100).keys()])
           expect((await mortalAdmin.describeCluster()).clusterId).toBe(clusterId)
-          // The client that was connected before goes on by itself.
+          // A client from before the restart reconnects by itself.
           await mortalProducer.send({ topic, messages: [{ value: 'and on' }] })
           await Promise.all([mortalAdmin.disconnect(), mortalProducer.disconnect()])
         })
@@ -874,7 +882,7 @@ function versionsOf({
   return Array.from({ length: highest - lowest + 1 }, (_, index) => lowest + index)
 }
 
-/** Asks again while a broker that has only just started says that it cannot give one yet. */
+/** Retries while a broker that has just started cannot allocate ids yet. */
 function newProducerId(raw: RawKafka): Promise<number> {
   return eventually(() => producerIdRaw(raw))
 }
@@ -898,8 +906,8 @@ type ReadRecord = {
 }
 
 /**
- * Reads until `count` records are there, in the order of their partitions; from the start, or from
- * offset `from` of partition 0.
+ * Reads `count` records or more, ordered within each partition, from the start or from offset `from`
+ * of partition 0.
  */
 async function readAll(
   kafka: Kafka,
@@ -932,7 +940,7 @@ async function readAll(
   return records
 }
 
-/** A kafkajs consumer that tells how many partitions it has and what it read. Disposing leaves the group. */
+/** A kafkajs consumer that records its assignment and values. Disposing leaves the group. */
 async function readInGroup(kafka: Kafka, groupId: string, topic: string) {
   const consumer: Consumer = kafka.consumer({
     groupId,

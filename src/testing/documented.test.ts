@@ -51,11 +51,11 @@ test.each([
   [{ id: '1', size: 1.5 }, '#/size'],
   [{ id: '1', size: 1, color: 'red' }, '#/color'],
   [[], '#'],
-])('a body %j that its schema does not have is a fault at %s', (body, pointer) => {
+])('a body %j that does not match its schema is a fault at %s', (body, pointer) => {
   expect(faultOf(json(200, body))).toStartWith(`GET /things/:id answers 200: ${pointer}: `)
 })
 
-test('of a union, the fault is that of the variant that comes closest', () => {
+test('the fault of a union is that of the closest variant', () => {
   const balance = {
     id: 'a',
     account_id: 'a',
@@ -70,7 +70,7 @@ test('of a union, the fault is that of the variant that comes closest', () => {
   expect(undocumented(routesOf.balances, exchange)).toContain('#/version')
 })
 
-test('an answer as documented is none', async () => {
+test('a documented response has no fault', async () => {
   expect(faultOf(json(200, { id: '1', size: 1 }))).toBeUndefined()
   expect(faultOf({ status: 304 })).toBeUndefined()
   expect(faultOf(await refused(problems.accountNotFound))).toBeUndefined()
@@ -93,7 +93,7 @@ test('an undocumented status, problem, body or media type is a fault', async () 
   expect(faultOf({ ...json(200, {}), path: '/things/1/stream' })).toContain('instead of text/event-stream')
 })
 
-test('each route of a service is there once, with a sentence, and each object is closed', () => {
+test('routes are unique and have a sentence as summary, and their objects are closed', () => {
   for (const table of Object.values(routesOf)) {
     const names = table.map(({ method, path }) => `${method} ${path}`)
     expect(new Set(names).size).toBe(names.length)
@@ -104,7 +104,7 @@ test('each route of a service is there once, with a sentence, and each object is
   }
 })
 
-/** Paths of objects that name their members and would still take any other. */
+/** Paths of objects with properties that still accept additional ones. */
 function openObjectsIn(schema: unknown, at = ''): string[] {
   if (typeof schema !== 'object' || schema === null) return []
   const { properties, additionalProperties } = schema as Record<string, unknown>

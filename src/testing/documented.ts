@@ -1,4 +1,4 @@
-/** Holds what a service answers against its table of routes: no test passes over an undocumented answer. */
+/** Checks each response against the route table, so that no test accepts an undocumented one. */
 import { FormatRegistry, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
 import { balancesRoutes } from '../balances/http/app'
@@ -28,13 +28,13 @@ export type Exchange = {
   text: string
 }
 
-/** Throws for an answer that the table does not have, naming route, status and the first fault. */
+/** Throws for an undocumented response, naming route, status and the first fault. */
 export function expectDocumented(service: ServiceName, exchange: Exchange): void {
   const fault = undocumented(routesOf[service], exchange)
   if (fault) throw new Error(`${service}: ${fault}`)
 }
 
-/** What is not documented about an answer; undefined if all of it is. */
+/** The first undocumented part of a response, if any. */
 export function undocumented(routes: readonly Route[], exchange: Exchange): string | undefined {
   const { method, path, status } = exchange
   const route = findRoute(routes, method, path.replace(/[?#].*/s, ''))
@@ -55,7 +55,7 @@ function faultOfResponse(route: Route, { status, headers, text }: Exchange): str
 
 const eventStream = 'text/event-stream'
 
-/** Throws for an event of a stream that is not of its schema. Streams of other paths are passed over. */
+/** Throws for a stream event that does not match its schema. Other paths are ignored. */
 export function expectDocumentedEvent(path: string, data: string): void {
   const route = findRoute(routesOf.balances, 'GET', path.replace(/[?#].*/s, ''))
   const content = contentOf(route?.responses[200] ?? null)
@@ -85,12 +85,12 @@ function faultOfJson(schema: TSchema, text: string): string | undefined {
   const body = JSON.parse(text)
   if (check.Check(body)) return undefined
   const [first] = check.Errors(body)
-  if (!first) return 'is not of its schema'
+  if (!first) return 'does not match its schema'
   const { path, message, value } = innermost(first)
   return `#${path}: ${message}: ${JSON.stringify(value)?.slice(0, 500)}`
 }
 
-/** Of a union, the first fault of the variant that has the fewest. */
+/** For a union, the first fault of the variant with the fewest. */
 function innermost(error: ValueError): ValueError {
   const variants = error.errors.map((faults) => [...faults]).sort((a, b) => a.length - b.length)
   const [first] = variants[0] ?? []

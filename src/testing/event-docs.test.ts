@@ -1,4 +1,4 @@
-/** What is written about the events is what the definitions say, and what was released is kept. */
+/** Event documentation matches the definitions, and released schemas stay compatible. */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { Type } from '@sinclair/typebox'
@@ -6,14 +6,11 @@ import { defineEvent } from '../contract/events/define-event'
 import { AccountOpened, events } from '../contract/events/events'
 import { brokenPromises, writeEventDocs } from './event-docs'
 
-test.each([...writeEventDocs()])(
-  '%s is as the definitions say; if not: npm run docs:events',
-  async (path, text) => {
-    expect(await Bun.file(join(import.meta.dir, '../..', path)).text()).toBe(text)
-  },
-)
+test.each([...writeEventDocs()])('%s is up to date (npm run docs:events)', async (path, text) => {
+  expect(await Bun.file(join(import.meta.dir, '../..', path)).text()).toBe(text)
+})
 
-test('every released schema is kept: inside a major version only optional fields are added', () => {
+test('no released schema is broken: a major version only gains optional fields', () => {
   expect(brokenPromises()).toEqual([])
 })
 
@@ -30,9 +27,9 @@ test.each([
     changed(1, { currency: Type.String({ pattern: '^BRL$' }) }),
     [`${opened}: currency: pattern was "^[A-Z]{3}$" and is "^BRL$"`],
   ],
-  ['a field that is required', changed(1, { branch: Type.String() }), [`${opened}: branch is required now`]],
+  ['a new required field', changed(1, { branch: Type.String() }), [`${opened}: branch is required now`]],
   [
-    'a new version that nobody is brought to',
+    'a new version without an upcast',
     changed(2, { branch: Type.String() }),
     [`${opened}: no upcast makes its example one of version 2`],
   ],
@@ -41,14 +38,14 @@ test.each([
     changed(2, { branch: Type.String() }, { 1: (payload: object) => payload }),
     [`${opened}: no upcast makes its example one of version 2`],
   ],
-  ['an event less', { ...events, AccountOpened: undefined }, [`${opened}: the event is gone`]],
+  ['a removed event', { ...events, AccountOpened: undefined }, [`${opened}: the event is gone`]],
   [
-    'a new version that old ones are brought to',
+    'a new version with an upcast',
     changed(2, { branch: Type.String() }, { 1: (payload: object) => ({ ...payload, branch: '1' }) }),
     [],
   ],
   ['an optional field', changed(1, { branch: Type.Optional(Type.String()) }), []],
-])('%s is told with file and field, where it breaks anything', (_, definitions, complaints) => {
+])('%s is reported if it breaks a released schema', (_, definitions, complaints) => {
   expect(brokenPromises(definitions)).toEqual(complaints)
 })
 

@@ -1,7 +1,7 @@
 /**
  * Writes `docs/events.md` and `docs/events/*.json` from the definitions of the events (`npm run
- * docs:events`). A test fails when they differ. The schemas are what was released: one that a
- * definition has broken is not written over, so that it is never done by accident.
+ * docs:events`). A test fails when they differ. The schemas on disk are the released ones: an
+ * incompatible definition does not overwrite them.
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import { breaks, type JsonSchema } from './breaks'
 const root = join(import.meta.dir, '../..')
 const schemas = 'docs/events'
 
-/** By path within the repository, what belongs there. */
+/** Expected content by path within the repository. */
 export function writeEventDocs(): Map<string, string> {
   const ofEvents = Object.values(events).map((event) => {
     const path = `${schemas}/${event.name}.v${event.version}.json`
@@ -27,7 +27,7 @@ export function writeEventDocs(): Map<string, string> {
   ])
 }
 
-/** The payload as JSON Schema that stands by itself. */
+/** The payload as a self-contained JSON Schema. */
 function schemaOf({ name, version, type, description, payload, example }: AnyEvent): JsonSchema {
   const head = { $schema: 'http://json-schema.org/draft-07/schema#', $id: `urn:${type.replaceAll('.', ':')}` }
   const schema = {
@@ -37,11 +37,11 @@ function schemaOf({ name, version, type, description, payload, example }: AnyEve
     ...payload,
     examples: [example],
   }
-  // What TypeBox notes for itself, under symbols, is no part of it.
+  // Drops the symbols that TypeBox adds.
   return JSON.parse(JSON.stringify(schema))
 }
 
-/** What was released and is kept no longer, each with its file. */
+/** Breaking changes against the released schemas, each with its file. */
 export function brokenPromises(definitions: Readonly<Record<string, unknown>> = events): string[] {
   return readdirSync(join(root, schemas)).flatMap((file) => {
     const [, name = '', major] = /^(\w+)\.v(\d+)\.json$/.exec(file) ?? []
@@ -65,9 +65,8 @@ if (import.meta.main) {
   mkdirSync(join(root, schemas), { recursive: true })
   const broken = brokenPromises()
   if (broken.length > 0) {
-    console.error(
-      `${broken.join('\n')}\nInside a major version only optional fields may be added: see docs/contributing.md.`,
-    )
+    console.error(broken.join('\n'))
+    console.error('Inside a major version only optional fields may be added: see docs/contributing.md.')
     process.exit(1)
   }
   for (const [path, text] of writeEventDocs()) await Bun.write(join(root, path), text)

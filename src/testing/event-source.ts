@@ -1,6 +1,6 @@
 /**
- * A reader of server-sent events, for tests: takes a stream apart as browsers do, and comes back
- * with the last id when asked to.
+ * A server-sent events client for tests: parses a stream as browsers do, and can resume from a last
+ * event id.
  */
 
 import { expectDocumentedEvent } from './documented'
@@ -8,8 +8,8 @@ import { expectDocumentedEvent } from './documented'
 export type StreamEvent = { event: string; id: string; data: Record<string, unknown> }
 
 /**
- * Yields each event, until the stream ends or the caller leaves the loop. Throws for an answer that
- * is no stream.
+ * Yields each event until the stream ends or the caller leaves the loop. Throws for a response
+ * other than a stream.
  */
 export async function* readEvents(
   port: number,
@@ -30,7 +30,7 @@ export async function* readEvents(
   }
 }
 
-/** Comments and `retry` are passed over. Bytes may be cut anywhere. */
+/** Ignores comments and `retry`. Chunks may end anywhere. */
 export async function* parseEvents(
   chunks: AsyncIterable<string | Uint8Array>,
 ): AsyncGenerator<StreamEvent, void> {

@@ -1,6 +1,6 @@
 /**
- * Waits for a condition, never for time: tries the assertion again until it holds, and fails with
- * its last complaint.
+ * Waits for a condition instead of a time: retries the assertion until it holds, and fails with its
+ * last error.
  */
 export async function eventually<T>(
   assertion: () => T | Promise<T>,

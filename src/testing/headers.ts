@@ -1,11 +1,11 @@
-/** Headers of records, for tests that write them as text. */
+/** Record headers as text, for tests. */
 import type { RecordHeader } from '../platform/kafka/record-set'
 
-/** Names that the engine takes for numbers come first: use others. */
+/** Integer-like names would come first: avoid them. */
 export const headersOf = (texts: Record<string, string>): RecordHeader[] =>
   Object.entries(texts).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
 
-/** Of a name that is repeated the last. */
+/** The last value wins for a repeated name. */
 export const textsOf = (headers: readonly RecordHeader[]): Record<string, string> =>
   Object.fromEntries(headers.map(([name, value]) => [String(name), String(value)]))
 

@@ -1,4 +1,4 @@
-/** Runs the requests of a `.http` file in order, as the editors that know the format do. */
+/** Runs the requests of a `.http` file in order, like an editor with support for them. */
 import { join } from 'node:path'
 import type { ServiceName } from '../config/config'
 import { type Answer, callerOf } from './stack'
@@ -6,8 +6,8 @@ import { type Answer, callerOf } from './stack'
 export type HttpFileAnswers = Record<string, Answer>
 
 /**
- * Sends every request of a file of the top folder to the service at `port`, and answers by `@name`.
- * Throws for what it cannot read.
+ * Sends every request of a file of the top folder to the service at `port`. Returns the responses
+ * by `@name`; throws for a request it cannot parse.
  */
 export async function runHttpFile(name: string, port: number): Promise<HttpFileAnswers> {
   const text = await Bun.file(join(import.meta.dir, '../..', name)).text()
@@ -23,7 +23,7 @@ export async function runHttpFile(name: string, port: number): Promise<HttpFileA
       )
     const label = /^# @name (\w+)$/m.exec(block)?.[1]
     const match = /^(GET|POST) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(block)
-    if (!label || !match) throw new Error(`${name} has a request that cannot be read: ${block}`)
+    if (!label || !match) throw new Error(`${name} has an invalid request: ${block}`)
     const [, method, path = '', headerLines = '', body] = match
     const headers = Object.fromEntries(
       [...headerLines.matchAll(/^([\w-]+): (.+)$/gm)].map(([, key, value]) => [key?.toLowerCase(), value]),

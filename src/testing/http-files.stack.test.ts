@@ -1,6 +1,6 @@
 /**
- * The `.http` files at the top are the first thing many people run: each request answers as its
- * comment says.
+ * The `.http` files at the top are the first thing many people run: each request has to succeed as
+ * its comment says.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { routesOf } from './documented'
@@ -59,7 +59,7 @@ test('balances.http, over the seed', async () => {
   expect(answers.asyncapi?.body.operations).toHaveProperty('receive-balances')
 })
 
-test('balances.http tells how the people of the seed came by their money', async () => {
+test('balances.http explains the balances of the seed', async () => {
   await using stack = await startStack({ start: ['balances'] })
   const answers = await runHttpFile('balances.http', stack.balances.port)
   const dataOf = (name: string) => answers[name]?.body.data as { [field: string]: unknown }[]

@@ -1,6 +1,5 @@
 /**
- * What the image and the compose file repeat from elsewhere, because no tool reads it from there.
- * Needs no Docker.
+ * Keeps what the Dockerfile and the compose file repeat in step with its source. Needs no Docker.
  */
 import { expect, test } from 'bun:test'
 import { builtinModules } from 'node:module'
@@ -14,7 +13,7 @@ const read = (path: string) => Bun.file(join(root, path)).text()
 const bunVersion = packageJson.engines.bun
 const dockerfile = await read('Dockerfile')
 
-test('the image runs the Bun that package.json asks for, and the types are of the same version', () => {
+test('the image and the types have the Bun version of package.json', () => {
   const stages = [...dockerfile.matchAll(/^FROM (\S+)(?: AS (\S+))?$/gm)].map(([, from = '', name]) => ({
     from,
     name,
@@ -25,25 +24,25 @@ test('the image runs the Bun that package.json asks for, and the types are of th
   expect(packageJson.devDependencies['@types/bun']).toBe(bunVersion)
 })
 
-test('the labels say what package.json says', () => {
+test('the labels match package.json', () => {
   const { name: title, description, version, license: licenses } = packageJson
   expect(labels()).toMatchObject({ title, description, version, licenses })
 })
 
-test('the image is built where no registry can be asked for a syntax, runs as bun, and gets its signals', () => {
+test('the image builds without a remote syntax, runs as bun and receives signals', () => {
   expect(dockerfile).not.toMatch(/^#\s*syntax\s*=/m)
   expect(dockerfile.match(/^USER .*$/gm)).toEqual(['USER bun'])
   expect(dockerfile).toMatch(/^STOPSIGNAL SIGTERM$/m)
   expect(dockerfile).toMatch(/^CMD \["bun", "src\/main\.ts"\]$/m)
 })
 
-test('the image exposes the ports that the services listen on when nobody says otherwise', () => {
+test('the image exposes the default ports of the services', () => {
   const ports = serviceNames.map((service) => readServiceConfig({ ...enough, SERVICE: service }).port)
   expect(dockerfile).toMatch(new RegExp(`^EXPOSE ${ports.join(' ')}$`, 'm'))
 })
 
 test.each(['main.ts', 'cli/main.ts'])(
-  'whatever %s reaches is in the image, and every package of it is a dependency',
+  'all files imported from %s are in the image, and all packages are dependencies',
   async (entry) => {
     const { files, packages } = await reachedFrom(`src/${entry}`)
     expect(files.length).toBeGreaterThan(20)
@@ -52,15 +51,15 @@ test.each(['main.ts', 'cli/main.ts'])(
   },
 )
 
-test('migrations, seed and patches are in the image; tests and stand-ins are not', () => {
+test('migrations, seed and patches are in the image; tests and local tools are not', () => {
   const sent = [...new Bun.Glob('{src,migrations,seed}/**').scanSync(root)].filter(isSent)
-  for (const wanted of [
+  for (const pattern of [
     /^migrations\/wallet\/.+\.sql$/,
     /^migrations\/balances\/.+\.sql$/,
     /_journal\.json$/,
     /^seed\//,
   ])
-    expect(sent.filter((file) => wanted.test(file))).not.toEqual([])
+    expect(sent.filter((file) => pattern.test(file))).not.toEqual([])
   for (const patch of Object.values(packageJson.patchedDependencies)) expect(sent).toContain(patch)
   expect(sent.filter((file) => /\.test\.ts$|^src\/(local|testing)\//.test(file))).toEqual([])
   expect(['.git/HEAD', '.data/key', 'node_modules/elysia/package.json', '.env'].filter(isSent)).toEqual([])
@@ -77,8 +76,8 @@ type Service = {
 const { services } = Bun.YAML.parse(await read('compose.yaml')) as { services: Record<string, Service> }
 
 /**
- * As Compose passes it to the container: all text, with `${NAME:-default}` taken from the caller's
- * environment.
+ * As Compose passes it to the container: all strings, with `${NAME:-default}` resolved from the
+ * shell.
  */
 const environmentOf = (name: string, shell: Environment = {}): Environment =>
   Object.fromEntries(
@@ -88,7 +87,7 @@ const environmentOf = (name: string, shell: Environment = {}): Environment =>
     ]),
   )
 
-test.each(serviceNames)('compose: %s starts with what it is given, on its own database', (name) => {
+test.each(serviceNames)('compose: %s has a valid configuration, with its own database', (name) => {
   const config = readServiceConfig(environmentOf(name))
   const database = new URL(config.database.url)
   const owner = new URL(config.database.migrationUrl ?? config.database.url)
@@ -107,7 +106,7 @@ test.each(serviceNames)('compose: %s starts with what it is given, on its own da
   })
 })
 
-test('compose: the services share nothing but the image and the broker', () => {
+test('compose: the services share only the image and the broker', () => {
   const [wallet, balances] = serviceNames.map((name) => readServiceConfig(environmentOf(name)))
   expect(wallet?.database.url).not.toBe(balances?.database.url)
   expect(wallet?.kafka.brokers).toEqual(balances?.kafka.brokers ?? [])
@@ -115,14 +114,14 @@ test('compose: the services share nothing but the image and the broker', () => {
   expect(Object.values(services).filter((service) => service.build)).toHaveLength(1)
 })
 
-test('compose: KAFKA_PARTITIONS reaches both services, and is the default of a service when it is not set', () => {
+test('compose: KAFKA_PARTITIONS is passed to both services, and has their default', () => {
   const partitionsWith = (shell: Environment) =>
     serviceNames.map((name) => readServiceConfig(environmentOf(name, shell)).kafka.partitions)
   expect(partitionsWith({ KAFKA_PARTITIONS: '1' })).toEqual([1, 1])
   expect(partitionsWith({})).toEqual([6, 6])
 })
 
-test('compose: every port is open on this machine only, and every image has a full version', () => {
+test('compose: ports are bound to loopback, and images have full versions', () => {
   for (const [name, { image, ports = [], depends_on = {}, healthcheck }] of Object.entries(services)) {
     expect(ports.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([])
     if (image !== 'saldo') expect(image).toMatch(/:v?\d+\.\d+(\.\d+)?$/)
@@ -131,7 +130,7 @@ test('compose: every port is open on this machine only, and every image has a fu
   }
 })
 
-test('compose: the broker writes to the disk before it answers, and makes up no topic', () => {
+test('compose: the broker syncs before it acknowledges, and creates no topics itself', () => {
   const { command } = services.redpanda as unknown as { command: string[] }
   expect(command).toContain('--unsafe-bypass-fsync=false')
   expect(command).not.toContainEqual(expect.stringContaining('--mode'))
@@ -139,20 +138,20 @@ test('compose: the broker writes to the disk before it answers, and makes up no 
     expect(command[command.indexOf(setting) - 1]).toBe('--set')
 })
 
-test('the documentation names every variable that a service reads, and no other', async () => {
-  const asked = new Set<string>()
+test('the documentation lists exactly the variables that a service reads', async () => {
+  const variables = new Set<string>()
   const sasl = { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'user', KAFKA_SASL_PASSWORD: 'password' }
   const env: Environment = { ...enough, ...sasl, SERVICE: 'balances' }
   const watched = new Proxy(env, {
     get(target, name: string) {
-      if (!name.endsWith('_FILE')) asked.add(name)
+      if (!name.endsWith('_FILE')) variables.add(name)
       return target[name]
     },
   })
   readServiceConfig(watched)
 
-  const [, allOfThem = ''] = (await read('docs/running.md')).split('## Configuration')
-  expect(variablesInTables(allOfThem)).toEqual([...asked].sort())
+  const [, configuration = ''] = (await read('docs/running.md')).split('## Configuration')
+  expect(variablesInTables(configuration)).toEqual([...variables].sort())
   // One table is enough.
   expect(variablesInTables(await read('docs/docker.md'))).toEqual([])
 })
@@ -170,7 +169,7 @@ function labels(): Record<string, string> {
   return Object.fromEntries([...pairs].map(([, name = '', value = '']) => [name, value]))
 }
 
-/** Follows the imports that remain at run time. */
+/** Follows the imports that exist at run time. */
 async function reachedFrom(entry: string): Promise<{ files: string[]; packages: string[] }> {
   const transpiler = new Bun.Transpiler({ loader: 'ts' })
   const files = new Set([entry])

@@ -1,9 +1,9 @@
-/** What is wrong with a ledger, judged by its tables alone and by nothing that wrote them. */
+/** Invariants of the ledger, checked by its tables alone. Shares no code with the wallet. */
 import type { Sql } from 'postgres'
 
 /**
- * Everything that has to be true of a ledger at any instant, asked in one statement, so that it
- * holds while wallets work, too. Answers what is not, in words; nothing when all is well.
+ * Violations of the ledger's invariants, in words; empty when it is sound. One statement, so one
+ * snapshot: wallets may write meanwhile.
  */
 export async function findFaults(sql: Sql): Promise<string[]> {
   const rows = await sql<{ fault: string }[]>`
@@ -15,8 +15,8 @@ export async function findFaults(sql: Sql): Promise<string[]> {
         lead(version) over history is null as is_newest
       from entries
       window history as (partition by account_id order by version)
-    ), told as (
-      -- What transactions and holds say that the entries of their accounts are.
+    ), expected as (
+      -- The entries that transactions and holds require.
       select transactions.id, transactions.account_id_from as account_id, version_from as version,
         -transactions.amount_minor as amount, -coalesce(holds.amount_minor, 0) as held
       from transactions left join holds on holds.id = transactions.hold_id
@@ -25,55 +25,66 @@ export async function findFaults(sql: Sql): Promise<string[]> {
       union all
       select id, account_id_from, version_placed, 0, amount_minor from holds
       union all
-      select ended_by, account_id_from, version_ended, 0, -amount_minor from holds where status in ('released', 'expired')
+      select ended_by, account_id_from, version_ended, 0, -amount_minor
+      from holds where status in ('released', 'expired')
     )
-    select currency || ' does not add up to zero' as fault from accounts group by currency having sum(balance_minor) <> 0
+    select currency || ' does not add up to zero' as fault
+    from accounts group by currency having sum(balance_minor) <> 0
     union all
     select 'entry ' || account_id || ':' || version || ' does not follow on' from lines
     where version <> version_before + 1 or balance_minor <> balance_before + amount_minor or held_minor < 0
     union all
-    select 'entry ' || account_id || ':' || version || ' is not what it is said to be' from lines full join told using (account_id, version)
+    select 'entry ' || account_id || ':' || version || ' does not match its transaction or hold'
+    from lines full join expected using (account_id, version)
     where (lines.transaction_id, lines.amount_minor, lines.held_minor - lines.held_before)
-      is distinct from (told.id, told.amount, told.held)
+      is distinct from (expected.id, expected.amount, expected.held)
     union all
-    select 'transaction ' || transaction_id || ' does not add up to zero' from entries group by transaction_id having sum(amount_minor) <> 0
+    select 'transaction ' || transaction_id || ' does not add up to zero'
+    from entries group by transaction_id having sum(amount_minor) <> 0
     union all
-    select 'account ' || id || ' is not its newest entry' from accounts left join lines on lines.account_id = id and is_newest
-    where (accounts.version, accounts.balance_minor, accounts.held_minor)
-      is distinct from (coalesce(lines.version, 0), coalesce(lines.balance_minor, 0), coalesce(lines.held_minor, 0))
+    select 'account ' || id || ' does not match its newest entry'
+    from accounts left join lines on lines.account_id = id and is_newest
+    where (accounts.version, accounts.balance_minor, accounts.held_minor) is distinct from
+      (coalesce(lines.version, 0), coalesce(lines.balance_minor, 0), coalesce(lines.held_minor, 0))
     union all
-    select 'account ' || accounts.id || ' holds back something else than its open holds'
+    select 'account ' || accounts.id || ' has held funds that differ from its open holds'
     from accounts left join holds on account_id_from = accounts.id and status = 'placed'
     group by accounts.id having held_minor <> coalesce(sum(amount_minor), 0)
     union all
-    select 'account ' || id || ' is overdrawn' from accounts where balance_minor - held_minor < -overdraft_limit_minor
+    select 'account ' || id || ' is overdrawn' from accounts
+    where balance_minor - held_minor < -overdraft_limit_minor
     union all
-    select 'transaction ' || original.id || ' is not what was reversed'
+    select 'transaction ' || original.id || ' does not match its reversals'
     from transactions as reversal left join transactions as original on original.id = reversal.reverses
     where reversal.reverses is not null
-    group by original.id, original.amount_minor, original.kind, original.account_id_from, original.account_id_to
-    having original.id is null or original.kind = 'reversal' or sum(reversal.amount_minor) > original.amount_minor
-      or bool_or(reversal.account_id_from <> original.account_id_to or reversal.account_id_to <> original.account_id_from)
+    group by original.id, original.amount_minor, original.kind, original.account_id_from,
+      original.account_id_to
+    having original.id is null or original.kind = 'reversal'
+      or sum(reversal.amount_minor) > original.amount_minor
+      or bool_or(reversal.account_id_from <> original.account_id_to
+        or reversal.account_id_to <> original.account_id_from)
     union all
-    select 'transaction ' || dated.id || ' counts from before what it refers to'
+    select 'transaction ' || dated.id || ' is effective before the one it refers to'
     from transactions as dated
     left join transactions as original on original.id = dated.reverses
     left join holds on holds.id = dated.hold_id
     where dated.effective_at < coalesce(original.effective_at, holds.created_at)
     union all
-    select 'hold ' || holds.id || ' did not end as it says'
+    select 'hold ' || holds.id || ' did not end as its status says'
     from holds left join transactions on hold_id = holds.id
     group by holds.id
     having case status
       when 'placed' then count(transactions.id) > 0 or captured_minor is not null or ended_at is not null
       when 'captured' then count(*) > 1 or not bool_and(
         transactions.id = ended_by and transactions.amount_minor = captured_minor and kind = 'capture'
-        and transactions.account_id_from = holds.account_id_from and transactions.account_id_to = holds.account_id_to
+        and transactions.account_id_from = holds.account_id_from
+        and transactions.account_id_to = holds.account_id_to
       ) is not distinct from true
-      else count(transactions.id) > 0 or captured_minor <> 0 or (status = 'expired' and ended_at < expires_at)
+      else count(transactions.id) > 0 or captured_minor <> 0
+        or (status = 'expired' and ended_at < expires_at)
     end
     union all
-    select 'key ' || key || ' stands for something that is not there'
+    select 'key ' || key || ' refers to a missing result'
     from idempotency_keys, json_array_elements(outcomes) as outcome
     where outcome ->> 'rejection' is null
       and not exists (select from transactions where id = (outcome ->> 'transaction')::uuid)
@@ -85,10 +96,10 @@ export async function findFaults(sql: Sql): Promise<string[]> {
 }
 
 /**
- * The same of the outbox, as long as nobody relays it: of everything that happened there are two
- * events, in order, and the balances they tell are those of the entries.
+ * The same for an outbox that no relay empties: each fact has its two events, in order, and their
+ * balances are those of the entries.
  */
-export async function findUntold(sql: Sql): Promise<string[]> {
+export async function findOutboxFaults(sql: Sql): Promise<string[]> {
   const rows = await sql<{ fault: string }[]>`
     with facts as (
       select id, 'TransactionCreated' as event from transactions
@@ -97,27 +108,33 @@ export async function findUntold(sql: Sql): Promise<string[]> {
       union all
       select ended_by, 'HoldReleased' from holds where status in ('released', 'expired')
     ), events as (
-      select id as position, type, payload::json -> 'Payload' as payload from outbox where aggregatetype in ('transactions', 'balances')
-    ), told as (
-      select coalesce(payload ->> 'transaction_id', payload ->> 'id') as about, array_agg(type order by position) as types
-      -- A release has no name of its own in its notification.
+      select id as position, type, payload::json -> 'Payload' as payload
+      from outbox where aggregatetype in ('transactions', 'balances')
+    ), emitted as (
+      select coalesce(payload ->> 'transaction_id', payload ->> 'id') as about,
+        array_agg(type order by position) as types
+      -- HoldReleased has the id of the hold, its BalanceUpdated that of the release.
       from events where type <> 'HoldReleased' group by about
     ), balances as (
-      select payload ->> ('account_id_' || side) as account_id, (payload ->> ('version_account_id_' || side))::bigint as version,
-        (payload ->> ('balance_account_id_' || side))::numeric as balance, (payload ->> ('held_account_id_' || side))::numeric as held,
+      select payload ->> ('account_id_' || side) as account_id,
+        (payload ->> ('version_account_id_' || side))::bigint as version,
+        (payload ->> ('balance_account_id_' || side))::numeric as balance,
+        (payload ->> ('held_account_id_' || side))::numeric as held,
         10::numeric ^ case payload ->> 'currency' when 'JPY' then 0 when 'BHD' then 3 else 2 end as minor
       from events, unnest(array['from', 'to']) as side
       where type = 'BalanceUpdated'
     )
-    select concat(event, ' of ', id, ' was told as ', types::text, ' about ', about) as fault
-    from facts full join told on about = id::text
-    where types is distinct from (case event when 'HoldReleased' then array['BalanceUpdated'] else array[event, 'BalanceUpdated'] end)
+    select concat(event, ' of ', id, ' was emitted as ', types::text, ' about ', about) as fault
+    from facts full join emitted on about = id::text
+    where types is distinct from (
+      case event when 'HoldReleased' then array['BalanceUpdated'] else array[event, 'BalanceUpdated'] end)
     union all
-    select count(*) || ' releases were told' from events where type = 'HoldReleased'
+    select count(*) || ' releases were emitted' from events where type = 'HoldReleased'
     having count(*) <> (select count(*) from facts where event = 'HoldReleased')
     union all
-    select 'the balance of ' || balances.account_id || ':' || balances.version || ' was told as ' || balance
-    from balances left join entries on entries.account_id = balances.account_id::uuid and entries.version = balances.version
+    select concat('the balance of ', balances.account_id, ':', balances.version, ' was emitted as ', balance)
+    from balances
+    left join entries on entries.account_id = balances.account_id::uuid and entries.version = balances.version
     where (balance * minor, held * minor) is distinct from
       (coalesce(entries.balance_minor, 0)::numeric, coalesce(entries.held_minor, 0)::numeric)
     limit 20`

@@ -1,7 +1,7 @@
 /**
- * The ledger as somebody would keep it with pencil and paper: balances, open holds, and what was
- * paid. For tests, which ask it what the wallet has to answer. It shares no rule and no word of
- * code with the wallet, so that a mistake has to be made twice to go unseen.
+ * A plain model of the ledger: balances, open holds and payments. Tests compare the responses of the
+ * wallet with it. It shares no code with the wallet, so that a bug would have to be made twice to go
+ * unseen.
  */
 
 export type Refusal = { status: number; code: string }
@@ -15,19 +15,19 @@ export type Payment = {
   note: Note
 }
 export type Paid = {
-  /** Empty until the wallet has said what it is. */
+  /** Empty until the wallet has returned it. */
   id: string
   kind: Payment['kind'] | 'capture' | 'reversal'
   from: string
   to: string
   amount: bigint
   note: Note
-  /** Of this one, how much was taken back since. */
+  /** How much of it was reversed since. */
   takenBack: bigint
   reverses: string | null
   hold: string | null
   versions: [from: number, to: number]
-  /** From when it counts, once the wallet has said so. In milliseconds. */
+  /** Effective time in milliseconds, once the wallet has returned it. */
   effective: number
 }
 export type Promised = {
@@ -37,15 +37,15 @@ export type Promised = {
   amount: bigint
   note: Note
   status: 'placed' | 'captured' | 'released' | 'expired'
-  /** Its time is over, whether or not somebody has noticed. */
+  /** Past its expiry, whether or not the wallet has expired it. */
   late: boolean
   captured: bigint | null
   paidBy: Paid | null
   version: number
-  /** When it was placed, once the wallet has said so. In milliseconds. */
+  /** Creation time in milliseconds, once the wallet has returned it. */
   placed: number
 }
-/** The limit of the outside is null: it has none. */
+/** A world account has no limit: null. */
 type Account = { currency: string; balance: bigint; limit: bigint | null; version: number; opened: number }
 
 export const digitsMax = 10n ** 15n - 1n
@@ -56,7 +56,7 @@ const isBefore = ({ effective_at }: Note, ms: number): boolean =>
 export const isRefusal = (it: object): it is Refusal => 'code' in it
 const refuse = (status: number, code: string): Refusal => ({ status, code })
 
-/** The account that stands for the outside: the letters of the currency, as bytes. */
+/** The world account of a currency: its letters, as bytes. */
 export const outsideOf = (currency: string): string =>
   `00000000-0000-0000-0000-000000${Buffer.from(currency, 'ascii').toString('hex')}`
 
@@ -72,7 +72,7 @@ export class LedgerModel {
     )
   }
 
-  /** The most that the account may part with. */
+  /** The most the account can spend. */
   spendable(id: string): bigint {
     const account = this.accounts.get(id)
     return account ? account.balance - this.held(id) + (account.limit ?? 10n ** 9n) : 0n
@@ -91,9 +91,9 @@ export class LedgerModel {
     return this.move({ kind, from, to, amount, note, reverses: null, hold: null })
   }
 
-  promise(asked: Omit<Payment, 'kind'> & { toOutside: boolean }): Promised | Refusal {
-    const { from, to, amount, note } = asked
-    const refusal = this.refusalOf({ ...asked, fromOutside: false }, false)
+  promise(order: Omit<Payment, 'kind'> & { toOutside: boolean }): Promised | Refusal {
+    const { from, to, amount, note } = order
+    const refusal = this.refusalOf({ ...order, fromOutside: false }, false)
     if (refusal) return refusal
     if (this.held(from) + amount > digitsMax) return refuse(422, 'BALANCE_LIMIT_REACHED')
     const version = this.turnPage(from, 0n)
@@ -105,7 +105,7 @@ export class LedgerModel {
     return promised
   }
 
-  /** Null for all of it. */
+  /** `part` null: all of it. */
   capture(promised: Promised, part: bigint | null, note: Note): Paid | Refusal {
     const amount = part ?? promised.amount
     if (amount <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
@@ -133,7 +133,7 @@ export class LedgerModel {
     return Object.assign(promised, { status, captured: 0n, version: this.turnPage(promised.from, 0n) })
   }
 
-  /** Null for all that is left. */
+  /** `part` null: all that is left. */
   reverse(paid: Paid, part: bigint | null, note: Note): Paid | Refusal {
     const left = paid.amount - paid.takenBack
     if (part !== null && part <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
@@ -149,7 +149,7 @@ export class LedgerModel {
     return this.move({ kind: 'reversal', from, to, amount, note, reverses: paid.id, hold: null })
   }
 
-  /** All or nothing: the first refusal, by its place, and nothing is done. */
+  /** All or nothing: the first refusal and its index, without effect. */
   payAll(payments: Payment[]): Paid[] | (Refusal & { at: number }) {
     const accounts = structuredClone(this.accounts)
     const count = this.payments.length
@@ -166,12 +166,12 @@ export class LedgerModel {
     return all
   }
 
-  /** Why a payment, or the promise of one, cannot be made. */
+  /** Why a payment or hold is refused, if it is. */
   private refusalOf(
-    asked: Omit<Payment, 'kind'> & { fromOutside: boolean; toOutside: boolean },
+    order: Omit<Payment, 'kind'> & { fromOutside: boolean; toOutside: boolean },
     isDated = true,
   ) {
-    const { from, to, amount, currency, fromOutside, toOutside, note } = asked
+    const { from, to, amount, currency, fromOutside, toOutside, note } = order
     if (amount <= 0n) return refuse(422, 'AMOUNT_NOT_POSITIVE')
     if (from === to) return refuse(422, 'ACCOUNTS_NOT_DIFFERENT')
     const isSomebodys = (id: string) => this.accounts.has(id) && this.accounts.get(id)?.limit !== null
@@ -190,7 +190,7 @@ export class LedgerModel {
     return this.accounts.get(id)?.limit !== null && amount > this.spendable(id)
   }
 
-  /** Of anybody's balance there are 15 digits; the outside has room for all of them together. */
+  /** A balance has 15 digits; world accounts have no such limit. */
   private isTooWide(from: string, to: string, amount: bigint): boolean {
     const after = [this.balanceAfter(from, -amount), this.balanceAfter(to, amount)]
     return after.some((balance) => balance > digitsMax || balance < -digitsMax)
@@ -211,7 +211,7 @@ export class LedgerModel {
     return done
   }
 
-  /** One line more in the account's book. Answers its number. */
+  /** Adds an entry to the account. Returns its version. */
   private turnPage(id: string, amount: bigint): number {
     const account = this.accounts.get(id)
     if (!account) throw new Error(`the model has no account ${id}`)

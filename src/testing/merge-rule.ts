@@ -1,11 +1,11 @@
 /**
- * The rule by which the read side merges rows into what it holds, said once more in plain steps:
- * tests hold the statement of `apply` to it.
+ * The merge rule of the read model in plain steps. Tests compare the SQL of `applyProjection` with
+ * it.
  */
 import type { BalanceRow } from '../balances/projection/types'
 
 /**
- * Whether a row is of another currency or source than the account is: then nothing of its batch is
+ * Whether a row has another currency or source than the account: then nothing of its batch is
  * written.
  */
 export const isAtOdds = (held: BalanceRow | undefined, row: BalanceRow): boolean =>

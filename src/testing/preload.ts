@@ -1,4 +1,4 @@
-/** Runs in each worker: sets the seed of properties, and stops the shared servers after the last test. */
+/** Runs in each worker: configures properties, and stops the shared servers after the last test. */
 import { afterAll } from 'bun:test'
 import { stopBacking } from './backing'
 import { configureProperties } from './random'

@@ -1,23 +1,23 @@
 /**
- * Stands between a service and its server, and can keep silent as a network does that drops
- * packets: nothing is closed, nothing arrives.
+ * A TCP proxy that can go silent, like a network that drops packets: nothing is closed, nothing
+ * arrives.
  */
 import net from 'node:net'
 
 export type SilentProxy = {
   /** The address, through the proxy. */
   through(url: string): string
-  /** What is connected now is cut in silence; what connects from now on gets through. */
+  /** Silences the current connections; new ones get through. */
   silence(): void
-  /** The next connection that sends this to the server is cut in silence, before it arrives. */
+  /** Silences the next connection that sends this text to the server, before it arrives. */
   silenceOn(text: string): void
-  /** What is connected now, and what connects from now on. */
+  /** Silences current and new connections. */
   silenceAll(): void
-  /** New connections get through again. What was held back stays so. */
+  /** New connections get through again; held bytes stay held. */
   heal(): void
-  /** Everything that was held back arrives after all, late. */
+  /** Delivers everything that was held, late. */
   release(): void
-  /** Bytes that were sent to the server and held back. */
+  /** Bytes to the server that are held. */
   held(): number
   [Symbol.asyncDispose](): Promise<void>
 }

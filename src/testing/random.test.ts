@@ -11,7 +11,7 @@ test('a failed property prints its seed and the command that replays it', async 
   expect(message).toEndWith('\nTo replay: SEED=7 npm test -- src/testing/random.test.ts')
 })
 
-test('a failed test with random choices prints the command that repeats them', async () => {
+test('a failed seeded test prints the command that replays it', async () => {
   const chosen: number[] = []
   const failing = seeded(async (random) => {
     chosen.push(random())

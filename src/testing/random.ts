@@ -45,7 +45,7 @@ const report = (details: fc.RunDetails<unknown>): void => {
   throw new Error(message, { cause: details.errorInstance })
 }
 
-/** So that every property does the same. */
+/** Applies seed and reporter to all properties. */
 export function configureProperties(): void {
   fc.configureGlobal({ seed, reporter: report })
 }

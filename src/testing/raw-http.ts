@@ -1,21 +1,21 @@
-/** HTTP by the byte: sends what no client library would, and shows what came back. */
+/** Raw HTTP: sends what no client library would, and returns the response. */
 import { connect, type Socket } from 'node:net'
 
 export type RawAnswer = {
-  /** 0 when nothing came. */
+  /** 0 without a response. */
   status: number
   headers: Headers
   text: string
-  /** The server ended the connection. */
+  /** The server closed the connection. */
   isClosed: boolean
 }
 
-/** A text goes as Latin-1, one byte a character; `end` shuts down our side. A function is waited for. */
+/** Text is sent as Latin-1; `end` closes the sending side; a function is awaited. */
 export type RawPart = string | Uint8Array | 'end' | (() => Promise<unknown>)
 
 /**
- * Resolves with the first answer, once it is complete or the connection is closed. Rejects when
- * neither happens in time.
+ * Resolves with the first response, once it is complete or the connection is closed. Rejects on
+ * timeout.
  */
 export async function rawRequest(
   port: number,
@@ -48,7 +48,10 @@ function readAnswer(socket: Socket, timeoutMs: number): Promise<RawAnswer> {
       clearTimeout(timer)
       settle()
     }
-    const timer = setTimeout(() => done(() => reject(new Error(`no answer, but ${received}`))), timeoutMs)
+    const timer = setTimeout(
+      () => done(() => reject(new Error(`timeout, received only: ${received}`))),
+      timeoutMs,
+    )
     const close = () => {
       isClosed = true
       look()
@@ -57,7 +60,7 @@ function readAnswer(socket: Socket, timeoutMs: number): Promise<RawAnswer> {
       received += chunk.toString('latin1')
       look()
     })
-    // A reset is an end like any other; what came before it counts.
+    // A reset counts as a close: the bytes before it are kept.
     socket.on('error', close).on('end', close).on('close', close)
   })
 }

@@ -1,8 +1,8 @@
 /**
- * A Kafka client that does nothing by itself: it sends exactly the request it is told, in any order
- * and any shape, and hands back what the broker answered. For the promises of a broker that no
- * client library lets a test ask about. It takes the shapes of the messages from the embedded
- * broker, which cannot hide a mistake in them: Apache Kafka is asked with the same.
+ * A Kafka client that does nothing by itself: it sends exactly the requests it is given, in any order
+ * and shape, and returns the responses. For broker behaviour that no client library exposes. The
+ * message schemas are those of the local broker; a mistake in them shows when the same suite runs
+ * against Apache Kafka.
  */
 import { connect, type Socket } from 'node:net'
 import { apiVersions } from '../local/broker/apis/cluster.ts'
@@ -26,11 +26,11 @@ import {
   type WrittenOf,
 } from '../local/broker/wire.ts'
 
-type Message<Request, Answer> = {
+type Message<Body, Answer> = {
   key: number
   versions: readonly [lowest: number, highest: number]
   flexible: number
-  request: Type<Request, unknown>
+  request: Type<Body, unknown>
   response: Type<never, Answer>
 }
 
@@ -39,7 +39,7 @@ export class RawKafka {
   readonly #waiting: ((answer: Reader) => void)[] = []
   #received = Buffer.alloc(0)
   #correlationId = 0
-  /** Resolves when the connection is gone, whoever closed it. */
+  /** Resolves when the connection is closed, by either side. */
   readonly closed: Promise<void>
 
   private constructor(socket: Socket) {
@@ -58,16 +58,16 @@ export class RawKafka {
   }
 
   /**
-   * Sends one request, in the newest version that is served unless told otherwise. Rejects when the
+   * Sends one request, by default in the newest version the local broker supports. Rejects when the
    * connection closes first.
    */
-  async request<Request, Answer>(
-    message: Message<Request, Answer>,
-    request: Request,
+  async request<Body, Answer>(
+    message: Message<Body, Answer>,
+    body: Body,
     version = message.versions[1],
   ): Promise<Answer> {
     const correlationId = ++this.#correlationId
-    this.send(frame(message, request, { version, correlationId }))
+    this.send(frame(message, body, { version, correlationId }))
     const answer = await this.answer(correlationId)
     answer.version = version
     answer.flexible = version >= message.flexible
@@ -76,13 +76,13 @@ export class RawKafka {
   }
 
   /**
-   * The next answer that nobody waits for yet, which must be the one with this id. It stands behind
-   * the header.
+   * The next response not yet awaited; it must have this id. The reader is positioned after the
+   * header.
    */
   answer(correlationId: number): Promise<Reader> {
     const answer = new Promise<Reader>((resolve) => this.#waiting.push(resolve)).then((reader) => {
       const answered = responseHeader.read(reader).correlationId
-      if (answered !== correlationId) throw new Error(`answer ${answered} came in place of ${correlationId}`)
+      if (answered !== correlationId) throw new Error(`expected response ${correlationId}, got ${answered}`)
       return reader
     })
     const lost = this.closed.then(() => Promise.reject(new Error('the broker closed the connection')))
@@ -94,7 +94,7 @@ export class RawKafka {
     this.#socket.write(bytes)
   }
 
-  /** Stops reading, so that what the broker sends piles up on its side. */
+  /** Stops reading, so that responses pile up in the broker. */
   pause(): void {
     this.#socket.pause()
   }
@@ -124,9 +124,9 @@ export class RawKafka {
 }
 
 /** A whole request as bytes. */
-export function frame<Request>(
-  { key, versions, flexible, request }: Omit<Message<Request, never>, 'response'>,
-  body: Request,
+export function frame<Body>(
+  { key, versions, flexible, request }: Omit<Message<Body, never>, 'response'>,
+  body: Body,
   { version = versions[1], correlationId = 1 } = {},
 ): Buffer {
   const writer = new Writer(version)
@@ -152,7 +152,7 @@ export type RawRecord = {
 }
 export type RawProducer = { producerId: number; producerEpoch: number; baseSequence: number }
 
-/** Number of a codec, and what it makes of the records: whatever is to be sent in their place. */
+/** Number of a codec, and the function that encodes the records. */
 export type RawCodec = { codec: number; compress: (records: Buffer) => Buffer }
 const notCompressed: RawCodec = { codec: 0, compress: (records) => records }
 
@@ -265,8 +265,8 @@ export function fetchBody({
   return { waitMaxMs, bytesMin, bytesMax, topics }
 }
 
-export async function fetchRaw(client: RawKafka, wanted: Fetched) {
-  const { errorCode, topics } = await client.request(fetch, fetchBody(wanted))
+export async function fetchRaw(client: RawKafka, request: Fetched) {
+  const { errorCode, topics } = await client.request(fetch, fetchBody(request))
   if (errorCode !== 0) throw new Error('the fetch failed as a whole')
   return onlyPartition(topics)
 }
@@ -274,8 +274,8 @@ export async function fetchRaw(client: RawKafka, wanted: Fetched) {
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /**
- * How each batch of a partition is compressed, from its attributes: a client that misses a codec
- * may store without it, and say nothing.
+ * Codec of each batch of a partition, from its attributes: a client without the codec may silently
+ * store uncompressed batches.
  */
 export async function codecsOf(client: RawKafka, topic: string, partition: number): Promise<string[]> {
   const { records } = await fetchRaw(client, { topic, partition, offset: 0, bytesMax: 8 << 20 })
@@ -292,22 +292,22 @@ export async function codecsOf(client: RawKafka, topic: string, partition: numbe
  * or the error code.
  */
 export async function listOffsetRaw(client: RawKafka, topic: string, timestamp: number, partition = 0) {
-  const asked = [{ name: topic, partitions: [{ index: partition, timestamp }] }]
-  const { topics } = await client.request(listOffsets, { topics: asked })
+  const positions = [{ name: topic, partitions: [{ index: partition, timestamp }] }]
+  const { topics } = await client.request(listOffsets, { topics: positions })
   const { errorCode, offset } = onlyPartition(topics)
   return { errorCode, offset }
 }
 
 export async function producerIdRaw(client: RawKafka): Promise<number> {
-  const asked = { transactionalId: null, transactionTimeoutMs: 60_000 }
-  const { errorCode, producerId } = await client.request(initProducerId, asked)
+  const body = { transactionalId: null, transactionTimeoutMs: 60_000 }
+  const { errorCode, producerId } = await client.request(initProducerId, body)
   if (errorCode !== 0) throw new Error('no producer id')
   return producerId
 }
 
 function only<Item>(items: readonly Item[]): Item {
   const [item] = items
-  if (item === undefined || items.length > 1) throw new Error(`one answer was due, ${items.length} came`)
+  if (item === undefined || items.length > 1) throw new Error(`expected one item, got ${items.length}`)
   return item
 }
 
@@ -315,7 +315,7 @@ function onlyPartition<Partition>(topics: readonly { partitions: readonly Partit
   return only(only(topics).partitions)
 }
 
-/** A group member by hand. Every method answers with the broker's error code beside what else matters. */
+/** A group member driven by hand. Methods return the error code of the broker. */
 export class RawMember {
   memberId = ''
   generation = -1
@@ -328,7 +328,7 @@ export class RawMember {
 
   async join({ metadata = 'm' } = {}) {
     const { groupId, memberId, timeouts } = this
-    const asked = {
+    const body = {
       groupId,
       memberId,
       sessionTimeoutMs: timeouts.sessionMs,
@@ -336,8 +336,8 @@ export class RawMember {
       protocolType: 'consumer',
       protocols: [{ name: 'range', metadata: Buffer.from(metadata) }],
     }
-    // From version 4 on some brokers have a new member ask twice.
-    const joined = await this.client.request(joinGroup, asked, 3)
+    // From version 4 on, brokers make a new member join twice.
+    const joined = await this.client.request(joinGroup, body, 3)
     const { errorCode, leader } = joined
     if (errorCode === 0) Object.assign(this, { memberId: joined.memberId, generation: joined.generation })
     return { errorCode, leader, members: joined.members.map((member) => member.memberId) }
@@ -382,9 +382,9 @@ export class RawMember {
     ).errorCode
   }
 
-  /** -1 where nothing was committed. */
+  /** -1 if nothing is committed. */
   async committed(topic: string): Promise<number> {
-    const asked = { groupId: this.groupId, topics: [{ name: topic, partitions: [0] }] }
-    return onlyPartition((await this.client.request(offsetFetch, asked)).topics).offset
+    const body = { groupId: this.groupId, topics: [{ name: topic, partitions: [0] }] }
+    return onlyPartition((await this.client.request(offsetFetch, body)).topics).offset
   }
 }

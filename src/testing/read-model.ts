@@ -1,4 +1,4 @@
-/** The tables of the read side without the service, for tests that put entries into them. */
+/** The read model without the service, for tests that write entries themselves. */
 import { join } from 'node:path'
 import { applyProjection } from '../balances/projection/apply-store'
 import type { BalanceRow, EntryRow } from '../balances/projection/types'
@@ -12,7 +12,7 @@ export const log = createLog({ service: 'test', level: 'error', format: 'json' }
 
 const createdAt = '2024-01-27T17:13:55.000Z'
 
-/** An entry of 0.01 that leaves as many as it is the version of. */
+/** An entry of 0.01 whose balance in cents equals its version. */
 export const entryOf = (version: number, accountId = 'eva'): EntryRow => ({
   accountId,
   version: BigInt(version),
@@ -34,7 +34,7 @@ export async function openReadModel() {
   const { sql, close } = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
   return {
     sql,
-    /** Applies entries of these versions of an account, in one go. */
+    /** Applies entries of an account with these versions, in one batch. */
     async record(
       versions: readonly number[],
       { accountId = 'eva', on = sql }: { accountId?: string; on?: Statements } = {},

@@ -1,6 +1,5 @@
 /**
- * Both services as somebody runs them, over their own databases and topics, for tests that look at
- * the whole.
+ * Both services with their own databases and topics, for end-to-end tests.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +14,7 @@ import { eventually } from './eventually'
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> }
 
-/** Speaks JSON to a service. */
+/** A JSON client of a service. */
 export type Caller = {
   port: number
   get(path: string, headers?: Record<string, string>): Promise<Answer>
@@ -33,7 +32,7 @@ export type Stack = {
 
 export type StackOptions = { seed?: boolean; start?: readonly ServiceName[] }
 
-/** Starts the services in this process. `start` leaves one out, for tests that start it themselves. */
+/** Starts the services in this process, or only those in `start`. */
 export async function startStack({
   seed = true,
   start = ['wallet', 'balances'],
@@ -76,8 +75,7 @@ export async function startStack({
 export type Settings = { database: TestDatabase; brokers: string[]; topicPrefix: string; seed: boolean }
 
 /**
- * As it is meant to be deployed: the wallet works as a role of its own, balances as the owner of
- * its database.
+ * As in production: the wallet runs with a service role, balances as the owner of its database.
  */
 export function serviceConfig(
   service: ServiceName,
@@ -112,13 +110,13 @@ export function serviceConfig(
   }
 }
 
-/** Every answer is held against the service's table of routes. */
+/** Checks every response against the route table of the service. */
 export function callerOf(service: ServiceName, port: number): Caller {
   const call = async (path: string, init: RequestInit): Promise<Answer> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
     const { status, headers } = response
     const type = headers.get('content-type') ?? ''
-    // Streams do not end: `readEvents` reads them.
+    // Streams do not end: see `readEvents`.
     const isEndless = type === 'text/event-stream'
     if (isEndless) await response.body?.cancel()
     const text = isEndless ? '' : await response.text()
@@ -140,18 +138,18 @@ export function callerOf(service: ServiceName, port: number): Caller {
 const shiftedDate = (ms: number) => `
   const Real = Date
   globalThis.Date = class extends Real {
-    constructor(...given) { given.length === 0 ? super(Real.now() + ${ms}) : super(...given) }
+    constructor(...args) { args.length === 0 ? super(Real.now() + ${ms}) : super(...args) }
     static now() { return Real.now() + ${ms} }
   }`
 
-/** A service in a process of its own, so that it can be killed. */
+/** A service in a child process, so that it can be killed. */
 export type ServiceProcess = Caller & { pid: number; kill(): Promise<void>; stop(): Promise<number> }
 
-/** Starts `src/main.ts` as anybody would, and waits until it is ready. */
+/** Starts `src/main.ts` and waits until it is ready. */
 export async function spawnService(
   config: ServiceConfig,
   port = 0,
-  /** Its machine's clock is ahead by so much, in milliseconds. */
+  /** How far the clock of the process is ahead. */
   clockAheadMs = 0,
 ): Promise<ServiceProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-service-'))

@@ -1,4 +1,4 @@
-/** Wallets without a read side, for tests of the ledger. */
+/** Wallets without the read side, for ledger tests. */
 import { expect } from 'bun:test'
 import postgres, { type Sql } from 'postgres'
 import type { ServiceConfig } from '../config/config'
@@ -11,7 +11,7 @@ import { type Caller, callerOf, serviceConfig } from './stack'
 
 export const log = createLog({ service: 'test', level: 'error', format: 'json' })
 
-/** A clock that the database has no say in. */
+/** A clock that ignores the database time. */
 export const steadyClock = (now = () => new Date()): Clock => ({ now, observe() {}, isFresh: () => true })
 
 /** People and accounts of the seed. */
@@ -21,22 +21,22 @@ export const world = '00000000-0000-0000-0000-00000042524c'
 
 export type Wallets = {
   config: ServiceConfig
-  /** A connection of the test's own to the wallets' database, as its owner. */
+  /** A separate connection to the database, as its owner. */
   sql: Sql
   /** One per wallet. */
   callers: Caller[]
   /** The first of them. */
   wallet: Caller
-  /** What they have logged as errors. */
+  /** Messages logged at level error. */
   errors: string[]
-  /** Transactions made since the seed. */
+  /** Number of transactions since the seed. */
   made(): Promise<number>
   cutConnections(share?: number): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
- * One seeded database, and as many wallets on it as asked for. `begin` gets the database before the seed.
+ * Starts `count` wallets on one seeded database. `begin` runs before the seed.
  */
 export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unknown>): Promise<Wallets> {
   const shared = await backing()
@@ -68,7 +68,7 @@ export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unkn
   }
 }
 
-/** Everything that has to be true of a ledger at any instant. */
+/** Checks the invariants of the ledger. */
 export async function expectSoundLedger({ sql }: Pick<Wallets, 'sql'>): Promise<void> {
   expect(await findFaults(sql)).toEqual([])
 }

@@ -1,6 +1,6 @@
 /**
- * Writes `seed/events.jsonl`, the seed as the read side hears it, from `seed/wallet.json`. A test
- * fails when the two differ.
+ * Writes `seed/events.jsonl`, the events of the seed, from `seed/wallet.json`. A test fails when the
+ * two differ.
  */
 import { join } from 'node:path'
 import { optionsOrExit } from '../platform/process/options.ts'

@@ -1,10 +1,9 @@
 /**
- * Has other people's Kafka clients use the embedded broker, or the one that `KAFKA_BROKERS` names:
- * `npm run clients [-- NAME ...]`. Each produces with every codec it has, with and without
- * idempotence, consumes in a group, comes back and goes on where it committed, shares the topic
- * with a second member, and asks for offsets and partitions. The clients are installed below
- * `.runtime`, in exact versions; one whose language is not on this machine is named and not asked.
- * Ends with `N pass` and `N fail`; exits 1 when one fails.
+ * Runs third-party Kafka clients against the local broker, or the one in `KAFKA_BROKERS`:
+ * `npm run clients [-- NAME ...]`. Each produces with all its codecs, with and without idempotence,
+ * consumes in a group, resumes at its commit, shares the topic with a second member, and lists
+ * offsets and partitions. Clients are installed below `.runtime`, in exact versions; those whose
+ * language is missing on this machine are skipped with a notice. Exits 1 when one fails.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -30,7 +29,7 @@ type Answer = {
 }
 type Client = {
   name: string
-  /** Answers the command to run, or why the client cannot be had. */
+  /** The command to run, or why the client cannot run. */
   install(): Promise<string[] | string>
 }
 
@@ -59,20 +58,21 @@ const clients: Client[] = [
   { name: 'platformatic', install: () => npm('platformatic.mjs', { '@platformatic/kafka': '2.12.1' }) },
 ]
 
-const usage = `Usage: npm run clients [-- NAME ...], where NAME is ${clients.map(({ name }) => name).join(', ')}`
-const wanted = process.argv.slice(2)
-if (asksForHelp(wanted)) showHelp(usage)
-const stranger = wanted.find((name) => !clients.some((client) => client.name === name))
+const names = clients.map(({ name }) => name).join(', ')
+const usage = `Usage: npm run clients [-- NAME ...], where NAME is ${names}`
+const selected = process.argv.slice(2)
+if (asksForHelp(selected)) showHelp(usage)
+const stranger = selected.find((name) => !clients.some((client) => client.name === name))
 if (stranger) refuseUsage(`There is no client ${stranger}.`, usage)
 
 await using broker = await openBroker()
 let passed = 0
 let failed = 0
-for (const client of clients.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+for (const client of clients.filter(({ name }) => selected.length === 0 || selected.includes(name))) {
   const startedAt = performance.now()
-  const faults = await ask(client).catch((error: Error) => [error.message])
+  const faults = await tryClient(client).catch((error: Error) => [error.message])
   const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`
-  if (typeof faults === 'string') console.log(`${client.name} is not asked: ${faults}`)
+  if (typeof faults === 'string') console.log(`${client.name} is skipped: ${faults}`)
   else if (faults.length === 0) {
     passed++
     console.log(`(pass) ${client.name} (${seconds})`)
@@ -98,8 +98,8 @@ async function openBroker() {
   }
 }
 
-/** What was not as it should be, or a sentence about why the client was not asked. */
-async function ask({ name, install }: Client): Promise<string[] | string> {
+/** The failed checks, or the reason why the client cannot run. */
+async function tryClient({ name, install }: Client): Promise<string[] | string> {
   const command = await install()
   if (typeof command === 'string') return command
   await using raw = await RawKafka.connect(broker.brokers)
@@ -136,12 +136,12 @@ function compare(answer: Answer, stored: Set<string>): string[] {
   const later = numbered('later', 10)
   const ends = answer.ends.reduce((sum, end) => sum + end, 0)
   const checks: [string, unknown, unknown][] = [
-    ['read at first', answer.first.toSorted(), produced.toSorted()],
-    ['read when it came back', answer.second.toSorted(), later.toSorted()],
+    ['first read', answer.first.toSorted(), produced.toSorted()],
+    ['second read', answer.second.toSorted(), later.toSorted()],
     ['partitions of each of two members', answer.shares, [1, 1]],
     ['first offsets', answer.begins, [0, 0]],
     ['sum of the end offsets', ends, produced.length + later.length],
-    // A client that finds a codec missing stores without it, and says nothing.
+    // A client that lacks a codec silently stores uncompressed batches.
     ['codecs stored', [...stored].toSorted(), answer.codecs.toSorted()],
   ]
   return checks
@@ -154,7 +154,7 @@ function numbered(name: string, count: number): string[] {
 }
 
 async function python(script: string, packages: string[]): Promise<string[] | string> {
-  if (!Bun.which('python3')) return 'there is no python3'
+  if (!Bun.which('python3')) return 'python3 is missing'
   const venv = join(cache, `python-${Bun.hash(packages.join()).toString(36)}`)
   const program = join(venv, 'bin/python')
   const failure = await once(venv, async () => {
@@ -167,13 +167,13 @@ async function python(script: string, packages: string[]): Promise<string[] | st
 }
 
 async function go(program: string): Promise<string[] | string> {
-  if (!Bun.which('go')) return 'there is no go'
+  if (!Bun.which('go')) return 'go is missing'
   const binary = join(cache, 'go', program)
   const failure = await run(['go', 'build', '-o', binary, `./${program}`], join(here, 'go'))
   return failure ?? [binary]
 }
 
-/** Runs on the Bun that runs us. */
+/** Runs on the current Bun. */
 async function npm(script: string, dependencies: Record<string, string>): Promise<string[] | string> {
   const dir = join(cache, `npm-${Bun.hash(JSON.stringify(dependencies)).toString(36)}`)
   const failure = await once(dir, async () => {
@@ -187,7 +187,7 @@ async function npm(script: string, dependencies: Record<string, string>): Promis
   return [process.execPath, copy]
 }
 
-/** Installs into a folder that is whole or absent. */
+/** Installs into a folder completely or not at all. */
 async function once(dir: string, install: () => Promise<string | undefined>): Promise<string | undefined> {
   const mark = join(dir, '.installed')
   if (existsSync(mark)) return undefined
@@ -197,7 +197,7 @@ async function once(dir: string, install: () => Promise<string | undefined>): Pr
   return failure
 }
 
-/** Why it failed, if it did. */
+/** The error of the command, if it failed. */
 async function run(command: string[], cwd = here): Promise<string | undefined> {
   const child = Bun.spawn(command, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
   const [output, complaints] = await Promise.all([

@@ -6,7 +6,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/postgres/database'
-import { findFaults, findUntold } from '../../testing/ledger-faults'
+import { findFaults, findOutboxFaults } from '../../testing/ledger-faults'
 import {
   digitsMax,
   isRefusal,
@@ -121,7 +121,7 @@ test('a wallet answers what a ledger on paper would answer, and so do its tables
     lane.status === 'rejected' ? lane.reason : [],
   )
   if (failed.length > 0) throw failed[0]
-  expect(await findUntold(wallets.sql)).toEqual([])
+  expect(await findOutboxFaults(wallets.sql)).toEqual([])
 })
 
 /** Another process of the same ledger, which ends what is past its time, one caller at a time. */
