@@ -10,6 +10,7 @@ import { type Database, openDatabase, openSession } from '../platform/postgres/d
 import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
 import { keepListening } from '../platform/postgres/listen'
 import { prepareDatabase } from '../platform/postgres/migrate'
+import { pause } from '../platform/process/retry'
 import {
   type Check,
   createService,
@@ -52,7 +53,12 @@ const waitingReadsMax = 2000
 const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
 
 /** Time limits in milliseconds; tests use shorter ones. */
-const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefined as number | undefined }
+const patience = {
+  lookEveryMs: 1000,
+  standstillMaxMs,
+  sessionTimeoutMs: undefined as number | undefined,
+  recreationCheckMs: 30_000,
+}
 
 /**
  * Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when
@@ -61,8 +67,9 @@ const patience = { lookEveryMs: 1000, standstillMaxMs, sessionTimeoutMs: undefin
 export function startBalances(
   config: ServiceConfig,
   log: Log,
-  { lookEveryMs, standstillMaxMs, sessionTimeoutMs } = patience,
+  limits: Partial<typeof patience> = {},
 ): Promise<RunningService> {
+  const { lookEveryMs, standstillMaxMs, sessionTimeoutMs, recreationCheckMs } = { ...patience, ...limits }
   const { shutdownTimeoutMs } = config
   const service = createService({ name: 'balances', log, shutdownTimeoutMs })
   const { reading, database } = openDatabases(config)
@@ -108,6 +115,7 @@ export function startBalances(
       largeMovements,
       { ...deadLetters, health: () => deadLettersHealth(reading) },
       { ...consumer, health: () => detector.check() ?? consumer.health() },
+      watchTopics(consumer, recreationCheckMs),
       { name: 'http_server', stop: http.close },
       // Stopped before the HTTP server: these end the requests that wait or stream.
       {
@@ -246,6 +254,17 @@ function createDetector(consumer: () => Consumer | undefined, standstillMaxMs: n
       progress.stall === undefined ? undefined : { status: 'fail', output: progress.stall },
   }
 }
+
+/** A consumer reads a recreated topic from its beginning once it is assigned again. */
+const watchTopics = (consumer: ReturnType<typeof createConsumers>['consumer'], everyMs: number): Part => ({
+  name: 'recreated_topics',
+  async run(signal, onProgress) {
+    for (await pause(everyMs, signal); !signal.aborted; await pause(everyMs, signal)) {
+      if (await consumer.current()?.hasRecreatedTopic(signal)) consumer.restart()
+      onProgress()
+    }
+  },
+})
 
 /** NOTIFY is only a hint: waiters query again, also after a reconnect. */
 function listenForChanges(

@@ -36,6 +36,11 @@ export type Consumer = {
   health(): Promise<Check>
   /** Our partitions at the moment, as `topic/partition`; undefined while the group is being joined. */
   assigned(): string[] | undefined
+  /**
+   * Whether one of our topics was recreated, also where no record arrives that would show it. False while the
+   * broker does not answer.
+   */
+  hasRecreatedTopic(signal: AbortSignal): Promise<boolean>
   /** Lets the batch in hand finish and leaves the group. */
   stop(): Promise<void>
 }
@@ -107,6 +112,13 @@ class ProjectionConsumer implements Consumer {
 
   assigned(): string[] | undefined {
     return this.#isAssigned ? [...this.#partitions.keys()] : undefined
+  }
+
+  async hasRecreatedTopic(signal: AbortSignal): Promise<boolean> {
+    if (!this.#isAssigned) return false
+    const partitions = [...this.#partitions.values()]
+    await this.#check(partitions, signal).catch(() => {})
+    return partitions.some(({ recreated }) => recreated !== undefined)
   }
 
   async stop(): Promise<void> {
@@ -197,8 +209,12 @@ class ProjectionConsumer implements Consumer {
   /** Marks the partitions whose log is no longer the one that was applied. */
   async #check(partitions: AssignedPartition[], signal: AbortSignal): Promise<void> {
     for (const partition of partitions) partition.checkedAtMs = performance.now()
+    const compared = partitions.map(({ last }) => last)
     const signs = await findRecreated(this.#options.kafka, partitions, signal)
-    for (const [index, partition] of partitions.entries()) partition.recreated ??= signs[index]
+    for (const [index, partition] of partitions.entries()) {
+      // A partition that has moved on meanwhile was not the one that was compared.
+      if (partition.last === compared[index]) partition.recreated ??= signs[index]
+    }
   }
 
   async #restart(partition: AssignedPartition, signal: AbortSignal): Promise<void> {

@@ -36,6 +36,7 @@ async function openStage(name: 'balances' | 'transactions' = 'balances') {
         lookEveryMs: 50,
         standstillMaxMs: 5000,
         sessionTimeoutMs: undefined,
+        recreationCheckMs: 300,
       })
       return { ...callerOf('balances', service.port), stop: service.stop }
     },
@@ -128,13 +129,17 @@ test.each([
   await once.stop()
 })
 
-test('a topic recreated while balances is running, and longer at once', async () => {
+test.each([
+  ['longer', ['c', 'd', 'e', 'f']],
+  ['as long', ['c', 'd']],
+  ['shorter', ['c']],
+])('a topic recreated while balances is running and idle, %s at once', async (_, accounts) => {
   await using stage = await openStage()
   await stage.publish('a', 'b')
   const balances = await stage.start()
   await shows(balances, 'a', 'b')
-  await stage.recreate('c', 'd', 'e', 'f')
-  await shows(balances, 'a', 'b', 'c', 'd', 'e', 'f')
+  await stage.recreate(...accounts)
+  await shows(balances, 'a', 'b', ...accounts)
   await balances.stop()
 })
 
