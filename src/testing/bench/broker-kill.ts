@@ -1,6 +1,6 @@
 /**
- * Kills the embedded broker while idempotent kafkajs producers send, starts it again, and in the
- * end counts what was acknowledged.
+ * Repeatedly kills and restarts the local broker under idempotent kafkajs producers, then checks that
+ * each acknowledged record exists once.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,7 +23,7 @@ export async function killBroker([rounds = '200', seed = String(runSeed)]: strin
     logLevel: logLevel.NOTHING,
     retry: { initialRetryTime: 10, maxRetryTime: 50, retries: 1_000 },
   })
-  // Small segments, so that kills meet the change from one to the next as well.
+  // Small segments, so that kills also hit segment rollover.
   const admin = kafka.admin()
   await admin.connect()
   const configEntries = [{ name: 'segment.bytes', value: '65536' }]
@@ -48,7 +48,7 @@ export async function killBroker([rounds = '200', seed = String(runSeed)]: strin
     await producer.disconnect()
   })
   for (let round = 1; round <= Number(rounds); round++) {
-    // Some acknowledgements, and then some time, so that the kill falls between any two instructions.
+    // A random number of acknowledgements and a random delay, so that the kill hits any instruction.
     const enough = acknowledged.size + 10 * Math.ceil(random() * 20)
     while (acknowledged.size < enough) await new Promise((resolve) => setImmediate(resolve))
     await new Promise((resolve) => setTimeout(resolve, random() * 5))
@@ -65,9 +65,11 @@ export async function killBroker([rounds = '200', seed = String(runSeed)]: strin
   const distinct = new Set(found)
   const lost = [...acknowledged].filter((value) => !distinct.has(value))
   const twice = found.length - distinct.size
-  console.log(`${acknowledged.size} acknowledged, ${found.length} found, ${lost.length} lost, ${twice} twice`)
+  console.log(
+    `${acknowledged.size} acknowledged, ${found.length} found, ${lost.length} lost, ${twice} duplicates`,
+  )
   if (lost.length + twice > 0)
-    throw new Error(`acknowledged records were lost or written twice, with seed ${seed}`)
+    throw new Error(`acknowledged records were lost or duplicated, with seed ${seed}`)
 }
 
 async function readAll(kafka: Kafka, brokers: string): Promise<string[]> {

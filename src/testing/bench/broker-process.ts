@@ -1,6 +1,6 @@
 /**
- * The embedded broker as a process of its own, whose time and memory can be told apart from those
- * of its clients.
+ * The local broker as a separate process, so that its CPU time and memory can be measured apart from
+ * its clients.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { join } from 'node:path'
 export type BrokerProcess = {
   brokers: string
   pid: number
-  /** From the start of the process to its `ready`. */
+  /** From the start of the process to its ready line. */
   readyMs: number
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
@@ -39,8 +39,7 @@ export async function startBrokerProcess(dataDir: string, port = 0): Promise<Bro
 }
 
 /**
- * Processor time a process has used, in microseconds. NaN where the system does not tell (only
- * Linux does).
+ * CPU time a process has used, in microseconds. NaN except on Linux.
  */
 export function cpuMicrosOf(pid: number): number {
   try {
@@ -52,7 +51,7 @@ export function cpuMicrosOf(pid: number): number {
   }
 }
 
-/** The most memory a process has ever had resident, in megabytes. NaN where the system does not tell. */
+/** Peak resident memory of a process. NaN except on Linux. */
 export function peakMegabytesOf(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024

@@ -1,7 +1,6 @@
 /**
- * The embedded broker in numbers, and beside it the one that `KAFKA_BROKERS` names: the same
- * client, in turns within one run, so that what else the machine does falls on both. Ratios are
- * worth more than rates.
+ * Throughput, latency and startup of the local broker, compared with the one in `KAFKA_BROKERS`: the
+ * same client, in turns within one run, so that other load affects both. Ratios mean more than rates.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -27,11 +26,11 @@ export async function benchBroker(): Promise<void> {
     embedded = await startBrokerProcess(join(directory, 'data'))
     const targets: Target[] = [{ name: 'embedded', kafka: client(embedded.brokers), pid: embedded.pid }]
     const given = readTestConfig(process.env).brokers?.join()
-    // Apache Kafka answers before its disk has a record, unless a topic asks for what the embedded
-    // broker always does.
+    // Apache Kafka acknowledges before it syncs, unless configured per topic; the local broker always
+    // syncs first.
     const flushed = [{ name: 'flush.messages', value: '1' }]
     if (given) targets.push({ name: 'given', kafka: client(given) })
-    if (given) targets.push({ name: 'given, each flushed', kafka: client(given), config: flushed })
+    if (given) targets.push({ name: 'given, flushed', kafka: client(given), config: flushed })
     await benchThroughput(targets)
     await benchLatency(targets)
     await embedded.end('SIGTERM')
@@ -62,7 +61,7 @@ async function benchThroughput(targets: Target[]): Promise<void> {
     const key = `${kind} ${target.name}`
     measured.set(key, [...(measured.get(key) ?? []), one])
   }
-  // The first round warms up clients and brokers, and is not counted.
+  // The first round is a warm-up.
   for (let round = 0; round <= rounds; round++) {
     for (const target of round % 2 ? targets : targets.toReversed()) {
       const topic = await newTopic(target)
@@ -79,7 +78,7 @@ async function benchThroughput(targets: Target[]): Promise<void> {
     const [first, ...others] = targets.map((target) => measured.get(`${kind} ${target.name}`) ?? [])
     for (const [at, target] of targets.entries()) {
       const runs = measured.get(`${kind} ${target.name}`) ?? []
-      // Of the same round each, so that a busy moment counts on both sides.
+      // Ratios within a round, so that other load affects both sides.
       const ratios = others[at - 1]?.map(
         (other, run) => (first?.[run]?.perSecond ?? Number.NaN) / other.perSecond,
       )
@@ -94,7 +93,7 @@ async function benchThroughput(targets: Target[]): Promise<void> {
   }
 }
 
-/** Runs it, and tells what it cost per record on both sides. */
+/** Runs it and returns the cost per record on both sides. */
 async function measure(target: Target, count: number, run: () => Promise<void>): Promise<Measured> {
   const brokerCpu = () => (target.pid ? cpuMicrosOf(target.pid) : Number.NaN)
   const [begun, cpuBegun, brokerBegun] = [performance.now(), process.cpuUsage(), brokerCpu()]
@@ -158,7 +157,7 @@ async function benchLatency(targets: Target[]): Promise<void> {
       first.get(target.name)?.push(await firstRecordMs(target, topic))
     }
   }
-  console.log('\nmilliseconds; first record: from connecting to the first record that a new group reads')
+  console.log('\nmilliseconds; first record: from connecting to the first record of a new group')
   row('', 'send p50', 'send p99', 'first record')
   for (const { name } of targets) {
     const sends = (single.get(name) ?? []).sort((left, right) => left - right)
@@ -182,8 +181,8 @@ async function firstRecordMs(target: Target, topic: string): Promise<number> {
 }
 
 /**
- * How soon it is there, empty and after a kill -9 with a gigabyte, and what it then takes to write
- * and read that.
+ * Time to start, empty and with a gigabyte after kill -9, and the peak memory when that is read and
+ * written.
  */
 async function benchStart(directory: string): Promise<void> {
   const dataDir = join(directory, 'start')
@@ -205,7 +204,7 @@ async function benchStart(directory: string): Promise<void> {
     )
     await Promise.all(produced)
   }
-  // Killed while it writes, so that there are logs with a torn end.
+  // Killed during a write, so that a log has a torn end.
   const killed = eventually(() => filled.end('SIGKILL'))
   await Promise.all([killed, produceRaw(writer, { topic, acks: 1, batch }).catch(() => {})])
 
@@ -230,8 +229,8 @@ async function benchStart(directory: string): Promise<void> {
   console.log(`\nstart, milliseconds; ${megabytes} MB in ${partitions} partitions after kill -9`)
   row('empty, until ready', number(median(empty)))
   row('full, until ready', number(median(full)))
-  row('full, until read from each partition', number(median(recovered)))
-  row('most memory, all of it read, MB', number(peak))
+  row('full, until each partition was read', number(median(recovered)))
+  row('peak memory after reading everything, MB', number(peak))
 }
 
 async function readAndWriteAll(

@@ -1,6 +1,5 @@
 /**
- * The accounts that are measured with: as many as asked for, each with money, and how to tell
- * whether their ledger still adds up.
+ * Funded accounts for benchmarks, and a check that their ledger balances.
  */
 import postgres from 'postgres'
 import { openDatabase } from '../../platform/postgres/database'
@@ -13,7 +12,7 @@ import { steadyClock } from '../wallets'
 export const accountsMax = 10_000
 
 const idPrefix = '00000000-0000-7000-8000-'
-/** Decimal, and with a one in front, so that pgbench can spell it, too. */
+/** Decimal without leading zeros, so that pgbench can compute it. */
 const firstNumber = 100_000_000_000
 
 export const accountId = (number: number): string => `${idPrefix}${firstNumber + number}`
@@ -21,8 +20,7 @@ export const accountId = (number: number): string => `${idPrefix}${firstNumber +
 const world = '00000000-0000-0000-0000-00000042524c'
 
 /**
- * Opens the accounts by SQL and gives each a deposit, the way every deposit goes. Leaves the outbox
- * empty.
+ * Inserts the accounts by SQL and funds each with a regular deposit. Leaves the outbox empty.
  */
 export async function seedAccounts(url: string, log: Log): Promise<void> {
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'bench' })
@@ -79,8 +77,8 @@ const depositTo = (id: string): CommandRequest => ({
 })
 
 /**
- * Throws unless all money adds up to zero, no entry is missing, and each account is what its
- * entries say. Answers how many transactions there are.
+ * Throws unless all balances add up to zero and each account matches its entries. Returns the number
+ * of transactions.
  */
 export async function checkLedger(sql: postgres.Sql): Promise<number> {
   const [row] = await sql<{ transactions: number; total: string; wrong: number }[]>`
@@ -91,13 +89,14 @@ export async function checkLedger(sql: postgres.Sql): Promise<number> {
         select count(*)::int
         from accounts
         left join (
-          select account_id, count(*) as entries, min(version) as first, max(version) as last, sum(amount_minor) as balance
+          select account_id, count(*) as entries, min(version) as first, max(version) as last,
+            sum(amount_minor) as balance
           from entries group by account_id
         ) as history on history.account_id = accounts.id
         where (version, version, balance_minor, 1) is distinct from (entries, last, balance, first)
       ) as wrong`
   if (row?.total !== '0' || row.wrong > 0)
-    throw new Error(`the ledger does not add up: ${JSON.stringify(row)}`)
+    throw new Error(`the ledger does not balance: ${JSON.stringify(row)}`)
   return row.transactions
 }
 

@@ -1,7 +1,7 @@
 /**
- * Transfers over HTTP as a process of its own: each connection sends its next request when the last
- * one is answered. Sends for a while, waits for every answer, and prints what came back as one line
- * of JSON. Speaks HTTP by hand, because a real client would cost more than the service.
+ * A load generator over HTTP, run as a separate process: each connection sends its next request after
+ * the response to the last. Prints the result as one line of JSON. Uses raw sockets, because an HTTP
+ * client would cost more than the service.
  */
 
 import { join } from 'node:path'
@@ -13,14 +13,14 @@ export type Load = {
   connections: number
   accounts: number
   ms: number
-  /** Transfers in a request: with more than one, they go to the batch route. */
+  /** Transfers per request; more than one go to the batch route. */
   batch: number
-  /** Asks for balances instead. */
+  /** Reads balances instead. */
   reads?: boolean
 }
 export type LoadAnswer = { statuses: Record<string, number>; elapsedMs: number; p50: number; p99: number }
 
-/** A request that is not answered within this has failed, and the measurement with it. */
+/** A request without a response within this fails the measurement. */
 const answerMsMax = 30_000
 
 if (import.meta.main) {
@@ -31,16 +31,16 @@ if (import.meta.main) {
   process.exit(0)
 }
 
-/** In a process of its own, so that it does not take the time of whoever measures. */
+/** Runs in a separate process, so that it does not distort the measurement. */
 export async function runLoad(load: Load): Promise<LoadAnswer> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, 'ledger-load.ts'), JSON.stringify(load)], {
     stdin: 'pipe',
     stdout: 'pipe',
     stderr: 'inherit',
   })
-  const said = await new Response(child.stdout).text()
-  if ((await child.exited) !== 0) throw new Error('requests were not answered')
-  return JSON.parse(said)
+  const output = await new Response(child.stdout).text()
+  if ((await child.exited) !== 0) throw new Error('the load generator failed')
+  return JSON.parse(output)
 }
 
 async function run({ port, connections, accounts, ms, batch, reads }: Load): Promise<LoadAnswer> {
@@ -104,14 +104,15 @@ function transferOf(accounts: number): string {
 }
 
 function postOf(path: string, body: string): string {
-  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const headers = `host: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
+  return `POST ${path} HTTP/1.1\r\n${headers}\r\n\r\n${body}`
 }
 
-/** The status of an answer that has arrived as a whole. */
+/** The status of a complete response. */
 function statusOf(text: string): string | undefined {
   const head = text.indexOf('\r\n\r\n')
   if (head < 0) return undefined
   const length = Number(/content-length: (\d+)/i.exec(text.slice(0, head))?.[1])
-  if (Number.isNaN(length)) throw new Error(`an answer without a length: ${text.slice(0, head)}`)
+  if (Number.isNaN(length)) throw new Error(`a response without a length: ${text.slice(0, head)}`)
   return text.length - head - 4 >= length ? text.slice(9, 12) : undefined
 }

@@ -1,7 +1,7 @@
 /**
- * The same transfer the usual way: one database transaction per request, with both accounts locked
- * across its round trips. The same HTTP library, driver, tables and events as the wallet. A process
- * of its own; prints its port.
+ * The conventional transfer for comparison: one database transaction per request, both accounts locked
+ * across its round trips. HTTP library, driver, tables and events are those of the wallet. Prints its
+ * port.
  */
 import { Type } from '@sinclair/typebox'
 import { eq, inArray, sql } from 'drizzle-orm'
@@ -54,7 +54,7 @@ const outbox = pgTable('outbox', {
 const Id = Type.String({ minLength: 36, maxLength: 36 })
 const NewTransaction = Type.Object({ account_id_from: Id, account_id_to: Id, amount: Type.Number() })
 
-/** As many connections as the wallet has. */
+/** As many connections as the wallet. */
 const client = postgres(process.argv[2] ?? '', { max: 10, onnotice: () => {} })
 const orm = drizzle(client)
 
@@ -117,18 +117,18 @@ async function transfer(accountIdFrom: string, accountIdTo: string, amountMinor:
       effective_at: at,
       created_at: at,
     }
-    const stands = {
+    const balances = {
       balance_account_id_from: moneyNumber(after[0].balanceMinor, from.currency),
       balance_account_id_to: moneyNumber(after[1].balanceMinor, from.currency),
       version_account_id_from: Number(after[0].version),
       version_account_id_to: Number(after[1].version),
     }
-    const told = [
+    const emitted = [
       encodeEvent({ name: 'TransactionCreated', payload: { id, kind: 'transfer', ...moved } }, at),
-      encodeEvent({ name: 'BalanceUpdated', payload: { transaction_id: id, ...moved, ...stands } }, at),
+      encodeEvent({ name: 'BalanceUpdated', payload: { transaction_id: id, ...moved, ...balances } }, at),
     ]
     await tx.insert(outbox).values(
-      told.map(({ topic, key, name, value, subject }) => ({
+      emitted.map(({ topic, key, name, value, subject }) => ({
         aggregatetype: topic,
         aggregateid: key,
         type: name,

@@ -1,19 +1,18 @@
 /**
- * The same transfer without a service: what PostgreSQL's own load generator gets when it commits
- * one after the other.
+ * The same transfer without a service: the rate that pgbench reaches with one commit per transfer.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type postgres from 'postgres'
 import { accountId } from './ledger-accounts.ts'
 
-/** The server has 200, and others need some. */
+/** The server allows 200, and others need some. */
 const connectionsMax = 150
 
 const prefix = accountId(0).slice(0, 24)
 const first = accountId(0).slice(24)
 
-/** Two different accounts, drawn alike. */
+/** Two different accounts with equal probability. */
 const draw = (accounts: number) => `
 \\set from random(1, ${accounts})
 \\set other random(1, ${accounts - 1})
@@ -21,36 +20,46 @@ const draw = (accounts: number) => `
 \\set from :from + ${first}
 \\set to :to + ${first}`
 
-/** About as long as the wallet's events. */
-const accountsTold = '"account_id_from": "%s", "account_id_to": "%s", "amount": 1, "currency": "BRL"'
-const timesTold = '"effective_at": "%s", "created_at": "%s"'
-const created = `{"Name": "TransactionCreated", "Payload": {"id": "%s", ${accountsTold}, "kind": "transfer", ${timesTold}}}`
+/** About as long as the events of the wallet. */
+const accountFields = '"account_id_from": "%s", "account_id_to": "%s", "amount": 1, "currency": "BRL"'
+const timeFields = '"effective_at": "%s", "created_at": "%s"'
+const created =
+  `{"Name": "TransactionCreated", "Payload": {"id": "%s", ${accountFields}, ` +
+  `"kind": "transfer", ${timeFields}}}`
 const updated =
-  `{"Name": "BalanceUpdated", "Payload": {"transaction_id": "%s", ${accountsTold}, "balance_account_id_from": %s, ` +
-  `"balance_account_id_to": %s, "version_account_id_from": %s, "version_account_id_to": %s, ${timesTold}}}`
+  `{"Name": "BalanceUpdated", "Payload": {"transaction_id": "%s", ${accountFields}, ` +
+  '"balance_account_id_from": %s, "balance_account_id_to": %s, ' +
+  `"version_account_id_from": %s, "version_account_id_to": %s, ${timeFields}}}`
 
 const [from, to] = [`('${prefix}' || :from)::uuid`, `('${prefix}' || :to)::uuid`]
 
 /**
- * Bodies of pgbench scripts. Those that transfer lock the two accounts in the order of their ids,
- * so that nobody deadlocks.
+ * Bodies of pgbench scripts. Transfers lock the two accounts in the order of their ids, to avoid
+ * deadlocks.
  */
 const scripts = {
   'single statements': (accounts: number) => `${draw(accounts)}
 begin;
 select id, balance_minor, version from accounts where id in (${from}, ${to}) order by id for update;
-update accounts set balance_minor = balance_minor - 100, version = version + 1, updated_at = now() where id = ${from}
+update accounts set balance_minor = balance_minor - 100, version = version + 1, updated_at = now()
+where id = ${from}
 returning balance_minor as balance, version as version \\gset from_
-update accounts set balance_minor = balance_minor + 100, version = version + 1, updated_at = now() where id = ${to}
+update accounts set balance_minor = balance_minor + 100, version = version + 1, updated_at = now()
+where id = ${to}
 returning balance_minor as balance, version as version \\gset to_
-insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, effective_at, created_at)
-values (uuidv7(), 'transfer', ${from}, ${to}, :from_version, :to_version, 100, 'BRL', now(), now()) returning id \\gset
+insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor,
+currency, effective_at, created_at)
+values (uuidv7(), 'transfer', ${from}, ${to}, :from_version, :to_version, 100, 'BRL', now(), now())
+returning id \\gset
 insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
-values (${from}, :from_version, :id, -100, :from_balance, now()), (${to}, :to_version, :id, 100, :to_balance, now());
+values (${from}, :from_version, :id, -100, :from_balance, now()),
+(${to}, :to_version, :id, 100, :to_balance, now());
 insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at) values
-('transactions', ${from}::text, 'TransactionCreated', format('${created}', :id::text, ${from}, ${to}, now(), now()), :id::text, now()),
+('transactions', ${from}::text, 'TransactionCreated',
+format('${created}', :id::text, ${from}, ${to}, now(), now()), :id::text, now()),
 ('balances', ${from}::text, 'BalanceUpdated', format('${updated}', :id::text, ${from}, ${to},
-:from_balance::bigint, :to_balance::bigint, :from_version::bigint, :to_version::bigint, now(), now()), :id::text, now());
+:from_balance::bigint, :to_balance::bigint, :from_version::bigint, :to_version::bigint, now(), now()),
+:id::text, now());
 commit;
 `,
   'one function': (accounts: number) => `${draw(accounts)}
@@ -60,10 +69,12 @@ select bench_transfer(${from}, ${to});
 } as const
 export type Script = keyof typeof scripts
 
-/** What the scripts need beside the wallet's tables. */
+/** Creates what the scripts need besides the tables of the wallet. */
 export async function preparePgbench(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
-    create table bench_rows (id bigint generated always as identity primary key, made_at timestamptz not null default now());
+    create table bench_rows (
+      id bigint generated always as identity primary key, created_at timestamptz not null default now()
+    );
     create function bench_transfer(id_from uuid, id_to uuid) returns uuid language plpgsql as $$
     declare
       from_ record;
@@ -71,16 +82,19 @@ export async function preparePgbench(sql: postgres.Sql): Promise<void> {
       new_id uuid := uuidv7();
     begin
       perform 1 from accounts where id in (id_from, id_to) order by id for update;
-      update accounts set balance_minor = balance_minor - 100, version = version + 1, updated_at = now() where id = id_from
-      returning balance_minor as balance, version into from_;
-      update accounts set balance_minor = balance_minor + 100, version = version + 1, updated_at = now() where id = id_to
-      returning balance_minor as balance, version into to_;
-      insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to, amount_minor, currency, effective_at, created_at)
+      update accounts set balance_minor = balance_minor - 100, version = version + 1, updated_at = now()
+      where id = id_from returning balance_minor as balance, version into from_;
+      update accounts set balance_minor = balance_minor + 100, version = version + 1, updated_at = now()
+      where id = id_to returning balance_minor as balance, version into to_;
+      insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to,
+        amount_minor, currency, effective_at, created_at)
       values (new_id, 'transfer', id_from, id_to, from_.version, to_.version, 100, 'BRL', now(), now());
       insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
-      values (id_from, from_.version, new_id, -100, from_.balance, now()), (id_to, to_.version, new_id, 100, to_.balance, now());
+      values (id_from, from_.version, new_id, -100, from_.balance, now()),
+        (id_to, to_.version, new_id, 100, to_.balance, now());
       insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at) values
-        ('transactions', id_from, 'TransactionCreated', format('${created}', new_id, id_from, id_to, now(), now()), new_id, now()),
+        ('transactions', id_from, 'TransactionCreated',
+          format('${created}', new_id, id_from, id_to, now(), now()), new_id, now()),
         ('balances', id_from, 'BalanceUpdated', format('${updated}', new_id, id_from, id_to,
           from_.balance, to_.balance, from_.version, to_.version, now(), now()), new_id, now());
       return new_id;
@@ -129,15 +143,15 @@ export async function runPgbench({ script, url, directory, connections, accounts
         stderr: 'pipe',
       },
     )
-    const [said, complaints] = await Promise.all([
+    const [output, complaints] = await Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
       child.exited,
     ])
-    const done = Number(/actually processed: (\d+)/.exec(said)?.[1])
-    const perSecond = Number(/tps = ([\d.]+)/.exec(said)?.[1])
-    if (!perSecond || !/failed transactions: 0 /.test(said))
-      throw new Error(`pgbench failed: ${said}${complaints}`)
+    const done = Number(/actually processed: (\d+)/.exec(output)?.[1])
+    const perSecond = Number(/tps = ([\d.]+)/.exec(output)?.[1])
+    if (!perSecond || !/failed transactions: 0 /.test(output))
+      throw new Error(`pgbench failed: ${output}${complaints}`)
     const latencies = readdirSync(folder)
       .filter((name) => name.startsWith('pgbench_log'))
       .flatMap((name) => readFileSync(join(folder, name), 'latin1').trim().split('\n'))

@@ -1,6 +1,6 @@
 /**
- * Rates over connections as a picture, SVG by hand: two panels, uniform and hot accounts, both axes
- * logarithmic, one line per contestant.
+ * Plots rates over connections as SVG: one panel per number of accounts, both axes logarithmic, one
+ * line per subject.
  */
 
 export type Rates = { accounts: number; connections: number; rates: Map<string, number> }
@@ -26,10 +26,12 @@ export function plotRates(all: Rates[]): string {
   })
   const legend = names.map((name, index) => {
     const [x, y] = [width - 190, panel.top + 20 + index * 20]
-    return `<line x1="${x}" x2="${x + 18}" y1="${y}" y2="${y}" stroke="${colours[index]}" stroke-width="2"/>${label(name, x + 24, y + 4)}`
+    const ends = `x1="${x}" x2="${x + 18}" y1="${y}" y2="${y}"`
+    return `<line ${ends} stroke="${colours[index]}" stroke-width="2"/>${label(name, x + 24, y + 4)}`
   })
   const height = panel.height + panel.top + 50
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"><title>${title}</title><style>${style}</style>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}">
+<title>${title}</title><style>${style}</style>
 <rect width="100%" height="100%" fill="#fff"/>
 ${[...drawn, ...legend].join('\n')}
 </svg>

@@ -1,9 +1,8 @@
 /**
- * Transfers a second, and what one costs: the wallet as it is deployed, beside the usual way on the
- * same stack and beside PostgreSQL alone. All of them take turns within one run, so that what else
- * the machine does falls on each; ratios are of the same round. PostgreSQL is durable: it waits for
- * the disk at every commit. After each turn the ledger has to add up, and to hold what was answered
- * and nothing else.
+ * Transfers per second and their cost: the wallet, compared with a conventional service on the same
+ * stack and with PostgreSQL alone. Subjects take turns within one run, so that other load affects all;
+ * ratios are within a round. PostgreSQL syncs every commit. After each turn the ledger has to balance
+ * and to contain exactly the acknowledged transfers.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,13 +27,13 @@ type Subject = {
   name: string
   /** The database whose ledger is checked. */
   url: string
-  /** The process whose time is the service's, if there is one. */
+  /** The process whose CPU time is measured, if any. */
   pid?: number
-  /** False for what only commits. */
+  /** False if it only commits. */
   movesMoney: boolean
   runs(one: Case): boolean
   run(one: Case, ms: number): Promise<Run>
-  /** Resolves when nothing is left to do of what was measured. Counts as cost, and not as time. */
+  /** Resolves when all work of the run is done. Counts as cost, not as time. */
   settled?(): Promise<void>
 }
 
@@ -55,9 +54,9 @@ export async function benchLedger(args: string[]): Promise<void> {
     ending.push(server.stop)
     const broker = await startBrokerProcess(join(directory, 'broker'))
     ending.push(() => broker.end('SIGKILL'))
-    // Nobody listens there: the relay finds no broker, tries again now and then, and the outbox grows.
-    const nobody = `127.0.0.1:${freePort()}`
-    const alone = await startWalletProcess(urls.alone, nobody)
+    // Nothing listens there: the relay finds no broker, and the outbox grows.
+    const noBroker = `127.0.0.1:${freePort()}`
+    const alone = await startWalletProcess(urls.alone, noBroker)
     ending.push(alone.end)
     const relayed = await startWalletProcess(urls.relayed, broker.brokers)
     ending.push(relayed.end)
@@ -85,7 +84,7 @@ export async function benchLedger(args: string[]): Promise<void> {
           runs: ({ accounts }) => accounts === accountsMax,
         },
       )
-    else console.log('pgbench is not on PATH: the wallet is compared with the naive service alone')
+    else console.log('pgbench is not on PATH: comparing the wallet with the naive service only')
 
     const warmUp = { accounts: accountsMax, connections: 64 }
     for (const subject of subjects.filter(({ pid }) => pid)) await measure(subject, warmUp, 1000, server.pid)
@@ -115,8 +114,8 @@ export async function benchLedger(args: string[]): Promise<void> {
 }
 
 /**
- * Three databases with the same accounts: two for wallets, and one, without the wallet's triggers,
- * for what they are compared with.
+ * Three databases with the same accounts: two for wallets, and one without triggers for the other
+ * subjects.
  */
 async function startDatabases(directory: string) {
   const owner = { user: 'bench', password: 'bench' }
@@ -134,7 +133,7 @@ async function startDatabases(directory: string) {
     await admin.unsafe(`create database ${name} template alone owner bench`)
   const relayed = await server.createDatabase({ name: 'relayed', ...owner })
   const plain = await server.createDatabase({ name: 'plain', ...owner })
-  // pgbench connects anew in every turn, and must not be charged for what a password costs.
+  // pgbench reconnects in every turn: keep the cost of its password check low.
   await admin`set scram_iterations = 1`
   await admin.unsafe(`alter role ${owner.user} password '${owner.password}'`)
   await admin.end()
@@ -206,7 +205,7 @@ function overHttp(name: string, url: string, { port, pid }: ServiceProcess, batc
     movesMoney: true,
     runs: () => true,
     async run({ accounts, connections }, ms) {
-      // More batches at once would be more than may wait.
+      // More concurrent batches would exceed the queue limit.
       const load: Load = {
         port,
         connections: batch > 1 ? Math.min(connections, 8) : connections,
@@ -237,7 +236,7 @@ async function untilRelayed(url: string): Promise<void> {
     await eventually(
       async () => {
         const [outbox] = await sql`select exists (select from outbox) as waiting`
-        if (outbox?.waiting) throw new Error('events still wait in the outbox')
+        if (outbox?.waiting) throw new Error('the outbox is not empty')
       },
       { timeoutMs: 60_000, intervalMs: 100 },
     )
@@ -247,8 +246,7 @@ async function untilRelayed(url: string): Promise<void> {
 }
 
 /**
- * Takes one turn, with all processor time of the service and of the server until nothing of it is
- * left to do.
+ * Runs one turn and measures the CPU time of service and server until all its work is done.
  */
 async function measure(subject: Subject, one: Case, ms: number, postmaster: number): Promise<Measured> {
   const sql = connect(subject.url)
@@ -264,7 +262,7 @@ async function measure(subject: Subject, one: Case, ms: number, postmaster: numb
     }
     const added = (await checkLedger(sql)) - before
     if (added !== (subject.movesMoney ? run.done : 0))
-      throw new Error(`${subject.name}: ${run.done} were answered, and ${added} are in the ledger`)
+      throw new Error(`${subject.name}: ${run.done} transfers were acknowledged, ${added} are in the ledger`)
     return { ...run, ...costs }
   } finally {
     await sql.end()
@@ -272,8 +270,8 @@ async function measure(subject: Subject, one: Case, ms: number, postmaster: numb
 }
 
 /**
- * Processor time of the server: of the processes it has now, and of those it has seen out. NaN
- * where the system does not tell.
+ * CPU time of the server: of its current processes and of those that have exited. NaN except on
+ * Linux.
  */
 function postgresMicrosOf(postmaster: number): number {
   if (process.platform !== 'linux') return Number.NaN
@@ -289,7 +287,7 @@ function postgresMicrosOf(postmaster: number): number {
       if (Number(pid) === postmaster) ticks += user + system + endedUser + endedSystem
       else if (fields[1] === postmaster) ticks += user + system
     } catch {
-      // It ended in between.
+      // The process has exited meanwhile.
     }
   }
   return ticks * 10_000
@@ -304,7 +302,7 @@ function report({ accounts, connections }: Case, measured: Map<string, Measured[
   row('', 'per second', 'the wallet is', 'p50 ms', 'p99 ms', 'service µs', 'postgres µs', 'together')
   for (const [name, runs] of measured) {
     const middle = (value: (one: Measured) => number) => median(runs.map(value))
-    // Of the same round each, so that a busy moment counts on both sides.
+    // Ratios within a round, so that other load affects both sides.
     const ratio = median(
       runs.map(({ perSecond }, round) => (wallet[round]?.perSecond ?? Number.NaN) / perSecond),
     )

@@ -1,6 +1,6 @@
 /**
- * Measures by name: `bun run bench broker`. What is measured runs beside it as processes of its
- * own; all of them end with this one.
+ * Runs one benchmark: `npm run bench -- broker`. Its subjects are child processes, which end with
+ * this one.
  */
 
 import { asksForHelp, refuseUsage, showHelp } from '../../platform/process/options.ts'
@@ -17,26 +17,26 @@ import { killRelay } from './relay-kill.ts'
 import { benchReplicas } from './replicas.ts'
 import { benchStreams } from './streams.ts'
 
-/** What it takes stands in brackets behind what it does. */
+/** `about` ends with the arguments in brackets. */
 type Bench = { about: string; run(args: string[]): Promise<void> }
 
 const benches: Record<string, Bench> = {
-  broker: { about: 'the embedded broker, beside the one KAFKA_BROKERS names if any', run: benchBroker },
+  broker: { about: 'the local broker, compared with the one in KAFKA_BROKERS if set', run: benchBroker },
   'broker-kill': { about: 'kill -9 while producing, 200 times: [rounds] [seed]', run: killBroker },
   ledger: {
-    about: 'transfers, beside the usual way and beside PostgreSQL alone: [--full] [--plot=file.svg]',
+    about: 'transfers, compared with a naive service and pgbench: [--full] [--plot=file.svg]',
     run: benchLedger,
   },
-  reads: { about: 'balances asked for, and transfers until they can be read: [samples]', run: benchReads },
+  reads: { about: 'balance reads, and delay from transfer to read: [samples]', run: benchReads },
   rebuild: {
-    about: 'the tables of the read side from a topic, while they serve: [events]',
+    about: 'building and rebuilding the read model while it serves: [events]',
     run: benchRebuild,
   },
   'relay-kill': {
     about: 'kill -9 of the leading relay during transfers: [kills] [transfers]',
     run: killRelay,
   },
-  reconcile: { about: 'how long reconcile takes for so many events: [events]', run: benchReconcile },
+  reconcile: { about: 'duration of reconcile: [events]', run: benchReconcile },
   replicas: {
     about: 'four wallets on one database while connections are cut: [seconds] [--calm]',
     run: benchReplicas,
@@ -51,7 +51,7 @@ if (!bench) refuseUsage(name && `There is no bench ${name}.`, usage())
 if (asksForHelp(args)) showHelp(usageOf(name, bench))
 const notUnderstood = findNotUnderstood(args, bench.about)
 if (notUnderstood) refuseUsage(notUnderstood, usageOf(name, bench))
-// The launcher holds the other end: when it is gone, so is whoever wanted to know.
+// The launcher holds the other end of stdin: exit when it dies.
 if (process.argv.includes('--lifeline')) process.stdin.on('end', () => process.exit(1)).resume()
 await bench.run(args).catch((error) => {
   console.error(error)
@@ -70,7 +70,7 @@ function usageOf(name: string, { about }: Bench): string {
   return `Usage: npm run bench -- ${name} ${takes && `[${takes}`}\n  ${does}`
 }
 
-/** By what the bench says that it takes: whole numbers, in their order, and the options it names. */
+/** Checks arguments against `about`: whole numbers in order, and the options it lists. */
 function findNotUnderstood(args: string[], about: string): string | undefined {
   const takes = [...about.matchAll(/\[(-*)([\w-]+)/g)].map(([, dashes = '', word = '']) => `${dashes}${word}`)
   const options = takes.filter((one) => one.startsWith('-'))

@@ -1,6 +1,6 @@
 /**
- * What balances is measured beside, as a process of its own: the same HTTP server with an answer
- * that never changes, or with one drizzle query a request.
+ * The servers that balances is compared with: the same HTTP server with a constant response, or with
+ * one drizzle query per request.
  */
 import { eq } from 'drizzle-orm'
 import { bigint, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
@@ -20,7 +20,7 @@ const balances = pgTable('balances', {
 })
 
 const [kind, url = ''] = process.argv.slice(2)
-/** As many connections as balances has. */
+/** As many connections as balances. */
 const orm = drizzle(postgres(url, { max: 10, onnotice: () => {} }))
 const headers = { 'content-type': 'application/json', 'cache-control': 'private, no-cache' }
 const constant = JSON.stringify({
@@ -32,7 +32,7 @@ const constant = JSON.stringify({
   created_at: '',
 })
 
-/** With all that balances has around its routes. */
+/** With the hooks that balances has around its routes. */
 const http = createHttp({
   log: createLog({ service: 'constant', level: 'error', format: 'json' }),
   parseJson: JSON.parse,

@@ -1,7 +1,7 @@
 /**
- * GET /balances/{id} a second, beside the same HTTP server with an answer that never changes and
- * beside one query a request; and the time from a transfer being sent until it can be read. All of
- * them take turns within one run. PostgreSQL is durable, each service is a process of its own.
+ * GET /balances/{id} per second, compared with the same HTTP server with a constant response and with
+ * one query per request; and the delay from sending a transfer until it can be read. Subjects take
+ * turns within one run. PostgreSQL is durable, each service a separate process.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -102,16 +102,13 @@ async function compare(subjects: Subject[], connections: number): Promise<Map<st
 }
 
 function report(connections: number, runs: Map<string, Run[]>): void {
-  console.log(
-    `\n${connections} connections${' '.repeat(14)}reads/s      p50 ms     p99 ms   µs of the service   balances is`,
-  )
+  const heads = ['reads/s', 'p50 ms', 'p99 ms', 'service µs'].map((head) => head.padStart(12)).join('')
+  console.log(`\n${`${connections} connections`.padEnd(20)}${heads}${'balances is'.padStart(20)}`)
   const ours = runs.get('balances') ?? []
   for (const [name, all] of runs) {
     const of = (field: keyof Run) => median(all.map((run) => run[field]))
-    const ratio =
-      name === 'balances'
-        ? ''
-        : `${median(all.map((run, index) => (ours[index]?.perSecond ?? Number.NaN) / run.perSecond)).toFixed(2)}×`
+    const ratios = all.map((run, index) => (ours[index]?.perSecond ?? Number.NaN) / run.perSecond)
+    const ratio = name === 'balances' ? '' : `${median(ratios).toFixed(2)}×`
     const columns = [
       Math.round(of('perSecond')).toLocaleString('en'),
       of('p50').toFixed(2),
@@ -124,7 +121,7 @@ function report(connections: number, runs: Map<string, Run[]>): void {
   }
 }
 
-/** Nothing else goes on, and then about half of what the wallet can take with everything on this machine. */
+/** First without other load, then at about half the maximum rate of the wallet. */
 async function benchVisible(walletPort: number, balancesPort: number, samples: number): Promise<void> {
   const [wallet, balances] = [callerOf('wallet', walletPort), callerOf('balances', balancesPort)]
   const transfer = () => {
@@ -143,7 +140,7 @@ async function benchVisible(walletPort: number, balancesPort: number, samples: n
     const { answer, accountIdFrom } = await transfer()
     const headers = { 'consistency-token': answer.headers.get('consistency-token') ?? '', prefer: 'wait=20' }
     const { status } = await balances.get(`/balances/${accountIdFrom}`, headers)
-    if (status !== 200) throw new Error(`a transfer did not become visible: ${status}`)
+    if (status !== 200) throw new Error(`a transfer did not become readable: ${status}`)
     return performance.now() - begun
   }
   const measure = async (label: string) => {
@@ -153,8 +150,8 @@ async function benchVisible(walletPort: number, balancesPort: number, samples: n
     const at = (share: number) => (waits[Math.floor(waits.length * share)] ?? Number.NaN).toFixed(1)
     console.log(`  ${label.padEnd(40)} p50 ${at(0.5)} ms   p99 ${at(0.99)} ms`)
   }
-  console.log(`\nfrom sending a transfer until it can be read, ${samples} times`)
-  await measure('nothing else goes on')
+  console.log(`\nfrom sending a transfer until it can be read, ${samples} samples`)
+  await measure('without other load')
   const ceiling = await takeTransfers(walletPort, 64, 3000)
   await Bun.sleep(3000)
   let over = false
@@ -163,7 +160,7 @@ async function benchVisible(walletPort: number, balancesPort: number, samples: n
   const timer = setInterval(() => {
     if (!over) for (let one = 0; one < each; one++) void transfer().catch(() => {})
   }, gapMs)
-  await measure(`beside ${Math.round(ceiling / 2).toLocaleString('en')} transfers/s, half of the most`)
+  await measure(`at ${Math.round(ceiling / 2).toLocaleString('en')} transfers/s, half the maximum`)
   over = true
   clearInterval(timer)
 }

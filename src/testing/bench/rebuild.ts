@@ -1,7 +1,7 @@
 /**
- * A topic of movements becomes the tables of the read side: first as they are when it starts, then
- * made again while it serves 100 reads a second. Beside it the same rows, made beforehand, put in
- * by statements alone. PostgreSQL is durable, broker and service are processes of their own.
+ * Builds the read model from a topic of movements: first on an empty database, then as a rebuild under
+ * 100 reads per second. The baseline inserts the same precomputed rows. PostgreSQL is durable, broker
+ * and service are separate processes.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -41,7 +41,7 @@ export async function benchRebuild([count = '1000000']: string[]): Promise<void>
     console.log(`${events} movements among ${accountsMax} accounts are in the topic`)
 
     const bare = await insertAlone(server.url('bare'), Math.min(events, 200_000))
-    console.log(`rows put in by statements alone: ${perSecond(bare)} events/s`)
+    console.log(`baseline, statements only: ${perSecond(bare)} events/s`)
 
     const database = { name: 'balances', url: server.url('balances'), serviceUrl: '' }
     const config = serviceConfig('balances', {
@@ -60,7 +60,7 @@ export async function benchRebuild([count = '1000000']: string[]): Promise<void>
     }, long)
     const first = { events, ms: performance.now() - startedAt }
     console.log(
-      `from the start until nothing is left to apply: ${perSecond(first)} events/s, ${ratio(first, bare)} of the statements alone`,
+      `from the start until caught up: ${perSecond(first)} events/s, ${ratio(first, bare)} of the baseline`,
     )
 
     const cpuBefore = cpuMicrosOf(service.pid)
@@ -87,10 +87,12 @@ export async function benchRebuild([count = '1000000']: string[]): Promise<void>
     const micros = (cpuMicrosOf(service.pid) - cpuBefore) / events
     waits.sort((a, b) => a - b)
     console.log(
-      `rebuilt while serving: ${perSecond(rebuilt)} events/s, ${ratio(rebuilt, bare)} of the statements alone, ${micros.toFixed(1)} µs of the service an event`,
+      `rebuilt while serving: ${perSecond(rebuilt)} events/s, ${ratio(rebuilt, bare)} of the baseline,` +
+        ` ${micros.toFixed(1)} µs CPU of the service per event`,
     )
     console.log(
-      `${reads} reads meanwhile, ${failed} failed, p50 ${at(waits, 0.5)} ms, p99 ${at(waits, 0.99)} ms, longest ${at(waits, 1)} ms`,
+      `${reads} reads meanwhile, ${failed} failed, p50 ${at(waits, 0.5)} ms,` +
+        ` p99 ${at(waits, 0.99)} ms, max ${at(waits, 1)} ms`,
     )
     if (failed > 0) throw new Error('reads failed during the rebuild')
   } finally {
@@ -106,7 +108,7 @@ const at = (sorted: number[], share: number) =>
 
 const accountOf = (index: number) => `018d4be9-0000-7000-8000-${String(index).padStart(12, '0')}`
 
-/** Movements between accounts chosen by chance, the same for the same seed. */
+/** Movements between random accounts, with a fixed seed. */
 function* movements(count: number): Generator<SaldoEvent> {
   const random = mulberry32(7)
   const held = new Float64Array(accountsMax)
@@ -156,7 +158,7 @@ async function publish(brokers: string, count: number): Promise<void> {
   await kafka.close()
 }
 
-/** What the database takes at best: the rows are there already, and nobody reads a topic. */
+/** The most the database can take: rows are precomputed, and no topic is read. */
 async function insertAlone(url: string, events: number): Promise<Timed> {
   const log = createLog({ service: 'bench', level: 'error', format: 'json' })
   const folder = join(import.meta.dir, '../../../migrations/balances')

@@ -1,7 +1,6 @@
 /**
- * How long `reconcile` takes: both services at work on an embedded PostgreSQL and an embedded
- * broker, as many events as asked for, and the command as a process of its own. Then a cent is
- * changed behind its back in either database, which it has to name.
+ * Duration of `reconcile` for a number of events, run as a separate process beside both services. Then
+ * a balance is changed by a cent in either database, which it has to report.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -51,10 +50,11 @@ export async function benchReconcile([events = '100000']: string[]): Promise<voi
     const [ledger, model] = [connect(server.url('wallet')), connect(server.url('balances'))]
     const [one = '', other = ''] = accounts
     await ledger`alter table entries disable trigger user`
-    await ledger`update entries set balance_minor = balance_minor + 1 where account_id = ${one} and version = 1`
+    await ledger`
+      update entries set balance_minor = balance_minor + 1 where account_id = ${one} and version = 1`
     await model`update balances set balance_minor = balance_minor + 1 where account_id = ${other}`
     await Promise.all([ledger.end(), model.end()])
-    console.log(`a cent was changed in the wallet at ${one}, and one in balances at ${other}`)
+    console.log(`changed a balance by a cent: ${one} in the wallet, ${other} in balances`)
     await reconcile(env, 1)
   } finally {
     for (const end of ending.toReversed()) await end()
@@ -69,8 +69,8 @@ async function openAccounts(wallet: Caller): Promise<string[]> {
   return (await Promise.all(opened)).map(({ body }) => String(body.id))
 }
 
-/** A deposit to each account, and then transfers. Answers how many of both. */
-async function move(wallet: Caller, accounts: string[], wanted: number): Promise<number> {
+/** A deposit to each account, and then transfers; `count` of both together, which is returned. */
+async function move(wallet: Caller, accounts: string[], count: number): Promise<number> {
   const any = () => Math.floor(random() * accounts.length)
   const commandOf = (number: number): object => {
     if (number < accounts.length)
@@ -79,17 +79,17 @@ async function move(wallet: Caller, accounts: string[], wanted: number): Promise
     const to = (from + 1 + (any() % (accounts.length - 1))) % accounts.length
     return { account_id_from: accounts[from], account_id_to: accounts[to], amount: (1 + any()) / 100 }
   }
-  for (let made = 0; made < wanted; made += batchMax) {
-    const transactions = Array.from({ length: Math.min(batchMax, wanted - made) }, (_, index) =>
+  for (let made = 0; made < count; made += batchMax) {
+    const transactions = Array.from({ length: Math.min(batchMax, count - made) }, (_, index) =>
       commandOf(made + index),
     )
     const { status, body } = await wallet.post('/transactions/batch', { mode: 'atomic', transactions })
     if (status >= 300) throw new Error(`a batch was answered ${status}: ${JSON.stringify(body)}`)
   }
-  return wanted
+  return count
 }
 
-/** Runs the command as anybody would, and throws when it ends otherwise than it should. */
+/** Runs the command, and throws unless it exits with `exitCode`. */
 async function reconcile(
   env: Record<string, string | undefined>,
   exitCode: number,
@@ -111,8 +111,6 @@ async function reconcile(
     (Number(used?.cpuTime.total) / 1e6).toFixed(1),
     Math.round(Number(used?.maxRSS) / 2 ** 20),
   ]
-  console.log(
-    `  ${seconds} s, of them ${cpu} s of its own processor time, at most ${megabytes} MB, exit code ${ended}\n`,
-  )
-  if (ended !== exitCode) throw new Error(`it should have ended with ${exitCode}`)
+  console.log(`  ${seconds} s, ${cpu} s CPU, peak memory ${megabytes} MB, exit code ${ended}\n`)
+  if (ended !== exitCode) throw new Error(`expected exit code ${exitCode}`)
 }

@@ -1,9 +1,8 @@
 /**
- * Kills the wallet whose relay leads, again and again, in the middle of concurrent transfers at two
- * wallets on one database, and starts it anew. Every transfer has a key and is sent again, to the
- * next wallet, until it is answered. In the end each is once in the ledger, each of its events is
- * where the wallet says, and the read side has an entry for each version of each account, the same
- * as the wallet's.
+ * Repeatedly kills and restarts the wallet whose relay leads, during concurrent transfers at two
+ * wallets on one database. Transfers have idempotency keys and are retried at the next wallet until
+ * they succeed. In the end each is in the ledger once, its events are at the offsets that the wallet
+ * reports, and the read model has the same entries as the ledger.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -47,7 +46,7 @@ export async function killRelay([kills = '20', transfers = '5000']: string[]): P
     const [sql, readSql] = [connect(server.url('wallet')), connect(server.url('balances'))]
     ending.push(sql.end, readSql.end)
 
-    // The first to be there leads.
+    // The first one leads.
     const wallets = [await spawnService(walletConfig), await spawnService(walletConfig)]
     const balances = await spawnService(balancesConfig)
     ending.push(balances.stop, () => Promise.all(wallets.map((wallet) => wallet.stop())))
@@ -57,13 +56,13 @@ export async function killRelay([kills = '20', transfers = '5000']: string[]): P
     const accounts = rich.map(({ id }) => id)
 
     const load = new Load(wallets, accounts)
-    const [led, told]: [number[], number[]] = [[], []]
+    const [led, published]: [number[], number[]] = [[], []]
     const begunAt = performance.now()
     for (let round = 0; round < Number(kills); round++) {
       const share = Math.floor(Number(transfers) / Number(kills))
       const enough = load.ids.size + random() * share
       const paying = Promise.all(Array.from({ length: share }, () => load.pay()))
-      await eventually(() => assert(load.ids.size >= enough, 'too few transfers were answered'), patience)
+      await eventually(() => assert(load.ids.size >= enough, 'too few transfers succeeded'), patience)
 
       const leader = await leaderOf(sql)
       const [first, second] = wallets.splice(0)
@@ -72,35 +71,35 @@ export async function killRelay([kills = '20', transfers = '5000']: string[]): P
       await first.kill()
       const killedAt = performance.now()
       const id = await load.pay()
-      await eventually(async () => assert((await leaderOf(sql)) !== leader, 'nobody else leads'), patience)
+      await eventually(async () => assert((await leaderOf(sql)) !== leader, 'no other relay leads'), patience)
       led.push(performance.now() - killedAt)
       await eventually(async () => assert(await isPublished(second, id), `${id} is not published`), patience)
-      told.push(performance.now() - killedAt)
+      published.push(performance.now() - killedAt)
       const again = await spawnService(walletConfig, first.port)
       await paying
       wallets.push(again)
     }
     const seconds = (performance.now() - begunAt) / 1000
     console.log(
-      `${load.ids.size} transfers, ${load.repeats} sent again; ${led.length} kills in ${seconds.toFixed(1)} s`,
+      `${load.ids.size} transfers, ${load.repeats} retries; ${led.length} kills in ${seconds.toFixed(1)} s`,
     )
     console.log(`from the kill until another relay leads: ${presentTimes(led)}`)
-    console.log(`from the kill until what was paid after it is on the broker: ${presentTimes(told)}`)
+    console.log(`from the kill until the next transfer is published: ${presentTimes(published)}`)
 
     await eventually(async () => {
       const waiting = await sql`select from outbox limit 1`
-      assert(waiting.length === 0, 'events still wait in the outbox')
+      assert(waiting.length === 0, 'the outbox is not empty')
     }, patience)
     const faults = [
       ...(await findFaults(sql)),
       ...(await findLedgerFaults(sql, load.ids)),
-      ...(await findPlaceFaults(wallets[0] as Caller, load.ids, walletConfig)),
+      ...(await findEventFaults(wallets[0] as Caller, load.ids, walletConfig)),
       ...(await findReadFaults(sql, readSql)),
     ]
     for (const fault of faults.slice(0, 20)) console.error(fault)
     if (faults.length > 0) throw new Error(`${faults.length} faults`)
     console.log(
-      'every event is at its place, every entry is at the read side once, and all accounts together hold 0.00',
+      'every event is at its offset, the read model matches the ledger, and all balances add up to 0.00',
     )
   } finally {
     for (const end of ending.toReversed()) await end()
@@ -111,7 +110,7 @@ type Config = ReturnType<typeof serviceConfig>
 
 class Load {
   readonly ids = new Set<string>()
-  /** How often something was sent again. */
+  /** Number of retries. */
   repeats = 0
   #sent = 0
 
@@ -120,7 +119,7 @@ class Load {
     readonly accounts: string[],
   ) {}
 
-  /** Answers the id once the transfer is answered. */
+  /** Returns the id once the transfer succeeds. */
   async pay(): Promise<string> {
     const number = this.#sent++
     const [account_id_from, account_id_to] = [0, 1].map(
@@ -136,11 +135,11 @@ class Load {
         return String(answer.body.id)
       }
       const mayPass = !answer || answer.status === 503 || answer.body.code === 'IDEMPOTENCY_IN_PROGRESS'
-      if (!mayPass) throw new Error(`a transfer was answered ${answer.status} ${JSON.stringify(answer.body)}`)
+      if (!mayPass) throw new Error(`a transfer failed: ${answer.status} ${JSON.stringify(answer.body)}`)
       this.repeats++
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
-    throw new Error('a transfer has no answer')
+    throw new Error('a transfer never succeeded')
   }
 }
 
@@ -152,25 +151,29 @@ async function leaderOf(sql: Sql): Promise<number | undefined> {
   return row?.pid
 }
 
-type Place = { name: string; topic: string; partition: number; offset: number; status: string }
-const placesOf = async (caller: Caller, id: string): Promise<Place[]> =>
-  (await caller.get(`/transactions/${id}/delivery`)).body.events as Place[]
+type EventPosition = { name: string; topic: string; partition: number; offset: number; status: string }
+const positionsOf = async (caller: Caller, id: string): Promise<EventPosition[]> =>
+  (await caller.get(`/transactions/${id}/delivery`)).body.events as EventPosition[]
 const isPublished = async (caller: Caller, id: string) =>
-  (await placesOf(caller, id)).every((place) => place.status === 'published' && place.offset !== null)
+  (await positionsOf(caller, id)).every(
+    (position) => position.status === 'published' && position.offset !== null,
+  )
 
 async function findLedgerFaults(sql: Sql, ids: ReadonlySet<string>): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`select id from transactions where amount_minor = 1`
   const written = new Set(rows.map(({ id }) => id))
   return [
-    ...[...ids].filter((id) => !written.has(id)).map((id) => `transfer ${id} was answered, and is not there`),
+    ...[...ids]
+      .filter((id) => !written.has(id))
+      .map((id) => `transfer ${id} was acknowledged, but is missing`),
     ...[...written]
       .filter((id) => !ids.has(id))
-      .map((id) => `transfer ${id} is there, and was answered to nobody`),
+      .map((id) => `transfer ${id} is in the ledger, but was never acknowledged`),
   ]
 }
 
-/** Looks for every event of every transaction at the place that the wallet names. */
-async function findPlaceFaults(wallet: Caller, ids: ReadonlySet<string>, config: Config): Promise<string[]> {
+/** Looks up every event of every transaction at the offset that the wallet reports. */
+async function findEventFaults(wallet: Caller, ids: ReadonlySet<string>, config: Config): Promise<string[]> {
   const kafka = connectKafka(config.kafka, createLog({ service: 'bench', level: 'error', format: 'json' }))
   const found = new Map<string, string>()
   const subscription = await kafka.subscribe({
@@ -186,11 +189,11 @@ async function findPlaceFaults(wallet: Caller, ids: ReadonlySet<string>, config:
   })
   const faults: string[] = []
   for (const id of ids) {
-    const places = await placesOf(wallet, id)
-    if (places.length !== 2) faults.push(`transfer ${id} has ${places.length} events`)
-    for (const { name, topic, partition, offset } of places) {
+    const positions = await positionsOf(wallet, id)
+    if (positions.length !== 2) faults.push(`transfer ${id} has ${positions.length} events`)
+    for (const { name, topic, partition, offset } of positions) {
       const there = () => found.get(`${topic}/${partition}/${offset}`)
-      await eventually(() => assert(there() !== undefined, 'nothing there'), { timeoutMs: 10_000 }).catch(
+      await eventually(() => assert(there() !== undefined, 'no record'), { timeoutMs: 10_000 }).catch(
         () => {},
       )
       if (there() !== `${name}/${id}`)
@@ -200,12 +203,12 @@ async function findPlaceFaults(wallet: Caller, ids: ReadonlySet<string>, config:
   await subscription.close()
   await kafka.close()
   console.log(
-    `${found.size} records on both topics, ${found.size - new Set(found.values()).size} of them repeats`,
+    `${found.size} records on both topics, ${found.size - new Set(found.values()).size} of them duplicates`,
   )
   return faults
 }
 
-/** Waits for the read side, and compares it, entry by entry and account by account. */
+/** Waits for the read model and compares its entries with the ledger. */
 async function findReadFaults(sql: Sql, readSql: Sql): Promise<string[]> {
   const entriesIn = async (one: Sql) =>
     (
@@ -216,20 +219,19 @@ async function findReadFaults(sql: Sql, readSql: Sql): Promise<string[]> {
   const written = await entriesIn(sql)
   const read = await eventually(async () => {
     const entries = await entriesIn(readSql)
-    assert(entries.length >= written.length, 'the read side has too few entries')
+    assert(entries.length >= written.length, 'the read model has too few entries')
     return entries
   }, patience).catch(() => entriesIn(readSql))
-  const [standing] = await readSql`
-    select (select sum(balance_minor)::text from balances) as sum, (select count(*)::int from dead_letters) as dead`
-  console.log(`${read.length} entries at the read side, ${written.length} in the ledger`)
+  const [totals] = await readSql`
+    select (select sum(balance_minor)::text from balances) as sum,
+      (select count(*)::int from dead_letters) as dead`
+  console.log(`${read.length} entries in the read model, ${written.length} in the ledger`)
   return [
-    ...written.filter((entry) => !new Set(read).has(entry)).map((entry) => `the read side has no ${entry}`),
+    ...written.filter((entry) => !new Set(read).has(entry)).map((entry) => `the read model lacks ${entry}`),
     ...(read.length === written.length
       ? []
-      : [`${read.length} entries are read, and ${written.length} written`]),
-    ...(standing?.sum === '0' && standing.dead === 0
-      ? []
-      : [`the read side holds ${JSON.stringify(standing)}`]),
+      : [`${read.length} entries in the read model, ${written.length} in the ledger`]),
+    ...(totals?.sum === '0' && totals.dead === 0 ? [] : [`the read model has ${JSON.stringify(totals)}`]),
   ]
 }
 

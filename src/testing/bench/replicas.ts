@@ -1,8 +1,8 @@
 /**
- * Four wallets on one database, for half a minute: everything that moves or promises money, over
- * ten hot accounts and ten thousand others, while connections to the database are cut at random.
- * Every command has a key and is sent again, to the next wallet, until it is answered; in the end
- * the ledger has to be what was answered, to the cent.
+ * Four wallets on one database for half a minute: all commands that move or hold money, over ten hot
+ * accounts and ten thousand others, while database connections are terminated at random. Commands
+ * have idempotency keys and are retried at the next wallet until they get a final response; in the
+ * end the ledger has to match the responses to the cent.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -20,7 +20,7 @@ import { startWalletProcess } from './ledger.ts'
 import { accountId, accountsMax, connect, seedAccounts } from './ledger-accounts.ts'
 
 const [replicas, callers, hot] = [4, 64, 10]
-/** How often connections are cut, in milliseconds, and how many of them: a fifth. */
+/** Interval of the cuts, and the share of connections to cut. */
 const [cutMs, cutShare] = [250, 0.2]
 
 export async function benchReplicas(args: string[]): Promise<void> {
@@ -46,10 +46,11 @@ export async function benchReplicas(args: string[]): Promise<void> {
     const [sql, admin] = [connect(url), connect(server.adminUrl)]
     ending.push(sql.end, admin.end)
 
-    const before = await standing(sql)
+    const before = await readLedger(sql)
     const troubles = async () => {
       const [row] = await admin<{ rolled_back: number; deadlocks: number }[]>`
-        select xact_rollback::int as rolled_back, deadlocks::int from pg_stat_database where datname = 'wallet'`
+        select xact_rollback::int as rolled_back, deadlocks::int
+        from pg_stat_database where datname = 'wallet'`
       return row ?? { rolled_back: 0, deadlocks: 0 }
     }
     const troublesBefore = await troubles()
@@ -72,25 +73,22 @@ export async function benchReplicas(args: string[]): Promise<void> {
 
     await eventually(
       async () => {
-        if ((await sql`select from outbox limit 1`).length > 0)
-          throw new Error('events still wait in the outbox')
+        if ((await sql`select from outbox limit 1`).length > 0) throw new Error('the outbox is not empty')
       },
       { timeoutMs: 120_000, intervalMs: 100 },
     )
-    const faults = [...(await findFaults(sql)), ...load.differences(before, await standing(sql))]
+    const faults = [...(await findFaults(sql)), ...load.differences(before, await readLedger(sql))]
     for (const fault of faults) console.error(fault)
-    if (faults.length > 0) throw new Error(`the ledger is not what was answered: ${faults.length} faults`)
-    console.log(
-      'balanced to the cent: every account is what the answers say, and all of them together hold 0.00',
-    )
+    if (faults.length > 0) throw new Error(`the ledger does not match the responses: ${faults.length} faults`)
+    console.log('every account matches the responses to the cent, and all balances add up to 0.00')
   } finally {
     for (const end of ending.toReversed()) await end()
   }
 }
 
-type Standing = { balances: Map<string, bigint>; transactions: Set<string> }
+type LedgerState = { balances: Map<string, bigint>; transactions: Set<string> }
 
-async function standing(sql: ReturnType<typeof connect>): Promise<Standing> {
+async function readLedger(sql: ReturnType<typeof connect>): Promise<LedgerState> {
   const accounts = await sql<
     { id: string; balance: string }[]
   >`select id, balance_minor::text as balance from accounts`
@@ -104,10 +102,10 @@ async function standing(sql: ReturnType<typeof connect>): Promise<Standing> {
 type Moved = { id: string; account_id_from: string; account_id_to: string; amount: number; kind?: string }
 
 class Load {
-  /** How often something was answered, by what was asked for. */
+  /** Number of responses by kind of command and status. */
   readonly #answers = new Map<string, Map<string, number>>()
   readonly #moved = new Map<string, Moved>()
-  /** Holds nobody has ended yet, as far as is known. */
+  /** Holds that are open as far as the load knows. */
   readonly #open: string[] = []
   readonly #latencies: number[] = []
   #commands = 0
@@ -117,7 +115,7 @@ class Load {
   async run(ms: number): Promise<void> {
     const until = performance.now() + ms
     const calling = Array.from({ length: callers }, async () => {
-      while (performance.now() < until) await this.#ask()
+      while (performance.now() < until) await this.#sendOne()
     })
     await Promise.all(calling)
   }
@@ -131,41 +129,41 @@ class Load {
     const sum = (pattern: RegExp) =>
       all.reduce((total, [code, count]) => total + (pattern.test(code) ? count : 0), 0)
     console.log(
-      `${this.#commands} commands answered in ${seconds.toFixed(1)} s at ${replicas} wallets, ${this.#moved.size} transactions`,
+      `${this.#commands} commands in ${seconds.toFixed(1)} s at ${replicas} wallets,` +
+        ` ${this.#moved.size} transactions`,
     )
     console.log(
-      `answers: ${sum(/^2/)} done, ${sum(/^4/) - sum(/PROGRESS/)} refused, ${sum(/PROGRESS/)} in progress, ${sum(/^503/)} unavailable`,
+      `responses: ${sum(/^2/)} done, ${sum(/^4/) - sum(/PROGRESS/)} refused,` +
+        ` ${sum(/PROGRESS/)} in progress, ${sum(/^503/)} unavailable`,
     )
-    console.log(`until the answer, with all tries: p50 ${median} ms, p99 ${late} ms, at most ${last} ms`)
+    console.log(`until the final response: p50 ${median} ms, p99 ${late} ms, max ${last} ms`)
     for (const [what, counts] of this.#answers)
       console.log(
         `  ${what.padEnd(10)} ${[...counts].map(([code, count]) => `${code}: ${count}`).join(', ')}`,
       )
   }
 
-  /** In what the ledger differs from the answers. */
-  differences(before: Standing, after: Standing): string[] {
+  /** Differences between the ledger and the responses. */
+  differences(before: LedgerState, after: LedgerState): string[] {
     const expected = new Map(before.balances)
     for (const { account_id_from: from, account_id_to: to, amount } of this.#moved.values()) {
       const minor = BigInt(Math.round(amount * 100))
       expected.set(from, (expected.get(from) ?? 0n) - minor).set(to, (expected.get(to) ?? 0n) + minor)
     }
     const missing = [...this.#moved.keys()].filter((id) => !after.transactions.has(id))
-    const untold = [...after.transactions].filter(
+    const unacknowledged = [...after.transactions].filter(
       (id) => !before.transactions.has(id) && !this.#moved.has(id),
     )
     return [
       ...[...after.balances].flatMap(([id, balance]) =>
-        balance === expected.get(id)
-          ? []
-          : `account ${id} has ${balance}, and the answers say ${expected.get(id)}`,
+        balance === expected.get(id) ? [] : `account ${id} has ${balance}, expected ${expected.get(id)}`,
       ),
-      ...missing.map((id) => `transaction ${id} was answered, and is not there`),
-      ...untold.map((id) => `transaction ${id} is there, and was answered to nobody`),
+      ...missing.map((id) => `transaction ${id} was acknowledged, but is missing`),
+      ...unacknowledged.map((id) => `transaction ${id} is in the ledger, but was never acknowledged`),
     ]
   }
 
-  async #ask(): Promise<void> {
+  async #sendOne(): Promise<void> {
     const [what, path, body] = this.#command()
     const headers = { 'idempotency-key': crypto.randomUUID() }
     const sentAt = performance.now()
@@ -180,7 +178,7 @@ class Load {
       this.#latencies.push(performance.now() - sentAt)
       return
     }
-    throw new Error(`${path} has no answer`)
+    throw new Error(`${path} got no final response`)
   }
 
   #count(what: string, { status, body }: Answer): void {
@@ -199,7 +197,7 @@ class Load {
     if (body.status === 'placed') this.#open.push(String(body.id))
   }
 
-  /** Half of it between the hot accounts. Now and then more is asked for than anybody has. */
+  /** Half of the commands are between hot accounts; a few exceed every balance. */
   #command(): [what: string, path: string, body: object] {
     const among = random() < 0.5 ? hot : accountsMax
     const from = below(among)
@@ -214,7 +212,7 @@ class Load {
     if (dice < 10) return ['withdrawal', `/accounts/${account_id_from}/withdrawals`, { amount }]
     if (dice < 20) return ['hold', '/holds', pay]
     if (dice < 35) {
-      // One that somebody else may be ending now, too.
+      // Sometimes a hold that another caller may be ending, too.
       const hold = random() < 0.2 ? this.#open.at(-1) : this.#open.pop()
       if (hold && dice < 30) return ['capture', `/holds/${hold}/capture`, {}]
       if (hold) return ['release', `/holds/${hold}/release`, {}]
@@ -237,7 +235,7 @@ class Load {
   }
 
   #last: string[] = []
-  /** One of the transactions that were answered last. */
+  /** One of the latest transactions. */
   #recent(): string | undefined {
     if (this.#last.length === 0) this.#last = [...this.#moved.keys()].slice(-100)
     return this.#last.pop()

@@ -1,18 +1,19 @@
 /**
- * Readers of streams as a process of its own: opens all it is told to, and says what they have
- * heard when it is asked. Speaks HTTP by hand and only looks for what it counts, because a real
- * client would cost more than the service.
+ * Stream readers as a separate process, which opens the given streams and reports on request what they
+ * received. Uses raw sockets and parses only what it counts, because a real client would cost more
+ * than the service.
  */
 export type Readers = {
   port: number
-  paths: string[] /** Of how many the delay of each event is looked at. */
+  paths: string[]
+  /** Number of streams whose delays are sampled. */
   sampled: number
 }
 /**
- * Of each stream: how many events with an id it has heard since the first, and the last id. Delays
- * in milliseconds.
+ * Per stream, the number of events with an id after the first, and the last id. Delays in
+ * milliseconds.
  */
-export type Heard = {
+export type StreamReport = {
   counts: number[]
   last: string[]
   faults: string[]
@@ -31,7 +32,7 @@ if (process.send) {
   })
 }
 
-async function open({ port, paths, sampled }: Readers): Promise<() => Heard> {
+async function open({ port, paths, sampled }: Readers): Promise<() => StreamReport> {
   const counts: number[] = []
   const last: string[] = []
   const faults: string[] = []
@@ -87,7 +88,7 @@ async function open({ port, paths, sampled }: Readers): Promise<() => Heard> {
   }
 }
 
-/** Versions count by one; positions go up. */
+/** Versions increase by one; positions increase. */
 function follows(before: string | undefined, id: string): boolean {
   if (before === undefined) return true
   const [one = 0, place] = before.split(':').map(Number)

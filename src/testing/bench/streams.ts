@@ -1,7 +1,7 @@
 /**
- * A thousand open streams while money moves: how late each event is, counted from when the wallet
- * wrote it, and what that costs the process that serves them. In the end every stream has to have
- * heard of everything that was applied, once.
+ * A thousand open streams during transfers: the delay of each event since the wallet wrote it, and the
+ * CPU cost of serving the streams. In the end each stream has to have received every applied change
+ * once.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -15,12 +15,12 @@ import { random } from '../random.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
 import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
 import { accountId, connect, seedAccounts } from './ledger-accounts.ts'
-import type { Heard, Readers } from './streams-readers.ts'
+import type { Readers, StreamReport } from './streams-readers.ts'
 
 const accounts = 1000
 
 type Case = { ofOne: number; ofAll: number; perSecond: number }
-/** One stream says what the way to it takes, and what the service does anyway. */
+/** Cases with a single stream measure the pipeline alone. */
 const cases: Case[] = [
   { ofOne: 0, ofAll: 1, perSecond: 100 },
   { ofOne: 1000, ofAll: 0, perSecond: 100 },
@@ -30,7 +30,7 @@ const cases: Case[] = [
   { ofOne: 0, ofAll: 1, perSecond: 500 },
   { ofOne: 1000, ofAll: 0, perSecond: 500 },
 ]
-/** Of streams of all, which hear of so much that looking at each time would be most of the work. */
+/** Limit for streams of all accounts, where sampling every event would dominate the cost. */
 const sampledMax = 50
 
 export async function benchStreams([seconds = '10']: string[]): Promise<void> {
@@ -65,27 +65,27 @@ export async function benchStreams([seconds = '10']: string[]): Promise<void> {
     const sql = connect(server.url('balances'))
     ending.push(sql.end)
 
-    // So that balances hears of each.
+    // So that balances knows every account.
     const round = Array.from({ length: accounts }, (_, index) => transferOf(index, (index + 1) % accounts))
     if ((await wallet.post('/transactions/batch', { transactions: round })).status !== 201)
       throw new Error('refused')
     await eventually(async () => {
       const [row] = await sql`select count(*)::int as count from entries`
-      if (row?.count < 2 * accounts) throw new Error('not all accounts are known')
+      if (row?.count < 2 * accounts) throw new Error('balances lacks accounts')
     })
     row(
       'of one',
       'of all',
       'transfers/s',
-      'told/s',
+      'sent/s',
       'MB/s',
       'p50 ms',
       'p99 ms',
-      'longest ms',
+      'max ms',
       'service %',
       'readers %',
       'before MB',
-      'then MB',
+      'after MB',
     )
     await measure({ ofOne: 1, ofAll: 1, perSecond: 100 }, 3, { wallet, balances, sql })
     for (const one of cases) row(...(await measure(one, Number(seconds), { wallet, balances, sql })))
@@ -115,42 +115,42 @@ async function measure(
   const begun = performance.now()
   const [serviceBusy, readersBusy] = [busyOf(balances.pid), busyOf(readers.pid)]
   const expected = 2 * (await move(wallet, perSecond, seconds))
-  const heard = await eventually(
+  const report = await eventually(
     async () => {
       const applied = (await count()) - countBegun
-      if (applied !== expected) throw new Error(`${applied} entries were applied where ${expected} were made`)
-      const [heard, versions] = [await readers.report(), await versionsOf(sql)]
-      const late = heard.counts.slice(ofOne).filter((one) => one !== expected).length
-      const behind = heard.last
+      if (applied !== expected) throw new Error(`${applied} entries applied, expected ${expected}`)
+      const [report, versions] = [await readers.report(), await versionsOf(sql)]
+      const late = report.counts.slice(ofOne).filter((one) => one !== expected).length
+      const behind = report.last
         .slice(0, ofOne)
         .filter((id, index) => versions[index % accounts] !== id).length
       if (late + behind > 0)
-        throw new Error(`${late} streams of all and ${behind} of one have not heard of everything`)
-      return heard
+        throw new Error(`${late} streams of all accounts and ${behind} of one are behind`)
+      return report
     },
     { timeoutMs: 60_000, intervalMs: 50 },
   )
-  if (heard.faults.length > 0) throw new Error(`${heard.faults.length} faults, such as ${heard.faults[0]}`)
+  if (report.faults.length > 0) throw new Error(`${report.faults.length} faults, such as ${report.faults[0]}`)
   const elapsed = (performance.now() - begun) / 1000
-  const told = heard.counts.reduce((sum, one) => sum + one, 0)
+  const received = report.counts.reduce((sum, one) => sum + one, 0)
   const costs = [serviceBusy(), readersBusy(), memory, megabytesOf(balances.pid)]
   await readers.end()
   return [
     ofOne,
     ofAll,
     perSecond,
-    told / elapsed,
-    heard.megabytes / elapsed,
-    heard.p50,
-    heard.p99,
-    heard.max,
+    received / elapsed,
+    report.megabytes / elapsed,
+    report.p50,
+    report.p99,
+    report.max,
     ...costs,
   ]
 }
 
 /**
- * Transfers between accounts by chance, at an even pace whatever the answers take. Answers how
- * many, when all are answered.
+ * Transfers between random accounts at a constant rate, independent of latency. Returns their number
+ * once all have succeeded.
  */
 async function move(wallet: Caller, perSecond: number, seconds: number): Promise<number> {
   const begun = performance.now()
@@ -161,7 +161,7 @@ async function move(wallet: Caller, perSecond: number, seconds: number): Promise
     const to = (from + 1 + Math.floor(random() * (accounts - 1))) % accounts
     moving.push(
       wallet.post('/transactions', transferOf(from, to)).then(({ status }) => {
-        if (status !== 201) throw new Error(`a transfer was answered ${status}`)
+        if (status !== 201) throw new Error(`a transfer failed: ${status}`)
       }),
     )
   }
@@ -169,7 +169,7 @@ async function move(wallet: Caller, perSecond: number, seconds: number): Promise
   return moving.length
 }
 
-/** Begins to watch a process; answers how much of a processor it has used since, in per cent. */
+/** Returns a function for the CPU use of a process since this call, in per cent. */
 function busyOf(pid: number): () => number {
   const [micros, since] = [cpuMicrosOf(pid), performance.now()]
   return () => (cpuMicrosOf(pid) - micros) / (performance.now() - since) / 10
@@ -181,10 +181,11 @@ function row(...cells: (string | number)[]): void {
   console.log(cells.map((cell) => text(cell).padStart(12)).join(''))
 }
 
-/** The newest version of each account, in their order. */
+/** The current version of each account, in order of their ids. */
 async function versionsOf(sql: ReturnType<typeof connect>): Promise<string[]> {
   const rows = await sql<{ version: string }[]>`
-    select version::text from balances where account_id <= ${accountId(accounts)} order by account_id collate "C"`
+    select version::text from balances
+    where account_id <= ${accountId(accounts)} order by account_id collate "C"`
   return rows.map(({ version }) => version)
 }
 
@@ -209,7 +210,7 @@ async function startReaders(readers: Readers) {
   await ask(readers)
   return {
     pid: child.pid,
-    report: () => ask('report') as Promise<Heard>,
+    report: () => ask('report') as Promise<StreamReport>,
     async end() {
       child.kill('SIGKILL')
       await child.exited
@@ -217,7 +218,7 @@ async function startReaders(readers: Readers) {
   }
 }
 
-/** Resident memory of a process. NaN where the system does not tell. */
+/** Resident memory of a process. NaN except on Linux. */
 function megabytesOf(pid: number): number {
   try {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024
