@@ -1,6 +1,6 @@
 /**
- * What child processes say: kept in files, and the few lines that a person at the terminal should
- * see. Touches the log directory only.
+ * Logs of child processes: written to files, with the few lines that belong on the terminal. Writes
+ * to the log directory only.
  */
 import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -39,7 +39,7 @@ export function openChildLog(path: string): ChildLog {
       try {
         appendFileSync(path, `${line}\n`)
       } catch {
-        // A full disk, or a directory that somebody removed, is no reason to take the children down.
+        // A full disk or a removed directory must not stop the children.
       }
       tail = [...tail, line].slice(-tailLines)
       log.onLine(line)

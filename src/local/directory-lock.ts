@@ -1,7 +1,7 @@
 /**
- * Keeps a data directory for one process. The lock is the operating system's, on an SQLite file, so
- * it ends with its owner however that ends: there is no stale lock to tell from a living one, and
- * no process id that could be in use again.
+ * Locks a data directory for one process. The operating system holds the lock, on an SQLite file, and
+ * releases it however its owner ends: there are no stale locks, and reused process ids do not
+ * matter.
  */
 import { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,15 +22,15 @@ export class DirectoryTaken extends Error {
 }
 
 export type DirectoryLock = {
-  /** The owner before us was killed: what it ran may still be ending. */
+  /** The previous owner was killed: its children may still be ending. */
   afterKill: boolean
-  /** Twice is safe. */
+  /** Idempotent. */
   release(): void
 }
 
 /** Throws `DirectoryTaken` when there is another owner. Makes the directory when missing. */
 export function lockDirectory(directory: string): DirectoryLock {
-  // Not made private where it is there: it may be somebody's directory with other things in it.
+  // An existing directory keeps its mode: it may hold other things.
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const pidFile = join(directory, 'lock.pid')
   makeFilePrivate(join(directory, 'lock.sqlite'))

@@ -1,6 +1,6 @@
 /**
- * Ledgers, events and passwords are for their owner alone, under any umask and even if an
- * earlier version left.
+ * Makes ledgers, events and passwords readable by their owner only, under any umask, even if an
+ * earlier version created them.
  */
 import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ export function makeFilePrivate(path: string): void {
   chmod(path, fileMode)
 }
 
-/** Only where it differs, because somebody else's files, or some file systems, take no mode. */
+/** Only if the mode differs: chmod fails on files of other users and on some file systems. */
 function chmod(path: string, mode: number): void {
   if ((lstatSync(path).mode & 0o777) !== mode) chmodSync(path, mode)
 }

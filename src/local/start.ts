@@ -1,7 +1,6 @@
 /**
  * Everything on one machine, for a laptop without Docker: PostgreSQL, the embedded broker and both
- * services, each a child process that is started again when it ends, and that never outlives this
- * one. `bun src/local/start.ts [--fresh] [--watch] [--lifeline]`; `npm start` and `npm run dev` come here.
+ * services, each a child process that is restarted when it exits and never outlives this one. `bun src/local/start.ts [--fresh] [--watch] [--lifeline]`; `npm start` and `npm run dev` come here.
  *
  * Exit codes: 0 stopped as asked, 1 could not start, 130 when a second Ctrl-C cut the stopping
  * short.
@@ -38,9 +37,9 @@ const host = '127.0.0.1'
 const backoff = { firstMs: 500, limitMs: 10_000 }
 /** How long an ordered stop may take after the launcher was killed, in milliseconds. */
 const orphanStopMs = 2000
-/** How long what a killed run left may hold on to ports and files, in milliseconds. */
+/** How long the processes of a killed run may still hold ports and files, in milliseconds. */
 const patienceMs = 5000
-/** A start that says nothing looks like one that hangs, in milliseconds. */
+/** After this time a silent start reports progress, in milliseconds. */
 const progressMs = 5000
 /** The same line of the same child is not shown again within this time, in milliseconds. */
 const repeatMs = 10_000
@@ -61,7 +60,7 @@ type Stack = {
   lock?: DirectoryLock
   /** Those of one list at the same time, the lists one after the other. */
   stopOrder: Supervised[][]
-  /** Set once somebody wants the end. */
+  /** Set once a stop was requested. */
   stopped?: Promise<void>
 }
 
@@ -80,7 +79,7 @@ stopOnSignals(stack)
 if (options.lifeline) stopWithStdin(stack)
 await start(stack).catch((error) => fail(stack, error))
 
-/** Answers once everything serves, or once somebody wants the end. */
+/** Resolves once everything is ready, or a stop was requested. */
 async function start(stack: Stack): Promise<void> {
   const { config } = stack
   stack.lock = lock(config.dataDir)
@@ -248,7 +247,7 @@ function run(stack: Stack, part: StartPart): Supervised {
     pause,
     onEnd(how, delayMs) {
       if (stack.stopped) return
-      // What it logged last is no reason where somebody killed it.
+      // If it was killed, its last lines do not explain why.
       const tail = tailOf(log)
       const lines = wasKilled(how) ? [] : tail
       say([`${title} ${how}, starting it again in ${seconds(delayMs)}`, ...lines].join('\n'))
@@ -283,7 +282,7 @@ function tailOf(log: ChildLog): string[] {
   return [...log.takeTail().map((line) => `  | ${line}`), `  (all of it: ${shown(log.path)})`]
 }
 
-/** Removes what we made in the data directory, and nothing else: it may be one that holds other things. */
+/** Removes only our own files from the data directory, which may hold other things. */
 async function wipe(dataDir: string): Promise<void> {
   await stopPostgres(join(dataDir, 'postgres'))
   for (const name of ['postgres', 'broker', 'logs'])
@@ -374,7 +373,7 @@ function stopOnSignals(stack: Stack): void {
     process.on(signal, () => {
       const now = performance.now()
       firstAt ??= now
-      // Nothing stays behind: the end of our pipes ends the children.
+      // Nothing is left behind: the children exit when our pipes close.
       if (signal === 'SIGINT' && now - firstAt > sameKeyMs) process.exit(130)
       end(stack, cause)
     })
@@ -383,7 +382,7 @@ function stopOnSignals(stack: Stack): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 
-/** The launcher holds the other end. When it is gone, perhaps killed, everything stops. */
+/** The launcher holds the other end of stdin: stop everything when it dies. */
 function stopWithStdin(stack: Stack): void {
   process.stdin.on('end', () => {
     setTimeout(() => process.exit(1), orphanStopMs)
@@ -403,7 +402,7 @@ function end(stack: Stack, cause: string): void {
 }
 
 async function fail(stack: Stack, error: Error & { code?: string }): Promise<void> {
-  // What fails while everything is being stopped fails because of that.
+  // Failures during a stop are caused by it.
   if (stack.stopped) return
   const { dataDir } = stack.config
   const unusable = explainUnusable(error)

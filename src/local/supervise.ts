@@ -1,14 +1,13 @@
 /**
- * Runs what belongs together as long as it is wanted: starts each part, starts it again when it
- * ends by itself, and stops it.
+ * Supervises parts: starts each, restarts it when it exits by itself, and stops it.
  */
 import { constants } from 'node:os'
 import { eachLine } from './lines.ts'
 
 export type Running = {
-  /** Settles when the part has ended, asked for or not, with how, see `describeEnd`. Never rejects. */
+  /** Resolves when the part has exited, with the reason (see `describeEnd`). Never rejects. */
   exited: Promise<string>
-  /** Resolves when it has ended. Twice is safe. */
+  /** Resolves when it has exited. Idempotent. */
   stop(): Promise<void>
 }
 
@@ -26,16 +25,16 @@ export type Supervision = {
   delayMs(attempt: number): number
   /** Waits, or returns at once when the signal is aborted. */
   pause(ms: number, signal: AbortSignal): Promise<void>
-  /** It ended by itself, or could not be started again, and will be tried in `delayMs`. */
+  /** It exited by itself or failed to restart, and will be retried in `delayMs`. */
   onEnd(how: string, delayMs: number): void
-  /** It serves, for the first time or again. */
+  /** It is ready, for the first time or again. */
   onReady(tookMs: number): void
 }
 
 export type Supervised = {
   /** Settles with the first start; rejects with what it threw, and then the part is not tried again. */
   ready: Promise<void>
-  /** Resolves when the part has ended and stays so. Possible at any time. Twice is safe. */
+  /** Stops the part for good. May be called at any time; idempotent. */
   stop(): Promise<void>
 }
 
@@ -171,7 +170,7 @@ export function describeEnd(code: number, signal?: string | number | null): stri
     : `ended with exit code ${code}`
 }
 
-/** By somebody, rather than by what it did itself. */
+/** Killed from outside, rather than by its own fault. */
 export const wasKilled = (how: string): boolean => /^killed by .*\(SIG(KILL|TERM|INT|HUP|QUIT)\)/.test(how)
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Finds the PostgreSQL programs that npm brought for this machine and makes them runnable. Touches
- * only that package's folder.
+ * Finds the PostgreSQL programs of the npm package for this machine and makes them runnable. Writes
+ * to the folder of that package only.
  */
 import { chmodSync, existsSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -11,7 +11,7 @@ const supported = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64']
 
 /**
  * Throws, with the remedy, where no PostgreSQL is packaged for the machine or it was not installed.
- * Twice, or by several processes at once, is safe.
+ * Idempotent, and safe for concurrent processes.
  */
 export function findPostgresBinaries(
   platform: string = process.platform,
@@ -63,7 +63,7 @@ function hydrateSymlinks(native: string): void {
   const list = join(native, 'pg-symlinks.json')
   if (!existsSync(list)) return
   for (const { path, target } of planSymlinks(dirname(native), JSON.parse(readFileSync(list, 'utf8')))) {
-    // Asked first, so that an installation that is complete may be read-only.
+    // Checked first, so that a complete installation may be read-only.
     if (existsSync(path)) continue
     try {
       symlinkSync(target, path)

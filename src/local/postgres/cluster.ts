@@ -35,7 +35,7 @@ export type Database = {
 }
 
 export type PostgresOptions = {
-  /** Made when missing. Belongs to this server alone: a postmaster that still lives in it is stopped. */
+  /** Created when missing. Used by this server only: a postmaster still running on it is stopped. */
   dataDir: string
   /** 0, the default, takes any free one. */
   port?: number
@@ -60,11 +60,11 @@ export type Postgres = {
   url(database: string): string
   /** Connects to the database `postgres` as superuser. */
   adminUrl: string
-  /** Makes role and database when missing and answers the owner's URL. Twice is safe. */
+  /** Creates role and database when missing and returns the URL of the owner. Idempotent. */
   createDatabase(database: Database): Promise<string>
-  /** Settles, with the exit code, when the server is gone, asked for or not. Never rejects. */
+  /** Resolves with the exit code when the server has exited. Never rejects. */
   exited: Promise<number>
-  /** Disconnects everybody and waits until all is written and the server is gone. Twice is safe. */
+  /** Disconnects all clients, flushes, and waits for the server to exit. Idempotent. */
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -73,7 +73,7 @@ const startTimeoutMs = 60_000
 const stopTimeoutMs = 10_000
 const maxAttempts = 20
 
-/** Another program listens on the port that was asked for. The folder is as good as before. */
+/** Another program listens on the requested port. The folder is unchanged. */
 export class PortTaken extends Error {
   override name = 'PortTaken'
   constructor(readonly port: number) {
@@ -232,7 +232,7 @@ async function tryLaunch(
       stdout: 'pipe',
       stderr: 'pipe',
       env: cleanEnvironment,
-      // Its own process group: Ctrl-C in a terminal must not reach the server before those who use it.
+      // Its own process group: Ctrl-C in a terminal must not reach the server before its clients.
       detached: true,
     },
   )
@@ -287,7 +287,7 @@ function settings({ port, durable }: { port: number; durable: boolean }): string
     'log_timezone=UTC',
     'log_destination=stderr',
     'logging_collector=off',
-    // Commits still reach the operating system, so a killed process loses none.
+    // Commits still reach the operating system: a killed process loses none.
     ...(durable ? [] : settingsOfTests),
   ]
 }

@@ -1,6 +1,6 @@
 /**
- * The file postmaster.pid in a cluster's folder: who runs on it. Also tells whether that process
- * still lives and is a postmaster of this folder.
+ * The file postmaster.pid of a cluster, and whether its process is alive and a postmaster of this
+ * folder.
  */
 import { readFileSync, realpathSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -17,7 +17,7 @@ export function parsePostmasterPid(text: string): number | null {
 
 /**
  * Whether a command line, split into words, is that of a postmaster of this folder: process ids are
- * used again, names of folders are not.
+ * reused, folder names are not.
  */
 export function isPostmasterOf(clusterDir: string, words: string[]): boolean {
   const at = words.indexOf('-D')

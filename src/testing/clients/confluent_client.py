@@ -1,4 +1,4 @@
-"""What `main.ts` asks of every client, with confluent-kafka, which is librdkafka."""
+"""The checks of `main.ts` with confluent-kafka, which is librdkafka."""
 import json
 import sys
 

@@ -36,7 +36,7 @@ def read(count):
 
 
 class Member(threading.Thread):
-    """One thread each, since this client does nothing while nobody polls."""
+    """One thread each, since this client does nothing between polls."""
 
     def __init__(self, done):
         super().__init__(daemon=True)
