@@ -1,8 +1,9 @@
 /**
- * Everything on one machine, for a laptop without Docker: PostgreSQL, the embedded broker and both
- * services, each a child process that is restarted when it exits and never outlives this one. `bun src/local/start.ts [--fresh] [--watch] [--lifeline]`; `npm start` and `npm run dev` come here.
+ * Everything on one machine, for a laptop without Docker: PostgreSQL, the local broker and both
+ * services, each a child process that is restarted when it exits and never outlives this one.
+ * `bun src/local/start.ts [--fresh] [--watch] [--lifeline]`, run by `npm start` and `npm run dev`.
  *
- * Exit codes: 0 stopped as asked, 1 could not start, 130 when a second Ctrl-C cut the stopping
+ * Exit codes: 0 after an orderly stop, 1 if the start failed, 130 if a second Ctrl-C cut the stop
  * short.
  */
 import { rmSync } from 'node:fs'

@@ -11,7 +11,7 @@ import {
 
 const [brokers, topic, group] = process.argv.slice(2)
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
-const common = { clientId: 'asked', bootstrapBrokers: brokers.split(',') }
+const common = { clientId: 'saldo-clients', bootstrapBrokers: brokers.split(',') }
 
 async function produce(codec, idempotent, values) {
   const producer = new Producer({ ...common, idempotent, compression: codec, serializers: stringSerializers })

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import { files, imports, isTest, show } from './source'
 
-/** What each room may import of ours, beside itself. A folder's name stands for all that is in it. */
+/** The rooms that each room may import besides itself. A folder stands for all files in it. */
 const arrows = {
   'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
   cli: ['config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
@@ -129,7 +129,7 @@ test('imports between rooms follow the arrows', () => {
   expect(wrong.map(show)).toEqual(misplaced)
 })
 
-test('wallet and balances know nothing of each other', () => {
+test('wallet and balances do not import each other', () => {
   const crossing = ours.filter(
     ({ from, to }) =>
       (isIn(from, 'wallet') && isIn(to, 'balances')) || (isIn(from, 'balances') && isIn(to, 'wallet')),
@@ -137,14 +137,14 @@ test('wallet and balances know nothing of each other', () => {
   expect(crossing.map(show)).toEqual([])
 })
 
-test('nothing that runs imports what stands in for it, or what tests it', () => {
+test('production code imports neither local servers nor tests', () => {
   const wrong = ours.filter(
     ({ from, to }) => !/^(testing|local)\//.test(from) && /^(testing|local)\//.test(to),
   )
   expect(wrong.map(show)).toEqual([])
 })
 
-test('no file imports itself by way of others, types included', () => {
+test('no import cycles between files, types included', () => {
   expect(cycles(ours.map(({ from, to }) => [from, to]))).toEqual(circular)
   expect(
     cycles([

@@ -1,4 +1,4 @@
-/** What the documentation leads to is there: files, folders, headings. */
+/** Links of the documentation resolve: files, folders, headings. */
 import { expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -32,7 +32,7 @@ test.each(pages)('every link of %s leads somewhere', async (page) => {
   expect(broken).toEqual([])
 })
 
-test('the tests that the concepts name are there', async () => {
+test('tests that the concepts mention exist', async () => {
   const named = [
     ...(await textOf(join(root, 'docs/concepts.md'))).matchAll(/npm test -- (\S+)(?: -t '(.+?)')?/g),
   ]

@@ -11,7 +11,7 @@ const mentions = async (pattern: RegExp, allowed: RegExp): Promise<string[]> => 
   return found
 }
 
-test('SQL is written in stores, in platform/postgres and in what stands in for a server', async () => {
+test('SQL is written in stores, in platform/postgres and in local servers and tests', async () => {
   const statement = /(sql|tx|admin)(<[^`]*>)?`/
   const allowed = /-store\.ts$|\/(store|db)\/|^platform\/postgres\/|^(local|testing)\//
   expect(await mentions(statement, allowed)).toEqual([])

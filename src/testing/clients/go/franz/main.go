@@ -6,13 +6,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"clients/asked"
+	"clients/shared"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-var brokers, topic, group = asked.Arguments()
+var brokers, topic, group = shared.Arguments()
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
@@ -28,7 +28,7 @@ func limited() context.Context {
 
 func newClient(options ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(brokers), kgo.MetadataMinAge(100*time.Millisecond))...)
-	asked.Must(err)
+	shared.Must(err)
 	return client
 }
 
@@ -43,7 +43,7 @@ func produce(codec string, idempotent bool, values []string) {
 	for index, value := range values {
 		records[index] = &kgo.Record{Topic: topic, Key: []byte(value), Value: []byte(value)}
 	}
-	asked.Must(client.ProduceSync(limited(), records...).FirstErr())
+	shared.Must(client.ProduceSync(limited(), records...).FirstErr())
 }
 
 func member(share *atomic.Int64) *kgo.Client {
@@ -64,10 +64,10 @@ func read(count int) []string {
 	var values []string
 	for len(values) < count {
 		fetches := client.PollFetches(limited())
-		asked.Must(fetches.Err())
+		shared.Must(fetches.Err())
 		fetches.EachRecord(func(record *kgo.Record) { values = append(values, string(record.Value)) })
 	}
-	asked.Must(client.CommitUncommittedOffsets(limited()))
+	shared.Must(client.CommitUncommittedOffsets(limited()))
 	return values
 }
 
@@ -78,22 +78,22 @@ func listOffset(client *kgo.Client, partition int32, timestamp int64) int64 {
 	part.Partition, part.Timestamp = partition, timestamp
 	request.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{part}}}
 	response, err := request.RequestWith(limited(), client)
-	asked.Must(err)
+	shared.Must(err)
 	return response.Topics[0].Partitions[0].Offset
 }
 
 func main() {
-	answer := asked.Answer{Codecs: codecs}
+	answer := shared.Answer{Codecs: codecs}
 	for _, codec := range codecs {
-		produce(codec, codec != "none", asked.Records(codec+" record", 40))
+		produce(codec, codec != "none", shared.Records(codec+" record", 40))
 	}
 	answer.First = read(40 * len(codecs))
-	produce("none", true, asked.Records("later", 10))
+	produce("none", true, shared.Records("later", 10))
 	answer.Second = read(10)
 
 	var first, second atomic.Int64
 	members := []*kgo.Client{member(&first), member(&second)}
-	asked.Until(func() bool { return first.Load() == 1 && second.Load() == 1 })
+	shared.Until(func() bool { return first.Load() == 1 && second.Load() == 1 })
 	answer.Shares = []int{int(first.Load()), int(second.Load())}
 	for _, client := range members {
 		client.Close()
@@ -105,7 +105,7 @@ func main() {
 	asking.Topic = &topic
 	request.Topics = []kmsg.MetadataRequestTopic{asking}
 	metadata, err := request.RequestWith(limited(), client)
-	asked.Must(err)
+	shared.Must(err)
 	for partition := range int32(len(metadata.Topics[0].Partitions)) {
 		answer.Begins = append(answer.Begins, listOffset(client, partition, -2))
 		answer.Ends = append(answer.Ends, listOffset(client, partition, -1))

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"clients/asked"
+	"clients/shared"
 
 	"github.com/segmentio/kafka-go"
 )
 
-var brokers, topic, group = asked.Arguments()
+var brokers, topic, group = shared.Arguments()
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
@@ -25,15 +25,15 @@ func produce(codec string, values []string) {
 	writer := &kafka.Writer{Addr: kafka.TCP(brokers), Topic: topic, Balancer: &kafka.RoundRobin{}, BatchTimeout: 20 * time.Millisecond}
 	if codec != "none" {
 		var compression kafka.Compression
-		asked.Must(compression.UnmarshalText([]byte(codec)))
+		shared.Must(compression.UnmarshalText([]byte(codec)))
 		writer.Compression = compression
 	}
 	messages := make([]kafka.Message, len(values))
 	for index, value := range values {
 		messages[index] = kafka.Message{Key: []byte(value), Value: []byte(value)}
 	}
-	asked.Must(writer.WriteMessages(limited(), messages...))
-	asked.Must(writer.Close())
+	shared.Must(writer.WriteMessages(limited(), messages...))
+	shared.Must(writer.Close())
 }
 
 func read(count int) []string {
@@ -43,11 +43,11 @@ func read(count int) []string {
 	values := make([]string, count)
 	for index := range values {
 		message, err := reader.FetchMessage(limited())
-		asked.Must(err)
+		shared.Must(err)
 		values[index] = string(message.Value)
-		asked.Must(reader.CommitMessages(limited(), message))
+		shared.Must(reader.CommitMessages(limited(), message))
 	}
-	asked.Must(reader.Close())
+	shared.Must(reader.Close())
 	return values
 }
 
@@ -57,7 +57,7 @@ func join() (*atomic.Int64, func()) {
 		ID: group, Brokers: []string{brokers}, Topics: []string{topic}, HeartbeatInterval: 300 * time.Millisecond,
 		JoinGroupBackoff: 100 * time.Millisecond,
 	})
-	asked.Must(err)
+	shared.Must(err)
 	share := &atomic.Int64{}
 	go func() {
 		for {
@@ -73,40 +73,40 @@ func join() (*atomic.Int64, func()) {
 			generation.Start(func(ctx context.Context) { <-ctx.Done() })
 		}
 	}()
-	return share, func() { asked.Must(group.Close()) }
+	return share, func() { shared.Must(group.Close()) }
 }
 
 func main() {
-	answer := asked.Answer{Codecs: codecs}
+	answer := shared.Answer{Codecs: codecs}
 	for _, codec := range codecs {
-		produce(codec, asked.Records(codec+" record", 40))
+		produce(codec, shared.Records(codec+" record", 40))
 	}
 	answer.First = read(40 * len(codecs))
-	produce("none", asked.Records("later", 10))
+	produce("none", shared.Records("later", 10))
 	answer.Second = read(10)
 
 	first, leaveFirst := join()
 	second, leaveSecond := join()
-	asked.Until(func() bool { return first.Load() == 1 && second.Load() == 1 })
+	shared.Until(func() bool { return first.Load() == 1 && second.Load() == 1 })
 	answer.Shares = []int{int(first.Load()), int(second.Load())}
 	leaveFirst()
 	leaveSecond()
 
 	conn, err := kafka.DialContext(limited(), "tcp", brokers)
-	asked.Must(err)
+	shared.Must(err)
 	partitions, err := conn.ReadPartitions(topic)
-	asked.Must(err)
+	shared.Must(err)
 	for index := range partitions {
 		leader, err := kafka.DialLeader(limited(), "tcp", brokers, topic, index)
-		asked.Must(err)
+		shared.Must(err)
 		begin, end, err := leader.ReadOffsets()
-		asked.Must(err)
+		shared.Must(err)
 		// The connection's own reader asks in another way than that of a group.
 		leader.SetDeadline(time.Now().Add(20 * time.Second))
 		_, err = leader.ReadMessage(1 << 20)
-		asked.Must(err)
+		shared.Must(err)
 		answer.Begins, answer.Ends = append(answer.Begins, begin), append(answer.Ends, end)
-		asked.Must(leader.Close())
+		shared.Must(leader.Close())
 	}
 	answer.Print()
 }

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"clients/asked"
+	"clients/shared"
 
 	"github.com/IBM/sarama"
 )
 
-var brokers, topic, group = asked.Arguments()
+var brokers, topic, group = shared.Arguments()
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
@@ -32,15 +32,15 @@ func newConfig() *sarama.Config {
 func produce(codec string, idempotent bool, values []string) {
 	config := newConfig()
 	config.Producer.Idempotent = idempotent
-	asked.Must(config.Producer.Compression.UnmarshalText([]byte(codec)))
+	shared.Must(config.Producer.Compression.UnmarshalText([]byte(codec)))
 	producer, err := sarama.NewSyncProducer([]string{brokers}, config)
-	asked.Must(err)
+	shared.Must(err)
 	messages := make([]*sarama.ProducerMessage, len(values))
 	for index, value := range values {
 		messages[index] = &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(value), Value: sarama.StringEncoder(value)}
 	}
-	asked.Must(producer.SendMessages(messages))
-	asked.Must(producer.Close())
+	shared.Must(producer.SendMessages(messages))
+	shared.Must(producer.Close())
 }
 
 // member hands on what it reads and counts the partitions it has.
@@ -68,20 +68,20 @@ func (one *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 
 func join() (*member, func()) {
 	client, err := sarama.NewConsumerGroup([]string{brokers}, group, newConfig())
-	asked.Must(err)
+	shared.Must(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	one := &member{values: make(chan *sarama.ConsumerMessage, 10_000)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			asked.Must(client.Consume(ctx, []string{topic}, one))
+			shared.Must(client.Consume(ctx, []string{topic}, one))
 		}
 	}()
 	return one, func() {
 		cancel()
 		<-done
-		asked.Must(client.Close())
+		shared.Must(client.Close())
 	}
 }
 
@@ -94,37 +94,37 @@ func read(count int) []string {
 		case message := <-one.values:
 			values = append(values, string(message.Value))
 		case <-time.After(20 * time.Second):
-			asked.Must(context.DeadlineExceeded)
+			shared.Must(context.DeadlineExceeded)
 		}
 	}
 	return values
 }
 
 func main() {
-	answer := asked.Answer{Codecs: codecs}
+	answer := shared.Answer{Codecs: codecs}
 	for _, codec := range codecs {
-		produce(codec, codec != "none", asked.Records(codec+" record", 40))
+		produce(codec, codec != "none", shared.Records(codec+" record", 40))
 	}
 	answer.First = read(40 * len(codecs))
-	produce("none", true, asked.Records("later", 10))
+	produce("none", true, shared.Records("later", 10))
 	answer.Second = read(10)
 
 	first, leaveFirst := join()
 	second, leaveSecond := join()
-	asked.Until(func() bool { return first.share.Load() == 1 && second.share.Load() == 1 })
+	shared.Until(func() bool { return first.share.Load() == 1 && second.share.Load() == 1 })
 	answer.Shares = []int{int(first.share.Load()), int(second.share.Load())}
 	leaveFirst()
 	leaveSecond()
 
 	client, err := sarama.NewClient([]string{brokers}, newConfig())
-	asked.Must(err)
+	shared.Must(err)
 	partitions, err := client.Partitions(topic)
-	asked.Must(err)
+	shared.Must(err)
 	for _, partition := range partitions {
 		begin, err := client.GetOffset(topic, partition, sarama.OffsetOldest)
-		asked.Must(err)
+		shared.Must(err)
 		end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
-		asked.Must(err)
+		shared.Must(err)
 		answer.Begins, answer.Ends = append(answer.Begins, begin), append(answer.Ends, end)
 	}
 	answer.Print()

@@ -1,5 +1,5 @@
-// Package asked is what every program here shares: the records to send, and the answer to print.
-package asked
+// Package shared has what all programs here need: the records to send, and the answer to print.
+package shared
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ type Answer struct {
 // Arguments are the brokers, the topic and the group.
 func Arguments() (string, string, string) { return os.Args[1], os.Args[2], os.Args[3] }
 
-// Records names count records, each once.
+// Records returns count distinct values.
 func Records(format string, count int) []string {
 	values := make([]string, count)
 	for index := range values {
@@ -30,7 +30,7 @@ func Records(format string, count int) []string {
 	return values
 }
 
-// Must ends the program where something fails.
+// Must exits with the error, if any.
 func Must(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,12 +38,12 @@ func Must(err error) {
 	}
 }
 
-// Until looks again until it holds, for a minute at most.
+// Until polls a condition for up to a minute.
 func Until(holds func() bool) {
 	for deadline := time.Now().Add(time.Minute); !holds() && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// Print ends a program that went through everything.
+// Print writes the result of a successful program.
 func (answer Answer) Print() { Must(json.NewEncoder(os.Stdout).Encode(answer)) }
