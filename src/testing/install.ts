@@ -1,6 +1,6 @@
 /**
  * Lets `bun test` work in a fresh clone: installs the packages of the lock file, also after a
- * production install by `npm start`. Then restarts the run with two files at a time, since tests
+ * production install by `npm start`. Then restarts the run with three files at a time, since tests
  * mostly wait. Preloaded first, so it imports no packages.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ if (!existsSync(join(root, 'node_modules/fast-check'))) {
 
 // Not possible in `bunfig.toml`. Each worker keeps its PostgreSQL and broker across files.
 if (!given.some((argument) => /^--(parallel|test-worker|concurrent|watch|inspect)/.test(argument)))
-  process.exit(run([...given, '--parallel=2', '--no-isolate']))
+  process.exit(run([...given, '--parallel=3', '--no-isolate']))
 
 function run(args: string[]): number {
   return Bun.spawnSync([process.execPath, ...args], { stdio: ['inherit', 'inherit', 'inherit'] }).exitCode
