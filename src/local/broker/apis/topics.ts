@@ -62,7 +62,15 @@ export const createTopics = api('CreateTopics', 19, [2, 5], {
           )
         const settings = Object.fromEntries(config.map(({ name, value }) => [name, value ?? '']))
         context.topics.create(name, partitions === -1 ? 1 : partitions, settings, validateOnly)
-        return { partitions: partitions === -1 ? 1 : partitions, replicationFactor: 1 }
+        // Java's client reads the settings whenever it is given the number of partitions.
+        const given = Object.entries(settings).map(([key, value]) => ({
+          name: key,
+          value,
+          isReadOnly: false,
+          source: topicSource,
+          isSensitive: false,
+        }))
+        return { partitions: partitions === -1 ? 1 : partitions, replicationFactor: 1, settings: given }
       },
     )
     return { topics: created }
