@@ -17,7 +17,6 @@ import {
   type Part,
   type RunningService,
   restartable,
-  started,
 } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
@@ -183,15 +182,15 @@ function createConsumers(options: {
   const { config, kafka, database, log, onApplied } = options
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   const group = { database, kafka, groupId, log, partitions }
-  const deadLetters = started('dead_letters', () => startDeadLetterPublisher(group))
+  const deadLetters = restartable('dead_letters', () => startDeadLetterPublisher(group))
   const onDeadLetters = () => deadLetters.current()?.wake()
   const consumer = restartable('consumer', () =>
     startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters }),
   )
-  const rebuilding = started('rebuild', () =>
+  const rebuilding = restartable('rebuild', () =>
     startRebuildCoordinator({ database, kafka, config, migrationsFolder, log }),
   )
-  const largeMovements = started('large_movements', () =>
+  const largeMovements = restartable('large_movements', () =>
     startLargeMovements({
       ...group,
       groupId: largeMovementsGroup(config),

@@ -143,10 +143,10 @@ export function startPart(part: Part, log: Log): RunningPart {
 
 type Startable = { stop(): unknown; health?(): Check | Promise<Check> }
 
-/** A part made of what starts and stops by itself, such as a consumer that keeps its own subscription. */
-export const started = <T extends Startable>(name: string, start: () => T) => restartable(name, start)
-
-/** As `started`; `restart` stops it and starts it again. */
+/**
+ * A part made of what starts and stops by itself, such as a consumer that keeps its own
+ * subscription. `restart` stops it and starts it again.
+ */
 export function restartable<T extends Startable>(name: string, start: () => T) {
   let current: T | undefined
   let restarting = new AbortController()

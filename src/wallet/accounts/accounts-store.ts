@@ -5,8 +5,9 @@ import { rowStatements } from '../../platform/postgres/rows'
 import type { Statements } from '../../platform/postgres/statements'
 import { accounts } from '../db/schema'
 import type { NewAccount } from '../domain/account'
-import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
-import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
+import type { StoredKey } from '../ledger/store/idempotency-keys'
+import type { OutboxRow } from '../outbox/outbox-store'
+import { insertWithEvents } from './creation-store'
 
 export type StoredAccount = NewAccount & {
   balanceMinor: bigint
@@ -33,21 +34,11 @@ export async function insertAccounts(
   rows: (NewAccount & { event: OutboxRow })[],
   key: StoredKey | null = null,
 ): Promise<void> {
-  await sql`
-    with inserted as (
-      ${accountRows.insert(
-        sql,
-        rows.map((row) => ({ ...row, updatedAt: row.createdAt })),
-      )}
-      on conflict (id) do nothing
-      returning id
-    )
-    ${key ? sql`, used_key as (${insertKeys(sql, [key])})` : sql``}
-    ${insertOutbox(
-      sql,
-      rows.map((row) => row.event),
-      sql`where subject::uuid in (select id from inserted)`,
-    )}`
+  const insertion = accountRows.insert(
+    sql,
+    rows.map((row) => ({ ...row, updatedAt: row.createdAt })),
+  )
+  await insertWithEvents(sql, insertion, { events: rows.map(({ event }) => event), key })
 }
 
 export async function findAccount({ orm }: Database, id: string): Promise<StoredAccount | undefined> {

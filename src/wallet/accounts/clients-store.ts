@@ -5,9 +5,10 @@ import { rowStatements } from '../../platform/postgres/rows'
 import type { Statements } from '../../platform/postgres/statements'
 import { accounts, clients } from '../db/schema'
 import type { Client } from '../domain/client'
-import { insertKeys, type StoredKey } from '../ledger/store/idempotency-keys'
-import { insertOutbox, type OutboxRow } from '../outbox/outbox-store'
+import type { StoredKey } from '../ledger/store/idempotency-keys'
+import type { OutboxRow } from '../outbox/outbox-store'
 import type { AccountFilter } from './accounts-store'
+import { insertWithEvents } from './creation-store'
 
 const clientRows = rowStatements(clients, ['id', 'name', 'email', 'createdAt'])
 
@@ -20,18 +21,8 @@ export async function insertClients(
   rows: (Client & { event: OutboxRow })[],
   key: StoredKey | null = null,
 ): Promise<void> {
-  await sql`
-    with inserted as (
-      ${clientRows.insert(sql, rows)}
-      on conflict (id) do nothing
-      returning id
-    )
-    ${key ? sql`, used_key as (${insertKeys(sql, [key])})` : sql``}
-    ${insertOutbox(
-      sql,
-      rows.map((row) => row.event),
-      sql`where subject::uuid in (select id from inserted)`,
-    )}`
+  const events = rows.map(({ event }) => event)
+  await insertWithEvents(sql, clientRows.insert(sql, rows), { events, key })
 }
 
 export async function findClient({ orm }: Database, id: string): Promise<Client | undefined> {
