@@ -2,7 +2,7 @@
  * PostgreSQL and a broker for stack tests, one of each per run, started on first use: local ones, or
  * those in `DATABASE_URL` and `KAFKA_BROKERS`. Tests share the servers, never a database or a topic.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -45,9 +45,22 @@ export async function stopBacking(): Promise<void> {
   starting = undefined
 }
 
+/** Memory where there is plenty: hundreds of databases are copied, and on a disk that is half of the work. */
+function fastDir(): string {
+  const memory = '/dev/shm'
+  try {
+    const { bavail, bsize } = statfsSync(memory)
+    return bavail * bsize >= memoryMin ? memory : tmpdir()
+  } catch {
+    return tmpdir()
+  }
+}
+/** Bytes. A run takes about a quarter of it. */
+const memoryMin = 2 * 1024 ** 3
+
 async function start(): Promise<Started> {
   const config = readTestConfig(process.env)
-  const dataDir = mkdtempSync(join(tmpdir(), 'saldo-test-'))
+  const dataDir = mkdtempSync(join(fastDir(), 'saldo-test-'))
   const run = Math.random().toString(36).slice(2, 8)
   const [server, broker] = await Promise.all([
     config.databaseUrl
