@@ -5,13 +5,13 @@
  * against Apache Kafka.
  */
 import { connect, type Socket } from 'node:net'
+import { crc32c } from '@platformatic/wasm-utils'
 import { apiVersions } from '../local/broker/apis/cluster.ts'
 import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../local/broker/apis/groups.ts'
 import { offsetCommit, offsetFetch } from '../local/broker/apis/offsets.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
 import { createTopics } from '../local/broker/apis/topics.ts'
 import { requestHeader, responseHeader, sized } from '../local/broker/connection.ts'
-import { crc32c } from '../local/broker/log/crc32c.ts'
 import { readHeader } from '../local/broker/log/record-batch.ts'
 import {
   int8,

@@ -1,6 +1,6 @@
 import { gunzipSync, zstdDecompressSync } from 'bun'
+import { buf as crc32c } from 'crc-32/crc32c.js'
 import { Refusal } from '../errors.ts'
-import { crc32c } from './crc32c.ts'
 
 /**
  * The record batch, format v2 (https://kafka.apache.org/documentation/#recordbatch). Batches are
@@ -40,7 +40,7 @@ export function readHeader(buffer: Buffer, at = 0) {
 }
 
 /** Whether the checksum of a whole batch holds. */
-export const isIntact = (batch: Buffer) => batch.readUInt32BE(17) === crc32c(batch.subarray(21))
+export const isIntact = (batch: Buffer) => batch.readInt32BE(17) === crc32c(batch.subarray(21), 0)
 
 /**
  * The one batch a producer may send per partition, or the refusal it earns. Nothing is appended
