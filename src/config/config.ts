@@ -181,7 +181,7 @@ export function readReadSideConfig(env: Environment): ServiceConfig {
 export const localDatabaseUrl = (name: ServiceName, postgresPort: number, user: string = name): string =>
   `postgres://${user}:${user}@127.0.0.1:${postgresPort}/${name}`
 
-/** Servers for the stack tests; without these they start the embedded ones. Throws `ConfigError`. */
+/** Servers for the stack tests; without these they start local ones. Throws `ConfigError`. */
 export function readTestConfig(env: Environment): {
   databaseUrl: string | undefined
   brokers: string[] | undefined

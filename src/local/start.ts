@@ -446,7 +446,7 @@ Saldo runs.
 
   wallet      ${wallet}
   balances    ${balances}
-  broker      127.0.0.1:${kafkaPort} (Kafka protocol, embedded)
+  broker      127.0.0.1:${kafkaPort} (Kafka protocol)
   databases   psql ${localDatabaseUrl('wallet', postgresPort)}
               psql ${localDatabaseUrl('balances', postgresPort)}
   logs        ${shown(join(dataDir, 'logs'))}

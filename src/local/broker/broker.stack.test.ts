@@ -55,5 +55,5 @@ if (given) {
     features,
   )
 } else {
-  brokerSuite('the embedded broker', startProcess, { restarts: true, sessionMsMin: 400, transactions: false })
+  brokerSuite('the local broker', startProcess, { restarts: true, sessionMsMin: 400, transactions: false })
 }

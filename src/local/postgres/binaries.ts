@@ -20,7 +20,7 @@ export function findPostgresBinaries(
   const name = `${platform}-${arch}`
   if (!supported.includes(name)) {
     throw new Error(
-      `no embedded PostgreSQL for ${name} (only for ${supported.join(', ')}): use docker compose up -d`,
+      `no local PostgreSQL for ${name} (only for ${supported.join(', ')}): use docker compose up -d`,
     )
   }
 

@@ -98,7 +98,7 @@ export async function findPostgresUser({
       ? 'start as a normal user, or use docker compose up -d'
       : 'use docker compose up -d instead'
   throw new Error(
-    `the bundled PostgreSQL cannot run on this system${musl}: ${remedy}. Tried ${[...failures].join('; ')}`,
+    `the local PostgreSQL cannot run on this system${musl}: ${remedy}. Tried ${[...failures].join('; ')}`,
   )
 }
 

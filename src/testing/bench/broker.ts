@@ -21,10 +21,10 @@ const value = Buffer.alloc(100, 'v')
 
 export async function benchBroker(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-broker-'))
-  let embedded: BrokerProcess | undefined
+  let local: BrokerProcess | undefined
   try {
-    embedded = await startBrokerProcess(join(directory, 'data'))
-    const targets: Target[] = [{ name: 'embedded', kafka: client(embedded.brokers), pid: embedded.pid }]
+    local = await startBrokerProcess(join(directory, 'data'))
+    const targets: Target[] = [{ name: 'local', kafka: client(local.brokers), pid: local.pid }]
     const given = readTestConfig(process.env).brokers?.join()
     // Apache Kafka acknowledges before it syncs, unless configured per topic; the local broker always
     // syncs first.
@@ -33,10 +33,10 @@ export async function benchBroker(): Promise<void> {
     if (given) targets.push({ name: 'given, flushed', kafka: client(given), config: flushed })
     await benchThroughput(targets)
     await benchLatency(targets)
-    await embedded.end('SIGTERM')
+    await local.end('SIGTERM')
     await benchStart(directory)
   } finally {
-    await embedded?.end('SIGKILL')
+    await local?.end('SIGKILL')
     rmSync(directory, { recursive: true, force: true })
   }
 }
@@ -87,7 +87,7 @@ async function benchThroughput(targets: Target[]): Promise<void> {
         number(median(runs.map(({ perSecond }) => perSecond))),
         number(median(runs.map(({ clientMicros }) => clientMicros)), 1),
         number(median(runs.map(({ brokerMicros }) => brokerMicros)), 1),
-        ratios ? `embedded is ${number(median(ratios), 2)}×` : '',
+        ratios ? `local is ${number(median(ratios), 2)}×` : '',
       )
     }
   }

@@ -88,11 +88,11 @@ async function openBroker() {
   const { brokers } = readTestConfig(process.env)
   if (brokers) return { brokers: brokers.join(), async [Symbol.asyncDispose]() {} }
   const dataDir = mkdtempSync(join(tmpdir(), 'broker-clients-'))
-  const embedded = await startBroker({ dataDir, port: freePort(), fsync: false })
+  const broker = await startBroker({ dataDir, port: freePort(), fsync: false })
   return {
-    brokers: embedded.brokers,
+    brokers: broker.brokers,
     async [Symbol.asyncDispose]() {
-      await embedded.stop()
+      await broker.stop()
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
