@@ -17,7 +17,7 @@ test('no released schema is broken: a major version only gains optional fields',
 const { properties } = AccountOpened.payload
 const changed = (version: number, fields: Record<string, unknown>, upcasts = {}) => {
   const payload = Type.Object({ ...properties, ...(fields as typeof properties) })
-  return { ...events, AccountOpened: defineEvent({ ...AccountOpened, version, payload, upcasts }) }
+  return { ...events, AccountOpened: defineEvent({ ...AccountOpened, key: 'id', version, payload, upcasts }) }
 }
 const opened = 'docs/events/AccountOpened.v1.json'
 

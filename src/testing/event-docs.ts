@@ -5,7 +5,6 @@
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AnyEvent } from '../contract/docs/catalogue'
 import { describeEvents } from '../contract/docs/markdown'
 import { type EventDefinition, upcast } from '../contract/events/define-event'
 import { events } from '../contract/events/events'
@@ -28,7 +27,7 @@ export function writeEventDocs(): Map<string, string> {
 }
 
 /** The payload as a self-contained JSON Schema. */
-function schemaOf({ name, version, type, description, payload, example }: AnyEvent): JsonSchema {
+function schemaOf({ name, version, type, description, payload, example }: EventDefinition): JsonSchema {
   const head = { $schema: 'http://json-schema.org/draft-07/schema#', $id: `urn:${type.replaceAll('.', ':')}` }
   const schema = {
     ...head,
@@ -54,7 +53,7 @@ export function brokenPromises(definitions: Readonly<Record<string, unknown>> = 
 }
 
 function changes(definition: EventDefinition, released: { examples: [never] }, major: number): string[] {
-  if (major === definition.version) return breaks(released, schemaOf(definition as never))
+  if (major === definition.version) return breaks(released, schemaOf(definition))
   const payload = upcast(definition, released.examples[0], major)
   if (payload && definition.check.Check(payload)) return []
   return [`no upcast makes its example one of version ${definition.version}`]

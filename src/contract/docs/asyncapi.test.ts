@@ -10,7 +10,7 @@ import { type Schema, Validator } from '@cfworker/json-schema'
 import { topics } from '../events/events'
 import { cloudEventHeaders } from '../wire/envelope'
 import { asyncApi } from './asyncapi'
-import { headerMeanings } from './catalogue'
+import { headerMeanings } from './markdown'
 
 const kafka = {
   brokers: ['kafka-1:9092', 'kafka-2:9092'],

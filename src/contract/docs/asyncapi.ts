@@ -3,9 +3,9 @@
  * beside it.
  */
 import { version } from '../../../package.json'
-import type { Topic } from '../events/events'
-import { type AnyEvent, eventsOf, exampleRecord, type Header, headerMeanings } from './catalogue'
-import { describeEvents } from './markdown'
+import type { EventDefinition } from '../events/define-event'
+import { events, type Topic } from '../events/events'
+import { describeEvents, exampleRecord, headerMeanings } from './markdown'
 
 /** A topic, and the consumer group that reads it. */
 export type Use = { topic: Topic; groupId?: string }
@@ -32,6 +32,9 @@ export const eventDocuments = (options: AsyncApiOptions) => ({
   },
   '/asyncapi.json': () => asyncApi(options),
 })
+
+const eventsOf = (topic: Topic): EventDefinition[] =>
+  Object.values(events).filter((event) => event.topic === topic)
 
 const promises = {
   send: 'At least once, in order per key. A redelivered or republished event carries the same `ce_id`.',
@@ -71,7 +74,7 @@ export function asyncApi({ service, action, uses, kafka }: AsyncApiOptions) {
   }
 }
 
-function messageOf(event: AnyEvent, action: AsyncApiOptions['action']) {
+function messageOf(event: EventDefinition, action: AsyncApiOptions['action']) {
   const { headers, value } = exampleRecord(event)
   const { name } = event
   return {
@@ -92,19 +95,11 @@ function messageOf(event: AnyEvent, action: AsyncApiOptions['action']) {
   }
 }
 
-/** Constant for each event. */
-const constantHeaders: readonly string[] = [
-  'ce_specversion',
-  'ce_source',
-  'ce_type',
-  'content-type',
-] satisfies Header[]
-
 /** None is required of received records, since the course's have none. */
-function headersOf(headers: Record<Header, string>, action: AsyncApiOptions['action']) {
+function headersOf(headers: Record<string, string | undefined>, action: AsyncApiOptions['action']) {
   const properties = Object.entries(headerMeanings).map(([name, description]) => {
-    const schema = constantHeaders.includes(name) ? only(headers[name as Header]) : { type: 'string' }
-    return [name, { ...schema, description }]
+    const isConstant = /^(ce_(specversion|source|type)|content-type)$/.test(name)
+    return [name, { ...(isConstant ? only(headers[name]) : { type: 'string' }), description }]
   })
   // Older records have none when no request led to them.
   const required = Object.keys(headerMeanings).filter((name) => name !== 'traceparent')
@@ -116,4 +111,4 @@ function headersOf(headers: Record<Header, string>, action: AsyncApiOptions['act
 }
 
 const bind = (fields: object) => ({ kafka: { ...fields, bindingVersion: '0.5.0' } })
-const only = (value: string) => ({ type: 'string', const: value })
+const only = (value: string | undefined) => ({ type: 'string', const: value })

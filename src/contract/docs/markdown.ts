@@ -1,7 +1,31 @@
 /** The events as Markdown: `docs/events.md`, and the page of both services. */
 import type { TSchema } from '@sinclair/typebox'
-import { events } from '../events/events'
-import { type AnyEvent, exampleRecord, headerMeanings } from './catalogue'
+import type { EventDefinition } from '../events/define-event'
+import { events, type SaldoEvent } from '../events/events'
+import { cloudEventHeaders, encodeEvent, walletSource } from '../wire/envelope'
+
+export const headerMeanings = {
+  ce_specversion: 'The CloudEvents version.',
+  ce_id: 'Identifies the fact: stable across redelivery and republication.',
+  ce_source: 'The publisher. Unique together with `ce_id`.',
+  ce_type: 'The event, and the major version of its payload.',
+  ce_time: 'When it happened, in RFC 3339, UTC.',
+  ce_subject: 'The client, account, transaction or hold it is about.',
+  'content-type': 'The format of the value.',
+  traceparent: 'W3C Trace Context of the request that caused it; a trace of its own without a request.',
+} as const
+
+/** The example of an event as a record, with its value parsed. */
+export function exampleRecord({ name, example }: EventDefinition) {
+  const encoded = encodeEvent({ name, payload: example } as SaldoEvent, '')
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const headers: Record<string, string> = { ...cloudEventHeaders(walletSource, encoded), traceparent }
+  return {
+    key: encoded.key,
+    headers,
+    value: JSON.parse(encoded.value) as object,
+  }
+}
 
 /** `asyncApi` is how to mention the AsyncAPI document, in Markdown. */
 export function describeEvents({ topicPrefix, asyncApi }: { topicPrefix: string; asyncApi: string }): string {
@@ -116,7 +140,7 @@ Inside a major version only optional fields are added. Any other change is a new
 version stays in \`docs/events/<event>.v<major>.json\`. Both services serve the contract as AsyncAPI at
 ${asyncApi}, with the topics and brokers of their installation.`
 
-function section(event: AnyEvent, topicPrefix: string): string {
+function section(event: EventDefinition, topicPrefix: string): string {
   const { name, kind, topic, key, type, description, payload } = event
   const fields = Object.entries(payload.properties).map(([field, schema]) => [
     code(field),
@@ -137,7 +161,7 @@ ${JSON.stringify(exampleRecord(event), null, 2)}
 \`\`\``
 }
 
-function otherNames({ aliases }: AnyEvent): string {
+function otherNames({ aliases }: EventDefinition): string {
   if (!aliases) return ''
   const names = Object.entries(aliases).map(([theirs, ours]) => `${code(theirs)} for ${code(ours)}`)
   return `\nAlso read: ${names.join(', ')}.\n`

@@ -3,34 +3,20 @@ import type { Static, TObject } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { type AnyPayload, spellingsOf } from './dialect'
 
-/**
- * What a reader can do with it: query for details, keep the state it carries, or do its own part of a
- * process.
- */
-export const eventKinds = [
-  'event notification',
-  'event-carried state transfer',
-  'event collaboration',
-] as const
-export type EventKind = (typeof eventKinds)[number]
-
 export type EventDefinition<Name extends string = string, Payload extends TObject = TObject> = {
   name: Name
   /** Topic without the installation's prefix. */
   topic: string
   /** Major version of the payload. Inside a major, only optional fields may be added. */
   version: number
-  kind: EventKind
+  /** What a reader does: query for details, keep the state it carries, or its own part of a process. */
+  kind: 'event notification' | 'event-carried state transfer' | 'event collaboration'
   /** One sentence. */
   description: string
   payload: Payload
   example: Static<Payload>
   /** The field that is the record's key: events of one key keep their order. */
-  key: keyof Static<Payload> & string
-  /** `ce_subject`: the id of a transaction, a hold, an account or a client. */
-  subject: (payload: Static<Payload>) => string
-  /** When it happened, RFC 3339. */
-  time: (payload: Static<Payload>) => string | undefined
+  key: string
   /** Names that other writers give a field, beside other spellings of its own. */
   aliases?: Readonly<Record<string, string>>
   /** Written by wallets of the course, too: recognized by its fields where the record has no name. */
@@ -42,11 +28,13 @@ export type EventDefinition<Name extends string = string, Payload extends TObjec
   /** By `spellingOf` a name, the field it stands for. */
   spellings: ReadonlyMap<string, string>
   /** Compiled once, with the definition. */
-  check: TypeCheck<Payload>
+  check: Pick<TypeCheck<TObject>, 'Check' | 'Errors'>
 }
 
 export function defineEvent<Name extends string, Payload extends TObject>(
-  definition: Omit<EventDefinition<Name, Payload>, 'check' | 'type' | 'spellings'>,
+  definition: Omit<EventDefinition<Name, Payload>, 'check' | 'type' | 'spellings'> & {
+    key: keyof Static<Payload>
+  },
 ): EventDefinition<Name, Payload> {
   const { name, version, payload } = definition
   return {

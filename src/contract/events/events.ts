@@ -19,9 +19,16 @@ const held = (description: string) => Type.Number({ ...money(description), minim
 const version = (description: string) => Type.Integer({ minimum: 0, description })
 const currency = (description: string) => Type.String({ pattern: '^[A-Z]{3}$', description })
 
-const effectiveAt = Type.Optional(text('From when it counts in the books: `created_at` or earlier.'))
+const optional = Type.Optional
+
+const effectiveAt = optional(text('From when it counts in the books: `created_at` or earlier.'))
 const payer = id('The account that pays.')
 const payee = id('The account that is paid.')
+
+const accountsExample = {
+  account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
+  account_id_to: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
+}
 
 /** Some public copies of the course's wallet swap the words of the field names. */
 const accountAliases = { account_from_id: 'account_id_from', account_to_id: 'account_id_to' }
@@ -33,8 +40,6 @@ export const ClientRegistered = defineEvent({
   kind: 'event-carried state transfer',
   description: 'A client was registered, with all its data: readers need no query.',
   key: 'id',
-  subject: (payload) => payload.id,
-  time: (payload) => payload.created_at,
   payload: Type.Object({
     id: id('The client.'),
     name: text('The display name.'),
@@ -57,13 +62,11 @@ export const AccountOpened = defineEvent({
   kind: 'event collaboration',
   description: 'An account was opened, empty. The read side creates its own row.',
   key: 'id',
-  subject: (payload) => payload.id,
-  time: (payload) => payload.created_at,
   payload: Type.Object({
     id: id('The account.'),
     client_id: idOrNull('The client who owns it. Null for the system account `world`.'),
     currency: currency('The currency of the account, which never changes.'),
-    overdraft_limit: Type.Optional(money('How far below zero the balance may go.')),
+    overdraft_limit: optional(money('How far below zero the balance may go.')),
     created_at: text('When it was opened.'),
   }),
   example: {
@@ -76,36 +79,37 @@ export const AccountOpened = defineEvent({
 })
 export type AccountOpened = Static<typeof AccountOpened.payload>
 
-export const TransactionCreated = defineEvent({
-  name: 'TransactionCreated',
+const notification = {
   topic: 'transactions',
   version: 1,
   kind: 'event notification',
+  key: 'account_id_from',
+} as const
+
+export const TransactionCreated = defineEvent({
+  name: 'TransactionCreated',
+  ...notification,
   description: 'Money was moved: the transaction, both accounts, and the amount.',
   isOfCourse: true,
   aliases: accountAliases,
-  key: 'account_id_from',
-  subject: (payload) => payload.id,
-  time: (payload) => payload.created_at,
   payload: Type.Object({
     id: id('The transaction.'),
     account_id_from: payer,
     account_id_to: payee,
     amount: money('The amount that was moved.'),
-    currency: Type.Optional(currency('BRL when absent.')),
-    kind: Type.Optional(
+    currency: optional(currency('BRL when absent.')),
+    kind: optional(
       text('`transfer`, `deposit`, `withdrawal`, `reversal` or `capture`; others may be added.'),
     ),
-    reference: Type.Optional(textOrNull("The caller's own reference.")),
-    reverses: Type.Optional(text('The transaction that this one reverses, in full or in part.')),
-    hold_id: Type.Optional(text('The hold that this one captures.')),
+    reference: optional(textOrNull("The caller's own reference.")),
+    reverses: optional(text('The transaction that this one reverses, in full or in part.')),
+    hold_id: optional(text('The hold that this one captures.')),
     effective_at: effectiveAt,
-    created_at: Type.Optional(text('When it was written to the ledger.')),
+    created_at: optional(text('When it was written to the ledger.')),
   }),
   example: {
     id: '018d4be9-e038-7c95-a45a-035264d50b14',
-    account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
-    account_id_to: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
+    ...accountsExample,
     amount: 50,
     currency: 'BRL',
     kind: 'transfer',
@@ -122,30 +126,28 @@ const holdFields = {
   account_id_to: id('The account it is held for; `world` when none was given.'),
   amount: money('The amount held.'),
   currency: currency('The currency of both accounts.'),
-  reference: Type.Optional(textOrNull("The caller's own reference.")),
+  reference: optional(textOrNull("The caller's own reference.")),
+}
+
+const holdExample = {
+  id: '019aab9d-2c00-7f38-9a1c-5a1f7b0e4c11',
+  ...accountsExample,
+  amount: 25.5,
+  currency: 'BRL',
+  reference: 'order 1',
 }
 
 export const HoldPlaced = defineEvent({
   name: 'HoldPlaced',
-  topic: 'transactions',
-  version: 1,
-  kind: 'event notification',
+  ...notification,
   description: 'A hold was placed: its amount stays in the balance, and is no longer available.',
-  key: 'account_id_from',
-  subject: (payload) => payload.id,
-  time: (payload) => payload.created_at,
   payload: Type.Object({
     ...holdFields,
     expires_at: text('When it expires.'),
     created_at: text('When it was placed.'),
   }),
   example: {
-    id: '019aab9d-2c00-7f38-9a1c-5a1f7b0e4c11',
-    account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
-    account_id_to: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
-    amount: 25.5,
-    currency: 'BRL',
-    reference: 'order 1',
+    ...holdExample,
     expires_at: '2024-02-03T17:13:55.000Z',
     created_at: '2024-01-27T17:13:55.000Z',
   },
@@ -154,26 +156,16 @@ export type HoldPlaced = Static<typeof HoldPlaced.payload>
 
 export const HoldReleased = defineEvent({
   name: 'HoldReleased',
-  topic: 'transactions',
-  version: 1,
-  kind: 'event notification',
+  ...notification,
   description:
     'A hold ended without payment. A capture ends it with a TransactionCreated that carries its hold_id.',
-  key: 'account_id_from',
-  subject: (payload) => payload.id,
-  time: (payload) => payload.created_at,
   payload: Type.Object({
     ...holdFields,
     reason: Type.Union([Type.Literal('released'), Type.Literal('expired')], { description: 'How it ended.' }),
     created_at: text('When it ended.'),
   }),
   example: {
-    id: '019aab9d-2c00-7f38-9a1c-5a1f7b0e4c11',
-    account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
-    account_id_to: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
-    amount: 25.5,
-    currency: 'BRL',
-    reference: 'order 1',
+    ...holdExample,
     reason: 'released',
     created_at: '2024-01-28T09:00:00.000Z',
   },
@@ -198,41 +190,36 @@ export const BalanceUpdated = defineEvent({
   },
   // No key orders the events of both accounts: readers compare versions instead.
   key: 'account_id_from',
-  subject: (payload) => payload.transaction_id ?? payload.account_id_from,
-  time: (payload) => payload.created_at,
   payload: Type.Object({
     account_id_from: id('The account that pays, or whose money is held.'),
     account_id_to: payee,
     balance_account_id_from: money('The balance of the paying account afterwards.'),
     balance_account_id_to: money('The balance of the paid account afterwards.'),
-    exact_balance_account_id_from: Type.Optional(
+    exact_balance_account_id_from: optional(
       exact('The exact balance, when it has more than 15 digits and the number is only the nearest one.'),
     ),
-    exact_balance_account_id_to: Type.Optional(
+    exact_balance_account_id_to: optional(
       exact('The same for the paid account. Only `world` gets this large.'),
     ),
-    version_account_id_from: Type.Optional(
+    version_account_id_from: optional(
       version(
         "Number of the paying account's entry with this balance: 1, 2, 3 … The highest wins, in any order.",
       ),
     ),
-    version_account_id_to: Type.Optional(version('The same for the paid account.')),
-    held_account_id_from: Type.Optional(
+    version_account_id_to: optional(version('The same for the paid account.')),
+    held_account_id_from: optional(
       held('The amount of open holds of the paying account: part of the balance, but not available.'),
     ),
-    held_account_id_to: Type.Optional(held('The same for the paid account.')),
-    transaction_id: Type.Optional(id('The cause: a transaction, a hold, or its release.')),
-    hold_id: Type.Optional(text('The hold that was placed or ended by it.')),
-    amount: Type.Optional(
-      money('The amount that was moved; 0 when a hold was placed or ended without payment.'),
-    ),
-    currency: Type.Optional(currency('The currency of the accounts when absent.')),
+    held_account_id_to: optional(held('The same for the paid account.')),
+    transaction_id: optional(id('The cause: a transaction, a hold, or its release.')),
+    hold_id: optional(text('The hold that was placed or ended by it.')),
+    amount: optional(money('The amount that was moved; 0 when a hold was placed or ended without payment.')),
+    currency: optional(currency('The currency of the accounts when absent.')),
     effective_at: effectiveAt,
-    created_at: Type.Optional(text('When it was written to the ledger.')),
+    created_at: optional(text('When it was written to the ledger.')),
   }),
   example: {
-    account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
-    account_id_to: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
+    ...accountsExample,
     balance_account_id_from: 800,
     balance_account_id_to: 1200,
     version_account_id_from: 4,

@@ -294,8 +294,6 @@ const ParcelSent = defineEvent({
   payload: Type.Object({ id: Type.String(), weight_grams: Type.Integer(), carrier: Type.String() }),
   example: { id: 'p1', weight_grams: 1500, carrier: 'post' },
   key: 'id',
-  subject: ({ id }) => id,
-  time: () => undefined,
   upcasts: {
     1: ({ weight_kg, ...rest }) => ({ ...rest, weight_grams: Number(weight_kg) * 1000 }),
     2: (payload) => ({ ...payload, carrier: 'post' }),

@@ -76,14 +76,15 @@ export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent
   const { name, payload } = event
   const definition = events[name]
   if (!definition.check.Check(payload)) throw new TypeError(`${name}: ${faultOf(definition, payload)}`)
-  const accessors = definition as { [K in 'subject' | 'time']: (payload: unknown) => string }
+  const fields: AnyPayload = payload
   return {
     topic: definition.topic,
-    key: String((payload as AnyPayload)[definition.key]),
+    key: String(fields[definition.key]),
     value: JSON.stringify({ Name: name, Payload: payload }),
     name,
-    subject: accessors.subject(payload),
-    time: accessors.time(payload) ?? recordedAt,
+    // A change of balances is named by its cause.
+    subject: String(fields.id ?? fields.transaction_id ?? fields.account_id_from),
+    time: String(fields.created_at ?? recordedAt),
   }
 }
 
