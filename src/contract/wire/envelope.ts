@@ -17,7 +17,7 @@ import {
 } from '../events/dialect'
 import { type EventName, events, type SaldoEvent } from '../events/events'
 import { withCanonicalIds } from '../id'
-import { InexactNumber, parseJson, parseRoundedJson } from './json'
+import { parseJson, parseRoundedJson, RefusedJson } from './json'
 
 /** A record as it goes to the broker. */
 export type EncodedEvent = {
@@ -342,15 +342,6 @@ function attributeFault(attributes: { specversion: unknown; type: unknown }): Un
     return fault('cloudevent_invalid', 'the CloudEvent has no type')
 }
 
-/** By the name of the error. */
-const jsonCauses = {
-  InexactNumber: 'inexact_number',
-  DuplicateMember: 'duplicate_member',
-  BrokenText: 'not_unicode',
-  TooDeep: 'too_deep',
-  TooWide: 'too_wide',
-} as const satisfies Record<string, Unreadable['cause']>
-
 /** Text as it is; of any other value only its type, since it may be too large or too deep to print. */
 const quoted = (value: unknown): string =>
   typeof value === 'string'
@@ -359,24 +350,20 @@ const quoted = (value: unknown): string =>
 
 function parse(bytes: Uint8Array | null): { value: unknown } | Failed {
   if (!bytes) return { reason: fault('no_value', 'the record has no value') }
-  let text: string | undefined
+  let text = ''
   try {
     text = utf8.decode(bytes)
     return { value: parseJson(text) }
   } catch (error) {
-    const { name, message } = error as Error
-    const cause = Object.hasOwn(jsonCauses, name) ? jsonCauses[name as keyof typeof jsonCauses] : 'not_json'
-    const reason = fault(cause, message)
-    return error instanceof InexactNumber && text !== undefined
-      ? { reason, rounded: parseRounded(text) }
-      : { reason }
+    const code = error instanceof RefusedJson ? error.code : 'not_json'
+    const reason = fault(code, (error as Error).message)
+    return code === 'inexact_number' ? { reason, rounded: parseRounded(text) } : { reason }
   }
 }
 
 function parseRounded(text: string): Failed['rounded'] {
   try {
-    const { value, rounded } = parseRoundedJson(text)
-    return { value, pointers: rounded.map(({ pointer }) => pointer) }
+    return parseRoundedJson(text)
   } catch {
     return undefined
   }

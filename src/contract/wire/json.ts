@@ -9,87 +9,58 @@ export const depthMax = 32
 /** Members of one object, or items of one list. A batch has up to a thousand, metadata may have more. */
 export const membersMax = 5000
 
-/** JSON that cannot be read without changing a value. `pointer` is a JSON Pointer as URI fragment. */
-export abstract class UnfaithfulJson extends Error {
+/** JSON that `JSON.parse` would alter, or read at unbounded cost. */
+export class RefusedJson extends SyntaxError {
+  override name = 'RefusedJson'
   constructor(
+    readonly code: 'inexact_number' | 'not_unicode' | 'duplicate_member' | 'too_deep' | 'too_wide',
     message: string,
-    readonly pointer: string,
   ) {
     super(message)
   }
 }
 
-/** A number that a double cannot hold exactly. */
-export class InexactNumber extends UnfaithfulJson {
-  override name = 'InexactNumber'
+/** A value that cannot be kept as written. `pointer` is a JSON Pointer as URI fragment. */
+export class UnfaithfulJson extends RefusedJson {
   constructor(
-    readonly source: string,
-    pointer: string,
+    code: 'inexact_number' | 'not_unicode',
+    message: string,
+    readonly pointer: string,
   ) {
-    super(`the number ${clip(source)} cannot be read exactly`, pointer)
-  }
-}
-
-/** Half of a surrogate pair, which UTF-8 cannot encode. */
-export class BrokenText extends UnfaithfulJson {
-  override name = 'BrokenText'
-  constructor(pointer: string) {
-    super('a text has half of a surrogate pair', pointer)
-  }
-}
-
-/** The same member twice: parsers differ in which one counts. An error, as in I-JSON (RFC 7493). */
-export class DuplicateMember extends SyntaxError {
-  override name = 'DuplicateMember'
-  constructor(member: string, pointer: string) {
-    super(`${pointer} has the member ${clip(JSON.stringify(member))} twice`)
-  }
-}
-
-export class TooDeep extends SyntaxError {
-  override name = 'TooDeep'
-  constructor() {
-    super(`it is nested more than ${depthMax} levels deep`)
-  }
-}
-
-export class TooWide extends SyntaxError {
-  override name = 'TooWide'
-  constructor() {
-    super(`an object or a list has more than ${membersMax} members`)
+    super(code, message)
   }
 }
 
 /**
- * Like `JSON.parse`, but throws `InexactNumber`, `BrokenText`, `DuplicateMember`, `TooDeep` or
- * `TooWide` where that would alter what was written. Text that is not JSON throws a `SyntaxError`.
+ * Like `JSON.parse`, but throws `RefusedJson` for numbers that a double cannot hold, halves of surrogate
+ * pairs, members given twice, and more depth or width than allowed. Text that is not JSON throws a
+ * `SyntaxError`.
  */
 export function parseJson(text: string): unknown {
-  scan(text, reject)
+  scan(text, (_, error) => {
+    throw error
+  })
   return JSON.parse(text)
 }
 
 /**
- * Like `parseJson`, but inexact numbers are read as the nearest double and listed: a writer may print
- * its doubles with more digits than identify them. Numbers beyond the range of doubles still throw.
+ * Like `parseJson`, but inexact numbers are read as the nearest double, and their pointers listed: a
+ * writer may print its doubles with more digits than identify them. Numbers beyond the range of doubles
+ * still throw.
  */
-export function parseRoundedJson(text: string): { value: unknown; rounded: InexactNumber[] } {
-  const rounded: InexactNumber[] = []
-  scan(text, (number) => {
-    const value = Number(number.source)
-    if (!Number.isFinite(value) || value === 0 || rounded.length === roundedMax) throw number
-    rounded.push(number)
+export function parseRoundedJson(text: string): { value: unknown; pointers: string[] } {
+  const pointers: string[] = []
+  scan(text, (value, error) => {
+    if (!Number.isFinite(value) || value === 0 || pointers.length === roundedMax) throw error
+    pointers.push(error.pointer)
   })
-  return { value: JSON.parse(text), rounded }
+  return { value: JSON.parse(text), pointers }
 }
 
 /** More than the numbers of any event. */
 const roundedMax = 10
 
-type OnInexact = (number: InexactNumber) => void
-const reject: OnInexact = (number) => {
-  throw number
-}
+type OnInexact = (nearest: number, error: UnfaithfulJson) => void
 
 /** An object or list that the scan is inside. */
 type Frame = {
@@ -127,16 +98,16 @@ function scan(text: string, onInexact: OnInexact): void {
       const end = hasEscapes ? endOfText(text, index) : text.indexOf('"', index + 1)
       // An unterminated text runs to the end.
       if (end === -1) return
-      const isName = frame?.members && frame.expectsName
-      if (isName) enterMember(frames, frame as Frame, text.slice(index + 1, end))
+      if (frame?.members && frame.expectsName)
+        enterMember(frames, frame, frame.members, text.slice(index + 1, end))
       else if (hasEscapes) readText(text.slice(index + 1, end), frames)
       index = end
     } else if (code === comma) {
-      if (!frame) continue
-      if (frame.members) frame.expectsName = true
-      else if (++(frame.at as number) >= membersMax) throw new TooWide()
+      if (frame?.members) frame.expectsName = true
+      else if (frame && ++(frame.at as number) >= membersMax) throw tooWide()
     } else if (code === openObject || code === openList) {
-      if (frames.length === depthMax) throw new TooDeep()
+      if (frames.length === depthMax)
+        throw new RefusedJson('too_deep', `it is nested more than ${depthMax} levels deep`)
       const isObject = code === openObject
       frame = { members: isObject ? new Set() : null, at: isObject ? '' : 0, expectsName: isObject }
       frames.push(frame)
@@ -149,15 +120,20 @@ function scan(text: string, onInexact: OnInexact): void {
   }
 }
 
-function enterMember(frames: Frame[], frame: Frame, source: string): void {
+function enterMember(frames: Frame[], frame: Frame, members: Set<string>, source: string): void {
   // Compare decoded names: "\u0061" is "a".
   const member = source.includes('\\') ? readText(source, frames.slice(0, -1)) : source
-  if (frame.members?.has(member)) throw new DuplicateMember(member, pointerOf(frames.slice(0, -1)))
-  frame.members?.add(member)
-  if ((frame.members?.size ?? 0) > membersMax) throw new TooWide()
+  if (members.has(member)) {
+    const [object, name] = [pointerOf(frames.slice(0, -1)), clip(JSON.stringify(member))]
+    throw new RefusedJson('duplicate_member', `${object} has the member ${name} twice`)
+  }
+  members.add(member)
+  if (members.size > membersMax) throw tooWide()
   frame.at = member
   frame.expectsName = false
 }
+
+const tooWide = () => new RefusedJson('too_wide', `an object or a list has more than ${membersMax} members`)
 
 /** The index of the closing quote, or -1. */
 function endOfText(text: string, start: number): number {
@@ -173,8 +149,8 @@ function endOfText(text: string, start: number): number {
 function readText(source: string, frames: readonly Frame[]): string {
   if (!source.includes('\\')) return source
   const value: string = JSON.parse(`"${source}"`)
-  if (!value.isWellFormed()) throw new BrokenText(pointerOf(frames))
-  return value
+  if (value.isWellFormed()) return value
+  throw new UnfaithfulJson('not_unicode', 'a text has half of a surrogate pair', pointerOf(frames))
 }
 
 /** Checks a number, and returns its end. */
@@ -191,7 +167,10 @@ function passNumber(text: string, start: number, frames: readonly Frame[], onIne
   // Fifteen digits are exact in any double, unless the exponent takes them near the ends of its range.
   if (end - start <= 15 && (exponentAt === 0 || end - exponentAt <= 3)) return end
   const source = text.slice(start, end)
-  if (!isExact(source)) onInexact(new InexactNumber(source, pointerOf(frames)))
+  const nearest = Number(source)
+  if (isExact(source, nearest)) return end
+  const message = `the number ${clip(source)} cannot be read exactly`
+  onInexact(nearest, new UnfaithfulJson('inexact_number', message, pointerOf(frames)))
   return end
 }
 
@@ -202,8 +181,7 @@ function pointerOf(frames: readonly Frame[]): string {
   return `#${path.join('')}`
 }
 
-function isExact(source: string): boolean {
-  const value = Number(source)
+function isExact(source: string, value: number): boolean {
   // Not a number: `JSON.parse` rejects it.
   if (Number.isNaN(value)) return true
   if (!Number.isFinite(value)) return false
