@@ -23,7 +23,6 @@ import { type DirectoryLock, DirectoryTaken, explainUnusable, lockDirectory } fr
 import { type Database, startPostgres, stopPostgres } from './postgres/cluster.ts'
 import { makePrivate, makeTreePrivate } from './private-files.ts'
 import {
-  describeEnd,
   type Part,
   type ProcessOptions,
   type Supervised,
@@ -125,15 +124,16 @@ function postgresPart({ dataDir, postgresPort }: StartConfig): StartPart {
     title: 'PostgreSQL',
     address: `127.0.0.1:${postgresPort}`,
     log,
-    async start() {
-      const { exited, stop } = await startPostgres({
-        dataDir: join(dataDir, 'postgres'),
-        port: postgresPort,
-        databases: [databaseOf('wallet'), databaseOf('balances')],
-        log: log.write,
-      })
-      return { exited: exited.then((code) => describeEnd(code)), stop }
-    },
+    start: (signal) =>
+      startPostgres(
+        {
+          dataDir: join(dataDir, 'postgres'),
+          port: postgresPort,
+          databases: [databaseOf('wallet'), databaseOf('balances')],
+          log: log.write,
+        },
+        signal,
+      ),
   }
 }
 

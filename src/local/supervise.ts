@@ -89,15 +89,16 @@ export function supervise(part: Part, supervision: Supervision): Supervised {
 
 export type ProcessOptions = {
   command: string[]
-  cwd: string
+  cwd?: string
   env: Record<string, string | undefined>
   /** Gets each line of both outputs. */
   log: (line: string) => void
   /** It serves once it has printed such a line, or once this URL answers 2xx. */
   ready: { line: RegExp } | { url: string }
   readyTimeoutMs?: number
-  /** How long it may take to stop before it is killed. */
+  /** How long it may take to stop before it is sent `lastSignal`, SIGKILL by default. */
   stopTimeoutMs?: number
+  lastSignal?: NodeJS.Signals
 }
 
 /**
@@ -105,25 +106,21 @@ export type ProcessOptions = {
  * however we end. It has a process group of its own, because Ctrl-C in a terminal must not stop
  * all parts at once and in any order.
  */
-export async function startProcess(options: ProcessOptions, signal: AbortSignal): Promise<Running> {
-  const { command, cwd, env, log, ready, readyTimeoutMs = 60_000, stopTimeoutMs = 15_000 } = options
-  const child = Bun.spawn(command, {
-    cwd,
-    env,
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    detached: true,
-  })
+export async function startProcess(
+  options: ProcessOptions,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Running> {
+  const { command, cwd, env, log, ready, readyTimeoutMs = 60_000 } = options
+  const { stopTimeoutMs = 15_000, lastSignal = 'SIGKILL' } = options
+  const pipes = { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' } as const
+  const child = Bun.spawn(command, { cwd, env, ...pipes, detached: true })
 
   const printed = Promise.withResolvers<void>()
-  const reading = Promise.all([
-    eachLine(child.stdout, (line) => {
-      log(line)
-      if ('line' in ready && ready.line.test(line)) printed.resolve()
-    }),
-    eachLine(child.stderr, log),
-  ])
+  const take = (line: string) => {
+    log(line)
+    if ('line' in ready && ready.line.test(line)) printed.resolve()
+  }
+  const reading = Promise.all([eachLine(child.stdout, take), eachLine(child.stderr, take)])
   const exited = child.exited.then(async (code) => {
     await reading
     return describeEnd(code, child.signalCode)
@@ -131,7 +128,7 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
 
   const stop = async () => {
     child.kill('SIGTERM')
-    const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+    const timer = setTimeout(() => child.kill(lastSignal), stopTimeoutMs)
     await exited
     clearTimeout(timer)
   }
@@ -160,7 +157,7 @@ export async function startProcess(options: ProcessOptions, signal: AbortSignal)
  * `ended with exit code 1`, `killed by signal 9 (SIGKILL)`. A shell in between reports a signal as
  * 128 more than its number.
  */
-export function describeEnd(code: number, signal?: string | number | null): string {
+function describeEnd(code: number, signal?: string | number | null): string {
   const { signals } = constants
   const name =
     (signal as NodeJS.Signals | null) ??

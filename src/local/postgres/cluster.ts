@@ -1,12 +1,10 @@
 /**
  * PostgreSQL from npm as a child process, for a laptop or a test run without Docker: one cluster in
- * one folder, on the loopback address. A stand-in for a real server, with the real server's
- * program.
+ * one folder, on the loopback address. A stand-in for a real server, with the real server's program.
  */
 import { randomBytes } from 'node:crypto'
 import {
   accessSync,
-  chmodSync,
   constants,
   existsSync,
   mkdirSync,
@@ -19,17 +17,15 @@ import {
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import { freePort } from '../../platform/process/ports.ts'
-import { eachLine } from '../lines.ts'
+import { makeFilePrivate } from '../private-files.ts'
+import { type Running, startProcess } from '../supervise.ts'
 import { findPostgresBinaries } from './binaries.ts'
-import { cleanEnvironment, findPostgresUser } from './os-user.ts'
+import { cleanEnvironment, findPostgresUser, run } from './os-user.ts'
 import { findPostmaster, removeReusedPid } from './postmaster-pid.ts'
 
 export type Database = {
   name: string
-  /**
-   * The role that owns the database, can make roles for its services, and can connect to no other
-   * database.
-   */
+  /** The role that owns the database, can make roles for its services, and can connect to no other. */
   user: string
   password: string
 }
@@ -39,149 +35,114 @@ export type PostgresOptions = {
   dataDir: string
   /** 0, the default, takes any free one. */
   port?: number
-  /**
-   * False gives up on the machine losing power, not on processes being killed, and is faster for
-   * it. Default true.
-   */
+  /** False, for tests, survives killed processes but not the machine losing power, and is faster. */
   durable?: boolean
   databases: Database[]
   /** Gets each line PostgreSQL logs. */
   log?: (line: string) => void
 }
 
-export type Postgres = {
-  port: number
-  /** The process id of the postmaster. */
-  pid: number
-  /**
-   * Connects to the database as its owner. Throws for a database not named in the options nor
-   * created since.
-   */
-  url(database: string): string
-  /** Connects to the database `postgres` as superuser. */
-  adminUrl: string
-  /** Creates role and database when missing and returns the URL of the owner. Idempotent. */
-  createDatabase(database: Database): Promise<string>
-  /** Resolves with the exit code when the server has exited. Never rejects. */
-  exited: Promise<number>
-  /** Disconnects all clients, flushes, and waits for the server to exit. Idempotent. */
-  stop(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
-}
+export type Postgres = Running &
+  AsyncDisposable & {
+    port: number
+    /** The process id of the postmaster. */
+    pid: number
+    /** Connects to a database as its owner. Throws for one that was not created here. */
+    url(database: string): string
+    /** Connects to the database `postgres` as superuser. */
+    adminUrl: string
+    /** Creates role and database when missing and returns the URL of the owner. Idempotent. */
+    createDatabase(database: Database): Promise<string>
+  }
 
-const startTimeoutMs = 60_000
 const stopTimeoutMs = 10_000
 const maxAttempts = 20
 
-/** Another program listens on the requested port. The folder is unchanged. */
-export class PortTaken extends Error {
-  override name = 'PortTaken'
-  constructor(readonly port: number) {
-    super(`port ${port} is taken by another program`)
-  }
-}
-
 /**
- * Answers once the server takes connections and the databases are there. What an earlier run wrote
- * to the folder is kept, and recovered when that run was killed. The server outlives neither this
- * process nor a call of `stop`. Throws `PortTaken`, or an error that ends in what PostgreSQL said
- * last.
+ * Resolves once the server accepts connections and the databases exist. The data of earlier runs is
+ * kept, and recovered after a kill. The server outlives neither this process nor a call of `stop`.
+ * Rejects with what PostgreSQL logged last, and soon once the signal is aborted.
  */
-export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
-  const { durable = true, databases, log = () => {} } = options
+export async function startPostgres(options: PostgresOptions, signal?: AbortSignal): Promise<Postgres> {
+  const { durable = true } = options
   const binaries = findPostgresBinaries()
   mkdirSync(options.dataDir, { recursive: true })
-  const dataDir = realpathSync(resolve(options.dataDir))
+  const dataDir = realpathSync(options.dataDir)
   // Asked first, because its failure says more than PostgreSQL's.
   accessSync(dataDir, constants.R_OK | constants.W_OK)
   const clusterDir = join(dataDir, 'cluster')
-  const user = await findPostgresUser({ initdb: binaries.initdb, dir: dataDir })
+  const user = await findPostgresUser(binaries.initdb, dataDir)
 
   await stopPostmaster(clusterDir)
   removeReusedPid(clusterDir)
-  const password = adminPassword(dataDir)
+  const passwordFile = join(dataDir, 'admin-password')
+  const password = adminPassword(passwordFile)
   if (!existsSync(join(clusterDir, 'PG_VERSION'))) {
-    await createCluster({
-      initdb: [...user.prefix, binaries.initdb],
-      dataDir,
-      clusterDir,
-      password,
-      durable,
-      own: user.own,
-    })
+    user.own(passwordFile)
+    const newDir = `${clusterDir}.new`
+    rmSync(newDir, { recursive: true, force: true })
+    mkdirSync(newDir, { mode: 0o700 })
+    user.own(newDir)
+    await createCluster([...user.prefix, binaries.initdb], newDir, passwordFile, durable)
+    // Renamed when it is complete, so that a killed run leaves nothing that looks like a cluster.
+    rmSync(clusterDir, { recursive: true, force: true })
+    renameSync(newDir, clusterDir)
   }
   user.own(clusterDir)
 
-  const server = await launch({
-    command: [...user.prefix, ...guard, binaries.postgres],
-    clusterDir,
+  const { port, exited, stop } = await launch(
+    [...user.prefix, ...guard, binaries.postgres, '-D', clusterDir],
     options,
-    durable,
-    log,
-  })
+    signal,
+  )
   const urlOf = (database: Database) => {
     const { name, user, password } = database
     const [owner, secret, path] = [user, password, name].map(encodeURIComponent)
-    return `postgres://${owner}:${secret}@127.0.0.1:${server.port}/${path}`
+    return `postgres://${owner}:${secret}@127.0.0.1:${port}/${path}`
   }
   const adminUrl = urlOf({ name: 'postgres', user: 'postgres', password })
   const urls = new Map<string, string>()
-
-  const createDatabases = async (wanted: Database[]) => {
-    const sql = postgres(adminUrl, { max: 1, onnotice: () => {} })
-    try {
-      for (const database of wanted) await ensureDatabase(sql, database)
-    } finally {
-      await sql.end()
-    }
-    for (const database of wanted) urls.set(database.name, urlOf(database))
+  const createDatabase = async (database: Database) => {
+    await ensureDatabase(adminUrl, database)
+    urls.set(database.name, urlOf(database))
+    return urlOf(database)
+  }
+  const url = (database: string) => {
+    const known = urls.get(database)
+    if (known === undefined) throw new Error(`no database ${database} here`)
+    return known
   }
 
   try {
-    await createDatabases(databases)
+    for (const database of options.databases) await createDatabase(database)
+    const pid = findPostmaster(clusterDir)
+    if (pid === null) throw new Error(`PostgreSQL ${await exited}`)
+    return { port, pid, adminUrl, url, createDatabase, exited, stop, [Symbol.asyncDispose]: stop }
   } catch (error) {
-    await server.stop()
+    await stop()
     throw error
-  }
-
-  return {
-    port: server.port,
-    pid: server.pid,
-    adminUrl,
-    url(database) {
-      const url = urls.get(database)
-      if (url === undefined) throw new Error(`no database ${database} here`)
-      return url
-    },
-    async createDatabase(database) {
-      await createDatabases([database])
-      return urlOf(database)
-    },
-    exited: server.exited,
-    stop: server.stop,
-    [Symbol.asyncDispose]: server.stop,
   }
 }
 
 /**
- * Stands between us and the postmaster, which would outlive us and has no option against it. It holds
- * the read end of a pipe: a line there asks for an orderly stop; its end means that we are gone, so
- * the stop must not take long (what it cuts short, the next start recovers). A shell, because it
- * costs nothing; its reading half lives on even when the other half is killed.
+ * Stands between us and the postmaster, which would outlive us and has no option against it. The end
+ * of its stdin means that we are gone, so the stop must not take long (what it cuts short, the next
+ * start recovers). A shell, because it costs nothing; its reading half lives on even when the other
+ * half is killed.
  */
 const guard = [
   '/bin/sh',
   '-c',
-  `exec 3<&0 </dev/null
-"$@" 3<&- >&2 & postmaster=$!
-echo "$postmaster"
-exec >&-
+  `trap : INT TERM HUP QUIT
+exec 3<&0 </dev/null
+"$@" 3<&- & postmaster=$!
+trap 'kill -INT "$postmaster"' INT TERM HUP
+trap 'kill -QUIT "$postmaster"' QUIT
 (
-  trap '' INT TERM HUP
-  while read -r _ <&3; do kill -INT "$postmaster"; done
+  trap '' INT TERM HUP QUIT
+  read -r _ <&3
   kill -INT "$postmaster" && sleep 1 && kill -QUIT "$postmaster"
 ) >/dev/null 2>&1 & reader=$!
-trap 'kill -INT "$postmaster"' INT TERM HUP
 while
   wait "$postmaster"; code=$?
   kill -0 "$postmaster" 2>/dev/null
@@ -191,196 +152,104 @@ exit "$code"`,
   'postgres-guard',
 ]
 
-type Launch = {
-  command: string[]
-  clusterDir: string
-  options: PostgresOptions
-  durable: boolean
-  log: (line: string) => void
-}
-
-type Server = { port: number; pid: number; exited: Promise<number>; stop(): Promise<void> }
+/** For tests: short-lived databases need no vacuum, nor their passwords 4096 rounds per connection. */
+const settingsOfTests = ['fsync=off', 'full_page_writes=off', 'autovacuum=off', 'scram_iterations=1']
+const settings = [
+  'listen_addresses=127.0.0.1',
+  // None: its path would be too long below a deep folder, and the loopback address serves everybody.
+  'unix_socket_directories=',
+  // A test run has every service of every stack on it.
+  'max_connections=200',
+  'timezone=UTC',
+  'log_timezone=UTC',
+  'log_destination=stderr',
+  'logging_collector=off',
+]
 
 /**
  * Retries what passes by itself: a free port that somebody else was given, and the last processes
  * of a killed server.
  */
-async function launch(launch: Launch): Promise<Server> {
-  const fixedPort = launch.options.port ?? 0
+async function launch(
+  command: string[],
+  { port: fixedPort = 0, durable = true, log = () => {} }: PostgresOptions,
+  signal?: AbortSignal,
+): Promise<Running & { port: number }> {
   for (let attempt = 1; ; attempt++) {
-    const result = await tryLaunch(launch, fixedPort || freePort())
-    if ('port' in result) return result
-    if (result.said.includes('Address already in use')) {
-      if (fixedPort) throw new PortTaken(fixedPort)
-    } else if (!/is still in use|lock file "postmaster.pid" already exists/.test(result.said)) {
-      throw new Error(`PostgreSQL did not start in ${launch.clusterDir}:\n${result.said}`)
+    const port = fixedPort || freePort()
+    const chosen = [`port=${port}`, ...settings, ...(durable ? [] : settingsOfTests)]
+    let lastLines: string[] = []
+    try {
+      const server = await startProcess(
+        {
+          command: [...command, ...chosen.flatMap((setting) => ['-c', setting])],
+          env: cleanEnvironment,
+          log(line) {
+            log(line)
+            lastLines = [...lastLines, line].slice(-20)
+          },
+          ready: { line: /database system is ready to accept connections/ },
+          stopTimeoutMs,
+          lastSignal: 'SIGQUIT',
+        },
+        signal,
+      )
+      return { port, ...server }
+    } catch (error) {
+      const said = lastLines.join('\n')
+      const isTaken = said.includes('Address already in use')
+      if (isTaken && fixedPort) throw new Error(`port ${fixedPort} is taken by another program`)
+      const passes = isTaken || /is still in use|lock file "postmaster.pid" already exists/.test(said)
+      if (!passes || attempt === maxAttempts)
+        throw new Error(`PostgreSQL ${(error as Error).message}:\n${said}`)
     }
-    if (attempt === maxAttempts)
-      throw new Error(`PostgreSQL did not start after ${attempt} attempts:\n${result.said}`)
     await Bun.sleep(100)
   }
 }
 
-async function tryLaunch(
-  { command, clusterDir, durable, log }: Launch,
-  port: number,
-): Promise<Server | { said: string }> {
-  const child = Bun.spawn(
-    [...command, '-D', clusterDir, ...settings({ port, durable }).flatMap((s) => ['-c', s])],
-    {
-      stdin: 'pipe',
-      stdout: 'pipe',
-      stderr: 'pipe',
-      env: cleanEnvironment,
-      // Its own process group: Ctrl-C in a terminal must not reach the server before its clients.
-      detached: true,
+async function createCluster(initdb: string[], dir: string, passwordFile: string, durable: boolean) {
+  const access = ['-U', 'postgres', '--pwfile', passwordFile, '--auth=scram-sha-256', '--no-instructions']
+  // Sorts alike on every machine.
+  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  await run([...initdb, '-D', dir, ...access, ...locale, ...(durable ? [] : ['--no-sync'])]).catch(
+    (error) => {
+      throw new Error(`PostgreSQL could not make its cluster in ${dir}:\n${error.message}`)
     },
   )
-
-  const lastLines: string[] = []
-  const ready = Promise.withResolvers<boolean>()
-  const reading = eachLine(child.stderr, (line) => {
-    log(line)
-    lastLines.push(line)
-    if (lastLines.length > 20) lastLines.shift()
-    if (line.includes('database system is ready to accept connections')) ready.resolve(true)
-  })
-  const exited = child.exited.then(async (code) => {
-    await reading
-    return code
-  })
-  exited.then(() => ready.resolve(false))
-  const timer = setTimeout(() => ready.resolve(false), startTimeoutMs)
-
-  let stopping: Promise<void> | undefined
-  const stop = () => {
-    stopping ??= (async () => {
-      child.stdin.write('stop\n')
-      child.stdin.flush()
-      const slow = setTimeout(() => child.stdin.end(), stopTimeoutMs)
-      await exited
-      clearTimeout(slow)
-    })()
-    return stopping
-  }
-
-  const pid = Number((await new Response(child.stdout).text()).trim())
-  const isReady = await ready.promise
-  clearTimeout(timer)
-  if (isReady) return { port, pid, exited, stop }
-  await stop()
-  return { said: lastLines.join('\n') }
 }
 
-/** For tests: short-lived databases need no vacuum, nor their passwords 4096 rounds per connection. */
-const settingsOfTests = ['fsync=off', 'full_page_writes=off', 'autovacuum=off', 'scram_iterations=1']
-
-function settings({ port, durable }: { port: number; durable: boolean }): string[] {
-  return [
-    `port=${port}`,
-    'listen_addresses=127.0.0.1',
-    // None: its path would be too long below a deep folder, and the loopback address serves everybody.
-    'unix_socket_directories=',
-    // A test run has every service of every stack on it.
-    'max_connections=200',
-    'timezone=UTC',
-    'log_timezone=UTC',
-    'log_destination=stderr',
-    'logging_collector=off',
-    // Commits still reach the operating system: a killed process loses none.
-    ...(durable ? [] : settingsOfTests),
-  ]
-}
-
-type NewCluster = {
-  initdb: string[]
-  dataDir: string
-  clusterDir: string
-  password: string
-  durable: boolean
-  own: (path: string) => void
-}
-
-/**
- * Made beside its place and renamed, so that a run killed meanwhile leaves nothing that looks like
- * a cluster.
- */
-async function createCluster({
-  initdb,
-  dataDir,
-  clusterDir,
-  password,
-  durable,
-  own,
-}: NewCluster): Promise<void> {
-  const newDir = `${clusterDir}.new`
-  const passwordFile = join(dataDir, 'password.new')
-  rmSync(newDir, { recursive: true, force: true })
-  rmSync(passwordFile, { force: true })
-  mkdirSync(newDir, { mode: 0o700 })
-  writeFileSync(passwordFile, password, { mode: 0o600 })
-  own(newDir)
-  own(passwordFile)
-
-  const child = Bun.spawn(
-    [
-      ...initdb,
-      ...[
-        '-D',
-        newDir,
-        '-U',
-        'postgres',
-        '--pwfile',
-        passwordFile,
-        '--auth=scram-sha-256',
-        '--no-instructions',
-      ],
-      // Sorts alike on every machine.
-      ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
-      ...(durable ? [] : ['--no-sync']),
-    ],
-    { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: cleanEnvironment },
-  )
-  const said = await new Response(child.stderr).text()
-  const code = await child.exited
-  rmSync(passwordFile, { force: true })
-  if (code !== 0) throw new Error(`PostgreSQL could not make its cluster in ${newDir}:\n${said.trim()}`)
-  // An incomplete cluster of another making would stand in the way.
-  rmSync(clusterDir, { recursive: true, force: true })
-  renameSync(newDir, clusterDir)
-}
-
-/** The superuser's password, drawn once for a folder and readable for its owner alone. */
-function adminPassword(dataDir: string): string {
-  const file = join(dataDir, 'admin-password')
+/** The superuser's, drawn once and readable for the owner of the file alone. */
+function adminPassword(file: string): string {
   if (existsSync(file)) return readFileSync(file, 'utf8')
   const password = randomBytes(24).toString('base64url')
-  writeFileSync(`${file}.new`, password, { mode: 0o600 })
-  chmodSync(`${file}.new`, 0o600)
+  makeFilePrivate(`${file}.new`)
+  writeFileSync(`${file}.new`, password)
   renameSync(`${file}.new`, file)
   return password
 }
 
-async function ensureDatabase(sql: postgres.Sql, { name, user, password }: Database): Promise<void> {
-  // Neither statement takes parameters, hence the quoting by the server itself.
-  const [quoted] = await sql<{ name: string; user: string; password: string }[]>`
-    select quote_ident(${name}) as name, quote_ident(${user}) as user, quote_literal(${password}) as password`
-  if (!quoted) throw new Error('PostgreSQL answered nothing')
-  const [found] = await sql<{ role: boolean; database: boolean }[]>`
-    select exists (select from pg_roles where rolname = ${user}) as role,
-           exists (select from pg_database where datname = ${name}) as database`
-  await sql.unsafe(
-    `${found?.role ? 'alter' : 'create'} role ${quoted.user} login createrole password ${quoted.password}`,
-  )
-  if (!found?.database) await sql.unsafe(`create database ${quoted.name} owner ${quoted.user}`)
-  for (const each of [quoted.name, 'postgres', 'template1'])
-    await sql.unsafe(`revoke connect on database ${each} from public`)
+async function ensureDatabase(adminUrl: string, { name, user, password }: Database): Promise<void> {
+  const sql = postgres(adminUrl, { max: 1, onnotice: () => {} })
+  try {
+    // These statements take no parameters, hence the quoting by the server itself.
+    const [found] = await sql<{ role: string; database: string; quotedName: string }[]>`
+      select format('%s role %I login createrole password %L',
+               case when exists (select from pg_roles where rolname = ${user}) then 'alter' else 'create' end,
+               ${user}::text, ${password}::text) as role,
+             (select format('create database %I owner %I', ${name}::text, ${user}::text)
+               where not exists (select from pg_database where datname = ${name})) as database,
+             quote_ident(${name}) as "quotedName"`
+    if (!found) throw new Error('PostgreSQL answered nothing')
+    await sql.unsafe(found.role)
+    if (found.database) await sql.unsafe(found.database)
+    for (const each of [found.quotedName, 'postgres', 'template1'])
+      await sql.unsafe(`revoke connect on database ${each} from public`)
+  } finally {
+    await sql.end()
+  }
 }
 
-/**
- * Stops the server on the folder that a killed run left behind, if there is one, so that the folder
- * may be removed.
- */
+/** Stops the server that a killed run left behind on the folder, so that the folder may be removed. */
 export function stopPostgres(dataDir: string): Promise<void> {
   return stopPostmaster(join(resolve(dataDir), 'cluster'))
 }
@@ -388,12 +257,9 @@ export function stopPostgres(dataDir: string): Promise<void> {
 /** Another folder's server is never touched: the process has to name this very one. */
 async function stopPostmaster(clusterDir: string): Promise<void> {
   const deadline = Date.now() + stopTimeoutMs
-  for (let signal: NodeJS.Signals = 'SIGINT'; ; ) {
-    const pid = findPostmaster(clusterDir)
-    if (pid === null) return
-    if (Date.now() > deadline) signal = 'SIGQUIT'
+  for (let pid = findPostmaster(clusterDir); pid !== null; pid = findPostmaster(clusterDir)) {
     try {
-      process.kill(pid, signal)
+      process.kill(pid, Date.now() > deadline ? 'SIGQUIT' : 'SIGINT')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }

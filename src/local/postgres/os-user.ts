@@ -69,13 +69,7 @@ function inNamespace({ uid, gid }: { uid: number; gid: number }): string[] {
  * Tries the candidates with the actual program and folder, and takes the first that works. `dir`
  * must exist.
  */
-export async function findPostgresUser({
-  initdb,
-  dir,
-}: {
-  initdb: string
-  dir: string
-}): Promise<PostgresUser> {
+export async function findPostgresUser(initdb: string, dir: string): Promise<PostgresUser> {
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
   const unprivileged = { uid: await idOfNobody('-u'), gid: await idOfNobody('-g') }
   const { platform } = process
@@ -102,45 +96,29 @@ export async function findPostgresUser({
   )
 }
 
-/** Checks the top folder only: walking a large cluster at every start would be slow. */
+/** Skips what it owns: walking a large cluster at every start would be slow. */
 function own(path: string, uid: number, gid: number): void {
-  const { uid: owner } = lstatSync(path)
-  if (owner !== uid) ownAll(path, uid, gid)
-}
-
-function ownAll(path: string, uid: number, gid: number): void {
-  if (lstatSync(path).isDirectory()) {
-    for (const entry of readdirSync(path)) ownAll(join(path, entry), uid, gid)
-  }
-  // The top comes last: its owner marks everything below as done.
+  const stat = lstatSync(path)
+  if (stat.uid === uid) return
+  if (stat.isDirectory()) for (const entry of readdirSync(path)) own(join(path, entry), uid, gid)
+  // A folder comes after what is in it: its owner marks everything below as done.
   lchownSync(path, uid, gid)
 }
 
-/** Throws the stderr of a command that fails. */
-async function run(command: string[]): Promise<void> {
-  const child = Bun.spawn(command, {
-    stdin: 'ignore',
-    stdout: 'ignore',
-    stderr: 'pipe',
-    env: cleanEnvironment,
-  })
-  const errors = (await new Response(child.stderr).text()).trim()
-  const code = await child.exited
-  if (code !== 0) throw new Error(errors || `exit code ${code}`)
+/** What a program printed. Throws what it wrote to stderr when it fails. */
+export async function run(command: string[]): Promise<string> {
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', env: cleanEnvironment })
+  const [printed, errors, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  if (code !== 0) throw new Error(errors.trim() || `exit code ${code}`)
+  return printed
 }
 
+/** 65534 nearly everywhere, also where no `id` program says so. */
 async function idOfNobody(flag: '-u' | '-g'): Promise<number> {
-  try {
-    const child = Bun.spawn(['id', flag, 'nobody'], {
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'ignore',
-      env: cleanEnvironment,
-    })
-    const id = Number.parseInt(await new Response(child.stdout).text(), 10)
-    if ((await child.exited) === 0 && Number.isInteger(id)) return id >>> 0
-  } catch {
-    // No id program: the number is 65534 nearly everywhere.
-  }
-  return 65534
+  const id = Number.parseInt(await run(['id', flag, 'nobody']).catch(() => ''), 10)
+  return Number.isInteger(id) ? id >>> 0 : 65534
 }
