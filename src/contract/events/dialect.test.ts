@@ -1,11 +1,12 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { headersOf } from '../../testing/headers'
 import { type Decoded, decodeRecord } from '../wire/envelope'
 import { spellingOf } from './dialect'
 import { events } from './events'
 
 const decode = (value: unknown, headers: Record<string, string> = {}) =>
-  decodeRecord({ value: Buffer.from(JSON.stringify(value)), headers })
+  decodeRecord({ value: Buffer.from(JSON.stringify(value)), headers: headersOf(headers) })
 
 const ours = {
   account_id_from: 'a',

@@ -127,7 +127,7 @@ export function isPayloadOf(value: AnyPayload, { spellings, payload: schema }: S
   return schema.required?.every((field) => given.has(field)) ?? false
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isSame = (one: unknown, other: unknown): boolean =>

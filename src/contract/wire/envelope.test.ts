@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
+import { headersOf } from '../../testing/headers'
 import { defineEvent, upcast } from '../events/define-event'
 import { events, type SaldoEvent } from '../events/events'
 import { cloudEventHeaders, decodeRecord, encodeEvent } from './envelope'
@@ -213,7 +214,10 @@ const data = { Name: 'BalanceUpdated', Payload: updated.payload }
 const cloudEvent = { specversion: '1.0', id: '1', source: '/elsewhere', type: 'saldo.balance-updated.v1' }
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64')
 const decodeWith = (headers: Record<string, string>, value: unknown) =>
-  decodeRecord({ headers, value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)) })
+  decodeRecord({
+    headers: headersOf(headers),
+    value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+  })
 
 test.each([
   ['binary mode', binary, data],
@@ -307,7 +311,7 @@ test.each([
   ['of version 3', { ...binary, ce_type: 'saldo.parcel-sent.v3' }, ParcelSent.example],
 ])('an event %s is brought to the newest version', (_, headers, Payload) => {
   const value = Buffer.from(JSON.stringify({ Name: 'ParcelSent', Payload }))
-  const decoded: unknown = decodeRecord({ headers, value }, { ParcelSent })
+  const decoded: unknown = decodeRecord({ headers: headersOf({ ...headers }), value }, { ParcelSent })
   expect(decoded).toEqual({ kind: 'event', event: { name: 'ParcelSent', payload: ParcelSent.example } })
 })
 

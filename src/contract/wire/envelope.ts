@@ -3,11 +3,11 @@
  * CloudEvents 1.0 attributes (Kafka protocol binding, binary mode), so that one record serves readers
  * of both kinds. Structured mode is read, too.
  */
-import { computedFields } from '../events/computed-fields'
 import { type EventDefinition, upcast } from '../events/define-event'
 import {
   type AnyPayload,
   isPayloadOf,
+  isRecord,
   type Malformed,
   nameOf,
   openEnvelope,
@@ -29,13 +29,11 @@ export type EncodedEvent = {
   time: string
 }
 
-/** Headers in their order: names may repeat, and neither names nor values have to be text. */
-export type ReceivedHeaders = readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
-
 /** What is needed to read a record: the course's services send neither key nor headers. */
 export type ReceivedRecord = {
   value: Uint8Array | null
-  headers?: ReceivedHeaders | Readonly<Record<string, string>>
+  /** In their order: names may repeat, and neither names nor values have to be text. */
+  headers?: readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
   /** Set when the record stands for a batch that could not be read. */
   unreadable?: Unreadable
 }
@@ -143,11 +141,11 @@ function describe(error: unknown): string {
 function decode(record: ReceivedRecord, definitions: Definitions): Decoded {
   const opened = open(record)
   if (!('reason' in opened)) return decodeValue(opened, definitions)
-  const { type, reason, skippable, rounded } = opened
+  const { type, reason, rounded } = opened
   const computed = rounded && decodeValue({ type, value: rounded.value }, definitions)
   if (computed?.kind === 'event' && mayBeRounded(computed.event, rounded?.pointers ?? [], definitions))
     return computed
-  return skippable && isForeign(type, definitions) ? skip(type) : unreadable(reason)
+  return isForeign(type, definitions) ? skip(type) : unreadable(reason)
 }
 
 function decodeValue({ type, value }: Data, definitions: Definitions): Decoded {
@@ -174,12 +172,24 @@ function decodeValue({ type, value }: Data, definitions: Definitions): Decoded {
 
 /** Whether all the inexact numbers are amounts that the writer may have computed with doubles. */
 function mayBeRounded(event: SaldoEvent, pointers: readonly string[], definitions: Definitions): boolean {
-  const fields: readonly string[] = computedFields(event)
+  const fields = computedFields(event)
   const spellings = definitions[event.name]?.spellings
   return pointers.every((pointer) => {
     const field = spellings?.get(spellingOf(pointer.slice(pointer.lastIndexOf('/') + 1)))
     return field !== undefined && fields.includes(field)
   })
+}
+
+/** Amounts of records without versions, or without a currency, which only other wallets write. */
+function computedFields({ name, payload }: SaldoEvent): readonly string[] {
+  if (name === 'TransactionCreated') return payload.currency === undefined ? ['amount'] : []
+  if (name !== 'BalanceUpdated') return []
+  const sides = (['from', 'to'] as const).filter(
+    (side) => payload[`version_account_id_${side}`] === undefined,
+  )
+  const fields = sides.flatMap((side) => [`balance_account_id_${side}`, `held_account_id_${side}`])
+  // Both sides read the amount.
+  return sides.length === 2 ? [...fields, 'amount'] : fields
 }
 
 const noEnvelope = { detail: 'the value is not {"Name": …, "Payload": {…}}' }
@@ -212,7 +222,7 @@ function findEvent(
 }
 
 /** By its name, in any spelling. */
-function definitionOf(name: string, definitions: Definitions): Definitions[string] | undefined {
+function definitionOf(name: string, definitions: Definitions): EventDefinition | undefined {
   if (Object.hasOwn(definitions, name)) return definitions[name]
   const spelling = spellingOf(name)
   return Object.values(definitions).find((definition) => spellingOf(definition.name) === spelling)
@@ -223,75 +233,47 @@ const eventOf = (name: string, payload: AnyPayload): Decoded => ({
   event: { name, payload: withCanonicalIds(payload) } as SaldoEvent,
 })
 
-/** What it takes to read an event. */
-type Definitions = Readonly<
-  Record<
-    string,
-    Pick<
-      EventDefinition,
-      'name' | 'version' | 'type' | 'payload' | 'spellings' | 'isOfCourse' | 'upcasts'
-    > & {
-      check: Checker
-    }
-  >
->
-type Checker = {
-  Check(value: unknown): boolean
-  Errors(value: unknown): { First(): { path: string; message: string } | undefined }
-}
+type Definitions = Readonly<Record<string, EventDefinition>>
 
-/**
- * The data of a record, and the type of a CloudEvent. `skippable`: no fault if the type is another
- * writer's.
- */
-type Opened = Data | ({ type: string | undefined; skippable: boolean } & Failed)
-type Data = { type: string | undefined; value: unknown }
+/** The data of a record. `type` is that of a CloudEvent whose attributes are valid. */
+type Data = { type?: string | undefined; value: unknown }
 /** `rounded` is the value with each inexact number as the nearest double, and where these are. */
-type Failed = { reason: Unreadable; rounded?: { value: unknown; pointers: string[] } | undefined }
+type Failed = {
+  type?: string | undefined
+  reason: Unreadable
+  rounded?: ReturnType<typeof parseRoundedJson> | undefined
+}
 
 /**
  * Unwraps the data: the record's value in binary mode and in the course's records, a member of it in
  * structured mode.
  */
-function open({ value, headers }: ReceivedRecord): Opened {
+function open({ value, headers = [] }: ReceivedRecord): Data | Failed {
   const attributes = attributesOf(headers)
-  if (attributes === undefined) return { type: undefined, reason: notText, skippable: false }
-  const contentType = attributes['content-type']
-  if (contentType !== undefined && structuredMode.test(contentType)) return openStructured(value, contentType)
-
-  const { ce_type: type, ce_specversion: specversion } = attributes
-  if (type !== undefined || specversion !== undefined) {
-    const reason = attributeFault({ specversion, type })
-    if (reason) return { type, reason, skippable: false }
-  }
-  const parsed = parse(value)
-  return 'reason' in parsed ? { type, ...parsed, skippable: true } : { type, ...parsed }
+  if (!attributes) return { reason: fault('cloudevent_invalid', 'a CloudEvents attribute is not UTF-8') }
+  const { 'content-type': contentType = '', ce_type: type, ce_specversion: specversion } = attributes
+  if (structuredMode.test(contentType)) return openStructured(value, contentType)
+  const isCloudEvent = type !== undefined || specversion !== undefined
+  const reason = isCloudEvent ? attributeFault(specversion, type) : undefined
+  return reason ? { reason } : { type, ...parse(value) }
 }
 
 const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
-type Attributes = { [Name in (typeof attributeNames)[number]]?: string }
-const notText = {
-  cause: 'cloudevent_invalid',
-  detail: 'a CloudEvents attribute is not UTF-8',
-} as const
+const namesInBytes = attributeNames.map((name) => [name, Buffer.from(name)] as const)
 
 /**
  * The headers that decide how to read the record. Of a repeated one the last counts; one without a
  * value is absent.
  */
-function attributesOf(headers: ReceivedRecord['headers']): Attributes | undefined {
-  if (!headers) return {}
-  if (!Array.isArray(headers)) return headers as Attributes
-  const attributes: Attributes = {}
-  for (const [name, value] of headers as ReceivedHeaders) {
-    const attribute = attributeNames.find(
-      (one) => one.length === name.length && Buffer.from(name).equals(nameBytes[one]),
-    )
-    if (!attribute) continue
-    delete attributes[attribute]
-    if (!value) continue
+function attributesOf(headers: NonNullable<ReceivedRecord['headers']>) {
+  const attributes: { [Name in (typeof attributeNames)[number]]?: string | undefined } = {}
+  for (const [name, value] of headers) {
+    // Most names differ in length, which is faster to see.
+    const named = namesInBytes.find(([, bytes]) => bytes.length === name.length && bytes.equals(name))
+    if (!named) continue
+    const [attribute] = named
     try {
-      attributes[attribute] = utf8.decode(value)
+      attributes[attribute] = value ? utf8.decode(value) : undefined
     } catch {
       return undefined
     }
@@ -299,42 +281,27 @@ function attributesOf(headers: ReceivedRecord['headers']): Attributes | undefine
   return attributes
 }
 
-const nameBytes = Object.fromEntries(attributeNames.map((name) => [name, Buffer.from(name)])) as Record<
-  (typeof attributeNames)[number],
-  Buffer
->
-
-function openStructured(bytes: Uint8Array | null, contentType: string): Opened {
-  const failed = (reason: Unreadable, type?: string): Opened => ({
-    type,
-    reason,
-    skippable: type !== undefined,
-  })
+function openStructured(bytes: Uint8Array | null, contentType: string): Data | Failed {
+  const invalid = (detail: string, type?: string) => ({ type, reason: fault('cloudevent_invalid', detail) })
   if (!structuredJson.test(contentType))
-    return failed(
-      fault('cloudevent_invalid', `${contentType} is not supported, only application/cloudevents+json`),
-    )
+    return invalid(`${contentType} is not supported, only application/cloudevents+json`)
   const parsed = parse(bytes)
-  if ('reason' in parsed) return failed(parsed.reason)
-  if (!isRecord(parsed.value))
-    return failed(fault('cloudevent_invalid', 'the value is not a single CloudEvent'))
+  if ('reason' in parsed) return { reason: parsed.reason }
+  if (!isRecord(parsed.value)) return invalid('the value is not a single CloudEvent')
 
-  const { specversion, type, data, data_base64: base64 } = parsed.value
-  const reason = attributeFault({ specversion, type })
-  if (reason) return failed(reason)
-  const typeName = type as string
-  if (data !== undefined && base64 !== undefined)
-    return failed(fault('cloudevent_invalid', 'the CloudEvent has both data and data_base64'), typeName)
-  if (base64 === undefined) return { type: typeName, value: data }
-  if (typeof base64 !== 'string' || !isBase64.test(base64))
-    return failed(fault('cloudevent_invalid', 'data_base64 is not Base64'), typeName)
+  const { specversion, type: typeGiven, data, data_base64: base64 } = parsed.value
+  const reason = attributeFault(specversion, typeGiven)
+  if (reason) return { reason }
+  const type = String(typeGiven)
+  if (base64 === undefined) return { type, value: data }
+  if (data !== undefined) return invalid('the CloudEvent has both data and data_base64', type)
+  if (typeof base64 !== 'string' || !isBase64.test(base64)) return invalid('data_base64 is not Base64', type)
   const inner = parse(Buffer.from(base64, 'base64'))
-  return 'reason' in inner ? failed(inner.reason, typeName) : { type: typeName, ...inner }
+  return 'reason' in inner ? { type, reason: inner.reason } : { type, value: inner.value }
 }
 
 /** Checks only the attributes that decide how to read the rest. */
-function attributeFault(attributes: { specversion: unknown; type: unknown }): Unreadable | undefined {
-  const { specversion, type } = attributes
+function attributeFault(specversion: unknown, type: unknown): Unreadable | undefined {
   if (specversion === undefined) return fault('no_specversion', 'the CloudEvent does not say its specversion')
   if (specversion !== '1.0')
     return fault('cloudevent_invalid', `specversion ${quoted(specversion)} is not 1.0`)
@@ -376,7 +343,7 @@ function isForeign(type: string | undefined, definitions: Definitions): type is 
 }
 
 /** The major version at the end of a type of ours; 1 without a type, or with another writer's. */
-const majorOf = (type: string | undefined, definition: { type: string }): number =>
+const majorOf = (type: string | undefined, definition: EventDefinition): number =>
   type !== undefined && stemOf(type) === stemOf(definition.type)
     ? Number(majorSuffix.exec(type)?.[1] ?? 1)
     : 1
@@ -391,10 +358,7 @@ const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)
 /** Rejects invalid UTF-8, rather than putting replacement characters into a name. */
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function faultOf({ check }: { check: Checker }, payload: unknown): string {
+function faultOf({ check }: EventDefinition, payload: unknown): string {
   const first = check.Errors(payload).First()
   return first ? `${first.path || '/'}: ${first.message}` : 'does not match its schema'
 }

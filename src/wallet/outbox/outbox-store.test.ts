@@ -6,6 +6,7 @@ import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { getTableColumns } from 'drizzle-orm'
 import { decodeRecord } from '../../contract/wire/envelope'
+import { headersOf } from '../../testing/headers'
 import { grants } from '../db/grants'
 import { outbox } from '../db/schema'
 import { clientToEvent } from '../events'
@@ -36,7 +37,7 @@ test('what the router sends of a row is read like what the relay sends', () => {
     email: 'grace@example.com',
     createdAt,
   })
-  const headers = { id: '42', type: event.name, subject: event.subject }
+  const headers = headersOf({ id: '42', type: event.name, subject: event.subject })
   expect(decodeRecord({ value: Buffer.from(event.value), headers })).toEqual({
     kind: 'event',
     event: { name: event.name, payload: JSON.parse(event.value).Payload },
