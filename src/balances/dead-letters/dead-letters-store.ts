@@ -2,41 +2,26 @@
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { Database } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
-import { rowStatements } from '../../platform/postgres/rows'
-import { rfc3339, type Statements } from '../../platform/postgres/statements'
+import { keysOf, rowStatements, selectList } from '../../platform/postgres/rows'
+import type { Statements } from '../../platform/postgres/statements'
 import { deadLetters } from '../db/schema'
 import type { Claim } from '../projection/apply-store'
 import { storable } from '../projection/storable'
 import type { DeadLetterReason } from '../projection/types'
 
-/** Times are RFC 3339, UTC. */
-export type DeadLetter = {
-  id: bigint
-  topic: string
-  partition: number
-  recordOffset: bigint
-  /** The last offset of an unreadable batch; null for a single record. */
-  lastOffset: bigint | null
-  cause: string
-  detail: string
-  key: Buffer | null
-  value: Buffer | null
-  /** As they came. */
+/** `headers` are as they came. */
+export type DeadLetter = Omit<typeof deadLetters.$inferSelect, 'clusterId' | 'headers'> & {
   headers: RecordHeader[]
-  recordAt: string | null
-  /** When it first failed. */
-  recordedAt: string
-  attempts: number
-  /** When the last attempt was published to the dead-letter topic. */
-  sentAt: string | null
 }
 
 const sentRows = rowStatements(deadLetters, ['id', 'attempts'])
 
-const selectLetters = (sql: Statements) => sql`
-  select id, topic, partition, record_offset as "recordOffset", last_offset as "lastOffset", cause, detail,
-    key, value, headers, record_at as "recordAt", recorded_at as "recordedAt", attempts, sent_at as "sentAt"
-  from dead_letters`
+const columns = selectList(deadLetters, keysOf(deadLetters, ['clusterId']))
+/** What may be large is left out. */
+const contextOf = selectList(
+  deadLetters,
+  keysOf(deadLetters, ['clusterId', 'detail', 'key', 'value', 'headers']),
+)
 
 /** How much of a letter a list shows, in bytes. Headers, as stored, are shown in full or not at all. */
 const shownMax = { key: 256, value: 1024, headers: 2048, detail: 500 }
@@ -56,13 +41,7 @@ const headersFrom = (stored: StoredHeaders): RecordHeader[] =>
       ])
     : Object.entries(stored).map(([name, value]) => [Buffer.from(name), Buffer.from(value)])
 
-const withTimes = (row: DeadLetterRow): DeadLetter => ({
-  ...row,
-  headers: headersFrom(row.headers),
-  recordAt: row.recordAt && rfc3339(row.recordAt),
-  recordedAt: rfc3339(row.recordedAt),
-  sentAt: row.sentAt && rfc3339(row.sentAt),
-})
+const toLetter = (row: DeadLetterRow): DeadLetter => ({ ...row, headers: headersFrom(row.headers) })
 
 export type DeadLetterFilter = { cause: string | undefined; topic: string | undefined }
 
@@ -78,13 +57,12 @@ export async function listDeadLetters(
 ): Promise<ListedLetter[]> {
   type Lengths = { keyBytes: number | null; valueBytes: number | null; headersBytes: number }
   const rows = await sql<(DeadLetterRow & Lengths)[]>`
-    select id, topic, partition, record_offset as "recordOffset", last_offset as "lastOffset", cause,
+    select ${contextOf(sql)},
       left(detail, ${shownMax.detail}) as detail, substring(key for ${shownMax.key}) as key,
       substring(value for ${shownMax.value}) as value,
       case when octet_length(headers::text) <= ${shownMax.headers} then headers else '[]' end as headers,
       octet_length(key) as "keyBytes", octet_length(value) as "valueBytes",
-      octet_length(headers::text) as "headersBytes", record_at as "recordAt", recorded_at as "recordedAt",
-      attempts, sent_at as "sentAt"
+      octet_length(headers::text) as "headersBytes"
     from dead_letters
     where true
       ${before === undefined ? sql`` : sql`and id < ${String(before)}::bigint`} ${matching(sql, filter)}
@@ -92,7 +70,7 @@ export async function listDeadLetters(
   return rows.map(({ keyBytes, valueBytes, headersBytes, ...row }) => {
     const headers = headersBytes > shownMax.headers
     const isCut = headers || (keyBytes ?? 0) > shownMax.key || (valueBytes ?? 0) > shownMax.value
-    return { ...withTimes(row), cut: isCut ? { keyBytes, valueBytes, headers } : undefined }
+    return { ...toLetter(row), cut: isCut ? { keyBytes, valueBytes, headers } : undefined }
   })
 }
 
@@ -109,8 +87,9 @@ export async function listDeadLetterIds(
 }
 
 export async function findDeadLetter(sql: Statements, id: bigint): Promise<DeadLetter | undefined> {
-  const rows = await sql<DeadLetterRow[]>`${selectLetters(sql)} where id = ${String(id)}::bigint`
-  return rows.map(withTimes)[0]
+  const rows = await sql<DeadLetterRow[]>`
+    select ${columns(sql)} from dead_letters where id = ${String(id)}::bigint`
+  return rows.map(toLetter)[0]
 }
 
 /** Letters with the same cause and topic. `exampleId` is the newest. */
@@ -125,11 +104,10 @@ export type DeadLetterGroup = {
 
 /** The largest first. */
 export async function groupDeadLetters(sql: Statements): Promise<DeadLetterGroup[]> {
-  const rows = await sql<DeadLetterGroup[]>`
+  return sql<DeadLetterGroup[]>`
     select cause, topic, count(*)::integer as count, min(recorded_at) as "firstAt",
       max(recorded_at) as "lastAt", max(id) as "exampleId"
     from dead_letters group by cause, topic order by count(*) desc, cause, topic`
-  return rows.map((row) => ({ ...row, firstAt: rfc3339(row.firstAt), lastAt: rfc3339(row.lastAt) }))
 }
 
 export async function countDeadLetters(sql: Statements): Promise<number> {
@@ -171,7 +149,8 @@ export const publishUnsent = (
       select pg_try_advisory_xact_lock(${advisoryLocks.deadLetterPublisher}) as acquired`
     if (!lock?.acquired) return 0
     // As many as fit, at least one. Lengths are compared before contents are read.
-    const rows = await tx<DeadLetterRow[]>`${selectLetters(tx)}
+    const rows = await tx<DeadLetterRow[]>`
+      select ${columns(tx)} from dead_letters
       where id in (
         select id from (
           select id, sum(bytes) over (order by id) - bytes as before from (
@@ -184,7 +163,7 @@ export const publishUnsent = (
       )
       order by id`
     if (rows.length === 0) return 0
-    const sent = await publish(rows.map(withTimes))
+    const sent = await publish(rows.map(toLetter))
     await tx`
       update dead_letters set sent_at = now()
       from ${sentRows.unnest(tx, sent)}

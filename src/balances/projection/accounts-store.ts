@@ -1,5 +1,5 @@
 /** Accounts as they are stored, for events that are incomplete without them. */
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { ProjectedAccount } from './types'
 
 export async function loadProjectedAccounts(
@@ -11,10 +11,5 @@ export async function loadProjectedAccounts(
     select account_id as "accountId", version, currency, source, updated_at as "updatedAt",
       case when version > 0 or source is null then balance_minor end as "balanceMinor"
     from balances where account_id = any(${arrayOf(accountIds)}::text[])`
-  return new Map(
-    rows.map(({ accountId, ...account }) => [
-      accountId,
-      { ...account, updatedAt: rfc3339(account.updatedAt) },
-    ]),
-  )
+  return new Map(rows.map(({ accountId, ...account }) => [accountId, account]))
 }

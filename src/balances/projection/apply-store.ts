@@ -4,25 +4,18 @@ import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { Database } from '../../platform/postgres/database'
 import { violation } from '../../platform/postgres/failures'
 import { advisoryLocks } from '../../platform/postgres/locks'
-import { rowStatements } from '../../platform/postgres/rows'
+import { keysOf, rowStatements } from '../../platform/postgres/rows'
 import type { Statements } from '../../platform/postgres/statements'
 import * as schema from '../db/schema'
 import { storable } from './storable'
 import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './types'
 
-export type NewDeadLetter = DeadLetterReason & {
-  clusterId: string
-  topic: string
-  partition: number
-  recordOffset: bigint
-  /** Of an unreadable batch. */
-  lastOffset: bigint | null
-  key: Uint8Array | null
-  value: Uint8Array | null
-  headers: RecordHeader[]
-  /** RFC 3339; null when the record has no time. */
-  recordAt: string | null
-}
+const columnsOfNew = keysOf(schema.deadLetters, ['id', 'recordedAt', 'attempts', 'sentAt'])
+
+export type NewDeadLetter = DeadLetterReason &
+  Pick<typeof schema.deadLetters.$inferSelect, Exclude<(typeof columnsOfNew)[number], 'headers'>> & {
+    headers: RecordHeader[]
+  }
 
 export type Rows = {
   balances: BalanceRow[]
@@ -37,48 +30,10 @@ export type Claim = (sql: Statements) => PendingQuery<Row[]>
 /** Nothing was written unless `claimed`. `changed` counts the accounts that changed. */
 export type Applied = { claimed: boolean; changed: number }
 
-const balanceRows = rowStatements(
-  schema.balances,
-  [
-    'accountId',
-    'clientId',
-    'currency',
-    'balanceMinor',
-    'heldMinor',
-    'version',
-    'source',
-    'opened',
-    'createdAt',
-    'updatedAt',
-  ],
-  { as: 'stored' },
-)
-const entryRows = rowStatements(schema.entries, [
-  'accountId',
-  'version',
-  'amountMinor',
-  'balanceMinor',
-  'heldMinor',
-  'transactionId',
-  'holdId',
-  'counterpartyId',
-  'effectiveAt',
-  'createdAt',
-])
-const clientRows = rowStatements(schema.clients, ['id', 'name', 'email', 'createdAt'])
-const deadLetterRows = rowStatements(schema.deadLetters, [
-  'clusterId',
-  'topic',
-  'partition',
-  'recordOffset',
-  'lastOffset',
-  'cause',
-  'detail',
-  'key',
-  'value',
-  'headers',
-  'recordAt',
-])
+const balanceRows = rowStatements(schema.balances, keysOf(schema.balances), { as: 'stored' })
+const entryRows = rowStatements(schema.entries, keysOf(schema.entries))
+const clientRows = rowStatements(schema.clients, keysOf(schema.clients))
+const deadLetterRows = rowStatements(schema.deadLetters, columnsOfNew)
 
 /**
  * Upserts the newest version of each account and inserts each entry once. Idempotent under

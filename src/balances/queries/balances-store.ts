@@ -1,31 +1,16 @@
 /** Accounts as the read model has them. */
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
+import { keysOf, selectList } from '../../platform/postgres/rows'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { balances } from '../db/schema'
+import type { BalanceRow } from '../projection/types'
 
-/** Times are RFC 3339, UTC. */
-export type Balance = {
-  accountId: string
-  clientId: string | null
-  /** Null until ClientRegistered has been applied. */
-  ownerName: string | null
-  currency: string
-  balanceMinor: bigint
-  heldMinor: bigint
-  version: bigint
-  createdAt: string
-  updatedAt: string
-}
+/** `ownerName` is null until ClientRegistered has been applied. */
+export type Balance = Omit<BalanceRow, 'source' | 'opened'> & { ownerName: string | null }
 
+const columns = selectList(balances, keysOf(balances, ['source', 'opened']))
 const selectBalances = (sql: Statements) => sql`
-  select account_id as "accountId", client_id as "clientId", clients.name as "ownerName", currency,
-    balance_minor as "balanceMinor", held_minor as "heldMinor", version,
-    balances.created_at as "createdAt", updated_at as "updatedAt"
+  select ${columns(sql)}, clients.name as "ownerName"
   from balances left join clients on clients.id = client_id`
-
-const withTimes = (row: Balance): Balance => ({
-  ...row,
-  createdAt: rfc3339(row.createdAt),
-  updatedAt: rfc3339(row.updatedAt),
-})
 
 export async function findBalances(
   sql: Statements,
@@ -34,7 +19,7 @@ export async function findBalances(
   const rows = await sql<
     Balance[]
   >`${selectBalances(sql)} where account_id = any(${arrayOf(accountIds)}::text[])`
-  return new Map(rows.map((row) => [row.accountId, withTimes(row)]))
+  return new Map(rows.map((row) => [row.accountId, row]))
 }
 
 export type BalanceFilter = {
@@ -50,7 +35,7 @@ export async function listBalances(
   { clientId, currency, minMinor, maxMinor }: BalanceFilter,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<Balance[]> {
-  const rows = await sql<Balance[]>`${selectBalances(sql)}
+  return sql<Balance[]>`${selectBalances(sql)}
     where true
       ${after === undefined ? sql`` : sql`and account_id > ${after}`}
       ${clientId === undefined ? sql`` : sql`and client_id = ${clientId}`}
@@ -58,5 +43,4 @@ export async function listBalances(
       ${minMinor === undefined ? sql`` : sql`and balance_minor >= ${String(minMinor)}::bigint`}
       ${maxMinor === undefined ? sql`` : sql`and balance_minor <= ${String(maxMinor)}::bigint`}
     order by account_id limit ${limit}`
-  return rows.map(withTimes)
 }

@@ -1,6 +1,8 @@
 /** Entries of accounts by version, and the version at a time. */
 import type { PendingQuery, Row } from 'postgres'
-import { arrayOf, rfc3339, type Statements } from '../../platform/postgres/statements'
+import { keysOf, selectList } from '../../platform/postgres/rows'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { entries } from '../db/schema'
 import type { EntryRow } from '../projection/types'
 
 export type Entry = Omit<EntryRow, 'accountId'>
@@ -8,16 +10,7 @@ export type Entry = Omit<EntryRow, 'accountId'>
 /** With the currency of the account. */
 export type AccountEntry = EntryRow & { currency: string }
 
-const columns = (sql: Statements) => sql`
-  version, amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor",
-  transaction_id as "transactionId", hold_id as "holdId", counterparty_id as "counterpartyId",
-  effective_at as "effectiveAt", created_at as "createdAt"`
-
-const withTimes = <Row extends Entry>(row: Row): Row => ({
-  ...row,
-  effectiveAt: row.effectiveAt && rfc3339(row.effectiveAt),
-  createdAt: rfc3339(row.createdAt),
-})
+const columns = selectList(entries, keysOf(entries, ['accountId']))
 
 /**
  * The entries after each cursor `<version>:<account>`, oldest first, at most `limit` each. Cursors
@@ -33,8 +26,8 @@ export async function listFollowing(sql: Statements, cursors: readonly string[],
       where entries.account_id = balances.account_id and version > split_part(after, ':', 1)::bigint
       order by version limit ${limit}
     ) as following
-    order by following.version`
-  return Map.groupBy(rows.map(withTimes), ({ after }) => after)
+    order by version`
+  return Map.groupBy(rows, ({ after }) => after)
 }
 
 /** Joins each key with its entry, in order. Keys without an entry are left out. */
@@ -54,7 +47,7 @@ export async function withEntries<Key extends Pick<AccountEntry, 'accountId' | '
       where entries.account_id = balances.account_id and version = key_version
     ) as entry
     order by keys.index`
-  return rows.map(({ index, ...row }) => ({ ...(keys[index] as Key), ...withTimes(row) }))
+  return rows.map(({ index, ...row }) => ({ ...(keys[index] as Key), ...row }))
 }
 
 /** Versions above `floor` and below `before`, newest first. */
@@ -63,12 +56,11 @@ export async function listEntries(
   accountId: string,
   { floor, before, limit }: { floor: bigint; before: bigint; limit: number },
 ): Promise<Entry[]> {
-  const rows = await sql<Entry[]>`
+  return sql<Entry[]>`
     select ${columns(sql)} from entries
     where account_id = ${accountId}
       and version > ${String(floor)}::bigint and version < ${String(before)}::bigint
     order by version desc limit ${limit}`
-  return rows.map(withTimes)
 }
 
 export async function findEntryAfter(
@@ -76,11 +68,11 @@ export async function findEntryAfter(
   accountId: string,
   version: bigint,
 ): Promise<Entry | undefined> {
-  const rows = await sql<Entry[]>`
+  const [entry] = await sql<Entry[]>`
     select ${columns(sql)} from entries
     where account_id = ${accountId} and version > ${String(version)}::bigint
     order by version limit 1`
-  return rows.map(withTimes)[0]
+  return entry
 }
 
 /**
@@ -152,14 +144,13 @@ export async function listBackdated(
   { version, at, before, limit }: { version: bigint; at: string; before: bigint; limit: number },
 ): Promise<Entry[]> {
   // Materialized, so that the planner does not scan the primary key instead of the few backdated entries.
-  const rows = await sql<Entry[]>`
+  return sql<Entry[]>`
     with backdated as materialized (
       select * from entries
       where account_id = ${accountId} and effective_at is not null and effective_at <= ${at}::timestamptz
     )
-    select ${columns(sql)} from backdated
+    select ${columns(sql)} from backdated as entries
     where version > ${String(version)}::bigint and version < ${String(before)}::bigint
       and amount_minor is not null
     order by version desc limit ${limit}`
-  return rows.map(withTimes)
 }

@@ -1,20 +1,13 @@
 /** Large movements as they were recorded. Rows are added, never changed. */
-import { rowStatements } from '../../platform/postgres/rows'
-import { rfc3339, type Statements } from '../../platform/postgres/statements'
+import { keysOf, rowStatements, selectList } from '../../platform/postgres/rows'
+import type { Statements } from '../../platform/postgres/statements'
 import { largeMovements } from '../db/schema'
 
 /** `createdAt` is RFC 3339, UTC. */
 export type LargeMovement = typeof largeMovements.$inferSelect
 
-const movementRows = rowStatements(largeMovements, [
-  'transactionId',
-  'accountIdFrom',
-  'accountIdTo',
-  'amountMinor',
-  'currency',
-  'reference',
-  'createdAt',
-])
+const movementRows = rowStatements(largeMovements, keysOf(largeMovements))
+const columns = selectList(largeMovements)
 
 /** Inserts each transaction once, as it was first recorded. Returns how many were new. */
 export async function addLargeMovements(sql: Statements, rows: readonly LargeMovement[]): Promise<number> {
@@ -32,12 +25,9 @@ export async function listLargeMovements(
   const isParty = sql`and (account_id_from = ${accountId ?? null} or account_id_to = ${accountId ?? null})`
   const isOlder = sql`and (created_at, transaction_id)
     < (select created_at, transaction_id from large_movements where transaction_id = ${after ?? null})`
-  const rows = await sql<LargeMovement[]>`
-    select transaction_id as "transactionId", account_id_from as "accountIdFrom",
-      account_id_to as "accountIdTo", amount_minor as "amountMinor", currency, reference,
-      created_at as "createdAt"
+  return sql<LargeMovement[]>`
+    select ${columns(sql)}
     from large_movements
     where true ${accountId === undefined ? sql`` : isParty} ${after === undefined ? sql`` : isOlder}
     order by created_at desc, transaction_id desc limit ${limit}`
-  return rows.map((row) => ({ ...row, createdAt: rfc3339(row.createdAt) }))
 }

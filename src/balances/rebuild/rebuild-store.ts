@@ -102,8 +102,7 @@ export async function findRebuild(sql: Statements): Promise<Rebuild | undefined>
   if (!where) return undefined
   const found = sql<Rebuild[]>`
     select state, manual, force, bounds, divergence, message,
-      to_json(started_at at time zone 'utc')#>>'{}' || 'Z' as "startedAt",
-      to_json(ended_at at time zone 'utc')#>>'{}' || 'Z' as "endedAt"
+      started_at as "startedAt", ended_at as "endedAt"
     from ${sql(where.schema)}.rebuild`
   try {
     return (await found)[0]

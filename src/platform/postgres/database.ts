@@ -4,7 +4,7 @@
  */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
-import type { Types } from './statements'
+import { rfc3339, type Types } from './statements'
 
 export type Database = {
   sql: Sql<Types>
@@ -35,12 +35,18 @@ export function openDatabase({ url, poolMax, prepare, settings, ...more }: Datab
   const options = connectionOptions(more)
   const connection = { ...options.connection, ...settings }
   const sql = postgres(url, { ...options, connection, max: poolMax, prepare })
+  const orm = drizzle(sql)
+  // Last: drizzle sets a parser of its own.
+  sql.options.parsers[timestamptz] = rfc3339
   return {
     sql,
-    orm: drizzle(sql),
+    orm,
     close: (timeoutMs = 5000) => sql.end({ timeout: timeoutMs / 1000 }),
   }
 }
+
+/** The OID of `timestamp with time zone`. */
+const timestamptz = 1184
 
 /**
  * A crashed host never closes its connection. With these TCP limits the server notices within seconds

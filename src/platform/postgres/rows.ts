@@ -13,6 +13,24 @@ type Value = string | number | bigint | boolean | object | null | undefined
 type ColumnOf<Table extends PgTable> = keyof Table['_']['columns'] & string
 type Fragment = PendingQuery<Row[]>
 
+/** The columns of a table, all or all but a few. */
+export const keysOf = <Table extends PgTable, Omitted extends ColumnOf<Table> = never>(
+  table: Table,
+  omitted: readonly Omitted[] = [],
+) =>
+  Object.keys(getTableColumns(table)).filter((key) => !omitted.includes(key as Omitted)) as Exclude<
+    ColumnOf<Table>,
+    Omitted
+  >[]
+
+/** `"entries"."account_id" as "accountId", …`: rows as the schema types them. */
+export function selectList<Table extends PgTable>(table: Table, columns = keysOf(table)) {
+  const all = getTableColumns(table)
+  const names = columns.map((key) => `"${getTableName(table)}"."${all[key]?.name}" as "${key}"`)
+  const list = template(names.join(', '))
+  return (sql: Statements): Fragment => sql(list)
+}
+
 export type RowStatements<Column extends string, Shared extends string> = {
   /** `unnest(…) as incoming (…)`. */
   unnest(sql: Statements, rows: readonly Record<Column, Value>[]): Fragment

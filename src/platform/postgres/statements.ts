@@ -3,8 +3,8 @@ import type { Sql, TransactionSql } from 'postgres'
 
 export type Types = { bigint: bigint }
 /**
- * A pool or a transaction. int8 is read as `bigint`, timestamps as text; pass times as ISO text, lists
- * with `arrayOf`.
+ * A pool or a transaction. int8 is read as `bigint`, times as RFC 3339 text in UTC; pass times as ISO
+ * text, lists with `arrayOf`.
  */
 export type Statements = Sql<Types> | TransactionSql<Types>
 

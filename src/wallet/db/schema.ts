@@ -16,7 +16,6 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { rfc3339 } from '../../platform/postgres/statements'
 import {
   type HoldStatus,
   holdStatuses,
@@ -37,7 +36,7 @@ const digitsOf = (limit: AnyPgColumn) =>
 const time = customType<{ data: Date; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   toDriver: (time) => time.toISOString(),
-  fromDriver: (text) => new Date(rfc3339(text)),
+  fromDriver: (text) => new Date(text),
 })
 
 /** `worldIdOf` of the domain, in SQL. */
