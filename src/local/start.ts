@@ -14,17 +14,18 @@ import {
   readStartConfig,
   type ServiceName,
   type StartConfig,
+  serviceNames,
 } from '../config/config.ts'
 import { optionsOrExit } from '../platform/process/options.ts'
 import { describeHolder, freePort, listenErrorOf } from '../platform/process/ports.ts'
-import { backoffMs, pause } from '../platform/process/retry.ts'
+import { backoffMs, keepTrying, pause } from '../platform/process/retry.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './child-log.ts'
 import { type DirectoryLock, DirectoryTaken, explainUnusable, lockDirectory } from './directory-lock.ts'
-import { type Database, startPostgres, stopPostgres } from './postgres/cluster.ts'
+import { startPostgres, stopPostgres } from './postgres/cluster.ts'
 import { makePrivate, makeTreePrivate } from './private-files.ts'
 import {
-  type Part,
   type ProcessOptions,
+  type Start,
   type Supervised,
   startProcess,
   supervise,
@@ -35,18 +36,15 @@ const root = resolve(import.meta.dir, '../..')
 /** Everything listens on the loopback address only. */
 const host = '127.0.0.1'
 const backoff = { firstMs: 500, limitMs: 10_000 }
-/** How long an ordered stop may take after the launcher was killed, in milliseconds. */
+/** How long an ordered stop may take after the launcher was killed. */
 const orphanStopMs = 2000
-/** How long the processes of a killed run may still hold ports and files, in milliseconds. */
+/** How long the processes of a killed run may still hold ports and files. */
 const patienceMs = 5000
-/** After this time a silent start reports progress, in milliseconds. */
+/** After this time a silent start reports progress. */
 const progressMs = 5000
-/** The same line of the same child is not shown again within this time, in milliseconds. */
+/** The same line of the same child is not shown again within this time. */
 const repeatMs = 10_000
-/**
- * Signals closer together than this are one Ctrl-C, which the terminal, `bun run` and the launcher
- * each hand on, in milliseconds.
- */
+/** Signals closer together are one Ctrl-C, which the terminal, `bun run` and the launcher each hand on. */
 const sameKeyMs = 1000
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
@@ -54,15 +52,6 @@ const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
 /** An error that the user can fix. Shown without a stack trace. */
 class StartError extends Error {}
-
-type Stack = {
-  config: StartConfig
-  lock?: DirectoryLock
-  /** Those of one list at the same time, the lists one after the other. */
-  stopOrder: Supervised[][]
-  /** Set once a stop was requested. */
-  stopped?: Promise<void>
-}
 
 const usage = `Usage: npm start [-- --fresh --watch]
   Runs PostgreSQL, the broker and both services until Ctrl-C. The two dashes pass the options through npm.
@@ -74,35 +63,39 @@ const options = optionsOrExit(usage, { fresh: flag, watch: flag, lifeline: flag 
 // Ledgers, events and passwords are for their owner alone; the children inherit it.
 process.umask(0o077)
 const config = readConfigOrExit()
-const stack: Stack = { config, stopOrder: [] }
-stopOnSignals(stack)
-if (options.lifeline) stopWithStdin(stack)
-await start(stack).catch((error) => fail(stack, error))
+const { dataDir } = config
+let lock: DirectoryLock | undefined
+/** Those of one list at the same time, the lists one after the other. */
+let stopOrder: Supervised[][] = []
+/** Set once a stop was requested. */
+let stopped: Promise<void> | undefined
+stopOnSignals()
+if (options.lifeline) stopWithStdin()
+await start().catch(fail)
 
 /** Resolves once everything is ready, or a stop was requested. */
-async function start(stack: Stack): Promise<void> {
-  const { config } = stack
-  stack.lock = lock(config.dataDir)
-  closeToOthers(config.dataDir)
-  if (options.fresh) await wipe(config.dataDir)
-  await claimPorts(stack.lock, config)
-  say(`starting, data in ${shown(config.dataDir)}`)
+async function start(): Promise<void> {
+  lock = lockDataDir()
+  closeToOthers()
+  if (options.fresh) await wipe()
+  await claimPorts(lock.afterKill)
+  say(`starting, data in ${shown(dataDir)}`)
 
-  const patient = stack.lock.afterKill ? tryAgainFor(patienceMs) : (part: StartPart) => part
-  const database = run(stack, patient(postgresPart(config)))
-  const broker = run(stack, patient(brokerPart(config)))
-  stack.stopOrder = [[broker], [database]]
+  const deadline = performance.now() + (lock.afterKill ? patienceMs : 0)
+  const database = run(postgresPart(), deadline)
+  const broker = run(brokerPart(), deadline)
+  stopOrder = [[broker], [database]]
   await Promise.all([database.ready, broker.ready])
-  if (stack.stopped) return
+  if (stopped) return
 
-  const services = [run(stack, servicePart(config, 'wallet')), run(stack, servicePart(config, 'balances'))]
-  stack.stopOrder.unshift(services)
+  const services = [run(servicePart('wallet')), run(servicePart('balances'))]
+  stopOrder.unshift(services)
   await Promise.all(services.map(({ ready }) => ready))
-  if (!stack.stopped) console.log(presentStack(config))
+  if (!stopped) console.log(presentStack())
 }
 
 /** Throws when another supervisor has the directory. */
-function lock(dataDir: string): DirectoryLock {
+function lockDataDir(): DirectoryLock {
   try {
     return lockDirectory(dataDir)
   } catch (error) {
@@ -115,150 +108,103 @@ function lock(dataDir: string): DirectoryLock {
   }
 }
 
-type StartPart = Part & { title: string; address: string; log: ChildLog }
+type Part = { name: string; address: string; log: ChildLog; start: Start }
 
-function postgresPart({ dataDir, postgresPort }: StartConfig): StartPart {
+function postgresPart(): Part {
   const log = openChildLog(join(dataDir, 'logs/postgres.log'))
+  // As `localDatabaseUrl` says it.
+  const databases = serviceNames.map((name) => ({ name, user: name, password: name }))
+  const options = { dataDir: join(dataDir, 'postgres'), port: config.postgresPort, databases, log: log.write }
   return {
-    name: 'postgres',
-    title: 'PostgreSQL',
-    address: `127.0.0.1:${postgresPort}`,
+    name: 'PostgreSQL',
+    address: `${host}:${config.postgresPort}`,
     log,
-    start: (signal) =>
-      startPostgres(
-        {
-          dataDir: join(dataDir, 'postgres'),
-          port: postgresPort,
-          databases: [databaseOf('wallet'), databaseOf('balances')],
-          log: log.write,
-        },
-        signal,
-      ),
+    start: (signal) => startPostgres(options, signal),
   }
 }
 
-/** As `localDatabaseUrl` says it. */
-function databaseOf(name: ServiceName): Database {
-  return { name, user: name, password: name }
+function brokerPart(): Part {
+  const port = String(config.kafkaPort)
+  const script = ['src/local/broker/main.ts', '--data-dir', join(dataDir, 'broker')]
+  const command = [...script, '--host', host, '--port', port]
+  return processPart('broker', `${host}:${port}`, command, {}, { line: /^ready / })
 }
 
-/**
- * The wallet works as a role that it makes for itself, as the owner; balances as the owner. Empty
- * is as good as absent.
- */
-function databaseUrls(name: ServiceName, { postgresPort }: StartConfig) {
-  const owner = localDatabaseUrl(name, postgresPort)
-  return name === 'wallet'
-    ? { DATABASE_URL: localDatabaseUrl(name, postgresPort, 'wallet_service'), MIGRATION_DATABASE_URL: owner }
-    : { DATABASE_URL: owner, MIGRATION_DATABASE_URL: '' }
+function servicePart(name: ServiceName): Part {
+  const owner = localDatabaseUrl(name, config.postgresPort)
+  const env = {
+    SERVICE: name,
+    HOST: host,
+    PORT: String(portOf(name)),
+    // The wallet works as a role that it makes for itself, as the owner. Empty is as good as absent.
+    DATABASE_URL: name === 'wallet' ? localDatabaseUrl(name, config.postgresPort, 'wallet_service') : owner,
+    MIGRATION_DATABASE_URL: name === 'wallet' ? owner : '',
+    KAFKA_BROKERS: `${host}:${config.kafkaPort}`,
+    MIGRATE_ON_START: 'true',
+    SEED_ON_START: 'true',
+    LOG_FORMAT: 'json',
+  }
+  const command = [...(options.watch ? ['--watch', '--no-clear-screen'] : []), 'src/main.ts']
+  return processPart(name, urlOf(name), command, env, { url: `${urlOf(name)}/readyz` })
 }
 
-function brokerPart({ dataDir, kafkaPort }: StartConfig): StartPart {
-  return processPart({
-    name: 'broker',
-    address: `127.0.0.1:${kafkaPort}`,
-    dataDir,
-    script: 'src/local/broker/main.ts',
-    args: ['--data-dir', join(dataDir, 'broker'), '--host', host, '--port', String(kafkaPort)],
-    env: {},
-    ready: { line: /^ready / },
-  })
-}
-
-function servicePart(config: StartConfig, name: ServiceName): StartPart {
-  const { dataDir, kafkaPort } = config
-  const port = name === 'wallet' ? config.walletPort : config.balancesPort
-  return processPart({
-    name,
-    address: urlOf(config, name),
-    dataDir,
-    runtimeArgs: options.watch ? ['--watch', '--no-clear-screen'] : [],
-    script: 'src/main.ts',
-    args: [],
-    env: {
-      SERVICE: name,
-      HOST: host,
-      PORT: String(port),
-      ...databaseUrls(name, config),
-      KAFKA_BROKERS: `127.0.0.1:${kafkaPort}`,
-      MIGRATE_ON_START: 'true',
-      SEED_ON_START: 'true',
-      LOG_FORMAT: 'json',
-    },
-    ready: { url: `${urlOf(config, name)}/readyz` },
-  })
-}
-
-type ProcessPart = Pick<ProcessOptions, 'env' | 'ready'> & {
-  name: string
-  address: string
-  dataDir: string
-  runtimeArgs?: string[]
-  script: string
-  args: string[]
-}
-
-function processPart(part: ProcessPart): StartPart {
-  const { name, address, dataDir, runtimeArgs = [], script, args, env, ready } = part
+function processPart(
+  name: string,
+  address: string,
+  script: string[],
+  env: Record<string, string>,
+  ready: ProcessOptions['ready'],
+): Part {
   const log = openChildLog(join(dataDir, 'logs', `${name}.log`))
-  const command = [process.execPath, ...runtimeArgs, script, ...args, '--lifeline']
+  const command = [process.execPath, ...script, '--lifeline']
   // Settings of the user for the services, such as LOG_LEVEL, go through; ours win.
   const options = { command, cwd: root, env: { ...process.env, ...env }, log: log.write, ready }
-  return { name, title: name, address, log, start: (signal) => startProcess(options, signal) }
+  return { name, address, log, start: (signal) => startProcess(options, signal) }
 }
 
-/** Parts that are tried again at once when they cannot be started, but not for longer than this from now. */
-function tryAgainFor(ms: number): (part: StartPart) => StartPart {
-  const deadline = performance.now() + ms
-  return (part) => ({
-    ...part,
-    async start(signal) {
-      for (;;) {
-        try {
-          return await part.start(signal)
-        } catch (error) {
-          if (signal.aborted || performance.now() > deadline) throw error
-        }
-        await pause(100, signal)
-      }
-    },
-  })
+function portOf(name: ServiceName): number {
+  return name === 'wallet' ? config.walletPort : config.balancesPort
 }
 
 /** The service's address as a person on this machine would type it. */
-function urlOf({ walletPort, balancesPort }: StartConfig, name: ServiceName): string {
-  return `http://localhost:${name === 'wallet' ? walletPort : balancesPort}`
+function urlOf(name: ServiceName): string {
+  return `http://localhost:${portOf(name)}`
 }
 
 /**
  * Keeps a part running and tells the terminal what becomes of it. `ready` rejects with what the
- * part said last.
+ * part said last. Until the deadline a start that fails is tried again at once.
  */
-function run(stack: Stack, part: StartPart): Supervised {
-  const { title, address, log } = part
+function run({ name, address, log, start }: Part, deadline = 0): Supervised {
   const startedAt = performance.now()
   const ticker = setInterval(
-    () => say(`${title} is still starting (${seconds(performance.now() - startedAt)})`),
+    () => say(`${name} is still starting (${seconds(performance.now() - startedAt)})`),
     progressMs,
   )
-  log.onLine = showUrgent(stack, part.name)
+  log.onLine = showUrgent(name)
 
-  const supervised = supervise(part, {
+  const startPatiently = (signal: AbortSignal) =>
+    keepTrying(() => start(signal), {
+      backoff: { firstMs: 100, limitMs: 100 },
+      signal,
+      isRetryable: () => performance.now() < deadline,
+      onFailure() {},
+    })
+  const supervised = supervise(startPatiently, {
     delayMs: (attempt) => backoffMs(backoff, attempt, () => 1),
     pause,
     onEnd(how, delayMs) {
-      if (stack.stopped) return
+      if (stopped) return
       // If it was killed, its last lines do not explain why.
       const tail = tailOf(log)
       const lines = wasKilled(how) ? [] : tail
-      say([`${title} ${how}, starting it again in ${seconds(delayMs)}`, ...lines].join('\n'))
+      say([`${name} ${how}, starting it again in ${seconds(delayMs)}`, ...lines].join('\n'))
     },
-    onReady: (tookMs) =>
-      say(`${title.padEnd('PostgreSQL'.length)}  ready on ${address} (${seconds(tookMs)})`),
+    onReady: (tookMs) => say(`${name.padEnd('PostgreSQL'.length)}  ready on ${address} (${seconds(tookMs)})`),
   })
   const ready = supervised.ready
     .catch((error) => {
-      throw new StartError([`${title} could not be started: ${error.message}`, ...tailOf(log)].join('\n'))
+      throw new StartError([`${name} could not be started: ${error.message}`, ...tailOf(log)].join('\n'))
     })
     .finally(() => clearInterval(ticker))
   return { ...supervised, ready }
@@ -268,12 +214,12 @@ function run(stack: Stack, part: StartPart): Supervised {
  * Shows warnings and errors as they come, the same one not over and over, and none of those that
  * stopping brings about.
  */
-function showUrgent(stack: Stack, name: string): (line: string) => void {
+function showUrgent(name: string): (line: string) => void {
   const shownAt = new Map<string, number>()
   return (line) => {
     const { urgent, text } = presentLogLine(line)
     const now = performance.now()
-    if (!urgent || stack.stopped || now - (shownAt.get(text) ?? Number.NEGATIVE_INFINITY) < repeatMs) return
+    if (!urgent || stopped || now - (shownAt.get(text) ?? Number.NEGATIVE_INFINITY) < repeatMs) return
     shownAt.set(text, now)
     say(`${name}: ${text}`)
   }
@@ -284,7 +230,7 @@ function tailOf(log: ChildLog): string[] {
 }
 
 /** Removes only our own files from the data directory, which may hold other things. */
-async function wipe(dataDir: string): Promise<void> {
+async function wipe(): Promise<void> {
   await stopPostgres(join(dataDir, 'postgres'))
   for (const name of ['postgres', 'broker', 'logs'])
     rmSync(join(dataDir, name), { recursive: true, force: true })
@@ -295,88 +241,77 @@ async function wipe(dataDir: string): Promise<void> {
  * What an earlier version left open. PostgreSQL sees to its own; the directory itself may be
  * somebody's with other things in it.
  */
-function closeToOthers(dataDir: string): void {
+function closeToOthers(): void {
   for (const name of ['broker', 'logs']) makeTreePrivate(join(dataDir, name))
   makePrivate(join(dataDir, 'postgres'))
 }
-
-type WantedPort = { name: string; variable: string; port: number }
 
 /**
  * Throws, before anything is started, when a port is taken or given twice. After a killed run it
  * waits until that one's children are gone.
  */
-async function claimPorts(lock: DirectoryLock, config: StartConfig): Promise<void> {
-  const wanted: WantedPort[] = [
+async function claimPorts(afterKill: boolean): Promise<void> {
+  const wanted = [
     { name: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort },
     { name: 'broker', variable: 'KAFKA_PORT', port: config.kafkaPort },
     { name: 'wallet', variable: 'WALLET_PORT', port: config.walletPort },
     { name: 'balances', variable: 'BALANCES_PORT', port: config.balancesPort },
   ]
   for (const [index, { variable, port }] of wanted.entries()) {
-    const other = wanted.find((each, at) => at < index && each.port === port)
+    const other = wanted.slice(0, index).find((each) => each.port === port)
     if (other)
       throw new StartError(`${other.variable} and ${variable} are both ${port}: give each its own port`)
   }
 
-  const findTaken = () => wanted.filter(({ port }) => listenErrorOf(port, host) ?? whyNotLocalhost(port))
+  const findTaken = () => wanted.filter(({ port }) => whyTaken(port))
+  const deadline = performance.now() + (afterKill ? patienceMs : 0)
   let taken = findTaken()
-  if (lock.afterKill && taken.length > 0)
-    say('the run before was killed: waiting for what it left behind to end')
-  for (
-    const deadline = performance.now() + patienceMs;
-    lock.afterKill && taken.length > 0;
-    taken = findTaken()
-  ) {
-    if (performance.now() > deadline) break
-    await Bun.sleep(100)
-  }
-  if (taken.length > 0) throw new StartError(taken.map(explainTaken).join('\n'))
+  if (afterKill && taken.length > 0) say('the run before was killed: waiting for what it left behind to end')
+  for (; taken.length > 0 && performance.now() < deadline; taken = findTaken()) await Bun.sleep(100)
+  const explained = taken.map(({ name, variable, port }) => {
+    const remedy = `choose another with ${variable}=${freePort()}`
+    const why = whyTaken(port)
+    if (why === 'EADDRINUSE')
+      return `port ${port}, for ${name}, is taken by ${describeHolder(port)}: stop that, or ${remedy}`
+    return `port ${port}, for ${name}, cannot be used on ${host} (${why}): ${remedy}`
+  })
+  if (explained.length > 0) throw new StartError(explained.join('\n'))
 }
 
 /** A program that listens on ::1 alone would receive many of the requests to localhost. */
-function whyNotLocalhost(port: number): string | null {
-  return listenErrorOf(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null
-}
-
-function explainTaken({ name, variable, port }: WantedPort): string {
-  const remedy = `choose another with ${variable}=${freePort()}`
-  const why = listenErrorOf(port, host) ?? whyNotLocalhost(port)
-  if (why !== 'EADDRINUSE') return `port ${port}, for ${name}, cannot be used on ${host} (${why}): ${remedy}`
-  return `port ${port}, for ${name}, is taken by ${describeHolder(port)}: stop that, or ${remedy}`
+function whyTaken(port: number): string | null {
+  return listenErrorOf(port, host) ?? (listenErrorOf(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null)
 }
 
 /** Idempotent: the first call stops everything, the others wait for the same end. */
-function stop(stack: Stack, cause: string): Promise<void> {
-  stack.stopped ??= (async () => {
+function stop(cause: string): Promise<void> {
+  stopped ??= (async () => {
     say(`${cause}, stopping`)
     const startedAt = performance.now()
-    // Not destructured: a start that is under way may still add to the list.
-    for (let group = stack.stopOrder.shift(); group; group = stack.stopOrder.shift()) {
+    // Shifted, since a start that is under way may still add to the list.
+    for (let group = stopOrder.shift(); group; group = stopOrder.shift()) {
       await Promise.all(group.map((part) => part.stop()))
     }
-    stack.lock?.release()
-    say(`stopped (${seconds(performance.now() - startedAt)}), data stays in ${shown(stack.config.dataDir)}`)
+    lock?.release()
+    say(`stopped (${seconds(performance.now() - startedAt)}), data stays in ${shown(dataDir)}`)
   })()
-  return stack.stopped
+  return stopped
 }
 
 /**
  * SIGHUP is left as it comes: it ends us at once, as the terminal is gone, and the end of our pipes
  * stops the children.
  */
-function stopOnSignals(stack: Stack): void {
+function stopOnSignals(): void {
   let firstAt: number | undefined
-  for (const [signal, cause] of [
-    ['SIGINT', 'Ctrl-C'],
-    ['SIGTERM', 'SIGTERM'],
-  ] as const) {
+  const causes = { SIGINT: 'Ctrl-C', SIGTERM: 'SIGTERM' }
+  for (const [signal, cause] of Object.entries(causes)) {
     process.on(signal, () => {
       const now = performance.now()
       firstAt ??= now
       // Nothing is left behind: the children exit when our pipes close.
       if (signal === 'SIGINT' && now - firstAt > sameKeyMs) process.exit(130)
-      end(stack, cause)
+      end(cause)
     })
   }
   // A terminal that is gone takes no more lines, which is no reason to leave everything running.
@@ -384,16 +319,16 @@ function stopOnSignals(stack: Stack): void {
 }
 
 /** The launcher holds the other end of stdin: stop everything when it dies. */
-function stopWithStdin(stack: Stack): void {
+function stopWithStdin(): void {
   process.stdin.on('end', () => {
     setTimeout(() => process.exit(1), orphanStopMs)
-    end(stack, 'launcher gone')
+    end('launcher gone')
   })
   process.stdin.resume()
 }
 
-function end(stack: Stack, cause: string): void {
-  stop(stack, cause).then(
+function end(cause: string): void {
+  stop(cause).then(
     () => process.exit(0),
     (error) => {
       console.error(error)
@@ -402,18 +337,17 @@ function end(stack: Stack, cause: string): void {
   )
 }
 
-async function fail(stack: Stack, error: Error & { code?: string }): Promise<void> {
+async function fail(error: Error): Promise<void> {
   // Failures during a stop are caused by it.
-  if (stack.stopped) return
-  const { dataDir } = stack.config
+  if (stopped) return
   const unusable = explainUnusable(error)
   if (unusable)
     console.error(
       `DATA_DIR ${shown(dataDir)} cannot be used: ${unusable}. Or set DATA_DIR to another directory.`,
     )
   else console.error(error instanceof StartError ? error.message : error)
-  if (stack.stopOrder.length > 0) await stop(stack, 'could not start')
-  else stack.lock?.release()
+  if (stopOrder.length > 0) await stop('could not start')
+  else lock?.release()
   process.exit(1)
 }
 
@@ -422,7 +356,6 @@ function readConfigOrExit(): StartConfig {
     const config = readStartConfig(process.env)
     const port = (wanted: number) => wanted || freePort()
     return {
-      ...config,
       dataDir: resolve(config.dataDir),
       walletPort: port(config.walletPort),
       balancesPort: port(config.balancesPort),
@@ -436,10 +369,9 @@ function readConfigOrExit(): StartConfig {
   }
 }
 
-function presentStack(config: StartConfig): string {
-  const { dataDir, kafkaPort, postgresPort } = config
-  const wallet = urlOf(config, 'wallet')
-  const balances = urlOf(config, 'balances')
+function presentStack(): string {
+  const { kafkaPort, postgresPort } = config
+  const [wallet, balances] = [urlOf('wallet'), urlOf('balances')]
   const transfer = JSON.stringify({ account_id_from: eva, account_id_to: frank, amount: 100 })
   return `
 Saldo runs.

@@ -1,14 +1,13 @@
 import { expect, test } from 'bun:test'
-import { type Part, type Running, type Supervision, supervise } from './supervise.ts'
+import { type Running, type Supervision, supervise } from './supervise.ts'
 
 /** A part whose exits and failing starts the test controls. */
 function fakePart({ failures = 0 } = {}) {
   const ends: ((how: string) => void)[] = []
   let starts = 0
   let stops = 0
-  const part: Part = {
-    name: 'part',
-    async start() {
+  const part = {
+    async start(_: AbortSignal): Promise<Running> {
       if (++starts <= failures) throw new Error(`failure ${starts}`)
       const { promise, resolve } = Promise.withResolvers<string>()
       ends.push(resolve)
@@ -18,7 +17,7 @@ function fakePart({ failures = 0 } = {}) {
           stops++
           resolve('exit code 0')
         },
-      } satisfies Running
+      }
     },
   }
   return { part, endLast: (how: string) => ends.at(-1)?.(how), counts: () => ({ starts, stops }) }
@@ -47,7 +46,7 @@ function fakeSupervision() {
 test('a part that exits is restarted, and its exit is reported', async () => {
   const { part, endLast } = fakePart()
   const { calls, supervision, nextReady } = fakeSupervision()
-  const supervised = supervise(part, supervision)
+  const supervised = supervise(part.start, supervision)
   await supervised.ready
 
   for (const how of ['exit code 1', 'signal SIGKILL']) {
@@ -71,10 +70,7 @@ test('a restart that fails is retried after a longer pause', async () => {
   const { calls, supervision, nextReady } = fakeSupervision()
   let broken = 0
   const supervised = supervise(
-    {
-      ...part,
-      start: (signal) => (broken-- > 0 ? Promise.reject(new Error('port taken')) : part.start(signal)),
-    },
+    (signal) => (broken-- > 0 ? Promise.reject(new Error('port taken')) : part.start(signal)),
     supervision,
   )
   await supervised.ready
@@ -96,7 +92,7 @@ test('a restart that fails is retried after a longer pause', async () => {
 
 test('a first start that fails is not retried', async () => {
   const { part, counts } = fakePart({ failures: 1 })
-  const supervised = supervise(part, fakeSupervision().supervision)
+  const supervised = supervise(part.start, fakeSupervision().supervision)
 
   await expect(supervised.ready).rejects.toThrow('failure 1')
   await supervised.stop()
@@ -106,7 +102,7 @@ test('a first start that fails is not retried', async () => {
 test('nothing restarts after a stop, and a second stop is a no-op', async () => {
   const { part, counts } = fakePart()
   const { calls, supervision } = fakeSupervision()
-  const supervised = supervise(part, supervision)
+  const supervised = supervise(part.start, supervision)
   await supervised.ready
 
   await Promise.all([supervised.stop(), supervised.stop()])
@@ -118,7 +114,7 @@ test('a stop during a start waits for it and leaves nothing running', async () =
   const { part, counts } = fakePart()
   const starting = Promise.withResolvers<void>()
   const supervised = supervise(
-    { ...part, start: (signal) => starting.promise.then(() => part.start(signal)) },
+    (signal) => starting.promise.then(() => part.start(signal)),
     fakeSupervision().supervision,
   )
 
@@ -131,7 +127,7 @@ test('a stop during a start waits for it and leaves nothing running', async () =
 test('a stop ends the pause between two starts', async () => {
   const { part, endLast, counts } = fakePart()
   const waiting = Promise.withResolvers<void>()
-  const supervised = supervise(part, {
+  const supervised = supervise(part.start, {
     ...fakeSupervision().supervision,
     pause(_, signal) {
       waiting.resolve()

@@ -1,6 +1,4 @@
-/**
- * Supervises parts: starts each, restarts it when it exits by itself, and stops it.
- */
+/** Supervises parts: starts each, restarts it when it exits by itself, and stops it. */
 import { constants } from 'node:os'
 import { eachLine } from './lines.ts'
 
@@ -11,14 +9,11 @@ export type Running = {
   stop(): Promise<void>
 }
 
-export type Part = {
-  name: string
-  /**
-   * Resolves when the part serves. Rejects when it cannot, leaving nothing running; so it does,
-   * soon, once the signal is aborted.
-   */
-  start(signal: AbortSignal): Promise<Running>
-}
+/**
+ * Resolves when the part serves. Rejects when it cannot, leaving nothing running; so it does, soon,
+ * once the signal is aborted.
+ */
+export type Start = (signal: AbortSignal) => Promise<Running>
 
 export type Supervision = {
   /** The wait before try number `attempt + 1` of a row of failures, in milliseconds. */
@@ -41,14 +36,14 @@ export type Supervised = {
 /** After this time a part counts as healthy, and its failures are counted from one again. */
 const healthyMs = 30_000
 
-export function supervise(part: Part, supervision: Supervision): Supervised {
+export function supervise(startPart: Start, supervision: Supervision): Supervised {
   const stopping = new AbortController()
   const { signal } = stopping
   let running: Running | undefined
 
   const start = async () => {
     const startedAt = performance.now()
-    const started = await part.start(signal)
+    const started = await startPart(signal)
     if (signal.aborted) return started.stop()
     running = started
     supervision.onReady(performance.now() - startedAt)
