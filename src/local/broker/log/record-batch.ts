@@ -1,5 +1,5 @@
-import { gunzipSync, zstdDecompressSync } from 'bun'
 import { buf as crc32c } from 'crc-32/crc32c.js'
+import { readRecordSet } from '../../../platform/kafka/record-set.ts'
 import { Refusal } from '../errors.ts'
 
 /**
@@ -29,7 +29,6 @@ export function readHeader(buffer: Buffer, at = 0) {
     bytes: buffer.readInt32BE(at + 8) + lengthBytes,
     attributes: buffer.readInt16BE(at + 21),
     lastOffset: baseOffset + buffer.readInt32BE(at + 23),
-    baseTimestamp: Number(buffer.readBigInt64BE(at + 27)),
     maxTimestamp: Number(buffer.readBigInt64BE(at + 35)),
     producerId: Number(buffer.readBigInt64BE(at + 43)),
     producerEpoch: buffer.readInt16BE(at + 51),
@@ -71,41 +70,13 @@ export function stampOffset(batch: Buffer, header: BatchHeader, baseOffset: numb
 }
 
 /**
- * The first record of the batch at or after `timestamp`, whose largest timestamp is known to be.
- * Looks inside where Bun can decompress; otherwise answers with the batch's first offset, which is
- * early but never late.
+ * The first record of a batch at or after `timestamp`. Of one whose records cannot be read the first
+ * offset, which is early but never late.
  */
-export function findTimestamp(batch: Buffer, header: BatchHeader, timestamp: number) {
-  const records = decompress(batch.subarray(headerBytes, header.bytes), header.attributes & compressionMask)
-  if (!records) return { offset: header.baseOffset, timestamp: header.maxTimestamp }
-  let position = 0
-  const varint = () => {
-    let value = 0n
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = records[position++] ?? 0
-      value |= BigInt(byte & 0x7f) << shift
-      if (byte < 0x80) return Number((value >> 1n) ^ -(value & 1n))
-    }
-  }
-  while (position < records.length) {
-    const length = varint()
-    const next = position + length
-    position += 1
-    const recordTimestamp = header.baseTimestamp + varint()
-    const offset = header.baseOffset + varint()
-    if (recordTimestamp >= timestamp) return { offset, timestamp: recordTimestamp }
-    position = next
-  }
-  return { offset: header.baseOffset, timestamp: header.maxTimestamp }
-}
-
-function decompress(records: Buffer, codec: number): Uint8Array | undefined {
-  try {
-    if (codec === 0) return records
-    if (codec === 1) return gunzipSync(new Uint8Array(records))
-    if (codec === 4) return zstdDecompressSync(records)
-  } catch {
-    // The checksum held, so the producer compressed it in a way we cannot read. Its readers may.
-  }
-  return undefined
+export function findTimestamp(batch: Buffer, { baseOffset, maxTimestamp }: BatchHeader, timestamp: number) {
+  const [read] = readRecordSet(batch, { from: 0n, end: 0n })
+  const record = read?.records.find(({ timestampMs }) => timestampMs >= timestamp)
+  return record
+    ? { offset: Number(record.offset), timestamp: record.timestampMs }
+    : { offset: baseOffset, timestamp: maxTimestamp }
 }
