@@ -21,7 +21,14 @@ type Step = { kind: 'transfer' | 'hold' | 'capture' | 'release'; from: number; t
 /** Everything that is read, without any difference. */
 function systemOf(steps: Step[]) {
   const ids = [world, ...people]
-  const money = { currency: 'BRL', balanceMinor: 0n, heldMinor: 0n, version: 0n, openedAt: at }
+  const money = {
+    currency: 'BRL',
+    balanceMinor: 0n,
+    heldMinor: 0n,
+    version: 0n,
+    createdAt: at,
+    clientId: null,
+  }
   const book = emptyBook(
     new Map(ids.map((id) => [id, { id, ...money, overdraftLimitMinor: id === world ? null : 100_000n }])),
   )
@@ -48,6 +55,7 @@ function systemOf(steps: Step[]) {
     const decision = command && decide(command, book, at)
     if (!decision?.accepted) continue
     const { fact } = decision
+    if (!('entries' in fact)) throw new Error('not a movement')
     applyFact(book, fact)
     published.push(...toEvents(fact))
     for (const entry of fact.entries)

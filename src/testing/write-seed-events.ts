@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path'
 import { optionsOrExit } from '../platform/process/options.ts'
-import { readSeed, seedEvents } from '../wallet/seed/seed'
+import { toEvents } from '../wallet/events'
+import { readSeed } from '../wallet/seed/seed'
 
 optionsOrExit(
   'Usage: bun src/testing/write-seed-events.ts\n  Writes seed/events.jsonl from seed/wallet.json.',
@@ -13,6 +14,8 @@ optionsOrExit(
 const file = join(import.meta.dir, '../../seed/events.jsonl')
 await Bun.write(
   file,
-  seedEvents(readSeed()).map((event) => `${event.value}\n`),
+  readSeed()
+    .facts.flatMap(toEvents)
+    .map((event) => `${event.value}\n`),
 )
 console.log(`wrote ${file}`)

@@ -1,18 +1,18 @@
 /** Turns facts into events, encoded for the outbox. Pure. */
-import { type Dispatched, Dispatcher } from '../contract/events/dispatcher'
 import type { SaldoEvent } from '../contract/events/events'
 import { exactMoney, moneyNumber } from '../contract/money'
 import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
-import type { NewAccount } from './domain/account'
-import type { Client } from './domain/client'
-import type { Hold, PublishedFact, Transaction } from './domain/types'
+import type { Account } from './domain/account'
+import type { Client, Creation, Hold, PublishedMovement, Transaction } from './domain/types'
 
 export function clientToEvent({ id, name, email, createdAt }: Client): EncodedEvent {
   const payload = { id, name, email, created_at: createdAt.toISOString() }
   return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
 }
 
-export function accountToEvent(account: NewAccount): EncodedEvent {
+type Opening = Pick<Account, 'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'createdAt'>
+
+export function accountToEvent(account: Opening): EncodedEvent {
   const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
   const payload = {
     id,
@@ -24,34 +24,26 @@ export function accountToEvent(account: NewAccount): EncodedEvent {
   return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
 }
 
-type Facts = { [Type in PublishedFact['type']]: PublishedFact & { type: Type } }
-
-/** The notification first, as in the course's wallet, then both balances. */
-const eventsOf = new Dispatcher<Facts, string, SaldoEvent>()
-  .register('transaction', transactionCreated)
-  .register('transaction', balancesOf)
-  .register('capture', transactionCreated)
-  .register('capture', balancesOf)
-  .register('hold', holdPlaced)
-  .register('hold', balancesOf)
-  .register('release', holdReleased)
-  .register('release', balancesOf)
-
 /** An event that cannot be encoded fails the whole write. */
-export function toEvents(fact: PublishedFact): EncodedEvent[] {
+export function toEvents(fact: PublishedMovement | Creation): EncodedEvent[] {
+  if (fact.type === 'registration') return [clientToEvent(fact.client)]
+  if (fact.type === 'opening') return fact.accounts.map(accountToEvent)
   const createdAt = fact.createdAt.toISOString()
-  const dispatched = { name: fact.type, payload: fact } as Dispatched<Facts>
-  return eventsOf.dispatch(dispatched, createdAt).map((event) => encodeEvent(event, createdAt))
+  const notification = fact.transaction
+    ? transactionCreated(fact.transaction, createdAt)
+    : (fact.type === 'hold' ? holdPlaced : holdReleased)(fact.hold, createdAt)
+  // The notification first, as in the course's wallet, then both balances.
+  return [notification, balancesOf(fact, createdAt)].map((event) => encodeEvent(event, createdAt))
 }
 
-function holdPlaced({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
+function holdPlaced(hold: Hold, createdAt: string): SaldoEvent {
   return {
     name: 'HoldPlaced',
     payload: { ...holdFields(hold, createdAt), expires_at: hold.expiresAt.toISOString() },
   }
 }
 
-function holdReleased({ hold }: { hold: Hold }, createdAt: string): SaldoEvent {
+function holdReleased(hold: Hold, createdAt: string): SaldoEvent {
   const reason = hold.status === 'expired' ? 'expired' : 'released'
   return { name: 'HoldReleased', payload: { ...holdFields(hold, createdAt), reason } }
 }
@@ -66,7 +58,7 @@ const holdFields = (hold: Hold, createdAt: string) => ({
   created_at: createdAt,
 })
 
-function transactionCreated({ transaction }: { transaction: Transaction }, createdAt: string): SaldoEvent {
+function transactionCreated(transaction: Transaction, createdAt: string): SaldoEvent {
   return {
     name: 'TransactionCreated',
     payload: {
@@ -86,7 +78,7 @@ function transactionCreated({ transaction }: { transaction: Transaction }, creat
 }
 
 /** For every change of an account's state. A hold changes the payer only: the payee keeps its version. */
-function balancesOf({ id, from, to, transaction, hold }: PublishedFact, createdAt: string): SaldoEvent {
+function balancesOf({ id, from, to, transaction, hold }: PublishedMovement, createdAt: string): SaldoEvent {
   const { currency } = from
   const [exactFrom, exactTo] = [
     exactMoney(from.balanceMinor, currency),

@@ -89,7 +89,6 @@ export function startWallet(
     clock: ledger.clock.now,
     commitQueue: openCommitQueue(ledger),
     keysInProgress: new Set(),
-    relay: { wake: () => relay.wake() },
   }
   const { isReady, health } = service
   const http = listen(createWalletApp({ wallet, log, health, isReady, kafka: kafkaConfig }), config, log)

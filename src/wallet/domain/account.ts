@@ -1,6 +1,8 @@
 /** The state of an account after its newest entry. */
 export type Account = {
   id: string
+  /** Null for `world`. */
+  clientId: string | null
   /** ISO 4217. Never changes. */
   currency: string
   /** The sum of its entries. */
@@ -11,22 +13,11 @@ export type Account = {
   version: bigint
   /** How far the available balance may go below zero. Null, no limit, for the system account `world`. */
   overdraftLimitMinor: bigint | null
-  openedAt: Date
-}
-
-/** The part of an account that is published. */
-export type AccountSnapshot = Omit<Account, 'overdraftLimitMinor' | 'openedAt'>
-
-/** An account at its opening. */
-export type NewAccount = {
-  id: string
-  /** Null for `world`. */
-  clientId: string | null
-  currency: string
-  /** Null for `world`: no limit. */
-  overdraftLimitMinor: bigint | null
   createdAt: Date
 }
+
+/** The part of an account that is published with each entry. */
+export type AccountSnapshot = Pick<Account, 'id' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version'>
 
 /** One line of an account's history. Versions are 1, 2, 3 … per account, without gaps. */
 export type Entry = {

@@ -9,12 +9,13 @@ const at = new Date('2026-02-01T00:00:00Z')
 
 const account = (id: string, balanceMinor: bigint, overdraftLimitMinor: bigint | null = 0n): Account => ({
   id,
+  clientId: null,
   currency: 'BRL',
   balanceMinor,
   heldMinor: 0n,
   version: 0n,
   overdraftLimitMinor,
-  openedAt: new Date('2026-01-01T00:00:00Z'),
+  createdAt: new Date('2026-01-01T00:00:00Z'),
 })
 
 const bookOf = (...accounts: Account[]): Book => emptyBook(new Map(accounts.map((one) => [one.id, one])))
@@ -76,7 +77,7 @@ test('two reversals of one request share what is left of the transaction', () =>
   const book = bookOf(account('eva', 100n), account('frank', 0n))
   const paid = decideAll({ commands: [transfer('eva', 'frank', 100n, 'paid')], atomic: true }, book, at)
     .facts[0]
-  if (!paid?.transaction) throw new Error('refused')
+  if (paid?.type !== 'transaction') throw new Error('refused')
   book.originals.set('paid', { transaction: paid.transaction, reversedMinor: 0n })
   const reversal = (id: string): Command => ({
     type: 'reversal',
@@ -147,6 +148,7 @@ test('for any commands: no money appears, no account overspends, versions have n
         if (!command) continue
         const { facts } = decideAll({ commands: [command], atomic: true }, book, at)
         for (const fact of facts) {
+          if (!('entries' in fact)) continue
           entries.push(...fact.entries)
           if (fact.transaction) book.originals.set(id, { transaction: fact.transaction, reversedMinor: 0n })
         }

@@ -1,5 +1,6 @@
 /** Decides commands one after the other, each over the state that the one before it left. Pure. */
-import type { Account } from './account'
+import { type Account, worldIdOf } from './account'
+import { decideOpening, decideRegistration, type OpenAccount, type RegisterClient } from './creation'
 import {
   type CaptureHold,
   decideCapture,
@@ -11,12 +12,20 @@ import {
 import type { Rejection } from './rejection'
 import { decideReversal, type Original, type ReverseTransaction } from './reversal'
 import { decideTransfer, type TransferMoney } from './transfer'
-import { type Decision, type Fact, type Hold, reject, type Transaction } from './types'
+import { type Client, type Decision, type Fact, type Hold, reject, type Transaction } from './types'
 
-export type Command = TransferMoney | ReverseTransaction | PlaceHold | CaptureHold | ReleaseHold
+export type Command =
+  | RegisterClient
+  | OpenAccount
+  | TransferMoney
+  | ReverseTransaction
+  | PlaceHold
+  | CaptureHold
+  | ReleaseHold
 
 /** The loaded state that commands refer to. Ids that do not exist are absent. */
 export type Book = {
+  clients: Map<string, Client>
   accounts: Map<string, Account>
   holds: Map<string, Hold>
   /** Transactions to be reversed. */
@@ -25,12 +34,27 @@ export type Book = {
   done: ReadonlyMap<string, CommandResult>
 }
 
+/** The ids of all that `decide` reads for a command. */
+export type Reads = { [Part in 'clients' | 'accounts' | 'holds' | 'originals']?: string[] }
+
+export function readsOf(command: Command): Reads {
+  if (command.type === 'registration') return {}
+  if (command.type === 'opening')
+    return { clients: [command.clientId], accounts: [worldIdOf(command.currency)] }
+  const accounts = [command.accountIdFrom, command.accountIdTo]
+  if ('holdId' in command) return { accounts, holds: [command.holdId] }
+  return command.type === 'reversal' ? { accounts, originals: [command.reverses] } : { accounts }
+}
+
 export type CommandResult =
+  | { kind: 'client'; client: Client }
+  | { kind: 'account'; account: Account }
   | { kind: 'transaction'; transaction: Transaction }
   | { kind: 'hold'; hold: Hold }
   | { kind: 'rejected'; rejection: Rejection }
 
 export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => ({
+  clients: new Map(),
   accounts,
   holds: new Map(),
   originals: new Map(),
@@ -38,7 +62,10 @@ export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => (
 })
 
 /** Throws when the hold or transaction of a command is not in the book: callers have looked it up. */
-export function decide(command: Command, { accounts, holds, originals }: Book, at: Date): Decision {
+export function decide(command: Command, book: Book, at: Date): Decision<Fact> {
+  const { accounts, holds, originals } = book
+  if (command.type === 'registration') return decideRegistration(command, at)
+  if (command.type === 'opening') return decideOpening(command, book, at)
   if (command.type === 'transfer') return decideTransfer(command, accounts, at)
   if (command.type === 'hold') return decideHold(command, accounts, at)
 
@@ -56,8 +83,11 @@ export function decide(command: Command, { accounts, holds, originals }: Book, a
 }
 
 /** Updates the book for the next command. Returns how to undo that. */
-export function applyFact(book: Book, { from, to, hold, transaction }: Fact): () => void {
-  const undo = [put(book.accounts, from.id, from), put(book.accounts, to.id, to)]
+export function applyFact(book: Book, fact: Fact): () => void {
+  if (fact.type === 'registration') return put(book.clients, fact.id, fact.client)
+  const accounts = fact.type === 'opening' ? fact.accounts : [fact.from, fact.to]
+  const undo = accounts.map((account) => put(book.accounts, account.id, account))
+  const { hold, transaction } = fact.type === 'opening' ? {} : fact
   if (hold) undo.push(put(book.holds, hold.id, hold))
   const original = transaction?.reverses ? book.originals.get(transaction.reverses) : undefined
   if (transaction && original) {
@@ -110,7 +140,9 @@ const refusedBatch = reject('batch_refused')
 const rejected = ({ rejection }: { rejection: Rejection }): CommandResult => ({ kind: 'rejected', rejection })
 
 /** The result of a capture is its transaction. */
-const resultOf = (fact: Fact): CommandResult =>
-  fact.transaction
-    ? { kind: 'transaction', transaction: fact.transaction }
-    : { kind: 'hold', hold: fact.hold }
+function resultOf(fact: Fact): CommandResult {
+  if (fact.type === 'registration') return { kind: 'client', client: fact.client }
+  if (fact.type === 'opening') return { kind: 'account', account: fact.accounts.at(-1) as Account }
+  if (fact.transaction) return { kind: 'transaction', transaction: fact.transaction }
+  return { kind: 'hold', hold: fact.hold }
+}

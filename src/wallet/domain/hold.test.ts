@@ -8,12 +8,13 @@ const later = new Date('2026-02-08T00:00:00Z')
 
 const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}): Account => ({
   id,
+  clientId: null,
   currency: 'BRL',
   balanceMinor,
   heldMinor: 0n,
   version: 4n,
   overdraftLimitMinor: 0n,
-  openedAt: new Date('2025-06-01T00:00:00Z'),
+  createdAt: new Date('2025-06-01T00:00:00Z'),
   ...more,
 })
 

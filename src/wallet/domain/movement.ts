@@ -2,9 +2,17 @@
 import { entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
 import type { Parties } from './parties'
 import type { Rejection } from './rejection'
-import { type Fact, type Hold, type Remarks, reject, type Transaction, type TransactionKind } from './types'
+import {
+  type Decision,
+  type Hold,
+  type Movement,
+  type Remarks,
+  reject,
+  type Transaction,
+  type TransactionKind,
+} from './types'
 
-type Movement = Remarks & {
+type Terms = Remarks & {
   id: string
   kind: TransactionKind
   amountMinor: bigint
@@ -17,16 +25,16 @@ type Movement = Remarks & {
   since: { time: Date; otherwise: Rejection }
 }
 
-type MovementDecision =
-  | { accepted: true; fact: Extract<Fact, { type: 'transaction' }> }
-  | { accepted: false; rejection: Rejection }
-
 export const later = (one: Date, other: Date): Date => (one < other ? other : one)
 
 /** Checks the time, the funds and the limits. The caller has checked the parties. */
-export function moveMoney({ from, to }: Parties, movement: Movement, at: Date): MovementDecision {
-  const { id, kind, amountMinor, reference, metadata, hold, since } = movement
-  if (movement.effectiveAt && movement.effectiveAt < since.time) return reject(since.otherwise)
+export function moveMoney(
+  { from, to }: Parties,
+  terms: Terms,
+  at: Date,
+): Decision<Extract<Movement, { type: 'transaction' }>> {
+  const { id, kind, amountMinor, reference, metadata, hold, since } = terms
+  if (terms.effectiveAt && terms.effectiveAt < since.time) return reject(since.otherwise)
   const after = {
     from: evolve(from, { amountMinor: -amountMinor, heldMinor: hold ? -hold.amountMinor : 0n }),
     to: evolve(to, { amountMinor, heldMinor: 0n }),
@@ -45,10 +53,10 @@ export function moveMoney({ from, to }: Parties, movement: Movement, at: Date): 
     currency: from.currency,
     reference,
     metadata,
-    reverses: movement.reverses ?? null,
+    reverses: terms.reverses ?? null,
     holdId: hold?.id ?? null,
     // The clock may have been set back.
-    effectiveAt: movement.effectiveAt ?? later(at, since.time),
+    effectiveAt: terms.effectiveAt ?? later(at, since.time),
     createdAt: at,
   }
   const entries = [entryBetween(from, after.from), entryBetween(to, after.to)]

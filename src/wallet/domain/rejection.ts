@@ -11,6 +11,7 @@ export const rejectionCodes = [
   'hold_already_released',
   'hold_expired',
   'amount_exceeds_hold',
+  'client_not_found',
   'accounts_not_different',
   'account_from_not_found',
   'account_to_not_found',

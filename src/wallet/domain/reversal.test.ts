@@ -7,12 +7,13 @@ const at = new Date('2026-02-01T00:00:00Z')
 
 const account = (id: string, balanceMinor: bigint, heldMinor = 0n): Account => ({
   id,
+  clientId: null,
   currency: 'BRL',
   balanceMinor,
   heldMinor,
   version: 4n,
   overdraftLimitMinor: 0n,
-  openedAt: new Date('2025-06-01T00:00:00Z'),
+  createdAt: new Date('2025-06-01T00:00:00Z'),
 })
 
 /** Eva paid Frank 100. */

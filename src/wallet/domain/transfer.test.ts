@@ -6,12 +6,13 @@ import type { TransferKind } from './types'
 
 const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}): Account => ({
   id,
+  clientId: null,
   currency: 'BRL',
   balanceMinor,
   heldMinor: 0n,
   version: 4n,
   overdraftLimitMinor: 0n,
-  openedAt: new Date('2025-06-01T00:00:00Z'),
+  createdAt: new Date('2025-06-01T00:00:00Z'),
   ...more,
 })
 
@@ -149,8 +150,8 @@ describe('the time from which it counts', () => {
     now = at,
   ) => {
     const accounts = people()
-      .set('young', account('young', 100n, { openedAt: young }))
-      .set('world', account('world', -100n, { overdraftLimitMinor: null, openedAt: young }))
+      .set('young', account('young', 100n, { createdAt: young }))
+      .set('world', account('world', -100n, { overdraftLimitMinor: null, createdAt: young }))
     return decideTransfer({ ...command(from, to, 901n, kind), effectiveAt }, accounts, now)
   }
   // Before the money is counted, which is not there either.

@@ -27,7 +27,7 @@ export function decideTransfer(command: TransferMoney, accounts: Accounts, at: D
   // `world` has always existed, also before its row was written.
   const [one, other] = [parties.from, parties.to]
     .filter((party) => !isWorld(party))
-    .map(({ openedAt }) => openedAt)
+    .map(({ createdAt }) => createdAt)
   const time = later(one ?? at, other ?? one ?? at)
   return moveMoney(parties, { ...command, since: { time, otherwise: 'effective_before_opening' } }, at)
 }

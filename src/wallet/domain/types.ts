@@ -60,15 +60,27 @@ export type Hold = Remarks & {
   versionEnded: bigint | null
 }
 
+/** What happened. */
+export type Fact = Movement | Creation
+
+/** Owns accounts. */
+export type Client = { id: string; name: string; email: string; createdAt: Date }
+
+/** A client or accounts that are new. */
+export type Creation = { id: string; createdAt: Date } & (
+  | { type: 'registration'; client: Client }
+  | { type: 'opening'; accounts: Account[] }
+)
+
 /** What happened to two accounts, and the entries that record it. */
-export type Fact = PublishedFact & {
+export type Movement = PublishedMovement & {
   entries: Entry[]
   from: Account
   to: Account
 }
 
-/** The part of a fact that is published. `id` is unique: of the transaction, the hold, or the release. */
-export type PublishedFact = {
+/** The part of a movement that is published. `id` is unique: of the transaction, the hold, or the release. */
+export type PublishedMovement = {
   id: string
   /** Both accounts afterwards. */
   from: AccountSnapshot
@@ -80,7 +92,9 @@ export type PublishedFact = {
   | { type: 'hold' | 'release'; transaction?: undefined; hold: Hold }
 )
 
-export type Decision = { accepted: true; fact: Fact } | { accepted: false; rejection: Rejection }
+export type Decision<Accepted extends Fact = Movement> =
+  | { accepted: true; fact: Accepted }
+  | { accepted: false; rejection: Rejection }
 
 export const reject = (rejection: Rejection): { accepted: false; rejection: Rejection } => ({
   accepted: false,

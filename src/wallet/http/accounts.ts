@@ -1,17 +1,17 @@
 /** Accounts: each is a client's, in one currency. */
 import { type Static, Type } from '@sinclair/typebox'
+import { randomUUIDv7 } from 'bun'
 import { parseMoney } from '../../contract/money'
 import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
-import { refuse, traceOf } from '../../platform/http/app'
+import { refuse } from '../../platform/http/app'
 import { InvalidValue } from '../../platform/http/invalid'
 import { route } from '../../platform/http/route'
 import { closed, closedObject, nullable } from '../../platform/http/schemas'
-import { findAccount, type StoredAccount } from '../accounts/accounts-store'
-import { openAccount } from '../accounts/open-account'
-import { availableMinor } from '../domain/account'
+import { type Account, availableMinor } from '../domain/account'
 import type { Wallet } from '../ledger/ledger'
-import { type Call, created, keyOf, keyProblems, refuseKey, replayed } from './commands'
+import { findAccount } from '../ledger/store/rows'
+import { answerCommand, created, keyProblems, type Responder } from './commands'
 import { Amount, CurrencyCode, findById, Id, parseCurrency, showMoney } from './values'
 
 const NewAccount = Type.Object(
@@ -32,7 +32,7 @@ const AccountResponse = closedObject('Account', {
   updated_at: time('When its newest entry was written.'),
 })
 
-const presentAccount = (account: StoredAccount): Static<typeof AccountResponse> => ({
+const presentAccount = (account: Account & { updatedAt: Date }): Static<typeof AccountResponse> => ({
   id: account.id,
   client_id: account.clientId,
   currency: account.currency,
@@ -46,6 +46,12 @@ const presentAccount = (account: StoredAccount): Static<typeof AccountResponse> 
   updated_at: account.updatedAt.toISOString(),
 })
 
+const respondWithAccount: Responder<'account'> = {
+  kind: 'account',
+  respond: ({ account }, headers) =>
+    created(`/accounts/${account.id}`, presentAccount({ ...account, updatedAt: account.createdAt }), headers),
+}
+
 export const accountRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
@@ -55,7 +61,16 @@ export const accountRoutes = (wallet: Wallet) => [
     responses: { 201: AccountResponse },
     problems: [...keyProblems, problems.clientNotFound],
     isKeyed: true,
-    handle: ({ body, request, route, params }) => answerOpening(wallet, { request, route, params }, body),
+    handle({ body, request, route, params }) {
+      const currency = parseCurrency(body.currency)
+      const meaning = {
+        clientId: body.client_id.toLowerCase(),
+        currency,
+        overdraftLimitMinor: parseOverdraftLimit(body.overdraft_limit, currency),
+      }
+      const command = { type: 'opening', id: randomUUIDv7('hex', wallet.clock()), ...meaning } as const
+      return answerCommand(wallet, { request, route, params }, { command, body, meaning }, respondWithAccount)
+    },
   }),
   route({
     method: 'GET',
@@ -70,25 +85,6 @@ export const accountRoutes = (wallet: Wallet) => [
     },
   }),
 ]
-
-async function answerOpening(wallet: Wallet, call: Call, body: Static<typeof NewAccount>): Promise<Response> {
-  const { request } = call
-  const clientId = body.client_id.toLowerCase()
-  const currency = parseCurrency(body.currency)
-  const meaning = {
-    clientId,
-    currency,
-    overdraftLimitMinor: parseOverdraftLimit(body.overdraft_limit, currency),
-  }
-  const idempotencyKey = keyOf(call, { meaning, body })
-  const opening = await openAccount(wallet, { ...meaning, traceparent: traceOf(request), idempotencyKey })
-  if (opening.kind !== 'done') return refuseKey(request, opening)
-  const headers = replayed(opening.repeated)
-  if (!opening.value.accepted)
-    return refuse(request, problems.clientNotFound, { detail: `client ${clientId} does not exist`, headers })
-  const { account } = opening.value
-  return created(`/accounts/${account.id}`, presentAccount(account), headers)
-}
 
 function parseOverdraftLimit(limit: number | string | undefined, currency: string): bigint {
   const money = parseMoney(limit ?? 0, currency)

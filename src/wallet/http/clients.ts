@@ -1,15 +1,15 @@
 /** Clients: people and companies that own accounts. */
 import { type Static, Type } from '@sinclair/typebox'
+import { randomUUIDv7 } from 'bun'
 import { problems } from '../../contract/problems'
 import { time, uuid } from '../../contract/schemas'
-import { refuse, traceOf } from '../../platform/http/app'
+import { refuse } from '../../platform/http/app'
 import { route } from '../../platform/http/route'
 import { closed, closedObject } from '../../platform/http/schemas'
-import { findClient } from '../accounts/clients-store'
-import { registerClient } from '../accounts/register-client'
-import type { Client } from '../domain/client'
+import type { Client } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
-import { created, keyOf, keyProblems, refuseKey, replayed } from './commands'
+import { findClient } from '../ledger/store/rows'
+import { answerCommand, created, keyProblems, type Responder } from './commands'
 import { Email, Name } from './text'
 import { findById } from './values'
 
@@ -29,6 +29,11 @@ const presentClient = ({ id, name, email, createdAt }: Client): Static<typeof Cl
   created_at: createdAt.toISOString(),
 })
 
+const respondWithClient: Responder<'client'> = {
+  kind: 'client',
+  respond: ({ client }, headers) => created(`/clients/${client.id}`, presentClient(client), headers),
+}
+
 export const clientRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
@@ -38,13 +43,10 @@ export const clientRoutes = (wallet: Wallet) => [
     responses: { 201: ClientResponse },
     problems: keyProblems,
     isKeyed: true,
-    async handle({ body, request, route, params }) {
-      const idempotencyKey = keyOf({ request, route, params }, { meaning: body, body })
-      const traceparent = traceOf(request)
-      const registered = await registerClient(wallet, { ...body, traceparent, idempotencyKey })
-      if (registered.kind !== 'done') return refuseKey(request, registered)
-      const client = registered.value
-      return created(`/clients/${client.id}`, presentClient(client), replayed(registered.repeated))
+    handle({ body, request, route, params }) {
+      const command = { type: 'registration', id: randomUUIDv7('hex', wallet.clock()), ...body } as const
+      const call = { request, route, params }
+      return answerCommand(wallet, call, { command, body, meaning: body }, respondWithClient)
     },
   }),
   route({

@@ -67,19 +67,21 @@ export function submitCommands(
 }
 
 /** How the result of an accepted command is answered. */
-export type Responder<Kind extends 'transaction' | 'hold'> = {
+export type Responder<Kind extends Exclude<CommandResult['kind'], 'rejected'>> = {
   kind: Kind
   respond(result: Extract<CommandResult, { kind: Kind }>, headers: Record<string, string>): Response
 }
 
+type Answering = { command: Command; currency?: string; body: object; meaning?: object }
+
 /** Answers a request of one command. `currency` is the one that a refusal may have to name. */
-export async function answerCommand<Kind extends 'transaction' | 'hold'>(
+export async function answerCommand<Kind extends Exclude<CommandResult['kind'], 'rejected'>>(
   wallet: Wallet,
   call: Call,
-  { command, currency, body }: { command: Command; currency: string; body: object },
+  { command, currency, body, meaning = meaningOf(command) }: Answering,
   { kind, respond }: Responder<Kind>,
 ): Promise<Response> {
-  const keyed = { meaning: meaningOf(command), body }
+  const keyed = { meaning, body }
   const submitted = await submitCommands(wallet, call, { commands: [command], atomic: true, ...keyed })
   if (submitted.kind === 'invalid_time') throw new InvalidValue(...timeErrors(submitted.faults[0]))
   if (submitted.kind !== 'executed') return refuseKey(call.request, submitted)
@@ -87,7 +89,7 @@ export async function answerCommand<Kind extends 'transaction' | 'hold'>(
   const headers = replayed(submitted.repeated)
   if (result?.kind === kind) return respond(result as Extract<CommandResult, { kind: Kind }>, headers)
   const rejection = result?.kind === 'rejected' ? result.rejection : 'batch_refused'
-  const [problem, details] = problemOf(rejection, { ...command, currency })
+  const [problem, details] = problemOf(rejection, { ...command, ...(currency ? { currency } : {}) })
   return refuse(call.request, problem, { ...details, headers })
 }
 
@@ -104,7 +106,7 @@ export function timeErrors(fault: TimeFault | undefined, at = '#'): InvalidValue
 }
 
 /** What a refusal may have to name. */
-export type Parties = { accountIdFrom: string; accountIdTo: string; currency: string }
+export type Parties = { accountIdFrom?: string; accountIdTo?: string; currency?: string; clientId?: string }
 
 /** Every rejection has its problem and its sentence; one without either does not compile. */
 const refusals = {
@@ -122,6 +124,7 @@ const refusals = {
   hold_already_released: [problems.alreadyVoided, () => 'the hold was released before'],
   hold_expired: [problems.alreadyVoided, () => 'the hold has expired'],
   amount_exceeds_hold: [problems.amountExceedsHold, () => 'the amount is more than the hold'],
+  client_not_found: [problems.clientNotFound, ({ clientId }) => `client ${clientId} does not exist`],
   accounts_not_different: [problems.sameAccount, () => 'an account cannot transfer to itself'],
   account_from_not_found: [
     problems.accountNotFound,

@@ -11,7 +11,7 @@ import type { Command } from '../domain/book'
 import type { PlaceHold } from '../domain/hold'
 import { type Hold, holdStatuses } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
-import { findHold } from '../ledger/store/holds'
+import { findHold } from '../ledger/store/rows'
 import { answerCommand, created, keyProblems, movementProblems, type Responder } from './commands'
 import { parsePart, respondWithTransaction, TransactionResponse } from './transactions'
 import {

@@ -1,7 +1,6 @@
 /** What the ledger and the capabilities around it work with. Created by the service. */
 import type { Database } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
-import type { Relay } from '../outbox/relay'
 import type { Clock } from './clock'
 import type { CommitQueue } from './commit-queue'
 import type { CommandRequest, RequestResult } from './decide-request'
@@ -27,7 +26,6 @@ export type Wallet = {
    * in the database.
    */
   keysInProgress: Set<string>
-  relay: Pick<Relay, 'wake'>
   /** The database's time, by which everything is dated and expires. */
   clock: () => Date
 }

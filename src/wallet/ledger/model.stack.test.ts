@@ -153,7 +153,6 @@ function sweeper({ config }: Wallets) {
             clock: ledger.clock.now,
             commitQueue,
             keysInProgress: new Set(),
-            relay: { wake() {} },
           }),
         )
       return last

@@ -6,7 +6,8 @@ import type { Ledger } from './ledger'
 import { observeReading, pauseMaxMs, pauseMinMs } from './optimistic-state'
 import { append } from './store/append'
 import { readClock } from './store/clock'
-import { accountIdsOf, loadAccounts } from './store/load-book'
+import { accountIdsOf } from './store/load-book'
+import { loadAccounts } from './store/rows'
 
 /** Above this the projected accounts are discarded and loaded again as needed. */
 const projectedAccountsMax = 50_000

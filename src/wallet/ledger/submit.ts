@@ -1,6 +1,6 @@
-/** Every request that moves or reserves money passes here, into the commit queue. */
+/** Every request that writes passes here, into the commit queue. */
+import { nameOf } from '../domain/idempotency'
 import type { CommandRequest, RequestResult } from './decide-request'
-import { whileInProgress } from './execute-once'
 import type { Wallet } from './ledger'
 
 /** `key_in_progress`: this process is still executing the first request under the key. */
@@ -8,10 +8,18 @@ export type Submitted = RequestResult | { kind: 'key_in_progress' }
 
 /**
  * Throws a `Fault` when the database stays away, or when the request was queued for longer than
- * `waitMs`: then nothing was done.
+ * `waitMs`: then nothing was done. At most one request of a key is in progress in this process;
+ * other processes collide in the database.
  */
 export async function submit(wallet: Wallet, request: CommandRequest, waitMs?: number): Promise<Submitted> {
-  const { commitQueue } = wallet
+  const { commitQueue, keysInProgress } = wallet
   if (!request.idempotencyKey) return commitQueue.submit(request, waitMs)
-  return whileInProgress(wallet, request.idempotencyKey, () => commitQueue.submit(request, waitMs))
+  const name = nameOf(request.idempotencyKey)
+  if (keysInProgress.has(name)) return { kind: 'key_in_progress' }
+  keysInProgress.add(name)
+  try {
+    return await commitQueue.submit(request, waitMs)
+  } finally {
+    keysInProgress.delete(name)
+  }
 }

@@ -1,16 +1,16 @@
 /** Pages of the transactions of an account, or of all accounts of a client, newest first. */
 import { withUnavailableFault } from '../../platform/postgres/failures'
-import { listAccountIds } from '../accounts/accounts-store'
 import type { Transaction } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
+import { loadTransactions } from '../ledger/store/rows'
 import {
   findHistoryPositions,
   type HistoryLine,
+  listAccountIds,
   listHistoryLines,
-  loadTransactions,
   type TransactionCursor,
   type TransactionFilter,
-} from '../ledger/store/transactions'
+} from './history-store'
 
 export type TransactionPage = {
   transactions: Transaction[]

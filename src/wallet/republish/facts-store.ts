@@ -6,7 +6,7 @@ import { arrayOf } from '../../platform/postgres/statements'
 import { entries, holds, transactions } from '../db/schema'
 import type { AccountSnapshot, Entry } from '../domain/account'
 import { asPlaced } from '../domain/hold'
-import type { Hold, PublishedFact } from '../domain/types'
+import type { Hold, PublishedMovement } from '../domain/types'
 
 /** Consecutive entries of an account: those after number `after`, up to number `upTo`. */
 export type EntryRange = { accountId: string; after: bigint; upTo: bigint }
@@ -26,7 +26,7 @@ export async function loadFacts(
   ranges: EntryRange[],
   { since, payer }: FactFilter,
   releasedHolds: ReleasedHolds,
-): Promise<PublishedFact[]> {
+): Promise<PublishedMovement[]> {
   const [paying, paid] = [alias(entries, 'paying'), alias(entries, 'paid')]
   const lines = await orm
     .select({ line: entries, transaction: transactions, paying, paid, hold: holds })
@@ -62,7 +62,7 @@ export async function loadFacts(
     )
     .orderBy(entries.accountId, entries.version)
 
-  return lines.flatMap(({ line, transaction, paying, paid, hold: found }): PublishedFact | [] => {
+  return lines.flatMap(({ line, transaction, paying, paid, hold: found }): PublishedMovement | [] => {
     const { transactionId: id, createdAt } = line
     if (transaction && paying && paid) {
       const { currency } = transaction

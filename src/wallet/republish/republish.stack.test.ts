@@ -8,12 +8,9 @@ import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { serviceConfig } from '../../testing/stack'
 import { eva, frank, log, steadyClock, world } from '../../testing/wallets'
-import { openAccount } from '../accounts/open-account'
-import { registerClient } from '../accounts/register-client'
 import { grants } from '../db/grants'
 import type { Command } from '../domain/book'
 import { execute } from '../ledger/execute'
-import type { Wallet } from '../ledger/ledger'
 import { createOptimisticState } from '../ledger/optimistic-state'
 import { seedWallet } from '../seed/seed'
 import { startWallet } from '../service'
@@ -73,7 +70,9 @@ async function startTown() {
     const [answer] = await execute(ledger, [
       { commands: [command], atomic: true, traceparent: null, idempotencyKey: null },
     ])
-    expect(answer).toMatchObject({ results: [{ kind: expect.stringMatching(/transaction|hold/) }] })
+    expect(answer).toMatchObject({
+      results: [{ kind: expect.stringMatching(/transaction|hold|client|account/) }],
+    })
     return command.id
   }
   const evaToFrank = { accountIdFrom: eva, accountIdTo: frank }
@@ -89,23 +88,12 @@ async function startTown() {
     })
   const transfer = { type: 'transfer', kind: 'transfer', amountMinor: 1234n, effectiveAt } as const
 
-  const wallet = { database, clock: () => now, relay: { wake() {} } } as unknown as Wallet
-  now = minute(1)
-  const unkeyed = { traceparent: null, idempotencyKey: null }
-  const registered = await registerClient(wallet, {
+  const clientId = await executeAt(1, {
+    type: 'registration',
     name: 'Grace "G" Ó',
     email: 'grace@example.com',
-    ...unkeyed,
   })
-  const clientId = registered.kind === 'done' ? registered.value.id : ''
-  now = minute(2)
-  const opening = await openAccount(wallet, {
-    clientId,
-    currency: 'BRL',
-    overdraftLimitMinor: 5000n,
-    ...unkeyed,
-  })
-  const grace = opening.kind === 'done' && opening.value.accepted ? opening.value.account.id : ''
+  const grace = await executeAt(2, { type: 'opening', clientId, overdraftLimitMinor: 5000n })
   const paid = await executeAt(3, { ...transfer, ...evaToFrank, effectiveAt: minute(-9999) })
   await executeAt(4, { ...transfer, kind: 'deposit', accountIdFrom: world, accountIdTo: frank })
   await executeAt(5, { ...transfer, accountIdFrom: grace, accountIdTo: eva })

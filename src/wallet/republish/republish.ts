@@ -8,11 +8,10 @@ import type { EncodedEvent } from '../../contract/wire/envelope'
 import type { Database } from '../../platform/postgres/database'
 import type { ProgressBar } from '../../platform/process/progress-bar'
 import { pause } from '../../platform/process/retry'
-import { type AccountFilter, listAccounts } from '../accounts/accounts-store'
-import { listClients } from '../accounts/clients-store'
 import { accountToEvent, clientToEvent, toEvents } from '../events'
 import { enqueueReplay, measureOutbox } from '../outbox/outbox-store'
 import { type EntryRange, loadFacts, type ReleasedHolds } from './facts-store'
+import { type AccountFilter, listAccounts, listClients } from './pages-store'
 
 /** Clients, accounts or entries in a page. An entry makes two events. */
 const pageSize = 1000

@@ -1,20 +1,25 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { readSeed, seedEvents } from './seed'
+import { toEvents } from '../events'
+import { readSeed } from './seed'
 
 test('the seed emits the events that the read side is seeded with', async () => {
   const file = await Bun.file(join(import.meta.dir, '../../../seed/events.jsonl')).text()
-  const values = seedEvents(readSeed()).map((event) => event.value)
+  const values = readSeed()
+    .facts.flatMap(toEvents)
+    .map((event) => event.value)
   // After a change of seed/wallet.json: bun src/testing/write-seed-events.ts
   expect(file.trimEnd().split('\n')).toEqual(values)
 })
 
 test('the balances are those that the course begins with, and add up to zero with world', () => {
-  const { accounts, clients, transfers } = readSeed()
+  const { facts } = readSeed()
+  const clients = facts.flatMap((fact) => (fact.type === 'registration' ? fact.client : []))
+  const accounts = facts.flatMap((fact) => (fact.type === 'opening' ? fact.accounts : []))
   const balances = new Map(accounts.map((account) => [account.id, 0n]))
-  for (const { fact } of transfers) {
-    for (const { accountId, balanceMinor } of fact.entries) balances.set(accountId, balanceMinor)
-  }
+  for (const fact of facts)
+    if ('entries' in fact)
+      for (const { accountId, balanceMinor } of fact.entries) balances.set(accountId, balanceMinor)
   const named = clients.map(({ id, name }) => {
     const account = accounts.find(({ clientId }) => clientId === id)
     return [name, balances.get(account?.id ?? '')]

@@ -7,12 +7,12 @@ import { Fault } from '../../../platform/fault'
 import type { Database } from '../../../platform/postgres/database'
 import { databaseFailure, violation } from '../../../platform/postgres/failures'
 import { advisoryLocks } from '../../../platform/postgres/locks'
-import { rowStatements } from '../../../platform/postgres/rows'
+import { keysOf, rowStatements } from '../../../platform/postgres/rows'
 import type { Statements } from '../../../platform/postgres/statements'
 import * as tables from '../../db/schema'
 import type { Fact, Hold, Transaction } from '../../domain/types'
 import { insertOutbox, type OutboxRow } from '../../outbox/outbox-store'
-import { insertKeys, type KeyRow, storedOutcome } from './idempotency-keys'
+import { insertKeys, type KeyRow } from './idempotency-keys'
 
 export type Changes = { facts: Fact[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: Date }
 
@@ -26,59 +26,53 @@ export type AppendFailure =
   | 'unavailable'
 
 /**
- * Entries, transactions, holds, used keys and outbox rows; a trigger updates the account snapshots.
- * See `classifyAppendFailure` for the errors.
+ * Clients, accounts, entries, transactions, holds, used keys and outbox rows; a trigger updates the
+ * account snapshots. See `classifyAppendFailure` for the errors.
  */
 export async function append(sql: Statements, { facts, keys, outbox, createdAt }: Changes): Promise<void> {
   if (facts.length === 0 && keys.length === 0) return
 
+  const movements = facts.filter((fact) => 'entries' in fact)
   // Sorted, so that concurrent writers cannot deadlock.
-  const entries = facts
+  const entries = movements
     .flatMap((fact) => fact.entries.map((entry) => ({ ...entry, transactionId: fact.id })))
     .sort((a, b) =>
       a.accountId < b.accountId ? -1 : a.accountId > b.accountId ? 1 : Number(a.version - b.version),
     )
-  const transactions = facts.flatMap(({ transaction }) => transaction ?? [])
-  const holds = new Map(facts.flatMap(({ hold }) => (hold ? [[hold.id, hold] as const] : [])))
+  const transactions = movements.flatMap(({ transaction }) => transaction ?? [])
+  const holds = new Map(movements.flatMap(({ hold }) => (hold ? [[hold.id, hold] as const] : [])))
 
   await sql`
     with appended_entries as (${entryRows.insert(sql, entries, { createdAt })})
+    ${movements.length < facts.length ? appendCreations(sql, facts) : sql``}
     ${transactions.length > 0 ? appendTransactions(sql, transactions, createdAt) : sql``}
     ${holds.size > 0 ? appendHolds(sql, [...holds.values()]) : sql``}
-    ${keys.length > 0 ? appendKeys(sql, keys) : sql``}
+    ${keys.length > 0 ? sql`, used_keys as (${insertKeys(sql, keys)})` : sql``}
     ${insertOutbox(sql, outbox)}`
 }
 
-const entryRows = rowStatements(
-  tables.entries,
-  ['accountId', 'version', 'transactionId', 'amountMinor', 'balanceMinor', 'heldMinor'],
-  { shared: ['createdAt'] },
+const clientRows = rowStatements(tables.clients, keysOf(tables.clients))
+/** A trigger writes the rest. */
+const accountRows = rowStatements(
+  tables.accounts,
+  keysOf(tables.accounts, ['balanceMinor', 'heldMinor', 'version']),
 )
-const transactionRows = rowStatements(
-  tables.transactions,
-  [
-    ...([
-      'id',
-      'kind',
-      'accountIdFrom',
-      'accountIdTo',
-      'versionFrom',
-      'versionTo',
-      'amountMinor',
-      'currency',
-    ] as const),
-    ...(['reference', 'metadata', 'reverses', 'holdId', 'effectiveAt'] as const),
-  ],
-  { shared: ['createdAt'] },
-)
-const holdRows = rowStatements(tables.holds, [
-  ...(['id', 'accountIdFrom', 'accountIdTo', 'amountMinor', 'currency', 'reference', 'metadata'] as const),
-  ...(['expiresAt', 'createdAt', 'status', 'versionPlaced'] as const),
-  ...(['capturedMinor', 'endedBy', 'endedAt', 'versionEnded'] as const),
-])
+const shared = ['createdAt'] as const
+const entryRows = rowStatements(tables.entries, keysOf(tables.entries, shared), { shared })
+const transactionRows = rowStatements(tables.transactions, keysOf(tables.transactions, shared), { shared })
+const holdRows = rowStatements(tables.holds, keysOf(tables.holds))
 
 // The parts below are left out when they are empty: each would add a tenth to the cost of a single
 // transfer.
+
+const appendCreations = (sql: Statements, facts: Fact[]) => {
+  const clients = facts.flatMap((fact) => (fact.type === 'registration' ? fact.client : []))
+  const accounts = facts.flatMap((fact) => (fact.type === 'opening' ? fact.accounts : []))
+  const opened = accounts.map((account) => ({ ...account, updatedAt: account.createdAt }))
+  return sql`
+    , appended_clients as (${clientRows.insert(sql, clients)})
+    , appended_accounts as (${accountRows.insert(sql, opened)})`
+}
 
 const appendTransactions = (sql: Statements, rows: Transaction[], createdAt: Date) => sql`
   , appended_transactions as (${transactionRows.insert(sql, rows, { createdAt })})`
@@ -92,16 +86,13 @@ const appendHolds = (sql: Statements, rows: Hold[]) => sql`
       ended_at = excluded.ended_at, version_ended = excluded.version_ended
   )`
 
-const appendKeys = (sql: Statements, keys: KeyRow[]) => sql`
-  , used_keys as (${insertKeys(
-    sql,
-    keys.map((row) => ({ ...row, stored: row.results.map(storedOutcome) })),
-  )})`
-
 const conflicts = new Set([
   'entries_pkey',
   // An earlier try of the batch succeeded after all.
   'transactions_pkey',
+  'clients_pkey',
+  // Or another wallet opened the first account of a currency, and `world` with it, at the same time.
+  'accounts_pkey',
   // Another wallet executed a request under the same key at the same time.
   'idempotency_keys_pkey',
 ])

@@ -4,47 +4,49 @@ import { rowStatements } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import { idempotencyKeys } from '../../db/schema'
 import type { CommandResult } from '../../domain/book'
+import { asOpened } from '../../domain/creation'
 import { asPlaced } from '../../domain/hold'
 import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'
 import type { Rejection } from '../../domain/rejection'
-import { loadHolds } from './holds'
-import { loadTransactions } from './transactions'
+import { loadAccounts, loadClients, loadHolds, loadTransactions } from './rows'
 
 /** Retention. After that a key is new again. Published in the documentation. */
 export const keyHours = 24
 
 export type KeyRow = IdempotencyKey & { results: CommandResult[] }
-export type StoredKey = IdempotencyKey & { stored: StoredOutcome[] }
 
 /** A result as it is stored: by reference to an immutable row. */
-export type StoredOutcome =
-  | { transaction: string }
-  | { placed: string }
-  | { ended: string }
-  | { client: string }
-  | { account: string }
-  | { rejection: Rejection | 'client_not_found' }
+type StoredOutcome = {
+  [Kind in 'client' | 'account' | 'transaction' | 'placed' | 'ended']?: string
+} & { rejection?: Rejection }
 
 const keyRows = rowStatements(idempotencyKeys, ['scope', 'key', 'fingerprint', 'outcomes'])
 
 /** Dated by the clock by which they expire. */
-export const insertKeys = (sql: Statements, keys: StoredKey[]) => sql`
+export const insertKeys = (sql: Statements, keys: KeyRow[]) => sql`
   insert into idempotency_keys (scope, key, fingerprint, outcomes, created_at)
   select scope, key, fingerprint, outcomes, now()
   from ${keyRows.unnest(
     sql,
-    keys.map((row) => ({ ...row, outcomes: row.stored })),
+    keys.map((row) => ({ ...row, outcomes: row.results.map(storedOutcome) })),
   )}`
 
 type UsedRow = { scope: string; key: string; fingerprint: string; outcomes: StoredOutcome[] }
 
-/** Reads the keys that are in use, and deletes expired ones among them, which can be used again. */
-export async function loadUsedKeys(sql: Statements, keys: IdempotencyKey[]): Promise<UsedRow[]> {
-  if (keys.length === 0) return []
+/**
+ * The keys that are in use, by name, with the results of their commands. Deletes expired ones among
+ * them, which can be used again.
+ */
+export async function loadKeys(
+  database: Database,
+  keys: IdempotencyKey[],
+): Promise<Map<string, UsedKey<CommandResult[]>>> {
+  if (keys.length === 0) return new Map()
+  const { sql } = database
   const requested = sql`unnest(
     ${arrayOf(keys.map((key) => key.scope))}::text[], ${arrayOf(keys.map((key) => key.key))}::text[]
   ) as requested (scope, key)`
-  return sql<UsedRow[]>`
+  const rows = await sql<UsedRow[]>`
     with expired as (
       delete from idempotency_keys using ${requested}
       where idempotency_keys.scope = requested.scope and idempotency_keys.key = requested.key
@@ -54,46 +56,40 @@ export async function loadUsedKeys(sql: Statements, keys: IdempotencyKey[]): Pro
     from ${requested}
     join idempotency_keys as used on used.scope = requested.scope and used.key = requested.key
     where used.created_at >= now() - make_interval(hours => ${keyHours})`
-}
-
-/** By name, with the results of their commands. */
-export async function loadKeys(
-  database: Database,
-  keys: IdempotencyKey[],
-): Promise<Map<string, UsedKey<CommandResult[]>>> {
-  const rows = await loadUsedKeys(database.sql, keys)
-  if (rows.length === 0) return new Map()
-
-  const stored = rows.flatMap((row) => row.outcomes)
-  const [transactions, holds] = await Promise.all([
-    loadTransactions(
-      database,
-      stored.flatMap((outcome) => ('transaction' in outcome ? outcome.transaction : [])),
-    ),
-    loadHolds(
-      database,
-      stored.flatMap((outcome) =>
-        'placed' in outcome ? outcome.placed : 'ended' in outcome ? outcome.ended : [],
-      ),
-    ),
-  ])
-  const resultOf = (outcome: StoredOutcome): CommandResult => {
-    if ('rejection' in outcome) return { kind: 'rejected', rejection: outcome.rejection as Rejection }
-    if ('transaction' in outcome)
-      return { kind: 'transaction', transaction: found(transactions, outcome.transaction) }
-    if ('ended' in outcome) return { kind: 'hold', hold: found(holds, outcome.ended) }
-    if ('placed' in outcome) return { kind: 'hold', hold: asPlaced(found(holds, outcome.placed)) }
-    throw new Error('the outcome under an idempotency key is not of a command')
-  }
+  const resultOf = await loadResults(
+    database,
+    rows.flatMap((row) => row.outcomes),
+  )
   return new Map(
     rows.map((row) => [nameOf(row), { fingerprint: row.fingerprint, answer: row.outcomes.map(resultOf) }]),
   )
 }
 
-export function storedOutcome(outcome: CommandResult): StoredOutcome {
-  if (outcome.kind === 'rejected') return { rejection: outcome.rejection }
-  if (outcome.kind === 'transaction') return { transaction: outcome.transaction.id }
-  return outcome.hold.status === 'placed' ? { placed: outcome.hold.id } : { ended: outcome.hold.id }
+function storedOutcome(result: CommandResult): StoredOutcome {
+  if (result.kind === 'rejected') return { rejection: result.rejection }
+  if (result.kind === 'transaction') return { transaction: result.transaction.id }
+  if (result.kind === 'client') return { client: result.client.id }
+  if (result.kind === 'account') return { account: result.account.id }
+  return result.hold.status === 'placed' ? { placed: result.hold.id } : { ended: result.hold.id }
+}
+
+/** What `storedOutcome` stored, as it was answered. */
+async function loadResults(database: Database, stored: StoredOutcome[]) {
+  const idsOf = (kind: keyof StoredOutcome) => stored.flatMap((outcome) => outcome[kind] ?? [])
+  const [clients, accounts, transactions, holds] = await Promise.all([
+    loadClients(database, idsOf('client')),
+    loadAccounts(database.sql, idsOf('account')),
+    loadTransactions(database, idsOf('transaction')),
+    loadHolds(database, [...idsOf('placed'), ...idsOf('ended')]),
+  ])
+  return ({ rejection, client, account, transaction, placed, ended }: StoredOutcome): CommandResult => {
+    if (rejection) return { kind: 'rejected', rejection }
+    if (client) return { kind: 'client', client: found(clients, client) }
+    if (account) return { kind: 'account', account: asOpened(found(accounts, account)) }
+    if (transaction) return { kind: 'transaction', transaction: found(transactions, transaction) }
+    if (placed) return { kind: 'hold', hold: asPlaced(found(holds, placed)) }
+    return { kind: 'hold', hold: found(holds, ended ?? '') }
+  }
 }
 
 function found<T>(loaded: Map<string, T>, id: string): T {

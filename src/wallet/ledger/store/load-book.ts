@@ -1,11 +1,9 @@
 /** Loads the state that a batch of commands is decided over. */
 import type { Database } from '../../../platform/postgres/database'
-import { arrayOf, type Statements } from '../../../platform/postgres/statements'
-import type { Account } from '../../domain/account'
-import type { Book, Command, CommandResult } from '../../domain/book'
-import type { Hold } from '../../domain/types'
-import { loadHolds } from './holds'
-import { loadOriginals, loadTransactions } from './transactions'
+import { type Book, type Command, type CommandResult, type Reads, readsOf } from '../../domain/book'
+import { asOpened } from '../../domain/creation'
+import type { Transaction } from '../../domain/types'
+import { loadAccounts, loadClients, loadHolds, loadOriginals, loadTransactions } from './rows'
 
 /**
  * Accounts first: any change of the rest appends entries to those accounts, so a batch that was
@@ -13,82 +11,38 @@ import { loadOriginals, loadTransactions } from './transactions'
  * executed already, and their results are loaded; one that is executed meanwhile collides.
  */
 export async function loadBook(database: Database, commands: Command[], again: boolean): Promise<Book> {
-  const holdIds = new Set<string>()
-  const transactionIds: string[] = []
-  const originalIds: string[] = []
-  for (const command of commands) {
-    if ('holdId' in command) holdIds.add(command.holdId)
-    if (command.type === 'hold') {
-      if (again) holdIds.add(command.id)
-    } else if (again && command.type !== 'release') transactionIds.push(command.id)
-    if (command.type === 'reversal') originalIds.push(command.reverses)
-  }
+  const reads = commands.map(readsOf)
+  const own = again ? commands.map(({ id }) => id) : []
+  const idsOf = (part: keyof Reads) => new Set([...reads.flatMap((one) => one[part] ?? []), ...own])
   // Pipelined on one connection, which executes them in this order.
-  const [accounts, holds, originals, transactions] = await Promise.all([
-    loadAccounts(database.sql, accountIdsOf(commands)),
-    loadHolds(database, [...holdIds]),
-    loadOriginals(database, originalIds),
-    loadTransactions(database, transactionIds),
+  const [accounts, clients, holds, originals, transactions] = await Promise.all([
+    loadAccounts(database.sql, idsOf('accounts')),
+    loadClients(database, idsOf('clients')),
+    loadHolds(database, idsOf('holds')),
+    loadOriginals(database, idsOf('originals')),
+    loadTransactions(database, own),
   ])
-  return {
-    accounts,
-    holds,
-    originals,
-    done: again ? resultsOf(commands, { holds, transactions }) : new Map(),
-  }
+  const book = { accounts, clients, holds, originals }
+  return { ...book, done: new Map(again ? commands.flatMap((one) => resultOf(one, book, transactions)) : []) }
 }
 
 export const accountIdsOf = (commands: Command[]): Set<string> =>
-  new Set(commands.flatMap((command) => [command.accountIdFrom, command.accountIdTo]))
+  new Set(commands.flatMap((command) => readsOf(command).accounts ?? []))
 
-type Written = {
-  holds: Awaited<ReturnType<typeof loadHolds>>
-  transactions: Awaited<ReturnType<typeof loadTransactions>>
-}
-
-function resultsOf(commands: Command[], { holds, transactions }: Written): Map<string, CommandResult> {
-  const done = new Map<string, CommandResult>()
-  const setHold = (id: string, hold: Hold) => done.set(id, { kind: 'hold', hold })
-  for (const command of commands) {
-    const { id } = command
-    const transaction = transactions.get(id)
-    if (transaction) done.set(id, { kind: 'transaction', transaction })
-    const placed = command.type === 'hold' && holds.get(id)
-    if (placed) setHold(id, placed)
-    const ended = command.type === 'release' && holds.get(command.holdId)
-    if (ended && ended.endedBy === id) setHold(id, ended)
-  }
-  return done
-}
-
-type AccountRow = {
-  id: string
-  currency: string
-  balance_minor: bigint
-  held_minor: bigint
-  version: bigint
-  overdraft_limit_minor: bigint | null
-  opened_ms: number
-}
-
-export async function loadAccounts(sql: Statements, ids: Iterable<string>): Promise<Map<string, Account>> {
-  const rows = await sql<AccountRow[]>`
-    select id, currency, balance_minor, held_minor, version, overdraft_limit_minor,
-      (extract(epoch from created_at) * 1000)::float8 as opened_ms
-    from accounts
-    where id = any(${arrayOf([...ids])}::uuid[])`
-  return new Map(
-    rows.map((row) => [
-      row.id,
-      {
-        id: row.id,
-        currency: row.currency,
-        balanceMinor: row.balance_minor,
-        heldMinor: row.held_minor,
-        version: row.version,
-        overdraftLimitMinor: row.overdraft_limit_minor,
-        openedAt: new Date(row.opened_ms),
-      },
-    ]),
-  )
+/** Empty when the command has not been executed. */
+function resultOf(
+  command: Command,
+  { accounts, clients, holds }: Omit<Book, 'done'>,
+  transactions: ReadonlyMap<string, Transaction>,
+): [string, CommandResult][] {
+  const { id } = command
+  const transaction = transactions.get(id)
+  if (transaction) return [[id, { kind: 'transaction', transaction }]]
+  const client = clients.get(id)
+  if (client) return [[id, { kind: 'client', client }]]
+  const account = accounts.get(id)
+  if (account) return [[id, { kind: 'account', account: asOpened(account) }]]
+  const ended = command.type === 'release' ? holds.get(command.holdId) : undefined
+  const hold = ended?.endedBy === id ? ended : holds.get(id)
+  return hold ? [[id, { kind: 'hold', hold }]] : []
 }

@@ -1,40 +1,9 @@
-/** Reads transactions. Written by `append` only. */
-import { eq, sql } from 'drizzle-orm'
-import type { Database } from '../../../platform/postgres/database'
-import { arrayOf } from '../../../platform/postgres/statements'
-import { transactions } from '../../db/schema'
-import type { Original } from '../../domain/reversal'
-import type { Transaction, TransactionKind } from '../../domain/types'
-
-export async function findTransaction({ orm }: Database, id: string): Promise<Transaction | undefined> {
-  const [row] = await orm.select().from(transactions).where(eq(transactions.id, id))
-  return row
-}
-
-/** By id; missing transactions are absent. */
-export async function loadTransactions({ orm }: Database, ids: string[]): Promise<Map<string, Transaction>> {
-  if (ids.length === 0) return new Map()
-  const rows = await orm.select().from(transactions).where(isAnyOf(ids))
-  return new Map(rows.map((row) => [row.id, row]))
-}
-
-/** Transactions to be reversed, each with the amount that has been reversed. */
-export async function loadOriginals({ orm }: Database, ids: string[]): Promise<Map<string, Original>> {
-  if (ids.length === 0) return new Map()
-  const reversedMinor = sql<string>`(
-    select coalesce(sum(reversal.amount_minor), 0)
-    from transactions as reversal where reversal.reverses = transactions.id
-  )`
-  const rows = await orm
-    .select({ transaction: transactions, reversedMinor })
-    .from(transactions)
-    .where(isAnyOf(ids))
-  return new Map(
-    rows.map((row) => [row.transaction.id, { ...row, reversedMinor: BigInt(row.reversedMinor) }]),
-  )
-}
-
-const isAnyOf = (ids: string[]) => sql`${transactions.id} = any(${arrayOf(ids)}::uuid[])`
+/** The history of accounts, in pages. */
+import { eq } from 'drizzle-orm'
+import type { Database } from '../../platform/postgres/database'
+import { arrayOf } from '../../platform/postgres/statements'
+import { accounts } from '../db/schema'
+import type { TransactionKind } from '../domain/types'
 
 export type TransactionFilter = {
   kind: TransactionKind | undefined
@@ -42,6 +11,11 @@ export type TransactionFilter = {
   since: string | undefined
   /** Exclusive. */
   until: string | undefined
+}
+
+export async function listAccountIds({ orm }: Database, clientId: string): Promise<string[]> {
+  const rows = await orm.select({ id: accounts.id }).from(accounts).where(eq(accounts.clientId, clientId))
+  return rows.map((row) => row.id)
 }
 
 /** The part of an account's history before a version. All of it when null. */

@@ -1,2 +1,0 @@
-/** Owns accounts. */
-export type Client = { id: string; name: string; email: string; createdAt: Date }
