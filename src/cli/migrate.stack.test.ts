@@ -13,7 +13,7 @@ async function migrate(variables: Record<string, string | undefined>) {
   return { out, err, code: await child.exited }
 }
 
-test.each([
+test.concurrent.each([
   ['wallet', 'outbox'],
   ['balances', 'dead_letters'],
 ] as const)('migrate brings the %s database to this version, once', async (SERVICE, table) => {
@@ -34,7 +34,7 @@ test.each([
   }
 })
 
-test('a database that cannot be reached is a setup error with its remedy', async () => {
+test.concurrent('a database that cannot be reached is a setup error with its remedy', async () => {
   const { err, code } = await migrate({
     SERVICE: 'balances',
     DATABASE_URL: 'postgres://a:b@127.0.0.1:1/balances',

@@ -16,9 +16,10 @@ if (!existsSync(join(root, 'node_modules/fast-check'))) {
   process.exit(installed || run(given))
 }
 
-// Not possible in `bunfig.toml`. Each worker keeps its PostgreSQL and broker across files.
+// Not possible in `bunfig.toml`. Each worker keeps its PostgreSQL and broker across files. Of the tests
+// of a file that mostly wait (`test.concurrent`), each has services of its own: a few at a time.
 if (!given.some((argument) => /^--(parallel|test-worker|concurrent|watch|inspect)/.test(argument)))
-  process.exit(run([...given, '--parallel=3', '--no-isolate']))
+  process.exit(run([...given, '--parallel=3', '--no-isolate', '--max-concurrency=4']))
 
 function run(args: string[]): number {
   return Bun.spawnSync([process.execPath, ...args], { stdio: ['inherit', 'inherit', 'inherit'] }).exitCode

@@ -105,7 +105,7 @@ const shows = (balances: Caller, ...accounts: string[]) =>
     { timeoutMs: 20_000 },
   )
 
-test.each([
+test.concurrent.each([
   ['longer', ['c', 'd', 'e', 'f']],
   ['as long', ['c', 'd']],
   ['shorter', ['c']],
@@ -129,7 +129,7 @@ test.each([
   await once.stop()
 })
 
-test.each([
+test.concurrent.each([
   ['longer', ['c', 'd', 'e', 'f']],
   ['as long', ['c', 'd']],
   ['shorter', ['c']],
@@ -143,7 +143,7 @@ test.each([
   await balances.stop()
 })
 
-test.each([
+test.concurrent.each([
   ['others', ['c', 'd', 'e', 'f']],
   ['nothing', []],
 ])('a rebuild after the topics were recreated, with %s in them, ends and says why', async (_, accounts) => {
@@ -168,7 +168,7 @@ test.each([
   await balances.stop()
 })
 
-test('a topic recreated while its reaction was stopped is read from its beginning', async () => {
+test.concurrent('a topic recreated while its reaction was stopped is read from its beginning', async () => {
   await using stage = await openStage('transactions')
   const notes = async (balances: Caller) =>
     ((await balances.get('/large-movements?limit=100')).body.data as { transaction_id: string }[])

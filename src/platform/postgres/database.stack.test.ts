@@ -133,8 +133,8 @@ test('integers of any size are received exactly', async () => {
   expect(rows.map((row) => row.number)).toEqual(given)
 })
 
-describe('a silently lost connection', () => {
-  async function openThroughProxy(statementMs = 1000) {
+describe.concurrent('a silently lost connection', () => {
+  async function openThroughProxy() {
     const shared = await backing()
     const { url } = await shared.createDatabase('platform')
     const proxy = await startProxy(url)
@@ -143,7 +143,8 @@ describe('a silently lost connection', () => {
       poolMax: 1,
       prepare: true,
       applicationName: 'test',
-      statementMs,
+      statementMs: 1500,
+      silenceMs: 2000,
     }
     const database = openDatabase(options)
     await database.sql`select 1`
@@ -185,10 +186,10 @@ describe('a silently lost connection', () => {
   })
 
   test('is not confused with a slow or an idle one', async () => {
-    await using opened = await openThroughProxy(3000)
+    await using opened = await openThroughProxy()
     const { sql } = opened.database
-    const [before] = await sql`select pg_backend_pid() as pid, pg_sleep(2.5)`
-    await sql`select pg_sleep(2.5)`
+    const [before] = await sql`select pg_backend_pid() as pid, pg_sleep(1.1)`
+    await sql`select pg_sleep(1.1)`
     const [after] = await sql`select pg_backend_pid() as pid`
     expect(after?.pid).toBe(before?.pid)
     expect(databaseFailure(await sql`select pg_sleep(10)`.catch((error) => error))).toBe('unavailable')
@@ -202,6 +203,7 @@ describe('a silently lost connection', () => {
       opened.database.sql,
       { news: (text) => received.push(text) },
       () => beginnings++,
+      500,
     )
     await listening.started
     opened.proxy.silence()

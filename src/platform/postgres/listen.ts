@@ -3,8 +3,6 @@ import type { Sql } from 'postgres'
 import { pause } from '../process/retry'
 import type { Types } from './statements'
 
-const listenerPingMs = 5000
-
 /**
  * Listens on a connection of the driver's own until `end`. A regular ping detects a connection that
  * was lost silently, on which a listener would wait for ever. `onListening` is called at every start,
@@ -14,13 +12,14 @@ export function keepListening(
   sql: Sql<Types>,
   channels: Record<string, (payload: string) => void>,
   onListening: () => void = () => {},
+  pingMs = 5000,
 ): { started: Promise<unknown>; end(): Promise<void> } {
   const starting = Object.entries(channels).map(([name, onNotify]) => sql.listen(name, onNotify, onListening))
   // The driver keeps the connection here, and listens on another one when it is lost.
   const { listen } = sql as unknown as { listen: { sql?: Sql } }
   const pinging = setInterval(() => {
     listen.sql?.unsafe('select 1').catch(() => {})
-  }, listenerPingMs)
+  }, pingMs)
   const started = Promise.all(starting)
   return {
     started,

@@ -30,7 +30,7 @@ async function start() {
 const pay = (caller: Caller, more = {}, headers = {}) =>
   caller.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1, ...more }, headers)
 
-test('payments are answered in time, money moves once, and readiness fails meanwhile', async () => {
+test.concurrent('payments are answered in time, money moves once, and readiness fails meanwhile', async () => {
   await using stack = await start()
   expect((await stack.pay()).status).toBe(201)
   stack.proxy.silence()
@@ -60,7 +60,7 @@ test('payments are answered in time, money moves once, and readiness fails meanw
   await expectSoundLedger(stack)
 })
 
-test('readiness fails without any request', async () => {
+test.concurrent('readiness fails without any request', async () => {
   await using stack = await start()
   stack.proxy.silenceAll()
   await eventually(async () => expect((await stack.wallet.get('/readyz')).status).toBe(503), {
@@ -73,7 +73,7 @@ test('readiness fails without any request', async () => {
   expect((await stack.pay()).status).toBe(201)
 })
 
-test('behind a silent network, requests get 503 in time; nothing is lost or doubled', async () => {
+test.concurrent('behind a silent network, requests get 503 in time; nothing is lost or doubled', async () => {
   await using stack = await start()
   expect((await stack.pay()).status).toBe(201)
   stack.proxy.silenceAll()
@@ -104,7 +104,7 @@ test('behind a silent network, requests get 503 in time; nothing is lost or doub
   await expectSoundLedger(stack)
 })
 
-test('what a network gives away late takes no effect any more', async () => {
+test.concurrent('what a network gives away late takes no effect any more', async () => {
   await using stack = await start()
   for (let nth = 0; nth < 3; nth++) expect((await stack.pay()).status).toBe(201)
   stack.proxy.silenceOn('late payment')
@@ -116,7 +116,7 @@ test('what a network gives away late takes no effect any more', async () => {
   await expectSoundLedger(stack)
 })
 
-test('a refusal stands, although what was accepted before and got lost arrives after it', async () => {
+test.concurrent('a refusal stands, although what was accepted before and got lost arrives after it', async () => {
   await using stack = await start()
   const hold = async (lastsMs: number) => {
     const expires_at = new Date(Date.now() + lastsMs).toISOString()
@@ -137,7 +137,7 @@ test('a refusal stands, although what was accepted before and got lost arrives a
   await expectSoundLedger(stack)
 })
 
-test('a relay that is cut in silence goes on, and every event is published', async () => {
+test.concurrent('a relay that is cut in silence goes on, and every event is published', async () => {
   await using stack = await start()
   const pending = async () => Number((await stack.sql`select count(*)::int as count from outbox`)[0]?.count)
   await eventually(async () => expect(await pending()).toBe(0))

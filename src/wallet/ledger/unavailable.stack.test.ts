@@ -67,7 +67,7 @@ function expectUnavailable({ status, headers, body }: Answer): void {
   expect(JSON.stringify(body)).not.toMatch(/trouble|permission|insert into/)
 }
 
-test.each(troubles)('%s', async (_, cause, { begin, end }) => {
+test.concurrent.each(troubles)('%s', async (_, cause, { begin, end }) => {
   await using wallets = await startWallets()
   const { wallet } = wallets
   expect((await pay(wallet)).status).toBe(201)
@@ -93,7 +93,7 @@ test.each(troubles)('%s', async (_, cause, { begin, end }) => {
   await expectSoundLedger(wallets)
 })
 
-test('readiness fails for as long as writes fail, and no probe is kept', async () => {
+test.concurrent('readiness fails for as long as writes fail, and no probe is kept', async () => {
   await using wallets = await startWallets()
   const trouble = whenWriting('entries', '53100')
   await trouble.begin(wallets)
@@ -109,7 +109,7 @@ test('readiness fails for as long as writes fail, and no probe is kept', async (
   expect(await wallets.made()).toBe(0)
 })
 
-test('clients and accounts are answered in the same way', async () => {
+test.concurrent('clients and accounts are answered in the same way', async () => {
   await using wallets = await startWallets()
   const { wallet } = wallets
   const client = await wallet.post('/clients', { name: 'Ada', email: 'ada@example.org' })
@@ -121,7 +121,7 @@ test('clients and accounts are answered in the same way', async () => {
   expect((await wallet.post('/accounts', { client_id: client.body.id })).status).toBe(201)
 })
 
-test('a relay that cannot note what it has published waits, and publishes nothing again', async () => {
+test.concurrent('a relay that cannot note what it has published waits, and publishes nothing again', async () => {
   await using wallets = await startWallets()
   const pending = async () => Number((await wallets.sql`select count(*)::int as count from outbox`)[0]?.count)
   await eventually(async () => expect(await pending()).toBe(0))
