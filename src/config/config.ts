@@ -32,99 +32,55 @@ export const serviceNames = ['wallet', 'balances'] as const
 export type ServiceName = (typeof serviceNames)[number]
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-export type KafkaConfig = {
-  brokers: string[]
-  clientId: string
-  /** Consumer group of balances; the wallet does not use it. */
-  groupId: string
-  /** Prefix of every topic and of the group, so that installations can share a broker. Empty by default. */
-  topicPrefix: string
-  /** Partitions of new topics. Existing topics stay as they are. */
-  partitions: number
-  ssl: boolean
-  sasl:
-    | { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
-    | undefined
-}
-
-export type ServiceConfig = {
-  service: ServiceName
-  host: string
-  port: number
-  /** Host names for which writes are accepted, beside those of this machine; `*` is any. */
-  allowedHosts: string[]
-  /** Origins whose pages may call the service from a browser. */
-  corsOrigins: string[]
-  logLevel: LogLevel
-  logFormat: 'json' | 'pretty'
-  database: {
-    url: string
-    /** The owner, for migrations only, when `url` is a restricted role. */
-    migrationUrl: string | undefined
-    poolMax: number
-    prepare: boolean
-  }
-  kafka: KafkaConfig
-  migrateOnStart: boolean
-  seedOnStart: boolean
-  /** Movements from this amount on are large: whole major units of any currency. Used by balances only. */
-  largeMovementMin: number
-  shutdownTimeoutMs: number
-}
-
-export type StartConfig = {
-  walletPort: number
-  balancesPort: number
-  postgresPort: number
-  kafkaPort: number
-  dataDir: string
-}
-
-export type ReconcileConfig = {
-  walletUrl: string
-  balancesUrl: string
-  kafka: KafkaConfig
-  /** No address is set: the comparison is of what `npm start` runs. */
-  isLocal: boolean
-}
+export type ServiceConfig = ReturnType<typeof readServiceConfig>
+export type KafkaConfig = ServiceConfig['kafka']
+export type StartConfig = ReturnType<typeof readStartConfig>
+export type ReconcileConfig = ReturnType<typeof readReconcileConfig>
 
 /** Throws `ConfigError`. */
-export function readServiceConfig(env: Environment): ServiceConfig {
+export function readServiceConfig(env: Environment) {
   return read(env, (variable) => {
     const service = variable('SERVICE', oneOf(...serviceNames))
     return {
       service,
       host: variable('HOST', text, '0.0.0.0'),
       port: variable('PORT', port, service === 'balances' ? 3003 : 8080),
+      /** Host names for which writes are accepted, beside those of this machine; `*` is any. */
       allowedHosts: variable('ALLOWED_HOSTS', hostList, []),
+      /** Origins whose pages may call the service from a browser. */
       corsOrigins: variable('CORS_ORIGINS', originList, []),
       logLevel: variable('LOG_LEVEL', oneOf('debug', 'info', 'warn', 'error'), 'info'),
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {
         url: variable('DATABASE_URL', postgresUrl),
-        migrationUrl:
-          variable('MIGRATION_DATABASE_URL', service === 'balances' ? notForBalances : postgresUrl, null) ??
+        /** The owner, for migrations only, when `url` is a restricted role. */
+        migrationUrl: variable(
+          'MIGRATION_DATABASE_URL',
+          service === 'balances' ? notForBalances : postgresUrl,
           undefined,
+        ),
         poolMax: variable('DATABASE_POOL_MAX', integer(2, 1000), 10),
         prepare: variable('DATABASE_PREPARE', flag, true),
       },
       kafka: kafkaConfig(variable, service),
       migrateOnStart: variable('MIGRATE_ON_START', flag, true),
       seedOnStart: variable('SEED_ON_START', flag, false),
+      /** Movements from this amount on are large: whole major units of any currency. Used by balances only. */
       largeMovementMin: variable('LARGE_MOVEMENT_MIN', integer(1, 999_999_999), 10_000),
       shutdownTimeoutMs: variable('SHUTDOWN_TIMEOUT_MS', integer(0, 600_000), 10_000),
     }
   })
 }
 
-/** Without any address it compares what `npm start` runs in the same environment. Throws `ConfigError`. */
-export function readReconcileConfig(env: Environment): ReconcileConfig {
+/** Throws `ConfigError`. */
+export function readReconcileConfig(env: Environment) {
   const addresses = ['WALLET_DATABASE_URL', 'BALANCES_DATABASE_URL', 'KAFKA_BROKERS']
   const isLocal = !addresses.some((name) => env[name] || env[`${name}_FILE`])
   return read(isLocal ? { ...env, ...localAddresses(env) } : env, (variable) => ({
     walletUrl: variable('WALLET_DATABASE_URL', postgresUrl),
     balancesUrl: variable('BALANCES_DATABASE_URL', postgresUrl),
     kafka: kafkaConfig(variable, 'reconcile'),
+    /** No address is set: the comparison is of what `npm start` runs. */
     isLocal,
   }))
 }
@@ -146,7 +102,7 @@ const localPorts = { postgres: 54329, kafka: 19092 }
  * Ports and data folder of `npm start`. `HOST` is left out, because some shells set it to the name
  * of the machine. Throws `ConfigError`.
  */
-export function readStartConfig(env: Environment): StartConfig {
+export function readStartConfig(env: Environment) {
   return read(env, (variable) => ({
     walletPort: variable('WALLET_PORT', port, 8080),
     balancesPort: variable('BALANCES_PORT', port, 3003),
@@ -182,38 +138,37 @@ export const localDatabaseUrl = (name: ServiceName, postgresPort: number, user: 
   `postgres://${user}:${user}@127.0.0.1:${postgresPort}/${name}`
 
 /** Servers for the stack tests; without these they start local ones. Throws `ConfigError`. */
-export function readTestConfig(env: Environment): {
-  databaseUrl: string | undefined
-  brokers: string[] | undefined
-} {
+export function readTestConfig(env: Environment) {
   return read(env, (variable) => ({
-    databaseUrl: variable('DATABASE_URL', postgresUrl, null) ?? undefined,
-    brokers: variable('KAFKA_BROKERS', brokerList, null) ?? undefined,
+    databaseUrl: variable('DATABASE_URL', postgresUrl, undefined),
+    brokers: variable('KAFKA_BROKERS', brokerList, undefined),
   }))
 }
 
-function kafkaConfig(variable: Variable, clientId: string): KafkaConfig {
-  const mechanism = variable('KAFKA_SASL_MECHANISM', oneOf('plain', 'scram-sha-256', 'scram-sha-512'), null)
+function kafkaConfig(variable: Variable, clientId: string) {
+  const mechanisms = oneOf('plain', 'scram-sha-256', 'scram-sha-512')
+  const mechanism = variable('KAFKA_SASL_MECHANISM', mechanisms, undefined)
   return {
     brokers: variable('KAFKA_BROKERS', brokerList),
     clientId: variable('KAFKA_CLIENT_ID', text, clientId),
+    /** Consumer group of balances; the wallet does not use it. */
     groupId: variable('KAFKA_GROUP_ID', text, 'balances'),
+    /** Prefix of every topic and of the group, so that installations can share a broker. */
     topicPrefix: variable('KAFKA_TOPIC_PREFIX', topicPrefix, ''),
+    /** Partitions of new topics. Existing topics stay as they are. */
     partitions: variable('KAFKA_PARTITIONS', integer(1, 1000), 6),
     ssl: variable('KAFKA_SSL', flag, false),
-    sasl: mechanism
-      ? {
-          mechanism,
-          username: variable('KAFKA_SASL_USERNAME', text),
-          password: variable('KAFKA_SASL_PASSWORD', text),
-        }
-      : undefined,
+    sasl: mechanism && {
+      mechanism,
+      username: variable('KAFKA_SASL_USERNAME', text),
+      password: variable('KAFKA_SASL_PASSWORD', text),
+    },
   }
 }
 
 type Variable = {
   <T>(name: string, parse: Parser<T>): T
-  <T, D>(name: string, parse: Parser<T>, fallback: D): T | D
+  <T, D extends T | undefined>(name: string, parse: Parser<T>, fallback: D): T | D
 }
 
 /** Collects the faults of all variables before it throws. */
