@@ -132,7 +132,7 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
     },
     subscribe: async (options) => {
       resolve(options)
-      return { assignment: () => undefined, close: async () => {} }
+      return { close: async () => {} }
     },
     close: async () => {},
   }

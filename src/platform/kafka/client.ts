@@ -3,15 +3,14 @@
  * retries of its own, so that waiting for an absent broker happens in one place, where it can be
  * seen and stopped.
  */
-import { Kafka as KafkaClient, logLevel } from 'kafkajs'
+import { Kafka as KafkaClient, type LogEntry, logLevel } from 'kafkajs'
 import type { Log } from '../telemetry/log'
 import { instrument } from './kafkajs-internals'
 import type { OffsetRange, PartitionOffset } from './offsets'
-import { createPublisher, type Publisher } from './publisher'
+import { createPublisher } from './publisher'
 import { readRanges, readRecordsAt } from './reader'
-import type { IncomingBatch, IncomingRecord } from './records'
-import { type Subscription, type SubscriptionOptions, subscribe } from './subscription'
-import { TopicAdmin } from './topics'
+import { type SubscriptionOptions, subscribe } from './subscription'
+import { createTopicAdmin } from './topics'
 
 export type KafkaOptions = {
   brokers: string[]
@@ -27,26 +26,9 @@ export type KafkaOptions = {
   sessionTimeoutMs?: number | undefined
 }
 
-export type Kafka = {
-  /** Creates missing topics, and waits until each has leaders. Existing ones stay as they are. */
-  ensureTopics(topics: string[], partitions: number): Promise<void>
-  /** Identity of the broker's data: offsets are meaningful only together with it. */
-  clusterId(): Promise<string>
-  /** Of each partition the end of its log now, and its oldest offset. */
-  endOffsets(topics: string[]): Promise<OffsetRange[]>
-  /** All records of these ranges, one partition after the other. Uses no consumer group; commits nothing. */
-  read(ranges: OffsetRange[]): AsyncGenerator<IncomingBatch>
-  /** The records at these offsets; undefined where the log has none, or none that can be read. */
-  recordsAt(offsets: PartitionOffset[]): Promise<(IncomingRecord | undefined)[]>
-  /** Whether the broker answers now, within two seconds or so. */
-  isReachable(): Promise<boolean>
-  publisher(): Publisher
-  /** Throws a `Fault` when there is no broker to begin with. */
-  subscribe(options: SubscriptionOptions): Promise<Subscription>
-  close(): Promise<void>
-}
+export type Kafka = ReturnType<typeof connectKafka>
 
-export function connectKafka(options: KafkaOptions, log: Log): Kafka {
+export function connectKafka(options: KafkaOptions, log: Log) {
   const client = new KafkaClient({
     clientId: options.clientId,
     brokers: options.brokers,
@@ -61,24 +43,21 @@ export function connectKafka(options: KafkaOptions, log: Log): Kafka {
     logCreator: () => quietLog(log),
   })
   instrument(client)
-  const topics = new TopicAdmin(client, log)
   return {
-    ensureTopics: (names, partitions) => topics.ensureTopics(names, partitions),
-    clusterId: () => topics.clusterId(),
-    endOffsets: (names) => topics.endOffsets(names),
-    isReachable: () => topics.isReachable(),
-    read: (ranges) => readRanges(client, ranges),
-    recordsAt: (offsets) => readRecordsAt(client, offsets),
+    ...createTopicAdmin(client, log),
+    /** All records of these ranges, one partition after the other. Uses no consumer group; commits nothing. */
+    read: (ranges: OffsetRange[]) => readRanges(client, ranges),
+    /** The records at these offsets; undefined where the log has none, or none that can be read. */
+    recordsAt: (offsets: PartitionOffset[]) => readRecordsAt(client, offsets),
     publisher: () => createPublisher(client),
-    subscribe: (subscription) => subscribe(client, subscription, options.sessionTimeoutMs ?? 6000),
-    close: () => topics.close(),
+    /** Throws a `Fault` when there is no broker to begin with. */
+    subscribe: (subscription: SubscriptionOptions) =>
+      subscribe(client, subscription, options.sessionTimeoutMs ?? 6000),
   }
 }
-
-type LibraryEntry = { label: string; log: Record<string, unknown> }
 
 /** What kafkajs logs as errors are mostly retries of its own. */
 const quietLog =
   (log: Log) =>
-  ({ label, log: { message, timestamp: _, logger: __, ...fields } }: LibraryEntry) =>
-    log.debug({ ...fields, kafkajs: label }, String(message))
+  ({ label, log: { message, timestamp: _, logger: __, ...fields } }: LogEntry) =>
+    log.debug({ ...fields, kafkajs: label }, message)

@@ -22,15 +22,13 @@ test('nothing else reaches inside kafkajs', async () => {
 /** A batch of one transaction at an offset: its records, or its marker. */
 function transactional(at: bigint, producerId: bigint, values: string[], attributes = 0x10): Buffer {
   const isMarker = attributes === 0x30
-  const batch = writeRecordBatch({
-    ...{ baseTimestampMs: 1_700_000_000_000, producerId, producerEpoch: 0, baseSequence: 0 },
-    isTransactional: true,
-    records: values.map((value) => ({
-      key: isMarker ? Buffer.from(value, 'hex') : null,
-      value: isMarker ? Buffer.alloc(6) : Buffer.from(value),
-      headers: [],
-    })),
-  })
+  const records = values.map((value) => ({
+    key: isMarker ? Buffer.from(value, 'hex') : null,
+    value: isMarker ? Buffer.alloc(6) : Buffer.from(value),
+    headers: [],
+  }))
+  const batch = writeRecordBatch(records, 1_700_000_000_000)
+  batch.writeBigInt64BE(producerId, 43)
   batch.writeBigInt64BE(at, 0)
   batch.writeInt16BE(attributes, 21)
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)

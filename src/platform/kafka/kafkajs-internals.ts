@@ -9,6 +9,8 @@ import FetchedBatch from 'kafkajs/src/consumer/batch'
 // @ts-expect-error As above.
 import RequestQueue from 'kafkajs/src/network/requestQueue'
 // @ts-expect-error As above.
+import Decoder from 'kafkajs/src/protocol/decoder'
+// @ts-expect-error As above.
 import Encoder from 'kafkajs/src/protocol/encoder'
 // @ts-expect-error As above.
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch'
@@ -112,31 +114,25 @@ const fetchProtocol: Protocol =
 
 /** https://kafka.apache.org/protocol#The_Messages_Fetch, versions 4 to 11. */
 export function decodeFetch(answer: Buffer, version: number, fetchOffsets: ReadonlyMap<string, bigint>) {
-  let at = 0
-  const take = (bytes: number): Buffer => {
-    at += bytes
-    return answer.subarray(at - bytes, at)
-  }
-  const int16 = () => take(2).readInt16BE()
-  const int32 = () => take(4).readInt32BE()
-  const int64 = () => take(8).readBigInt64BE()
-  const list = <T>(read: () => T): T[] => Array.from({ length: Math.max(0, int32()) }, read)
+  const decoder: LibraryDecoder = new Decoder(answer)
   const budget = { left: limits.inflatedBytes }
-
-  const throttleMs = int32()
-  const errorCode = version >= 7 ? int16() : 0
-  const sessionId = version >= 7 ? int32() : 0
-  const responses = list(() => {
-    const topicName = take(int16()).toString()
-    const partitions = list(() => {
-      const partition = int32()
-      const partitionError = int16()
-      const highWatermark = int64()
-      const lastStableOffset = int64()
-      const logStartOffset = version >= 5 ? int64() : -1n
-      const aborted = list(() => ({ producerId: String(int64()), firstOffset: int64() }))
-      const preferredReadReplica = version >= 11 ? int32() : -1
-      const records = take(Math.max(0, int32()))
+  const throttleMs = decoder.readInt32()
+  const errorCode = version >= 7 ? decoder.readInt16() : 0
+  const sessionId = version >= 7 ? decoder.readInt32() : 0
+  const responses = decoder.readArray(() => {
+    const topicName = decoder.readString()
+    const partitions = decoder.readArray(() => {
+      const partition = decoder.readInt32()
+      const partitionError = decoder.readInt16()
+      const highWatermark = decoder.readInt64()
+      const lastStableOffset = decoder.readInt64()
+      const logStartOffset = version >= 5 ? decoder.readInt64() : -1n
+      const aborted = decoder.readArray(() => ({
+        producerId: String(decoder.readInt64()),
+        firstOffset: decoder.readInt64(),
+      }))
+      const preferredReadReplica = version >= 11 ? decoder.readInt32() : -1
+      const records = decoder.readBytes() ?? Buffer.alloc(0)
       const from = fetchOffsets.get(partitionName(topicName, partition)) ?? 0n
       return {
         partition,
@@ -162,6 +158,15 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
     sessionId,
     responses,
   }
+}
+
+type LibraryDecoder = {
+  readInt16(): number
+  readInt32(): number
+  readInt64(): bigint
+  readString(): string
+  readBytes(): Buffer | null
+  readArray<T>(read: () => T): T[]
 }
 
 /**
@@ -204,36 +209,27 @@ const mark: Omit<FetchedMessage, 'offset'> = {
   isMark: true,
 }
 
-/** Headers as bytes, repeated and in order. The library itself takes only an object. */
-export class RawHeaders {
-  constructor(readonly list: readonly RecordHeader[]) {}
+/** What a producer of an instrumented client sends: headers as bytes, repeated and in order. */
+type OutgoingMessage = {
+  key: Buffer | string | null
+  value: Buffer | string | null
+  headers: readonly RecordHeader[]
 }
 
-type OutgoingMessage = {
-  key?: Buffer | string | null
-  value: Buffer | string | null
-  headers?: object | RawHeaders
-}
 type ProduceOptions = {
   acks: number
   timeout: number
-  transactionalId?: string | null
-  topicData: {
-    topic: string
-    partitions: { partition: number; firstSequence?: number; messages: OutgoingMessage[] }[]
-  }[]
+  topicData: { topic: string; partitions: { partition: number; messages: OutgoingMessage[] }[] }[]
 }
 
+// The library itself takes headers only as an object of texts.
 const produceProtocol: Protocol =
   ({ version }) =>
   (options) => {
     const exchange = (produceRequests as Definition).protocol({ version })(options)
-    const produced = options as ProduceOptions
-    const isRaw = produced.topicData.some(({ partitions }) =>
-      partitions.some(({ messages }) => messages.some(({ headers }) => headers instanceof RawHeaders)),
-    )
-    if (version < 3 || !isRaw) return exchange
-    return { ...exchange, request: { ...exchange.request, encode: async () => encodeProduce(produced) } }
+    if (version < 3) return exchange
+    const encode = async () => encodeProduce(options as ProduceOptions)
+    return { ...exchange, request: { ...exchange.request, encode } }
   }
 
 /** Replacements, by the library's own definition. */
@@ -242,43 +238,28 @@ const protocols = new Map<Definition, Definition>([
   [produceRequests, { ...produceRequests, protocol: produceProtocol }],
 ])
 
-/**
- * https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7. Raw headers are never sent
- * in transactions.
- */
+/** https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7, without a transaction. */
 function encodeProduce({ acks, timeout, topicData }: ProduceOptions) {
-  const bytesOf = (part: Buffer | string | null | undefined) => (part == null ? null : Buffer.from(part))
-  const partitionOf = ({
-    partition,
-    messages,
-  }: ProduceOptions['topicData'][number]['partitions'][number]) => {
-    const batch = writeRecordBatch({
-      baseTimestampMs: Date.now(),
-      producerId: -1n,
-      producerEpoch: -1,
-      baseSequence: -1,
-      isTransactional: false,
-      records: messages.map(({ key, value, headers }) => ({
-        key: bytesOf(key),
-        value: bytesOf(value),
-        headers: headers instanceof RawHeaders ? [...headers.list] : textHeaders(headers),
-      })),
-    })
-    return new Encoder().writeInt32(partition).writeBytes(batch)
-  }
-  const topicOf = ({ topic, partitions }: ProduceOptions['topicData'][number]) =>
-    new Encoder().writeString(topic).writeArray(partitions.map(partitionOf))
-  return new Encoder()
-    .writeString(null)
-    .writeInt16(acks)
-    .writeInt32(timeout)
-    .writeArray(topicData.map(topicOf))
+  const encoder = new Encoder().writeString(null).writeInt16(acks).writeInt32(timeout)
+  return encoder.writeArray(
+    topicData.map(({ topic, partitions }) =>
+      new Encoder().writeString(topic).writeArray(
+        partitions.map(({ partition, messages }) => {
+          const batch = writeRecordBatch(messages.map(recordOf), Date.now())
+          return new Encoder().writeInt32(partition).writeBytes(batch)
+        }),
+      ),
+    ),
+  )
 }
 
-const textHeaders = (headers: object = {}): RecordHeader[] =>
-  Object.entries(headers).map(([name, value]) => [Buffer.from(name), Buffer.from(String(value))])
+const bytesOf = (part: Buffer | string | null) => (part === null ? null : Buffer.from(part))
+const recordOf = ({ key, value, headers }: OutgoingMessage) => ({
+  key: bytesOf(key),
+  value: bytesOf(value),
+  headers,
+})
 
-/** A batch from the library's consumer. */
 /** What the library makes of a fetched partition: it leaves out aborted transactions and their markers. */
 export const toFetched = (topic: string, offset: bigint, partition: object | undefined): Fetched =>
   new FetchedBatch(topic, String(offset), partition)
@@ -302,13 +283,9 @@ type Cluster = {
   }>
 }
 
-export type PartitionReader = {
-  /** The batch at an offset, empty when none arrives within `waitMs`. */
-  batchAt(options: FetchOptions): Promise<Fetched>
-  close(): Promise<void>
-}
+export type PartitionReader = Awaited<ReturnType<typeof openReader>>
 
-export type FetchOptions = {
+type FetchOptions = {
   topic: string
   partition: number
   offset: bigint
@@ -319,29 +296,29 @@ export type FetchOptions = {
 }
 
 /** Reads partitions of these topics without a consumer group. */
-export async function openReader(client: KafkaClient, topics: string[]): Promise<PartitionReader> {
+export async function openReader(client: KafkaClient, targets: { topic: string }[]) {
   const create = Reflect.get(client, createClusterKey(client)) as CreateCluster
   const cluster = create({ allowAutoTopicCreation: false })
   try {
     await cluster.connect()
-    await cluster.addMultipleTargetTopics(topics)
+    await cluster.addMultipleTargetTopics([...new Set(targets.map(({ topic }) => topic))])
   } catch (error) {
     await cluster.disconnect().catch(() => {})
     throw error
   }
   return {
-    async batchAt({ topic, partition, offset, bytesMax, waitMs, uncommitted = false }) {
+    /** The batch at an offset, empty when none arrives within `waitMs`. */
+    async batchAt({ topic, partition, offset, bytesMax, waitMs, uncommitted = false }: FetchOptions) {
       const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
       const broker = await cluster.findBroker({ nodeId })
       const partitions = [{ partition, fetchOffset: String(offset), maxBytes: bytesMax }]
-      const isolationLevel = uncommitted ? 0 : 1
       const { responses } = await broker.fetch({
         topics: [{ topic, partitions }],
         maxWaitTime: waitMs,
-        isolationLevel,
+        isolationLevel: uncommitted ? 0 : 1,
       })
       return toFetched(topic, offset, responses[0]?.partitions[0])
     },
-    close: () => cluster.disconnect(),
+    [Symbol.asyncDispose]: () => cluster.disconnect(),
   }
 }

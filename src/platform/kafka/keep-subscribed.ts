@@ -1,11 +1,11 @@
 /** Keeps a subscription up through failures of broker and client, until its signal is aborted. */
 import { messageOf } from '../fault'
-import { keepTrying, pause } from '../process/retry'
+import { backoffMs, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import type { Kafka } from './client'
 import type { SubscriptionOptions } from './subscription'
 
-export type KeepSubscribedOptions = Omit<SubscriptionOptions, 'onTrouble'> & {
+type KeepSubscribedOptions = Omit<SubscriptionOptions, 'onTrouble'> & {
   /** For topics that have to be created. */
   partitions: number
   /** Consuming is interrupted, until the next `onAssigned`. */
@@ -21,39 +21,29 @@ export async function keepSubscribed(
   kafka: Kafka,
   { partitions, onTrouble, log, signal, ...options }: KeepSubscribedOptions,
 ): Promise<void> {
-  const subscribeOnce = async () => {
+  for (let failures = 0; !signal.aborted; ) {
     const ended = Promise.withResolvers<unknown>()
     signal.addEventListener('abort', ended.resolve, { once: true })
-    const subscription = await keepTrying(
-      async () => {
-        await kafka.ensureTopics(options.topics, partitions)
-        return kafka.subscribe({
-          ...options,
-          onTrouble: (error, final) => {
-            onTrouble(error)
-            log.warn({ final }, `consumer interrupted: ${messageOf(error)}`)
-            if (final) ended.resolve(error)
-          },
-        })
-      },
-      {
-        backoff,
-        signal,
-        isRetryable: () => true,
-        onFailure: (error, failures) => {
+    try {
+      await kafka.ensureTopics(options.topics, partitions)
+      const subscription = await kafka.subscribe({
+        ...options,
+        onTrouble: (error, final) => {
           onTrouble(error)
-          log.warn({ failures }, `waiting for broker: ${messageOf(error)}`)
+          log.warn({ final }, `consumer interrupted: ${messageOf(error)}`)
+          if (final) ended.resolve(error)
         },
-      },
-    )
-    await ended.promise
-    await subscription.close()
-  }
-
-  while (!signal.aborted) {
-    await subscribeOnce().catch((error) => {
-      if (!signal.aborted) throw error
-    })
-    await pause(backoff.limitMs, signal)
+      })
+      failures = 0
+      await ended.promise
+      await subscription.close()
+      await pause(backoff.limitMs, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      failures++
+      onTrouble(error)
+      log.warn({ failures }, `waiting for broker: ${messageOf(error)}`)
+      await pause(backoffMs(backoff, failures), signal)
+    }
   }
 }

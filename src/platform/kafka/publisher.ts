@@ -2,30 +2,21 @@
  * Publishes records, and answers with their coordinates: in requests of a bounded size, each sent
  * once. The caller retries.
  */
-import type { Kafka as KafkaClient, Message } from 'kafkajs'
+import type { IHeaders, Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
 import { brokerFault } from './broker-fault'
-import { RawHeaders } from './kafkajs-internals'
 import { partitionName, type RecordCoordinates } from './offsets'
 import { notingPartitioner, type PlacedMessage } from './partitioner'
+import type { RecordHeader } from './record-set'
 import type { OutgoingRecord } from './records'
-import { createParts, type SendResult } from './send-in-parts'
+import { createParts } from './send-in-parts'
 
-export type Publisher = {
-  /**
-   * A result for each record, in their order: its coordinates, once all in-sync replicas have it;
-   * `too_large` for the broker; or `unsent`, to be sent again. On a `Fault` some, all or none may
-   * have been written: send again. A record that was written twice is at two places, and either
-   * will do.
-   */
-  send(records: OutgoingRecord[]): Promise<SendResult<RecordCoordinates>[]>
-  close(): Promise<void>
-}
+export type Publisher = ReturnType<typeof createPublisher>
 
 /** Brokers accept batches of 1,048,588 bytes by default, and a request may be a single batch. */
 export const requestBytesMax = 1_000_000
 
-export function createPublisher(client: KafkaClient): Publisher {
+export function createPublisher(client: KafkaClient) {
   const producer = client.producer({
     createPartitioner: notingPartitioner,
     allowAutoTopicCreation: false,
@@ -53,6 +44,12 @@ export function createPublisher(client: KafkaClient): Publisher {
   }
 
   return {
+    /**
+     * A result for each record, in their order: its coordinates, once all in-sync replicas have it;
+     * `too_large` for the broker; or `unsent`, to be sent again. On a `Fault` some, all or none may
+     * have been written: send again. A record that was written twice is at two places, and either
+     * will do.
+     */
     send: createParts<OutgoingRecord, RecordCoordinates>({
       bytesOf: bytesOnWire,
       isTooLarge: isTooLargeForBroker,
@@ -65,8 +62,11 @@ export function createPublisher(client: KafkaClient): Publisher {
 }
 
 function messageOf({ key, value, headers }: OutgoingRecord): PlacedMessage {
-  const written = Array.isArray(headers) ? new RawHeaders(headers) : headers
-  return { key, value, headers: written as NonNullable<Message['headers']>, partition: -1 }
+  const raw = Array.isArray(headers)
+    ? headers
+    : Object.entries(headers).map(([name, text]): RecordHeader => [Buffer.from(name), Buffer.from(text)])
+  // The library passes them on to the encoder of `kafkajs-internals.ts` as they are.
+  return { key, value, headers: raw as object as IHeaders, partition: -1 }
 }
 
 /** An upper estimate: lengths, and the framing of records and batches. */

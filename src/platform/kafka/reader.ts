@@ -12,14 +12,11 @@ const emptyFetchesMax = 20
 
 /** All records of these ranges, one partition after the other. */
 export async function* readRanges(client: KafkaClient, ranges: OffsetRange[]): AsyncGenerator<IncomingBatch> {
-  let reader: PartitionReader | undefined
   try {
-    reader = await openReader(client, topicsOf(ranges))
+    await using reader = await openReader(client, ranges)
     for (const range of ranges) yield* readRange(reader, range)
   } catch (error) {
     throw brokerFault(error)
-  } finally {
-    await reader?.close()
   }
 }
 
@@ -49,16 +46,13 @@ export async function readRecordsAt(
   offsets: PartitionOffset[],
 ): Promise<(IncomingRecord | undefined)[]> {
   if (offsets.length === 0) return []
-  let reader: PartitionReader | undefined
   try {
-    reader = await openReader(client, topicsOf(offsets))
+    await using reader = await openReader(client, offsets)
     const records: (IncomingRecord | undefined)[] = []
     for (const one of offsets) records.push(await readRecordAt(reader, one))
     return records
   } catch (error) {
     throw brokerFault(error)
-  } finally {
-    await reader?.close()
   }
 }
 
@@ -76,5 +70,3 @@ async function readRecordAt(
     throw error
   }
 }
-
-const topicsOf = (ranges: { topic: string }[]): string[] => [...new Set(ranges.map(({ topic }) => topic))]

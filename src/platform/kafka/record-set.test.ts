@@ -8,13 +8,7 @@ import { crc32c, lz4Compress, snappyCompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
 import { type RawBatch, type RawRecord, readRecordSet, writeRecordBatch } from './record-set'
 
-const plain = {
-  baseTimestampMs: 1_700_000_000_000,
-  producerId: -1n,
-  producerEpoch: -1,
-  baseSequence: -1,
-  isTransactional: false,
-}
+const timestampMs = 1_700_000_000_000
 const whole = { from: 0n, end: 1n << 62n }
 const read = (bytes: Buffer, range = whole, bounds?: Parameters<typeof readRecordSet>[2]): RawBatch[] => [
   ...readRecordSet(bytes, range, bounds),
@@ -28,7 +22,7 @@ function stored(
   records: Contents[],
   { at = 0n, codec = 0, compress = (data: Buffer) => data, attributes = 0 } = {},
 ): Buffer {
-  const written = writeRecordBatch({ ...plain, records })
+  const written = writeRecordBatch(records, timestampMs)
   const batch = Buffer.concat([written.subarray(0, 61), compress(written.subarray(61))])
   batch.writeBigInt64BE(at, 0)
   batch.writeInt32BE(batch.length - 12, 8)

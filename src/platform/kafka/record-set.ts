@@ -270,35 +270,26 @@ function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
   return { first: records[0]?.offset ?? last, ...plain, records }
 }
 
-export type BatchToWrite = {
-  baseTimestampMs: number
-  producerId: bigint
-  producerEpoch: number
-  baseSequence: number
-  isTransactional: boolean
-  records: Pick<RawRecord, 'key' | 'value' | 'headers'>[]
-}
+type RecordToWrite = { key: Buffer | null; value: Buffer | null; headers: readonly RecordHeader[] }
 
-/** An uncompressed batch of records with the same timestamp. */
-export function writeRecordBatch({ records, ...batch }: BatchToWrite): Buffer {
-  const header = Buffer.alloc(headerBytes)
+/** An uncompressed batch of records with the same timestamp, by a producer without an id. */
+export function writeRecordBatch(records: RecordToWrite[], timestampMs: number): Buffer {
+  // Producer id, epoch and sequence stay -1.
+  const header = Buffer.alloc(headerBytes, 0xff)
   const body = Buffer.concat(records.flatMap(recordBytes))
+  header.writeBigInt64BE(0n, 0)
   header.writeInt32BE(headerBytes + body.length - frontBytes, 8)
-  header.writeInt32BE(-1, 12)
   header.writeInt8(2, magicAt)
-  header.writeInt16BE(batch.isTransactional ? transactional : 0, 21)
+  header.writeInt16BE(0, 21)
   header.writeInt32BE(records.length - 1, 23)
-  header.writeBigInt64BE(BigInt(batch.baseTimestampMs), 27)
-  header.writeBigInt64BE(BigInt(batch.baseTimestampMs), 35)
-  header.writeBigInt64BE(batch.producerId, 43)
-  header.writeInt16BE(batch.producerEpoch, 51)
-  header.writeInt32BE(batch.baseSequence, 53)
+  header.writeBigInt64BE(BigInt(timestampMs), 27)
+  header.writeBigInt64BE(BigInt(timestampMs), 35)
   header.writeInt32BE(records.length, 57)
   header.writeUInt32BE(crc32c(body, crc32c(header.subarray(21), 0)) >>> 0, 17)
   return Buffer.concat([header, body])
 }
 
-function recordBytes({ key, value, headers }: BatchToWrite['records'][number], index: number): Buffer[] {
+function recordBytes({ key, value, headers }: RecordToWrite, index: number): Buffer[] {
   const nullable = (bytes: Buffer | null): Buffer[] => (bytes ? [varint(bytes.length), bytes] : [varint(-1)])
   const parts = [
     Buffer.from([0, 0]),

@@ -6,102 +6,90 @@ import { brokerFault } from './broker-fault'
 import type { OffsetRange } from './offsets'
 
 /** One connection for all questions, opened at the first and replaced after a failure. */
-export class TopicAdmin {
-  readonly #client: KafkaClient
-  readonly #log: Log
-  #connected: Promise<Admin> | undefined
+export function createTopicAdmin(client: KafkaClient, log: Log) {
+  let connected: Promise<Admin> | undefined
 
-  constructor(client: KafkaClient, log: Log) {
-    this.#client = client
-    this.#log = log
+  async function connect(): Promise<Admin> {
+    const admin = client.admin()
+    await admin.connect()
+    return admin
   }
 
-  /** Creates missing topics, and waits until each has leaders. Existing ones stay as they are. */
-  ensureTopics(topics: string[], partitions: number): Promise<void> {
-    return this.#withOwnConnection(async (admin) => {
-      const existing = new Set(await admin.listTopics())
-      const missing = topics.filter((topic) => !existing.has(topic))
-      if (missing.length > 0) {
-        const { brokers } = await admin.describeCluster()
-        const replicationFactor = Math.min(3, brokers.length)
-        const created = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
-        await admin.createTopics({ topics: created, waitForLeaders: true }).catch((error) => {
-          // Another replica was faster.
-          if (!/already exists/i.test(messageOf(error))) throw error
-        })
-        this.#log.info({ topics: missing, partitions, replicationFactor }, 'topics created')
-      }
-      await admin.fetchTopicMetadata({ topics })
-    })
-  }
-
-  clusterId(): Promise<string> {
-    return this.#ask(async (admin) => {
-      const { clusterId } = await admin.describeCluster()
-      // Redpanda reports this placeholder until it has a cluster id.
-      if (!clusterId || clusterId === 'redpanda.initializing')
-        throw new Fault('broker_unavailable', 'broker has no cluster id yet')
-      return clusterId
-    })
-  }
-
-  endOffsets(topics: string[]): Promise<OffsetRange[]> {
-    return this.#ask(async (admin) => {
-      const ofTopics = topics.map(async (topic) => {
-        const partitions = await admin.fetchTopicOffsets(topic)
-        return partitions.map(({ partition, low, high }) => ({
-          topic,
-          partition,
-          first: BigInt(low),
-          offset: BigInt(high),
-        }))
-      })
-      return (await Promise.all(ofTopics)).flat()
-    })
-  }
-
-  isReachable(): Promise<boolean> {
-    return this.#ask((admin) => admin.describeCluster()).then(
-      () => true,
-      () => false,
-    )
-  }
-
-  async close(): Promise<void> {
-    await this.#connected?.then((admin) => admin.disconnect()).catch(() => {})
-  }
-
-  async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
-    this.#connected ??= this.#connect()
-    const current = this.#connected
+  async function ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    connected ??= connect()
+    const current = connected
     try {
       return await question(await current)
     } catch (error) {
-      if (this.#connected === current) this.#connected = undefined
+      if (connected === current) connected = undefined
       current.then((admin) => admin.disconnect()).catch(() => {})
       throw brokerFault(error)
     }
   }
 
-  async #connect(): Promise<Admin> {
-    const admin = this.#client.admin()
-    await admin.connect()
-    return admin
+  return {
+    /**
+     * Creates missing topics, and waits until each has leaders. Existing ones stay as they are. On a
+     * connection of its own: kafkajs remembers every topic that a connection has asked about, and one
+     * that is just being created fails all further questions of that connection.
+     */
+    async ensureTopics(topics: string[], partitions: number): Promise<void> {
+      const admin = client.admin()
+      try {
+        await admin.connect()
+        await createMissingTopics(admin, topics, partitions, log)
+        await admin.fetchTopicMetadata({ topics })
+      } catch (error) {
+        throw brokerFault(error)
+      } finally {
+        admin.disconnect().catch(() => {})
+      }
+    },
+    /** Identity of the broker's data: offsets are meaningful only together with it. */
+    clusterId: (): Promise<string> =>
+      ask(async (admin) => {
+        const { clusterId } = await admin.describeCluster()
+        // Redpanda reports this placeholder until it has a cluster id.
+        if (!clusterId || clusterId === 'redpanda.initializing')
+          throw new Fault('broker_unavailable', 'broker has no cluster id yet')
+        return clusterId
+      }),
+    /** Of each partition the end of its log now, and its oldest offset. */
+    endOffsets: (topics: string[]): Promise<OffsetRange[]> =>
+      ask(async (admin) => {
+        const ofTopics = topics.map(async (topic) => {
+          const partitions = await admin.fetchTopicOffsets(topic)
+          return partitions.map(({ partition, low, high }) => ({
+            topic,
+            partition,
+            first: BigInt(low),
+            offset: BigInt(high),
+          }))
+        })
+        return (await Promise.all(ofTopics)).flat()
+      }),
+    /** Whether the broker answers now, within two seconds or so. */
+    isReachable: (): Promise<boolean> =>
+      ask((admin) => admin.describeCluster()).then(
+        () => true,
+        () => false,
+      ),
+    async close(): Promise<void> {
+      await connected?.then((admin) => admin.disconnect()).catch(() => {})
+    },
   }
+}
 
-  /**
-   * kafkajs remembers every topic that a connection has asked about, and one that is just being
-   * created fails all further questions of that connection.
-   */
-  async #withOwnConnection<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
-    const admin = this.#client.admin()
-    try {
-      await admin.connect()
-      return await question(admin)
-    } catch (error) {
-      throw brokerFault(error)
-    } finally {
-      admin.disconnect().catch(() => {})
-    }
-  }
+async function createMissingTopics(admin: Admin, topics: string[], partitions: number, log: Log) {
+  const existing = new Set(await admin.listTopics())
+  const missing = topics.filter((topic) => !existing.has(topic))
+  if (missing.length === 0) return
+  const { brokers } = await admin.describeCluster()
+  const replicationFactor = Math.min(3, brokers.length)
+  const created = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
+  await admin.createTopics({ topics: created, waitForLeaders: true }).catch((error) => {
+    // Another replica was faster.
+    if (!/already exists/i.test(messageOf(error))) throw error
+  })
+  log.info({ topics: missing, partitions, replicationFactor }, 'topics created')
 }
