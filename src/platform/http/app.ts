@@ -12,10 +12,8 @@ import { markdownPage } from './page'
 import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
 import { queryFaults } from './query'
 import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
-import { mount, type Route, route } from './route'
+import { findRoute, mount, type Route, route } from './route'
 import { closedObject, oneOf } from './schemas'
-
-export { InvalidValue, MalformedRequest }
 
 export type Health = () => Promise<Checks>
 
@@ -38,7 +36,7 @@ export type HttpOptions = {
 /** The HTTP of a service, made from its table of routes. */
 export function createHttp(options: HttpOptions) {
   const { log, parseJson, documents, isReady } = options
-  let routes = (): readonly ElysiaRoute[] => []
+  const routes = tableOf(options)
   const app = new Elysia({
     // Refuse unknown properties rather than drop them: most are typing errors.
     normalize: false,
@@ -57,7 +55,7 @@ export function createHttp(options: HttpOptions) {
       if (fault) throw new UnsupportedMedia(request.headers, fault)
       return parseJson(decode(body))
     })
-    .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(routes(), request, route))
+    .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(routes, request, route))
     .onError({ as: 'global' }, ({ code, error, request, path }) => {
       const answer = (kind: ProblemKind, details: ProblemDetails) => refuse(request, kind, details)
       const cause = code === 'PARSE' ? (error as Error).cause : error
@@ -89,8 +87,7 @@ export function createHttp(options: HttpOptions) {
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
       return answer(commonProblems.internal, { detail: 'internal error; look up this trace_id in the logs' })
     })
-  routes = () => app.routes
-  return mount(app, tableOf(options))
+  return mount(app, routes)
 }
 
 /** All routes of a service: those that both services have, its documents, and its own. */
@@ -121,7 +118,18 @@ const healthRoute = (path: string, summary: string, health: Health): Route => {
     path,
     summary,
     responses: { 200: content, 503: content },
-    handle: async () => respondWithHealth(await health()),
+    async handle() {
+      const checks = await health()
+      const states = Object.values(checks).map((check) => check.status)
+      const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass'
+      return Response.json(
+        { status, checks },
+        {
+          status: status === 'fail' ? 503 : 200,
+          headers: { 'content-type': 'application/health+json', 'cache-control': 'no-store' },
+        },
+      )
+    },
   })
 }
 
@@ -156,19 +164,13 @@ const documentRoute = (path: string, write: () => string | object): Route =>
   })
 
 /** Refuses unknown parameters at every route, before values are validated. */
-function checkQuery(routes: readonly ElysiaRoute[], { url, method }: Request, route: string): void {
+function checkQuery(routes: readonly Route[], { url, method }: Request, path: string): void {
   const begin = url.indexOf('?')
-  if (begin < 0 || isHealth.test(route)) return
-  const target = routes.find(
-    (one) => one.path === route && one.method === (method === 'HEAD' ? 'GET' : method),
-  )
-  const names = Object.keys(target?.hooks?.query?.properties ?? {})
-  const faults = queryFaults(url.slice(begin), new Set(names))
-  if (!faults) throw new MalformedRequest('the query is not percent-encoded UTF-8')
+  if (begin < 0 || isHealth.test(path)) return
+  const target = routes.find((one) => one.path === path && one.method === method)
+  const faults = queryFaults(url.slice(begin), new Set(Object.keys(target?.query?.properties ?? {})))
   if (faults.length > 0) throw new InvalidValue(...faults)
 }
-
-type ElysiaRoute = { method: string; path: string; hooks?: { query?: { properties?: object } } }
 
 /** Probes may send any parameters. */
 const isHealth = /^\/(livez|readyz|healthz)$/
@@ -222,23 +224,15 @@ export class UnreadBody extends Error {
 
 /** Closes the connection, since the rest of the body may still arrive. */
 export function refuseBody(request: Request, fault: BodyFault): Response {
-  const headers = { connection: 'close' }
-  if (fault === 'too_large')
-    return refuse(request, commonProblems.bodyTooLarge, {
-      detail: `a body may have at most ${bodyLimits.bytesMax} bytes`,
-      headers,
-    })
-  if (fault === 'too_slow')
-    return refuse(request, commonProblems.bodyTimeout, {
-      detail: `the body did not arrive within ${bodyLimits.readMs / 1000} s`,
-      headers,
-    })
-  if (fault === 'overloaded')
-    return refuse(request, commonProblems.overloaded, {
-      detail: 'too many request bodies at once',
-      headers,
-    })
-  return refuse(request, commonProblems.malformed, { detail: 'the body is incomplete', headers })
+  const [kind, detail] = bodyFaults[fault]
+  return refuse(request, kind, { detail, headers: { connection: 'close' } })
+}
+
+const bodyFaults: Record<BodyFault, [ProblemKind, detail: string]> = {
+  too_large: [commonProblems.bodyTooLarge, `a body may have at most ${bodyLimits.bytesMax} bytes`],
+  too_slow: [commonProblems.bodyTimeout, `the body did not arrive within ${bodyLimits.readMs / 1000} s`],
+  overloaded: [commonProblems.overloaded, 'too many request bodies at once'],
+  cut_off: [commonProblems.malformed, 'the body is incomplete'],
 }
 
 /** Rejects invalid UTF-8 rather than replacing it. Skips a byte order mark. */
@@ -292,7 +286,8 @@ function validationDetails(error: ValidationError): ProblemDetails {
   return { detail: `the ${error.type} has ${count}`, errors }
 }
 
-type Routes = { routes: { method: string; path: string }[] }
+/** Routes of Elysia, which have the members of ours that are needed to find them. */
+type Routes = { routes: readonly object[] }
 
 /** Distinguishes a wrong method from a wrong path. */
 function notFound(app: Routes, request: Request, path: string): Response {
@@ -306,26 +301,9 @@ function notFound(app: Routes, request: Request, path: string): Response {
 
 /** The methods of a path, as `Allow` lists them; undefined where there is no route. */
 export function allowedAt(app: Routes, path: string): string | undefined {
-  const methods = app.routes.filter((route) => matches(route.path, path)).map((route) => route.method)
-  if (methods.length === 0) return undefined
-  const implied = methods.includes('GET') ? ['HEAD', 'OPTIONS'] : ['OPTIONS']
-  return [...new Set([...methods, ...implied])].sort().join(', ')
-}
-
-/** As the router sees it: a slash at the end makes no difference, and a parameter is not empty. */
-function matches(route: string, path: string): boolean {
-  const [expected, actual] = [route, path.replace(/(?<=.)\/$/, '')].map((one) => one.split('/'))
-  if (expected?.length !== actual?.length) return false
-  return Boolean(
-    expected?.every((part, index) => (part.startsWith(':') ? actual?.[index] : part === actual?.[index])),
-  )
-}
-
-function respondWithHealth(checks: Checks): Response {
-  const states = Object.values(checks).map((check) => check.status)
-  const status = states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'pass'
-  return new Response(JSON.stringify({ status, checks }), {
-    status: status === 'fail' ? 503 : 200,
-    headers: { 'content-type': 'application/health+json', 'cache-control': 'no-store' },
-  })
+  const routes = app.routes as readonly Route[]
+  const methods = new Set<string>(routes.map(({ method }) => method))
+  const allowed = [...methods].filter((method) => findRoute(routes, method, path))
+  if (allowed.length === 0) return undefined
+  return [...allowed, ...(allowed.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ')
 }

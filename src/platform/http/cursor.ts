@@ -2,7 +2,7 @@
  * Cursors of lists: opaque, and bound to a filter. A cursor holds the position of the last row, not a
  * count of rows, so that concurrent inserts neither repeat nor hide rows.
  */
-import { InvalidCursor } from './invalid'
+import { InvalidCursor, MalformedRequest } from './invalid'
 
 export const pageSizeDefault = 50
 export const pageSizeMax = 200
@@ -10,30 +10,24 @@ export const pageSizeMax = 200
 /** The order of members makes no difference. */
 export type Filter = Record<string, string | undefined>
 
-export type ParsedCursor = { ok: true; position: string } | { ok: false; detail: string }
-
 export function encodeCursor(position: string, filter: Filter): string {
   return Buffer.from(JSON.stringify([position, seal(filter)])).toString('base64url')
 }
 
-export function parseCursor(cursor: string, filter: Filter): ParsedCursor {
-  const parts = readParts(cursor)
-  if (!parts) return { ok: false, detail: new InvalidCursor().message }
-  const [position, sealed] = parts
+/** The position in a cursor. Throws `MalformedRequest`. */
+export function parseCursor(cursor: string, filter: Filter): string {
+  const [position, sealed] = readParts(cursor)
   if (sealed !== seal(filter))
-    return { ok: false, detail: 'cursor belongs to another filter; restart without one' }
-  return { ok: true, position }
+    throw new MalformedRequest('cursor belongs to another filter; restart without one')
+  return position
 }
 
-function readParts(cursor: string): [string, string] | undefined {
+function readParts(cursor: string): [position: string, sealed: string] {
   try {
     const parts = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    const isPair =
-      Array.isArray(parts) && parts.length === 2 && parts.every((part) => typeof part === 'string')
-    return isPair ? (parts as [string, string]) : undefined
-  } catch {
-    return undefined
-  }
+    if (parts.length === 2 && parts.every((part: unknown) => typeof part === 'string')) return parts
+  } catch {}
+  throw new InvalidCursor()
 }
 
 function seal(filter: Filter): string {

@@ -5,33 +5,26 @@
  */
 import { MalformedRequest } from './invalid'
 
-export type ParsedKey = { ok: true; key: string } | { ok: false; detail: string }
-
 /** RFC 8941: printable ASCII, with quotes and backslashes escaped. */
 const quoted = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/
 const bare = /^[!-+\--~]([ -+\--~]*[!-+\--~])?$/
 const lengthMax = 255
 
-export function parseIdempotencyKey(header: string): ParsedKey {
+/** Throws `MalformedRequest`, also for an empty key. */
+export function parseIdempotencyKey(header: string): string {
   const text = header.trim()
   const key = text.startsWith('"') ? quoted.exec(text)?.[1]?.replace(/\\(.)/g, '$1') : bare.exec(text)?.[0]
-  if (!key || key.length > lengthMax)
-    return {
-      ok: false,
-      detail:
-        `Idempotency-Key must be one key of 1 to ${lengthMax} printable ASCII characters, ` +
-        'in quotes if it has a comma',
-    }
-  return { ok: true, key }
+  if (key && key.length <= lengthMax) return key
+  throw new MalformedRequest(
+    `Idempotency-Key must be one key of 1 to ${lengthMax} printable ASCII characters, ` +
+      'in quotes if it has a comma',
+  )
 }
 
-/** Null without the header. An empty key is an error. Throws `MalformedRequest`. */
+/** Null without the header. Throws `MalformedRequest`. */
 export function readIdempotencyKey({ headers }: Request): string | null {
   const header = headers.get('idempotency-key')
-  if (header === null) return null
-  const parsed = parseIdempotencyKey(header)
-  if (!parsed.ok) throw new MalformedRequest(parsed.detail)
-  return parsed.key
+  return header === null ? null : parseIdempotencyKey(header)
 }
 
 /** Runs before values are validated. */

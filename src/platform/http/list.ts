@@ -1,7 +1,7 @@
 /** Lists in pages: the query, the body and the Link header of each, and how a cursor is read. */
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { encodeCursor, type Filter, pageSizeDefault, pageSizeMax, parseCursor } from './cursor'
-import { InvalidCursor, MalformedRequest } from './invalid'
+import { InvalidCursor } from './invalid'
 import { closedObject, nullable } from './schemas'
 
 /** As text, because that is what a query is made of. */
@@ -66,11 +66,10 @@ function linkTo(request: Request, next: string | null): Record<string, string> {
 /** Where the page before ended; undefined without a cursor. Throws `MalformedRequest`. */
 export function parsePosition(cursor: string | undefined, filter: Filter): string | undefined {
   if (cursor === undefined) return undefined
-  const parsed = parseCursor(cursor, filter)
-  if (!parsed.ok) throw new MalformedRequest(parsed.detail)
+  const position = parseCursor(cursor, filter)
   // Its seal is no secret, so a cursor may hold anything; no stored text holds a NUL.
-  if (parsed.position.includes('\0')) throw new InvalidCursor()
-  return parsed.position
+  if (position.includes('\0')) throw new InvalidCursor()
+  return position
 }
 
 /** The groups of `pattern` in the position as whole numbers; undefined without a cursor. */

@@ -1,35 +1,32 @@
 /** Query parameters: a route accepts those of its schema, each once, and no others. */
+import { errorsMax, type InvalidValue, MalformedRequest } from './invalid'
 
-export type QueryFault = { pointer: string; detail: string }
-
-/** Faults reported for one request. */
-const faultsMax = 20
 /** Of a name in a detail. */
 const nameLengthMax = 50
 
-/** Faults in the names of a query. Undefined if it is not percent-encoded UTF-8. */
-export function queryFaults(search: string, allowed: ReadonlySet<string>): QueryFault[] | undefined {
+/** Faults in the names of a query. Throws `MalformedRequest`. */
+export function queryFaults(search: string, allowed: ReadonlySet<string>): InvalidValue['errors'] {
   const seen = new Set<string>()
   const faults = new Map<string, string>()
   for (const part of search.replace(/^\?/, '').split('&')) {
     if (part === '') continue
-    const [name, value] = [decode(part.split('=', 1)[0] ?? ''), decode(part)]
-    if (name === undefined || value === undefined) return undefined
+    const [name = ''] = part.split('=', 1).map(decode)
+    decode(part)
     if (!allowed.has(name)) faults.set(name, `is not a parameter of this route, which has ${listOf(allowed)}`)
     else if (seen.has(name)) faults.set(name, 'is given more than once')
     seen.add(name)
   }
-  return [...faults].slice(0, faultsMax).map(([name, problem]) => {
+  return [...faults].slice(0, errorsMax).map(([name, problem]) => {
     const shown = name.length > nameLengthMax ? `${name.slice(0, nameLengthMax).toWellFormed()}…` : name
     return { pointer: `#/${pointerOf(shown)}`, detail: `${shown || 'an empty name'} ${problem}` }
   })
 }
 
-function decode(text: string): string | undefined {
+function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    return undefined
+    throw new MalformedRequest('the query is not percent-encoded UTF-8')
   }
 }
 

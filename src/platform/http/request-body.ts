@@ -1,5 +1,7 @@
 /** Reads request bodies before they are processed, bounded in size, time and memory. */
 
+import { late, within } from '../process/retry'
+
 export const bodyLimits = {
   /** Far more than any valid request. */
   bytesMax: 1024 * 1024,
@@ -39,18 +41,8 @@ export async function readBody(
 
 /** Most bodies have arrived already. */
 async function readWhole(request: Request, { readMs }: BodyLimits): Promise<ReadBody> {
-  let timer: Timer | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), readMs)
-  })
-  const whole = request.arrayBuffer()
-  whole.catch(() => {})
-  try {
-    const read = await Promise.race([whole, late])
-    return read === 'late' ? { ok: false, fault: 'too_slow' } : { ok: true, bytes: new Uint8Array(read) }
-  } finally {
-    clearTimeout(timer)
-  }
+  const read = await within(request.arrayBuffer(), readMs)
+  return read === late ? { ok: false, fault: 'too_slow' } : { ok: true, bytes: new Uint8Array(read) }
 }
 
 async function readStream(

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net'
 import { SetupError } from '../fault'
 import { describeHolder } from '../process/ports'
+import { late, within } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { type Access, corsHeaders, hostNameOf, preflightHeaders, refuseWrite } from './access'
@@ -10,35 +11,24 @@ import { allowedAt, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } 
 import { commonProblems, problemResponse } from './problem'
 import { readBody } from './request-body'
 
-export type Listening = {
-  port: number
-  /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
-  close(timeoutMs: number): Promise<void>
-}
-
-export type ListenOptions = { host: string; port: number } & Access
+type ListenOptions = { host: string; port: number } & Access
 
 type App = {
   fetch: (request: Request) => Response | Promise<Response>
-  routes: { method: string; path: string }[]
+  routes: readonly object[]
 }
 
 /** Idle connections are closed after this, in seconds. */
 const idleTimeout = 60
 
 /** Throws `SetupError` when it cannot listen on the port. */
-export function listen(app: App, { host, port, ...access }: ListenOptions, log: Log): Listening {
+export function listen(app: App, { host, port, ...access }: ListenOptions, log: Log) {
   const server = bind(host, port, (request) => answer(app, request, access, log))
   return {
     port: server.port ?? port,
-    async close(timeoutMs) {
-      let timer: Timer | undefined
-      const late = new Promise<'late'>((resolve) => {
-        timer = setTimeout(() => resolve('late'), timeoutMs)
-      })
-      const outcome = await Promise.race([server.stop(), late])
-      clearTimeout(timer)
-      if (outcome === 'late') await server.stop(true)
+    /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
+    async close(timeoutMs: number): Promise<void> {
+      if ((await within(server.stop(), timeoutMs)) === late) await server.stop(true)
     },
   }
 }

@@ -1,6 +1,6 @@
 /** Keeps a subscription up through failures of broker and client, until its signal is aborted. */
 import { messageOf } from '../fault'
-import { backoffMs, pause } from '../process/retry'
+import { keepTrying, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import type { Kafka } from './client'
 import type { SubscriptionOptions } from './subscription'
@@ -21,10 +21,10 @@ export async function keepSubscribed(
   kafka: Kafka,
   { partitions, onTrouble, log, signal, ...options }: KeepSubscribedOptions,
 ): Promise<void> {
-  for (let failures = 0; !signal.aborted; ) {
-    const ended = Promise.withResolvers<unknown>()
-    signal.addEventListener('abort', ended.resolve, { once: true })
-    try {
+  const subscribe = async (onProgress: () => void) => {
+    while (!signal.aborted) {
+      const ended = Promise.withResolvers<unknown>()
+      signal.addEventListener('abort', ended.resolve, { once: true })
       await kafka.ensureTopics(options.topics, partitions)
       const subscription = await kafka.subscribe({
         ...options,
@@ -34,16 +34,16 @@ export async function keepSubscribed(
           if (final) ended.resolve(error)
         },
       })
-      failures = 0
+      onProgress()
       await ended.promise
       await subscription.close()
       await pause(backoff.limitMs, signal)
-    } catch (error) {
-      if (signal.aborted) return
-      failures++
-      onTrouble(error)
-      log.warn({ failures }, `waiting for broker: ${messageOf(error)}`)
-      await pause(backoffMs(backoff, failures), signal)
     }
   }
+  const onFailure = (error: unknown, failures: number) => {
+    onTrouble(error)
+    log.warn({ failures }, `waiting for broker: ${messageOf(error)}`)
+  }
+  // It throws only once it was aborted.
+  await keepTrying(subscribe, { backoff, signal, onFailure }).catch(() => {})
 }

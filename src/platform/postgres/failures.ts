@@ -2,6 +2,7 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 import postgres from 'postgres'
 import { Fault, messageOf } from '../fault'
+import { late, within } from '../process/retry'
 import type { Check } from '../process/service'
 import type { Statements } from './statements'
 
@@ -90,18 +91,9 @@ export async function pingDatabase({ sql }: { sql: Statements }): Promise<Check>
   return { status: 'pass' }
 }
 
-/** Of readiness checks, whose callers have deadlines of their own. */
-const readinessMs = 2000
-
-/** Throws a `Fault` when the query takes too long. */
-export async function withTimeout<T>(query: PromiseLike<T>, ms = readinessMs): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    late.reject(new Fault('database_unavailable', `no response from the database for ${ms / 1000} s`))
-  }, ms)
-  try {
-    return await Promise.race([query, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+/** Throws a `Fault` after two seconds, since the callers of readiness checks have deadlines of their own. */
+export async function withTimeout<T>(query: PromiseLike<T>): Promise<T> {
+  const result = await within(query, 2000)
+  if (result === late) throw new Fault('database_unavailable', 'no response from the database for 2 s')
+  return result
 }

@@ -1,6 +1,6 @@
 /** Notifications (LISTEN/NOTIFY), kept up across lost connections. */
 import type { Sql } from 'postgres'
-import { pause } from '../process/retry'
+import { within } from '../process/retry'
 import type { Types } from './statements'
 
 /**
@@ -26,7 +26,7 @@ export function keepListening(
     async end() {
       clearInterval(pinging)
       const listeners = await started.catch(() => [])
-      await Promise.race([Promise.all(listeners.map((one) => one.unlisten().catch(() => {}))), pause(1000)])
+      await within(Promise.all(listeners.map((one) => one.unlisten().catch(() => {}))), 1000)
     },
   }
 }

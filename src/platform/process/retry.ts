@@ -30,25 +30,44 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
+/** Stands for the result of work that took too long. */
+export const late = Symbol('late')
+
+/** The result of `work`, or `late` after `ms`. It goes on then, and a failure of it is ignored. */
+export async function within<T>(work: PromiseLike<T>, ms: number): Promise<T | typeof late> {
+  const { promise, resolve } = Promise.withResolvers<typeof late>()
+  const timer = setTimeout(() => resolve(late), ms)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /**
  * Retries until it succeeds. Throws a failure that is not retryable, and the last one when the signal
- * is aborted. `onFailure` is called with every failure before a retry, and their number.
+ * is aborted. `onFailure` is called with every failure before a retry, and the number of failures in a
+ * row, which `onProgress` ends.
  */
 export async function keepTrying<T>(
-  work: () => Promise<T>,
+  work: (onProgress: () => void) => Promise<T>,
   options: {
     backoff: Backoff
     signal: AbortSignal
-    isRetryable: (error: unknown) => boolean
+    isRetryable?: (error: unknown) => boolean
     onFailure: (error: unknown, failures: number) => void
   },
 ): Promise<T> {
-  for (let failures = 1; ; failures++) {
+  let failures = 0
+  const onProgress = () => {
+    failures = 0
+  }
+  for (;;) {
     try {
-      return await work()
+      return await work(onProgress)
     } catch (error) {
-      if (options.signal.aborted || !options.isRetryable(error)) throw error
-      options.onFailure(error, failures)
+      if (options.signal.aborted || options.isRetryable?.(error) === false) throw error
+      options.onFailure(error, ++failures)
       await pause(backoffMs(options.backoff, failures), options.signal)
     }
   }

@@ -5,7 +5,7 @@
  */
 import { messageOf } from '../fault'
 import type { Log } from '../telemetry/log'
-import { type Backoff, backoffMs, pause } from './retry'
+import { keepTrying, within } from './retry'
 
 export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
 export type Checks = Record<string, Check>
@@ -42,7 +42,7 @@ export type Service = {
   start(options: StartOptions): Promise<RunningService>
 }
 
-export type StartOptions = {
+type StartOptions = {
   port: number
   parts: readonly Part[]
   /** Comes before the parts run: migrations, for example. A throw ends the start. */
@@ -74,8 +74,8 @@ export function createService(options: { name: string; log: Log; shutdownTimeout
       try {
         await prepare(starting.signal)
         if (!starting.signal.aborted) parts = given.map((part) => startPart(part, log))
-        const aborted = new Promise((resolve) => starting.signal.addEventListener('abort', resolve))
-        await Promise.race([Promise.all(given.map((part) => part.ready?.())), aborted])
+        const allReady = Promise.all(given.map((part) => part.ready?.()))
+        await Promise.race([allReady, aborted(starting.signal)])
       } catch (error) {
         await stop()
         throw error
@@ -89,53 +89,38 @@ export function createService(options: { name: string; log: Log; shutdownTimeout
   }
 }
 
-type RunningPart = {
-  name: string
-  health(): Promise<Check | undefined>
-  stop(timeoutMs: number): Promise<void>
-}
+type RunningPart = ReturnType<typeof startPart>
 
-const backoff: Backoff = { firstMs: 100, limitMs: 2000 }
+const backoff = { firstMs: 100, limitMs: 2000 }
 
 /** The run loop of every part. */
-export function startPart(part: Part, log: Log): RunningPart {
+function startPart(part: Part, log: Log) {
+  const { name } = part
   const stopping = new AbortController()
   const { signal } = stopping
-  let failures = 0
   let failure: string | undefined
 
-  const onProgress = () => {
-    failures = 0
-    failure = undefined
+  const run = async (onProgress: () => void) =>
+    part.run?.(signal, () => {
+      failure = undefined
+      onProgress()
+    })
+  const onFailure = (error: unknown, failures: number) => {
+    failure = messageOf(error)
+    log.warn({ part: name, failures }, `${part.failure ?? `${name} failed`}, will retry: ${failure}`)
   }
-  const loop = async () => {
-    while (part.run && !signal.aborted) {
-      try {
-        await part.run(signal, onProgress)
-        return
-      } catch (error) {
-        if (signal.aborted) return
-        failures++
-        failure = messageOf(error)
-        log.warn(
-          { part: part.name, failures },
-          `${part.failure ?? `${part.name} failed`}, will retry: ${failure}`,
-        )
-        await pause(backoffMs(backoff, failures), signal)
-      }
-    }
-  }
-  const running = loop()
+  // It throws only once it was aborted.
+  const running = keepTrying(run, { backoff, signal, onFailure }).catch(() => {})
 
   return {
-    name: part.name,
-    async health() {
+    name,
+    async health(): Promise<Check | undefined> {
       if (part.health) return part.health()
       return failure === undefined ? undefined : { status: 'warn', output: failure }
     },
-    async stop(timeoutMs) {
+    async stop(timeoutMs: number): Promise<void> {
       stopping.abort()
-      await Promise.race([running, pause(timeoutMs)])
+      await within(running, timeoutMs)
       await part.stop?.(timeoutMs)
     },
   }
@@ -174,15 +159,13 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 
 /** A check that fails to answer is a check that fails. */
 async function checksOf(parts: readonly RunningPart[]): Promise<Checks> {
-  const checks = await Promise.all(
-    parts.map(
-      async (part): Promise<[string, Check | undefined]> => [
-        part.name,
-        await part.health().catch((error) => ({ status: 'fail' as const, output: messageOf(error) })),
-      ],
-    ),
+  const answers = parts.map(async (part): Promise<[string, Check | undefined]> => {
+    const check = part.health().catch((error): Check => ({ status: 'fail', output: messageOf(error) }))
+    return [part.name, await check]
+  })
+  return Object.fromEntries(
+    (await Promise.all(answers)).flatMap(([name, check]) => (check ? [[name, check]] : [])),
   )
-  return Object.fromEntries(checks.flatMap(([name, check]) => (check ? [[name, check]] : [])))
 }
 
 /** Work that is done once, however often it is requested. */
