@@ -65,7 +65,7 @@ export function readServiceConfig(env: Environment) {
       kafka: kafkaConfig(variable, service),
       migrateOnStart: variable('MIGRATE_ON_START', flag, true),
       seedOnStart: variable('SEED_ON_START', flag, false),
-      /** Movements from this amount on are large: whole major units of any currency. Used by balances only. */
+      /** Movements from this amount on are large: whole major units of any currency. For balances only. */
       largeMovementMin: variable('LARGE_MOVEMENT_MIN', integer(1, 999_999_999), 10_000),
       shutdownTimeoutMs: variable('SHUTDOWN_TIMEOUT_MS', integer(0, 600_000), 10_000),
     }

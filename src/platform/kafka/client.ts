@@ -45,7 +45,7 @@ export function connectKafka(options: KafkaOptions, log: Log) {
   instrument(client)
   return {
     ...createTopicAdmin(client, log),
-    /** All records of these ranges, one partition after the other. Uses no consumer group; commits nothing. */
+    /** All records of these ranges, one partition after the other. Without a group; commits nothing. */
     read: (ranges: OffsetRange[]) => readRanges(client, ranges),
     /** The records at these offsets; undefined where the log has none, or none that can be read. */
     recordsAt: (offsets: PartitionOffset[]) => readRecordsAt(client, offsets),
