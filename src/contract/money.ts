@@ -19,25 +19,23 @@ export const moneyMinorMax = 999_999_999_999_999n
  */
 export const wideMinorMax = 999_999_999_999_999_999n
 
-/** ISO 4217, list one: the active codes of currencies with two decimals. The others are below. */
-const twoDecimals =
-  'AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD ' +
-  'CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD ' +
-  'HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL ' +
-  'MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN ' +
-  'QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL ' +
-  'THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG'
-const noDecimals = 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF'
-const threeDecimals = 'BHD IQD JOD KWD LYD OMR TND'
+/** ISO 4217, list one: the active codes of currencies, by their number of decimals. */
+const currencies = {
+  0: 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF',
+  2:
+    'AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD ' +
+    'CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD ' +
+    'HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL ' +
+    'MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR ' +
+    'PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL ' +
+    'THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG',
+  3: 'BHD IQD JOD KWD LYD OMR TND',
+}
 
 const decimalsByCurrency = new Map<string, number>(
-  (
-    [
-      [twoDecimals, 2],
-      [noDecimals, 0],
-      [threeDecimals, 3],
-    ] as const
-  ).flatMap(([codes, decimals]) => codes.split(' ').map((code) => [code, decimals] as const)),
+  Object.entries(currencies).flatMap(([decimals, codes]) =>
+    codes.split(' ').map((code) => [code, Number(decimals)] as const),
+  ),
 )
 
 export const isCurrency = (code: string): boolean => decimalsByCurrency.has(code)
@@ -112,10 +110,7 @@ function fractionOf(value: number): { mantissa: bigint; exponent: number } {
     : { mantissa: fraction | (1n << 52n), exponent: biased - 1075 }
 }
 
-/**
- * A number up to 15 significant digits, beyond them the exact decimal as text, null for an unknown
- * currency.
- */
+/** A number up to 15 significant digits, beyond them the exact decimal; null for an unknown currency. */
 export type ShownMoney = number | string | null
 
 /** An amount in JSON. Never throws: anything that is stored can be shown. */
@@ -132,16 +127,12 @@ export function moneyNumber(minor: bigint, currency: string): number {
 }
 
 /** The exact decimal of an amount of more than 15 digits; undefined for all others. */
-export const exactMoney = (minor: bigint, currency: string): string | undefined =>
-  isExactNumber(minor) ? undefined : decimalText(minor, decimalsOf(currency))
+export function exactMoney(minor: bigint, currency: string): string | undefined {
+  const shown = presentMoney(minor, currency)
+  return typeof shown === 'string' ? shown : undefined
+}
 
 const isExactNumber = (minor: bigint): boolean => minor <= moneyMinorMax && minor >= -moneyMinorMax
-
-function decimalsOf(currency: string): number {
-  const decimals = decimalsByCurrency.get(currency)
-  if (decimals === undefined) throw new RangeError(`${currency} is not an ISO 4217 currency`)
-  return decimals
-}
 
 function decimalText(minor: bigint, decimals: number): string {
   const digits = String(minor < 0n ? -minor : minor).padStart(decimals + 1, '0')
@@ -149,14 +140,9 @@ function decimalText(minor: bigint, decimals: number): string {
   return `${minor < 0n ? '-' : ''}${whole}${decimals > 0 ? `.${digits.slice(-decimals)}` : ''}`
 }
 
-/**
- * JavaScript writes numbers below 1e-6 with an exponent. Any of them has too many decimals for any
- * currency.
- */
-function numberText(value: number): string {
-  const text = String(value)
-  return /e-/.test(text) ? '0.0000001' : text
-}
+/** Tiny numbers, which JavaScript writes with an exponent, have too many decimals for any currency. */
+const numberText = (value: number): string =>
+  value !== 0 && Math.abs(value) < 1e-6 ? '0.0000001' : String(value)
 
 const tooWide = (max: bigint): ParsedMoney =>
   refuse(`must have at most ${String(max).length} significant digits`)

@@ -7,7 +7,7 @@
 /** `ms` since 1970, rounded down; `finer` when the text has more digits than that. */
 export type Instant = { ms: number; finer: boolean }
 
-const pattern = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))$/i
+const pattern = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i
 const earliestMs = Date.parse('0001-01-01T00:00:00.000Z')
 const latestMs = Date.parse('9999-12-31T23:59:59.999Z')
 
@@ -18,30 +18,15 @@ const latestMs = Date.parse('9999-12-31T23:59:59.999Z')
 export function parseInstant(text: string): Instant | undefined {
   const match = pattern.exec(text)
   if (!match) return undefined
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  const [fraction = '', sign, offsetHours = '0', offsetMinutes = '0'] = match.slice(7)
-  if (year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined
-  if (hour > 23 || minute > 59 || second > 59 || Number(offsetHours) > 23 || Number(offsetMinutes) > 59)
-    return undefined
+  const [, date, time, fraction = '', sign, hours = '0', minutes = '0'] = match
+  const written = `${date}T${time}.000Z`
+  const writtenMs = Date.parse(written)
+  // Dates that do not exist, such as 30 February, are parsed as a neighbour.
+  if (timeOf(writtenMs) !== written) return undefined
 
-  const offsetMs = (Number(offsetHours) * 60 + Number(offsetMinutes)) * 60_000 * (sign === '-' ? -1 : 1)
-  const written =
-    new Date(0).setUTCFullYear(year, month - 1, day) + ((hour * 60 + minute) * 60 + second) * 1000
-  const ms = written + Number(fraction.slice(0, 3).padEnd(3, '0')) - offsetMs
-  if (ms < earliestMs || ms > latestMs) return undefined
-  return { ms, finer: /[1-9]/.test(fraction.slice(3)) }
-}
-
-const daysIn = (year: number, month: number): number => {
-  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  return month === 2 ? (isLeap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31
+  const offsetMs = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === '-' ? -1 : 1)
+  const ms = writtenMs + Number(fraction.slice(0, 3).padEnd(3, '0')) - offsetMs
+  return timeOf(ms) === undefined ? undefined : { ms, finer: /[1-9]/.test(fraction.slice(3)) }
 }
 
 /** RFC 3339, UTC, with milliseconds; undefined outside the years 1 to 9999. */

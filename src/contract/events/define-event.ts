@@ -36,11 +36,11 @@ export function defineEvent<Name extends string, Payload extends TObject>(
     key: keyof Static<Payload>
   },
 ): EventDefinition<Name, Payload> {
-  const { name, version, payload } = definition
+  const { name, version, payload, aliases } = definition
   return {
     ...definition,
     type: `saldo.${kebab(name)}.v${version}`,
-    spellings: spellingsOf(definition),
+    spellings: spellingsOf(payload, aliases),
     check: TypeCompiler.Compile(payload),
   }
 }

@@ -63,23 +63,16 @@ function differenceOf(members: readonly Member[]): Malformed | undefined {
  * The field for each spelling. Optional times are read under their own name alone, since other
  * writers have formats of their own for them.
  */
-export function spellingsOf({
-  payload,
-  aliases = {},
-}: {
-  payload: TObject
-  aliases?: Readonly<Record<string, string>>
-}): ReadonlyMap<string, string> {
+export function spellingsOf(
+  payload: TObject,
+  aliases: Readonly<Record<string, string>> = {},
+): ReadonlyMap<string, string> {
   const required = new Set(payload.required)
   const fields = Object.keys(payload.properties).filter(
     (field) => required.has(field) || !field.endsWith('_at'),
   )
-  return new Map(
-    [...fields.map((field) => [field, field] as const), ...Object.entries(aliases)].map(([theirs, ours]) => [
-      spellingOf(theirs),
-      ours,
-    ]),
-  )
+  const names = [...fields.map((field) => [field, field] as const), ...Object.entries(aliases)]
+  return new Map(names.map(([theirs, ours]) => [spellingOf(theirs), ours]))
 }
 
 export type Spellings = { spellings: ReadonlyMap<string, string>; payload: TObject }
