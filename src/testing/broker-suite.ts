@@ -13,18 +13,25 @@ import {
   Partitioners,
   type Producer,
 } from 'kafkajs'
-import { apiVersions, findCoordinator, metadata } from '../local/broker/apis/cluster.ts'
+import {
+  apiVersions,
+  createTopics,
+  deleteTopics,
+  describeConfigs,
+  findCoordinator,
+  metadata,
+} from '../local/broker/apis/cluster.ts'
 import {
   describeGroups,
   heartbeat,
   joinGroup,
   leaveGroup,
   listGroups,
+  offsetCommit,
+  offsetFetch,
   syncGroup,
 } from '../local/broker/apis/groups.ts'
-import { offsetCommit, offsetFetch } from '../local/broker/apis/offsets.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
-import { createTopics, deleteTopics, describeConfigs } from '../local/broker/apis/topics.ts'
 import { typeOf } from '../local/broker/wire.ts'
 import { eventually } from './eventually.ts'
 import {

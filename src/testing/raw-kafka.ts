@@ -6,11 +6,16 @@
  */
 import { connect, type Socket } from 'node:net'
 import { crc32c } from '@platformatic/wasm-utils'
-import { apiVersions } from '../local/broker/apis/cluster.ts'
-import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../local/broker/apis/groups.ts'
-import { offsetCommit, offsetFetch } from '../local/broker/apis/offsets.ts'
+import { apiVersions, createTopics } from '../local/broker/apis/cluster.ts'
+import {
+  heartbeat,
+  joinGroup,
+  leaveGroup,
+  offsetCommit,
+  offsetFetch,
+  syncGroup,
+} from '../local/broker/apis/groups.ts'
 import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
-import { createTopics } from '../local/broker/apis/topics.ts'
 import { requestHeader, responseHeader, sized } from '../local/broker/connection.ts'
 import { readHeader } from '../local/broker/log/record-batch.ts'
 import {

@@ -1,5 +1,7 @@
-import type { Context } from './context.ts'
+import type { Catalog } from './catalog.ts'
 import { type ErrorName, errorCodes, Refusal } from './errors.ts'
+import type { Groups } from './group.ts'
+import type { Topics } from './topics.ts'
 import {
   int32,
   optional,
@@ -15,12 +17,39 @@ import {
 /** The only node is number 1, leads every partition and coordinates every group. */
 export const nodeId = 1
 
+/** The client behind a request. */
+export type Client = {
+  /** The client id of its last request. */
+  readonly id: string
+  readonly address: string
+  /** Called when the connection is lost, so that the request in progress stops waiting. */
+  onClose: (() => void) | undefined
+}
+
+/** What a request may use: the broker's state, and the client that sent it. */
+export type Context = {
+  /** The address that clients connect to. */
+  readonly host: string
+  readonly port: number
+  readonly apis: readonly { key: number; versions: readonly [lowest: number, highest: number] }[]
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly catalog: Catalog
+  readonly client: Client
+  /** Refuses everything that this request asks for: an injected fault, or an unsupported version. */
+  readonly refusal?: ErrorName
+}
+
 type Maybe<Value> = Value | undefined | Promise<Value | undefined>
 type ApiResponse = { errorCode: number; errorMessage: string | null }
 
 /** This broker never throttles. */
 export const throttleMs = optional(int32, 0)
 export const throttleSince = (version: number) => since(version, int32, 0)
+
+/** Says that the operations a client is allowed were not asked for. */
+export const operationsUnasked = -(2 ** 31)
+export const operationsSince = (version: number) => since(version, int32, operationsUnasked)
 
 /**
  * One API of the Kafka protocol: the shapes of its request and response in the supported versions,

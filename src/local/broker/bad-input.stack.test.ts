@@ -15,13 +15,26 @@ import {
   RawKafka,
   recordBatch,
 } from '../../testing/raw-kafka.ts'
-import { apiVersions, findCoordinator, metadata } from './apis/cluster.ts'
-import { describeGroups, heartbeat, joinGroup, leaveGroup, listGroups, syncGroup } from './apis/groups.ts'
-import { offsetCommit, offsetFetch } from './apis/offsets.ts'
+import {
+  apiVersions,
+  createTopics,
+  deleteTopics,
+  describeConfigs,
+  findCoordinator,
+  metadata,
+} from './apis/cluster.ts'
+import {
+  describeGroups,
+  heartbeat,
+  joinGroup,
+  leaveGroup,
+  listGroups,
+  offsetCommit,
+  offsetFetch,
+  syncGroup,
+} from './apis/groups.ts'
 import { fetch, initProducerId, listOffsets, produce } from './apis/records.ts'
-import { createTopics, deleteTopics, describeConfigs } from './apis/topics.ts'
-import { apis } from './apis.ts'
-import { type Broker, startBroker } from './broker.ts'
+import { apis, type Broker, startBroker } from './broker.ts'
 import { connectionLimits } from './connection.ts'
 import { int16, int32, typeOf, type WrittenOf } from './wire.ts'
 

@@ -1,8 +1,9 @@
 import { lockDirectory } from '../directory-lock.ts'
 import { makeTreePrivate } from '../private-files.ts'
-import { type ApiName, apis } from './apis.ts'
+import * as cluster from './apis/cluster.ts'
+import * as groupApis from './apis/groups.ts'
+import * as records from './apis/records.ts'
 import { Catalog } from './catalog.ts'
-import { CommittedOffsets } from './committed-offsets.ts'
 import { Connection, connectionLimits, type Log } from './connection.ts'
 import { Faults } from './faults.ts'
 import { Groups } from './group.ts'
@@ -14,6 +15,10 @@ import { Topics } from './topics.ts'
  * keeps its log in files. One node on one machine, for laptops and tests: no replication, no TLS,
  * no passwords, no transactions. Production is Redpanda.
  */
+
+/** Every request that is served; these files export nothing else. */
+export const apis = [...Object.values(cluster), ...Object.values(records), ...Object.values(groupApis)]
+type ApiName = (typeof apis)[number]['name']
 
 export type BrokerOptions = {
   /** Created when absent. One broker at a time. */
@@ -57,7 +62,6 @@ export async function startBroker(
       log('warn', explainDamage(damage), { topic, partition, ...damage })
     }
     const topics = resources.adopt(new Topics(dataDir, catalog, onDamage), (opened) => opened.close())
-    const offsets = new CommittedOffsets(catalog)
     const logGroup = (message: string, fields: object) => log('info', message, fields)
     const groups = resources.adopt(new Groups(logGroup), (opened) => opened.close())
     const connections = new Set<Connection>()
@@ -70,7 +74,7 @@ export async function startBroker(
     resources.defer(closeConnections)
     // A wildcard bind still needs an advertised address.
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-    const shared = { apis, topics, groups, offsets, faults, limits, log, connections, heldBytes: 0 }
+    const shared = { apis, topics, groups, catalog, faults, limits, log, connections, heldBytes: 0 }
     const server = { host: address, port, ...shared }
     const listener = Bun.listen<Connection>({
       hostname: host,

@@ -5,6 +5,9 @@ import { makeFilePrivate } from '../private-files.ts'
 import { Refusal } from './errors.ts'
 import type { Disk } from './log/segment.ts'
 
+type Statement = [sql: string, ...values: SQLQueryBindings[]]
+export type Commit = { topic: string; partition: number; offset: number; metadata: string | null }
+
 /**
  * What a broker knows beside records: topics, committed offsets and who it is. SQLite keeps it, so
  * that each change is on disk as a whole, or not at all, when `write` returns.
@@ -41,7 +44,7 @@ export class Catalog {
   }
 
   /** Runs all statements or none, and answers with what they return. Refused when the disk takes no more. */
-  write<Row>(...statements: [sql: string, ...values: SQLQueryBindings[]][]): Row[] {
+  write<Row>(...statements: Statement[]): Row[] {
     try {
       this.disk.checkRoom()
       return this.#database.transaction(() =>
@@ -50,6 +53,24 @@ export class Catalog {
     } catch (error) {
       throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
     }
+  }
+
+  /** The groups that have committed at all. */
+  committedGroups(): string[] {
+    const rows = this.read<{ id: string }>('select distinct group_id as id from commits')
+    return rows.map(({ id }) => id)
+  }
+
+  committed(group: string): Commit[] {
+    return this.read('select topic, partition, "offset", metadata from commits where group_id = ?', group)
+  }
+
+  /** The newest commit about a partition counts. It goes with its topic, see `Topics`. */
+  commit(group: string, commits: Commit[]): void {
+    const statement = ({ topic, partition, offset, metadata }: Commit): Statement => {
+      return ['replace into commits values (?, ?, ?, ?, ?)', group, topic, partition, offset, metadata]
+    }
+    this.write(...commits.map(statement))
   }
 
   close(): void {

@@ -1,6 +1,5 @@
 import type { Socket } from 'bun'
-import type { Api } from './api.ts'
-import type { Client, Context } from './context.ts'
+import type { Api, Client, Context } from './api.ts'
 import type { Faults } from './faults.ts'
 import { int16, int32, MalformedRequest, nullableString, Reader, tags, typeOf, Writer } from './wire.ts'
 

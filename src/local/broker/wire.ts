@@ -229,29 +229,30 @@ export function array<S extends Shape>(item: S): Type<readonly WrittenOf<S>[], R
 export const perTopic = <S extends Shape>(partition: S) =>
   array({ name: string, partitions: array(partition) })
 
-/** There from version `first` on only. Before it, and where who writes leaves it out, it is `otherwise`. */
-export const since = <Written, Read extends Written>(
+/** In versions `first` to `last` only. Elsewhere, and where the writer leaves it out, it is `otherwise`. */
+export const between = <Written, Read extends Written>(
   first: number,
-  type: Type<Written, Read>,
-  otherwise: Read,
-): Type<Written | undefined, Read> => ({
-  read: (from) => (from.version >= first ? type.read(from) : otherwise),
-  write(to, value = otherwise) {
-    if (to.version >= first) type.write(to, value)
-  },
-})
-
-/** There up to version `last` only. Behind it, and where who writes leaves it out, it is `otherwise`. */
-export const until = <Written, Read extends Written>(
   last: number,
   type: Type<Written, Read>,
   otherwise: Read,
 ): Type<Written | undefined, Read> => ({
-  read: (from) => (from.version <= last ? type.read(from) : otherwise),
+  read: (from) => (from.version >= first && from.version <= last ? type.read(from) : otherwise),
   write(to, value = otherwise) {
-    if (to.version <= last) type.write(to, value)
+    if (to.version >= first && to.version <= last) type.write(to, value)
   },
 })
+
+export const since = <Written, Read extends Written>(
+  first: number,
+  type: Type<Written, Read>,
+  otherwise: Read,
+) => between(first, Number.POSITIVE_INFINITY, type, otherwise)
+
+export const until = <Written, Read extends Written>(
+  last: number,
+  type: Type<Written, Read>,
+  otherwise: Read,
+) => between(0, last, type, otherwise)
 
 /** May be left out by who writes it. */
 export const optional = <Written, Read extends Written>(type: Type<Written, Read>, otherwise: Read) =>

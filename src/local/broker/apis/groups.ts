@@ -1,6 +1,7 @@
-/** Being a member of a consumer group, and looking at groups as an administrator does. */
-import { api, each, handle, throttleSince } from '../api.ts'
-import type { Context } from '../context.ts'
+/** Being a member of a consumer group, how far it has read, and what an administrator sees of it. */
+import { api, type Context, each, eachPartition, handle, operationsSince, throttleSince } from '../api.ts'
+import type { Commit } from '../catalog.ts'
+import { Refusal } from '../errors.ts'
 import type { Group } from '../group.ts'
 import {
   array,
@@ -8,18 +9,18 @@ import {
   bytes,
   int16,
   int32,
+  int64,
+  nullableArray,
   nullableString,
   optional,
+  perTopic,
   since,
   string,
   until,
 } from '../wire.ts'
 
 const text = optional(string, '')
-/**
- * Said by the client, so that a member that comes back under it takes the place of the one that was
- * there.
- */
+/** A member that comes back under the instance id that its client says takes the place it had. */
 const instanceSince = (version: number) => since(version, nullableString, null)
 const protocols = array({ name: string, metadata: bytes })
 const round = {
@@ -59,10 +60,8 @@ export const joinGroup = api('JoinGroup', 11, [0, 7], {
       client.onClose = leave
     }
     const joined = await handle(context, async () => {
-      return {
-        protocolType,
-        ...(await context.groups.open(request.groupId).join({ ...request, ...from }, gone)),
-      }
+      const answer = await context.groups.open(request.groupId).join({ ...request, ...from }, gone)
+      return { protocolType, ...answer }
     })
     client.onClose = undefined
     return joined
@@ -115,17 +114,9 @@ export const leaveGroup = api('LeaveGroup', 13, [0, 4], {
     members: since(3, array({ ...leaving, errorCode: int16 }), []),
   },
   async serve({ groupId, memberId, members }, context) {
-    if (members.length === 0) {
-      return handle(context, () => {
-        context.groups.open(groupId).leave(memberId)
-      })
-    }
-    const { errorCode } = await handle(context, () => {
-      context.groups.open(groupId)
-    })
-    const left = await each(context, members, (one) => {
-      context.groups.open(groupId).leaveAs(one)
-    })
+    if (members.length === 0) return handle(context, () => void context.groups.open(groupId).leave(memberId))
+    const { errorCode } = await handle(context, () => void context.groups.open(groupId))
+    const left = await each(context, members, (one) => void context.groups.open(groupId).leaveAs(one))
     return { errorCode, members: left }
   },
 })
@@ -148,9 +139,9 @@ const shown = {
 const empty = { state: 'Empty', protocolType: 'consumer', protocol: '', members: [] } as const
 
 /** All groups there are: those that have members, and those that only have commits. */
-function described({ groups, offsets }: Context) {
+function described({ groups, catalog }: Context) {
   const all = new Map<string, ReturnType<Group['describe']> | typeof empty>()
-  for (const groupId of offsets.groups()) all.set(groupId, empty)
+  for (const groupId of catalog.committedGroups()) all.set(groupId, empty)
   for (const group of groups.occupied()) all.set(group.id, group.describe())
   return all
 }
@@ -178,11 +169,84 @@ export const describeGroups = api('DescribeGroups', 15, [0, 5], {
     groups: array({
       ...shown,
       members: optional(array(memberShown), []),
-      allowedOperations: since(3, int32, -(2 ** 31)),
+      allowedOperations: operationsSince(3),
     }),
   },
   serve: async ({ groups }, context) => {
     const asked = groups.map((groupId) => ({ groupId }))
     return { groups: await each(context, asked, ({ groupId }) => described(context).get(groupId)) }
+  },
+})
+
+/** Of leaders there is one, and it is never another. */
+const leaderEpochSince = (version: number) => since(version, int32, -1)
+
+/** Answers when the commits are on disk. */
+export const offsetCommit = api('OffsetCommit', 8, [2, 8], {
+  flexible: 8,
+  request: {
+    groupId: string,
+    generation: int32,
+    memberId: string,
+    instanceId: instanceSince(7),
+    /** Commits are kept for as long as their topic. */
+    retentionMs: until(4, int64, -1),
+    topics: perTopic({
+      partition: int32,
+      offset: int64,
+      leaderEpoch: leaderEpochSince(6),
+      metadata: nullableString,
+    }),
+  },
+  response: { throttleMs: throttleSince(3), topics: perTopic({ partition: int32, errorCode: int16 }) },
+  async serve({ groupId, generation, memberId, topics }, context) {
+    const commits: Commit[] = []
+    const checked = await eachPartition(context, topics, (topic, position) => {
+      context.groups.open(groupId).checkCommit(generation, memberId)
+      const { partition, offset, metadata } = position
+      context.topics.partition(topic, partition)
+      commits.push({ topic, partition, offset, metadata })
+    })
+    const { errorCode } = await handle({}, () => void context.catalog.commit(groupId, commits))
+    for (const { partitions } of checked)
+      for (const partition of partitions) partition.errorCode ||= errorCode
+    return { topics: checked }
+  },
+})
+
+/** Without topics it is about all of the group. Offset -1 where nothing was committed. */
+export const offsetFetch = api('OffsetFetch', 9, [1, 7], {
+  flexible: 6,
+  request: {
+    groupId: string,
+    topics: nullableArray({ name: string, partitions: array(int32) }),
+    stable: since(7, boolean, false),
+  },
+  response: {
+    throttleMs: throttleSince(3),
+    topics: perTopic({
+      partition: int32,
+      offset: int64,
+      leaderEpoch: leaderEpochSince(5),
+      metadata: nullableString,
+      errorCode: int16,
+    }),
+    errorCode: since(2, int16, 0),
+  },
+  async serve({ groupId, topics }, context) {
+    const { errorCode } = await handle(context, () => {
+      if (groupId === '') throw new Refusal('INVALID_GROUP_ID')
+    })
+    const committed = errorCode === 0 ? context.catalog.committed(groupId) : []
+    const find = (topic: string, partition: number) => {
+      const commit = committed.find((one) => one.topic === topic && one.partition === partition)
+      return { partition, offset: commit?.offset ?? -1, metadata: commit ? commit.metadata : '', errorCode }
+    }
+    const byTopic = [...Map.groupBy(committed, ({ topic }) => topic)]
+    const all = byTopic.map(([name, commits]) => ({ name, partitions: commits.map((one) => one.partition) }))
+    const found = (topics ?? all).map(({ name, partitions }) => {
+      return { name, partitions: partitions.map((partition) => find(name, partition)) }
+    })
+    return { topics: found, errorCode }
   },
 })

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Catalog } from './catalog.ts'
-import { CommittedOffsets } from './committed-offsets.ts'
 import { Disk } from './log/segment.ts'
 import { Topics } from './topics.ts'
 
@@ -17,7 +16,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 const disk = new Disk(false)
 function open() {
   const catalog = new Catalog(directory, disk)
-  return Object.assign(new CommittedOffsets(catalog), { [Symbol.dispose]: () => catalog.close() })
+  return Object.assign(catalog, { [Symbol.dispose]: () => catalog.close() })
 }
 const commit = (topic: string, partition: number, offset: number) => ({
   topic,
@@ -28,27 +27,27 @@ const commit = (topic: string, partition: number, offset: number) => ({
 
 test('the last commit of each partition survives a restart, unless its topic was deleted', () => {
   {
-    using offsets = open()
-    const topics = new Topics(directory, offsets.catalog)
+    using catalog = open()
+    const topics = new Topics(directory, catalog)
     topics.create('b')
-    offsets.commit('readers', [commit('a', 0, 5), commit('a', 1, 6), commit('b', 0, 7)])
-    offsets.commit('readers', [commit('a', 0, 2 ** 53 - 1)])
+    catalog.commit('readers', [commit('a', 0, 5), commit('a', 1, 6), commit('b', 0, 7)])
+    catalog.commit('readers', [commit('a', 0, 2 ** 53 - 1)])
     topics.delete('b')
   }
-  using offsets = open()
-  expect(offsets.groups()).toEqual(['readers'])
-  expect(offsets.committed('readers')).toEqual([commit('a', 0, 2 ** 53 - 1), commit('a', 1, 6)])
-  expect(offsets.committed('others')).toEqual([])
+  using catalog = open()
+  expect(catalog.committedGroups()).toEqual(['readers'])
+  expect(catalog.committed('readers')).toEqual([commit('a', 0, 2 ** 53 - 1), commit('a', 1, 6)])
+  expect(catalog.committed('others')).toEqual([])
 })
 
 test('the commits of a request are stored together or not at all', () => {
-  using offsets = open()
-  offsets.commit('readers', [commit('a', 0, 5)])
+  using catalog = open()
+  catalog.commit('readers', [commit('a', 0, 5)])
   disk.full = true
-  expect(() => offsets.commit('readers', [commit('a', 0, 6), commit('a', 1, 6)])).toThrow('ENOSPC')
+  expect(() => catalog.commit('readers', [commit('a', 0, 6), commit('a', 1, 6)])).toThrow('ENOSPC')
   disk.full = false
   expect(() =>
-    offsets.commit('readers', [commit('a', 0, 6), { ...commit('a', 1, 6), topic: null as never }]),
+    catalog.commit('readers', [commit('a', 0, 6), { ...commit('a', 1, 6), topic: null as never }]),
   ).toThrow()
-  expect(offsets.committed('readers')).toEqual([commit('a', 0, 5)])
+  expect(catalog.committed('readers')).toEqual([commit('a', 0, 5)])
 })
