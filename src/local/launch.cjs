@@ -18,6 +18,7 @@ const { spawn } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const net = require('node:net')
+const os = require('node:os')
 const path = require('node:path')
 
 const progressMs = 5000
@@ -97,23 +98,16 @@ async function findFetchedBun(dir, version) {
  * launchers fetch at once.
  */
 async function fetchBun(root, version) {
-  const installer = await findInstaller(version)
+  const install = await findInstaller(version)
   const dir = runtimeDir(root, version)
   const newDir = `${dir}.new-${process.pid}`
   sweep(path.dirname(dir))
   fs.mkdirSync(newDir, { recursive: true })
-  fs.writeFileSync(
-    path.join(newDir, 'package.json'),
-    JSON.stringify({ private: true, dependencies: { bun: version } }),
-  )
+  const manifest = { private: true, dependencies: { bun: version } }
+  fs.writeFileSync(path.join(newDir, 'package.json'), JSON.stringify(manifest))
 
   await checkRegistry()
-  const { code, output } = await runShown(
-    `fetching Bun ${version}`,
-    installer.command,
-    installer.args,
-    newDir,
-  )
+  const { code, output } = await runShown(`fetching Bun ${version}`, install, newDir)
   if (code !== 0) throw new LaunchError(explain(`Bun ${version} could not be fetched.`, output))
   if (!(await findFetchedBun(newDir, version))) {
     throw new LaunchError(
@@ -135,30 +129,19 @@ async function fetchBun(root, version) {
   return findFetchedBun(dir, version)
 }
 
+/**
+ * Explicit, because the user's settings may say otherwise: the program itself is an optional package of
+ * another one. One retry: without a network, the error should come within seconds.
+ */
+const npmInstall =
+  'npm install --prefix=. --ignore-scripts --include=optional --no-package-lock --no-audit --no-fund ' +
+  '--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=2000'
+
 /** npm, or else a Bun of another version, which can install packages just as well. */
 async function findInstaller(version) {
-  if (await versionOf('npm')) {
-    return {
-      command: 'npm',
-      // Said here, because the user's settings may say otherwise: the program itself is an optional
-      // package of another one.
-      args: [
-        'install',
-        '--prefix=.',
-        '--ignore-scripts',
-        '--include=optional',
-        '--no-package-lock',
-        '--no-audit',
-        '--no-fund',
-        // One retry: without a network, the error should come within seconds.
-        '--fetch-retries=1',
-        '--fetch-retry-mintimeout=1000',
-        '--fetch-retry-maxtimeout=2000',
-      ],
-    }
-  }
+  if (await versionOf('npm')) return npmInstall.split(' ')
   const bun = process.versions.bun ? process.execPath : 'bun'
-  if (await versionOf(bun)) return { command: bun, args: ['install', '--ignore-scripts', '--no-save'] }
+  if (await versionOf(bun)) return [bun, 'install', '--ignore-scripts', '--no-save']
   throw new LaunchError(
     'Neither npm nor Bun is on PATH. ' +
       `Install Node.js ${nodeMajorMin} or later with npm, or Bun ${version}, and start again.`,
@@ -171,19 +154,13 @@ async function findInstaller(version) {
  * has none.
  */
 async function checkRegistry() {
-  const { code, output } = await runCaptured(
-    'npm',
-    ['config', 'get', 'registry', 'proxy', 'https-proxy'],
-    undefined,
-  )
+  const { code, output } = await runCaptured(['npm', 'config', 'get', 'registry', 'proxy', 'https-proxy'])
   const setting = (name) => (new RegExp(`^${name} ?= ?(\\w+://\\S+)$`, 'm').exec(output) || [])[1]
   const address = code === 0 && (setting('https-proxy') || setting('proxy') || setting('registry'))
   if (!address) return
   const { protocol, hostname, port } = new URL(address)
-  const failure = await whyNotReached(
-    hostname.replace(/^\[|\]$/g, ''),
-    Number(port) || (protocol === 'https:' ? 443 : 80),
-  )
+  const standardPort = protocol === 'https:' ? 443 : 80
+  const failure = await whyNotReached(hostname.replace(/^\[|\]$/g, ''), Number(port) || standardPort)
   if (failure) throw new LaunchError(`${hostname} does not answer (${failure}). ${unreachable}`)
 }
 
@@ -233,9 +210,9 @@ async function installPackages(root, bun, production) {
 
   // A contributor, who has the tools, keeps them.
   const onlySome = production && (stamp === '' || stamp.endsWith(' production'))
-  const args = ['install', '--frozen-lockfile'].concat(onlySome ? '--production' : [])
+  const install = [bun, 'install', '--frozen-lockfile'].concat(onlySome ? '--production' : [])
   await checkRegistry()
-  const { code, output } = await runShown('installing packages', bun, args, root)
+  const { code, output } = await runShown('installing packages', install, root)
   if (code !== 0) throw new LaunchError(explain('The packages could not be installed.', output))
   fs.writeFileSync(stampFile, onlySome ? some : all)
 }
@@ -245,23 +222,20 @@ function handOver(root, bun, args) {
   // Nothing may outlive us, not even when we are killed. The supervisor reads the end of its stdin
   // as that, and stops in order; other programs have nothing to stop in order.
   const isSupervisor = args[0] === 'src/local/start.ts'
-  const bunArgs = isSupervisor ? args.concat('--lifeline') : ['--no-orphans'].concat(args)
+  const command = [bun].concat(isSupervisor ? args.concat('--lifeline') : ['--no-orphans'].concat(args))
   const env = Object.assign({}, process.env, {
     PATH: [path.dirname(bun), process.env.PATH || ''].join(path.delimiter),
   })
-  const exited = start(bun, bunArgs, {
-    cwd: root,
-    env,
-    stdio: [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit'],
-  })
+  const stdio = [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit']
+  const exited = start(command, { cwd: root, env, stdio })
   watchParents()
   return exited.then(({ code }) => code)
 }
 
 /** Resolves once the program has ended, with an exit code as a shell would report it. */
-function start(command, args, options) {
+function start(command, options) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, options)
+    const child = spawn(command[0], command.slice(1), options)
     current = child
     const end = (result) => {
       if (current === child) current = null
@@ -269,49 +243,38 @@ function start(command, args, options) {
     }
     child.on('error', (error) => end({ code: 127, error }))
     child.on('close', (code, signal) =>
-      end({ code: code === null ? 128 + (signalNumbers[signal] || 0) : code }),
+      end({ code: code === null ? 128 + os.constants.signals[signal] : code }),
     )
   })
 }
 
-const signalNumbers = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGTERM: 15,
-}
-
 /** Runs a step that can take long: says that it runs, how long it has been running, and that it is done. */
-async function runShown(title, command, args, cwd) {
+async function runShown(title, command, cwd) {
   const startedMs = Date.now()
   const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(1)
   say(`${title} …`)
   const ticker = setInterval(() => say(`${title} … ${seconds()} s`), progressMs)
-  const { code, output } = await runCaptured(command, args, cwd)
+  const result = await runCaptured(command, cwd)
   clearInterval(ticker)
-  if (code === 0) say(`${title}: done (${seconds()} s)`)
-  return { code, output }
+  if (result.code === 0) say(`${title}: done (${seconds()} s)`)
+  return result
 }
 
-async function runCaptured(command, args, cwd) {
+async function runCaptured(command, cwd) {
   const chunks = []
-  const running = start(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  const running = start(command, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   if (current)
     for (const stream of [current.stdout, current.stderr])
       if (stream) stream.on('data', (chunk) => chunks.push(chunk))
   const { code, error } = await running
   // Without this, a Ctrl-C while packages are fetched would be reported as a failure to fetch them.
-  if (stopSignal) process.exit(128 + signalNumbers[stopSignal])
+  if (stopSignal) process.exit(128 + os.constants.signals[stopSignal])
   return { code, output: error ? error.message : Buffer.concat(chunks).toString() }
 }
 
 /** The version a program names, or null when it is not there or does not run. */
 async function versionOf(command) {
-  const { code, output } = await runCaptured(command, ['--version'], undefined)
+  const { code, output } = await runCaptured([command, '--version'])
   const match = /^\d+\.\d+\.\d+\S*$/m.exec(output)
   return code === 0 && match ? match[0] : null
 }
@@ -362,7 +325,7 @@ function passSignalsOn() {
     process.on(signal, () => {
       stopSignal = stopSignal || signal
       if (current) current.kill(signal)
-      else process.exit(128 + signalNumbers[signal])
+      else process.exit(128 + os.constants.signals[signal])
     })
   }
 }
