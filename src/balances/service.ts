@@ -20,7 +20,7 @@ import {
 } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
-import { startDeadLetterPublisher } from './dead-letters/publisher'
+import { createDeadLetterPublisher } from './dead-letters/publisher'
 import { openDeadLetterQueries } from './dead-letters/queries'
 import { redrive } from './dead-letters/redrive'
 import { clampToLogStart, FreshnessMonitor, type FreshnessOptions } from './freshness/freshness'
@@ -36,7 +36,7 @@ import { subscriptionOf, topics } from './projection/topics'
 import { openReads } from './queries/queries'
 import { startLargeMovements } from './reactions/large-movements'
 import { listLargeMovements } from './reactions/large-movements-store'
-import { startRebuildCoordinator } from './rebuild/coordinator'
+import { RebuildCoordinator } from './rebuild/coordinator'
 import { tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
 import { BalanceStreams } from './streams/streams'
@@ -75,7 +75,7 @@ export function startBalances(
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
-  const serving = createServing({ config, kafka, reading, log, lookEveryMs, onSample: detector.observe })
+  const serving = createServing({ config, kafka, reading, log }, { lookEveryMs, onSample: detector.observe })
   const { consistency, monitor, streams, wake } = serving
   const consumers = createConsumers({ config, kafka, database, log, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
@@ -88,13 +88,10 @@ export function startBalances(
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
     async redrive(selection, dryRun) {
       const answer = await withUnavailableFault(redrive(database, selection, { dryRun }))
-      deadLetters.current()?.wake()
+      deadLetters.wake()
       return answer
     },
-    rebuilding: {
-      status: async () => rebuilding.current()?.status(),
-      request: async (request) => rebuilding.current()?.request(request),
-    },
+    rebuilding,
     log,
     health: service.health,
     isReady: service.isReady,
@@ -144,20 +141,18 @@ const usesOf = (config: ServiceConfig): Use[] => [
   { topic: largeMovementsTopic, groupId: largeMovementsGroup(config) },
 ]
 
+type Means = { config: ServiceConfig; kafka: Kafka; reading: Database; database: Database; log: Log }
+
 /** What answers requests. `wake` says which accounts have changed. */
-function createServing(options: {
-  config: ServiceConfig
-  kafka: Kafka
-  reading: Database
-  log: Log
-  lookEveryMs: number
-  onSample: FreshnessOptions['onSample']
-}) {
-  const { config, kafka, reading, log, lookEveryMs: everyMs, onSample } = options
+function createServing(
+  { config, kafka, reading, log }: Omit<Means, 'database'>,
+  { lookEveryMs, onSample }: { lookEveryMs: number; onSample: FreshnessOptions['onSample'] },
+) {
   const reads = openReads(reading)
   const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
   const { topics: topicNames } = subscriptionOf(config.kafka)
-  const monitor = new FreshnessMonitor({ ...offsetsOf(kafka, topicNames, reading), everyMs, log, onSample })
+  const offsets = offsetsOf(kafka, topicNames, reading)
+  const monitor = new FreshnessMonitor({ ...offsets, everyMs: lookEveryMs, log, onSample })
   const streams = new BalanceStreams({
     sql: reading.sql,
     freshness: monitor.freshness,
@@ -172,24 +167,20 @@ function createServing(options: {
 }
 
 /** What consumes the topics. */
-function createConsumers(options: {
-  config: ServiceConfig
-  kafka: Kafka
-  database: Database
-  log: Log
-  onApplied: (accountIds: string[]) => void
-}) {
-  const { config, kafka, database, log, onApplied } = options
+function createConsumers({
+  config,
+  kafka,
+  database,
+  log,
+  onApplied,
+}: Omit<Means, 'reading'> & { onApplied: (accountIds: string[]) => void }) {
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   const group = { database, kafka, groupId, log, partitions }
-  const deadLetters = restartable('dead_letters', () => startDeadLetterPublisher(group))
-  const onDeadLetters = () => deadLetters.current()?.wake()
+  const deadLetters = createDeadLetterPublisher(group)
   const consumer = restartable('consumer', () =>
-    startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters }),
+    startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake }),
   )
-  const rebuilding = restartable('rebuild', () =>
-    startRebuildCoordinator({ database, kafka, config, migrationsFolder, log }),
-  )
+  const rebuilding = new RebuildCoordinator({ database, kafka, config, migrationsFolder, log })
   const largeMovements = restartable('large_movements', () =>
     startLargeMovements({
       ...group,

@@ -3,11 +3,7 @@
  * where no service does.
  */
 import { parseArgs } from 'node:util'
-import {
-  type RebuildCoordinator,
-  type RebuildProgress,
-  startRebuildCoordinator,
-} from '../balances/rebuild/coordinator'
+import { RebuildCoordinator, type RebuildProgress } from '../balances/rebuild/coordinator'
 import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
 import { readReadSideConfig } from '../config/config'
 import { UsageError } from '../platform/fault'
@@ -37,11 +33,14 @@ export const rebuild: Command = {
     return withDatabase({ ...options, ...config.database }, async (database, log) => {
       const kafka = connectKafka(config.kafka, log)
       const migrationsFolder = migrationsOf('balances')
-      const coordinator = startRebuildCoordinator({ database, kafka, config, migrationsFolder, log })
+      const coordinator = new RebuildCoordinator({ database, kafka, config, migrationsFolder, log })
+      const stopping = new AbortController()
+      const running = coordinator.run(stopping.signal)
       try {
         return await follow(coordinator, request, signal)
       } finally {
-        await coordinator.stop()
+        stopping.abort()
+        await running
         await kafka.close()
       }
     })

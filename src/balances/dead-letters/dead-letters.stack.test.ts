@@ -12,6 +12,7 @@ import { connectKafka } from '../../platform/kafka/client'
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { IncomingRecord, OutgoingRecord } from '../../platform/kafka/records'
 import { openDatabase } from '../../platform/postgres/database'
+import { createService } from '../../platform/process/service'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
@@ -19,7 +20,7 @@ import { headerText, textsOf } from '../../testing/headers'
 import { callerOf, serviceConfig } from '../../testing/stack'
 import { whileLeading } from '../rebuild/rebuild-store'
 import { startBalances } from '../service'
-import { startDeadLetterPublisher } from './publisher'
+import { createDeadLetterPublisher } from './publisher'
 
 setDefaultTimeout(30_000)
 
@@ -59,9 +60,14 @@ async function openStage() {
     /** As another replica does. Returns its stop. */
     publishDeadLetters(): () => Promise<void> {
       const database = openDatabase({ ...config.database, applicationName: 'test' })
-      const publisher = startDeadLetterPublisher({ database, kafka, groupId: `${topicPrefix}balances`, log })
+      const groupId = `${topicPrefix}balances`
+      const running = createService({ name: 'test', log, shutdownTimeoutMs: 10_000 }).start({
+        port: 0,
+        parts: [createDeadLetterPublisher({ database, kafka, groupId })],
+        prepare: async () => {},
+      })
       return async () => {
-        await publisher.stop()
+        await (await running).stop()
         await database.close()
       }
     },

@@ -2,40 +2,28 @@
  * Publishes dead letters to the topics `<topic>.<group>.dlq`, at least once. The table is
  * authoritative: a letter is published until the broker has it, and nothing waits for that.
  */
-import { messageOf } from '../../platform/fault'
 import type { Kafka } from '../../platform/kafka/client'
 import { bytesOnWire, type Publisher, requestBytesMax } from '../../platform/kafka/publisher'
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
-import { keepTrying } from '../../platform/process/retry'
+import type { Part } from '../../platform/process/service'
 import { createWakeup } from '../../platform/process/wakeup'
-import type { Log } from '../../platform/telemetry/log'
 import { type DeadLetter, publishUnsent } from './dead-letters-store'
 
 /** How long it sleeps unless it is woken, in milliseconds. */
 const pollMs = 10_000
-const backoff = { firstMs: 200, limitMs: 5000 }
 /** Letters read at once. */
-const lettersMax = 50
+const page = { limit: 50, bytesMax: requestBytesMax }
 
-export type DeadLetterPublisher = {
-  /** Call it after letters were written. */
-  wake(): void
-  /** Leaves the rest to the next process. */
-  stop(): Promise<void>
-}
-
-/** `groupId` has the installation's prefix. */
-export function startDeadLetterPublisher(options: {
-  database: Database
+/** `wake` is for letters that were just written. What is unsent at the end is left to the next process. */
+export function createDeadLetterPublisher(options: {
+  database: Pick<Database, 'sql'>
   kafka: Kafka
+  /** With the installation's prefix. */
   groupId: string
-  log: Log
-}): DeadLetterPublisher {
-  const { database, kafka, groupId, log } = options
-  const stopping = new AbortController()
-  const { signal } = stopping
+}) {
+  const { database, kafka, groupId } = options
   const wakeup = createWakeup()
   const publisher = kafka.publisher()
 
@@ -44,34 +32,19 @@ export function startDeadLetterPublisher(options: {
     await kafka.ensureTopics([...new Set(records.map(({ topic }) => topic))], 1)
     return publishBatch(publisher, letters.slice(0, records.length), records, groupId)
   }
-  const drain = async () => {
-    const page = { limit: lettersMax, bytesMax: requestBytesMax }
-    while (!signal.aborted) if ((await publishUnsent(database.sql, page, publish)) === 0) return
-  }
-  const run = async () => {
-    while (!signal.aborted) {
-      await keepTrying(drain, {
-        backoff,
-        signal,
-        isRetryable: () => true,
-        onFailure: (error, failures) =>
-          log.warn({ failures }, `cannot publish dead letters, will retry: ${messageOf(error)}`),
-      })
-      await wakeup.wait(pollMs, signal)
-    }
-  }
-  const running = run().catch((error) => {
-    if (!signal.aborted) throw error
-  })
-
   return {
+    name: 'dead_letters',
+    failure: 'cannot publish dead letters',
     wake: wakeup.notify,
-    async stop() {
-      stopping.abort()
-      await running
-      await publisher.close().catch(() => {})
+    async run(signal, onProgress) {
+      while (!signal.aborted) {
+        const sent = await publishUnsent(database.sql, page, publish)
+        onProgress()
+        if (sent === 0) await wakeup.wait(pollMs, signal)
+      }
     },
-  }
+    stop: () => publisher.close().catch(() => {}),
+  } satisfies Part & { wake: () => void }
 }
 
 /** As many as the broker accepts in one request. */

@@ -58,9 +58,7 @@ const recheckMs = 5000
 
 /** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
 export function startConsumer(options: ConsumerOptions): Consumer {
-  const consumer = new ProjectionConsumer(options)
-  consumer.start()
-  return consumer
+  return new ProjectionConsumer(options)
 }
 
 class ProjectionConsumer implements Consumer {
@@ -72,29 +70,22 @@ class ProjectionConsumer implements Consumer {
   #isAssigned = false
   #trouble: string | undefined = 'no answer from the broker yet'
   #appliedAt: Date | undefined
-  #running: Promise<void> | undefined
+  readonly #running: Promise<void>
 
   constructor(options: ConsumerOptions) {
-    const { database, log, onApplied, onDeadLetters } = options
+    const { database, kafka, onApplied, onDeadLetters, ...subscription } = options
+    const { log } = options
     this.#options = options
     this.#retries = new Retries(log)
     this.#applier = new BatchApplier({ database, log, retries: this.#retries, onApplied, onDeadLetters })
-  }
-
-  start(): void {
-    const { kafka, groupId, topics, partitions, ahead, log } = this.#options
     this.#running = keepSubscribed(kafka, {
-      groupId,
-      topics,
-      partitions,
-      ahead,
+      ...subscription,
       onBatch: (batch, signal) => this.#onBatch(batch, signal),
       onAssigned: (assignment, signal) => this.#onAssigned(assignment, signal),
       onTrouble: (error) => {
         this.#isAssigned = false
         this.#trouble = messageOf(error)
       },
-      log,
       signal: this.#stopping.signal,
     })
   }

@@ -8,47 +8,19 @@ import { withUnavailableFault } from '../../platform/postgres/failures'
 import { inSnapshot, type Statements } from '../../platform/postgres/statements'
 import { type Balance, type BalanceFilter, findBalances, listBalances } from './balances-store'
 import {
-  type BalanceAt,
   type Clock,
-  type Coverage,
-  type Explanation,
   type ExplanationCursor,
   explainBalance,
   fullCoverage,
   readBalanceAt,
   readStatement,
-  type Statement,
   type StatementCursor,
 } from './history'
 
 /** Undefined where the read model does not have the account. */
-export type Reads = {
-  balance(accountId: string): Promise<Balance | undefined>
-  balances(filter: BalanceFilter, page: { after: string | undefined; limit: number }): Promise<Balance[]>
-  balanceAt(
-    accountId: string,
-    moment: Moment,
-    coverage?: Coverage,
-  ): Promise<WithAccount<{ balance: BalanceAt }> | undefined>
-  /** Without a time, of the balance after the newest entry. */
-  explanation(
-    accountId: string,
-    moment: { at: string | undefined; clock: Clock },
-    page: { cursor: ExplanationCursor | undefined; size: number },
-    coverage?: Coverage,
-  ): Promise<WithAccount<{ at: string; balance: BalanceAt; explanation: Explanation }> | undefined>
-  statement(
-    accountId: string,
-    period: { since: string | undefined; until: string | undefined },
-    page: { cursor: StatementCursor | undefined; size: number },
-    coverage?: Coverage,
-  ): Promise<WithAccount<{ statement: Statement }> | undefined>
-}
+export type Reads = ReturnType<typeof openReads>
 
-export type Moment = { at: string; clock: Clock }
-type WithAccount<Answer> = Answer & { account: Balance }
-
-export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
+export function openReads({ sql }: Pick<Database, 'sql'>) {
   const findBalance = coalesce((accountIds) => findBalances(sql, accountIds))
 
   const ofAccount = <Answer>(
@@ -63,19 +35,31 @@ export function openReads({ sql }: Pick<Database, 'sql'>): Reads {
     )
 
   return {
-    balance: (accountId) => withUnavailableFault(findBalance(accountId)),
-    balances: (filter, page) => withUnavailableFault(listBalances(sql, filter, page)),
-    balanceAt: (accountId, moment, coverage = fullCoverage) =>
+    balance: (accountId: string) => withUnavailableFault(findBalance(accountId)),
+    balances: (filter: BalanceFilter, page: Parameters<typeof listBalances>[2]) =>
+      withUnavailableFault(listBalances(sql, filter, page)),
+    balanceAt: (accountId: string, moment: { at: string; clock: Clock }, coverage = fullCoverage) =>
       ofAccount(accountId, async (tx, account) => ({
         balance: await readBalanceAt(tx, account, moment, coverage),
       })),
-    explanation: (accountId, { at: requestedAt, clock }, page, coverage = fullCoverage) =>
+    /** Without a time, of the balance after the newest entry. */
+    explanation: (
+      accountId: string,
+      { at: requestedAt, clock }: { at: string | undefined; clock: Clock },
+      page: { cursor: ExplanationCursor | undefined; size: number },
+      coverage = fullCoverage,
+    ) =>
       ofAccount(accountId, async (tx, account) => {
         const at = page.cursor?.at ?? requestedAt ?? account.updatedAt
         const balance = await readBalanceAt(tx, account, { at, clock }, coverage)
         return { at, balance, explanation: await explainBalance(tx, account, balance, { at, clock }, page) }
       }),
-    statement: (accountId, period, page, coverage = fullCoverage) =>
+    statement: (
+      accountId: string,
+      period: { since: string | undefined; until: string | undefined },
+      page: { cursor: StatementCursor | undefined; size: number },
+      coverage = fullCoverage,
+    ) =>
       ofAccount(accountId, async (tx, account) => ({
         statement: await readStatement(tx, account, period, page, coverage),
       })),

@@ -8,6 +8,7 @@ import type { Kafka } from '../../platform/kafka/client'
 import type { Database } from '../../platform/postgres/database'
 import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
+import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
 import { subscriptionOf } from '../projection/topics'
 import { readOffsets } from './comparison-store'
@@ -34,38 +35,24 @@ export type RebuildCoordinatorOptions = {
   config: ServiceConfig
   migrationsFolder: string
   log: Log
-  /** How often it looks for a rebuild that another process has left, in milliseconds. */
-  pollMs?: number
 }
 
-/** Runs in the background until it is stopped. */
-export function startRebuildCoordinator(options: RebuildCoordinatorOptions): RebuildCoordinator {
-  const coordinator = new RebuildCoordinator(options)
-  coordinator.start()
-  return coordinator
-}
+/** How often it looks for a rebuild that another process has left, in milliseconds. */
+const pollMs = 5000
 
-export class RebuildCoordinator {
+export class RebuildCoordinator implements Part {
+  readonly name = 'rebuild'
   readonly #options: RebuildCoordinatorOptions
-  readonly #stopping = new AbortController()
   #woken = new AbortController()
   /** Why the rebuild does not proceed in this process. */
   #failure: string | null = null
-  #running: Promise<void> | undefined
 
   constructor(options: RebuildCoordinatorOptions) {
     this.#options = options
   }
 
-  start(): void {
-    this.#running = this.#run()
-  }
-
-  /** Leaves an unfinished rebuild to the next process. */
-  async stop(): Promise<void> {
-    this.#stopping.abort()
-    await this.#running
-  }
+  /** A rebuild in trouble is no trouble of the service: `status` has it. */
+  health = (): Check => ({ status: 'pass' })
 
   async status(): Promise<RebuildProgress | undefined> {
     const current = await findRebuild(this.#options.database.sql)
@@ -95,15 +82,15 @@ export class RebuildCoordinator {
     if (action === 'rollback' && !(await rollBack(tx))) return 'nothing_to_roll_back'
   }
 
-  async #run(): Promise<void> {
-    const { database, config, log, pollMs = 5000 } = this.#options
-    const { signal } = this.#stopping
+  /** Leaves an unfinished rebuild to the next process. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { database, config, log } = this.#options
     while (!signal.aborted) {
       this.#woken = new AbortController()
       try {
         const state = (await findRebuild(database.sql))?.state
         if (state === 'building' || (state === 'cancelled' && (await hasShadowTables(database.sql))))
-          await whileLeading(config.database.url, () => this.#lead())
+          await whileLeading(config.database.url, () => this.#lead(signal))
         this.#failure = null
       } catch (error) {
         this.#failure = messageOf(error)
@@ -113,7 +100,7 @@ export class RebuildCoordinator {
     }
   }
 
-  async #lead(): Promise<void> {
+  async #lead(signal: AbortSignal): Promise<void> {
     const { database, config, migrationsFolder, log } = this.#options
     const { sql } = database
     // Again, now as the leader: the previous one may have finished it.
@@ -127,7 +114,7 @@ export class RebuildCoordinator {
         if (latest?.state === 'building') await createShadow(tx, migrationsFolder, latest)
       })
     }
-    await runOnThread(config, this.#stopping.signal)
+    await runOnThread(config, signal)
   }
 
   /** Records applied within the bounds: all of them after the swap, when there is no shadow. */
