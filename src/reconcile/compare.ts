@@ -13,8 +13,6 @@ import { type Fields, type Holder, keyOf, type LedgerEntry, type LedgerRecord } 
  * in the outbox; the read model shows the entry.
  */
 export const evidence = { published: 1, consumed: 2, waiting: 4, shown: 8 } as const
-/** An entry has two events, a balance and a notification. The bits of the notification are shifted. */
-const notificationShift = 4
 
 export type Where = 'ledger' | 'outbox' | 'topic' | 'read model'
 
@@ -48,8 +46,9 @@ export type Source = {
 }
 
 type TrackedHolder = Holder & {
-  /** By version; 0 is the opening. */
+  /** By version; 0 is the opening. An entry has two events, a balance and a notification. */
   evidence: number[]
+  notifications: number[]
   /** The version whose balance the read model shows. */
   shown: bigint | undefined
   /** After the entries verified so far. */
@@ -81,7 +80,8 @@ export class Comparison {
   track(holders: readonly Holder[]): void {
     for (const holder of holders) {
       const running = { version: 0n, balanceMinor: 0n, heldMinor: 0n }
-      this.#holders.set(holder.id, { ...holder, evidence: [], shown: undefined, running })
+      const unseen = { evidence: [], notifications: [], shown: undefined }
+      this.#holders.set(holder.id, { ...holder, ...unseen, running })
     }
   }
 
@@ -107,11 +107,10 @@ export class Comparison {
         this.#report(context, 'not in the ledger', { found: assertion.fields })
         continue
       }
-      const holder = this.#holders.get(record.holderId)
-      const index = Number(record.version)
-      if (holder && assertion.isEvidence)
-        holder.evidence[index] =
-          (holder.evidence[index] ?? 0) | (isNotification(assertion) ? bits << notificationShift : bits)
+      const holder = assertion.isEvidence ? this.#holders.get(record.holderId) : undefined
+      const found = isNotification(assertion) ? holder?.notifications : holder?.evidence
+      const version = Number(record.version)
+      if (found) found[version] = (found[version] ?? 0) | bits
       const contrast = contrastOf(record.fields, assertion.fields)
       if (contrast) this.#report(context, 'mismatch with ledger', contrast)
     }
@@ -140,11 +139,11 @@ export class Comparison {
     const sums = new Map<string, bigint>()
     for (const holder of this.#holders.values()) {
       const { id: accountId, currency, version, balanceMinor, heldMinor, running } = holder
-      const context: Context = { where: 'ledger', accountId, version, currency }
+      const context = { where: 'ledger', accountId, version, currency } as const
       const contrast = contrastOf(running, { version, balanceMinor, heldMinor })
       if (contrast) this.#report(context, 'the account does not match its entries', contrast)
       const event = currency === null ? 'ClientRegistered' : 'AccountOpened'
-      this.#expectShown(holder, { ...context, version: 0n }, holder.evidence[0] ?? 0, event)
+      this.#expectShown(holder, { ...context, version: 0n }, event)
       if (currency !== null) sums.set(currency, (sums.get(currency) ?? 0n) + balanceMinor)
     }
     for (const [currency, balanceMinor] of sums) {
@@ -156,8 +155,8 @@ export class Comparison {
 
   #verifyEntry(entry: LedgerEntry, holder: TrackedHolder): void {
     const { accountId, version, transactionId, amountMinor, bookedMinor, balanceMinor, heldMinor } = entry
-    const context: Context = { where: 'ledger', accountId, version, transactionId, currency: holder.currency }
-    const previous = holder.running
+    const { currency, running: previous } = holder
+    const context = { where: 'ledger', accountId, version, transactionId, currency } as const
     const follows = version === previous.version + 1n
     if (!follows) this.#report(context, `entries are missing after version ${previous.version}`)
     const expected = {
@@ -169,20 +168,15 @@ export class Comparison {
     // Continue with the expected balance, so that one wrong number is reported once.
     holder.running = { version, balanceMinor: expected.balanceMinor, heldMinor }
 
-    const bits = holder.evidence[Number(version)] ?? 0
-    this.#expectShown(holder, context, bits, 'BalanceUpdated')
-    const notification = bits >> notificationShift
-    if (amountMinor < 0n) this.#expectEvent(context, notification, 'TransactionCreated')
+    this.#expectShown(holder, context, 'BalanceUpdated')
+    const bits = holder.notifications[Number(version)] ?? 0
+    if (amountMinor < 0n) this.#expectEvent(context, bits, 'TransactionCreated')
     else if (amountMinor === 0n)
-      this.#expectEvent(context, notification, heldMinor < previous.heldMinor ? 'HoldReleased' : 'HoldPlaced')
+      this.#expectEvent(context, bits, heldMinor < previous.heldMinor ? 'HoldReleased' : 'HoldPlaced')
   }
 
   /** Reports an event that is neither published nor waiting, unless its topic may have deleted it. */
-  #expectEvent(
-    context: Context,
-    bits: number,
-    event: EventName,
-  ): 'published' | 'waiting' | 'unchecked' | 'missing' {
+  #expectEvent(context: Context, bits: number, event: EventName) {
     const { topic } = events[event]
     if (bits & evidence.published) return 'published'
     if (!(bits & evidence.waiting) && !this.truncatedTopics.has(topic)) {
@@ -196,9 +190,10 @@ export class Comparison {
   }
 
   /** Expects the event, and the read model to show it once it is consumed. */
-  #expectShown(holder: TrackedHolder, context: Context, bits: number, event: EventName): void {
+  #expectShown(holder: TrackedHolder, context: Context & { version: bigint }, event: EventName): void {
+    const bits = holder.evidence[Number(context.version)] ?? 0
     const state = this.#expectEvent(context, bits, event)
-    const { shown = context.version ?? 0n, version } = holder
+    const { shown = context.version, version } = holder
     const isBehind = context.version === version && shown < version
     if (bits & evidence.shown && !isBehind) return
     const problem = bits & evidence.shown ? `the balance is still at version ${shown}` : 'missing'

@@ -148,12 +148,11 @@ class Reconciliation {
   async #observeOutbox(): Promise<void> {
     const { sql } = this.#ledger
     for await (const rows of this.#counted('outbox', await countOutbox(sql), listOutbox(sql))) {
-      const source = { where: 'outbox', evidence: evidence.waiting } as const
-      await this.#observe(
-        rows.flatMap(({ id, value }) =>
-          this.#sourcesOf({ value: Buffer.from(value) }, { ...source, place: `row ${id}` }),
-        ),
-      )
+      const sources = rows.flatMap(({ id, value }) => {
+        const source = { where: 'outbox', place: `row ${id}`, evidence: evidence.waiting } as const
+        return this.#sourcesOf({ value: Buffer.from(value) }, source)
+      })
+      await this.#observe(sources)
     }
   }
 
@@ -186,16 +185,11 @@ class Reconciliation {
     for await (const { topic, partition, records } of batches) {
       const name = partitionName(topic, partition)
       const next = applied.get(name) ?? 0n
-      await this.#observe(
-        records.flatMap((record) => {
-          const bits = evidence.published | (record.offset < next ? evidence.consumed : 0)
-          return this.#sourcesOf(record, {
-            where: 'topic',
-            place: `${name}/${record.offset}`,
-            evidence: bits,
-          })
-        }),
-      )
+      const sources = records.flatMap((record) => {
+        const bits = evidence.published | (record.offset < next ? evidence.consumed : 0)
+        return this.#sourcesOf(record, { where: 'topic', place: `${name}/${record.offset}`, evidence: bits })
+      })
+      await this.#observe(sources)
     }
   }
 
