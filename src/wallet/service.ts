@@ -14,12 +14,11 @@ import { createWalletApp } from './http/app'
 import { createClock } from './ledger/clock'
 import { CommitQueue } from './ledger/commit-queue'
 import type { CommandRequest, RequestResult } from './ledger/decide-request'
-import { dryRun, execute } from './ledger/execute'
+import { execute } from './ledger/execute'
 import { createHeartbeat } from './ledger/heartbeat'
 import type { Ledger, Wallet } from './ledger/ledger'
 import { tryOptimistic } from './ledger/optimistic'
-import { createOptimisticState, forgetSession, observeReading } from './ledger/optimistic-state'
-import { readClock } from './ledger/store/clock'
+import { createOptimisticState, forgetSession } from './ledger/optimistic-state'
 import { createSweeps } from './maintenance/sweep'
 import { outboxHealth } from './outbox/health'
 import { createRelay } from './outbox/relay'
@@ -61,17 +60,9 @@ export function startWallet(
     clock: createClock(),
     onAppended: () => relay.wake(),
     optimistic,
-    health: {
-      failed: (requests, error) => heartbeat.failed(requests, error),
-      succeeded: () => heartbeat.succeeded(),
-    },
   }
-  const heartbeat = createHeartbeat({
-    read: () => readClock(writer.sql),
-    observe: (reading) => observeReading(ledger, reading),
-    dryRun: (requests) => dryRun(ledger, requests),
-    log,
-  })
+  const heartbeat = createHeartbeat(ledger)
+  ledger.health = heartbeat
   const relay = createRelay({
     databaseUrl: config.database.url,
     publisher: kafka.publisher(),
@@ -103,7 +94,8 @@ export function startWallet(
       { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
       { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
       { name: 'http_server', stop: http.close },
-      ...createSweeps({ wallet, isInCharge: () => relay.state().leads }),
+      // One process is enough; two do no harm, since a hold ends once.
+      ...createSweeps(wallet, () => relay.state().leads),
     ],
     async prepare(signal) {
       const { url, migrationUrl: ownerUrl } = config.database

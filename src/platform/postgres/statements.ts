@@ -15,8 +15,8 @@ export const inSnapshot = <T>(sql: Sql<Types>, read: (sql: Statements) => Promis
 /** Pages of a list in key order: `read` returns the rows after a given row, at most `limit`. */
 export async function* pagesOf<T>(
   read: (after: T | undefined, limit: number) => PromiseLike<T[]>,
+  limit = 5000,
 ): AsyncGenerator<T[]> {
-  const limit = 5000
   for (let rows = await read(undefined, limit); rows.length > 0; rows = await read(rows.at(-1), limit)) {
     yield rows
     if (rows.length < limit) return

@@ -3,9 +3,11 @@ import { messageOf } from '../../platform/fault'
 import { databaseFailure } from '../../platform/postgres/failures'
 import { pause } from '../../platform/process/retry'
 import type { Check, Part } from '../../platform/process/service'
-import type { Log } from '../../platform/telemetry/log'
 import type { CommandRequest } from './decide-request'
-import type { ClockReading } from './store/clock'
+import { dryRun } from './execute'
+import type { Ledger } from './ledger'
+import { observeReading } from './optimistic-state'
+import { readClock } from './store/clock'
 
 /** Ready with the first answer: nothing may be dated before the database's time is known. */
 export type Heartbeat = Part & {
@@ -15,22 +17,12 @@ export type Heartbeat = Part & {
   succeeded(): void
 }
 
-export type HeartbeatOptions = {
-  read: () => Promise<ClockReading>
-  observe: (reading: ClockReading) => void
-  dryRun: (requests: CommandRequest[]) => Promise<void>
-  log: Log
-}
-
 const intervalMs = 1000
 const retryMs = 200
 /** A writer that has not answered for longer is unhealthy. */
-export const silenceMaxMs = 3000
+const silenceMaxMs = 3000
 
-export function createHeartbeat(
-  { read, observe, dryRun, log }: HeartbeatOptions,
-  nowMs = () => performance.now(),
-): Heartbeat {
+export function createHeartbeat(ledger: Ledger): Heartbeat {
   const first = Promise.withResolvers<void>()
   /** When the pending query was sent. */
   let sentMs: number | undefined
@@ -38,9 +30,9 @@ export function createHeartbeat(
   let unwritable: { requests: CommandRequest[]; output: string } | undefined
 
   const beat = async () => {
-    sentMs = nowMs()
+    sentMs = performance.now()
     try {
-      observe(await read())
+      observeReading(ledger, await readClock(ledger.database.sql))
       trouble = undefined
       first.resolve()
       if (unwritable) await retry(unwritable.requests)
@@ -51,7 +43,7 @@ export function createHeartbeat(
   }
   const retry = async (requests: CommandRequest[]) => {
     try {
-      await dryRun(requests)
+      await dryRun(ledger, requests)
       unwritable = undefined
     } catch (error) {
       const failure = databaseFailure(error)
@@ -72,7 +64,7 @@ export function createHeartbeat(
     },
     health() {
       if (trouble !== undefined) return { status: 'fail', output: trouble }
-      const silentMs = sentMs === undefined ? 0 : nowMs() - sentMs
+      const silentMs = sentMs === undefined ? 0 : performance.now() - sentMs
       if (silentMs > silenceMaxMs)
         return {
           status: 'fail',
@@ -82,7 +74,7 @@ export function createHeartbeat(
       return { status: 'pass' }
     },
     failed(requests, error) {
-      if (!unwritable) log.error({}, `database rejects writes: ${messageOf(error)}`)
+      if (!unwritable) ledger.log.error({}, `database rejects writes: ${messageOf(error)}`)
       unwritable = { requests, output: messageOf(error) }
     },
     succeeded() {

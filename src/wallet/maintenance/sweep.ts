@@ -22,13 +22,7 @@ const deliveriesMax = 200_000
 /** Rows of one statement, which has to end within its timeout on any machine. */
 const chunkSize = 20_000
 
-export type Sweeping = {
-  wallet: Wallet
-  /** One process is enough; two do no harm, since a hold ends once. */
-  isInCharge: () => boolean
-}
-
-export function createSweeps({ wallet, isInCharge }: Sweeping): Part[] {
+export function createSweeps(wallet: Wallet, isInCharge: () => boolean): Part[] {
   const { sql } = wallet.database
   return [
     every(holdsMs, 'expire_holds', () => expireHolds(wallet)),

@@ -32,13 +32,14 @@ export type RelayOptions = {
   prepareBroker: () => Promise<void>
   topicPrefix: string
   log: Log
-  /** Rows in one send. */
-  batchSizeMax?: number
-  /** How long the relay sleeps without a wakeup, in milliseconds. */
-  pollMs?: number
-  /** How long until a refused event is tried again, in milliseconds. */
-  refusedMs?: number
+  /** How long until a refused event is tried again, in milliseconds: an operator has to act first. */
+  refusedMs: number
 }
+
+/** Rows in one send. */
+const batchSizeMax = 500
+/** How long the relay sleeps without a wakeup, in milliseconds. */
+const pollMs = 1000
 
 /** An event that is too large for its topic. */
 export type RefusedEvent = { id: bigint; topic: string; bytes: number }
@@ -60,7 +61,7 @@ export type Relay = Part & {
 }
 
 export function createRelay(options: RelayOptions): Relay {
-  const { publisher, log, pollMs = 1000 } = options
+  const { publisher, log } = options
   const wakeup = createWakeup()
   const sql = openOutbox(options.databaseUrl)
   let leads = false
@@ -130,9 +131,6 @@ export function createRelay(options: RelayOptions): Relay {
   }
 }
 
-/** How long until a refused event is tried again: an operator has to change the topic first. */
-const refusedRetryMs = 60_000
-
 /** Publishes pending rows until there are none. */
 class OutboxDrain {
   readonly #sql: Statements
@@ -156,7 +154,6 @@ class OutboxDrain {
 
   /** Returns false in another session than the leader's: the lock was lost with that one. */
   async run(session: number): Promise<boolean> {
-    const { batchSizeMax = 500, prepareBroker } = this.#options
     for (;;) {
       const nowMs = performance.now()
       const [skipped, due] = partition([...this.#refused.values()], ({ retryMs }) => retryMs > nowMs)
@@ -173,7 +170,7 @@ class OutboxDrain {
         if (this.#refused.size === 0) this.#progressMs = performance.now()
         return true
       }
-      if (!this.#isPrepared) await prepareBroker()
+      if (!this.#isPrepared) await this.#options.prepareBroker()
       this.#isPrepared = true
       await this.#publish(pending.rows)
     }
@@ -191,7 +188,7 @@ class OutboxDrain {
    * closes the gap that it left.
    */
   async #publish(rows: PendingRow[]): Promise<void> {
-    const { publisher, topicPrefix, refusedMs = refusedRetryMs, log } = this.#options
+    const { publisher, topicPrefix, refusedMs, log } = this.#options
     const records = rows.map((row) => recordOf(row, topicPrefix))
     const sent = await publisher.send(records)
     let first: RefusedEvent | undefined

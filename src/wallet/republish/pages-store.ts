@@ -1,6 +1,8 @@
 /** Clients and accounts to be republished, in pages. */
 import { and, eq, gt, gte, inArray, sum } from 'drizzle-orm'
+import { nilUuid } from '../../contract/id'
 import type { Database } from '../../platform/postgres/database'
+import { pagesOf } from '../../platform/postgres/statements'
 import { accounts, clients } from '../db/schema'
 import type { Account } from '../domain/account'
 import type { Client } from '../domain/types'
@@ -17,16 +19,12 @@ const matches = ({ accountId, since }: AccountFilter) =>
     accountId ? eq(accounts.id, accountId) : undefined,
   )
 
-/** By id, from after `after`. May include accounts that changed some minutes before. */
-export function listAccounts(
-  { orm }: Database,
-  filter: AccountFilter,
-  after: string,
-  limit: number,
-): Promise<Account[]> {
-  const isNext = and(gt(accounts.id, after), matches(filter))
-  return orm.select().from(accounts).where(isNext).orderBy(accounts.id).limit(limit)
-}
+/** By id. May include accounts that changed some minutes before. */
+export const accountPages = ({ orm }: Database, filter: AccountFilter, size: number) =>
+  pagesOf<Account>((after, limit) => {
+    const isNext = and(gt(accounts.id, after?.id ?? nilUuid), matches(filter))
+    return orm.select().from(accounts).where(isNext).orderBy(accounts.id).limit(limit)
+  }, size)
 
 export async function countEntries({ orm }: Database, filter: AccountFilter): Promise<number> {
   const [row] = await orm
@@ -36,22 +34,14 @@ export async function countEntries({ orm }: Database, filter: AccountFilter): Pr
   return Number(row?.entries ?? 0)
 }
 
-/** Registered at a time or later, by id, from after `after`. With an account, only its owner. */
-export function listClients(
-  { orm }: Database,
-  { accountId, since }: AccountFilter,
-  after: string,
-  limit: number,
-): Promise<Client[]> {
-  const owner = orm
-    .select({ id: accounts.clientId })
-    .from(accounts)
-    .where(eq(accounts.id, accountId ?? after))
-  const matches = and(gte(clients.createdAt, since), accountId ? inArray(clients.id, owner) : undefined)
-  return orm
-    .select()
-    .from(clients)
-    .where(and(gt(clients.id, after), matches))
-    .orderBy(clients.id)
-    .limit(limit)
+/** Registered at a time or later, by id. With an account, only its owner. */
+export function clientPages({ orm }: Database, { accountId, since }: AccountFilter, size: number) {
+  const owner = accountId
+    ? orm.select({ id: accounts.clientId }).from(accounts).where(eq(accounts.id, accountId))
+    : undefined
+  return pagesOf<Client>((after, limit) => {
+    const isNext = and(gt(clients.id, after?.id ?? nilUuid), gte(clients.createdAt, since))
+    const isOwner = owner && inArray(clients.id, owner)
+    return orm.select().from(clients).where(and(isNext, isOwner)).orderBy(clients.id).limit(limit)
+  }, size)
 }

@@ -3,7 +3,6 @@
  * and amounts equal those of the first publication, so consumers that have an event ignore it. Safe
  * to interrupt and run again.
  */
-import { nilUuid } from '../../contract/id'
 import type { EncodedEvent } from '../../contract/wire/envelope'
 import type { Database } from '../../platform/postgres/database'
 import type { ProgressBar } from '../../platform/process/progress-bar'
@@ -11,7 +10,7 @@ import { pause } from '../../platform/process/retry'
 import { accountToEvent, clientToEvent, toEvents } from '../events'
 import { enqueueReplay, measureOutbox } from '../outbox/outbox-store'
 import { type EntryRange, loadFacts, type ReleasedHolds } from './facts-store'
-import { type AccountFilter, listAccounts, listClients } from './pages-store'
+import { type AccountFilter, accountPages, clientPages } from './pages-store'
 
 /** Clients, accounts or entries in a page. An entry makes two events. */
 const pageSize = 1000
@@ -28,14 +27,12 @@ export async function republishAll(
 ): Promise<number> {
   let count = 0
   for await (const { events, entries } of eventPages(database, filter)) {
-    for (
-      let pending = await countPending(database);
-      pending > pendingMax;
-      pending = await countPending(database)
-    ) {
+    for (;;) {
+      const { pending } = await measureOutbox(database.sql)
+      if (pending <= pendingMax) break
       progress.add(0, `${pending} events wait for the relay`)
-      if (!signal.aborted) await pause(pollMs, signal)
-      else return count
+      if (signal.aborted) return count
+      await pause(pollMs, signal)
     }
     await enqueueReplay(
       database.sql,
@@ -48,18 +45,16 @@ export async function republishAll(
   return count
 }
 
-const countPending = async ({ sql }: Database): Promise<number> => (await measureOutbox(sql)).pending
-
 type EventPage = { events: EncodedEvent[]; entries: number }
 
 /** Clients first, then per account its opening and what it paid and reserved, by version. */
 async function* eventPages(database: Database, filter: AccountFilter): AsyncGenerator<EventPage> {
-  for await (const clients of pages((after) => listClients(database, filter, after, pageSize)))
+  for await (const clients of clientPages(database, filter, pageSize))
     yield { events: clients.map(clientToEvent), entries: 0 }
 
   const { accountId, since } = filter
   const releasedHolds: ReleasedHolds = new Map()
-  for await (const accounts of pages((after) => listAccounts(database, filter, after, pageSize))) {
+  for await (const accounts of accountPages(database, filter, pageSize)) {
     yield { events: accounts.filter(({ createdAt }) => createdAt >= since).map(accountToEvent), entries: 0 }
     for (const ranges of entryRanges(accounts, pageSize)) {
       const payer = accountId === undefined
@@ -68,12 +63,6 @@ async function* eventPages(database: Database, filter: AccountFilter): AsyncGene
       yield { events: facts.flatMap(toEvents), entries }
     }
   }
-}
-
-async function* pages<Row extends { id: string }>(
-  list: (after: string) => Promise<Row[]>,
-): AsyncGenerator<Row[]> {
-  for (let page = await list(nilUuid); page.length > 0; page = await list(page.at(-1)?.id ?? '')) yield page
 }
 
 /** All entries of the accounts, in order, `size` at a time: memory is bounded for any account. */
