@@ -30,7 +30,7 @@ async function start() {
 const pay = (caller: Caller, more = {}, headers = {}) =>
   caller.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1, ...more }, headers)
 
-test.concurrent('payments are answered in time, money moves once, and readiness fails meanwhile', async () => {
+test.concurrent('payments are answered in time, money moves once, readiness fails meanwhile', async () => {
   await using stack = await start()
   expect((await stack.pay()).status).toBe(201)
   stack.proxy.silence()
@@ -116,7 +116,7 @@ test.concurrent('what a network gives away late takes no effect any more', async
   await expectSoundLedger(stack)
 })
 
-test.concurrent('a refusal stands, although what was accepted before and got lost arrives after it', async () => {
+test.concurrent('a refusal stands, although what was accepted before and lost arrives after it', async () => {
   await using stack = await start()
   const hold = async (lastsMs: number) => {
     const expires_at = new Date(Date.now() + lastsMs).toISOString()

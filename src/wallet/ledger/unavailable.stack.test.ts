@@ -121,7 +121,7 @@ test.concurrent('clients and accounts are answered in the same way', async () =>
   expect((await wallet.post('/accounts', { client_id: client.body.id })).status).toBe(201)
 })
 
-test.concurrent('a relay that cannot note what it has published waits, and publishes nothing again', async () => {
+test.concurrent('a relay that cannot note what it published waits, and publishes nothing again', async () => {
   await using wallets = await startWallets()
   const pending = async () => Number((await wallets.sql`select count(*)::int as count from outbox`)[0]?.count)
   await eventually(async () => expect(await pending()).toBe(0))
