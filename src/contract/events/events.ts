@@ -152,7 +152,6 @@ export const HoldPlaced = defineEvent({
     created_at: '2024-01-27T17:13:55.000Z',
   },
 })
-export type HoldPlaced = Static<typeof HoldPlaced.payload>
 
 export const HoldReleased = defineEvent({
   name: 'HoldReleased',
@@ -170,7 +169,6 @@ export const HoldReleased = defineEvent({
     created_at: '2024-01-28T09:00:00.000Z',
   },
 })
-export type HoldReleased = Static<typeof HoldReleased.payload>
 
 /**
  * The only event of topic `balances`: the course's readers take every record there for one. Events

@@ -17,7 +17,7 @@ import {
 } from '../events/dialect'
 import { type EventName, events, type SaldoEvent } from '../events/events'
 import { withCanonicalIds } from '../id'
-import { parseJson, parseRoundedJson, RefusedJson } from './json'
+import { clip, parseJson, parseRoundedJson, RefusedJson } from './json'
 
 /** A record as it goes to the broker. */
 export type EncodedEvent = {
@@ -118,16 +118,13 @@ export function decodeRecord(record: ReceivedRecord, definitions: Definitions = 
   try {
     const decoded = decode(record, definitions)
     if (decoded.kind !== 'unreadable') return decoded
-    return unreadable(fault(decoded.reason.cause, shortened(decoded.reason.detail)))
+    return unreadable(fault(decoded.reason.cause, clip(decoded.reason.detail, detailLengthMax)))
   } catch (error) {
     // A record that breaks the decoder must not stop the consumer.
-    return unreadable(fault('not_decodable', shortened(describe(error))))
+    return unreadable(fault('not_decodable', clip(describe(error), detailLengthMax)))
   }
 }
 
-/** Details quote the record, which may be of any length. */
-const shortened = (detail: string): string =>
-  detail.length > detailLengthMax ? `${detail.slice(0, detailLengthMax)}…` : detail
 const detailLengthMax = 300
 
 function describe(error: unknown): string {

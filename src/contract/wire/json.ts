@@ -209,4 +209,6 @@ function endOfDigits(digits: string): number {
   return end
 }
 
-const clip = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…`.toWellFormed() : text)
+/** The beginning of a text that quotes its source, which may be of any length. */
+export const clip = (text: string, lengthMax = 40): string =>
+  text.length > lengthMax ? `${text.slice(0, lengthMax)}…`.toWellFormed() : text
