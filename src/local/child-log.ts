@@ -2,7 +2,7 @@
  * Logs of child processes: written to files, with the few lines that belong on the terminal. Writes
  * to the log directory only.
  */
-import { appendFileSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 const fileBytesMax = 10_000_000
@@ -31,12 +31,13 @@ export function openChildLog(path: string): ChildLog {
     path,
     onLine() {},
     write(line) {
-      bytes += Buffer.byteLength(line) + 1
-      if (bytes > fileBytesMax) {
-        rotate(path)
-        bytes = Buffer.byteLength(line) + 1
-      }
+      const lineBytes = Buffer.byteLength(line) + 1
+      bytes += lineBytes
       try {
+        if (bytes > fileBytesMax) {
+          rotate(path)
+          bytes = lineBytes
+        }
         appendFileSync(path, `${line}\n`)
       } catch {
         // A full disk or a removed directory must not stop the children.
@@ -54,41 +55,29 @@ export function openChildLog(path: string): ChildLog {
 }
 
 function rotate(path: string): void {
-  try {
-    if (statSync(path).size > 0) renameSync(path, `${path}.1`)
-  } catch {
-    // There was none.
-  }
-  rmSync(path, { force: true })
+  if (statSync(path, { throwIfNoEntry: false })?.size) renameSync(path, `${path}.1`)
   writeFileSync(path, '')
 }
 
-export type PresentedLine = {
-  /** Whether a person should see it at once. */
-  urgent: boolean
-  text: string
-}
-
 /**
- * Shortens a line to what a person needs: of JSON the message and the error. Urgent are warnings
+ * Shortens a line to what a person needs: of JSON the message and the error. Urgent, to be shown at once, are warnings
  * and errors, of PostgreSQL only what ends a process or the server: it logs every refused
  * statement, and the services count on such refusals.
  */
-export function presentLogLine(line: string): PresentedLine {
+export function presentLogLine(line: string): { urgent: boolean; text: string } {
   const entry = parseEntry(line)
   if (entry) {
     const { level, msg, message, error, ...rest } = entry
     const cause =
       typeof error === 'object' && error !== null && 'message' in error ? error.message : (error ?? rest.err)
     const text = [msg ?? message, cause].filter((part) => typeof part === 'string' && part !== '').join(': ')
-    return { urgent: level === 'warn' || level === 'error' || level === 'fatal', text: text || line }
+    return { urgent: ['warn', 'error', 'fatal'].includes(String(level)), text: text || line }
   }
   const postgres = /^\S+ \S+ \S+ \[\d+\] (?:\S+ )?([A-Z0-9]+): {2}(.*)$/.exec(line)
-  if (postgres)
-    return {
-      urgent: postgres[1] === 'FATAL' || postgres[1] === 'PANIC',
-      text: `${postgres[1]}: ${postgres[2]}`,
-    }
+  if (postgres) {
+    const [, severity = '', message] = postgres
+    return { urgent: ['FATAL', 'PANIC'].includes(severity), text: `${severity}: ${message}` }
+  }
   // Not a log line at all: what a crashing runtime prints.
   return { urgent: false, text: line }
 }
