@@ -1,7 +1,6 @@
 /**
  * Locks a data directory for one process. The operating system holds the lock, on an SQLite file, and
- * releases it however its owner ends: there are no stale locks, and reused process ids do not
- * matter.
+ * releases it however its owner ends: there are no stale locks, and reused process ids do not matter.
  */
 import { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -77,9 +77,8 @@ function runtimeDir(root, version) {
 }
 
 /**
- * Looks where the npm package leaves the program: its install script moves it from the platform's
- * package into its own, and whether that script runs depends on the installer. So each candidate is
- * asked.
+ * Looks where the npm package leaves the program: its install script moves it from the platform's package
+ * into its own, and whether that script runs depends on the installer. So each candidate is asked.
  */
 async function findFetchedBun(dir, version) {
   const modules = path.join(dir, 'node_modules')
@@ -149,9 +148,8 @@ async function findInstaller(version) {
 }
 
 /**
- * Throws, with the remedy, when the package registry cannot be reached: installers try for a
- * minute or more before they say so. Asks npm where that is, and does without an answer when npm
- * has none.
+ * Throws, with the remedy, when the package registry cannot be reached: installers try for a minute or more
+ * before they say so. Asks npm where that is, and does without an answer when npm has none.
  */
 async function checkRegistry() {
   const { code, output } = await runCaptured(['npm', 'config', 'get', 'registry', 'proxy', 'https-proxy'])

@@ -1,6 +1,5 @@
 /** Supervises parts: starts each, restarts it when it exits by itself, and stops it. */
 import { constants } from 'node:os'
-import { eachLine } from './lines.ts'
 
 export type Running = {
   /** Resolves when the part has exited, with the reason (see `describeEnd`). Never rejects. */
@@ -184,4 +183,16 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
+}
+
+/** Of a stream of bytes, the last one also without an end. Resolves when the stream ends. */
+async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) take(line)
+  }
+  if (rest !== '') take(rest)
 }

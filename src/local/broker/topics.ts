@@ -65,9 +65,7 @@ export class Topics {
     return topic
   }
 
-  /**
-   * Opened, and recovered after a crash, on first use: a start does not wait for logs that are not read.
-   */
+  /** Opened, and recovered after a crash, on first use: a start does not wait for logs that are not read. */
   partition(name: string, partition: number): PartitionLog {
     const topic = this.require(name)
     if (partition < 0 || partition >= topic.partitions) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')

@@ -1,8 +1,7 @@
 /**
- * The types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), each with
- * both directions. In flexible versions (KIP-482) lengths are compact and every object ends in
- * tagged fields: those of a request are skipped, a response has none. Lengths are validated before
- * allocation.
+ * The types of the Kafka protocol (https://kafka.apache.org/protocol#protocol_types), each with both
+ * directions. In flexible versions (KIP-482) lengths are compact and every object ends in tagged fields:
+ * those of a request are skipped, a response has none. Lengths are validated before allocation.
  */
 
 /** The bytes are not what the protocol says they are. The connection that sent them is closed. */
@@ -109,8 +108,7 @@ export const int64: Type<number> = {
 }
 
 /**
- * Seven bits a byte, the lowest first. Lengths and tags, so none that is longer than five bytes is
- * honest.
+ * Seven bits a byte, the lowest first. Lengths and tags, so none that is longer than five bytes is honest.
  */
 const unsignedVarint: Type<number> = {
   read(from) {

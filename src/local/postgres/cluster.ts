@@ -125,10 +125,9 @@ export async function startPostgres(options: PostgresOptions, signal?: AbortSign
 }
 
 /**
- * Stands between us and the postmaster, which would outlive us and has no option against it. The end
- * of its stdin means that we are gone, so the stop must not take long (what it cuts short, the next
- * start recovers). A shell, because it costs nothing; its reading half lives on even when the other
- * half is killed.
+ * Stands between us and the postmaster, which would outlive us and has no option against it. The end of its
+ * stdin means that we are gone, so the stop must not take long (what it cuts short, the next start recovers).
+ * A shell, because it costs nothing; its reading half lives on even when the other half is killed.
  */
 const guard = [
   '/bin/sh',

@@ -66,8 +66,7 @@ function inNamespace({ uid, gid }: { uid: number; gid: number }): string[] {
 }
 
 /**
- * Tries the candidates with the actual program and folder, and takes the first that works. `dir`
- * must exist.
+ * Tries the candidates with the actual program and folder, and takes the first that works. `dir` must exist.
  */
 export async function findPostgresUser(initdb: string, dir: string): Promise<PostgresUser> {
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }

@@ -1,7 +1,4 @@
-/**
- * The file postmaster.pid of a cluster, and whether its process is alive and a postmaster of this
- * folder.
- */
+/** The file postmaster.pid of a cluster, and whether its process is alive and a postmaster of this folder. */
 import { readFileSync, realpathSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
@@ -24,10 +21,7 @@ export function isPostmasterOf(clusterDir: string, words: string[]): boolean {
   return basename(words[0] ?? '') === 'postgres' && at > 0 && words[at + 1] === clusterDir
 }
 
-/**
- * The process id of the postmaster that runs on the folder now; null when there
- * is none.
- */
+/** The process id of the postmaster that runs on the folder now; null when there is none. */
 export function findPostmaster(clusterDir: string): number | null {
   const pid = readPostmasterPid(clusterDir)
   return pid !== null && isPostmasterOf(realpathSync(clusterDir), commandLineOf(pid)) ? pid : null

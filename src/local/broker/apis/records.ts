@@ -143,8 +143,7 @@ export const fetch = api('Fetch', 1, [4, 12], {
         watched.push(log)
         log.watchers.add(wake)
         const { highWatermark, startOffset } = log
-        // The first batch of the answer comes at any size, or a reader could never get past a
-        // large one.
+        // The first batch of the answer comes at any size, or a reader could never get past a large one.
         const room = Math.max(0, Math.min(bytesMax, request.bytesMax - held, answerBytesMax - held))
         let records = log.read(offset, room)
         if (held > 0 && records.length > room) records = nothing

@@ -4,8 +4,7 @@ import type { BatchHeader } from './record-batch.ts'
 type ProducerState = { epoch: number; appended: BatchHeader[] }
 
 /**
- * An idempotent producer keeps at most five requests in flight, so a repeat is always among the
- * last five.
+ * An idempotent producer keeps at most five requests in flight, so a repeat is always among the last five.
  */
 const appendedKept = 5
 const producersKept = 10_000

@@ -3,13 +3,12 @@ import { readRecordSet } from '../../../platform/kafka/record-set.ts'
 import { Refusal } from '../errors.ts'
 
 /**
- * The record batch, format v2 (https://kafka.apache.org/documentation/#recordbatch). Batches are
- * kept as they were sent; the broker reads the header and writes the two fields in front of the
- * checksum that are its own.
+ * The record batch, format v2 (https://kafka.apache.org/documentation/#recordbatch). Batches are kept as they
+ * were sent; the broker reads the header and writes the two fields in front of the checksum that are its own.
  *
- * baseOffset int64 · batchLength int32 · partitionLeaderEpoch int32 · magic int8 · crc uint32 ·
- * attributes int16 · lastOffsetDelta int32 · baseTimestamp int64 · maxTimestamp int64 · producerId
- * int64 · producerEpoch int16 · baseSequence int32 · recordsCount int32 · records
+ * baseOffset int64 · batchLength int32 · partitionLeaderEpoch int32 · magic int8 · crc uint32 · attributes
+ * int16 · lastOffsetDelta int32 · baseTimestamp int64 · maxTimestamp int64 · producerId int64 · producerEpoch
+ * int16 · baseSequence int32 · recordsCount int32 · records
  */
 export type BatchHeader = NonNullable<ReturnType<typeof readHeader>>
 
@@ -36,6 +35,15 @@ export function readHeader(buffer: Buffer, at = 0) {
     recordsCount: buffer.readInt32BE(at + 57),
   }
   return header.bytes < headerBytes || header.lastOffset < baseOffset ? undefined : header
+}
+
+/** The whole batches that a block begins with. */
+export function* wholeBatches(block: Buffer) {
+  for (let at = 0, batch = readHeader(block); batch; batch = readHeader(block, at)) {
+    if (at + batch.bytes > block.length) return
+    yield { batch, at }
+    at += batch.bytes
+  }
 }
 
 /** Whether the checksum of a whole batch holds. */

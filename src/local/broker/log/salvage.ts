@@ -78,9 +78,8 @@ function claimedAt(bytes: Buffer, at: number, offset: number): BatchHeader | und
 }
 
 /**
- * The offset in front of a batch is not part of its checksum. One that does not go on where the
- * batch before ended is believed where records are known to be missing, or where the next batch
- * agrees.
+ * The offset in front of a batch is not part of its checksum. One that does not go on where the batch before
+ * ended is believed where records are known to be missing, or where the next batch agrees.
  */
 function offsetOf(
   bytes: Buffer,

@@ -1,11 +1,17 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
+import {
+  type BatchHeader,
+  findTimestamp,
+  headerBytes,
+  isIntact,
+  readHeader,
+  wholeBatches,
+} from './record-batch.ts'
 import { salvage } from './salvage.ts'
 
 /**
- * What all files of a broker share. With fsync off a write survives a killed process but not a lost
- * machine.
+ * What all files of a broker share. With fsync off a write survives a killed process but not a lost machine.
  */
 export class Disk {
   /** Fault on demand: every write is refused. */
@@ -94,10 +100,7 @@ export class Segment {
       throw error
     }
     this.#fileBytes = Math.max(this.#fileBytes, this.#bytes + bytes.length)
-    for (let at = 0, batch = readHeader(batches); batch; batch = readHeader(batches, at)) {
-      this.#note(batch, this.#bytes + at)
-      at += batch.bytes
-    }
+    for (const { batch, at } of wholeBatches(batches)) this.#note(batch, this.#bytes + at)
     this.#bytes = end
   }
 
@@ -186,14 +189,8 @@ export class Segment {
     const first = batches.find(({ batch }) => batch.lastOffset >= offset)
     if (!first) return Buffer.alloc(0)
     const block = this.readAt(first.position, Math.max(first.batch.bytes, bytesMax))
-    let end = first.batch.bytes
-    for (
-      let next = readHeader(block, end);
-      next && end + next.bytes <= block.length;
-      next = readHeader(block, end)
-    ) {
-      end += next.bytes
-    }
+    let end = 0
+    for (const { batch, at } of wholeBatches(block)) end = at + batch.bytes
     return block.subarray(0, end)
   }
 
@@ -255,9 +252,7 @@ export class Segment {
   }
 
   #load(): IndexEntry[] {
-    if (!this.#index) {
-      this.recover(() => {})
-    }
+    if (!this.#index) this.recover(() => {})
     return this.#index ?? []
   }
 
@@ -265,8 +260,8 @@ export class Segment {
     this.#index ??= []
     const index = this.#index
     this.#timestampMax = Math.max(this.#timestampMax, batch.maxTimestamp)
-    if (position - (index.at(-1)?.position ?? Number.NEGATIVE_INFINITY) >= indexEveryBytes) {
+    const last = index.at(-1)
+    if (!last || position - last.position >= indexEveryBytes)
       index.push({ offset: batch.baseOffset, position })
-    }
   }
 }
