@@ -107,10 +107,13 @@ export function startBalances(
       { name: 'apply_connections', stop: () => database.close() },
       notifications,
       { name: 'kafka', stop: () => kafka.close() },
-      rebuilding,
-      largeMovements,
-      { ...deadLetters, health: () => deadLettersHealth(reading) },
-      { ...consumer, health: () => detector.check() ?? consumer.health() },
+      // Each waits for its last fetch.
+      [
+        rebuilding,
+        largeMovements,
+        { ...deadLetters, health: () => deadLettersHealth(reading) },
+        { ...consumer, health: () => detector.check() ?? consumer.health() },
+      ],
       watchTopics(consumer, recreationCheckMs),
       { name: 'http_server', stop: http.close },
       // Stopped before the HTTP server: these end the requests that wait or stream.

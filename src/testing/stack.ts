@@ -58,8 +58,10 @@ export async function startStack({
     }),
   }
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
-  const wallet = start.includes('wallet') ? await startWallet(config.wallet, log) : undefined
-  const balances = start.includes('balances') ? await startBalances(config.balances, log) : undefined
+  const [wallet, balances] = await Promise.all([
+    start.includes('wallet') ? startWallet(config.wallet, log) : undefined,
+    start.includes('balances') ? startBalances(config.balances, log) : undefined,
+  ])
   return {
     wallet: callerOf('wallet', wallet?.port ?? 0),
     balances: callerOf('balances', balances?.port ?? 0),

@@ -19,7 +19,7 @@ const part = (name: string, more: Partial<Part> = {}): Part => ({
   ...more,
 })
 
-function start(parts: Part[], prepare: () => Promise<void> = async () => {}) {
+function start(parts: (Part | Part[])[], prepare: () => Promise<void> = async () => {}) {
   steps.length = 0
   const service = createService({ name: 'test', log, shutdownTimeoutMs: 1000 })
   const held = (name: string): Part => ({ name, stop: async () => steps.push(`${name} stops`) })
@@ -49,6 +49,17 @@ test('parts run in order once the service is prepared, and stop in reverse, reso
     'database stops',
   ])
   expect(await state.health()).toEqual({ service: { status: 'fail', output: 'stopping' } })
+})
+
+test('parts of one list stop at the same time, and before the parts that are listed earlier', async () => {
+  const others = Promise.withResolvers<void>()
+  const waiting = part('waiting', { stop: () => others.promise })
+  const last = part('last', { stop: async () => others.resolve() })
+  const { running } = start([part('earlier'), [last, waiting]])
+  const service = await running
+  await service.stop()
+  expect(steps).toContain('waiting ends')
+  expect(steps.slice(-3)).toEqual(['earlier ends', 'earlier stops', 'database stops'])
 })
 
 test('a part that throws is run again, and warns until it reports progress', async () => {

@@ -44,7 +44,8 @@ export type Service = {
 
 type StartOptions = {
   port: number
-  parts: readonly Part[]
+  /** Parts in a list of their own do not rely on each other, and stop at the same time. */
+  parts: readonly (Part | readonly Part[])[]
   /** Comes before the parts run: migrations, for example. A throw ends the start. */
   prepare(signal: AbortSignal): Promise<void>
 }
@@ -59,13 +60,15 @@ export function createService(options: { name: string; log: Log; shutdownTimeout
     isReady: () => state === 'ready',
     health: async () =>
       state === 'ready' ? checksOf(parts) : { service: { status: 'fail', output: state } satisfies Check },
-    async start({ port, parts: given, prepare }) {
+    async start({ port, parts: listed, prepare }) {
+      const groups = listed.map((one) => [one].flat())
+      const given = groups.flat()
       const starting = new AbortController()
       log.info({ port }, `${name} listening`)
       const stop = once(async () => {
         state = 'stopping'
         starting.abort()
-        for (const part of [...given].reverse()) await stopOne(part)
+        for (const group of groups.toReversed()) await Promise.all(group.map(stopOne))
       })
       const stopOne = async (part: Part) => {
         const running = parts.find((one) => one.name === part.name)
