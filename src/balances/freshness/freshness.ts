@@ -109,16 +109,13 @@ export class FreshnessMonitor {
   ): Promise<void> {
     if (this.#sampled.listenerCount('sample') >= waitersMax)
       throw new Fault('overloaded', `${waitersMax} reads are already waiting for the read model`)
-    const { promise, resolve } = Promise.withResolvers<void>()
+    const reached = new AbortController()
     const check = () => {
-      if (this.#stopping.signal.aborted || coverageOf(this.#freshness, 0).untilMs >= untilMs) resolve()
+      if (this.#stopping.signal.aborted || coverageOf(this.#freshness, 0).untilMs >= untilMs) reached.abort()
     }
-    const timer = setTimeout(resolve, waitMs)
     this.#sampled.on('sample', check)
-    signal.addEventListener('abort', () => resolve())
     check()
-    await promise
-    clearTimeout(timer)
+    await pause(waitMs, AbortSignal.any([reached.signal, signal]))
     this.#sampled.off('sample', check)
   }
 

@@ -1,5 +1,6 @@
 /** Read-your-writes: blocks a read until every account in its token reaches its version. No polling. */
 import { Fault } from '../../platform/fault'
+import { pause } from '../../platform/process/retry'
 import type { Balance } from '../queries/balances-store'
 
 /** Version by account. */
@@ -33,21 +34,15 @@ export class Consistency {
       if (waitMs > 0 && this.#waiters.size >= this.options.waitersMax)
         throw new Fault('overloaded', `${this.#waiters.size} reads are already waiting for the read model`)
       // Registered before the query, so that no change in between is missed.
-      const { promise: woken, resolve } = Promise.withResolvers<void>()
-      const wake = () => resolve()
-      const waiter = { required, wake }
+      const woken = new AbortController()
+      const waiter = { required, wake: () => woken.abort() }
       this.#waiters.add(waiter)
-      let timer: Timer | undefined
       try {
         const stale = await this.#staleOf(required)
         const leftMs = deadline - performance.now()
         if (stale.length === 0 || leftMs <= 0 || this.#stopped || signal.aborted) return stale
-        timer = setTimeout(wake, leftMs)
-        signal.addEventListener('abort', wake)
-        await woken
+        await pause(leftMs, AbortSignal.any([woken.signal, signal]))
       } finally {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', wake)
         this.#waiters.delete(waiter)
       }
     }

@@ -17,7 +17,7 @@ import type { Database } from '../../platform/postgres/database'
 import type { Check } from '../../platform/process/service'
 import { BatchApplier, type BatchApplierOptions } from './batch-applier'
 import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
-import { findRecreated, type RecreationSign } from './recreation'
+import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
 import { Retries } from './retries'
 
 export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'onApplied' | 'onDeadLetters'> & {
@@ -133,10 +133,7 @@ class ProjectionConsumer implements Consumer {
 
   async #load(assignment: Record<string, number[]>, signal: AbortSignal): Promise<AssignedPartition[]> {
     const { database, kafka } = this.#options
-    const wanted = Object.entries(assignment).flatMap(([topic, numbers]) =>
-      numbers.map((partition) => ({ topic, partition })),
-    )
-    const stored = await loadOffsets(database.sql, await kafka.clusterId(), wanted)
+    const stored = await loadOffsets(database.sql, await kafka.clusterId(), partitionsIn(assignment))
     const partitions = stored.map(
       (offset): AssignedPartition => ({
         ...offset,

@@ -65,6 +65,10 @@ export async function findRecreated(
   })
 }
 
+/** The partitions of an assignment, which is by topic. */
+export const partitionsIn = (assignment: Record<string, number[]>) =>
+  Object.entries(assignment).flatMap(([topic, numbers]) => numbers.map((partition) => ({ topic, partition })))
+
 /** By which a log is recognised: the last record that could be read. */
 export function lastRecordOf(records: readonly IncomingRecord[]): LastRecord | undefined {
   const last = records.findLast(({ unreadable }) => !unreadable)

@@ -130,11 +130,7 @@ async function recordedBalanceAt(
   const next = await findEntryAfter(sql, account.accountId, version)
   const complete = (next ?? account).version === version + 1n
   if (version > 0n) {
-    const [row] = await listEntries(sql, account.accountId, {
-      floor: version - 1n,
-      before: version + 1n,
-      limit: 1,
-    })
+    const row = await findEntry(sql, account.accountId, version)
     return { ...pick(row as Entry), complete }
   }
   // An account begins at zero, unless the amount of its first entry is unknown.
@@ -204,13 +200,11 @@ export async function explainBalance(
 
 const balanceAfter = async (sql: Statements, account: Balance, version: bigint): Promise<bigint | null> => {
   if (version === account.version) return account.balanceMinor
-  const [row] = await listEntries(sql, account.accountId, {
-    floor: under(version),
-    before: version + 1n,
-    limit: 1,
-  })
-  return row?.balanceMinor ?? null
+  return (await findEntry(sql, account.accountId, version))?.balanceMinor ?? null
 }
+
+const findEntry = async (sql: Statements, accountId: string, version: bigint): Promise<Entry | undefined> =>
+  (await listEntries(sql, accountId, { floor: version - 1n, before: version + 1n, limit: 1 }))[0]
 
 const countsFrom = (entry: Entry): string => entry.effectiveAt ?? entry.createdAt
 

@@ -1,25 +1,18 @@
 /** The last record that a reaction has processed, by partition. */
-import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { partitionName } from '../../platform/kafka/offsets'
+import type { Statements } from '../../platform/postgres/statements'
 import type { LastRecord, Partition } from '../projection/offsets-store'
 
-/** Of those partitions that have one. */
+/** By `partitionName`. */
 export async function loadLastRecords(
   sql: Statements,
   groupId: string,
   clusterId: string,
-  partitions: { topic: string; partition: number }[],
-): Promise<{ topic: string; partition: number; last: LastRecord }[]> {
+): Promise<Map<string, LastRecord>> {
   const rows = await sql<({ topic: string; partition: number } & LastRecord)[]>`
     select topic, partition, last_offset as "offset", last_checksum as checksum
-    from reaction_last_records
-    where group_id = ${groupId} and cluster_id = ${clusterId} and (topic, partition) in (
-      select topic, number::integer
-      from unnest(
-        ${arrayOf(partitions.map(({ topic }) => topic))}::text[],
-        ${arrayOf(partitions.map(({ partition }) => partition))}::text[]
-      ) as assigned (topic, number)
-    )`
-  return rows.map(({ topic, partition, ...last }) => ({ topic, partition, last }))
+    from reaction_last_records where group_id = ${groupId} and cluster_id = ${clusterId}`
+  return new Map(rows.map(({ topic, partition, ...last }) => [partitionName(topic, partition), last]))
 }
 
 /** Deletes it where `last` is undefined. */

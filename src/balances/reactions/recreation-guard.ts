@@ -8,7 +8,7 @@ import type { IncomingBatch } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
 import type { LastRecord, Partition } from '../projection/offsets-store'
-import { findRecreated, lastRecordOf } from '../projection/recreation'
+import { findRecreated, lastRecordOf, partitionsIn } from '../projection/recreation'
 import { loadLastRecords, storeLastRecord } from './last-records-store'
 
 type GuardedPartition = Partition & { last: LastRecord | undefined; checkedAtMs: number; readAtMs: number }
@@ -34,18 +34,12 @@ export class RecreationGuard {
   /** Answers which partitions to read from offset 0. The others continue at the group's offset. */
   async assign(assignment: Record<string, number[]>, signal: AbortSignal): Promise<PartitionOffset[]> {
     const { database, kafka, groupId } = this.#options
-    const assigned = Object.entries(assignment).flatMap(([topic, numbers]) =>
-      numbers.map((partition) => ({ topic, partition })),
-    )
     const clusterId = await kafka.clusterId()
-    const stored = await loadLastRecords(database.sql, groupId, clusterId, assigned)
-    const lastOf = new Map(
-      stored.map(({ topic, partition, last }) => [partitionName(topic, partition), last]),
-    )
+    const lasts = await loadLastRecords(database.sql, groupId, clusterId)
     this.#partitions = new Map(
-      assigned.map(({ topic, partition }) => {
+      partitionsIn(assignment).map(({ topic, partition }) => {
         const name = partitionName(topic, partition)
-        return [name, { clusterId, topic, partition, last: lastOf.get(name), checkedAtMs: 0, readAtMs: 0 }]
+        return [name, { clusterId, topic, partition, last: lasts.get(name), checkedAtMs: 0, readAtMs: 0 }]
       }),
     )
     const recreated = await this.#forgetRecreated([...this.#partitions.values()], signal)
