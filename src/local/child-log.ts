@@ -60,8 +60,8 @@ function rotate(path: string): void {
 }
 
 /**
- * Shortens a line to what a person needs: of JSON the message and the error. Urgent, to be shown at once, are warnings
- * and errors, of PostgreSQL only what ends a process or the server: it logs every refused
+ * Shortens a line to what a person needs: of JSON the message and the error. Urgent, to be shown at once,
+ * are warnings and errors, of PostgreSQL only what ends a process or the server: it logs every refused
  * statement, and the services count on such refusals.
  */
 export function presentLogLine(line: string): { urgent: boolean; text: string } {
