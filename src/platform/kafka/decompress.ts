@@ -33,14 +33,45 @@ function bounded(inflate: () => Buffer, bytesMax: number): Buffer {
 }
 
 const tooLarge = (bytesMax: number) => new TooLarge(`inflates to more than ${bytesMax} bytes`)
-const broken = (what: string) => new Error(`corrupt ${what}`)
+
+/** Compressed data, and how far it was read. */
+class Input {
+  at = 0
+  constructor(
+    readonly data: Buffer,
+    readonly name: string,
+  ) {}
+
+  get isAtEnd(): boolean {
+    return this.at === this.data.length
+  }
+
+  corrupt(): Error {
+    return new Error(`corrupt ${this.name} data`)
+  }
+
+  skip(bytes: number): void {
+    this.at += bytes
+    if (this.at > this.data.length) throw this.corrupt()
+  }
+
+  part(bytes: number): Buffer {
+    this.skip(bytes)
+    return this.data.subarray(this.at - bytes, this.at)
+  }
+
+  /** A little-endian number of up to four bytes. */
+  number(bytes: number): number {
+    this.skip(bytes)
+    return this.data.readUIntLE(this.at - bytes, bytes)
+  }
+}
 
 /** The output so far, which later parts refer back to. Grows as needed, up to its bound. */
 class Output {
   #buffer: Buffer
   #length = 0
   constructor(
-    readonly name: string,
     readonly bytesMax: number,
     bytesExpected: number,
   ) {
@@ -51,16 +82,16 @@ class Output {
     return this.#length
   }
 
-  literal(data: Buffer, from: number, to: number): void {
-    if (to > data.length) throw broken(this.name)
-    this.#reserve(to - from)
-    data.copy(this.#buffer, this.#length, from, to)
-    this.#length += to - from
+  literal(input: Input, bytes: number): void {
+    input.skip(bytes)
+    this.#reserve(bytes)
+    input.data.copy(this.#buffer, this.#length, input.at - bytes, input.at)
+    this.#length += bytes
   }
 
   /** Copies from `distance` bytes back. Source and target may overlap. */
-  repeat(distance: number, count: number): void {
-    if (distance < 1 || distance > this.#length) throw broken(this.name)
+  repeat(input: Input, distance: number, count: number): void {
+    if (distance < 1 || distance > this.#length) throw input.corrupt()
     this.#reserve(count)
     let at = this.#length
     const end = at + count
@@ -91,62 +122,46 @@ const xerialHeaderBytes = 16
 
 /** A single block, or the framed blocks that Java's library writes. */
 function snappy(data: Buffer, bytesMax: number): Buffer {
-  const output = new Output('snappy data', bytesMax, data.length * 4)
-  if (!data.subarray(0, xerialMagic.length).equals(xerialMagic)) {
-    snappyBlock(data, output)
-    return output.finish()
-  }
-  for (let at = xerialHeaderBytes; at < data.length; ) {
-    if (at + 4 > data.length) throw broken('snappy data')
-    const size = data.readUInt32BE(at)
-    const end = at + 4 + size
-    if (end > data.length) throw broken('snappy data')
-    snappyBlock(data.subarray(at + 4, end), output)
-    at = end
-  }
+  const output = new Output(bytesMax, data.length * 4)
+  const input = new Input(data, 'snappy')
+  if (data.subarray(0, xerialMagic.length).equals(xerialMagic)) {
+    // A header cut short, and no block.
+    input.at = Math.min(xerialHeaderBytes, data.length)
+    while (!input.isAtEnd) snappyBlock(input.part(input.part(4).readUInt32BE()), output)
+  } else snappyBlock(data, output)
   return output.finish()
 }
 
 /** https://github.com/google/snappy/blob/main/format_description.txt */
 function snappyBlock(data: Buffer, output: Output): void {
-  const before = output.length
-  let [size, at] = snappyLength(data)
-  if (before + size > output.bytesMax) throw tooLarge(output.bytesMax)
-  const take = (bytes: number): number => {
-    if (at + bytes > data.length) throw broken('snappy data')
-    const value = data.readUIntLE(at, bytes)
-    at += bytes
-    return value
-  }
-  while (at < data.length) {
-    const tag = take(1)
+  const input = new Input(data, 'snappy')
+  const end = output.length + snappyLength(input)
+  if (end > output.bytesMax) throw tooLarge(output.bytesMax)
+  while (!input.isAtEnd) {
+    const tag = input.number(1)
     const kind = tag & 3
     if (kind === 0) {
       const short = tag >> 2
-      const count = 1 + (short < 60 ? short : take(short - 59))
-      output.literal(data, at, at + count)
-      at += count
+      output.literal(input, 1 + (short < 60 ? short : input.number(short - 59)))
     } else if (kind === 1) {
-      output.repeat(((tag >> 5) << 8) | take(1), 4 + ((tag >> 2) & 7))
+      output.repeat(input, ((tag >> 5) << 8) | input.number(1), 4 + ((tag >> 2) & 7))
     } else {
-      output.repeat(take(kind === 2 ? 2 : 4), 1 + (tag >> 2))
+      output.repeat(input, input.number(kind === 2 ? 2 : 4), 1 + (tag >> 2))
     }
-    if (output.length - before > size) throw broken('snappy data')
+    if (output.length > end) throw input.corrupt()
   }
-  size -= output.length - before
-  if (size !== 0) throw broken('snappy data')
+  if (output.length !== end) throw input.corrupt()
 }
 
-/** The claimed length of the output, and where the data begins. */
-function snappyLength(data: Buffer): [length: number, next: number] {
+/** The claimed length of the output. */
+function snappyLength(input: Input): number {
   let length = 0
-  for (let at = 0; at < 5; at++) {
-    const byte = data[at]
-    if (byte === undefined) break
-    length += (byte & 0x7f) * 2 ** (7 * at)
-    if (byte < 0x80) return [length, at + 1]
+  for (let scale = 1; scale <= 2 ** 28; scale *= 2 ** 7) {
+    const byte = input.number(1)
+    length += (byte & 0x7f) * scale
+    if (byte < 0x80) return length
   }
-  throw broken('snappy data')
+  throw input.corrupt()
 }
 
 const lz4Magic = 0x184d2204
@@ -156,64 +171,47 @@ const lz4Magic = 0x184d2204
  * skipped, since the record batch has one.
  */
 function lz4(data: Buffer, bytesMax: number): Buffer {
-  const output = new Output('lz4 data', bytesMax, data.length * 4)
-  let at = 0
-  const take = (bytes: number): number => {
-    if (at + bytes > data.length) throw broken('lz4 data')
-    const value = data.readUIntLE(at, bytes)
-    at += bytes
-    return value
-  }
-  while (at < data.length) {
-    const magic = take(4)
+  const output = new Output(bytesMax, data.length * 4)
+  const input = new Input(data, 'lz4')
+  while (!input.isAtEnd) {
+    const magic = input.number(4)
     // A skippable frame.
     if (magic >>> 4 === 0x184d2a5) {
-      at += take(4)
+      input.skip(input.number(4))
       continue
     }
-    if (magic !== lz4Magic) throw broken('lz4 data')
-    const flags = take(1)
-    if (flags >> 6 !== 1) throw broken('lz4 data')
+    const flags = magic === lz4Magic ? input.number(1) : 0
+    if (flags >> 6 !== 1) throw input.corrupt()
     const [hasBlockChecksum, hasSize, hasChecksum, hasDictionary] = [16, 8, 4, 1].map(
       (bit) => (flags & bit) !== 0,
     )
     if (hasDictionary) throw new Error('lz4 data needs a dictionary')
-    at += 1 + (hasSize ? 8 : 0) + 1
-    for (let size = take(4); size !== 0; size = take(4)) {
-      const end = at + (size & 0x7fffffff)
-      if (end > data.length) throw broken('lz4 data')
-      if (size >>> 31 === 1) output.literal(data, at, end)
-      else lz4Block(data.subarray(at, end), output)
-      at = end + (hasBlockChecksum ? 4 : 0)
+    input.skip(1 + (hasSize ? 8 : 0) + 1)
+    for (let size = input.number(4); size !== 0; size = input.number(4)) {
+      const isStored = size >>> 31 === 1
+      if (isStored) output.literal(input, size & 0x7fffffff)
+      else lz4Block(input.part(size), output)
+      input.skip(hasBlockChecksum ? 4 : 0)
     }
-    at += hasChecksum ? 4 : 0
+    input.skip(hasChecksum ? 4 : 0)
   }
-  if (at !== data.length) throw broken('lz4 data')
   return output.finish()
 }
 
 /** https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md */
 function lz4Block(data: Buffer, output: Output): void {
-  let at = 0
-  const take = (): number => {
-    const byte = data[at++]
-    if (byte === undefined) throw broken('lz4 data')
-    return byte
-  }
+  const input = new Input(data, 'lz4')
   const lengthFrom = (nibble: number): number => {
     let length = nibble
     if (nibble < 15) return length
-    for (let byte = 255; byte === 255; length += byte) byte = take()
+    for (let byte = 255; byte === 255; length += byte) byte = input.number(1)
     return length
   }
-  while (at < data.length) {
-    const token = take()
-    const literals = lengthFrom(token >> 4)
-    output.literal(data, at, at + literals)
-    at += literals
+  while (!input.isAtEnd) {
+    const token = input.number(1)
+    output.literal(input, lengthFrom(token >> 4))
     // The last sequence has literals only.
-    if (at === data.length) return
-    const distance = take() | (take() << 8)
-    output.repeat(distance, 4 + lengthFrom(token & 15))
+    if (input.isAtEnd) return
+    output.repeat(input, input.number(2), 4 + lengthFrom(token & 15))
   }
 }
