@@ -31,10 +31,8 @@ export type DatabaseOptions = {
   onClose?: () => void
 }
 
-export function openDatabase({ url, poolMax, prepare, settings, ...more }: DatabaseOptions): Database {
-  const options = connectionOptions(more)
-  const connection = { ...options.connection, ...settings }
-  const sql = postgres(url, { ...options, connection, max: poolMax, prepare })
+export function openDatabase({ url, poolMax, prepare, ...options }: DatabaseOptions): Database {
+  const sql = postgres(url, { ...connectionOptions(options), max: poolMax, prepare })
   const orm = drizzle(sql)
   // Last: drizzle sets a parser of its own.
   sql.options.parsers[timestamptz] = rfc3339
@@ -64,17 +62,20 @@ export const fastDisconnectDetection = {
  * new session.
  */
 export function openSession(
-  { url, ...more }: Pick<DatabaseOptions, 'url' | 'applicationName' | 'statementMs' | 'silenceMs'>,
-  /** Server settings for this session. */
+  { url, prepare = true, ...options }: ConnectionOptions & { url: string; prepare?: boolean },
   settings: Record<string, string> = {},
 ): Sql<Types> {
-  const options = connectionOptions(more)
-  return postgres(url, {
-    ...options,
-    connection: { ...options.connection, ...fastDisconnectDetection, ...settings },
-    max: 1,
-  })
+  const more = { ...fastDisconnectDetection, ...settings }
+  return postgres(url, { ...connectionOptions({ ...options, settings: more }), max: 1, prepare })
 }
+
+/** For migrations: each may take ten minutes, and sets its own timeouts. */
+export const openMigrationSession = (url: string) =>
+  openSession(
+    { url, prepare: false, applicationName: 'saldo-migrate', silenceMs: 600_000 },
+    // As text: the driver drops falsy values.
+    { statement_timeout: '0', lock_timeout: '0', idle_in_transaction_session_timeout: '0' },
+  )
 
 /**
  * Override what a role or database has set: which tables names refer to, and how values are read and
@@ -99,12 +100,13 @@ const pinnedSettings: Record<string, string> = {
   idle_session_timeout: '0',
 }
 
-type ConnectionOptions = Pick<DatabaseOptions, 'applicationName' | 'statementMs' | 'silenceMs' | 'onClose'>
+type ConnectionOptions = Omit<DatabaseOptions, 'url' | 'poolMax' | 'prepare'>
 
 const connectionOptions = ({
   applicationName,
   statementMs = 30_000,
   silenceMs = statementMs + 2000,
+  settings,
   onClose,
 }: ConnectionOptions) => ({
   types: { bigint: postgres.BigInt },
@@ -122,21 +124,10 @@ const connectionOptions = ({
     // How long a client that vanished inside a transaction keeps its locks.
     idle_in_transaction_session_timeout: 20_000,
     ...pinnedSettings,
+    ...settings,
   },
   // The driver reconnects at the next query. By default it waits up to 20 s after a few failures.
   backoff: (failures: number) => Math.min(0.25, 0.005 * 2 ** failures),
   onnotice: () => {},
   ...(onClose ? { onclose: onClose } : {}),
 })
-
-/** A single connection for migrations. Each may take ten minutes, and sets its own timeouts. */
-export function openMigrationSession(url: string): Sql {
-  const options = { max: 1, connect_timeout: 5, onnotice: () => {}, prepare: false, fetch_types: false }
-  // As text: the driver drops falsy values.
-  const unlimited: Record<string, string> = { statement_timeout: '0', lock_timeout: '0' }
-  return postgres(url, {
-    ...options,
-    connection: { ...fastDisconnectDetection, ...pinnedSettings, ...unlimited },
-    ...({ answer_timeout: 600 } as object),
-  })
-}
