@@ -6,13 +6,11 @@ const inFlightMax = 2
 /** After this a read is given up with a `Fault`. */
 const timeoutMs = 5000
 
-export type ReadMany<Row> = (ids: readonly string[]) => Promise<Map<string, Row>>
-
 /**
  * Every result comes from a query that was sent after the call, so it is as fresh as the database. A
  * single read never waits. Throws what `readMany` throws, and a `Fault` when it takes too long.
  */
-export function coalesce<Row>(readMany: ReadMany<Row>): (id: string) => Promise<Row | undefined> {
+export function coalesce<Row>(readMany: (ids: readonly string[]) => Promise<Map<string, Row>>) {
   type Batch = { ids: Set<string>; rows: Promise<Map<string, Row>>; send: () => void }
   let pending: Batch | undefined
   let inFlight = 0
@@ -42,7 +40,7 @@ export function coalesce<Row>(readMany: ReadMany<Row>): (id: string) => Promise<
     return next
   }
 
-  return async (id) => {
+  return async (id: string): Promise<Row | undefined> => {
     const isFirst = pending === undefined
     pending ??= openBatch()
     const { ids, rows, send } = pending

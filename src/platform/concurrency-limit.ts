@@ -4,13 +4,8 @@ import { Fault } from './fault'
 export type Limit = <T>(work: () => Promise<T>) => Promise<T>
 
 /** Throws a `Fault` when too many are waiting already, and what the task throws. */
-export function createConcurrencyLimit({
-  concurrency,
-  waitingMax,
-}: {
-  concurrency: number
-  waitingMax: number
-}): Limit {
+export function createConcurrencyLimit(options: { concurrency: number; waitingMax: number }): Limit {
+  const { concurrency, waitingMax } = options
   const waiting: (() => void)[] = []
   let running = 0
 

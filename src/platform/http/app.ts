@@ -85,7 +85,7 @@ export function createHttp(options: HttpOptions) {
         return answer(kind, { detail: faultDetails[fault.code] })
       }
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
-      return answer(commonProblems.internal, { detail: 'internal error; look up this trace_id in the logs' })
+      return answer(commonProblems.internal, internalError)
     })
   return mount(app, routes)
 }
@@ -178,6 +178,8 @@ const isHealth = /^\/(livez|readyz|healthz)$/
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
   return problemResponse(kind, details, pathOf(request), traceIdOf(traceOf(request)))
 }
+
+export const internalError = { detail: 'internal error; look up this trace_id in the logs' }
 
 const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*)$/
 

@@ -16,28 +16,18 @@ export const ping = ': ping\n\n'
 /** The chunks of a stream, until the signal is aborted. Never throws. */
 export type Chunks = (signal: AbortSignal) => AsyncGenerator<string | Uint8Array, void>
 
-export type EventStreams = {
-  /**
-   * A chunk is produced only after the client has taken the one before, so a slow client costs a single
-   * chunk. Throws a `Fault` when too many streams are open.
-   */
-  open(chunks: Chunks): Response
-  /** Ends all open streams. */
-  stop(): void
-}
+export type EventStreams = ReturnType<typeof createEventStreams>
 
 /** A client that takes no chunk for `stalledMs` is disconnected after that chunk. */
-export function createEventStreams({
-  openMax,
-  stalledMs,
-}: {
-  openMax: number
-  stalledMs: number
-}): EventStreams {
+export function createEventStreams({ openMax, stalledMs }: { openMax: number; stalledMs: number }) {
   const open = new Set<() => void>()
 
   return {
-    open(chunks) {
+    /**
+     * A chunk is produced only after the client has taken the one before, so a slow client costs a
+     * single chunk. Throws a `Fault` when too many streams are open.
+     */
+    open(chunks: Chunks): Response {
       if (open.size >= openMax) throw new Fault('overloaded', `${open.size} streams are open`)
       const aborting = new AbortController()
       const producer = chunks(aborting.signal)
@@ -74,7 +64,8 @@ export function createEventStreams({
       }
       return new Response(body, { headers })
     },
-    stop() {
+    /** Ends all open streams. */
+    stop(): void {
       for (const end of open) end()
     },
   }

@@ -7,7 +7,7 @@ import { late, within } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { type Access, corsHeaders, hostNameOf, preflightHeaders, refuseWrite } from './access'
-import { allowedAt, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
+import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
 import { commonProblems, problemResponse } from './problem'
 import { readBody } from './request-body'
 
@@ -45,12 +45,7 @@ function bind(hostname: string, port: number, fetch: (request: Request) => Promi
       // Bun's own error page shows source and paths.
       development: false,
       error: () =>
-        problemResponse(
-          commonProblems.internal,
-          { detail: 'internal error; look up this trace_id in the logs' },
-          '/',
-          traceIdOf(continueTrace(null)),
-        ),
+        problemResponse(commonProblems.internal, internalError, '/', traceIdOf(continueTrace(null))),
       // `readBody` bounds bodies. Above its own limit Bun responds without a reason.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     })
@@ -89,9 +84,7 @@ async function answer(app: App, request: Request, access: Access, log: Log): Pro
     if (error instanceof UnreadBody)
       return withHeaders(refuseBody(request, error.fault), corsHeaders(request, access))
     log.error({ error, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
-    return refuse(request, commonProblems.internal, {
-      detail: 'internal error; look up this trace_id in the logs',
-    })
+    return refuse(request, commonProblems.internal, internalError)
   }
 }
 

@@ -21,6 +21,7 @@ import {
   type BatchFault,
   type FetchedRange,
   limits,
+  type RawRecord,
   type RecordHeader,
   readRecordSet,
   writeRecordBatch,
@@ -30,12 +31,8 @@ import {
  * A message of a fetched partition. The last one is a mark: no record, only the offset at which the
  * batches end.
  */
-export type FetchedMessage = {
+export type FetchedMessage = Omit<RawRecord, 'offset'> & {
   offset: string
-  key: Buffer | null
-  value: Buffer | null
-  headers: RecordHeader[]
-  timestampMs: number
   isControlRecord: boolean
   batchContext: { producerId: string; inTransaction: boolean }
   isMark?: boolean

@@ -1,7 +1,7 @@
 /** Records as publishers, subscriptions and readers share them. */
 import { createHash } from 'node:crypto'
 import type { Fetched, FetchedMessage } from './kafkajs-internals'
-import type { BatchFault, RecordHeader } from './record-set'
+import type { BatchFault, RawRecord, RecordHeader } from './record-set'
 
 export type OutgoingRecord = {
   topic: string
@@ -11,12 +11,7 @@ export type OutgoingRecord = {
   headers: Record<string, string> | RecordHeader[]
 }
 
-export type IncomingRecord = {
-  offset: bigint
-  key: Buffer | null
-  value: Buffer | null
-  headers: RecordHeader[]
-  timestampMs: number
+export type IncomingRecord = RawRecord & {
   /** Set for a batch that cannot be read, from its offset to `lastOffset`; `value` is the raw batch. */
   unreadable?: BatchFault & { lastOffset: bigint }
 }

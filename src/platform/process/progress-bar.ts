@@ -1,13 +1,9 @@
 /** Progress of long-running commands: how much is done, how fast, and how long the rest will take. */
 
-export type ProgressBar = {
-  /** `note` is shown behind the numbers, such as what the work is waiting for. */
-  add(count: number, note?: string): void
-  end(): void
-}
+export type ProgressBar = ReturnType<typeof showProgressBar>
 
 /** On standard error: a line that updates in a terminal, and a line every few seconds in a log. */
-export function showProgressBar(unit: string, total: number, stream = process.stderr): ProgressBar {
+export function showProgressBar(unit: string, total: number, stream = process.stderr) {
   const begunAt = performance.now()
   let [done, lastNote] = [0, '']
   const show = (end: string) => {
@@ -16,11 +12,12 @@ export function showProgressBar(unit: string, total: number, stream = process.st
   }
   const ticker = setInterval(show, stream.isTTY ? 250 : 5000, stream.isTTY ? '' : '\n')
   return {
-    add(count, note = '') {
+    /** `note` is shown behind the numbers, such as what the work is waiting for. */
+    add(count: number, note = ''): void {
       done += count
       lastNote = note
     },
-    end() {
+    end(): void {
       clearInterval(ticker)
       show('\n')
     },

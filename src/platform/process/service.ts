@@ -29,18 +29,8 @@ export type Part = {
   health?(): Check | Promise<Check>
 }
 
-export type RunningService = {
-  port: number
-  /** Stops in the order that loses nothing. Idempotent: every call waits for the same end. */
-  stop(): Promise<void>
-}
-
-export type Service = {
-  isReady(): boolean
-  health(): Promise<Checks>
-  /** Resolves when the service is ready. Throws what `prepare` throws, after everything was stopped again. */
-  start(options: StartOptions): Promise<RunningService>
-}
+export type Service = ReturnType<typeof createService>
+export type RunningService = Awaited<ReturnType<Service['start']>>
 
 type StartOptions = {
   port: number
@@ -51,16 +41,17 @@ type StartOptions = {
 }
 
 /** Health may be asked for at once, and says that the service starts until it does. */
-export function createService(options: { name: string; log: Log; shutdownTimeoutMs: number }): Service {
+export function createService(options: { name: string; log: Log; shutdownTimeoutMs: number }) {
   const { name, log, shutdownTimeoutMs: timeoutMs } = options
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
   let parts: RunningPart[] = []
 
   return {
     isReady: () => state === 'ready',
-    health: async () =>
-      state === 'ready' ? checksOf(parts) : { service: { status: 'fail', output: state } satisfies Check },
-    async start({ port, parts: listed, prepare }) {
+    health: async (): Promise<Checks> =>
+      state === 'ready' ? checksOf(parts) : { service: { status: 'fail', output: state } },
+    /** Resolves when the service is ready. Throws what `prepare` throws, once everything was stopped. */
+    async start({ port, parts: listed, prepare }: StartOptions) {
       const groups = listed.map((one) => [one].flat())
       const given = groups.flat()
       const starting = new AbortController()
@@ -87,6 +78,7 @@ export function createService(options: { name: string; log: Log; shutdownTimeout
         state = 'ready'
         log.info({ port }, `${name} ready`)
       }
+      /** `stop` loses nothing. Idempotent: every call waits for the same end. */
       return { port, stop }
     },
   }
