@@ -1,25 +1,41 @@
 import { expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
 import { problems } from '../contract/problems'
+import { responseHeaders, sometimes } from '../platform/http/headers'
 import { commonProblems, type ProblemKind, problemResponse } from '../platform/http/problem'
-import { route } from '../platform/http/route'
+import { answer, route } from '../platform/http/route'
 import { closedObject } from '../platform/http/schemas'
 import { type Exchange, routesOf, undocumented } from './documented'
 
+const tag = { name: 'Things', description: 'Any.' }
+const id = Type.String({ description: 'Of the thing.' })
 const routes = [
   route({
     method: 'GET',
     path: '/things/:id',
+    id: 'getThing',
+    tag,
     summary: 'A thing.',
-    responses: { 200: closedObject('Thing', { id: Type.String(), size: Type.Integer() }), 304: null },
+    params: { id },
+    responses: {
+      200: answer(closedObject('Thing', { id: Type.String(), size: Type.Integer() }), {
+        headers: [sometimes(responseHeaders.link)],
+      }),
+      304: answer(null, { headers: [responseHeaders.etag] }),
+    },
     problems: [problems.accountNotFound],
+    examples: {},
     handle: () => new Response(),
   }),
   route({
     method: 'GET',
     path: '/things/:id/stream',
+    id: 'streamThing',
+    tag,
     summary: 'Its changes.',
-    responses: { 200: { mediaType: 'text/event-stream' } },
+    params: { id },
+    responses: { 200: answer({ mediaType: 'text/event-stream' }) },
+    examples: {},
     handle: () => new Response(),
   }),
 ]
@@ -72,7 +88,7 @@ test('the fault of a union is that of the closest variant', () => {
 
 test('a documented response has no fault', async () => {
   expect(faultOf(json(200, { id: '1', size: 1 }))).toBeUndefined()
-  expect(faultOf({ status: 304 })).toBeUndefined()
+  expect(faultOf({ status: 304, headers: new Headers({ etag: '"1"' }) })).toBeUndefined()
   expect(faultOf(await refused(problems.accountNotFound))).toBeUndefined()
   expect(faultOf(await refused(commonProblems.validation))).toBeUndefined()
   const headers = new Headers({ 'content-type': 'text/event-stream' })
@@ -93,16 +109,42 @@ test('an undocumented status, problem, body or media type is a fault', async () 
   expect(faultOf({ ...json(200, {}), path: '/things/1/stream' })).toContain('instead of text/event-stream')
 })
 
+test('an undocumented header, a missing one and one of another form are faults', async () => {
+  const headersOf = (status: number, fields: Record<string, string>) =>
+    faultOf({ status, headers: new Headers(fields), text: '' })
+  expect(headersOf(304, {})).toContain('no header ETag')
+  expect(headersOf(304, { etag: '"1"', 'x-color': 'red' })).toContain(
+    'header x-color, which is not documented',
+  )
+  const { headers, ...rest } = await refused(commonProblems.overloaded)
+  headers?.set('retry-after', 'soon')
+  expect(faultOf({ headers: headers as Headers, ...rest })).toContain('header Retry-After')
+})
+
+test('a code that its problem does not list is a fault', async () => {
+  const answer = problemResponse(
+    problems.accountNotFound,
+    { detail: 'no', code: 'ACCOUNT_LOST' },
+    '/things/1',
+    'a'.repeat(32),
+  )
+  expect(faultOf({ status: 404, headers: answer.headers, text: await answer.text() })).toContain(
+    'ACCOUNT_LOST is not among the codes',
+  )
+})
+
 test('routes are unique and have a sentence as summary, and their objects are closed', () => {
   for (const table of Object.values(routesOf)) {
     const names = table.map(({ method, path }) => `${method} ${path}`)
     expect(new Set(names).size).toBe(names.length)
-    for (const { path, summary, responses } of table) {
+    for (const { path, summary, answers } of table) {
       expect([path, summary]).toEqual([path, expect.stringMatching(/^[A-Z].*\.$/)])
-      if (!path.startsWith('/asyncapi')) expect([path, openObjectsIn(responses)]).toEqual([path, []])
+      if (!isDocument(path)) expect([path, openObjectsIn(answers)]).toEqual([path, []])
     }
   }
 })
+
+const isDocument = (path: string) => /^\/(asyncapi|openapi)/.test(path)
 
 /** Paths of objects with properties that still accept additional ones. */
 function openObjectsIn(schema: unknown, at = ''): string[] {

@@ -5,8 +5,9 @@ import { balancesRoutes } from '../balances/http/app'
 import type { ServiceName } from '../config/config'
 import { isUuid } from '../contract/id'
 import { parseInstant } from '../contract/time'
-import { commonProblems, ProblemResponse } from '../platform/http/problem'
-import { contentOf, findRoute, type Route } from '../platform/http/route'
+import { type HeaderField, header, isHeader, responseHeaders } from '../platform/http/headers'
+import { codesOf, commonProblems, headersOf, ProblemResponse } from '../platform/http/problem'
+import { type Content, findRoute, type Route } from '../platform/http/route'
 import { walletRoutes } from '../wallet/http/app'
 
 FormatRegistry.Set('date-time', (text) => parseInstant(text) !== undefined)
@@ -39,14 +40,22 @@ export function undocumented(routes: readonly Route[], exchange: Exchange): stri
   const { method, path, status } = exchange
   const route = findRoute(routes, method, path.replace(/[?#].*/s, ''))
   const fault =
-    route && Object.hasOwn(route.responses, status)
+    route && Object.hasOwn(route.answers, status)
       ? faultOfResponse(route, exchange)
       : faultOfProblem(route, exchange)
   return fault && `${method} ${route?.path ?? path} answers ${status}: ${fault}`
 }
 
 function faultOfResponse(route: Route, { status, headers, text }: Exchange): string | undefined {
-  const content = contentOf(route.responses[status] ?? null)
+  const { content = null, headers: documented = [] } = route.answers[status] ?? {}
+  const fault = faultOfBody(content, { headers, text })
+  return fault ?? faultOfHeaders(headers, [...documented, ...route.responseHeaders])
+}
+
+function faultOfBody(
+  content: Content | null,
+  { headers, text }: Pick<Exchange, 'headers' | 'text'>,
+): string | undefined {
   if (!content) return text === '' ? undefined : 'a body, and none is documented'
   const mediaType = mediaTypeOf(headers)
   if (mediaType !== content.mediaType) return `${mediaType} instead of ${content.mediaType}`
@@ -58,7 +67,7 @@ const eventStream = 'text/event-stream'
 /** Throws for a stream event that does not match its schema. Other paths are ignored. */
 export function expectDocumentedEvent(path: string, data: string): void {
   const route = findRoute(routesOf.balances, 'GET', path.replace(/[?#].*/s, ''))
-  const content = contentOf(route?.responses[200] ?? null)
+  const content = route?.answers[200]?.content
   const fault = content?.mediaType === eventStream && content.schema && faultOfJson(content.schema, data)
   if (fault) throw new Error(`balances: GET ${route?.path} sends an event: ${fault}`)
 }
@@ -68,21 +77,47 @@ function faultOfProblem(route: Route | undefined, { status, headers, text }: Exc
   if (mediaType !== 'application/problem+json') return `${mediaType}, and the status is not documented`
   const fault = faultOfJson(ProblemResponse, text)
   if (fault) return fault
-  const { type, status: member } = JSON.parse(text) as { type: string; status: number }
-  const kinds = [...Object.values(commonProblems), ...(route?.problems ?? [])]
+  const { type, status: member, code } = JSON.parse(text) as { type: string; status: number; code: string }
+  // Without a route, that is what is wrong, or something that precedes all routes.
+  const kinds = route?.problems ?? Object.values(commonProblems)
   const kind = kinds.find((one) => type === `/problems/${one.name}`)
   if (!kind) return `${type} is not among the problems of the route`
-  return kind.status === status && member === status ? undefined : `${type} is ${kind.status}`
+  if (kind.status !== status || member !== status) return `${type} is ${kind.status}`
+  if (!codesOf(kind).includes(code)) return `${code} is not among the codes of ${type}`
+  const allowed = type === '/problems/method-not-allowed' ? [allow] : []
+  const ofKind = [noStore, ...headersOf(kind), ...allowed]
+  return faultOfHeaders(headers, [...ofKind, ...(route?.responseHeaders ?? [])])
+}
+
+const noStore = responseHeaders.cacheControl('no-store')
+const allow = header('Allow', 'The methods of the path.')
+
+/** Of the protocol and of the server around the routes. */
+const transport =
+  /^(content-type|content-length|date|connection|keep-alive|transfer-encoding|vary|access-control-.+)$/
+
+function faultOfHeaders(sent: Headers, documented: readonly HeaderField[]): string | undefined {
+  for (const name of sent.keys())
+    if (!transport.test(name) && !documented.some((field) => isHeader(field, name)))
+      return `header ${name}, which is not documented`
+  for (const { name, schema, isRequired } of documented) {
+    const value = sent.get(name)
+    if (value === null && isRequired) return `no header ${name}`
+    const fault = value === null ? undefined : faultOf(schema, value)
+    if (fault) return `header ${name}${fault}`
+  }
+  return undefined
 }
 
 const mediaTypeOf = (headers: Headers) => headers.get('content-type')?.replace(/;.*/, '')
 
 const compiled = new Map<TSchema, TypeCheck<TSchema>>()
 
-function faultOfJson(schema: TSchema, text: string): string | undefined {
+const faultOfJson = (schema: TSchema, text: string) => faultOf(schema, JSON.parse(text))
+
+function faultOf(schema: TSchema, body: unknown): string | undefined {
   const check = compiled.get(schema) ?? TypeCompiler.Compile(schema)
   compiled.set(schema, check)
-  const body = JSON.parse(text)
   if (check.Check(body)) return undefined
   const [first] = check.Errors(body)
   if (!first) return 'does not match its schema'

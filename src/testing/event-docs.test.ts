@@ -6,7 +6,7 @@ import { defineEvent } from '../contract/events/define-event'
 import { AccountOpened, events } from '../contract/events/events'
 import { brokenPromises, writeEventDocs } from './event-docs'
 
-test.each([...writeEventDocs()])('%s is up to date (npm run docs:events)', async (path, text) => {
+test.each([...writeEventDocs()])('%s is up to date (npm run docs)', async (path, text) => {
   expect(await Bun.file(join(import.meta.dir, '../..', path)).text()).toBe(text)
 })
 

@@ -1,14 +1,12 @@
 /**
- * Writes `docs/events.md` and `docs/events/*.json` from the definitions of the events (`npm run
- * docs:events`). A test fails when they differ. The schemas on disk are the released ones: an
- * incompatible definition does not overwrite them.
+ * `docs/events.md` and `docs/events/*.json`, from the definitions of the events. The schemas on disk are
+ * the released ones.
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeEvents } from '../contract/docs/markdown'
 import { type EventDefinition, upcast } from '../contract/events/define-event'
 import { events } from '../contract/events/events'
-import { optionsOrExit } from '../platform/process/options.ts'
 import { breaks, type JsonSchema } from './breaks'
 
 const root = join(import.meta.dir, '../..')
@@ -57,17 +55,4 @@ function changes(definition: EventDefinition, released: { examples: [never] }, m
   const payload = upcast(definition, released.examples[0], major)
   if (payload && definition.check.Check(payload)) return []
   return [`no upcast makes its example one of version ${definition.version}`]
-}
-
-if (import.meta.main) {
-  optionsOrExit('Usage: npm run docs:events\n  Writes docs/events.md and the JSON Schemas beside it.', {})
-  mkdirSync(join(root, schemas), { recursive: true })
-  const broken = brokenPromises()
-  if (broken.length > 0) {
-    console.error(broken.join('\n'))
-    console.error('Inside a major version only optional fields may be added: see docs/contributing.md.')
-    process.exit(1)
-  }
-  for (const [path, text] of writeEventDocs()) await Bun.write(join(root, path), text)
-  console.log(`wrote docs/events.md and ${schemas}`)
 }

@@ -1,7 +1,7 @@
 /** The HTTP of the read side: one table of routes, a file for each capability. */
 import type { KafkaConfig } from '../../config/config'
+import { apis } from '../../contract/docs/api'
 import { eventDocuments, type Use } from '../../contract/docs/asyncapi'
-import { problems } from '../../contract/problems'
 import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
 import type { Log } from '../../platform/telemetry/log'
@@ -48,12 +48,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
   return {
     log,
     parseJson,
-    problems: [
-      problems.accountNotFound,
-      problems.notYetConsistent,
-      problems.rebuildConflict,
-      problems.deadLetterNotFound,
-    ],
+    api: apis.balances,
     documents: eventDocuments({ service: 'balances', action: 'receive', uses, kafka }),
     health,
     isReady,

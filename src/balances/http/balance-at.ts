@@ -1,24 +1,26 @@
 /** The balance of an account at a time, as a balance and an explanation show it. */
 import { type Static, Type } from '@sinclair/typebox'
 import { time, version } from '../../contract/schemas'
-import { closedObject, nullable, oneOf } from '../../platform/http/schemas'
+import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import type { Balance } from '../queries/balances-store'
 import { type BalanceAt, type Clock, clocks } from '../queries/history'
-import { CurrencyCode, MoneyOrUnknown, showMoney, Time } from './values'
+import { CurrencyCode, MoneyOrUnknown, moment, showMoney } from './values'
 
 /** Members of a query. */
-export const moment = {
-  at: Type.Optional(Time),
-  time: Type.Optional(oneOf(clocks, '`recorded` when absent.')),
+export const atMoment = {
+  at: Type.Optional(moment('As it was then. As it is now when absent.')),
+  time: Type.Optional(
+    oneOf(clocks, 'Which time counts: `recorded` (when it was written; if absent) or `effective`.'),
+  ),
 }
 
 /** Members of a balance by effective time. Holds count by the time of writing alone. */
 export const effectiveBalance = {
   id: Type.String({ description: 'The same as `account_id`.' }),
-  account_id: Type.String(),
+  account_id: Type.String({ description: 'The account.' }),
   at: time('The time it is about.'),
-  time: Type.Literal('effective'),
-  balance: MoneyOrUnknown,
+  time: Type.Literal('effective', { description: 'The time that counts.' }),
+  balance: described(MoneyOrUnknown, 'At that time.'),
   currency: CurrencyCode,
   complete: nullable(
     Type.Boolean(),
@@ -28,9 +30,9 @@ export const effectiveBalance = {
 /** Members of a balance by the time of writing. */
 export const recordedBalance = {
   ...effectiveBalance,
-  time: Type.Literal('recorded'),
-  held: MoneyOrUnknown,
-  available: MoneyOrUnknown,
+  time: Type.Literal('recorded', { description: 'The time that counts.' }),
+  held: described(MoneyOrUnknown, 'Reserved by holds that were open then.'),
+  available: described(MoneyOrUnknown, '`balance` less `held`.'),
   version: version('Of the account at that time; 0 before its first entry.'),
 }
 

@@ -1,43 +1,58 @@
 /** Balances: of an account, now or at a time, and of all accounts in pages. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { withCanonicalIds } from '../../contract/id'
 import { isCurrency, parseMoney, wideMinorMax } from '../../contract/money'
 import { problems } from '../../contract/problems'
 import { time, version } from '../../contract/schemas'
+import { requestHeaders, responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import {
   listResponse,
+  pageHeaders,
   pageOf,
   pageSizeOf,
   paging,
   parsePosition,
   respondWithPage,
 } from '../../platform/http/list'
-import { type RouteContext, route } from '../../platform/http/route'
-import { closed, closedObject, nullable } from '../../platform/http/schemas'
+import { answer, type RouteContext, route, type Trait } from '../../platform/http/route'
+import { closed, closedObject, documentedAs, nullable } from '../../platform/http/schemas'
 import type { Balance, BalanceFilter } from '../queries/balances-store'
 import type { Reads } from '../queries/queries'
-import { BalanceAtResponse, moment, presentBalanceAt } from './balance-at'
-import { type ConsistentReads, consistencyProblems, untilOf } from './consistent-reads'
+import { atMoment, BalanceAtResponse, presentBalanceAt } from './balance-at'
+import { type ConsistentReads, consistent as consistentTrait, untilOf } from './consistent-reads'
+import { balanceExamples } from './examples/balances'
 import {
+  accountParams,
   CurrencyCode,
   canExist,
   holdings,
-  Id,
+  id,
   parseAccountId,
   parseMoment,
   presentHoldings,
   refuseAccount,
   revalidated,
+  revalidatedHeaders,
 } from './values'
 
-const BalanceQuery = Type.Object(moment, closed)
+const BalanceQuery = Type.Object(atMoment, closed)
+const Currency = Type.String({
+  description: 'Those in this currency (ISO 4217).',
+  [documentedAs]: { type: 'string', pattern: '^[A-Z]{3}$', examples: ['BRL'] },
+})
+const limit = (what: string) =>
+  Type.String({
+    description: `${what}, in \`currency\`, which has to be named.`,
+    [documentedAs]: { type: 'string', pattern: '^-?\\d+(\\.\\d+)?$', examples: ['1000.01'] },
+  })
 const BalancesQuery = Type.Object(
   {
-    client_id: Type.Optional(Id),
-    currency: Type.Optional(Type.String()),
-    min_balance: Type.Optional(Type.String({ description: 'In `currency`, which has to be named.' })),
-    max_balance: Type.Optional(Type.String({ description: 'In `currency`, which has to be named.' })),
+    client_id: Type.Optional(id('Those of this client.')),
+    currency: Type.Optional(Currency),
+    min_balance: Type.Optional(limit('At least this much')),
+    max_balance: Type.Optional(limit('At most this much')),
     ...paging,
   },
   closed,
@@ -45,7 +60,7 @@ const BalancesQuery = Type.Object(
 
 const BalanceResponse = closedObject('Balance', {
   id: Type.String({ description: 'The same as `account_id`.' }),
-  account_id: Type.String(),
+  account_id: Type.String({ description: 'The account.' }),
   ...holdings,
   currency: CurrencyCode,
   version: version('The version of the account at the wallet.'),
@@ -67,12 +82,28 @@ const presentBalance = (balance: Balance): Static<typeof BalanceResponse> => ({
   updated_at: balance.updatedAt,
 })
 
+const tag = { name: 'Balances', description: 'What accounts hold, now or at a time.' }
+
+/** With an entity tag, which the caller may send back. */
+const tagged = [responseHeaders.etag, ...revalidatedHeaders]
+const conditional: Trait = {
+  requestHeaders: [requestHeaders.ifNoneMatch],
+  responseHeaders: [],
+  problems: [],
+}
+
 export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
   const shared = {
     method: 'GET',
+    tag,
+    params: accountParams,
     query: BalanceQuery,
-    responses: { 200: Type.Union([BalanceResponse, BalanceAtResponse]), 304: null },
-    problems: [problems.accountNotFound, ...consistencyProblems],
+    responses: {
+      200: answer(Type.Union([BalanceResponse, BalanceAtResponse]), { headers: tagged }),
+      304: answer(null, { headers: tagged, description: 'The caller has it already.' }),
+    },
+    traits: [consistentTrait, conditional],
+    problems: [problems.accountNotFound],
     handle: ({ params, query, request }: BalanceContext) =>
       answerBalance({ reads, consistent }, request, parseAccountId(params), query),
   } as const
@@ -80,20 +111,31 @@ export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
     route({
       method: 'GET',
       path: '/balances',
+      id: 'listBalances',
+      tag,
       summary: 'Balances of all accounts, in the order of their ids.',
       query: BalancesQuery,
-      responses: { 200: listResponse('Balances', BalanceResponse) },
-      problems: consistencyProblems,
+      responses: {
+        200: answer(listResponse('Balances', BalanceResponse), {
+          headers: [...pageHeaders, ...revalidatedHeaders],
+        }),
+      },
+      traits: [consistentTrait],
+      examples: balanceExamples.listBalances,
       handle: ({ query, request }) => consistent.read(request, () => answerBalances(reads, request, query)),
     }),
     route({
       ...shared,
       path: '/balances/:account_id',
+      id: 'getBalance',
+      examples: balanceExamples.getBalance,
       summary: 'The balance of an account, now or at a time.',
     }),
     route({
       ...shared,
       path: '/accounts/:account_id',
+      id: 'getAccountBalance',
+      examples: balanceExamples.getAccountBalance,
       summary: "The same at the course's other path.",
     }),
   ]

@@ -2,16 +2,47 @@
  * Reads that are as new as their caller needs: they wait for the versions of a Consistency-Token and
  * for a point in time, as long as `Prefer: wait` allows, and carry how fresh they are in headers.
  */
+import { Type } from '@sinclair/typebox'
+import { consistencyToken } from '../../contract/headers'
 import { canonicalId } from '../../contract/id'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse } from '../../platform/http/app'
+import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
 import { MalformedRequest } from '../../platform/http/invalid'
+import type { Trait } from '../../platform/http/route'
 import { coverageOf, type FreshnessMonitor } from '../freshness/freshness'
 import type { Consistency } from '../freshness/read-your-writes'
 import type { Clock, Coverage } from '../queries/history'
 
 /** Of every consistent read. */
-export const consistencyProblems = [problems.notYetConsistent]
+export const consistent: Trait = {
+  requestHeaders: [
+    header(
+      consistencyToken.name,
+      'As the wallet answered a movement: the read includes it, or is a 503.',
+      consistencyToken.schema,
+    ),
+    requestHeaders.prefer('`wait=n`: wait up to n seconds, at most 30, for the token or the time.'),
+  ],
+  responseHeaders: [
+    sometimes(responseHeaders.preferenceApplied),
+    sometimes(
+      header(
+        'Balances-As-Of',
+        'Everything that was published before this time has been applied.',
+        Type.String({ format: 'date-time', examples: ['2024-11-23T14:05:19.700Z'] }),
+      ),
+    ),
+    sometimes(
+      header(
+        'Balances-Lag',
+        'Records that are still to be read.',
+        Type.String({ pattern: '^\\d+$', examples: ['0'] }),
+      ),
+    ),
+  ],
+  problems: [problems.notYetConsistent],
+}
 
 type Answer = { response: Response; isComplete: boolean }
 

@@ -1,19 +1,22 @@
 /** Dead letters: which there are, why, and what becomes of them when they are redriven. */
+
 import { type Static, type TProperties, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
 import { time } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { encodeCursor, type Filter } from '../../platform/http/cursor'
+import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import {
   listResponse,
+  pageHeaders,
   pageOf,
   pageSizeOf,
   paging,
   parseNumbers,
   respondWithPage,
 } from '../../platform/http/list'
-import { route } from '../../platform/http/route'
+import { answer, route } from '../../platform/http/route'
 import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { DeadLetterGroup, ListedLetter } from '../dead-letters/dead-letters-store'
 import type { DeadLetterQueries } from '../dead-letters/queries'
@@ -24,45 +27,58 @@ import {
   redriveMax,
   redriveOutcomes,
 } from '../dead-letters/redrive'
-import { revalidated } from './values'
+import { deadLetterExamples } from './examples/dead-letters'
+import { revalidated, revalidatedHeaders } from './values'
 
 const letters = {
   cause: Type.Optional(
-    Type.String({ pattern: '^[a-z_]{1,50}$', expected: 'must be a cause such as not_json' }),
+    Type.String({
+      pattern: '^[a-z_]{1,50}$',
+      expected: 'must be a cause such as not_json',
+      description: 'Those of this cause.',
+      examples: ['not_json'],
+    }),
   ),
   topic: Type.Optional(
-    Type.String({ pattern: '^[a-zA-Z0-9._-]{1,249}$', expected: 'must be the name of a topic' }),
+    Type.String({
+      pattern: '^[a-zA-Z0-9._-]{1,249}$',
+      expected: 'must be the name of a topic',
+      description: 'Those of this topic.',
+      examples: ['balances'],
+    }),
   ),
 }
 const DeadLetterQuery = Type.Object({ ...letters, ...paging }, closed)
 const NoQuery = Type.Object({}, closed)
-const NewRedrive = Type.Object(
-  {
-    ids: Type.Optional(
-      Type.Array(Type.String({ pattern: '^\\d{1,18}$', expected: 'must be the id of a dead letter' }), {
-        minItems: 1,
-        maxItems: redriveMax,
-        expected: `must be a list of 1 to ${redriveMax} ids`,
-      }),
-    ),
-    all: Type.Optional(Type.Literal(true, { expected: 'must be true' })),
-    ...letters,
-    cursor: Type.Optional(Type.String()),
-    dry_run: Type.Optional(Type.Boolean({ expected: 'must be true or false' })),
-  },
-  closed,
-)
+const NewRedrive = closedObject('NewRedrive', {
+  ids: Type.Optional(
+    Type.Array(Type.String({ pattern: '^\\d{1,18}$', expected: 'must be the id of a dead letter' }), {
+      minItems: 1,
+      maxItems: redriveMax,
+      expected: `must be a list of 1 to ${redriveMax} ids`,
+      description: 'These. One of `ids`, `all` and `cause` is required.',
+    }),
+  ),
+  all: Type.Optional(Type.Literal(true, { expected: 'must be true', description: 'All there are.' })),
+  ...letters,
+  cursor: Type.Optional(Type.String({ description: '`next_cursor` of the answer before.' })),
+  dry_run: Type.Optional(
+    Type.Boolean({ expected: 'must be true or false', description: 'Only report what would happen.' }),
+  ),
+})
 
 /** Bytes as text where they are UTF-8, else in base64 under another name. Null has the name of the text. */
 const bytes = <Name extends string>(name: Name) => ({
-  [name]: Type.Optional(nullable(Type.String())),
-  [`${name}_base64`]: Type.Optional(Type.String({ contentEncoding: 'base64' })),
+  [name]: Type.Optional(nullable(Type.String(), 'As text, if it is UTF-8.')),
+  [`${name}_base64`]: Type.Optional(
+    Type.String({ contentEncoding: 'base64', description: 'Instead, if it is not.' }),
+  ),
 })
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 const DeadLetterResponse = closedObject('DeadLetter', {
-  id: Type.String(),
-  topic: Type.String(),
+  id: Type.String({ description: 'A number, as text.' }),
+  topic: Type.String({ description: 'Of the record.' }),
   partition: count('Of the record.'),
   offset: count('Of the record.'),
   offset_last: nullable(count('The last one, where a whole batch cannot be read.')),
@@ -73,9 +89,10 @@ const DeadLetterResponse = closedObject('DeadLetter', {
   key_bytes: nullable(count('Length of the whole key.')),
   value_bytes: nullable(count('Length of the whole value.')),
   truncated: Type.Boolean({ description: 'Whether the list leaves out a part; `href` has it all.' }),
-  href: Type.String({ format: 'uri-reference' }),
+  href: Type.String({ format: 'uri-reference', description: 'The path of the whole letter.' }),
   headers: Type.Array(
     closedObject('RecordHeader', { ...(bytes('name') as TProperties), ...(bytes('value') as TProperties) }),
+    { description: 'Of the record.' },
   ),
   record_at: nullable(time('The timestamp of the record.')),
   recorded_at: time('When it failed first.'),
@@ -126,12 +143,12 @@ function presentBytes<Name extends 'key' | 'name' | 'value'>(
 }
 
 const DeadLetterGroupResponse = closedObject('DeadLetterGroup', {
-  cause: Type.String(),
-  topic: Type.String(),
-  count: Type.Integer({ minimum: 1 }),
+  cause: Type.String({ description: 'For programs.' }),
+  topic: Type.String({ description: 'The topic of the records.' }),
+  count: Type.Integer({ minimum: 1, description: 'How many there are.' }),
   first_recorded_at: time('Of the oldest.'),
   last_recorded_at: time('Of the newest.'),
-  example_id: Type.String(),
+  example_id: Type.String({ description: 'One of them.' }),
 })
 
 const presentGroup = (group: DeadLetterGroup): Static<typeof DeadLetterGroupResponse> => ({
@@ -146,14 +163,17 @@ const presentGroup = (group: DeadLetterGroup): Static<typeof DeadLetterGroupResp
 const RedriveResponse = listResponse(
   'Redrive',
   closedObject('RedriveResult', {
-    id: Type.String(),
-    outcome: oneOf(redriveOutcomes),
+    id: Type.String({ description: 'The dead letter.' }),
+    outcome: oneOf(redriveOutcomes, 'What became of it.'),
     cause: nullable(Type.String(), 'Why it fails still.'),
-    detail: nullable(Type.String()),
+    detail: nullable(Type.String(), 'The same, for people.'),
   }),
   {
-    dry_run: Type.Boolean(),
-    counts: Type.Record(oneOf(redriveOutcomes), count('How many.'), closed),
+    dry_run: Type.Boolean({ description: 'Whether nothing was done.' }),
+    counts: Type.Record(oneOf(redriveOutcomes), count('How many.'), {
+      ...closed,
+      description: 'By outcome.',
+    }),
   },
 )
 
@@ -178,6 +198,9 @@ const presentRedrive = (results: RedrivenLetter[], dryRun: boolean) => ({
 
 const idPattern = /^(\d{1,18})$/
 
+const tag = { name: 'Dead letters', description: 'Records that could not be read or applied.' }
+const headers = [...pageHeaders, ...revalidatedHeaders]
+
 export const deadLetterRoutes = (
   deadLetters: DeadLetterQueries,
   redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveReport>,
@@ -185,9 +208,12 @@ export const deadLetterRoutes = (
   route({
     method: 'GET',
     path: '/dead-letters',
+    id: 'listDeadLetters',
+    tag,
     summary: 'Records that could not be read or applied, newest first.',
     query: DeadLetterQuery,
-    responses: { 200: listResponse('DeadLetters', DeadLetterResponse) },
+    responses: { 200: answer(listResponse('DeadLetters', DeadLetterResponse), { headers }) },
+    examples: deadLetterExamples.listDeadLetters,
     async handle({ query: { limit, cursor, cause, topic }, request }) {
       const size = pageSizeOf(limit)
       const filter = { letters: '', cause, topic }
@@ -200,18 +226,29 @@ export const deadLetterRoutes = (
   route({
     method: 'GET',
     path: '/dead-letters/causes',
+    id: 'listDeadLetterCauses',
+    tag,
     summary: 'How many dead letters there are of each cause and topic, with an example.',
     query: NoQuery,
-    responses: { 200: listResponse('DeadLetterGroups', DeadLetterGroupResponse) },
+    responses: {
+      200: answer(listResponse('DeadLetterGroups', DeadLetterGroupResponse), {
+        headers: revalidatedHeaders,
+      }),
+    },
+    examples: deadLetterExamples.listDeadLetterCauses,
     handle: async ({ request }) =>
       respondWithPage(request, { data: (await deadLetters.groups()).map(presentGroup) }, null, revalidated),
   }),
   route({
     method: 'GET',
     path: '/dead-letters/:id',
+    id: 'getDeadLetter',
+    tag,
     summary: 'A dead letter in full.',
-    responses: { 200: DeadLetterResponse },
+    params: { id: Type.String({ description: 'The dead letter.' }) },
+    responses: { 200: answer(DeadLetterResponse, { headers: revalidatedHeaders }) },
     problems: [problems.deadLetterNotFound],
+    examples: deadLetterExamples.getDeadLetter,
     async handle({ params: { id }, request }) {
       const letter = isLetterId(id) ? await deadLetters.find(BigInt(id)) : undefined
       if (letter) return Response.json(presentDeadLetter(letter), { headers: revalidated })
@@ -221,9 +258,14 @@ export const deadLetterRoutes = (
   route({
     method: 'POST',
     path: '/dead-letters/redrive',
+    id: 'redriveDeadLetters',
+    tag,
     summary: 'Reprocesses dead letters; those that can be applied leave the list.',
     body: NewRedrive,
-    responses: { 200: RedriveResponse },
+    responses: {
+      200: answer(RedriveResponse, { headers: [responseHeaders.cacheControl('no-store')] }),
+    },
+    examples: deadLetterExamples.redriveDeadLetters,
     async handle({ body }) {
       const { dry_run: dryRun = false } = body
       const { selection, filter } = parseRedrive(body)

@@ -5,26 +5,30 @@ import { presentMoney } from '../../contract/money'
 import { time } from '../../contract/schemas'
 import {
   listResponse,
+  pageHeaders,
   pageOf,
   pageSizeOf,
   paging,
   parsePosition,
   respondWithPage,
 } from '../../platform/http/list'
-import { route } from '../../platform/http/route'
-import { closed, closedObject, nullable } from '../../platform/http/schemas'
+import { answer, route } from '../../platform/http/route'
+import { closed, closedObject, described, nullable } from '../../platform/http/schemas'
 import type { LargeMovement } from '../reactions/large-movements-store'
-import { CurrencyCode, Id, MoneyOrUnknown, revalidated } from './values'
+import { CurrencyCode, id, MoneyOrUnknown, revalidated, revalidatedHeaders } from './values'
 
-const LargeMovementsQuery = Type.Object({ account_id: Type.Optional(Id), ...paging }, closed)
+const LargeMovementsQuery = Type.Object(
+  { account_id: Type.Optional(id('To or from this account.')), ...paging },
+  closed,
+)
 
 const LargeMovementResponse = closedObject('LargeMovement', {
-  transaction_id: Type.String(),
-  account_id_from: Type.String(),
-  account_id_to: Type.String(),
-  amount: MoneyOrUnknown,
+  transaction_id: Type.String({ description: 'The transaction.' }),
+  account_id_from: Type.String({ description: 'The account that was debited.' }),
+  account_id_to: Type.String({ description: 'The account that was credited.' }),
+  amount: described(MoneyOrUnknown, 'What was moved.'),
   currency: CurrencyCode,
-  reference: nullable(Type.String()),
+  reference: nullable(Type.String(), "A text of the payer's own."),
   created_at: time('When the transaction was written.'),
 })
 
@@ -48,9 +52,22 @@ export const largeMovementRoutes = (largeMovements: ListLargeMovements) => [
   route({
     method: 'GET',
     path: '/large-movements',
+    id: 'listLargeMovements',
+    tag: { name: 'Large movements', description: 'Recorded by a consumer of their own.' },
     summary: 'Large movements, newest first.',
     query: LargeMovementsQuery,
-    responses: { 200: listResponse('LargeMovements', LargeMovementResponse) },
+    responses: {
+      200: answer(listResponse('LargeMovements', LargeMovementResponse), {
+        headers: [...pageHeaders, ...revalidatedHeaders],
+      }),
+    },
+    examples: {
+      ofEva: {
+        query: { account_id: 'd6a41403-bbd0-11ee-8a24-0242ac120003', limit: '10' },
+        status: 200,
+        response: { data: [], next_cursor: null },
+      },
+    },
     async handle({ query: { limit, cursor, account_id }, request }) {
       const accountId = account_id && canonicalId(account_id)
       const filter = { list: 'large-movements', accountId }

@@ -1,11 +1,13 @@
 /** The rebuild of the read model: how far it is, and requests that start, swap, roll back or cancel it. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
 import { time } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
+import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
-import { route } from '../../platform/http/route'
-import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
+import { answer, route } from '../../platform/http/route'
+import { closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { RebuildCoordinator, RebuildProgress } from '../rebuild/coordinator'
 import { rebuildStates } from '../rebuild/rebuild-store'
 import {
@@ -14,21 +16,19 @@ import {
   type RebuildRequest,
   rebuildActions,
 } from '../rebuild/transitions'
+import { rebuildExamples } from './examples/rebuild'
 
-const NewRebuild = Type.Object(
-  {
-    action: Type.Optional(oneOf(rebuildActions, '`start` when absent.')),
-    manual: Type.Optional(Type.Boolean({ description: 'Start: wait for a swap by hand.' })),
-    force: Type.Optional(Type.Boolean({ description: 'Start or swap: also when the tables differ.' })),
-  },
-  closed,
-)
+const NewRebuild = closedObject('NewRebuild', {
+  action: Type.Optional(oneOf(rebuildActions, '`start` when absent.')),
+  manual: Type.Optional(Type.Boolean({ description: 'Start: wait for a swap by hand.' })),
+  force: Type.Optional(Type.Boolean({ description: 'Start or swap: also when the tables differ.' })),
+})
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const RebuildResponse = Type.Union([
-  closedObject('NoRebuild', { state: Type.Literal('none') }),
+  closedObject('NoRebuild', { state: Type.Literal('none', { description: 'There was none.' }) }),
   closedObject('Rebuild', {
-    state: oneOf(rebuildStates),
+    state: oneOf(rebuildStates, 'How far it is.'),
     records: closedObject('RebuildRecords', {
       done: count('Read so far.'),
       total: count('In the topics when it began.'),
@@ -42,13 +42,13 @@ const RebuildResponse = Type.Union([
         clients: count('That differ from the live tables.'),
         accounts_added: count('That only the new tables have.'),
         entries_added: count('That only the new tables have.'),
-        examples: Type.Array(Type.String()),
+        examples: Type.Array(Type.String(), { description: 'Some differences, in words.' }),
       }),
       'Null before the tables were compared.',
     ),
     message: nullable(Type.String(), 'How it ended, or why it waits.'),
-    manual: Type.Boolean(),
-    force: Type.Boolean(),
+    manual: Type.Boolean({ description: 'Whether it waits for a swap by hand.' }),
+    force: Type.Boolean({ description: 'Whether it is swapped although the tables differ.' }),
     started_at: time('When it began.'),
     ended_at: nullable(time('When it ended.')),
   }),
@@ -79,22 +79,31 @@ function presentRebuild(progress: RebuildProgress | undefined): Static<typeof Re
   }
 }
 
+const tag = { name: 'Rebuild', description: 'The read model made new from the events, while it serves.' }
+const headers = [responseHeaders.cacheControl('no-store')]
+
 type Rebuilding = Pick<RebuildCoordinator, 'status' | 'request'>
 
 export const rebuildRoutes = (rebuilding: Rebuilding) => [
   route({
     method: 'GET',
     path: '/rebuild',
+    id: 'getRebuild',
+    tag,
     summary: 'The newest rebuild: how far it is, what differs, and how it ended.',
-    responses: { 200: RebuildResponse },
+    responses: { 200: answer(RebuildResponse, { headers }) },
+    examples: rebuildExamples.getRebuild,
     handle: () => answerStatus(rebuilding, 200),
   }),
   route({
     method: 'POST',
     path: '/rebuild',
+    id: 'requestRebuild',
+    tag,
     summary: 'Starts a rebuild; swaps, rolls back or cancels one.',
     body: NewRebuild,
-    responses: { 202: RebuildResponse },
+    responses: { 202: answer(RebuildResponse, { headers }) },
+    examples: rebuildExamples.requestRebuild,
     problems: [problems.rebuildConflict],
     async handle({ body, request }) {
       const refusal = await rebuilding.request(parseRebuild(body))

@@ -1,45 +1,63 @@
 /** Statements: the entries of an account, and those that explain its balance. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
 import { timeOf } from '../../contract/time'
 import { encodeCursor } from '../../platform/http/cursor'
 import { InvalidCursor } from '../../platform/http/invalid'
-import { listResponse, pageSizeOf, paging, parseNumbers, respondWithPage } from '../../platform/http/list'
-import { route } from '../../platform/http/route'
-import { closed } from '../../platform/http/schemas'
+import {
+  listResponse,
+  pageHeaders,
+  pageSizeOf,
+  paging,
+  parseNumbers,
+  respondWithPage,
+} from '../../platform/http/list'
+import { answer, route } from '../../platform/http/route'
+import { closed, described } from '../../platform/http/schemas'
 import type { ExplanationCursor, StatementCursor } from '../queries/history'
 import type { Reads } from '../queries/queries'
-import { effectiveBalance, moment, presentBalanceAt, recordedBalance } from './balance-at'
-import { type ConsistentReads, consistencyProblems, untilOf } from './consistent-reads'
+import { atMoment, effectiveBalance, presentBalanceAt, recordedBalance } from './balance-at'
+import { type ConsistentReads, consistent as consistentTrait, untilOf } from './consistent-reads'
+import { statementExamples } from './examples/statements'
 import {
+  accountParams,
   CurrencyCode,
   canExist,
   LineResponse,
   MoneyOrUnknown,
+  moment,
   parseAccountId,
   parseBound,
   parseMoment,
   presentLine,
   refuseAccount,
   revalidated,
+  revalidatedHeaders,
   showMoney,
-  Time,
 } from './values'
 
 const StatementQuery = Type.Object(
-  { since: Type.Optional(Time), until: Type.Optional(Time), ...paging },
+  {
+    since: Type.Optional(moment('Written at or after this time.')),
+    until: Type.Optional(moment('Written before this time.')),
+    ...paging,
+  },
   closed,
 )
-const ExplanationQuery = Type.Object({ ...moment, ...paging }, closed)
+const ExplanationQuery = Type.Object({ ...atMoment, ...paging }, closed)
 
 const StatementResponse = listResponse('Statement', LineResponse, {
-  account_id: Type.String(),
+  account_id: Type.String({ description: 'The account.' }),
   currency: CurrencyCode,
   complete: Type.Boolean({
     description: 'Whether no entry of the page is missing and none of the period can still arrive.',
   }),
 })
-const sums = { closing: MoneyOrUnknown, opening: MoneyOrUnknown }
+const sums = {
+  closing: described(MoneyOrUnknown, 'The balance after the entries of the page.'),
+  opening: described(MoneyOrUnknown, 'The balance before them.'),
+}
 const ExplanationResponse = Type.Union([
   listResponse('RecordedExplanation', LineResponse, { ...recordedBalance, ...sums }),
   listResponse('EffectiveExplanation', LineResponse, { ...effectiveBalance, ...sums }),
@@ -49,24 +67,37 @@ type Dependencies = { reads: Reads; consistent: ConsistentReads }
 /** An account of a path; null where the path is not UTF-8. */
 type Target = { request: Request; accountId: string | null }
 
+const tag = { name: 'Statements', description: 'The entries behind a balance.' }
+const headers = [...pageHeaders, ...revalidatedHeaders]
+
 export const statementRoutes = (reads: Reads, consistent: ConsistentReads) => [
   route({
     method: 'GET',
     path: '/balances/:account_id/statement',
+    id: 'getStatement',
+    tag,
     summary: 'What changed the balance of an account, newest first.',
+    params: accountParams,
     query: StatementQuery,
-    responses: { 200: StatementResponse },
-    problems: [problems.accountNotFound, ...consistencyProblems],
+    responses: { 200: answer(StatementResponse, { headers }) },
+    traits: [consistentTrait],
+    problems: [problems.accountNotFound],
+    examples: statementExamples.getStatement,
     handle: ({ params, query, request }) =>
       answerStatement({ reads, consistent }, { request, accountId: parseAccountId(params) }, query),
   }),
   route({
     method: 'GET',
     path: '/balances/:account_id/explain',
+    id: 'explainBalance',
+    tag,
     summary: 'The entries that add up to the balance of an account, newest first.',
+    params: accountParams,
     query: ExplanationQuery,
-    responses: { 200: ExplanationResponse },
-    problems: [problems.accountNotFound, ...consistencyProblems],
+    responses: { 200: answer(ExplanationResponse, { headers }) },
+    traits: [consistentTrait],
+    problems: [problems.accountNotFound],
+    examples: statementExamples.explainBalance,
     handle: ({ params, query, request }) =>
       answerExplanation({ reads, consistent }, { request, accountId: parseAccountId(params) }, query),
   }),

@@ -1,25 +1,32 @@
 /** Streams of balances as server-sent events: of an account, and of all accounts. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
 import { version } from '../../contract/schemas'
 import type { ServerEvent } from '../../platform/http/event-stream'
+import { requestHeaders, responseHeaders } from '../../platform/http/headers'
 import { MalformedRequest } from '../../platform/http/invalid'
-import { route } from '../../platform/http/route'
+import { answer, route, type Trait } from '../../platform/http/route'
 import { closed, closedObject } from '../../platform/http/schemas'
 import type { AccountEntry } from '../queries/entries-store'
 import type { Reads } from '../queries/queries'
 import { type BalanceStreams, type StreamEncoder, unknownPosition } from '../streams/streams'
-import { canExist, parseAccountId, presentEntry, refuseAccount, StreamedEntry } from './values'
+import { streamExamples } from './examples/streams'
+import { accountParams, canExist, parseAccountId, presentEntry, refuseAccount, StreamedEntry } from './values'
 
-/** Clients that reconnect send the header Last-Event-ID. The query is for people. */
-const StreamQuery = Type.Object({ last_event_id: Type.Optional(Type.String()) }, closed)
+const StreamQuery = Type.Object(
+  {
+    last_event_id: Type.Optional(Type.String({ description: 'As the header `Last-Event-ID`, for people.' })),
+  },
+  closed,
+)
 
 const eventStream = {
   mediaType: 'text/event-stream',
   schema: Type.Union([
     StreamedEntry,
     closedObject('StreamedGap', {
-      account_id: Type.String(),
+      account_id: Type.String({ description: 'The account.' }),
       from_version: version('The first that is missing.'),
       to_version: version('The last that is missing.'),
     }),
@@ -59,21 +66,42 @@ export const streamEncoder: StreamEncoder = {
   reset: (id, path) => ({ event: 'reset', id, data: { load: path } }),
 }
 
+const tag = { name: 'Streams', description: 'Balances as they change, as server-sent events.' }
+const eventNames =
+  'Events: `balance` (an entry), `gap` (versions that are missing), `reset` (load `load`, then read on). ' +
+  'Each has an id; a comment every 15 seconds keeps the connection open.'
+const streamAnswer = answer(eventStream, {
+  headers: [responseHeaders.cacheControl('no-store'), responseHeaders.accelBuffering],
+  description: 'A stream that does not end. The schema is that of the data of each event.',
+})
+const resumable: Trait = { requestHeaders: [requestHeaders.lastEventId], responseHeaders: [], problems: [] }
+
 export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'account' | 'all'>) => [
   route({
     method: 'GET',
     path: '/balances/stream',
+    id: 'streamBalances',
+    tag,
     summary: 'The entries of all accounts, as they are applied.',
+    description: eventNames,
     query: StreamQuery,
-    responses: { 200: eventStream },
+    responses: { 200: streamAnswer },
+    traits: [resumable],
+    examples: streamExamples.streamBalances,
     handle: ({ query, request }) => streams.all(parseLastPosition(request, query)),
   }),
   route({
     method: 'GET',
     path: '/balances/:account_id/stream',
+    id: 'streamBalance',
+    tag,
     summary: 'The balance of an account, and every entry that follows.',
+    description: eventNames,
+    params: accountParams,
     query: StreamQuery,
-    responses: { 200: eventStream },
+    responses: { 200: streamAnswer },
+    traits: [resumable],
+    examples: streamExamples.streamBalance,
     problems: [problems.accountNotFound],
     async handle({ params, query, request }) {
       const accountId = parseAccountId(params)

@@ -6,19 +6,33 @@ import { problems } from '../../contract/problems'
 import { Money, time, version } from '../../contract/schemas'
 import { type Instant, parseInstant, sqlBoundOf, timeExpected } from '../../contract/time'
 import { refuse } from '../../platform/http/app'
+import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
-import { closedObject, nullable } from '../../platform/http/schemas'
+import { closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
 import type { Balance } from '../queries/balances-store'
 import type { Entry } from '../queries/entries-store'
 import type { Line } from '../queries/history'
 
 /** What lists and balances answer with: a browser asks again, and may find the same. */
 export const revalidated = { 'cache-control': 'private, no-cache' }
+export const revalidatedHeaders = [responseHeaders.cacheControl('private, no-cache')]
 
 /** Whether it is a time is for `parseMoment` and `parseBound`. */
-export const Time = Type.String({ expected: timeExpected })
+export const moment = (description: string) =>
+  Type.String({
+    expected: timeExpected,
+    description,
+    [documentedAs]: { type: 'string', format: 'date-time', examples: ['2020-02-01T00:00:00Z'] },
+  })
 /** Ids are opaque, but no table has one with a NUL in it. */
-export const Id = Type.String({ pattern: '^[^\\0]*$', expected: 'must be an id, without a NUL' })
+export const id = (description: string) =>
+  Type.String({
+    pattern: '^[^\\0]*$',
+    expected: 'must be an id, without a NUL',
+    description,
+    [documentedAs]: { type: 'string' },
+  })
+export const accountParams = { account_id: Type.String({ description: 'The account.' }) }
 
 export const MoneyOrUnknown = nullable(Money, 'Null where it cannot be derived, or in an unknown currency.')
 
@@ -28,7 +42,11 @@ export const CurrencyCode = Type.String({ description: 'ISO 4217.', examples: ['
 export const showMoney = (minor: bigint | null, currency: string): ShownMoney =>
   minor === null ? null : presentMoney(minor, currency)
 
-export const holdings = { balance: MoneyOrUnknown, held: MoneyOrUnknown, available: MoneyOrUnknown }
+export const holdings = {
+  balance: described(MoneyOrUnknown, 'All that was credited less all that was debited.'),
+  held: described(MoneyOrUnknown, 'Reserved by open holds.'),
+  available: described(MoneyOrUnknown, '`balance` less `held`.'),
+}
 
 export const presentHoldings = (
   { balanceMinor, heldMinor }: Pick<Balance, 'balanceMinor' | 'heldMinor'>,
@@ -44,14 +62,14 @@ const entry = {
   amount: nullable(Money, 'Signed. Null for the first of an account that was not opened here.'),
   ...holdings,
   transaction_id: nullable(Type.String(), 'The transaction, hold or release that led to it.'),
-  hold_id: nullable(Type.String()),
-  counterparty_account_id: nullable(Type.String()),
+  hold_id: nullable(Type.String(), 'The hold that was placed, captured or released.'),
+  counterparty_account_id: nullable(Type.String(), 'The other account.'),
   effective_at: time('From when it counts in the books.'),
   created_at: time('When it was written.'),
 }
 export const EntryResponse = closedObject('Entry', entry)
 export const StreamedEntry = closedObject('StreamedEntry', {
-  account_id: Type.String(),
+  account_id: Type.String({ description: 'The account.' }),
   currency: CurrencyCode,
   ...entry,
 })

@@ -7,12 +7,23 @@ import type { Checks } from '../process/service'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { faultText, missingBody } from './body-schema'
+import { describeApi } from './docs/markdown'
+import { type ApiInfo, openApi } from './docs/openapi'
+import { responseHeaders } from './headers'
 import { InvalidValue, MalformedRequest } from './invalid'
 import { markdownPage } from './page'
-import { commonProblems, type ProblemDetails, type ProblemKind, problemResponse } from './problem'
+import {
+  codesOf,
+  commonProblems,
+  mergeProblems,
+  type ProblemDetails,
+  type ProblemKind,
+  problemResponse,
+  retries,
+} from './problem'
 import { queryFaults } from './query'
 import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
-import { findRoute, mount, type Route, route } from './route'
+import { answer, findRoute, mount, type Route, route } from './route'
 import { closedObject, oneOf } from './schemas'
 
 export type Health = () => Promise<Checks>
@@ -21,9 +32,9 @@ export type HttpOptions = {
   log: Log
   /** Throws errors whose messages may be shown to the caller. A `pointer` refers to the invalid value. */
   parseJson: (text: string) => unknown
-  /** Served at `/problems/{name}`, beside the common ones. */
-  problems: readonly ProblemKind[]
-  /** Documents by path: Markdown text is served as a page, anything else as JSON. */
+  /** For `/openapi`. */
+  api: ApiInfo
+  /** Further documents by path: Markdown text is served as a page, anything else as JSON. */
   documents: Readonly<Record<string, () => string | object>>
   /** The service's own. */
   routes?: readonly Route[]
@@ -90,15 +101,29 @@ export function createHttp(options: HttpOptions) {
   return mount(app, routes)
 }
 
-/** All routes of a service: those that both services have, its documents, and its own. */
-export const tableOf = ({ health, problems, documents, routes = [] }: HttpOptions): Route[] => [
-  healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
-  healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
-  healthRoute('/healthz', 'Readiness, by its older name.', () => health()),
-  problemRoute(problems),
-  ...Object.entries(documents).map(([path, write]) => documentRoute(path, write)),
-  ...routes,
-]
+/**
+ * All routes of a service: its own, and those that both services have. The documents and the problems
+ * are made from this table, so they are written when they are first asked for.
+ */
+export function tableOf({ health, documents, api, routes = [] }: HttpOptions): Route[] {
+  const table: Route[] = [
+    ...routes,
+    problemRoute(() => table.flatMap(({ problems }) => problems)),
+    ...Object.entries({
+      '/openapi': () => describeApi(table, api),
+      '/openapi.json': () => openApi(table, api),
+      ...documents,
+    }).map(([path, write]) => documentRoute(path, write)),
+    healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
+    healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
+    healthRoute('/healthz', 'Readiness, by its older name.', () => health()),
+  ]
+  return table
+}
+
+const serviceTag = { name: 'Service', description: 'Health, documents, and the meaning of problems.' }
+/** Of routes that need nothing and take nothing. */
+const fewProblems = [commonProblems.malformed, commonProblems.internal]
 
 const HealthStatus = oneOf(['pass', 'warn', 'fail'], '`warn` is still ready.')
 /** As in the health check draft that most tools read. */
@@ -106,18 +131,31 @@ const HealthResponse = closedObject('Health', {
   status: HealthStatus,
   checks: Type.Record(
     Type.String(),
-    closedObject('HealthCheck', { status: HealthStatus, output: Type.Optional(Type.String()) }),
+    closedObject('HealthCheck', {
+      status: HealthStatus,
+      output: Type.Optional(Type.String({ description: 'For people.' })),
+    }),
     { description: 'By the name of the part.' },
   ),
 })
 
-const healthRoute = (path: string, summary: string, health: Health): Route => {
+const healthIds = { '/livez': 'getLiveness', '/readyz': 'getReadiness', '/healthz': 'getHealth' } as const
+
+const healthRoute = (path: keyof typeof healthIds, summary: string, health: Health): Route => {
   const content = { mediaType: 'application/health+json', schema: HealthResponse }
+  const headers = [responseHeaders.cacheControl('no-store')]
   return route({
     method: 'GET',
     path,
+    id: healthIds[path],
+    tag: serviceTag,
     summary,
-    responses: { 200: content, 503: content },
+    responses: {
+      200: answer(content, { headers, description: 'It passes, or warns.' }),
+      503: answer(content, { headers, description: 'It fails.' }),
+    },
+    common: fewProblems,
+    examples: { now: { status: 200 } },
     async handle() {
       const checks = await health()
       const states = Object.values(checks).map((check) => check.status)
@@ -133,35 +171,68 @@ const healthRoute = (path: string, summary: string, health: Health): Route => {
   })
 }
 
-function problemRoute(problems: readonly ProblemKind[]): Route {
-  const catalogue = new Map([...Object.values(commonProblems), ...problems].map((kind) => [kind.name, kind]))
+function problemRoute(served: () => readonly ProblemKind[]): Route {
+  let catalogue: Map<string, ProblemKind> | undefined
   return route({
     method: 'GET',
     path: '/problems/:name',
+    id: 'getProblem',
+    tag: serviceTag,
     summary: 'What a type of problem means, and what to do about it.',
-    responses: { 200: { mediaType: 'text/plain' } },
+    params: {
+      name: Type.String({ description: 'The last part of the `type` of a problem.' }),
+    },
+    responses: { 200: answer({ mediaType: 'text/plain' }, { description: 'Title, cause and remedy.' }) },
+    problems: [commonProblems.notFound],
+    common: [...fewProblems, commonProblems.validation],
+    examples: { validation: { params: { name: 'validation' }, status: 200 } },
     handle({ params, request }) {
+      catalogue ??= new Map(
+        mergeProblems([...Object.values(commonProblems), ...served()]).map((kind) => [kind.name, kind]),
+      )
       const kind = catalogue.get(params.name)
       if (!kind)
         return refuse(request, commonProblems.notFound, { detail: `unknown problem type ${params.name}` })
-      return new Response(`${kind.title} (${kind.status})\n\n${kind.description}\n`, {
-        headers: { 'content-type': 'text/plain; charset=utf-8' },
-      })
+      return new Response(explain(kind), { headers: { 'content-type': 'text/plain; charset=utf-8' } })
     },
   })
 }
 
-const documentRoute = (path: string, write: () => string | object): Route =>
-  route({
+const explain = (kind: ProblemKind): string =>
+  [
+    `${kind.title} (${kind.status})`,
+    kind.cause,
+    kind.remedy,
+    `Retry: ${retries[kind.retry]}.`,
+    `Code: ${codesOf(kind).join(', ')}.\n`,
+  ].join('\n\n')
+
+/** `/openapi.json` is for tools, `/openapi` the page for people. */
+function documentRoute(path: string, write: () => string | object): Route {
+  const [, name = '', isJson] = /^\/(\w+)(\.json)?$/.exec(path) ?? []
+  const subject = name === 'openapi' ? 'The routes of this service' : 'The events of this service'
+  return route({
     method: 'GET',
     path,
-    summary: `The events of this service, ${path.endsWith('.json') ? 'as AsyncAPI' : 'as a page'}.`,
-    responses: { 200: path.endsWith('.json') ? Type.Object({}) : { mediaType: 'text/html' } },
+    id: `get${name[0]?.toUpperCase()}${name.slice(1)}${isJson ? '' : 'Page'}`,
+    tag: serviceTag,
+    summary: `${subject}, ${isJson ? 'for tools' : 'as a page'}.`,
+    responses: {
+      200: isJson
+        ? answer(Type.Object({}), { description: 'The document.' })
+        : answer(
+            { mediaType: 'text/html' },
+            { headers: [responseHeaders.contentSecurityPolicy], description: 'The page.' },
+          ),
+    },
+    common: [...fewProblems, commonProblems.validation],
+    examples: { now: { status: 200 } },
     handle() {
       const document = write()
       return typeof document === 'string' ? markdownPage(document) : Response.json(document)
     },
   })
+}
 
 /** Refuses unknown parameters at every route, before values are validated. */
 function checkQuery(routes: readonly Route[], { url, method }: Request, path: string): void {
@@ -181,7 +252,7 @@ export function refuse(request: Request, kind: ProblemKind, details: ProblemDeta
 
 export const internalError = { detail: 'internal error; look up this trace_id in the logs' }
 
-const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*)$/
+const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*|openapi(\.json)?)$/
 
 const traces = new WeakMap<Request, string>()
 

@@ -1,14 +1,16 @@
 /** Lists in pages: the query, the body and the Link header of each, and how a cursor is read. */
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { encodeCursor, type Filter, pageSizeDefault, pageSizeMax, parseCursor } from './cursor'
+import { responseHeaders, sometimes } from './headers'
 import { InvalidCursor } from './invalid'
-import { closedObject, nullable } from './schemas'
+import { closedObject, documentedAs, nullable } from './schemas'
 
 /** As text, because that is what a query is made of. */
 const Limit = Type.String({
   pattern: '^([1-9]\\d?|1\\d\\d|200)$',
   expected: `must be a whole number from 1 to ${pageSizeMax}`,
   description: `Rows of a page: ${pageSizeDefault} when absent, at most ${pageSizeMax}.`,
+  [documentedAs]: { type: 'integer', minimum: 1, maximum: pageSizeMax, default: pageSizeDefault },
 })
 const Cursor = Type.String({ description: '`next_cursor` of the page before, for the same filter.' })
 
@@ -24,12 +26,20 @@ export const NextCursor = nullable(
   'Send it as `cursor` for the next page; null on the last one.',
 )
 
+/** Of the answer of a list. */
+export const pageHeaders = [sometimes(responseHeaders.link)]
+
 /** A page of a list, with further members beside its rows. */
 export const listResponse = <Row extends TSchema, Members extends TProperties = Record<never, never>>(
   title: string,
   row: Row,
   members: Members = {} as Members,
-) => closedObject(title, { ...members, data: Type.Array(row), next_cursor: NextCursor })
+) =>
+  closedObject(title, {
+    ...members,
+    data: Type.Array(row, { description: 'The rows of the page.' }),
+    next_cursor: NextCursor,
+  })
 
 /**
  * The page among rows that were read with a limit of one more than `size`, and the cursor of the next

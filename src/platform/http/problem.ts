@@ -1,6 +1,14 @@
 /** Problem Details (RFC 9457): the body of every refusal and failure over HTTP. */
 import { type Static, Type } from '@sinclair/typebox'
+import { type HeaderField, responseHeaders, sometimes } from './headers'
 import { closedObject } from './schemas'
+
+/** When sending the request again makes sense. */
+export const retries = {
+  same: 'The same request, under the same key, after `Retry-After` seconds',
+  changed: 'After a change of the request or of the state that it met, under a new key',
+  never: 'Never: the answer stays',
+} as const
 
 /** Clients switch on `type` and `code`, which never change. */
 export type ProblemKind = {
@@ -8,8 +16,30 @@ export type ProblemKind = {
   name: string
   status: number
   title: string
-  /** What it means, and what to do. */
-  description: string
+  cause: string
+  /** What to do. */
+  remedy: string
+  retry: keyof typeof retries
+  /** Where the name in upper case is not the only one. */
+  codes?: readonly string[]
+  /** Beside `Retry-After`, which every problem has that is worth the same request again. */
+  headers?: readonly HeaderField[]
+}
+
+export const headersOf = ({ retry, headers = [] }: ProblemKind): readonly HeaderField[] =>
+  retry === 'same' ? [responseHeaders.retryAfter, ...headers] : headers
+
+export const codesOf = ({ name, codes }: ProblemKind): readonly string[] => codes ?? [upperSnake(name)]
+
+/** Each name once, with the codes of all that have it. */
+export function mergeProblems(kinds: readonly ProblemKind[]): ProblemKind[] {
+  const merged = new Map<string, ProblemKind>()
+  for (const kind of kinds) {
+    const before = merged.get(kind.name)
+    const codes = new Set([...(before ? codesOf(before) : []), ...codesOf(kind)])
+    merged.set(kind.name, codes.size > 1 ? { ...kind, codes: [...codes] } : kind)
+  }
+  return [...merged.values()]
 }
 
 export type ProblemDetails = {
@@ -26,87 +56,107 @@ export const commonProblems = {
     name: 'validation',
     status: 422,
     title: 'The request has invalid values',
-    description:
-      'Each entry of `errors` names a value by JSON Pointer, and what is expected of it. Correct them' +
-      ' and retry.',
+    cause: 'Values of the body or of the query are not what the route expects. Nothing was done.',
+    remedy: 'Each entry of `errors` names a value by JSON Pointer and says what is expected. Correct them.',
+    retry: 'changed',
   },
   malformed: {
     name: 'malformed',
     status: 400,
     title: 'Malformed request',
-    description:
-      'The body is not well-formed JSON, or a header or cursor is invalid; `detail` says which. ' +
-      'Nothing was done.',
+    cause:
+      'The body is not well-formed JSON, or a header, the query or a cursor cannot be read. Nothing was ' +
+      'done.',
+    remedy: '`detail` says which. Correct it.',
+    retry: 'changed',
   },
   notFound: {
     name: 'not-found',
     status: 404,
     title: 'Not found',
-    description: 'No route has this path. The list of routes is in the README and in the .http files.',
+    cause: 'No route has this path.',
+    remedy: 'The routes are at /openapi.',
+    retry: 'changed',
   },
   methodNotAllowed: {
     name: 'method-not-allowed',
     status: 405,
     title: 'Method not allowed',
-    description: 'The path exists, but not for this method. The `Allow` header lists its methods.',
+    cause: 'The path exists, but not for this method.',
+    remedy: 'The `Allow` header lists its methods.',
+    retry: 'changed',
   },
   bodyTooLarge: {
     name: 'body-too-large',
     status: 413,
     title: 'Body too large',
-    description: 'No request needs a body of this size. Nothing was done.',
+    cause: 'The body has more than 1 MiB, and no request needs that. Nothing was done.',
+    remedy: 'Split the request, or leave out what the ledger need not know.',
+    retry: 'changed',
   },
   bodyTimeout: {
     name: 'body-timeout',
     status: 408,
     title: 'Body timeout',
-    description: 'A body must arrive within ten seconds. Nothing was done, and the connection is closed.',
+    cause: 'The body did not arrive within ten seconds. Nothing was done, and the connection is closed.',
+    remedy: 'Send it again on a new connection.',
+    retry: 'same',
   },
   hostNotAllowed: {
     name: 'host-not-allowed',
     status: 403,
     title: 'Host name not allowed',
-    description:
+    cause:
       'Without authentication, writes are accepted only under known host names: localhost, loopback ' +
       'addresses, and those in `ALLOWED_HOSTS`. This protects against DNS rebinding by web pages. ' +
       'Nothing was done.',
+    remedy: 'Use localhost, or add the name to `ALLOWED_HOSTS`.',
+    retry: 'changed',
   },
   originNotAllowed: {
     name: 'origin-not-allowed',
     status: 403,
     title: 'Origin not allowed',
-    description:
+    cause:
       'The request comes from a web page. Writes are accepted from pages of this machine, of the ' +
       'hosts in `ALLOWED_HOSTS` and of the origins in `CORS_ORIGINS`. Nothing was done.',
+    remedy: 'If the page is yours, add its origin to `CORS_ORIGINS`.',
+    retry: 'changed',
   },
   unsupportedMediaType: {
     name: 'unsupported-media-type',
     status: 415,
     title: 'Unsupported media type',
-    description:
-      'Bodies are uncompressed JSON in UTF-8: send `Content-Type: application/json`, no other charset' +
-      ' and no `Content-Encoding`.',
+    cause: 'Bodies are uncompressed JSON in UTF-8. Nothing was done.',
+    remedy: 'Send `Content-Type: application/json`, no other charset and no `Content-Encoding`.',
+    retry: 'changed',
+    headers: [sometimes(responseHeaders.accept), sometimes(responseHeaders.acceptEncoding)],
   },
   unavailable: {
     name: 'unavailable',
     status: 503,
     title: 'Service unavailable',
-    description:
-      'A dependency is unavailable, or the service is starting or stopping. Retry after `Retry-After`' +
-      ' seconds.',
+    cause:
+      'A dependency is unavailable, or the service is starting or stopping. Where the connection was lost ' +
+      'during a write, it is not known whether it took effect; `detail` says so.',
+    remedy: 'Retry, writes under the same `Idempotency-Key`: they take effect once.',
+    retry: 'same',
   },
   overloaded: {
     name: 'overloaded',
     status: 503,
     title: 'Service overloaded',
-    description: 'The request was rejected before anything was done. Retry after `Retry-After` seconds.',
+    cause: 'Too much is waiting already, or the request waited longer than it wanted to. Nothing was done.',
+    remedy: 'Retry later, and less often.',
+    retry: 'same',
   },
   internal: {
     name: 'internal',
     status: 500,
     title: 'Internal error',
-    description:
-      'A bug or an unexpected failure. The logs of the service have the cause under this `trace_id`.',
+    cause: 'A bug or an unexpected failure.',
+    remedy: 'The logs of the service have the cause under this `trace_id`. Report it.',
+    retry: 'same',
   },
 } as const satisfies Record<string, ProblemKind>
 
@@ -174,7 +224,7 @@ export function problemResponse(
     headers: {
       'content-type': 'application/problem+json',
       'cache-control': 'no-store',
-      ...(kind.status === 503 ? { 'retry-after': '1' } : {}),
+      ...(kind.retry === 'same' && { 'retry-after': '1' }),
       ...headers,
     },
   })

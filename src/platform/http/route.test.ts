@@ -1,14 +1,21 @@
 import { expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
-import { contentOf, findRoute, type Method, mount, route } from './route'
+import { answer, findRoute, type Method, mount, route } from './route'
+
+const tag = { name: 'Things', description: 'Any.' }
+const id = Type.String({ description: 'Of the thing.' })
 
 const routeTo = (method: Method, path: string) =>
   route({
     method,
     path,
+    id: 'anything',
+    tag,
     summary: 'A route.',
+
     responses: { 200: Type.Object({}) },
+    examples: {},
     handle: ({ route, params }) => Response.json({ route, params }),
   })
 const routes = [
@@ -43,7 +50,11 @@ test('a handler gets what its schemas name', async () => {
     route({
       method: 'POST',
       path: '/things/:id',
+      id: 'postThing',
+      tag,
       summary: 'A body.',
+      params: { id },
+      examples: {},
       body: Type.Object({ size: Type.Number() }),
       responses: { 200: Type.Object({}) },
       handle: ({ body, params }) => Response.json({ size: body.size, id: params.id }),
@@ -51,7 +62,11 @@ test('a handler gets what its schemas name', async () => {
     route({
       method: 'GET',
       path: '/things/:id',
+      id: 'getThing',
+      tag,
       summary: 'A query.',
+      params: { id },
+      examples: {},
       query: Type.Object({ color: Type.String() }),
       responses: { 200: Type.Object({}) },
       handle: ({ query, params }) => Response.json({ color: query.color, id: params.id }),
@@ -69,7 +84,7 @@ test('a handler gets what its schemas name', async () => {
 
 test('a schema alone is that of JSON', () => {
   const schema = Type.Object({ mediaType: Type.String() })
-  expect(contentOf(schema)).toEqual({ mediaType: 'application/json', schema })
-  expect(contentOf({ mediaType: 'text/html' })).toEqual({ mediaType: 'text/html' })
-  expect(contentOf(null)).toBeUndefined()
+  expect(answer(schema).content).toEqual({ mediaType: 'application/json', schema })
+  expect(answer({ mediaType: 'text/html' }).content).toEqual({ mediaType: 'text/html' })
+  expect(answer(null).content).toBeNull()
 })

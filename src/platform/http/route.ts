@@ -4,8 +4,9 @@
  */
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
 import { bodyOf } from './body-schema'
+import { type HeaderField, requestHeaders } from './headers'
 import { rejectIdempotencyKey, requireValidIdempotencyKey } from './idempotency-key'
-import type { ProblemKind } from './problem'
+import { commonProblems, mergeProblems, type ProblemKind } from './problem'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
@@ -25,55 +26,149 @@ export type RouteContext<Params, Query, Body> = {
   body: Body
 }
 
+/** A group of routes in the documents. */
+export type Tag = { name: string; description: string }
+
+/** The schema of an event stream is that of the data of each event. */
+export type Content = { mediaType: string; schema?: TSchema }
+
+export type Answer = {
+  /** Null: without a body. */
+  content: Content | null
+  headers: readonly HeaderField[]
+  description?: string
+}
+
+/** What several routes have in common: headers that they read and send, and the problems that follow. */
+export type Trait = {
+  requestHeaders: readonly HeaderField[]
+  /** With any answer of the handler, refusals included, each where it applies. */
+  responseHeaders: readonly HeaderField[]
+  problems: readonly ProblemKind[]
+}
+
+/** As `as const` types it. */
+type Constant<T> = T extends readonly (infer Item)[]
+  ? readonly Constant<Item>[]
+  : T extends object
+    ? { readonly [Name in keyof T]: Constant<T[Name]> }
+    : T
+
 /**
- * A JSON body by its schema, any other media type by its name, null for no body. The schema of an event
- * stream is that of the data of each event.
+ * A request and its answer, with real values. A test sends all of a service in the order of its table.
+ * The id of something that an earlier example created stands for the id that it got.
  */
-export type ResponseBody = TSchema | { mediaType: string; schema?: TSchema } | null
+export type Example<Params = Record<string, string>, Body = unknown> = {
+  /** Where a route has several: what is special about this one. */
+  summary?: string
+  query?: Readonly<Record<string, string>>
+  headers?: Readonly<Record<string, string>>
+  body?: Constant<Body>
+  status: number
+  /** Its members, in the order in which they are sent. A refusal has only those that differ. */
+  response?: unknown
+} & (keyof Params extends never ? { params?: undefined } : { params: Params })
 
 export type Route = {
   method: Method
   path: string
+  /** Stable: clients name their methods after it. */
+  id: string
+  tag: Tag
   /** One line: what it does. */
   summary: string
+  /** What else a caller has to know, in Markdown. */
+  description?: string
+  params: Readonly<Record<string, TSchema>>
   query?: TSchema
   body?: TObject
+  requestHeaders: readonly HeaderField[]
   /** By status. A status that is not listed is that of a problem. */
-  responses: Readonly<Record<number, ResponseBody>>
-  /** Beside those that every route has (`commonProblems`). */
+  answers: Readonly<Record<number, Answer>>
+  /** With any answer of the handler, refusals included, each where it applies. */
+  responseHeaders: readonly HeaderField[]
+  /** All that it answers, each once. */
   problems: readonly ProblemKind[]
   /** Whether `Idempotency-Key` is honoured. */
   isKeyed: boolean
+  examples: Readonly<Record<string, Example>>
   handle(context: RouteContext<never, never, never>): Response | Promise<Response>
 }
 
-type Definition<Path extends string, Query extends TSchema, Body extends TObject> = Omit<
+type Definition<Path extends string, Query extends TSchema, Body extends TObject> = Pick<
   Route,
-  'path' | 'query' | 'body' | 'problems' | 'isKeyed' | 'handle'
+  'method' | 'id' | 'tag' | 'summary' | 'description'
 > & {
   path: Path
   query?: Query
   body?: Body
+  /** By status. A schema is that of a JSON body; null for no body. */
+  responses: Readonly<Record<number, TSchema | Answer | null>>
+  traits?: readonly Trait[]
+  /** Beside those of its traits and those that every route of its form has. */
   problems?: readonly ProblemKind[]
-  isKeyed?: boolean
+  /** Instead of those that every route of its form has. */
+  common?: readonly ProblemKind[]
+  examples: Readonly<Record<string, Example<ParamsOf<Path>, Static<Body>>>>
   handle(context: RouteContext<ParamsOf<Path>, Static<Query>, Static<Body>>): Response | Promise<Response>
-}
+} & (keyof ParamsOf<Path> extends never
+    ? { params?: undefined }
+    : { params: Readonly<Record<keyof ParamsOf<Path>, TSchema>> })
 
 /** A route whose handler is typed by its path and its schemas. */
-export const route = <
+export function route<
   const Path extends string,
   Query extends TSchema = TSchema,
   Body extends TObject = TObject,
->(
-  definition: Definition<Path, Query, Body>,
-): Route => ({ problems: [], isKeyed: false, ...definition }) as Route
+>(definition: Definition<Path, Query, Body>): Route {
+  const { responses, traits = [], problems = [], common, ...rest } = definition
+  const asked = traits.flatMap((trait) => trait.requestHeaders)
+  return {
+    params: {},
+    ...rest,
+    requestHeaders: isRead(definition.method) ? asked : [...asked, requestHeaders.traceparent],
+    answers: Object.fromEntries(
+      Object.entries(responses).map(([status, one]) => [status, isAnswer(one) ? one : answer(one)]),
+    ),
+    responseHeaders: traits.flatMap((trait) => trait.responseHeaders),
+    problems: mergeProblems([
+      ...problems,
+      ...traits.flatMap((trait) => trait.problems),
+      ...(common ?? commonProblemsOf(definition)),
+    ]),
+    isKeyed: asked.includes(requestHeaders.idempotencyKey),
+  } as Route
+}
 
-/** Media type and schema of a response; undefined without a body. */
-export function contentOf(body: ResponseBody): { mediaType: string; schema?: TSchema } | undefined {
-  if (body === null) return undefined
-  return 'mediaType' in body
-    ? (body as { mediaType: string })
-    : { mediaType: 'application/json', schema: body }
+const isRead = (method: Method) => method === 'GET'
+
+const isAnswer = (one: TSchema | Answer | null): one is Answer => one !== null && 'content' in one
+
+/** An answer with a JSON body of this schema, content of another type, or null. */
+export function answer(
+  body: TSchema | Content | null,
+  { headers = [], description }: { headers?: readonly HeaderField[]; description?: string } = {},
+): Answer {
+  const content =
+    body === null || 'mediaType' in body
+      ? (body as Content | null)
+      : { mediaType: 'application/json', schema: body as TSchema }
+  return { content, headers, ...(description !== undefined && { description }) }
+}
+
+/** Those that precede any handler, and those of a failed dependency. */
+function commonProblemsOf({ method, body }: { method: Method; body?: TObject | undefined }): ProblemKind[] {
+  const { hostNotAllowed, originNotAllowed, bodyTooLarge, bodyTimeout, unsupportedMediaType } = commonProblems
+  const { malformed, validation, unavailable, overloaded, internal } = commonProblems
+  return [
+    malformed,
+    ...(isRead(method) ? [] : [hostNotAllowed, originNotAllowed]),
+    ...(body ? [bodyTimeout, bodyTooLarge, unsupportedMediaType] : []),
+    validation,
+    internal,
+    unavailable,
+    overloaded,
+  ]
 }
 
 /** An Elysia app. Its own type grows with every route, and nothing here needs that. */
@@ -88,7 +183,7 @@ export function mount<App>(app: App, routes: readonly Route[]): App {
     const hooks = {
       ...(query && { query }),
       ...(body && { body: bodyOf(body) }),
-      ...(method === 'POST' && { transform: isKeyed ? requireValidIdempotencyKey : rejectIdempotencyKey }),
+      ...(!isRead(method) && { transform: isKeyed ? requireValidIdempotencyKey : rejectIdempotencyKey }),
     }
     const handler = handlerOf(path, handle as (context: Context) => unknown, { query, body })
     ;(app as Router).route(method, path, handler, hooks)
@@ -100,7 +195,11 @@ export function mount<App>(app: App, routes: readonly Route[]): App {
  * Elysia reads from the text of a handler what it has to parse for it. Hence one handler for each need,
  * and no context that is passed on whole.
  */
-function handlerOf(path: string, handle: (context: Context) => unknown, { query, body }: Partial<Route>) {
+function handlerOf(
+  path: string,
+  handle: (context: Context) => unknown,
+  { query, body }: { query?: TSchema | undefined; body?: TObject | undefined },
+) {
   if (body)
     return ({ request, params, body }: Context) =>
       handle({ request, route: path, params, query: undefined, body })

@@ -10,6 +10,16 @@ export const closedObject = <Members extends TProperties>(
   members: Members,
 ): TObject<Members> => Type.Object(members, { title, ...closed })
 
+/** Key of the JSON Schema that documents show instead of the one that validates. */
+export const documentedAs = Symbol('documented as')
+
+/** Key of what a schema with a title means where it is used. */
+export const usedAs = Symbol('used as')
+
+/** The same schema with a description of its use. */
+export const described = <Schema extends TSchema>(schema: Schema, description: string): Schema =>
+  schema.title === undefined ? { ...schema, description } : { ...schema, [usedAs]: description }
+
 export const nullable = <Schema extends TSchema>(schema: Schema, description?: string) =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 

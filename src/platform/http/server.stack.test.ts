@@ -26,7 +26,7 @@ function serve(access: Access = anybody) {
   const app = createHttp({
     log: silent,
     parseJson,
-    problems: [],
+    api: { title: 'Things', version: '1', description: 'Things.', servers: [] },
     documents: {},
     health: async () => ({}),
     isReady: () => true,

@@ -36,7 +36,7 @@ const constant = JSON.stringify({
 const http = createHttp({
   log: createLog({ service: 'constant', level: 'error', format: 'json' }),
   parseJson: JSON.parse,
-  problems: [],
+  api: { title: 'Constant', version: '1', description: '', servers: [] },
   documents: {},
   health: async () => ({}),
   isReady: () => true,

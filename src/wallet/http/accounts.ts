@@ -1,31 +1,47 @@
 /** Accounts: each is a client's, in one currency. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { parseMoney } from '../../contract/money'
 import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
+import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
-import { route } from '../../platform/http/route'
-import { closed, closedObject, nullable } from '../../platform/http/schemas'
+import { answer, route } from '../../platform/http/route'
+import { closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
 import { type Account, availableMinor } from '../domain/account'
 import type { Wallet } from '../ledger/ledger'
 import { findAccount } from '../ledger/store/rows'
-import { answerCommand, created, keyProblems, type Responder } from './commands'
-import { Amount, CurrencyCode, findById, Id, parseCurrency, showMoney } from './values'
+import { answerCommand, created, keyed, queued, type Responder } from './commands'
+import { accountExamples } from './examples/accounts'
+import { Amount, CurrencyCode, findById, id, parseCurrency, pathId, showMoney } from './values'
 
-const NewAccount = Type.Object(
-  { client_id: Id, currency: Type.Optional(CurrencyCode), overdraft_limit: Type.Optional(Amount) },
-  closed,
-)
+const OverdraftLimit = Type.Union(Amount.anyOf, {
+  expected: Amount.expected,
+  description: 'How far below zero it may go, in major units. 0 when absent.',
+  [documentedAs]: {
+    anyOf: [
+      { type: 'number', minimum: 0 },
+      { type: 'string', pattern: '^\\d+(\\.\\d+)?$' },
+    ],
+    default: 0,
+  },
+})
+
+const NewAccount = closedObject('NewAccount', {
+  client_id: id('Its owner.'),
+  currency: Type.Optional(CurrencyCode),
+  overdraft_limit: Type.Optional(OverdraftLimit),
+})
 
 const AccountResponse = closedObject('Account', {
   id: uuid('The account.'),
   client_id: nullable(uuid('Its owner.'), 'Null for the system account `world`.'),
   currency: Currency,
-  balance: Money,
-  held: Money,
-  available: Money,
+  balance: described(Money, 'All that was credited less all that was debited.'),
+  held: described(Money, 'Reserved by open holds.'),
+  available: described(Money, '`balance` less `held`; the overdraft limit comes on top.'),
   overdraft_limit: nullable(Money, 'How far below zero it may go. Null for `world`, which has no limit.'),
   version: version('The number of its entries.'),
   created_at: time('When it was opened.'),
@@ -52,15 +68,20 @@ const respondWithAccount: Responder<'account'> = {
     created(`/accounts/${account.id}`, presentAccount({ ...account, updatedAt: account.createdAt }), headers),
 }
 
+const tag = { name: 'Accounts', description: 'Each is of a client, in one currency.' }
+
 export const accountRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
     path: '/accounts',
+    id: 'createAccount',
+    tag,
     summary: 'Opens an account.',
     body: NewAccount,
-    responses: { 201: AccountResponse },
-    problems: [...keyProblems, problems.clientNotFound],
-    isKeyed: true,
+    responses: { 201: answer(AccountResponse, { headers: [responseHeaders.location] }) },
+    traits: [keyed, queued],
+    problems: [problems.clientNotFound],
+    examples: accountExamples.createAccount,
     handle({ body, request, route, params }) {
       const currency = parseCurrency(body.currency)
       const meaning = {
@@ -75,9 +96,13 @@ export const accountRoutes = (wallet: Wallet) => [
   route({
     method: 'GET',
     path: '/accounts/:id',
+    id: 'getAccount',
+    tag,
     summary: 'An account in the ledger.',
+    params: { id: pathId('The account.') },
     responses: { 200: AccountResponse },
     problems: [problems.accountNotFound],
+    examples: accountExamples.getAccount,
     async handle({ params, request }) {
       const account = await findById(params.id, (id) => findAccount(wallet.database, id))
       if (account) return Response.json(presentAccount(account))

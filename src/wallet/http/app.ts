@@ -1,8 +1,8 @@
 /** The HTTP of the wallet: one table of routes, a file for each capability. */
 import type { KafkaConfig } from '../../config/config'
+import { apis } from '../../contract/docs/api'
 import { eventDocuments } from '../../contract/docs/asyncapi'
 import { topics } from '../../contract/events/events'
-import { problems } from '../../contract/problems'
 import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
 import type { Log } from '../../platform/telemetry/log'
@@ -29,7 +29,7 @@ export const walletRoutes = (options: WalletOptions) => tableOf(httpOptions(opti
 const httpOptions = ({ wallet, log, health, isReady, kafka }: WalletOptions): HttpOptions => ({
   log,
   parseJson,
-  problems: Object.values(problems),
+  api: apis.wallet,
   documents: eventDocuments({
     service: 'wallet',
     action: 'send',

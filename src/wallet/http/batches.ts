@@ -1,10 +1,11 @@
 /** Batches: up to a thousand transfers, deposits and withdrawals in one request. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
 import { refuse } from '../../platform/http/app'
 import { InvalidValue } from '../../platform/http/invalid'
-import { route } from '../../platform/http/route'
-import { closed, closedObject, oneOf } from '../../platform/http/schemas'
+import { answer, route } from '../../platform/http/route'
+import { closedObject, oneOf } from '../../platform/http/schemas'
 import type { CommandResult } from '../domain/book'
 import { findTimeFault } from '../domain/timing'
 import type { TransferMoney } from '../domain/transfer'
@@ -12,60 +13,62 @@ import { transferKinds } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import type { Submitted } from '../ledger/submit'
 import {
-  keyProblems,
+  keyed,
   meaningOf,
   type Parties,
   problemOf,
+  queued,
   refuseKey,
   replayed,
   submitCommands,
   timeErrors,
 } from './commands'
-import { parseTransfer, presentTransaction, TransactionResponse } from './transactions'
-import { Id, movement } from './values'
+import { batchExamples } from './examples/batches'
+import { parseTransfer, presentTransaction, TransactionResponse, transactionTag as tag } from './transactions'
+import { id, movement } from './values'
 
 /** A transfer, a deposit or a withdrawal, with the accounts that go with it. */
-const BatchMember = Type.Object(
-  {
-    kind: Type.Optional(oneOf(transferKinds)),
-    account_id_from: Type.Optional(Id),
-    account_id_to: Type.Optional(Id),
-    ...movement,
-  },
-  closed,
-)
+const BatchMember = closedObject('NewBatchMember', {
+  kind: Type.Optional(oneOf(transferKinds, '`transfer` when absent.')),
+  account_id_from: Type.Optional(id('The account to debit. Absent for a deposit.')),
+  account_id_to: Type.Optional(id('The account to credit. Absent for a withdrawal.')),
+  ...movement,
+})
 const modes = ['atomic', 'best_effort'] as const
 type Mode = (typeof modes)[number]
 const membersMax = 1000
-const NewBatch = Type.Object(
-  {
-    mode: Type.Optional(oneOf(modes)),
-    transactions: Type.Array(BatchMember, {
-      minItems: 1,
-      maxItems: membersMax,
-      expected: `must be a list of 1 to ${membersMax} transactions`,
-    }),
-  },
-  closed,
-)
+const NewBatch = closedObject('NewBatch', {
+  mode: Type.Optional(
+    oneOf(modes, '`atomic`, all or none, when absent; `best_effort` executes each on its own.'),
+  ),
+  transactions: Type.Array(BatchMember, {
+    minItems: 1,
+    maxItems: membersMax,
+    expected: `must be a list of 1 to ${membersMax} transactions`,
+    description: `1 to ${membersMax}, executed in this order.`,
+  }),
+})
 
 /** The parts of Problem Details that say something about one member. */
 const MemberProblem = closedObject('BatchMemberProblem', {
-  type: Type.String({ format: 'uri-reference' }),
-  title: Type.String(),
-  status: Type.Integer({ minimum: 400, maximum: 599 }),
-  detail: Type.String(),
-  code: Type.String(),
+  type: Type.String({ format: 'uri-reference', description: 'As of Problem Details.' }),
+  title: Type.String({ description: 'As of Problem Details.' }),
+  status: Type.Integer({ minimum: 400, maximum: 599, description: 'As of Problem Details.' }),
+  detail: Type.String({ description: 'As of Problem Details.' }),
+  code: Type.String({ description: 'As of Problem Details.' }),
 })
 const MemberResult = Type.Union([
-  closedObject('BatchMemberDone', { status: Type.Literal(201), transaction: TransactionResponse }),
+  closedObject('BatchMemberDone', {
+    status: Type.Literal(201, { description: 'It was executed.' }),
+    transaction: TransactionResponse,
+  }),
   closedObject('BatchMemberRefused', {
-    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'It was refused.' }),
     problem: MemberProblem,
   }),
 ])
 const BatchResponse = closedObject('Batch', {
-  mode: oneOf(modes),
+  mode: oneOf(modes, 'The mode of the request.'),
   refused: Type.Integer({ minimum: 0, description: 'How many were refused.' }),
   results: Type.Array(MemberResult, { description: 'In the order of the request.' }),
 })
@@ -74,11 +77,17 @@ export const batchRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
     path: '/transactions/batch',
+    id: 'createBatch',
+    tag,
     summary: 'Moves money up to a thousand times, all or none, or each on its own.',
     body: NewBatch,
-    responses: { 200: BatchResponse, 201: BatchResponse },
-    problems: [...keyProblems, problems.batchRefused],
-    isKeyed: true,
+    responses: {
+      200: answer(BatchResponse, { description: 'In mode `best_effort`: some were refused.' }),
+      201: answer(BatchResponse, { description: 'All were executed.' }),
+    },
+    traits: [keyed, queued],
+    problems: [problems.batchRefused],
+    examples: batchExamples.createBatch,
     async handle({ body, request, route, params }) {
       const { mode = 'atomic' } = body
       const commands = parseMembers(body.transactions, wallet.clock())

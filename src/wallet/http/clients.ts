@@ -1,24 +1,27 @@
 /** Clients: people and companies that own accounts. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { problems } from '../../contract/problems'
 import { time, uuid } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
-import { route } from '../../platform/http/route'
-import { closed, closedObject } from '../../platform/http/schemas'
+import { responseHeaders } from '../../platform/http/headers'
+import { answer, route } from '../../platform/http/route'
+import { closedObject } from '../../platform/http/schemas'
 import type { Client } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findClient } from '../ledger/store/rows'
-import { answerCommand, created, keyProblems, type Responder } from './commands'
+import { answerCommand, created, keyed, queued, type Responder } from './commands'
+import { clientExamples } from './examples/clients'
 import { Email, Name } from './text'
-import { findById } from './values'
+import { findById, pathId } from './values'
 
-const NewClient = Type.Object({ name: Name, email: Email }, closed)
+const NewClient = closedObject('NewClient', { name: Name, email: Email })
 
 const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),
-  name: Type.String(),
-  email: Type.String(),
+  name: Type.String({ description: 'As it was sent.' }),
+  email: Type.String({ description: 'As it was sent.' }),
   created_at: time('When it was registered.'),
 })
 
@@ -34,15 +37,19 @@ const respondWithClient: Responder<'client'> = {
   respond: ({ client }, headers) => created(`/clients/${client.id}`, presentClient(client), headers),
 }
 
+const tag = { name: 'Clients', description: 'People and companies that own accounts.' }
+
 export const clientRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
     path: '/clients',
+    id: 'createClient',
+    tag,
     summary: 'Registers a client.',
     body: NewClient,
-    responses: { 201: ClientResponse },
-    problems: keyProblems,
-    isKeyed: true,
+    responses: { 201: answer(ClientResponse, { headers: [responseHeaders.location] }) },
+    traits: [keyed, queued],
+    examples: clientExamples.createClient,
     handle({ body, request, route, params }) {
       const command = { type: 'registration', id: randomUUIDv7('hex', wallet.clock()), ...body } as const
       const call = { request, route, params }
@@ -52,9 +59,13 @@ export const clientRoutes = (wallet: Wallet) => [
   route({
     method: 'GET',
     path: '/clients/:id',
+    id: 'getClient',
+    tag,
     summary: 'A client.',
+    params: { id: pathId('The client.') },
     responses: { 200: ClientResponse },
     problems: [problems.clientNotFound],
+    examples: clientExamples.getClient,
     async handle({ params, request }) {
       const client = await findById(params.id, (id) => findClient(wallet.database, id))
       if (client) return Response.json(presentClient(client))

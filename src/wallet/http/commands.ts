@@ -2,11 +2,14 @@
  * From the request to the ledger and back: the idempotency key of a request, how its commands are
  * submitted, and which problem each rejection is.
  */
+import * as contractHeaders from '../../contract/headers'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse, traceOf } from '../../platform/http/app'
+import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
 import { fingerprint, readIdempotencyKey } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
 import { commonProblems, type ProblemDetails, type ProblemKind } from '../../platform/http/problem'
+import type { Trait } from '../../platform/http/route'
 import type { Command, CommandResult } from '../domain/book'
 import type { IdempotencyKey } from '../domain/idempotency'
 import type { Rejection } from '../domain/rejection'
@@ -15,11 +18,37 @@ import type { Wallet } from '../ledger/ledger'
 import { type Submitted, submit } from '../ledger/submit'
 
 /** Of every route that honours `Idempotency-Key`. */
-export const keyProblems = [problems.idempotencyKeyReused, problems.idempotencyInProgress]
+export const keyed: Trait = {
+  requestHeaders: [requestHeaders.idempotencyKey],
+  responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
+  problems: [problems.idempotencyKeyReused, problems.idempotencyInProgress],
+}
+
+/** Of every route whose command waits in the commit queue. */
+export const queued: Trait = {
+  requestHeaders: [
+    requestHeaders.prefer('`wait=n`: answer 503 after n seconds in the queue, with nothing done.'),
+  ],
+  responseHeaders: [],
+  problems: [],
+}
+
+/** Of every answer that changed accounts. */
+export const consistencyToken = header(
+  contractHeaders.consistencyToken.name,
+  'The versions that the accounts have now, for reads at the balances service.',
+  contractHeaders.consistencyToken.schema,
+)
+
+/** An amount of zero or less is refused by the ledger, so the refusal is kept under the key. */
+export const invalidAmount: ProblemKind = {
+  ...commonProblems.validation,
+  codes: ['VALIDATION', 'AMOUNT_NOT_POSITIVE'],
+}
 
 /** Of every movement of an amount between two accounts. */
-export const movementProblems = [
-  ...keyProblems,
+export const movementProblems: readonly ProblemKind[] = [
+  invalidAmount,
   problems.accountNotFound,
   problems.currencyMismatch,
   problems.insufficientFunds,
@@ -182,7 +211,6 @@ export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'ke
     })
   return refuse(request, problems.idempotencyInProgress, {
     detail: 'the first request under this key has no answer yet',
-    headers: { 'retry-after': '1' },
   })
 }
 

@@ -1,55 +1,67 @@
 /** Holds: money that is promised to a payee, until it is captured, released, or expires. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
-import { route } from '../../platform/http/route'
-import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
+import { responseHeaders } from '../../platform/http/headers'
+import { answer, route } from '../../platform/http/route'
+import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { Command } from '../domain/book'
 import type { PlaceHold } from '../domain/hold'
 import { type Hold, holdStatuses } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findHold } from '../ledger/store/rows'
-import { answerCommand, created, keyProblems, movementProblems, type Responder } from './commands'
-import { parsePart, respondWithTransaction, TransactionResponse } from './transactions'
+import {
+  answerCommand,
+  consistencyToken,
+  created,
+  invalidAmount,
+  keyed,
+  movementProblems,
+  queued,
+  type Responder,
+} from './commands'
+import { holdExamples } from './examples/holds'
+import { movementAnswer, parsePart, respondWithTransaction } from './transactions'
 import {
   Amount,
   CurrencyCode,
   findById,
-  Id,
+  id,
+  moment,
   parseAmount,
   parseCurrency,
   parseRemarks,
   parseTime,
   part,
+  pathId,
   remarks,
   showMoney,
-  Time,
 } from './values'
 
-const NewHold = Type.Object(
-  {
-    account_id_from: Id,
-    account_id_to: Type.Optional(Id),
-    amount: Amount,
-    currency: Type.Optional(CurrencyCode),
-    ...remarks,
-    expires_at: Type.Optional(Time),
-  },
-  closed,
-)
-const NewCapture = Type.Object(part, closed)
-const NewRelease = Type.Object({}, closed)
+const NewHold = closedObject('NewHold', {
+  account_id_from: id('The account whose money is held.'),
+  account_id_to: Type.Optional(id('The payee. `world` when absent.')),
+  amount: Amount,
+  currency: Type.Optional(CurrencyCode),
+  ...remarks,
+  expires_at: Type.Optional(
+    moment('When it expires: in the future, at most a year ahead. In 7 days when absent.'),
+  ),
+})
+const NewCapture = closedObject('NewCapture', part)
+const NewRelease = closedObject('NewRelease', {})
 
 const HoldResponse = closedObject('Hold', {
   id: uuid('The hold.'),
-  status: oneOf(holdStatuses),
+  status: oneOf(holdStatuses, 'Only a `placed` hold is open. A hold ends once.'),
   account_id_from: uuid('The account whose money is held.'),
   account_id_to: uuid('The payee; `world` where the request names none.'),
-  amount: Money,
-  captured: nullable(Money, 'Null while it is open, 0 when nothing was captured.'),
+  amount: described(Money, 'What is held.'),
+  captured: nullable(Money, 'What was paid of it. Null while it is open, 0 when nothing was captured.'),
   currency: Currency,
   reference: nullable(Type.String(), "A text of the caller's own."),
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
@@ -87,15 +99,23 @@ const respondWithHold: Responder<'hold'> = {
   },
 }
 
+const tag = {
+  name: 'Holds',
+  description: 'Money that is promised to a payee, until it is captured, released, or expires.',
+}
+
 export const holdRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
     path: '/holds',
+    id: 'createHold',
+    tag,
     summary: 'Places a hold.',
     body: NewHold,
-    responses: { 201: HoldResponse },
+    responses: { 201: answer(HoldResponse, { headers: [responseHeaders.location, consistencyToken] }) },
+    traits: [keyed, queued],
     problems: [...movementProblems, problems.sameAccount],
-    isKeyed: true,
+    examples: holdExamples.createHold,
     handle({ body, request, route, params }) {
       const command = parseHold(body, wallet.clock())
       const { currency } = command
@@ -105,20 +125,34 @@ export const holdRoutes = (wallet: Wallet) => [
   route({
     method: 'GET',
     path: '/holds/:id',
+    id: 'getHold',
+    tag,
     summary: 'A hold.',
+    params: { id: pathId('The hold.') },
     responses: { 200: HoldResponse },
     problems: [problems.holdNotFound],
+    examples: holdExamples.getHold,
     handle: ({ params, request }) =>
       withHold(wallet, request, params.id, (hold) => Response.json(presentHold(hold))),
   }),
   route({
     method: 'POST',
     path: '/holds/:id/capture',
+    id: 'captureHold',
+    tag,
     summary: 'Captures a hold, whole or in part. It ends it.',
+    params: { id: pathId('The hold.') },
     body: NewCapture,
-    responses: { 201: TransactionResponse },
-    problems: [...endProblems, problems.amountExceedsHold, problems.balanceLimit, problems.effectiveTooEarly],
-    isKeyed: true,
+    responses: { 201: movementAnswer },
+    traits: [keyed, queued],
+    problems: [
+      invalidAmount,
+      ...endProblems,
+      problems.amountExceedsHold,
+      problems.balanceLimit,
+      problems.effectiveTooEarly,
+    ],
+    examples: holdExamples.captureHold,
     handle: ({ body, request, route, params }) =>
       withHold(wallet, request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
@@ -130,11 +164,15 @@ export const holdRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
     path: '/holds/:id/release',
+    id: 'releaseHold',
+    tag,
     summary: 'Releases a hold: nothing moves.',
+    params: { id: pathId('The hold.') },
     body: NewRelease,
-    responses: { 200: HoldResponse },
+    responses: { 200: answer(HoldResponse, { headers: [consistencyToken] }) },
+    traits: [keyed, queued],
     problems: endProblems,
-    isKeyed: true,
+    examples: holdExamples.releaseHold,
     handle: ({ body, request, route, params }) =>
       withHold(wallet, request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
@@ -147,7 +185,7 @@ export const holdRoutes = (wallet: Wallet) => [
 ]
 
 /** Of everything that ends a hold. */
-const endProblems = [...keyProblems, problems.holdNotFound, problems.alreadyCaptured, problems.alreadyVoided]
+const endProblems = [problems.holdNotFound, problems.alreadyCaptured, problems.alreadyVoided]
 
 function parseHold(body: Static<typeof NewHold>, now: Date): PlaceHold {
   const currency = parseCurrency(body.currency)

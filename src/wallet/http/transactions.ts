@@ -1,4 +1,5 @@
 /** Transactions: transfers, deposits, withdrawals and reversals, and the delivery of their events. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import type { KafkaConfig } from '../../config/config'
@@ -9,10 +10,18 @@ import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { timeOf } from '../../contract/time'
 import { refuse } from '../../platform/http/app'
 import { encodeCursor } from '../../platform/http/cursor'
+import { responseHeaders } from '../../platform/http/headers'
 import { InvalidCursor, InvalidValue } from '../../platform/http/invalid'
-import { listResponse, pageSizeOf, paging, parsePosition, respondWithPage } from '../../platform/http/list'
-import { route } from '../../platform/http/route'
-import { closed, closedObject, nullable, oneOf } from '../../platform/http/schemas'
+import {
+  listResponse,
+  pageHeaders,
+  pageSizeOf,
+  paging,
+  parsePosition,
+  respondWithPage,
+} from '../../platform/http/list'
+import { answer, route } from '../../platform/http/route'
+import { closed, closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { TransferMoney } from '../domain/transfer'
 import { type Transaction, transactionKinds } from '../domain/types'
@@ -21,10 +30,22 @@ import { findTransaction } from '../ledger/store/rows'
 import { type Delivery, findDelivery } from '../outbox/deliveries-store'
 import type { TransactionCursor } from '../queries/history-store'
 import { readTransactionPage } from '../queries/list-transactions'
-import { answerCommand, type Call, created, keyProblems, movementProblems, type Responder } from './commands'
+import {
+  answerCommand,
+  type Call,
+  consistencyToken,
+  created,
+  invalidAmount,
+  keyed,
+  movementProblems,
+  queued,
+  type Responder,
+} from './commands'
+import { transactionExamples } from './examples/transactions'
 import {
   findById,
-  Id,
+  id,
+  moment,
   movement,
   parseAmount,
   parseBound,
@@ -32,33 +53,39 @@ import {
   parseRemarks,
   parseTime,
   part,
+  pathId,
   showMoney,
-  Time,
 } from './values'
 
-const NewMovement = Type.Object(movement, closed)
-const NewTransaction = Type.Object({ account_id_from: Id, account_id_to: Id, ...movement }, closed)
-const NewReversal = Type.Object(part, closed)
+const NewMovement = closedObject('NewMovement', movement)
+const NewTransfer = closedObject('NewTransfer', {
+  account_id_from: id('The account to debit.'),
+  account_id_to: id('The account to credit.'),
+  ...movement,
+})
+const NewReversal = closedObject('NewReversal', part)
 
 const TransactionQuery = Type.Object(
   {
-    account_id: Type.Optional(Id),
-    client_id: Type.Optional(Id),
-    kind: Type.Optional(oneOf(transactionKinds)),
-    since: Type.Optional(Time),
-    until: Type.Optional(Time),
+    account_id: Type.Optional(id('Of this account. Either this or `client_id` has to be given.')),
+    client_id: Type.Optional(id('Of all accounts of this client.')),
+    kind: Type.Optional(oneOf(transactionKinds, 'Of this kind.')),
+    since: Type.Optional(moment('Written at or after this time.')),
+    until: Type.Optional(moment('Written before this time.')),
     ...paging,
   },
   closed,
 )
 
+const Kind = oneOf(transactionKinds, 'What moved the money.')
+
 export const TransactionResponse = closedObject('Transaction', {
   id: uuid('The transaction.'),
   account_id_from: uuid('The account that was debited; `world` for a deposit.'),
   account_id_to: uuid('The account that was credited; `world` for a withdrawal.'),
-  amount: Money,
+  amount: described(Money, 'What was moved.'),
   currency: Currency,
-  kind: oneOf(transactionKinds),
+  kind: Kind,
   reference: nullable(Type.String(), "A text of the caller's own."),
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
   reverses: nullable(uuid('The transaction that this one takes back, whole or in part.')),
@@ -76,13 +103,14 @@ const DeliveryResponse = closedObject('Delivery', {
   events: Type.Array(
     closedObject('EventDelivery', {
       name: Type.String({ description: 'The kind of event.' }),
-      topic: Type.String(),
-      status: oneOf(['pending', 'published']),
+      topic: Type.String({ description: 'Its topic on the broker.' }),
+      status: oneOf(['pending', 'published'], '`pending` while it waits in the outbox.'),
       partition: nullable(Type.Integer({ minimum: 0 }), 'Null while pending, and when no longer recorded.'),
       offset: nullable(Type.Integer({ minimum: 0 }), 'Null while pending, and when no longer recorded.'),
       published_at: nullable(time('Null while pending, and when no longer recorded.')),
-      waiting_seconds: nullable(Type.Number(), 'Null once published.'),
+      waiting_seconds: nullable(Type.Number(), 'Since the commit. Null once published.'),
     }),
+    { description: 'The events of the transaction.' },
   ),
 })
 
@@ -136,94 +164,29 @@ export const respondWithTransaction: Responder<'transaction'> = {
   },
 }
 
-export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topicPrefix'>) => [
-  ...movementRoutes(wallet),
-  route({
-    method: 'GET',
-    path: '/transactions',
-    summary: 'Transactions of an account or a client, newest first.',
-    query: TransactionQuery,
-    responses: { 200: listResponse('Transactions', TransactionResponse) },
-    handle: ({ query, request }) => answerTransactions(wallet, request, query),
-  }),
-  route({
-    method: 'GET',
-    path: '/transactions/:id',
-    summary: 'A transaction.',
-    responses: { 200: TransactionResponse },
-    problems: [problems.transactionNotFound],
-    async handle({ params, request }) {
-      const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
-      return transaction
-        ? Response.json(presentTransaction(transaction))
-        : refuseTransaction(request, params.id)
-    },
-  }),
-  route({
-    method: 'GET',
-    path: '/transactions/:id/delivery',
-    summary: 'When a transaction was committed, and where its events are on the broker.',
-    responses: { 200: DeliveryResponse },
-    problems: [problems.transactionNotFound],
-    async handle({ params, request }) {
-      const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
-      if (!delivery) return refuseTransaction(request, params.id)
-      return Response.json(presentDelivery(params.id.toLowerCase(), delivery, kafka.topicPrefix))
-    },
-  }),
-]
+export const transactionTag = {
+  name: 'Transactions',
+  description: 'Transfers, deposits, withdrawals and reversals. Each is durable once it is answered.',
+}
 
-const movementRoutes = (wallet: Wallet) => [
-  route({
-    method: 'POST',
-    path: '/transactions',
-    summary: 'Transfers money between two accounts.',
-    body: NewTransaction,
-    responses: { 201: TransactionResponse },
-    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
-    isKeyed: true,
-    handle: ({ body, request, route, params }) =>
-      answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
-  }),
-  route({
-    method: 'POST',
-    path: '/accounts/:id/deposits',
-    summary: 'Deposits money into an account, from `world`.',
-    body: NewMovement,
-    responses: { 201: TransactionResponse },
-    // `world` may be overdrawn.
-    problems: [
-      ...movementProblems.filter((problem) => problem !== problems.insufficientFunds),
-      problems.sameAccount,
-      problems.effectiveTooEarly,
-    ],
-    isKeyed: true,
-    handle({ body, request, route, params }) {
-      const parties = { account_id_from: null, account_id_to: params.id }
-      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'deposit', ...parties })
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/accounts/:id/withdrawals',
-    summary: 'Withdraws money from an account, to `world`.',
-    body: NewMovement,
-    responses: { 201: TransactionResponse },
-    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
-    isKeyed: true,
-    handle({ body, request, route, params }) {
-      const parties = { account_id_from: params.id, account_id_to: null }
-      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'withdrawal', ...parties })
-    },
-  }),
+/** Of everything that moves money. */
+export const movementAnswer = answer(TransactionResponse, {
+  headers: [responseHeaders.location, consistencyToken],
+})
+
+const reversalRoute = (wallet: Wallet) =>
   route({
     method: 'POST',
     path: '/transactions/:id/reverse',
+    id: 'reverseTransaction',
+    tag: transactionTag,
     summary: 'Reverses a transaction, whole or in part.',
+    params: { id: pathId('The transaction to take back.') },
     body: NewReversal,
-    responses: { 201: TransactionResponse },
+    responses: { 201: movementAnswer },
+    traits: [keyed, queued],
     problems: [
-      ...keyProblems,
+      invalidAmount,
       problems.transactionNotFound,
       problems.notReversible,
       problems.alreadyReversed,
@@ -232,7 +195,7 @@ const movementRoutes = (wallet: Wallet) => [
       problems.balanceLimit,
       problems.effectiveTooEarly,
     ],
-    isKeyed: true,
+    examples: transactionExamples.reverseTransaction,
     async handle({ body, request, route, params }) {
       const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
       if (!original) return refuseTransaction(request, params.id)
@@ -246,6 +209,112 @@ const movementRoutes = (wallet: Wallet) => [
       } as const
       const call = { request, route, params }
       return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
+    },
+  })
+
+export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topicPrefix'>) => [
+  ...transferRoutes(wallet),
+  reversalRoute(wallet),
+  route({
+    method: 'GET',
+    path: '/transactions',
+    id: 'listTransactions',
+    tag: transactionTag,
+    summary: 'Transactions of an account or a client, newest first.',
+    query: TransactionQuery,
+    responses: {
+      200: answer(listResponse('Transactions', TransactionResponse), { headers: pageHeaders }),
+    },
+    examples: transactionExamples.listTransactions,
+    handle: ({ query, request }) => answerTransactions(wallet, request, query),
+  }),
+  route({
+    method: 'GET',
+    path: '/transactions/:id',
+    id: 'getTransaction',
+    tag: transactionTag,
+    summary: 'A transaction.',
+    params: { id: pathId('The transaction.') },
+    responses: { 200: TransactionResponse },
+    problems: [problems.transactionNotFound],
+    examples: transactionExamples.getTransaction,
+    async handle({ params, request }) {
+      const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
+      return transaction
+        ? Response.json(presentTransaction(transaction))
+        : refuseTransaction(request, params.id)
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/transactions/:id/delivery',
+    id: 'getDelivery',
+    tag: transactionTag,
+    summary: 'When a transaction was committed, and where its events are on the broker.',
+    params: { id: pathId('The transaction.') },
+    responses: { 200: DeliveryResponse },
+    problems: [problems.transactionNotFound],
+    examples: transactionExamples.getDelivery,
+    async handle({ params, request }) {
+      const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
+      if (!delivery) return refuseTransaction(request, params.id)
+      return Response.json(presentDelivery(params.id.toLowerCase(), delivery, kafka.topicPrefix))
+    },
+  }),
+]
+
+const transferRoutes = (wallet: Wallet) => [
+  route({
+    method: 'POST',
+    path: '/transactions',
+    id: 'createTransfer',
+    tag: transactionTag,
+    summary: 'Transfers money between two accounts.',
+    body: NewTransfer,
+    responses: { 201: movementAnswer },
+    traits: [keyed, queued],
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    examples: transactionExamples.createTransfer,
+    handle: ({ body, request, route, params }) =>
+      answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
+  }),
+  route({
+    method: 'POST',
+    path: '/accounts/:id/deposits',
+    id: 'createDeposit',
+    tag: transactionTag,
+    summary: 'Deposits money into an account, from `world`.',
+    params: { id: pathId('The account to credit.') },
+    body: NewMovement,
+    responses: { 201: movementAnswer },
+    traits: [keyed, queued],
+    // `world` may be overdrawn.
+    problems: [
+      ...movementProblems.filter((problem) => problem !== problems.insufficientFunds),
+      problems.sameAccount,
+      problems.effectiveTooEarly,
+    ],
+    examples: transactionExamples.createDeposit,
+    handle({ body, request, route, params }) {
+      const parties = { account_id_from: null, account_id_to: params.id }
+      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'deposit', ...parties })
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/accounts/:id/withdrawals',
+    id: 'createWithdrawal',
+    tag: transactionTag,
+    summary: 'Withdraws money from an account, to `world`.',
+    params: { id: pathId('The account to debit.') },
+    body: NewMovement,
+    responses: { 201: movementAnswer },
+    traits: [keyed, queued],
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    examples: transactionExamples.createWithdrawal,
+    handle({ body, request, route, params }) {
+      const parties = { account_id_from: params.id, account_id_to: null }
+      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'withdrawal', ...parties })
     },
   }),
 ]

@@ -5,22 +5,47 @@ import { currencyDefault, isCurrency, parseMoney, presentMoney } from '../../con
 import type { Money } from '../../contract/schemas'
 import { parseInstant, sqlBoundOf, timeExpected } from '../../contract/time'
 import { InvalidValue } from '../../platform/http/invalid'
+import { described, documentedAs } from '../../platform/http/schemas'
 import { withUnavailableFault } from '../../platform/postgres/failures'
 import type { Metadata } from '../domain/types'
 import { lengthOf, Reference } from './text'
 
-export const Id = Type.String({ pattern: uuidPattern, expected: 'must be a UUID' })
+const uuidText = { type: 'string', format: 'uuid' }
+export const id = (description: string) =>
+  Type.String({
+    pattern: uuidPattern,
+    expected: 'must be a UUID',
+    description,
+    [documentedAs]: uuidText,
+  })
+/** Of a path. What is no UUID is not found. */
+export const pathId = (description: string) => Type.String({ format: 'uuid', description })
 export const CurrencyCode = Type.String({
   maxLength: 3,
   expected: 'must be an ISO 4217 code such as BRL',
   description: `ISO 4217; ${currencyDefault} when absent.`,
+  [documentedAs]: { type: 'string', pattern: '^[A-Z]{3}$', default: currencyDefault, examples: ['BRL'] },
 })
 export const Amount = Type.Union([Type.Number(), Type.String()], {
   expected: 'must be a number or a plain decimal string',
-  description: 'In major units of the currency, with at most its decimals and 15 digits.',
+  description:
+    'In major units of the currency, greater than zero: a number or the same as text, with at most the ' +
+    'decimals of the currency and 15 digits.',
+  [documentedAs]: {
+    anyOf: [
+      { type: 'number', exclusiveMinimum: 0 },
+      { type: 'string', pattern: '^\\d+(\\.\\d+)?$' },
+    ],
+    examples: [100, '10.25'],
+  },
 })
 /** Whether it is a time is for `parseTime` and `parseBound`. */
-export const Time = Type.String({ expected: timeExpected })
+export const moment = (description: string) =>
+  Type.String({
+    expected: timeExpected,
+    description,
+    [documentedAs]: { type: 'string', format: 'date-time', examples: ['2024-01-31T00:00:00Z'] },
+  })
 
 /** Of the JSON text, in characters. Larger things are better kept elsewhere and named by the reference. */
 const metadataMax = 4096
@@ -33,11 +58,21 @@ export const remarks = {
     }),
   ),
 }
-export const effective = { effective_at: Type.Optional(Time) }
+export const effective = {
+  effective_at: Type.Optional(
+    moment(
+      'From when it counts in the books: not in the future, with at most milliseconds. Now when absent.',
+    ),
+  ),
+}
 export const movement = { amount: Amount, currency: Type.Optional(CurrencyCode), ...remarks, ...effective }
 
 /** Members of a reversal or a capture. Without an amount: all that is left. */
-export const part = { amount: Type.Optional(Amount), ...remarks, ...effective }
+export const part = {
+  amount: Type.Optional(described(Amount, 'As of a movement. All that is left when absent.')),
+  ...remarks,
+  ...effective,
+}
 
 type RemarksBody = {
   reference?: string | null | undefined

@@ -1,0 +1,103 @@
+/**
+ * The examples of the OpenAPI documents are sent to running services, in the order of the tables: each
+ * answers as documented.
+ */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import type { ServiceName } from '../config/config'
+import { isUuid } from '../contract/id'
+import { parseInstant } from '../contract/time'
+import type { Example, Route } from '../platform/http/route'
+import { connectKafka } from '../platform/kafka/client'
+import { createLog } from '../platform/telemetry/log'
+import { routesOf } from './documented'
+import { eventually } from './eventually'
+import { type Answer, type Caller, type Stack, startStack } from './stack'
+
+setDefaultTimeout(60_000)
+
+/** Documented ids, and those that stand for them here. */
+type Ids = Map<string, string>
+
+const withIds = <T>(value: T, ids: Ids): T =>
+  value === undefined
+    ? value
+    : JSON.parse(
+        JSON.stringify(value).replace(
+          /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g,
+          (id) => ids.get(id) ?? id,
+        ),
+      )
+
+function send(caller: Caller, route: Route, example: Example): Promise<Answer> {
+  const { query, headers, body, params } = example
+  const path = route.path.replace(/:(\w+)/g, (_, name) => (params as Record<string, string>)[name] ?? '')
+  const target = query ? `${path}?${new URLSearchParams(query)}` : path
+  return route.method === 'GET' ? caller.get(target, headers) : caller.post(target, body, headers)
+}
+
+/** Differs from run to run, or with what examples before it did. */
+const volatile = /^(version.*|topic|partition|offset|next_cursor|waiting_seconds|attempts|detail|.*_at)$/
+
+/** Throws where an answer differs from the documented one. Learns the ids of what was created. */
+function expectSame(actual: unknown, documented: unknown, { at, ids }: { at: string; ids: Ids }): void {
+  const name = at.split('.').at(-1) ?? ''
+  if (typeof documented === 'object' && documented !== null && actual !== null) {
+    expect([at, Object.keys(actual as object)]).toEqual([at, Object.keys(documented)])
+    for (const [key, value] of Object.entries(documented))
+      expectSame((actual as Record<string, unknown>)[key], value, { at: `${at}.${key}`, ids })
+    return
+  }
+  if (typeof documented === 'string' && isUuid(documented)) {
+    expect([at, isUuid(String(actual))]).toEqual([at, true])
+    const known = ids.get(documented)
+    if (known === undefined) ids.set(documented, String(actual))
+    else expect([at, actual]).toEqual([at, known])
+    return
+  }
+  if (volatile.test(name) || (typeof documented === 'string' && parseInstant(documented))) {
+    if (actual !== null && documented !== null) expect([at, typeof actual]).toEqual([at, typeof documented])
+    return
+  }
+  expect([at, actual]).toEqual([at, documented])
+}
+
+async function expectExamples(stack: Stack, service: ServiceName): Promise<void> {
+  const ids: Ids = new Map()
+  for (const route of routesOf[service])
+    for (const [name, documented] of Object.entries(route.examples)) {
+      const at = `${route.id}.${name}`
+      const { status, body } = await send(stack[service], route, withIds(documented, ids))
+      expect([at, status, status === documented.status ? '' : body]).toEqual([at, documented.status, ''])
+      if (documented.response === undefined || 'text' in body) continue
+      if (status in route.answers) expectSame(body, documented.response, { at, ids })
+      // A refusal documents only what differs from the others.
+      else
+        expect([at, body]).toEqual([at, expect.objectContaining(withIds(documented.response, ids) as object)])
+    }
+}
+
+test('the examples of the wallet', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  await expectExamples(stack, 'wallet')
+})
+
+test('the examples of balances', async () => {
+  await using stack = await startStack({ start: ['balances'] })
+  await sendUnreadable(stack)
+  await expectExamples(stack, 'balances')
+})
+
+/** For the examples of dead letters. */
+async function sendUnreadable({ config, balances }: Stack): Promise<void> {
+  const kafka = connectKafka(
+    config.balances.kafka,
+    createLog({ service: 'test', level: 'fatal', format: 'json' }),
+  )
+  const publisher = kafka.publisher()
+  await publisher.send([
+    { topic: `${config.balances.kafka.topicPrefix}balances`, key: null, value: 'hello', headers: {} },
+  ])
+  await publisher.close()
+  await kafka.close()
+  await eventually(async () => expect((await balances.get('/dead-letters/1')).body.sent_at).toBeString())
+}

@@ -1,0 +1,24 @@
+/**
+ * Writes what the documentation derives from the code (`npm run docs`): the OpenAPI documents,
+ * `docs/errors.md`, `docs/events.md` and the schemas of the events. Tests fail when they differ. An
+ * incompatible event does not overwrite its released schema.
+ */
+import { join } from 'node:path'
+import { optionsOrExit } from '../platform/process/options.ts'
+import { writeApiDocs } from './api-docs'
+import { brokenPromises, writeEventDocs } from './event-docs'
+
+optionsOrExit(
+  'Usage: npm run docs\n  Writes docs/openapi, docs/errors.md, docs/events.md and docs/events.',
+  {},
+)
+const broken = brokenPromises()
+if (broken.length > 0) {
+  console.error(broken.join('\n'))
+  console.error('Inside a major version only optional fields may be added: see docs/contributing.md.')
+  process.exit(1)
+}
+for (const [path, text] of [...writeApiDocs(), ...writeEventDocs()]) {
+  await Bun.write(join(import.meta.dir, '../..', path), text)
+  console.log(`wrote ${path}`)
+}

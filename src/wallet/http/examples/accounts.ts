@@ -1,0 +1,46 @@
+/** Requests and answers, for documents. A test sends each. */
+
+const john = {
+  id: '01935a50-0f1c-7d3b-b1a4-2c8e6f4a7d11',
+  client_id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
+  currency: 'BRL',
+  balance: 0,
+  held: 0,
+  available: 0,
+  overdraft_limit: 200,
+  version: 0,
+  created_at: '2024-11-23T14:02:45.340Z',
+  updated_at: '2024-11-23T14:02:45.340Z',
+}
+
+export const accountExamples = {
+  getAccount: { ofJohn: { params: { id: john.id }, status: 200, response: john } },
+  createAccount: {
+    ofJohn: {
+      headers: { 'Idempotency-Key': '"6a0e4a51-63bb-4c3b-8f5b-7e4b1c5d9d20"' },
+      body: { client_id: john.client_id, overdraft_limit: 200 },
+      status: 201,
+      response: john,
+    },
+    inYen: {
+      summary: 'In yen, which has no decimals',
+      body: { client_id: john.client_id, currency: 'JPY' },
+      status: 201,
+      response: {
+        ...john,
+        id: '01935a50-1c6e-7f0a-9d3d-5a1e0b7c4e12',
+        currency: 'JPY',
+        available: 0,
+        overdraft_limit: 0,
+      },
+    },
+    unknownClient: {
+      body: { client_id: '00000000-0000-4000-8000-000000000000' },
+      status: 404,
+      response: {
+        type: '/problems/client-not-found',
+        detail: 'client 00000000-0000-4000-8000-000000000000 does not exist',
+      },
+    },
+  },
+} as const

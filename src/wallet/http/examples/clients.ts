@@ -1,0 +1,35 @@
+/** Requests and answers, for documents. A test sends each. */
+
+const irene = {
+  id: '01935a4f-8e0b-7b52-8f0e-3f9a5f1d2c01',
+  name: 'Irene',
+  email: 'irene@example.com',
+  created_at: '2024-11-23T14:02:11.083Z',
+}
+
+export const clientExamples = {
+  getClient: { irene: { params: { id: irene.id }, status: 200, response: irene } },
+  createClient: {
+    irene: {
+      headers: { 'Idempotency-Key': '"5c1f7a3e-0d0c-4f3f-9a55-0a5cf6f0c9b1"' },
+      body: { name: 'Irene', email: 'irene@example.com' },
+      status: 201,
+      response: irene,
+    },
+    withoutName: {
+      summary: 'A name without a visible character',
+      body: { name: ' ', email: 'irene@example.com' },
+      status: 422,
+      response: {
+        type: '/problems/validation',
+        detail: 'the body has an invalid value',
+        errors: [
+          {
+            detail: 'must be a name of 1 to 255 visible characters, without line breaks and other controls',
+            pointer: '#/name',
+          },
+        ],
+      },
+    },
+  },
+} as const

@@ -1,0 +1,189 @@
+/** Requests and answers, for documents. A test sends each. */
+import { worldIdOf } from '../../domain/account'
+
+const transfer = {
+  id: '01935a52-3f4b-7c1e-a1d0-2f6f8f4f9a10',
+  account_id_from: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
+  account_id_to: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
+  amount: 10.25,
+  currency: 'BRL',
+  kind: 'transfer',
+  reference: 'lunch',
+  metadata: { order: 4711 },
+  reverses: null,
+  hold_id: null,
+  version_account_id_from: 5,
+  version_account_id_to: 5,
+  effective_at: '2024-11-23T14:05:19.499Z',
+  created_at: '2024-11-23T14:05:19.499Z',
+}
+const deposit = {
+  ...transfer,
+  id: '01935a52-9c7d-7f2a-b3e1-5d4c6b8a0f12',
+  account_id_from: worldIdOf('BRL'),
+  account_id_to: 'd6a4053e-bbd0-11ee-8a24-0242ac120003',
+  amount: 250,
+  kind: 'deposit',
+  reference: 'salary',
+  metadata: null,
+  version_account_id_from: 12,
+  version_account_id_to: 2,
+}
+
+export const transactionExamples = {
+  listTransactions: {
+    ofEva: {
+      query: { account_id: transfer.account_id_from, kind: 'transfer', limit: '1' },
+      status: 200,
+      response: { data: [transfer], next_cursor: 'WyIxNzMyMzc' },
+    },
+    ofClientInJanuary: {
+      summary: 'Of all accounts of a client, in a period',
+      query: {
+        client_id: 'd6a3bc81-bbd0-11ee-8a24-0242ac120003',
+        kind: 'transfer',
+        since: '2019-01-01T00:00:00Z',
+        until: '2019-02-01T00:00:00Z',
+      },
+      status: 200,
+      response: { data: [], next_cursor: null },
+    },
+    ofNobody: {
+      summary: 'Neither an account nor a client',
+      status: 422,
+      response: {
+        type: '/problems/validation',
+        detail: 'name either an account_id or a client_id',
+        errors: [{ detail: 'name either an account_id or a client_id', pointer: '#/account_id' }],
+      },
+    },
+  },
+  getTransaction: {
+    transfer: { params: { id: transfer.id }, status: 200, response: transfer },
+    unknown: {
+      params: { id: '00000000-0000-4000-8000-000000000000' },
+      status: 404,
+      response: {
+        type: '/problems/transaction-not-found',
+        detail: 'transaction 00000000-0000-4000-8000-000000000000 does not exist',
+      },
+    },
+  },
+  getDelivery: {
+    transfer: {
+      params: { id: transfer.id },
+      status: 200,
+      response: {
+        transaction_id: transfer.id,
+        committed_at: transfer.created_at,
+        status: 'published',
+        events: ['transactions', 'balances'].map((topic) => ({
+          name: topic === 'balances' ? 'BalanceUpdated' : 'TransactionCreated',
+          topic,
+          status: 'published',
+          partition: 2,
+          offset: 17,
+          published_at: '2024-11-23T14:05:19.512Z',
+          waiting_seconds: null,
+        })),
+      },
+    },
+  },
+  createTransfer: {
+    evaPaysFrank: {
+      headers: { 'Idempotency-Key': '"8e03978e-40d5-43e8-bc93-6894a57f9324"' },
+      body: {
+        account_id_from: transfer.account_id_from,
+        account_id_to: transfer.account_id_to,
+        amount: '10.25',
+        reference: 'lunch',
+        metadata: { order: 4711 },
+      },
+      status: 201,
+      response: transfer,
+    },
+    withoutFunds: {
+      summary: 'More than the payer has',
+      body: {
+        account_id_from: transfer.account_id_from,
+        account_id_to: transfer.account_id_to,
+        amount: 1_000_000,
+      },
+      status: 422,
+      response: { type: '/problems/insufficient-funds', detail: 'insufficient funds' },
+    },
+    toItself: {
+      body: {
+        account_id_from: transfer.account_id_from,
+        account_id_to: transfer.account_id_from,
+        amount: 1,
+      },
+      status: 422,
+      response: {
+        type: '/problems/same-account',
+        detail: 'an account cannot transfer to itself',
+        code: 'ACCOUNTS_NOT_DIFFERENT',
+      },
+    },
+  },
+  createDeposit: {
+    salary: {
+      params: { id: deposit.account_id_to },
+      headers: { 'Idempotency-Key': '"0b6f5d0e-8a63-4b0a-9f0c-2f1f4b1d7c31"' },
+      body: { amount: 250, reference: 'salary' },
+      status: 201,
+      response: deposit,
+    },
+  },
+  createWithdrawal: {
+    cash: {
+      params: { id: deposit.account_id_to },
+      headers: { 'Idempotency-Key': '"4f1f9f4c-7f5a-4a9e-8d49-60f0b4f5b0c2"' },
+      body: { amount: '49.90' },
+      status: 201,
+      response: {
+        ...deposit,
+        id: '01935a53-4a1d-7e0c-8f6b-9c2d1e0f3a13',
+        account_id_from: deposit.account_id_to,
+        account_id_to: deposit.account_id_from,
+        amount: 49.9,
+        kind: 'withdrawal',
+        reference: null,
+        version_account_id_from: 3,
+        version_account_id_to: 13,
+      },
+    },
+  },
+  reverseTransaction: {
+    inPart: {
+      params: { id: transfer.id },
+      headers: { 'Idempotency-Key': '"d0f9a6c6-1a3c-4c9e-8a55-9b8a0f3c7e44"' },
+      body: { amount: '0.25', reference: 'rounding' },
+      status: 201,
+      response: {
+        ...transfer,
+        id: '01935a54-6b2e-7a4f-9b7d-1f3e5c7a9b14',
+        account_id_from: transfer.account_id_to,
+        account_id_to: transfer.account_id_from,
+        amount: 0.25,
+        kind: 'reversal',
+        reference: 'rounding',
+        metadata: null,
+        reverses: transfer.id,
+        version_account_id_from: 6,
+        version_account_id_to: 6,
+      },
+    },
+    tooMuch: {
+      summary: 'More than is left of it',
+      params: { id: transfer.id },
+      body: { amount: 100 },
+      status: 422,
+      response: {
+        type: '/problems/amount-exceeds-original',
+        detail: 'the amount is more than is left of the transaction',
+        errors: [{ detail: 'the amount is more than is left of the transaction', pointer: '#/amount' }],
+      },
+    },
+  },
+} as const
