@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { snappyCompress } from '@platformatic/wasm-utils'
 import { type RawProducer, recordBatch } from '../../../testing/raw-kafka.ts'
 import { type LogLimits, PartitionLog } from './partition-log.ts'
 import { readHeader } from './record-batch.ts'
@@ -280,4 +281,13 @@ test('an offset is found by time over all segments', () => {
   expect(log.findTimestamp(1_500)).toEqual({ offset: 50, timestamp: 1_500 })
   expect(log.findTimestamp(1_501)?.offset).toBe(51)
   expect(log.findTimestamp(2_000)).toBeUndefined()
+})
+
+test('inside a compressed batch a record is found by its own time', () => {
+  using log = open()
+  const records = [1_000, 1_010, 1_020].map((timestamp) => ({ value: `at ${timestamp}`, timestamp }))
+  log.put(
+    recordBatch(records, undefined, { codec: 2, compress: (bytes) => Buffer.from(snappyCompress(bytes)) }),
+  )
+  expect(log.findTimestamp(1_005)).toEqual({ offset: 1, timestamp: 1_010 })
 })
