@@ -37,15 +37,6 @@ export function readHeader(buffer: Buffer, at = 0) {
   return header.bytes < headerBytes || header.lastOffset < baseOffset ? undefined : header
 }
 
-/** The whole batches that a block begins with. */
-export function* wholeBatches(block: Buffer) {
-  for (let at = 0, batch = readHeader(block); batch; batch = readHeader(block, at)) {
-    if (at + batch.bytes > block.length) return
-    yield { batch, at }
-    at += batch.bytes
-  }
-}
-
 /** Whether the checksum of a whole batch holds. */
 export const isIntact = (batch: Buffer) => batch.readInt32BE(17) === crc32c(batch.subarray(21), 0)
 

@@ -1,13 +1,6 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
-import {
-  type BatchHeader,
-  findTimestamp,
-  headerBytes,
-  isIntact,
-  readHeader,
-  wholeBatches,
-} from './record-batch.ts'
+import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
 import { salvage } from './salvage.ts'
 
 /**
@@ -100,7 +93,10 @@ export class Segment {
       throw error
     }
     this.#fileBytes = Math.max(this.#fileBytes, this.#bytes + bytes.length)
-    for (const { batch, at } of wholeBatches(batches)) this.#note(batch, this.#bytes + at)
+    for (let at = 0, batch = readHeader(batches); batch; batch = readHeader(batches, at)) {
+      this.#note(batch, this.#bytes + at)
+      at += batch.bytes
+    }
     this.#bytes = end
   }
 
@@ -190,7 +186,10 @@ export class Segment {
     if (!first) return Buffer.alloc(0)
     const block = this.readAt(first.position, Math.max(first.batch.bytes, bytesMax))
     let end = 0
-    for (const { batch, at } of wholeBatches(block)) end = at + batch.bytes
+    for (let batch = readHeader(block); batch; batch = readHeader(block, end)) {
+      if (end + batch.bytes > block.length) break
+      end += batch.bytes
+    }
     return block.subarray(0, end)
   }
 
