@@ -23,7 +23,7 @@ const connectTimeoutMs = 5000
 export const migrationsOf = (service: 'wallet' | 'balances'): string =>
   join(import.meta.dir, '../../migrations', service)
 
-export type DatabaseCommand = Pick<Preparation, 'url'> & {
+type DatabaseCommand = Pick<Preparation, 'url'> & {
   name: string
   service: 'wallet' | 'balances'
   prepare?: boolean

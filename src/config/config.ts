@@ -30,7 +30,6 @@ export class ConfigError extends Error {
 
 export const serviceNames = ['wallet', 'balances'] as const
 export type ServiceName = (typeof serviceNames)[number]
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export type ServiceConfig = ReturnType<typeof readServiceConfig>
 export type KafkaConfig = ServiceConfig['kafka']

@@ -4,7 +4,7 @@ import { DrizzleQueryError } from 'drizzle-orm'
  * A dependency failed. Thrown, and retried in one place. Refusals are values instead; bugs are other
  * errors.
  */
-export type FaultCode =
+type FaultCode =
   | 'database_unavailable'
   | 'broker_unavailable'
   | 'overloaded'

@@ -10,7 +10,7 @@ export type Access = {
   corsOrigins: readonly string[]
 }
 
-export type AccessRefusal = { reason: 'host' | 'origin'; detail: string }
+type AccessRefusal = { reason: 'host' | 'origin'; detail: string }
 
 /** The name in a `Host` header, in lower case and without the port; undefined if invalid. */
 export function hostNameOf(header: string | null): string | undefined {

@@ -21,10 +21,7 @@ export const pageSizeOf = (limit: string | undefined): number =>
   limit === undefined ? pageSizeDefault : Number(limit)
 
 /** Member of a body. */
-export const NextCursor = nullable(
-  Type.String(),
-  'Send it as `cursor` for the next page; null on the last one.',
-)
+const NextCursor = nullable(Type.String(), 'Send it as `cursor` for the next page; null on the last one.')
 
 /** Of the answer of a list. */
 export const pageHeaders = [sometimes(responseHeaders.link)]

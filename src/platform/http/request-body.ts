@@ -14,10 +14,10 @@ export const bodyLimits = {
   /** Memory of all larger bodies that are being received. */
   heldMax: 256 * 1024 * 1024,
 }
-export type BodyLimits = typeof bodyLimits
+type BodyLimits = typeof bodyLimits
 
 export type BodyFault = 'too_large' | 'too_slow' | 'cut_off' | 'overloaded'
-export type ReadBody = { ok: true; bytes: Uint8Array } | { ok: false; fault: BodyFault }
+type ReadBody = { ok: true; bytes: Uint8Array } | { ok: false; fault: BodyFault }
 
 const empty = new Uint8Array()
 /** Counts received bytes, not declared ones: declaring a lot costs a sender nothing. */

@@ -12,7 +12,7 @@ import { readRanges, readRecordsAt } from './reader'
 import { type SubscriptionOptions, subscribe } from './subscription'
 import { createTopicAdmin } from './topics'
 
-export type KafkaOptions = {
+type KafkaOptions = {
   brokers: string[]
   clientId: string
   ssl: boolean

@@ -7,9 +7,9 @@
  * `too_large`: the receiver never accepts this item. `unsent`: sending failed after earlier items were
  * sent.
  */
-export type SendResult<Coordinates> = Coordinates | 'too_large' | 'unsent'
+type SendResult<Coordinates> = Coordinates | 'too_large' | 'unsent'
 
-export type PartsOptions<Item, Coordinates> = {
+type PartsOptions<Item, Coordinates> = {
   /** Sends a part, or throws: then some, all or none of it may have arrived. */
   send: (items: Item[]) => Promise<Coordinates[]>
   bytesOf: (item: Item) => number

@@ -9,7 +9,7 @@ import type { Statements } from './statements'
 /** The driver's error: drizzle wraps it in one of its own, with statement and parameters as its message. */
 const driverError = (error: unknown): unknown => (error instanceof DrizzleQueryError ? error.cause : error)
 
-export type DatabaseFailure =
+type DatabaseFailure =
   /** The connection was lost or refused. Whether a statement that was sent took effect is unknown. */
   | 'connection_lost'
   /** The server cannot work. The statement had no effect; retry once the server has recovered. */

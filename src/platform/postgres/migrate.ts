@@ -53,7 +53,7 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
   const examined = await keepTrying(prepare, {
     backoff: { firstMs: 200, limitMs: 5000 },
     signal,
-    isRetryable: isRetryable,
+    isRetryable,
     onFailure: (error, failures) => log.warn({ failures }, `waiting for database: ${messageOf(error)}`),
   })
   if (examined?.beyond)

@@ -31,7 +31,7 @@ export function selectList<Table extends PgTable>(table: Table, columns = keysOf
   return (sql: Statements): Fragment => sql(list)
 }
 
-export type RowStatements<Column extends string, Shared extends string> = {
+type RowStatements<Column extends string, Shared extends string> = {
   /** `unnest(…) as incoming (…)`. */
   unnest(sql: Statements, rows: readonly Record<Column, Value>[]): Fragment
   /** `insert into … (…) select … from unnest(…) as incoming (…)`, ready for a `where` or an `on conflict`. */

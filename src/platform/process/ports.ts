@@ -23,7 +23,7 @@ function listenBriefly(port: number, hostname: string): number {
   return bound
 }
 
-export type PortHolder = { pid: number; command: string }
+type PortHolder = { pid: number; command: string }
 
 /**
  * The process that listens on the port; null when the system does not show it, as of other users'
