@@ -7,19 +7,21 @@ import { SetupError, UsageError, withoutQuery } from '../platform/fault'
 import { asksForHelp, refuseUsage, showHelp } from '../platform/process/options'
 import { onStopSignal } from '../platform/process/signals'
 import type { Command } from './command'
-import { migrate } from './migrate'
-import { rebuild } from './rebuild'
-import { reconcileCommand as reconcile } from './reconcile'
-import { redriveCommand as redrive } from './redrive'
-import { republish } from './republish'
-import { status } from './status'
 
-const commands: Record<string, Command> = { status, reconcile, republish, rebuild, redrive, migrate }
+/** Loaded when it is asked for: together they are most of both services. */
+const commands: Record<string, () => Promise<Command>> = {
+  status: async () => (await import('./status')).status,
+  reconcile: async () => (await import('./reconcile')).reconcileCommand,
+  republish: async () => (await import('./republish')).republish,
+  rebuild: async () => (await import('./rebuild')).rebuild,
+  redrive: async () => (await import('./redrive')).redriveCommand,
+  migrate: async () => (await import('./migrate')).migrate,
+}
 
 const [name = '', ...args] = process.argv.slice(2)
-const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-if (!command && (name === 'help' || asksForHelp([name]))) showHelp(usage())
-if (!command) refuseUsage(name && `Unknown command ${name}.`, usage())
+const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
+if (!command && (name === 'help' || asksForHelp([name]))) showHelp(await usage())
+if (!command) refuseUsage(name && `Unknown command ${name}.`, await usage())
 if (asksForHelp(args)) showHelp(usageOf(command))
 
 const stopping = new AbortController()
@@ -41,8 +43,9 @@ await command.run(args, process.env, stopping.signal).then(
   },
 )
 
-function usage(): string {
-  const lines = Object.values(commands).map(({ usage, about }) => `  ${usage}\n      ${about}`)
+async function usage(): Promise<string> {
+  const loaded = await Promise.all(Object.values(commands).map((load) => load()))
+  const lines = loaded.map(({ usage, about }) => `  ${usage}\n      ${about}`)
   return `Usage: bun src/cli/main.ts COMMAND\n\nCommands:\n${lines.join('\n')}`
 }
 
