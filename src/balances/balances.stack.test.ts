@@ -68,9 +68,9 @@ const balanceUpdated = (payload: object) => JSON.stringify({ Name: 'BalanceUpdat
 const courses = (account: string, count: number) =>
   Array.from({ length: count }, (_, index) => course(account, index + 1))
 
-async function freshConfig({ seed = false } = {}): Promise<ServiceConfig> {
+async function freshConfig({ seed = false, isEmpty = false } = {}): Promise<ServiceConfig> {
   const shared = await backing()
-  const database = await shared.createDatabase('balances')
+  const database = await shared.createDatabase('balances', isEmpty ? undefined : 'balances')
   return serviceConfig('balances', {
     database,
     brokers: shared.brokers,
@@ -177,7 +177,7 @@ test('records of the course are applied in log order, once each, at any offset o
   expect((await ahead.get('/dead-letters')).body.data).toMatchObject([{ offset: 2, value: 'not an event' }])
   await ahead.stop()
 
-  const { url } = await (await backing()).createDatabase('balances')
+  const { url } = await (await backing()).createDatabase('balances', 'balances')
   await using fresh = await start({ ...config, database: { ...config.database, url } })
   await hasBalance(fresh, 'eva', 3, 6)
   await hasBalance(fresh, 'frank', 1249.5, 2)
@@ -238,7 +238,7 @@ test('every record is applied once while members join and leave', async () => {
 })
 
 test('four replicas may start at once on an empty database', async () => {
-  const config = await freshConfig({ seed: true })
+  const config = await freshConfig({ seed: true, isEmpty: true })
   const replicas = await Promise.all([start(config), start(config), start(config), start(config)])
   const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
   for (const replica of replicas) await hasBalance(replica, eva, 800, 4)
@@ -252,7 +252,7 @@ test('four replicas may start at once on an empty database', async () => {
   await hasBalance(again, eva, 1, 5)
 })
 
-test('without its broker the service answers, warns, and continues once it is back', async () => {
+test.concurrent('without its broker the service answers, warns, and continues once it is back', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
   const dataDir = join(folder, 'broker')
   const config = await freshConfig({ seed: true })
@@ -287,7 +287,7 @@ test('without its broker the service answers, warns, and continues once it is ba
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a database restart in mid-stream loses no record', async () => {
+test.concurrent('a database restart in mid-stream loses no record', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-postgres-'))
   const options = {
     dataDir: join(folder, 'data'),

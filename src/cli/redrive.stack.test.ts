@@ -2,10 +2,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { applyProjection } from '../balances/projection/apply-store'
 import { openDatabase } from '../platform/postgres/database'
-import { prepareDatabase } from '../platform/postgres/migrate'
 import { backing } from '../testing/backing'
-import { log } from '../testing/read-model'
-import { migrationsOf } from './command'
 
 setDefaultTimeout(60_000)
 
@@ -21,9 +18,7 @@ const opened = {
 }
 
 test('redrive lists causes, tries without changing anything, applies, and reports what is kept', async () => {
-  const { url } = await (await backing()).createDatabase('balances')
-  const { signal } = new AbortController()
-  await prepareDatabase({ url, folder: migrationsOf('balances'), migrate: true, log, signal })
+  const { url } = await (await backing()).createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'test' })
   const letterOf = (topic: string, value: string, recordOffset: bigint) => ({
     ...{ clusterId: 'cluster', topic, partition: 0, recordOffset, lastOffset: null, recordAt: null },

@@ -1,9 +1,7 @@
 /** The read model without the service, for tests that write entries themselves. */
-import { join } from 'node:path'
 import { applyProjection } from '../balances/projection/apply-store'
 import type { BalanceRow, EntryRow } from '../balances/projection/types'
 import { openDatabase } from '../platform/postgres/database'
-import { prepareDatabase } from '../platform/postgres/migrate'
 import type { Statements } from '../platform/postgres/statements'
 import { createLog } from '../platform/telemetry/log'
 import { backing } from './backing'
@@ -29,8 +27,6 @@ export const entryOf = (version: number, accountId = 'eva'): EntryRow => ({
 export async function openReadModel() {
   const shared = await backing()
   const { name, url } = await shared.createDatabase('balances', 'balances')
-  const folder = join(import.meta.dir, '../../migrations/balances')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
   const { sql, close } = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
   return {
     sql,

@@ -31,7 +31,7 @@ async function openStage() {
   const dataDir = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
   const broker = await startBroker({ dataDir, fsync: false })
   const shared = await backing()
-  const database = await shared.createDatabase('balances')
+  const database = await shared.createDatabase('balances', 'balances')
   const settings = {
     database,
     brokers: [broker.brokers],

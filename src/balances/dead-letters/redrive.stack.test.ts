@@ -1,9 +1,6 @@
 /** Redrive over a real database: each letter is applied once, under concurrency too. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import { openDatabase } from '../../platform/postgres/database'
-import { prepareDatabase } from '../../platform/postgres/migrate'
-import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
 import { openReads } from '../queries/queries'
@@ -13,14 +10,11 @@ import { type RedrivenLetter, type RedriveSelection, redrive } from './redrive'
 
 setDefaultTimeout(30_000)
 
-const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 const anything = { cause: undefined, topic: undefined }
 const everything: RedriveSelection = { filter: anything, after: undefined }
 
 async function openDesk() {
-  const { url } = await (await backing()).createDatabase('balances')
-  const folder = join(import.meta.dir, '../../../migrations/balances')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const { url } = await (await backing()).createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
   const { sql } = database
   const reads = openReads(database)

@@ -25,10 +25,10 @@ async function startReplicas(readers: number) {
   const topicPrefix = shared.topicPrefix()
   const settings = { brokers: [broker.brokers], topicPrefix, seed: true }
   const wallet = await startWallet(
-    serviceConfig('wallet', { ...settings, database: await shared.createDatabase('wallet') }),
+    serviceConfig('wallet', { ...settings, database: await shared.createDatabase('wallet', 'wallet') }),
     log,
   )
-  const database = await shared.createDatabase('balances')
+  const database = await shared.createDatabase('balances', 'balances')
   const config = serviceConfig('balances', { ...settings, database })
   const services = await Promise.all(Array.from({ length: readers }, () => startBalances(config, log)))
   const balances = services.map((service) => callerOf('balances', service.port))
@@ -113,7 +113,7 @@ test('a replica that applies nothing is notified of what the others apply', asyn
   }
 })
 
-test('balances-as-of and balances-lag follow late events and a broker outage', async () => {
+test.concurrent('balances-as-of and balances-lag follow late events and a broker outage', async () => {
   await using system = await startReplicas(2)
   const sample = async () => {
     const answers = await Promise.all(system.balances.map((one) => one.get(`/balances/${eva}`)))
@@ -151,7 +151,7 @@ test('balances-as-of and balances-lag follow late events and a broker outage', a
   await isFresh(gone)
 })
 
-test('an answer as of a time is complete only when nothing of that time can still arrive', async () => {
+test.concurrent('an answer as of a time is complete only when nothing of that time can still arrive', async () => {
   await using system = await startReplicas(1)
   const [balances] = system.balances
   if (!balances) throw new Error('no reader')
@@ -209,7 +209,7 @@ test('an answer as of a time is complete only when nothing of that time can stil
   }
 })
 
-test('a replica that never reached the broker reports nothing complete that may be missing', async () => {
+test.concurrent('a replica that never reached the broker reports nothing complete that may be missing', async () => {
   await using system = await startReplicas(1)
   await eventually(async () => {
     expect((await system.balances[0]?.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`))?.body.complete).toBe(

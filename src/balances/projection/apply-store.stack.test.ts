@@ -20,8 +20,7 @@ const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 const migrations = join(import.meta.dir, '../../../migrations/balances')
 
 async function openBalances() {
-  const { url } = await (await backing()).createDatabase('balances')
-  await prepareDatabase({ url, folder: migrations, migrate: true, log, signal: new AbortController().signal })
+  const { url } = await (await backing()).createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
   return { ...database, [Symbol.asyncDispose]: () => database.close() }
 }

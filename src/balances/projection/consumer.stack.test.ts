@@ -3,14 +3,12 @@
  * revokes partitions.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import type { Kafka } from '../../platform/kafka/client'
 import type { PartitionOffset } from '../../platform/kafka/offsets'
 import type { RecordHeader } from '../../platform/kafka/record-set'
 import type { IncomingBatch } from '../../platform/kafka/records'
 import type { SubscriptionOptions } from '../../platform/kafka/subscription'
 import { type Database, openDatabase } from '../../platform/postgres/database'
-import { prepareDatabase } from '../../platform/postgres/migrate'
 import type { Log } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
@@ -72,10 +70,7 @@ type Desk = {
 
 async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
   const shared = await backing()
-  const { url } = await shared.createDatabase('balances')
-  const folder = join(import.meta.dir, '../../../migrations/balances')
-  const { signal } = new AbortController()
-  await prepareDatabase({ url, folder, migrate: true, log: listeningLog([]), signal })
+  const { url } = await shared.createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
   const consumers: Consumer[] = []
   return {

@@ -1,8 +1,5 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import { openDatabase } from '../../platform/postgres/database'
-import { prepareDatabase } from '../../platform/postgres/migrate'
-import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow } from '../projection/types'
@@ -10,7 +7,6 @@ import { type BalanceFilter, listBalances } from './balances-store'
 
 setDefaultTimeout(30_000)
 
-const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 const everything: BalanceFilter = {
   clientId: undefined,
   currency: undefined,
@@ -33,9 +29,7 @@ const row = (accountId: string, version: bigint, part: Partial<BalanceRow> = {})
 })
 
 async function openBalances() {
-  const { url } = await (await backing()).createDatabase('balances')
-  const folder = join(import.meta.dir, '../../../migrations/balances')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const { url } = await (await backing()).createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
   const record = (...balances: BalanceRow[]) =>
     applyProjection(database.sql, (sql) => sql`select true`, {

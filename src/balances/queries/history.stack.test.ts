@@ -1,10 +1,7 @@
 /** Account history on a real database, compared with a model of plain lists. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/postgres/database'
-import { prepareDatabase } from '../../platform/postgres/migrate'
-import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { seeded } from '../../testing/random'
 import { parseBound } from '../http/values'
@@ -15,12 +12,8 @@ import { openReads, type Reads } from './queries'
 
 setDefaultTimeout(60_000)
 
-const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
-
 async function openBalances() {
-  const { url } = await (await backing()).createDatabase('balances')
-  const folder = join(import.meta.dir, '../../../migrations/balances')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const { url } = await (await backing()).createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 4, prepare: true, applicationName: 'test' })
   const record = (balances: BalanceRow[], entries: EntryRow[]) =>
     applyProjection(database.sql, (sql) => sql`select true`, {

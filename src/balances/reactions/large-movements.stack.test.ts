@@ -3,13 +3,11 @@
  * records and outages.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import { TransactionCreated } from '../../contract/events/events'
 import { encodeEvent } from '../../contract/wire/envelope'
 import { connectKafka } from '../../platform/kafka/client'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import { openDatabase } from '../../platform/postgres/database'
-import { prepareDatabase } from '../../platform/postgres/migrate'
 import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
@@ -28,9 +26,7 @@ const shows = (reaction: LargeMovements, status: 'pass' | 'warn', output: string
 
 test('a movement is recorded once despite redeliveries; unreadable records do not block', async () => {
   const shared = await backing()
-  const { url } = await shared.createDatabase('balances')
-  const folder = join(import.meta.dir, '../../../migrations/balances')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const { url } = await shared.createDatabase('balances', 'balances')
   const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
   const kafka = connectKafka({ brokers: shared.brokers, clientId: 'test', ssl: false, sasl: undefined }, log)
   const prefix = shared.topicPrefix()

@@ -151,7 +151,7 @@ test('a difference is named and refused unless forced, and a swap can be rolled 
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 
-test('an unfinished rebuild is resumed by the next process', async () => {
+test.concurrent('an unfinished rebuild is resumed by the next process', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const first = await startBalances(stack.config.balances, log)
@@ -173,7 +173,7 @@ test('an unfinished rebuild is resumed by the next process', async () => {
   await second.stop()
 })
 
-test('of concurrent requests one is accepted, the others are refused', async () => {
+test.concurrent('of concurrent requests one is accepted, the others are refused', async () => {
   await using stack = await startStack({ start: ['balances'] })
   const request = async (...actions: string[]) => {
     const answers = await Promise.all(actions.map((action) => stack.balances.post('/rebuild', { action })))
@@ -196,7 +196,7 @@ test('of concurrent requests one is accepted, the others are refused', async () 
   expect(await request(...Array(4).fill('rollback'))).toEqual([202, 409, 409, 409])
 })
 
-test('a cancelled rebuild is shown as such, and the last swap can still be rolled back', async () => {
+test.concurrent('a cancelled rebuild is shown as such, and the last swap can still be rolled back', async () => {
   await using stack = await startStack({ start: ['balances'] })
   const { url } = stack.databases.balances
   await stack.balances.post('/rebuild', {})
@@ -233,7 +233,7 @@ test('a cancelled rebuild is shown as such, and the last swap can still be rolle
   expect(await rebuildOf(stack)).toMatchObject({ state: 'rolled_back' })
 })
 
-test('members that mean nothing with an action are rejected, and change nothing', async () => {
+test.concurrent('members that mean nothing with an action are rejected, and change nothing', async () => {
   await using stack = await startStack({ start: ['balances'] })
   for (const [body, pointer] of [
     [{ action: 'swap', manual: true }, '#/manual'],

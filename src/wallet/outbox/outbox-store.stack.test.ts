@@ -1,18 +1,13 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import { openDatabase } from '../../platform/postgres/database'
-import { prepareDatabase } from '../../platform/postgres/migrate'
 import { backing } from '../../testing/backing'
-import { log } from '../../testing/wallets'
 import { findDelivery } from './deliveries-store'
 import { measureOutbox, openOutbox, pendingMax, removePublished } from './outbox-store'
 
 setDefaultTimeout(60_000)
 
 test('however much the outbox has grown since a statement was planned, it is read by its key', async () => {
-  const { url } = await (await backing()).createDatabase('outbox')
-  const folder = join(import.meta.dir, '../../../migrations/wallet')
-  await prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+  const { url } = await (await backing()).createDatabase('outbox', 'wallet')
   const relay = openOutbox(url)
   const pool = openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'test' })
   const id = Bun.randomUUIDv7()
@@ -67,7 +62,7 @@ test('however much the outbox has grown since a statement was planned, it is rea
 })
 
 test('the server looks after a relay whose machine may have vanished', async () => {
-  const { url } = await (await backing()).createDatabase('outbox')
+  const { url } = await (await backing()).createDatabase('outbox', 'wallet')
   const relay = openOutbox(url)
   // As the operating system of the server has them.
   const [row] = await relay`

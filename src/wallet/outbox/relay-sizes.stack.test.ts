@@ -23,7 +23,7 @@ setDefaultTimeout(60_000)
 /** A wallet whose topics have one partition, and take batches of `batchBytesMax`. */
 async function start(batchBytesMax: number, patience = { standstillMaxMs: 60_000, refusedMs: 200 }) {
   const shared = await backing()
-  const database = await shared.createDatabase('relay')
+  const database = await shared.createDatabase('relay', 'wallet')
   const dataDir = mkdtempSync(join(tmpdir(), 'saldo-relay-'))
   const broker = await startBroker({ dataDir, fsync: false })
   const topicPrefix = shared.topicPrefix()

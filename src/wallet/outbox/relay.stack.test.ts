@@ -25,7 +25,7 @@ const log = createLog({ service: 'test', level: 'error', format: 'json' })
 /** A wallet with a broker of its own, which may be stopped and made to fail. */
 async function start(wallets = 1) {
   const shared = await backing()
-  const database = await shared.createDatabase('relay')
+  const database = await shared.createDatabase('relay', 'wallet')
   const dataDir = mkdtempSync(join(tmpdir(), 'saldo-relay-'))
   let broker: Broker = await startBroker({ dataDir, fsync: false })
   const { port, brokers } = broker

@@ -42,7 +42,7 @@ const minute = (number: number) => new Date(Date.UTC(2026, 0, 1, 0, number))
 /** A ledger with an event of every kind, a minute apart, none of them relayed yet. */
 async function startTown() {
   const shared = await backing()
-  const place = await shared.createDatabase('wallet')
+  const place = await shared.createDatabase('wallet', 'wallet')
   const config = serviceConfig('wallet', {
     database: place,
     brokers: shared.brokers,
@@ -262,7 +262,7 @@ test('a consumer that has all events is unchanged, and a new one ends with the s
   // Topics of one partition. With several, an account's last change has the time of the event that
   // brought its version first, perhaps of a hold for it.
   const read = async (topicPrefix: string) => {
-    const place = await shared.createDatabase('balances')
+    const place = await shared.createDatabase('balances', 'balances')
     const settings = serviceConfig('balances', {
       database: place,
       brokers: shared.brokers,
