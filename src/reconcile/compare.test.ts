@@ -54,8 +54,8 @@ function systemOf(steps: Step[]) {
     const command = commandOf(step, idOf(100 + index), [...book.holds.values()])
     const decision = command && decide(command, book, at)
     if (!decision?.accepted) continue
-    const { fact } = decision
-    if (!('entries' in fact)) throw new Error('not a movement')
+    const [fact] = decision.facts
+    if (!fact || !('entries' in fact)) throw new Error('not a movement')
     applyFact(book, fact)
     published.push(...toEvents(fact))
     for (const entry of fact.entries)

@@ -12,7 +12,15 @@ import {
 import type { Rejection } from './rejection'
 import { decideReversal, type Original, type ReverseTransaction } from './reversal'
 import { decideTransfer, type TransferMoney } from './transfer'
-import { type Client, type Decision, type Fact, type Hold, reject, type Transaction } from './types'
+import {
+  type Client,
+  type Decision,
+  type Fact,
+  type Hold,
+  type Rejected,
+  reject,
+  type Transaction,
+} from './types'
 
 export type Command =
   | RegisterClient
@@ -122,9 +130,9 @@ export function decideAll(
     }
     const decision = decide(command, book, at)
     if (decision.accepted) {
-      undo.push(applyFact(book, decision.fact))
-      facts.push(decision.fact)
-      results.push(resultOf(decision.fact))
+      for (const fact of decision.facts) undo.push(applyFact(book, fact))
+      facts.push(...decision.facts)
+      results.push(resultOf(command, decision.facts))
     } else if (atomic && commands.length > 1) {
       for (const revert of undo.toReversed()) revert()
       return {
@@ -137,10 +145,11 @@ export function decideAll(
 }
 
 const refusedBatch = reject('batch_refused')
-const rejected = ({ rejection }: { rejection: Rejection }): CommandResult => ({ kind: 'rejected', rejection })
+const rejected = ({ rejection }: Rejected): CommandResult => ({ kind: 'rejected', rejection })
 
 /** The result of a capture is its transaction. */
-function resultOf(fact: Fact): CommandResult {
+function resultOf({ type, id }: Command, [fact]: Fact[]): CommandResult {
+  if (!fact) throw new Error(`nothing came of ${type} ${id}`)
   if (fact.type === 'registration') return { kind: 'client', client: fact.client }
   if (fact.type === 'opening') return { kind: 'account', account: fact.accounts.at(-1) as Account }
   if (fact.transaction) return { kind: 'transaction', transaction: fact.transaction }

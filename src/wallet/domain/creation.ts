@@ -23,7 +23,7 @@ export type OpenAccount = {
 export function decideRegistration({ type, ...terms }: RegisterClient, at: Date): Decision<Creation> {
   return {
     accepted: true,
-    fact: { type, id: terms.id, createdAt: at, client: { ...terms, createdAt: at } },
+    facts: [{ type, id: terms.id, createdAt: at, client: { ...terms, createdAt: at } }],
   }
 }
 
@@ -37,15 +37,8 @@ export function decideOpening(
   const { id, currency } = terms
   const world = { id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null }
   const opened = [...(accounts.has(world.id) ? [] : [world]), terms]
-  return {
-    accepted: true,
-    fact: {
-      type,
-      id,
-      createdAt: at,
-      accounts: opened.map((account) => asOpened({ ...account, createdAt: at })),
-    },
-  }
+  const all = opened.map((account) => asOpened({ ...account, createdAt: at }))
+  return { accepted: true, facts: [{ type, id, createdAt: at, accounts: all }] }
 }
 
 /** The account before its first entry. */

@@ -76,19 +76,21 @@ describe('placing', () => {
   test('what is held stays in the balance and is no longer available; the payee stands as before', () => {
     expect(place('eva', 'frank', 500n)).toMatchObject({
       accepted: true,
-      fact: {
-        type: 'hold',
-        id: 'h1',
-        entries: [{ accountId: 'eva', version: 5n, amountMinor: 0n, balanceMinor: 800n, heldMinor: 800n }],
-        to: { id: 'frank', version: 4n },
-        hold: {
-          status: 'placed',
-          amountMinor: 500n,
-          versionPlaced: 5n,
-          versionEnded: null,
-          capturedMinor: null,
+      facts: [
+        {
+          type: 'hold',
+          id: 'h1',
+          entries: [{ accountId: 'eva', version: 5n, amountMinor: 0n, balanceMinor: 800n, heldMinor: 800n }],
+          to: { id: 'frank', version: 4n },
+          hold: {
+            status: 'placed',
+            amountMinor: 500n,
+            versionPlaced: 5n,
+            versionEnded: null,
+            capturedMinor: null,
+          },
         },
-      },
+      ],
     })
   })
 
@@ -96,7 +98,10 @@ describe('placing', () => {
     ['promising', 1n, balanceMinorMax],
     ['wide', balanceMinorMax, balanceMinorMax],
   ] as const)('as much can be held of %s as has 15 digits', (from, amountMinor, heldMinor) => {
-    expect(place(from, 'frank', amountMinor)).toMatchObject({ accepted: true, fact: { from: { heldMinor } } })
+    expect(place(from, 'frank', amountMinor)).toMatchObject({
+      accepted: true,
+      facts: [{ from: { heldMinor } }],
+    })
   })
 
   test('it may be for a payment to the outside', () => {
@@ -144,9 +149,9 @@ describe('capturing', () => {
     expect(capture({ effectiveAt: early, amountMinor: 301n })).toMatchObject({
       rejection: 'amount_exceeds_hold',
     })
-    expect(capture({ effectiveAt: at })).toMatchObject({ fact: { transaction: { effectiveAt: at } } })
+    expect(capture({ effectiveAt: at })).toMatchObject({ facts: [{ transaction: { effectiveAt: at } }] })
     expect(capture({ now: early })).toMatchObject({
-      fact: { transaction: { effectiveAt: at, createdAt: early } },
+      facts: [{ transaction: { effectiveAt: at, createdAt: early } }],
     })
   })
 
@@ -188,14 +193,22 @@ describe('capturing', () => {
   ])('%p of it is paid, and the rest is available again', (amountMinor, paidMinor) => {
     expect(capture({ amountMinor })).toMatchObject({
       accepted: true,
-      fact: {
-        type: 'capture',
-        from: { balanceMinor: 800n - paidMinor, heldMinor: 0n, version: 5n },
-        to: { balanceMinor: paidMinor, version: 5n },
-        entries: [{ amountMinor: -paidMinor, heldMinor: 0n }, { amountMinor: paidMinor }],
-        transaction: { kind: 'capture', holdId: 'h1', reference: 'hotel', metadata: { nights: 2 } },
-        hold: { status: 'captured', capturedMinor: paidMinor, endedBy: 'c1', endedAt: at, versionEnded: 5n },
-      },
+      facts: [
+        {
+          type: 'capture',
+          from: { balanceMinor: 800n - paidMinor, heldMinor: 0n, version: 5n },
+          to: { balanceMinor: paidMinor, version: 5n },
+          entries: [{ amountMinor: -paidMinor, heldMinor: 0n }, { amountMinor: paidMinor }],
+          transaction: { kind: 'capture', holdId: 'h1', reference: 'hotel', metadata: { nights: 2 } },
+          hold: {
+            status: 'captured',
+            capturedMinor: paidMinor,
+            endedBy: 'c1',
+            endedAt: at,
+            versionEnded: 5n,
+          },
+        },
+      ],
     })
   })
 })
@@ -224,19 +237,21 @@ describe('releasing', () => {
   ] as const)('what was held is available again: %s', (reason, now) => {
     expect(release({}, reason, now)).toMatchObject({
       accepted: true,
-      fact: {
-        type: 'release',
-        id: 'r1',
-        entries: [{ accountId: 'eva', version: 5n, amountMinor: 0n, balanceMinor: 800n, heldMinor: 0n }],
-        to: { version: 4n },
-        hold: { status: reason, capturedMinor: 0n, endedBy: 'r1', endedAt: now },
-      },
+      facts: [
+        {
+          type: 'release',
+          id: 'r1',
+          entries: [{ accountId: 'eva', version: 5n, amountMinor: 0n, balanceMinor: 800n, heldMinor: 0n }],
+          to: { version: 4n },
+          hold: { status: reason, capturedMinor: 0n, endedBy: 'r1', endedAt: now },
+        },
+      ],
     })
   })
 
   test('an ended hold can be restored as it was placed', () => {
     const released = release({})
-    if (!released.accepted || !released.fact.hold) throw new Error('refused')
-    expect(asPlaced(released.fact.hold)).toEqual(placed)
+    if (!released.accepted || !released.facts[0]?.hold) throw new Error('refused')
+    expect(asPlaced(released.facts[0].hold)).toEqual(placed)
   })
 })

@@ -72,7 +72,7 @@ export function decideHold(command: PlaceHold, accounts: Accounts, at: Date): De
   const entries = [entryBetween(from, after)]
   return {
     accepted: true,
-    fact: { type: 'hold', id: hold.id, entries, from: after, to, createdAt: at, hold },
+    facts: [{ type: 'hold', id: hold.id, entries, from: after, to, createdAt: at, hold }],
   }
 }
 
@@ -104,8 +104,9 @@ export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties
   const moved = moveMoney(parties, movement, at)
   if (!moved.accepted) return moved
   const captured = { status: 'captured', capturedMinor: amountMinor, endedBy: id } as const
-  const ended = endHold(hold, captured, moved.fact.from, at)
-  return { accepted: true, fact: { ...moved.fact, type: 'capture', hold: ended } }
+  const [fact] = moved.facts
+  const ended = endHold(hold, captured, fact.from, at)
+  return { accepted: true, facts: [{ ...fact, type: 'capture', hold: ended }] }
 }
 
 /** Also past its expiry: a hold counts until a release or the expiry sweep ends it. */
@@ -121,7 +122,7 @@ export function decideRelease(
   const ended = endHold(hold, { status: reason, capturedMinor: 0n, endedBy: id }, after, at)
   return {
     accepted: true,
-    fact: { type: 'release', id, entries, from: after, to, createdAt: at, hold: ended },
+    facts: [{ type: 'release', id, entries, from: after, to, createdAt: at, hold: ended }],
   }
 }
 

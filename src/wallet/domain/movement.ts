@@ -3,9 +3,9 @@ import { entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
 import type { Parties } from './parties'
 import type { Rejection } from './rejection'
 import {
-  type Decision,
   type Hold,
   type Movement,
+  type Rejected,
   type Remarks,
   reject,
   type Transaction,
@@ -32,7 +32,7 @@ export function moveMoney(
   { from, to }: Parties,
   terms: Terms,
   at: Date,
-): Decision<Extract<Movement, { type: 'transaction' }>> {
+): { accepted: true; facts: [Extract<Movement, { type: 'transaction' }>] } | Rejected {
   const { id, kind, amountMinor, reference, metadata, hold, since } = terms
   if (terms.effectiveAt && terms.effectiveAt < since.time) return reject(since.otherwise)
   const after = {
@@ -60,5 +60,8 @@ export function moveMoney(
     createdAt: at,
   }
   const entries = [entryBetween(from, after.from), entryBetween(to, after.to)]
-  return { accepted: true, fact: { type: 'transaction', id, entries, ...after, createdAt: at, transaction } }
+  return {
+    accepted: true,
+    facts: [{ type: 'transaction', id, entries, ...after, createdAt: at, transaction }],
+  }
 }

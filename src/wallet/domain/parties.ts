@@ -1,13 +1,12 @@
 /** The two accounts of a payment. Pure. */
 import { type Account, isWorld } from './account'
-import type { Rejection } from './rejection'
-import { reject } from './types'
+import { type Rejected, reject } from './types'
 
 export type Accounts = ReadonlyMap<string, Account>
 export type Parties = { from: Account; to: Account }
 
 type Payment = { accountIdFrom: string; accountIdTo: string; amountMinor: bigint; currency: string }
-type PartiesDecision = ({ accepted: true } & Parties) | { accepted: false; rejection: Rejection }
+type PartiesDecision = ({ accepted: true } & Parties) | Rejected
 
 /**
  * Checks everything about a payment but its time and the balances. `world` is not an account that

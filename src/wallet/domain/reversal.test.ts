@@ -97,17 +97,19 @@ test.each([
 ] as [string, Case, bigint][])('%s goes back the way it came', (_, asked, amountMinor) => {
   expect(decide(asked)).toMatchObject({
     accepted: true,
-    fact: {
-      entries: [
-        { accountId: 'frank', version: 5n, amountMinor: -amountMinor },
-        { accountId: 'eva', version: 5n, amountMinor },
-      ],
-      transaction: { kind: 'reversal', reverses: 'paid', amountMinor, currency: 'BRL', createdAt: at },
-    },
+    facts: [
+      {
+        entries: [
+          { accountId: 'frank', version: 5n, amountMinor: -amountMinor },
+          { accountId: 'eva', version: 5n, amountMinor },
+        ],
+        transaction: { kind: 'reversal', reverses: 'paid', amountMinor, currency: 'BRL', createdAt: at },
+      },
+    ],
   })
 })
 
 test('it counts from when the original does, at the earliest', () => {
   const effectiveAt = new Date('2026-01-01T00:00:00Z')
-  expect(decide({ effectiveAt })).toMatchObject({ fact: { transaction: { effectiveAt, createdAt: at } } })
+  expect(decide({ effectiveAt })).toMatchObject({ facts: [{ transaction: { effectiveAt, createdAt: at } }] })
 })

@@ -90,36 +90,38 @@ describe('refusals', () => {
 test('the world is wider than any account: it is the sum over all of them', () => {
   expect(decide('owed much', 'eva', balanceMinorMax - 800n, 'deposit')).toMatchObject({
     accepted: true,
-    fact: { from: { balanceMinor: 800n - 2n * balanceMinorMax }, to: { balanceMinor: balanceMinorMax } },
+    facts: [{ from: { balanceMinor: 800n - 2n * balanceMinorMax }, to: { balanceMinor: balanceMinorMax } }],
   })
 })
 
 test('both accounts get their next entry, and the two add up to zero', () => {
   expect(decide('eva', 'frank', 800n)).toMatchObject({
     accepted: true,
-    fact: {
-      type: 'transaction',
-      id: 't1',
-      entries: [
-        { accountId: 'eva', version: 5n, amountMinor: -800n, balanceMinor: 0n, heldMinor: 0n },
-        { accountId: 'frank', version: 5n, amountMinor: 800n, balanceMinor: 2000n, heldMinor: 0n },
-      ],
-      transaction: {
-        kind: 'transfer',
-        versionFrom: 5n,
-        versionTo: 5n,
-        effectiveAt: at,
-        createdAt: at,
-        reverses: null,
+    facts: [
+      {
+        type: 'transaction',
+        id: 't1',
+        entries: [
+          { accountId: 'eva', version: 5n, amountMinor: -800n, balanceMinor: 0n, heldMinor: 0n },
+          { accountId: 'frank', version: 5n, amountMinor: 800n, balanceMinor: 2000n, heldMinor: 0n },
+        ],
+        transaction: {
+          kind: 'transfer',
+          versionFrom: 5n,
+          versionTo: 5n,
+          effectiveAt: at,
+          createdAt: at,
+          reverses: null,
+        },
       },
-    },
+    ],
   })
 })
 
 test('it counts from when the caller says, and was written when it was decided', () => {
   const effectiveAt = new Date('2025-12-31T23:59:59Z')
   const decision = decideTransfer({ ...command('eva', 'frank', 1n), effectiveAt }, people(), at)
-  expect(decision).toMatchObject({ fact: { transaction: { effectiveAt, createdAt: at } } })
+  expect(decision).toMatchObject({ facts: [{ transaction: { effectiveAt, createdAt: at } }] })
 })
 
 test('an account may go down to its overdraft limit, and the world without one', () => {
@@ -130,7 +132,7 @@ test('an account may go down to its overdraft limit, and the world without one',
 
 test('what is held stays where it is', () => {
   expect(decide('promised', 'frank', 100n)).toMatchObject({
-    fact: { from: { balanceMinor: 900n, heldMinor: 900n } },
+    facts: [{ from: { balanceMinor: 900n, heldMinor: 900n } }],
   })
 })
 
@@ -171,7 +173,7 @@ describe('the time from which it counts', () => {
   test('it is when the newer one was opened, at the earliest; the outside was always there', () => {
     expect(dated('eva', 'young', young)).toMatchObject({ rejection: 'insufficient_funds' })
     expect(dated('world', 'eva', openedAt, 'deposit')).toMatchObject({
-      fact: { transaction: { effectiveAt: openedAt } },
+      facts: [{ transaction: { effectiveAt: openedAt } }],
     })
   })
 
@@ -183,7 +185,7 @@ describe('the time from which it counts', () => {
 
   test('a clock that is behind dates nothing before the accounts', () => {
     expect(dated('world', 'young', null, 'deposit', before)).toMatchObject({
-      fact: { transaction: { effectiveAt: young, createdAt: before } },
+      facts: [{ transaction: { effectiveAt: young, createdAt: before } }],
     })
   })
 })

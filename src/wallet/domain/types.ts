@@ -92,11 +92,8 @@ export type PublishedMovement = {
   | { type: 'hold' | 'release'; transaction?: undefined; hold: Hold }
 )
 
-export type Decision<Accepted extends Fact = Movement> =
-  | { accepted: true; fact: Accepted }
-  | { accepted: false; rejection: Rejection }
+/** No fact where the command asks for what is already so. */
+export type Decision<Accepted extends Fact = Movement> = { accepted: true; facts: Accepted[] } | Rejected
+export type Rejected = { accepted: false; rejection: Rejection }
 
-export const reject = (rejection: Rejection): { accepted: false; rejection: Rejection } => ({
-  accepted: false,
-  rejection,
-})
+export const reject = (rejection: Rejection): Rejected => ({ accepted: false, rejection })

@@ -1,7 +1,13 @@
 /** Decides over what the appends in flight will leave, and sends the next append behind them. */
 import { messageOf } from '../../platform/fault'
 import { emptyBook } from '../domain/book'
-import { type CommandRequest, changesOf, decideRequest, type RequestResult } from './decide-request'
+import {
+  type CommandRequest,
+  changesOf,
+  type DecidedRequest,
+  decideRequest,
+  type RequestResult,
+} from './decide-request'
 import type { Ledger } from './ledger'
 import { observeReading, pauseMaxMs, pauseMinMs } from './optimistic-state'
 import { append } from './store/append'
@@ -34,7 +40,7 @@ export async function tryOptimistic(
   const decided = requests.map((request) => {
     // Atomic, so that a rejected request leaves nothing behind to build on.
     const one = decideRequest({ ...request, atomic: true }, state, at)
-    return one.facts.length === request.commands.length ? one : undefined
+    return isAccepted(one) ? one : undefined
   })
   const accepted = decided.filter((one) => one !== undefined)
   const appending = append(database.sql, changesOf(accepted, at))
@@ -59,6 +65,9 @@ export async function tryOptimistic(
     ),
   }
 }
+
+const isAccepted = ({ result }: DecidedRequest): boolean =>
+  result.kind === 'executed' && !result.repeated && result.results.every(({ kind }) => kind !== 'rejected')
 
 async function loadMissing(ledger: Ledger, ids: Set<string>): Promise<void> {
   const { database, optimistic } = ledger

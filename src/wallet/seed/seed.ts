@@ -60,12 +60,12 @@ export function readSeed(): { name: string; facts: Fact[] } {
     }),
   ]
   const book = emptyBook()
-  const facts = commands.map(([at, command]) => {
+  const facts = commands.flatMap(([at, command]) => {
     const decision = decide(command, book, new Date(at))
     if (!decision.accepted)
       throw new Error(`seed ${command.type} ${command.id} was rejected: ${decision.rejection}`)
-    applyFact(book, decision.fact)
-    return decision.fact
+    for (const fact of decision.facts) applyFact(book, fact)
+    return decision.facts
   })
   return { name, facts }
 }
