@@ -30,12 +30,18 @@ export type Stack = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export type StackOptions = { seed?: boolean; start?: readonly ServiceName[] }
+export type StackOptions = {
+  seed?: boolean
+  start?: readonly ServiceName[]
+  /** Of each topic. With one, entries are applied in the order in which they were written. */
+  partitions?: number
+}
 
 /** Starts the services in this process, or only those in `start`. */
 export async function startStack({
   seed = true,
   start = ['wallet', 'balances'],
+  partitions = 3,
 }: StackOptions = {}): Promise<Stack> {
   const shared = await backing()
   const databases = {
@@ -49,12 +55,14 @@ export async function startStack({
       brokers: shared.brokers,
       topicPrefix,
       seed,
+      partitions,
     }),
     balances: serviceConfig('balances', {
       database: databases.balances,
       brokers: shared.brokers,
       topicPrefix,
       seed,
+      partitions,
     }),
   }
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
@@ -74,14 +82,20 @@ export async function startStack({
   }
 }
 
-export type Settings = { database: TestDatabase; brokers: string[]; topicPrefix: string; seed: boolean }
+export type Settings = {
+  database: TestDatabase
+  brokers: string[]
+  topicPrefix: string
+  seed: boolean
+  partitions?: number
+}
 
 /**
  * As in production: the wallet runs with a service role, balances as the owner of its database.
  */
 export function serviceConfig(
   service: ServiceName,
-  { database, brokers, topicPrefix, seed }: Settings,
+  { database, brokers, topicPrefix, seed, partitions = 3 }: Settings,
 ): ServiceConfig {
   const urls =
     service === 'wallet'
@@ -101,7 +115,7 @@ export function serviceConfig(
       clientId: service,
       groupId: 'balances',
       topicPrefix,
-      partitions: 3,
+      partitions,
       ssl: false,
       sasl: undefined,
     },

@@ -7,6 +7,8 @@ const arrows = {
   'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
   cli: ['config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
   config: [],
+  // A package of its own, for any runtime.
+  client: [],
   '../package.json': [],
 
   contract: ['contract/events', 'contract/wire', 'contract/docs', '../package.json'],
@@ -74,6 +76,7 @@ const arrows = {
     'contract',
     'platform',
     'local',
+    'client',
     '../package.json',
   ],
 } satisfies Record<string, string[]>
