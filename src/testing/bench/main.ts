@@ -7,6 +7,7 @@ import { asksForHelp, refuseUsage, showHelp } from '../../platform/process/optio
 import { seed } from '../random.ts'
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
+import { benchClientFaults } from './client-faults.ts'
 import { benchLedger } from './ledger.ts'
 
 import { benchReads } from './reads.ts'
@@ -23,6 +24,10 @@ type Bench = { about: string; run(args: string[]): Promise<void> }
 const benches: Record<string, Bench> = {
   broker: { about: 'the local broker, compared with the one in KAFKA_BROKERS if set', run: benchBroker },
   'broker-kill': { about: 'kill -9 while producing, 200 times: [rounds] [seed]', run: killBroker },
+  'client-faults': {
+    about: 'transfers by the client while a fifth of its requests is cut: [transfers] [seed]',
+    run: benchClientFaults,
+  },
   ledger: {
     about: 'transfers, compared with a naive service and pgbench: [--full] [--plot=file.svg]',
     run: benchLedger,
@@ -61,7 +66,7 @@ await bench.run(args).catch((error) => {
 process.exit(0)
 
 function usage(): string {
-  const lines = Object.entries(benches).map(([each, { about }]) => `  ${each.padEnd(12)} ${about}`)
+  const lines = Object.entries(benches).map(([each, { about }]) => `  ${each.padEnd(13)} ${about}`)
   return ['Usage: npm run bench -- NAME, where NAME is', ...lines].join('\n')
 }
 
