@@ -64,16 +64,24 @@ function expectSame(actual: unknown, documented: unknown, { at, ids }: { at: str
 async function expectExamples(stack: Stack, service: ServiceName): Promise<void> {
   const ids: Ids = new Map()
   for (const route of routesOf[service])
-    for (const [name, documented] of Object.entries(route.examples)) {
-      const at = `${route.id}.${name}`
-      const { status, body } = await send(stack[service], route, withIds(documented, ids))
-      expect([at, status, status === documented.status ? '' : body]).toEqual([at, documented.status, ''])
-      if (documented.response === undefined || 'text' in body) continue
-      if (status in route.answers) expectSame(body, documented.response, { at, ids })
-      // A refusal documents only what differs from the others.
-      else
-        expect([at, body]).toEqual([at, expect.objectContaining(withIds(documented.response, ids) as object)])
+    for (const [name, example] of Object.entries(route.examples)) {
+      const attempt = () => expectExample(stack[service], { route, example, at: `${route.id}.${name}`, ids })
+      // What is read may take a moment to be so, such as the delivery of an event.
+      await (route.method === 'GET' ? eventually(attempt) : attempt())
     }
+}
+
+async function expectExample(
+  caller: Caller,
+  { route, example, at, ids }: { route: Route; example: Example; at: string; ids: Ids },
+): Promise<void> {
+  const { response } = example
+  const { status, body } = await send(caller, route, withIds(example, ids))
+  expect([at, status, status === example.status ? '' : body]).toEqual([at, example.status, ''])
+  if (response === undefined || 'text' in body) return
+  if (status in route.answers) expectSame(body, response, { at, ids })
+  // A refusal documents only what differs from the others.
+  else expect([at, body]).toEqual([at, expect.objectContaining(withIds(response, ids) as object)])
 }
 
 test('the examples of the wallet', async () => {
