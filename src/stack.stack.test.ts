@@ -146,7 +146,7 @@ test('lost topics are republished from the ledger, and the read model is rebuilt
   await stop()
 })
 
-test.concurrent('balances is killed again and again during a thousand transfers, and nothing is lost', async () => {
+test.concurrent('balances is killed repeatedly during a thousand transfers; nothing is lost', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   let balances = await spawnService(stack.config.balances)
   let sent = 0
@@ -171,7 +171,7 @@ test.concurrent('balances is killed again and again during a thousand transfers,
   expect(await balances.stop()).toBe(0)
 })
 
-test.concurrent('the wallet is killed in the middle: what it answered is kept, and all of it arrives', async () => {
+test.concurrent('the wallet is killed midway: what it answered is kept, and all of it arrives', async () => {
   await using stack = await startStack({ start: ['balances'] })
   let answered = 0
   for (let round = 0; round < 3; round++) {

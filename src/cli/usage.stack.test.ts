@@ -29,8 +29,6 @@ class Exit extends Error {
 let runs = 0
 
 async function run(program: string, ...args: string[]) {
-  // It does nothing when it is imported.
-  if (program === 'src/testing/event-docs.ts') return spawn(program, ...args)
   const printed = { stdout: [] as string[], stderr: [] as string[] }
   const { argv } = process
   const spies = [
@@ -69,7 +67,7 @@ const programs: [string, ...string[]][] = [
   ['src/testing/bench/main.ts', 'ledger'],
   ['src/testing/bench/main.ts', 'relay-kill'],
   ['src/testing/clients/main.ts'],
-  ['src/testing/event-docs.ts'],
+  ['src/testing/write-docs.ts'],
   ['src/testing/write-seed-events.ts'],
 ]
 

@@ -151,7 +151,7 @@ test.concurrent('balances-as-of and balances-lag follow late events and a broker
   await isFresh(gone)
 })
 
-test.concurrent('an answer as of a time is complete only when nothing of that time can still arrive', async () => {
+test.concurrent('an answer as of a time is complete once nothing of that time can still arrive', async () => {
   await using system = await startReplicas(1)
   const [balances] = system.balances
   if (!balances) throw new Error('no reader')
@@ -209,7 +209,7 @@ test.concurrent('an answer as of a time is complete only when nothing of that ti
   }
 })
 
-test.concurrent('a replica that never reached the broker reports nothing complete that may be missing', async () => {
+test.concurrent('a replica that never reached the broker reports complete only what surely is', async () => {
   await using system = await startReplicas(1)
   await eventually(async () => {
     expect((await system.balances[0]?.get(`/balances/${eva}?at=2024-02-01T00:00:00Z`))?.body.complete).toBe(

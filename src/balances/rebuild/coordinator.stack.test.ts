@@ -196,7 +196,7 @@ test.concurrent('of concurrent requests one is accepted, the others are refused'
   expect(await request(...Array(4).fill('rollback'))).toEqual([202, 409, 409, 409])
 })
 
-test.concurrent('a cancelled rebuild is shown as such, and the last swap can still be rolled back', async () => {
+test.concurrent('a cancelled rebuild is shown as such; the last swap can be rolled back', async () => {
   await using stack = await startStack({ start: ['balances'] })
   const { url } = stack.databases.balances
   await stack.balances.post('/rebuild', {})
