@@ -1,6 +1,9 @@
 /** Schemas and meaning of the header fields that both services know. */
 import { Type } from '@sinclair/typebox'
 
+/** Accounts that a token may name. */
+export const tokenAccountsMax = 100
+
 export const consistencyToken = {
   name: 'Consistency-Token',
   schema: Type.String({

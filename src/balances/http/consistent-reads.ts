@@ -3,7 +3,7 @@
  * for a point in time, as long as `Prefer: wait` allows, and carry how fresh they are in headers.
  */
 import { Type } from '@sinclair/typebox'
-import { consistencyToken } from '../../contract/headers'
+import { consistencyToken, tokenAccountsMax } from '../../contract/headers'
 import { canonicalId } from '../../contract/id'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse } from '../../platform/http/app'
@@ -130,8 +130,6 @@ function parseToken(header: string): Map<string, bigint> {
     throw new MalformedRequest(`Consistency-Token names more than ${tokenAccountsMax} accounts`)
   return required
 }
-
-const tokenAccountsMax = 100
 
 /** Bounded. Without a preference a read does not wait. */
 const waitSeconds = (request: Request): number => Math.min(preferredWait(request) ?? 0, waitSecondsMax)

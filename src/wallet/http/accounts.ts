@@ -13,7 +13,7 @@ import { closedObject, described, documentedAs, nullable } from '../../platform/
 import { type Account, availableMinor } from '../domain/account'
 import type { Wallet } from '../ledger/ledger'
 import { findAccount } from '../ledger/store/rows'
-import { answerCommand, created, keyed, queued, type Responder } from './commands'
+import { answerCommand, consistencyToken, created, keyed, queued, type Responder, tokenOf } from './commands'
 import { accountExamples } from './examples/accounts'
 import { Amount, CurrencyCode, findById, id, parseCurrency, pathId, showMoney } from './values'
 
@@ -64,8 +64,11 @@ const presentAccount = (account: Account & { updatedAt: Date }): Static<typeof A
 
 const respondWithAccount: Responder<'account'> = {
   kind: 'account',
-  respond: ({ account }, headers) =>
-    created(`/accounts/${account.id}`, presentAccount({ ...account, updatedAt: account.createdAt }), headers),
+  respond({ account }, headers) {
+    const body = presentAccount({ ...account, updatedAt: account.createdAt })
+    const token = tokenOf([[account.id, account.version]])
+    return created(`/accounts/${account.id}`, body, { ...token, ...headers })
+  },
 }
 
 const tag = { name: 'Accounts', description: 'Each is of a client, in one currency.' }
@@ -78,7 +81,7 @@ export const accountRoutes = (wallet: Wallet) => [
     tag,
     summary: 'Opens an account.',
     body: NewAccount,
-    responses: { 201: answer(AccountResponse, { headers: [responseHeaders.location] }) },
+    responses: { 201: answer(AccountResponse, { headers: [responseHeaders.location, consistencyToken] }) },
     traits: [keyed, queued],
     problems: [problems.clientNotFound],
     examples: accountExamples.createAccount,

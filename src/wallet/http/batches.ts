@@ -3,6 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
 import { refuse } from '../../platform/http/app'
+import { sometimes } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import { answer, route } from '../../platform/http/route'
 import { closedObject, oneOf } from '../../platform/http/schemas'
@@ -13,6 +14,7 @@ import { transferKinds } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import type { Submitted } from '../ledger/submit'
 import {
+  consistencyToken,
   keyed,
   meaningOf,
   type Parties,
@@ -22,6 +24,7 @@ import {
   replayed,
   submitCommands,
   timeErrors,
+  tokenOf,
 } from './commands'
 import { batchExamples } from './examples/batches'
 import { parseTransfer, presentTransaction, TransactionResponse, transactionTag as tag } from './transactions'
@@ -73,6 +76,9 @@ const BatchResponse = closedObject('Batch', {
   results: Type.Array(MemberResult, { description: 'In the order of the request.' }),
 })
 
+/** Absent where more accounts changed than a token may name. */
+const tokenHeaders = [sometimes(consistencyToken)]
+
 export const batchRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
@@ -82,8 +88,11 @@ export const batchRoutes = (wallet: Wallet) => [
     summary: 'Moves money up to a thousand times, all or none, or each on its own.',
     body: NewBatch,
     responses: {
-      200: answer(BatchResponse, { description: 'In mode `best_effort`: some were refused.' }),
-      201: answer(BatchResponse, { description: 'All were executed.' }),
+      200: answer(BatchResponse, {
+        headers: tokenHeaders,
+        description: 'In mode `best_effort`: some were refused.',
+      }),
+      201: answer(BatchResponse, { headers: tokenHeaders, description: 'All were executed.' }),
     },
     traits: [keyed, queued],
     problems: [problems.batchRefused],
@@ -140,7 +149,7 @@ function answerBatch(
     throw new InvalidValue(...submitted.faults.flatMap((fault, index) => timeErrors(fault, pointerTo(index))))
   if (submitted.kind !== 'executed') return refuseKey(request, submitted)
   const { results } = submitted
-  const headers = replayed(submitted.repeated)
+  const headers = { ...tokenOf(versionsOf(results)), ...replayed(submitted.repeated) }
   const refused = results.filter((result) => result.kind === 'rejected').length
   if (mode === 'atomic' && refused > 0) return refuseBatch(request, results, commands, headers)
   const body: Static<typeof BatchResponse> = {
@@ -150,6 +159,16 @@ function answerBatch(
   }
   return Response.json(body, { status: refused > 0 ? 200 : 201, headers })
 }
+
+const versionsOf = (results: readonly CommandResult[]) =>
+  results.flatMap((result): [string, bigint][] => {
+    if (result.kind !== 'transaction') return []
+    const { accountIdFrom, accountIdTo, versionFrom, versionTo } = result.transaction
+    return [
+      [accountIdFrom, versionFrom],
+      [accountIdTo, versionTo],
+    ]
+  })
 
 const partiesOf = (commands: Parties[], index: number): Parties =>
   commands[index] ?? { accountIdFrom: '', accountIdTo: '', currency: '' }

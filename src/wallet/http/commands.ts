@@ -36,9 +36,18 @@ export const queued: Trait = {
 /** Of every answer that changed accounts. */
 export const consistencyToken = header(
   contractHeaders.consistencyToken.name,
-  'The versions that the accounts have now, for reads at the balances service.',
+  'The versions that the accounts have now, for reads at the balances service. A new account has 0.',
   contractHeaders.consistencyToken.schema,
 )
+
+/** A token of the newest version of each account. None where it would name too many. */
+export function tokenOf(versions: readonly (readonly [string, bigint])[]): Record<string, string> {
+  const newest = new Map<string, bigint>()
+  for (const [account, version] of versions)
+    if (version >= (newest.get(account) ?? 0n)) newest.set(account, version)
+  if (newest.size === 0 || newest.size > contractHeaders.tokenAccountsMax) return {}
+  return { 'consistency-token': [...newest].map(([account, version]) => `${account}:${version}`).join() }
+}
 
 /** An amount of zero or less is refused by the ledger, so the refusal is kept under the key. */
 export const invalidAmount: ProblemKind = {
