@@ -193,6 +193,35 @@ test('reads are repeated; what they ask for is in path and query', async () => {
   expect(paths).toEqual(Array(2).fill('GET /balances/a%2Fb%3Fc?at=2024-01-31T00%3A00%3A00Z'))
 })
 
+test('what was written is asked for by reads of balances, and a preview wrote nothing', async () => {
+  const written = () => Response.json({}, { status: 201, headers: { 'consistency-token': 'a:3,b:4' } })
+  await using server = serve(written)
+  const saldo = server.clientOf()
+  const preview = { ...transfer, dry_run: true }
+  await saldo.transfer(preview)
+  await saldo.balance('a')
+  await saldo.transfer(transfer)
+  await saldo.balance('a')
+  await saldo.balance('c')
+  await saldo.account('a')
+  await saldo.balances().first()
+  const asked = server.sent.map(({ headers }) => [headers['consistency-token'], headers.prefer])
+  const [none, waiting] = [undefined, 'wait=5']
+  expect(asked).toEqual([
+    ...[
+      [none, none],
+      [none, none],
+    ],
+    ...[
+      [none, none],
+      ['a:3', waiting],
+      [none, none],
+      [none, none],
+      ['a:3,b:4', waiting],
+    ],
+  ])
+})
+
 test.each([
   ['an empty id', (saldo: SaldoClient) => saldo.deposit('', { amount: 1 })],
   ['dots for an id', (saldo: SaldoClient) => saldo.deposit('..', { amount: 1 })],

@@ -1,5 +1,5 @@
 /** The client against both services. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { startCuttingProxy } from '../testing/cutting-proxy'
 import { eventually } from '../testing/eventually'
 import { mulberry32, seed } from '../testing/random'
@@ -7,6 +7,12 @@ import { type Stack, startStack } from '../testing/stack'
 import { SaldoClient, type SaldoOptions, SaldoProblem } from './index'
 
 setDefaultTimeout(60_000)
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack({ seed: false })
+})
+afterAll(() => stack[Symbol.asyncDispose]())
 
 const optionsOf = ({ wallet, balances }: Pick<Stack, 'wallet' | 'balances'>) => ({
   wallet: `http://127.0.0.1:${wallet.port}`,
@@ -25,7 +31,6 @@ async function openAccounts(saldo: SaldoClient) {
 }
 
 test('every method of a movement, and the reads that show it', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient(optionsOf(stack))
   const { client, from, to } = await openAccounts(saldo)
   expect(await saldo.client(client.id)).toEqual(client)
@@ -89,7 +94,6 @@ test('pages of a statement, each as it is needed', async () => {
 })
 
 test('amounts as strings are those of the response, to the last digit', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient({ ...optionsOf(stack), decimals: 'string' })
   const { from, to } = await openAccounts(saldo)
   const metadata = { amount: 1.5, balance: { held: 2 } }
@@ -108,7 +112,6 @@ test('amounts as strings are those of the response, to the last digit', async ()
 })
 
 test('reads are never older than writes, also of another client that has the token', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient(optionsOf(stack))
   const { client, from, to } = await openAccounts(saldo)
   for (let i = 1; i <= 20; i++) {
@@ -131,7 +134,6 @@ test('reads are never older than writes, also of another client that has the tok
 })
 
 test('a state that the read model does not have is refused, unless an older one will do', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient({ ...optionsOf(stack), retries: 1, timeoutMs: 1000 })
   const { from } = await openAccounts(saldo)
   expect(await saldo.balance(from)).toMatchObject({ version: 1 })
@@ -143,7 +145,6 @@ test('a state that the read model does not have is refused, unless an older one 
 })
 
 test('a stream goes on over cut connections: each version once, in order', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient(optionsOf(stack))
   const { from, to } = await openAccounts(saldo)
   const random = mulberry32(seed)
@@ -179,7 +180,6 @@ test('a stream goes on over cut connections: each version once, in order', async
 })
 
 test('a stream ends with its signal, and with it its connection', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient(optionsOf(stack))
   const { from } = await openAccounts(saldo)
   const aborting = new AbortController()
@@ -194,7 +194,6 @@ test('a stream ends with its signal, and with it its connection', async () => {
 })
 
 test('a stream of all accounts goes on after the service was away', async () => {
-  await using stack = await startStack({ seed: false })
   const saldo = new SaldoClient(optionsOf(stack))
   const { from, to } = await openAccounts(saldo)
   await using proxy = await startCuttingProxy(stack.balances, { share: 0, random: () => 1 })

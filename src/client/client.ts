@@ -103,9 +103,11 @@ class Client {
       ...(body !== undefined && { body }),
       isRepeatable: method === 'GET' || idempotencyKey !== undefined,
     }
+    // Its versions are those that would be.
+    const isPreview = (input as { dry_run?: boolean } | undefined)?.dry_run === true
     const read = (response: Response, text: string) => {
       const body = text && this.#parse(text)
-      if (service === 'wallet' && method !== 'GET') {
+      if (service === 'wallet' && method !== 'GET' && !isPreview) {
         this.#versions.learn(body)
         this.#versions.add(response.headers.get('consistency-token') ?? '')
       }

@@ -94,6 +94,8 @@ class Types {
   /** Names of components that the operations use, as they are met. */
   readonly used = new Set<string>()
   readonly amountNames = new Set<string>()
+  /** Names of members that hold other numbers. */
+  readonly numberNames = new Set<string>()
 
   constructor(documents: OpenApi[]) {
     this.components = Object.assign({}, ...documents.map(({ components }) => components.schemas))
@@ -141,6 +143,7 @@ class Types {
       const optional = (required as string[]).includes(name) ? '' : '?'
       const type = this.of(one)
       if (/\bAmount\b(?!>)/.test(type) && !type.includes('{')) this.amountNames.add(name)
+      else if (type === 'number' || type === 'number | null') this.numberNames.add(name)
       return `${comment(one.description as string)}${name}${optional}: ${type}`
     })
     return `{\n${indent(members.join('\n'))}\n}`
@@ -271,6 +274,9 @@ export type Problem =
 }
 
 function writeOperations(methods: Method[], types: Types, kinds: readonly ProblemKind[]): string {
+  // The client finds amounts by name.
+  const ambiguous = [...types.amountNames].filter((name) => types.numberNames.has(name))
+  if (ambiguous.length > 0) throw new Error(`${ambiguous} hold an amount here and a number there`)
   const rows = methods.map((method) => `${method.name}: '${[...wordsOf(method)].join(' ')}',`)
   return `${head}
 /** By the name of the method: service, method, path, and what else applies. */
