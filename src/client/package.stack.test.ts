@@ -123,27 +123,32 @@ export type Few = Extract<Problem, { status: 403 | 415 }>
 
 const allCases = [...problemNames, 'unknown'].map((name) => `case '${name}':`)
 
-test.each(['nodenext', 'bundler'])('its types hold with strict checks, resolved by %s', (resolution) => {
+/** Type checks a file of the folder as a strict program would. */
+function checkTypes(text: string, resolution = 'nodenext'): void {
+  mkdirSync(join(folder, 'typed'), { recursive: true })
+  writeFileSync(join(folder, 'typed/program.ts'), text)
   const module = resolution === 'nodenext' ? 'nodenext' : 'preserve'
-  const check = (cases: string[]) => {
-    mkdirSync(join(folder, 'typed'), { recursive: true })
-    writeFileSync(join(folder, 'typed/program.ts'), typed(`${cases.join('\n')} return error.detail`))
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', '']
-    runTsc(
-      [
-        '--ignoreConfig',
-        ...options,
-        '--module',
-        module,
-        '--moduleResolution',
-        resolution,
-        'typed/program.ts',
-      ],
-      folder,
-    )
-  }
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', '', '--ignoreConfig']
+  runTsc([...options, '--module', module, '--moduleResolution', resolution, 'typed/program.ts'], folder)
+}
+
+test.each(['nodenext', 'bundler'])('its types hold with strict checks, resolved by %s', (resolution) => {
+  const check = (cases: string[]) => checkTypes(typed(`${cases.join('\n')} return error.detail`), resolution)
   check(allCases)
   expect(() => check(allCases.filter((one) => !one.includes('overloaded')))).toThrow(
     "does not satisfy the expected type 'never'",
   )
+})
+
+test('the examples of its README hold', () => {
+  const readme = readFileSync(join(import.meta.dir, 'README.md'), 'utf8')
+  const [first = '', ...others] = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
+    ([, block = '']) => block,
+  )
+  expect(others.length).toBeGreaterThan(3)
+  const ids = ['eva', 'frank', 'client', 'hold'].map((name) => `declare const ${name}: string`)
+  const functions = others.map((block, index) => `export async function example${index}() {\n${block}}`)
+  const transfer = 'const transfer = { account_id_from: eva, account_id_to: frank, amount: 1 }'
+  const errors = "import { SaldoError, SaldoProblem } from 'saldo-client'"
+  checkTypes([errors, ...ids, first, transfer, ...functions].join('\n'))
 })

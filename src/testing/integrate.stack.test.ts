@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runTsc } from './client-package'
 import { type Stack, startStack } from './stack'
 
 setDefaultTimeout(60_000)
@@ -19,6 +20,11 @@ const blocks: Block[] = [...page.matchAll(/^```(sh|ts|json|text)\n([\s\S]*?)^```
     line: page.slice(0, index).split('\n').length,
   }),
 )
+
+const strictly = [
+  ...['--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--types', ''],
+  ...['--module', 'preserve', '--moduleResolution', 'bundler', '--allowImportingTsExtensions'],
+]
 
 /** A block with the output that is shown below it. */
 type Step = { block: Block; shown: Block | undefined }
@@ -99,6 +105,7 @@ test('with the client: each block prints as shown', async () => {
       const client = JSON.stringify(join(root, 'src/client/index.ts'))
       writeFileSync(join(folder, 'program.ts'), addressed(program).replace("'saldo-client'", client))
       const output = await outputOf([process.execPath, 'program.ts'], folder)
+      runTsc([...strictly, join(folder, 'program.ts')], root)
       expect(output.trim().split('\n')).toEqual(printed as string[])
     })
   } finally {
