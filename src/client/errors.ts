@@ -1,6 +1,6 @@
 /** What a call throws: a refusal that the service explains, or no answer at all. */
 import { problemNames } from './operations.ts'
-import type { Problem, ProblemDetails } from './types.ts'
+import type { CommonProblem, Problem, ProblemDetails, ProblemsOf } from './types.ts'
 
 /** Common to everything that a call throws, apart from the reason of an aborted signal. */
 export class SaldoError extends Error {
@@ -52,6 +52,12 @@ class ProblemError extends SaldoError {
  */
 export type SaldoProblem = ProblemError & Problem
 export const SaldoProblem = ProblemError as unknown as new (details: ProblemDetails) => SaldoProblem
+
+/** What a method may be refused with: ``(error as ProblemOf<'transfer'>).name``. */
+export type ProblemOf<Method extends keyof ProblemsOf> = Extract<
+  SaldoProblem,
+  { name: CommonProblem | ProblemsOf[Method] }
+>
 
 /** The problem of a refusal; one of our own where the body has none. */
 export function problemOf(status: number, text: string): SaldoProblem {

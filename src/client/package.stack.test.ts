@@ -89,7 +89,7 @@ test.each([
 })
 
 const typed = (cases: string) => `
-import { type Problem, SaldoClient, SaldoProblem } from 'saldo-client'
+import { type Problem, type ProblemOf, SaldoClient, SaldoProblem } from 'saldo-client'
 
 const saldo = new SaldoClient({ wallet: 'http://localhost:8080', balances: 'http://localhost:3003' })
 const exact = new SaldoClient({ wallet: 'http://localhost:8080', decimals: 'string' })
@@ -117,8 +117,10 @@ export function explain(error: unknown): string {
   }
 }
 
-/** The rest of the union, so that the switch above is about few. */
-export type Few = Extract<Problem, { status: 403 | 415 }>
+export const forbidden: Extract<Problem, { status: 403 }>['name'] = 'host-not-allowed'
+export const own: ProblemOf<'deposit'>['name'] = 'account-not-found'
+// @ts-expect-error
+export const foreign: ProblemOf<'deposit'>['name'] = 'insufficient-funds'
 `
 
 const allCases = [...problemNames, 'unknown'].map((name) => `case '${name}':`)

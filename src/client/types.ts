@@ -1037,99 +1037,194 @@ export type Problems = {
    * The request has invalid values. Each entry of `errors` names a value by JSON Pointer and
    * says what is expected. Correct them.
    */
-  'validation': { status: 422; code: 
-      | 'VALIDATION'
-      | 'AMOUNT_NOT_POSITIVE' }
+  'validation': {
+    status: 422
+    code: 'VALIDATION' | 'AMOUNT_NOT_POSITIVE'
+  }
   /** Malformed request. `detail` says which. Correct it. */
-  'malformed': { status: 400; code: 'MALFORMED' }
+  'malformed': {
+    status: 400
+    code: 'MALFORMED'
+  }
   /** Not found. The routes are at /openapi. */
-  'not-found': { status: 404; code: 'NOT_FOUND' }
+  'not-found': {
+    status: 404
+    code: 'NOT_FOUND'
+  }
   /** Method not allowed. The `Allow` header lists its methods. */
-  'method-not-allowed': { status: 405; code: 'METHOD_NOT_ALLOWED' }
+  'method-not-allowed': {
+    status: 405
+    code: 'METHOD_NOT_ALLOWED'
+  }
   /** Body too large. Split the request, or leave out what the ledger need not know. */
-  'body-too-large': { status: 413; code: 'BODY_TOO_LARGE' }
+  'body-too-large': {
+    status: 413
+    code: 'BODY_TOO_LARGE'
+  }
   /** Body timeout. Send it again on a new connection. */
-  'body-timeout': { status: 408; code: 'BODY_TIMEOUT' }
+  'body-timeout': {
+    status: 408
+    code: 'BODY_TIMEOUT'
+  }
   /** Host name not allowed. Use localhost, or add the name to `ALLOWED_HOSTS`. */
-  'host-not-allowed': { status: 403; code: 'HOST_NOT_ALLOWED' }
+  'host-not-allowed': {
+    status: 403
+    code: 'HOST_NOT_ALLOWED'
+  }
   /** Origin not allowed. If the page is yours, add its origin to `CORS_ORIGINS`. */
-  'origin-not-allowed': { status: 403; code: 'ORIGIN_NOT_ALLOWED' }
+  'origin-not-allowed': {
+    status: 403
+    code: 'ORIGIN_NOT_ALLOWED'
+  }
   /**
    * Unsupported media type. Send `Content-Type: application/json`, no other charset and no
    * `Content-Encoding`.
    */
-  'unsupported-media-type': { status: 415; code: 'UNSUPPORTED_MEDIA_TYPE' }
+  'unsupported-media-type': {
+    status: 415
+    code: 'UNSUPPORTED_MEDIA_TYPE'
+  }
   /**
    * Service unavailable. Retry, writes under the same `Idempotency-Key`: they take effect
    * once.
    */
-  'unavailable': { status: 503; code: 'UNAVAILABLE' }
+  'unavailable': {
+    status: 503
+    code: 'UNAVAILABLE'
+  }
   /** Service overloaded. Retry later, and less often. */
-  'overloaded': { status: 503; code: 'OVERLOADED' }
+  'overloaded': {
+    status: 503
+    code: 'OVERLOADED'
+  }
   /** Internal error. The logs of the service have the cause under this `trace_id`. Report it. */
-  'internal': { status: 500; code: 'INTERNAL' }
+  'internal': {
+    status: 500
+    code: 'INTERNAL'
+  }
   /** Insufficient funds. Send a smaller amount, or fund the account first. */
-  'insufficient-funds': { status: 422; code: 'INSUFFICIENT_FUNDS' }
+  'insufficient-funds': {
+    status: 422
+    code: 'INSUFFICIENT_FUNDS'
+  }
   /**
    * Account not found. At the wallet, open it first with POST /accounts. At balances, send the
    * `Consistency-Token` of what you did to it, with `Prefer: wait=2`.
    */
-  'account-not-found': { status: 404; code: 
+  'account-not-found': {
+    status: 404
+    code:
       | 'ACCOUNT_NOT_FOUND'
       | 'ACCOUNT_FROM_NOT_FOUND'
-      | 'ACCOUNT_TO_NOT_FOUND' }
+      | 'ACCOUNT_TO_NOT_FOUND'
+  }
   /**
    * Read model has not caught up with the consistency token. Retry, or send `Prefer: wait=n`
    * to wait for up to n seconds.
    */
-  'not-yet-consistent': { status: 503; code: 'NOT_YET_CONSISTENT' }
+  'not-yet-consistent': {
+    status: 503
+    code: 'NOT_YET_CONSISTENT'
+  }
   /** Dead letter not found. GET /dead-letters lists all there are. */
-  'dead-letter-not-found': { status: 404; code: 'DEAD_LETTER_NOT_FOUND' }
+  'dead-letter-not-found': {
+    status: 404
+    code: 'DEAD_LETTER_NOT_FOUND'
+  }
   /** The state of the rebuild does not allow this. GET /rebuild shows the state. */
-  'rebuild-conflict': { status: 409; code: 'REBUILD_CONFLICT' }
+  'rebuild-conflict': {
+    status: 409
+    code: 'REBUILD_CONFLICT'
+  }
   /** Client not found. Register it first with POST /clients. */
-  'client-not-found': { status: 404; code: 'CLIENT_NOT_FOUND' }
+  'client-not-found': {
+    status: 404
+    code: 'CLIENT_NOT_FOUND'
+  }
   /** Transaction not found. Use the id of the response, or of GET /transactions. */
-  'transaction-not-found': { status: 404; code: 'TRANSACTION_NOT_FOUND' }
+  'transaction-not-found': {
+    status: 404
+    code: 'TRANSACTION_NOT_FOUND'
+  }
   /** Both accounts are the same. Name another account. */
-  'same-account': { status: 422; code: 'ACCOUNTS_NOT_DIFFERENT' }
+  'same-account': {
+    status: 422
+    code: 'ACCOUNTS_NOT_DIFFERENT'
+  }
   /** Currencies differ. Send the currency of the accounts. */
-  'currency-mismatch': { status: 422; code: 'CURRENCY_NOT_EQUAL' }
+  'currency-mismatch': {
+    status: 422
+    code: 'CURRENCY_NOT_EQUAL'
+  }
   /** Effective time too early. Send a later `effective_at`, or leave it out for now. */
-  'effective-too-early': { status: 422; code: 
+  'effective-too-early': {
+    status: 422
+    code:
       | 'EFFECTIVE_BEFORE_OPENING'
       | 'EFFECTIVE_BEFORE_ORIGINAL'
-      | 'EFFECTIVE_BEFORE_HOLD' }
+      | 'EFFECTIVE_BEFORE_HOLD'
+  }
   /** Balance limit exceeded. Spread the money over several accounts. */
-  'balance-limit': { status: 422; code: 'BALANCE_LIMIT_REACHED' }
+  'balance-limit': {
+    status: 422
+    code: 'BALANCE_LIMIT_REACHED'
+  }
   /** Transaction not reversible. To undo a reversal, move the money again. */
-  'not-reversible': { status: 422; code: 'TRANSACTION_NOT_REVERSIBLE' }
+  'not-reversible': {
+    status: 422
+    code: 'TRANSACTION_NOT_REVERSIBLE'
+  }
   /** Transaction already reversed. Nothing is left to do. */
-  'already-reversed': { status: 409; code: 'TRANSACTION_ALREADY_REVERSED' }
+  'already-reversed': {
+    status: 409
+    code: 'TRANSACTION_ALREADY_REVERSED'
+  }
   /**
    * Amount exceeds what can be reversed. Send a smaller amount, or none to reverse all that is
    * left.
    */
-  'amount-exceeds-original': { status: 422; code: 'AMOUNT_EXCEEDS_ORIGINAL' }
+  'amount-exceeds-original': {
+    status: 422
+    code: 'AMOUNT_EXCEEDS_ORIGINAL'
+  }
   /** Hold not found. Use the id of the response that placed it. */
-  'hold-not-found': { status: 404; code: 'HOLD_NOT_FOUND' }
+  'hold-not-found': {
+    status: 404
+    code: 'HOLD_NOT_FOUND'
+  }
   /** Hold already captured. Nothing is left to do. To pay more, send a transfer. */
-  'already-captured': { status: 409; code: 'HOLD_ALREADY_CAPTURED' }
+  'already-captured': {
+    status: 409
+    code: 'HOLD_ALREADY_CAPTURED'
+  }
   /** Hold no longer open. To reserve the money again, place a new hold. */
-  'already-voided': { status: 409; code: 
-      | 'HOLD_ALREADY_RELEASED'
-      | 'HOLD_EXPIRED' }
+  'already-voided': {
+    status: 409
+    code: 'HOLD_ALREADY_RELEASED' | 'HOLD_EXPIRED'
+  }
   /** Amount exceeds the hold. Send a smaller amount, or none to capture all of it. */
-  'amount-exceeds-hold': { status: 422; code: 'AMOUNT_EXCEEDS_HOLD' }
+  'amount-exceeds-hold': {
+    status: 422
+    code: 'AMOUNT_EXCEEDS_HOLD'
+  }
   /**
    * Batch refused. Correct or leave out that transaction, or send the batch in mode
    * `best_effort`.
    */
-  'batch-refused': { status: 422; code: 'BATCH_REFUSED' }
+  'batch-refused': {
+    status: 422
+    code: 'BATCH_REFUSED'
+  }
   /** Idempotency key used for another request. Send a new request under a new key. */
-  'idempotency-key-reused': { status: 422; code: 'IDEMPOTENCY_KEY_REUSED' }
+  'idempotency-key-reused': {
+    status: 422
+    code: 'IDEMPOTENCY_KEY_REUSED'
+  }
   /** Request with this idempotency key in progress. Retry to get that response. */
-  'idempotency-in-progress': { status: 409; code: 'IDEMPOTENCY_IN_PROGRESS' }
+  'idempotency-in-progress': {
+    status: 409
+    code: 'IDEMPOTENCY_IN_PROGRESS'
+  }
 }
 
 type Named<Name extends keyof Problems> = { name: Name; type: `/problems/${Name}` } & Problems[Name]
@@ -1138,3 +1233,110 @@ type Named<Name extends keyof Problems> = { name: Name; type: `/problems/${Name}
 export type Problem =
   | { [Name in keyof Problems]: Named<Name> }[keyof Problems]
   | { name: 'unknown'; type: string; status: number; code: string }
+
+/** Of any request. */
+export type CommonProblem =
+  | 'validation'
+  | 'malformed'
+  | 'not-found'
+  | 'method-not-allowed'
+  | 'body-too-large'
+  | 'body-timeout'
+  | 'host-not-allowed'
+  | 'origin-not-allowed'
+  | 'unsupported-media-type'
+  | 'unavailable'
+  | 'overloaded'
+  | 'internal'
+  | 'unknown'
+
+/** Beside those: the problems of each method. */
+export type ProblemsOf = {
+  registerClient: 'idempotency-key-reused' | 'idempotency-in-progress'
+  client: 'client-not-found'
+  openAccount:
+    | 'client-not-found'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  account: 'account-not-found'
+  transfer:
+    | 'account-not-found'
+    | 'currency-mismatch'
+    | 'insufficient-funds'
+    | 'balance-limit'
+    | 'same-account'
+    | 'effective-too-early'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  transactions: never
+  deposit:
+    | 'account-not-found'
+    | 'currency-mismatch'
+    | 'balance-limit'
+    | 'same-account'
+    | 'effective-too-early'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  withdraw:
+    | 'account-not-found'
+    | 'currency-mismatch'
+    | 'insufficient-funds'
+    | 'balance-limit'
+    | 'same-account'
+    | 'effective-too-early'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  reverseTransaction:
+    | 'transaction-not-found'
+    | 'not-reversible'
+    | 'already-reversed'
+    | 'amount-exceeds-original'
+    | 'insufficient-funds'
+    | 'balance-limit'
+    | 'effective-too-early'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  transaction: 'transaction-not-found'
+  delivery: 'transaction-not-found'
+  batch:
+    | 'batch-refused'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  placeHold:
+    | 'account-not-found'
+    | 'currency-mismatch'
+    | 'insufficient-funds'
+    | 'balance-limit'
+    | 'same-account'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  hold: 'hold-not-found'
+  captureHold:
+    | 'hold-not-found'
+    | 'already-captured'
+    | 'already-voided'
+    | 'amount-exceeds-hold'
+    | 'balance-limit'
+    | 'effective-too-early'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  releaseHold:
+    | 'hold-not-found'
+    | 'already-captured'
+    | 'already-voided'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  balances: 'not-yet-consistent'
+  balance: 'account-not-found' | 'not-yet-consistent'
+  statement: 'account-not-found' | 'not-yet-consistent'
+  explainBalance: 'account-not-found' | 'not-yet-consistent'
+  watchBalances: never
+  watchBalance: 'account-not-found'
+  largeMovements: never
+  deadLetters: never
+  deadLetterCauses: never
+  deadLetter: 'dead-letter-not-found'
+  redriveDeadLetters: never
+  rebuild: never
+  requestRebuild: 'rebuild-conflict'
+}

@@ -183,6 +183,7 @@ function writeTypes(methods: Method[], types: Types, kinds: ProblemKind[]): stri
     ...[...declared].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, text]) => text),
     streamTypes,
     problemTypes(kinds),
+    problemsByMethod(methods),
   ].join('')
 }
 
@@ -250,14 +251,17 @@ const streamTypes = `export type BalanceEvent<Amount = number | string> =
 
 `
 
-const codeType = (codes: readonly string[]): string =>
-  codes.length === 1 ? codes.map(literal).join() : codes.map((code) => `\n    | ${literal(code)}`).join('')
+/** What follows a colon or an equals sign: one of these texts, in a line each where they are many. */
+function choice(texts: readonly string[]): string {
+  const line = texts.map(literal).join(' | ')
+  return line.length < 60 ? ` ${line}` : texts.map((text) => `\n  | ${literal(text)}`).join('')
+}
 
 function problemTypes(kinds: readonly ProblemKind[]): string {
   const members = kinds.map(
     (kind) =>
       `${comment(`${kind.title}. ${kind.remedy}`)}` +
-      `'${kind.name}': { status: ${kind.status}; code: ${codeType(codesOf(kind))} }`,
+      `'${kind.name}': {\n${indent(`status: ${kind.status}\ncode:${choice(codesOf(kind))}`)}\n}`,
   )
   return `/** Status and codes of each problem, by its name. */
 export type Problems = {
@@ -270,6 +274,25 @@ type Named<Name extends keyof Problems> = { name: Name; type: \`/problems/\${Nam
 export type Problem =
   | { [Name in keyof Problems]: Named<Name> }[keyof Problems]
   | { name: 'unknown'; type: string; status: number; code: string }
+`
+}
+
+/** Names of problems, without those that any request may get. */
+function problemsByMethod(methods: readonly Method[]): string {
+  const common = Object.values(commonProblems).map(({ name }) => name as string)
+  const members = methods.map(({ name, service, operation }) => {
+    const route = routesOf[service].find(({ id }) => id === operation.operationId)
+    const own = (route?.problems ?? []).map((kind) => kind.name).filter((one) => !common.includes(one))
+    return `${name}:${own.length > 0 ? choice(own) : ' never'}`
+  })
+  return `
+/** Of any request. */
+export type CommonProblem =${choice([...common, 'unknown'])}
+
+/** Beside those: the problems of each method. */
+export type ProblemsOf = {
+${indent(members.join('\n'))}
+}
 `
 }
 
