@@ -590,55 +590,55 @@ export type NewAccount = {
   /** Its owner. */
   client_id: string
   /** ISO 4217; BRL when absent. */
-  currency?: string
+  currency?: string | null
   /** How far below zero it may go, in major units. 0 when absent. */
-  overdraft_limit?: number | string
+  overdraft_limit?: number | string | null
 }
 
 export type NewBatch = {
   /** `atomic`, all or none, when absent; `best_effort` executes each on its own. */
-  mode?: 'atomic' | 'best_effort'
+  mode?: 'atomic' | 'best_effort' | null
   /** 1 to 1000, executed in this order. */
   transactions: NewBatchMember[]
 }
 
 export type NewBatchMember = {
   /** `transfer` when absent. */
-  kind?: 'transfer' | 'deposit' | 'withdrawal'
+  kind?: 'transfer' | 'deposit' | 'withdrawal' | null
   /** The account to debit. Absent for a deposit. */
-  account_id_from?: string
+  account_id_from?: string | null
   /** The account to credit. Absent for a withdrawal. */
-  account_id_to?: string
+  account_id_to?: string | null
   /**
    * In major units of the currency, greater than zero: a number or the same as text, with at
    * most the decimals of the currency and 15 digits.
    */
   amount: number | string
   /** ISO 4217; BRL when absent. */
-  currency?: string
+  currency?: string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
-  reference?: string
+  reference?: string | null
   /** A JSON object of at most 4096 characters. */
-  metadata?: Record<string, unknown>
+  metadata?: Record<string, unknown> | null
   /**
    * From when it counts in the books: not in the future, with at most milliseconds. Now when
    * absent.
    */
-  effective_at?: string
+  effective_at?: string | null
 }
 
 export type NewCapture = {
   /** As of a movement. All that is left when absent. */
-  amount?: number | string
+  amount?: number | string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
-  reference?: string
+  reference?: string | null
   /** A JSON object of at most 4096 characters. */
-  metadata?: Record<string, unknown>
+  metadata?: Record<string, unknown> | null
   /**
    * From when it counts in the books: not in the future, with at most milliseconds. Now when
    * absent.
    */
-  effective_at?: string
+  effective_at?: string | null
 }
 
 export type NewClient = {
@@ -652,20 +652,20 @@ export type NewHold = {
   /** The account whose money is held. */
   account_id_from: string
   /** The payee. `world` when absent. */
-  account_id_to?: string
+  account_id_to?: string | null
   /**
    * In major units of the currency, greater than zero: a number or the same as text, with at
    * most the decimals of the currency and 15 digits.
    */
   amount: number | string
   /** ISO 4217; BRL when absent. */
-  currency?: string
+  currency?: string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
-  reference?: string
+  reference?: string | null
   /** A JSON object of at most 4096 characters. */
-  metadata?: Record<string, unknown>
+  metadata?: Record<string, unknown> | null
   /** When it expires: in the future, at most a year ahead. In 7 days when absent. */
-  expires_at?: string
+  expires_at?: string | null
 }
 
 export type NewMovement = {
@@ -675,56 +675,56 @@ export type NewMovement = {
    */
   amount: number | string
   /** ISO 4217; BRL when absent. */
-  currency?: string
+  currency?: string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
-  reference?: string
+  reference?: string | null
   /** A JSON object of at most 4096 characters. */
-  metadata?: Record<string, unknown>
+  metadata?: Record<string, unknown> | null
   /**
    * From when it counts in the books: not in the future, with at most milliseconds. Now when
    * absent.
    */
-  effective_at?: string
+  effective_at?: string | null
 }
 
 export type NewRebuild = {
   /** `start` when absent. */
-  action?: 'start' | 'swap' | 'rollback' | 'cancel'
+  action?: 'start' | 'swap' | 'rollback' | 'cancel' | null
   /** Start: wait for a swap by hand. */
-  manual?: boolean
+  manual?: boolean | null
   /** Start or swap: also when the tables differ. */
-  force?: boolean
+  force?: boolean | null
 }
 
 export type NewRedrive = {
   /** These. One of `ids`, `all` and `cause` is required. */
-  ids?: string[]
+  ids?: string[] | null
   /** All there are. */
-  all?: true
+  all?: true | null
   /** Those of this cause. */
-  cause?: string
+  cause?: string | null
   /** Those of this topic. */
-  topic?: string
+  topic?: string | null
   /** `next_cursor` of the answer before. */
-  cursor?: string
+  cursor?: string | null
   /** Only report what would happen. */
-  dry_run?: boolean
+  dry_run?: boolean | null
 }
 
 export type NewRelease = Record<string, never>
 
 export type NewReversal = {
   /** As of a movement. All that is left when absent. */
-  amount?: number | string
+  amount?: number | string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
-  reference?: string
+  reference?: string | null
   /** A JSON object of at most 4096 characters. */
-  metadata?: Record<string, unknown>
+  metadata?: Record<string, unknown> | null
   /**
    * From when it counts in the books: not in the future, with at most milliseconds. Now when
    * absent.
    */
-  effective_at?: string
+  effective_at?: string | null
 }
 
 export type NewTransfer = {
@@ -738,16 +738,16 @@ export type NewTransfer = {
    */
   amount: number | string
   /** ISO 4217; BRL when absent. */
-  currency?: string
+  currency?: string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
-  reference?: string
+  reference?: string | null
   /** A JSON object of at most 4096 characters. */
-  metadata?: Record<string, unknown>
+  metadata?: Record<string, unknown> | null
   /**
    * From when it counts in the books: not in the future, with at most milliseconds. Now when
    * absent.
    */
-  effective_at?: string
+  effective_at?: string | null
 }
 
 export type NoRebuild = {

@@ -125,6 +125,8 @@ function ofSchema(sides: Sides, place: Place): string[] {
     return parts.flatMap((part) => ofSchema(part, place))
   }
   const found = [...ofTypes({ was, is }, place), ...ofValues({ was, is }, place)]
+  if (was.contentSchema && is.contentSchema)
+    found.push(...ofSchema({ was: was.contentSchema as Json, is: is.contentSchema as Json }, place))
   if (was.items && is.items)
     found.push(...ofSchema({ was: was.items as Json, is: is.items as Json }, { ...place, at: `${at}[]` }))
   if (direction === 'request' && was.additionalProperties !== false && is.additionalProperties === false)

@@ -75,10 +75,14 @@ function answersOf({ operation }: Method): { mediaType: string; schema: Schema }
   const answers = Object.entries(operation.responses).filter(([status]) => status.startsWith('2'))
   return answers.flatMap(([, response]) =>
     Object.entries((response.content ?? {}) as Record<string, { schema: Schema }>).map(
-      ([mediaType, { schema }]) => ({ mediaType, schema }),
+      ([mediaType, { schema }]) => ({ mediaType, schema: dataIn(schema) }),
     ),
   )
 }
+
+/** Of an event of a stream, its data. */
+const dataIn = (schema: Schema): Schema =>
+  ((schema.properties as Record<string, Schema> | undefined)?.data?.contentSchema as Schema) ?? schema
 
 const bodyOf = ({ operation }: Method) =>
   operation.requestBody as

@@ -72,7 +72,7 @@ const eventNames =
   'Each has an id; a comment every 15 seconds keeps the connection open.'
 const streamAnswer = answer(eventStream, {
   headers: [responseHeaders.cacheControl('no-store'), responseHeaders.accelBuffering],
-  description: 'A stream that does not end. The schema is that of the data of each event.',
+  description: 'A stream that does not end. The schema is that of each event.',
 })
 const resumable: Trait = { requestHeaders: [requestHeaders.lastEventId], responseHeaders: [], problems: [] }
 

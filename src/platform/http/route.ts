@@ -65,7 +65,10 @@ export type Example<Params = Record<string, string>, Body = unknown> = {
   headers?: Readonly<Record<string, string>>
   body?: Constant<Body>
   status: number
-  /** Its members, in the order in which they are sent. A refusal has only those that differ. */
+  /**
+   * Its members, in the order in which they are sent. A refusal has only those that differ; a stream shows
+   * one event, `{ event, id, data }`.
+   */
   response?: unknown
 } & (keyof Params extends never ? { params?: undefined } : { params: Params })
 

@@ -16,9 +16,13 @@ const entry = {
 }
 
 export const streamExamples = {
-  streamBalances: { fromNow: { status: 200, response: entry } },
+  streamBalances: { fromNow: { status: 200, response: { event: 'balance', id: '1042:0', data: entry } } },
   streamBalance: {
-    ofEva: { params: { account_id: entry.account_id }, status: 200, response: entry },
+    ofEva: {
+      params: { account_id: entry.account_id },
+      status: 200,
+      response: { event: 'balance', id: '5', data: entry },
+    },
     since: {
       summary: 'From after version 2',
       params: { account_id: entry.account_id },

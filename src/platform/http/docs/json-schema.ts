@@ -66,6 +66,7 @@ const sentence = (expected?: string): string | undefined =>
 
 function membersOf(source: JsonSchema, convert: (inner: TSchema) => JsonSchema, direction: Direction) {
   const { properties, patternProperties, additionalProperties } = source
+  const required = (source.required ?? []) as readonly string[]
   if (patternProperties) {
     const [values] = Object.values(patternProperties as Record<string, TSchema>)
     return { additionalProperties: values ? convert(values) : true }
@@ -74,7 +75,11 @@ function membersOf(source: JsonSchema, convert: (inner: TSchema) => JsonSchema, 
   return {
     ...(properties !== undefined && {
       properties: Object.fromEntries(
-        Object.entries(properties as Record<string, TSchema>).map(([name, one]) => [name, convert(one)]),
+        Object.entries(properties as Record<string, TSchema>).map(([name, one]) => [
+          name,
+          // Null counts as absent: see `bodyOf`.
+          withNull(convert(one), direction === 'request' && !required.includes(name)),
+        ]),
       ),
     }),
     ...(isClosed && { additionalProperties: false }),
@@ -99,7 +104,11 @@ function union(all: JsonSchema[], whole: JsonSchema): JsonSchema {
 
 function withNull(schema: JsonSchema, isNullable: boolean): JsonSchema {
   if (!isNullable) return schema
-  if (typeof schema.type !== 'string' || 'const' in schema) return { anyOf: [schema, { type: 'null' }] }
+  const { anyOf, description, ...rest } = schema
+  const meaning = description === undefined ? {} : { description }
+  if (Array.isArray(anyOf)) return { ...schema, anyOf: [...anyOf, { type: 'null' }] }
+  if (typeof schema.type !== 'string' || 'const' in schema)
+    return { ...meaning, anyOf: [rest, { type: 'null' }] }
   const { enum: values } = schema
   return {
     ...schema,

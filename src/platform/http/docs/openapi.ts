@@ -165,7 +165,9 @@ const meanings: Record<number, string> = { 200: 'Done.', 201: 'Created.', 202: '
 
 function responseOf(route: Route, { status, answer }: { status: number; answer: Answer }, shared: Shared) {
   const { content, headers, description = meanings[status] ?? '' } = answer
-  const examples = namedExamples(route.examples, (one) => (one.status === status ? one.response : undefined))
+  const examples = namedExamples(route.examples, (one) =>
+    one.status === status ? shownAnswer(answer, one.response) : undefined,
+  )
   return {
     description,
     ...headersMember([...headers, ...route.responseHeaders], shared),
@@ -173,12 +175,35 @@ function responseOf(route: Route, { status, answer }: { status: number; answer: 
   }
 }
 
-const contentMember = ({ mediaType, schema }: Content, examples: object, { schemas }: Shared) => ({
-  [mediaType]: {
-    ...(schema ? { schema: toJsonSchema(schema, schemas, 'response') } : { schema: { type: 'string' } }),
-    ...examples,
+function contentMember({ mediaType, schema }: Content, examples: object, { schemas }: Shared) {
+  const shown = schema ? toJsonSchema(schema, schemas, 'response') : { type: 'string' }
+  return { [mediaType]: { schema: mediaType === eventStream ? eventOf(shown) : shown, ...examples } }
+}
+
+const eventStream = 'text/event-stream'
+
+/** One event of a stream, as OpenAPI 3.2 describes it: its data are JSON in a text. */
+const eventOf = (data: JsonSchema): JsonSchema => ({
+  type: 'object',
+  required: ['event', 'id', 'data'],
+  properties: {
+    event: { type: 'string', description: 'The kind of event.' },
+    id: { type: 'string', description: 'Where the stream continues: `Last-Event-ID`.' },
+    data: {
+      type: 'string',
+      description: 'JSON.',
+      contentMediaType: 'application/json',
+      contentSchema: data,
+    },
   },
 })
+
+/** How an example of an answer is shown: the data of an event are a text. */
+export function shownAnswer({ content }: Answer, response: unknown): unknown {
+  if (content?.mediaType !== eventStream || response === undefined) return response
+  const { data, ...event } = response as { data: unknown }
+  return { ...event, data: JSON.stringify(data) }
+}
 
 function headersMember(headers: readonly HeaderField[], { schemas }: Shared): object {
   if (headers.length === 0) return {}
