@@ -6,17 +6,17 @@
  * language is missing on this machine are skipped with a notice. Exits 1 when one fails.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { readTestConfig } from '../../config/config.ts'
 import { startBroker } from '../../local/broker/broker.ts'
 import { asksForHelp, refuseUsage, showHelp } from '../../platform/process/options.ts'
 import { freePort } from '../../platform/process/ports.ts'
+import { cache, once, pythonWith, run } from '../installed.ts'
 import { codecsOf, createTopicRaw, RawKafka } from '../raw-kafka.ts'
 
 const here = import.meta.dir
-const cache = resolve(here, '../../../.runtime/clients')
 const clientTimeoutMs = 300_000
 
 type Answer = {
@@ -154,16 +154,8 @@ function numbered(name: string, count: number): string[] {
 }
 
 async function python(script: string, packages: string[]): Promise<string[] | string> {
-  if (!Bun.which('python3')) return 'python3 is missing'
-  const venv = join(cache, `python-${Bun.hash(packages.join()).toString(36)}`)
-  const program = join(venv, 'bin/python')
-  const failure = await once(venv, async () => {
-    return (
-      (await run(['python3', '-m', 'venv', venv])) ??
-      (await run([program, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...packages]))
-    )
-  })
-  return failure ?? [program, join(here, script)]
+  const installed = await pythonWith(packages)
+  return installed.ok ? [join(installed.bin, 'python'), join(here, script)] : installed.reason
 }
 
 async function go(program: string): Promise<string[] | string> {
@@ -185,25 +177,4 @@ async function npm(script: string, dependencies: Record<string, string>): Promis
   const copy = join(dir, script)
   await Bun.write(copy, Bun.file(join(here, script)))
   return [process.execPath, copy]
-}
-
-/** Installs into a folder completely or not at all. */
-async function once(dir: string, install: () => Promise<string | undefined>): Promise<string | undefined> {
-  const mark = join(dir, '.installed')
-  if (existsSync(mark)) return undefined
-  const failure = await install()
-  if (failure) rmSync(dir, { recursive: true, force: true })
-  else writeFileSync(mark, '')
-  return failure
-}
-
-/** The error of the command, if it failed. */
-async function run(command: string[], cwd = here): Promise<string | undefined> {
-  const child = Bun.spawn(command, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
-  const [output, complaints] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  if ((await child.exited) === 0) return undefined
-  return `${command.slice(0, 4).join(' ')} failed: ${(complaints || output).trim().split('\n').at(-1)}`
 }

@@ -1,0 +1,99 @@
+/**
+ * Schemathesis against both services: `npm run fuzz`. Requests that are made from the OpenAPI documents,
+ * valid and not, have to be answered as documented. Starts a stack of its own, with the seed. Says so
+ * and passes where there is no Python. Exits 1 when a service fails.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { optionsOrExit } from '../../platform/process/options.ts'
+import { freePort } from '../../platform/process/ports.ts'
+import { eventually } from '../eventually.ts'
+import { pythonWith } from '../installed.ts'
+
+const usage = `Usage: npm run fuzz [-- --seconds N] [--seed N]
+  --seconds  for each service, both at once (default 40)
+  --seed     to repeat a run`
+const options = optionsOrExit(usage, {
+  seconds: { type: 'string', default: '40' },
+  seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
+})
+const here = import.meta.dir
+
+async function fuzz(program: string): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-fuzz-'))
+  const ports = { wallet: freePort(), balances: freePort() }
+  const stack = startStack(folder, ports)
+  try {
+    const outcomes = await Promise.all(
+      Object.entries(ports).map(async ([service, port]) => {
+        await waitUntilReady(stack, port)
+        return attack(program, { service, port, folder })
+      }),
+    )
+    const failed = outcomes.filter((passed) => !passed).length
+    console.log(`\n ${outcomes.length - failed} pass\n ${failed} fail`)
+    return failed > 0 ? 1 : 0
+  } finally {
+    stack.kill('SIGTERM')
+    await stack.exited
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+type Stack = ReturnType<typeof startStack>
+
+const startStack = (folder: string, { wallet, balances }: Record<'wallet' | 'balances', number>) =>
+  Bun.spawn([process.execPath, join(here, '../../local/start.ts')], {
+    env: {
+      ...{ PATH: process.env.PATH, HOME: process.env.HOME },
+      ...{ WALLET_PORT: String(wallet), BALANCES_PORT: String(balances) },
+      ...{ POSTGRES_PORT: String(freePort()), KAFKA_PORT: String(freePort()) },
+      DATA_DIR: join(folder, 'data'),
+    },
+    stdin: 'ignore',
+    stdout: Bun.file(join(folder, 'log')),
+    stderr: Bun.file(join(folder, 'log')),
+  })
+
+const waitUntilReady = (stack: Stack, port: number): Promise<void> =>
+  eventually(
+    async () => {
+      if (stack.exitCode !== null) throw new Error(`the stack ended with ${stack.exitCode}`)
+      const { status } = await fetch(`http://127.0.0.1:${port}/readyz`)
+      if (status !== 200) throw new Error(`port ${port} is not ready: ${status}`)
+    },
+    { timeoutMs: 120_000 },
+  )
+
+/** Prints what it found, or one line. */
+async function attack(
+  program: string,
+  { service, port, folder }: { service: string; port: number; folder: string },
+): Promise<boolean> {
+  const command = [
+    ...[program, '--config-file', join(here, 'schemathesis.toml'), 'run'],
+    ...[`http://127.0.0.1:${port}/openapi.json`, '--no-color'],
+    ...['--max-time', options.seconds, '--seed', options.seed],
+  ]
+  const child = Bun.spawn(command, {
+    cwd: mkdtempSync(join(folder, 'run-')),
+    env: { PATH: process.env.PATH, HOME: folder, PYTHONPATH: here, PYTHONDONTWRITEBYTECODE: '1' },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [output, complaints, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  const cases = /(\d+) generated/.exec(output)?.[1] ?? 'no'
+  console.log(`(${code === 0 ? 'pass' : 'fail'}) ${service}: ${cases} requests, seed ${options.seed}`)
+  if (code !== 0) console.log(`${output}${complaints}`)
+  return code === 0
+}
+
+const installed = await pythonWith(['schemathesis==4.32.5'])
+if (installed.ok) process.exitCode = await fuzz(join(installed.bin, 'schemathesis'))
+else console.log(`Schemathesis is skipped: ${installed.reason}`)
