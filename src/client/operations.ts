@@ -3,8 +3,11 @@
 /** By the name of the method: service, method, path, and what else applies. */
 export const operations: Readonly<Record<string, string>> = {
   registerClient: 'wallet POST /clients body key',
+  clients: 'wallet GET /clients query pages',
   client: 'wallet GET /clients/:id',
   openAccount: 'wallet POST /accounts body key',
+  accounts: 'wallet GET /accounts query pages',
+  worldAccounts: 'wallet GET /world-accounts query pages',
   account: 'wallet GET /accounts/:id',
   transfer: 'wallet POST /transactions body key',
   transactions: 'wallet GET /transactions query pages',
@@ -15,6 +18,7 @@ export const operations: Readonly<Record<string, string>> = {
   delivery: 'wallet GET /transactions/:id/delivery',
   batch: 'wallet POST /transactions/batch body key',
   placeHold: 'wallet POST /holds body key',
+  holds: 'wallet GET /holds query pages',
   hold: 'wallet GET /holds/:id',
   captureHold: 'wallet POST /holds/:id/capture body key',
   releaseHold: 'wallet POST /holds/:id/release body key',

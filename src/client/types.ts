@@ -9,6 +9,11 @@ export type Operations<Amount = number | string> = {
    */
   registerClient(body: NewClient, options?: CallOptions): Promise<Client>
   /**
+   * Clients, in the order of their ids.
+   * `GET /clients` (`listClients`)
+   */
+  clients(query?: ClientsQuery, options?: CallOptions): Pages<Clients>
+  /**
    * A client.
    * `GET /clients/{id}` (`getClient`)
    */
@@ -18,6 +23,16 @@ export type Operations<Amount = number | string> = {
    * `POST /accounts` (`createAccount`)
    */
   openAccount(body: NewAccount, options?: CallOptions): Promise<Account<Amount>>
+  /**
+   * Accounts of clients, in the order of their ids.
+   * `GET /accounts` (`listAccounts`)
+   */
+  accounts(query?: AccountsQuery, options?: CallOptions): Pages<Accounts<Amount>>
+  /**
+   * The accounts `world`, one of each currency in use.
+   * `GET /world-accounts` (`listWorldAccounts`)
+   */
+  worldAccounts(query?: WorldAccountsQuery, options?: CallOptions): Pages<Accounts<Amount>>
   /**
    * An account in the ledger.
    * `GET /accounts/{id}` (`getAccount`)
@@ -72,6 +87,11 @@ export type Operations<Amount = number | string> = {
    * `POST /holds` (`createHold`)
    */
   placeHold(body: NewHold, options?: CallOptions): Promise<Hold<Amount>>
+  /**
+   * Holds, newest first.
+   * `GET /holds` (`listHolds`)
+   */
+  holds(query?: HoldsQuery, options?: CallOptions): Pages<Holds<Amount>>
   /**
    * A hold.
    * `GET /holds/{id}` (`getHold`)
@@ -166,6 +186,33 @@ export type Operations<Amount = number | string> = {
   requestRebuild(body?: NewRebuild, options?: CallOptions): Promise<NoRebuild | Rebuild>
 }
 
+export type ClientsQuery = {
+  /** Those with this e-mail address, in any letter case. */
+  email?: string
+  /** Rows of a page: 50 when absent, at most 200. */
+  limit?: number
+  /** `next_cursor` of the page before, for the same filter. */
+  cursor?: string
+}
+
+export type AccountsQuery = {
+  /** Those of this client. */
+  client_id?: string
+  /** Those in this currency (ISO 4217). */
+  currency?: string
+  /** Rows of a page: 50 when absent, at most 200. */
+  limit?: number
+  /** `next_cursor` of the page before, for the same filter. */
+  cursor?: string
+}
+
+export type WorldAccountsQuery = {
+  /** Rows of a page: 50 when absent, at most 200. */
+  limit?: number
+  /** `next_cursor` of the page before, for the same filter. */
+  cursor?: string
+}
+
 export type TransactionsQuery = {
   /** Of this account. Either this or `client_id` has to be given. */
   account_id?: string
@@ -177,6 +224,17 @@ export type TransactionsQuery = {
   since?: string
   /** Written before this time. */
   until?: string
+  /** Rows of a page: 50 when absent, at most 200. */
+  limit?: number
+  /** `next_cursor` of the page before, for the same filter. */
+  cursor?: string
+}
+
+export type HoldsQuery = {
+  /** Those of the money of this account. */
+  account_id?: string
+  /** Those in this status. The open ones are `placed`. */
+  status?: 'placed' | 'captured' | 'released' | 'expired'
   /** Rows of a page: 50 when absent, at most 200. */
   limit?: number
   /** `next_cursor` of the page before, for the same filter. */
@@ -270,6 +328,13 @@ export type Account<Amount = number | string> = {
   updated_at: string
 }
 
+export type Accounts<Amount = number | string> = {
+  /** The rows of the page. */
+  data: Account<Amount>[]
+  /** Send it as `cursor` for the next page; null on the last one. */
+  next_cursor: string | null
+}
+
 export type Balance<Amount = number | string> = {
   /** The same as `account_id`. */
   id: string
@@ -345,6 +410,13 @@ export type Client = {
   email: string
   /** When it was registered. */
   created_at: string
+}
+
+export type Clients = {
+  /** The rows of the page. */
+  data: Client[]
+  /** Send it as `cursor` for the next page; null on the last one. */
+  next_cursor: string | null
 }
 
 export type DeadLetter = {
@@ -551,6 +623,13 @@ export type Hold<Amount = number | string> = {
   created_at: string
   /** When it was captured, released, or expired. */
   ended_at: string | null
+}
+
+export type Holds<Amount = number | string> = {
+  /** The rows of the page. */
+  data: Hold<Amount>[]
+  /** Send it as `cursor` for the next page; null on the last one. */
+  next_cursor: string | null
 }
 
 export type LargeMovement<Amount = number | string> = {
@@ -1253,11 +1332,14 @@ export type CommonProblem =
 /** Beside those: the problems of each method. */
 export type ProblemsOf = {
   registerClient: 'idempotency-key-reused' | 'idempotency-in-progress'
+  clients: never
   client: 'client-not-found'
   openAccount:
     | 'client-not-found'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'
+  accounts: never
+  worldAccounts: never
   account: 'account-not-found'
   transfer:
     | 'account-not-found'
@@ -1310,6 +1392,7 @@ export type ProblemsOf = {
     | 'same-account'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'
+  holds: never
   hold: 'hold-not-found'
   captureHold:
     | 'hold-not-found'

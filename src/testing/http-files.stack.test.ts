@@ -96,6 +96,11 @@ test('wallet.http, over the seed', async () => {
     transactions: 200,
     transactionsOfJanuary: 200,
     transactionsOfClient: 200,
+    openHolds: 200,
+    accounts: 200,
+    worldAccounts: 200,
+    clientByEmail: 200,
+    clients: 200,
     account: 200,
     client: 200,
     registerClient: 201,
@@ -120,6 +125,8 @@ test('wallet.http, over the seed', async () => {
   expect(answers.transactionsOfJanuary?.body.data).toHaveLength(2)
   expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })
   expect(answers.client?.body).toMatchObject({ name: 'Eva' })
+  expect(answers.clientByEmail?.body.data).toMatchObject([{ name: 'Eva' }])
+  expect(answers.worldAccounts?.body.data).toMatchObject([{ currency: 'BRL', client_id: null }])
   expect(answers.validation?.body.errors).toHaveLength(2)
   expect(answers.asyncapi?.body.operations).toHaveProperty('send-balances')
 })

@@ -11,11 +11,15 @@ const transaction = '018d4be9-e038-7c95-a45a-035264d50b14'
 
 const gets = {
   wallet: [
+    '/clients',
     `/clients/${client}`,
+    '/accounts',
+    '/world-accounts',
     `/accounts/${eva}`,
     `/transactions?account_id=${eva}`,
     `/transactions/${transaction}`,
     `/transactions/${transaction}/delivery`,
+    '/holds',
     `/holds/${transaction}`,
     '/asyncapi',
     '/asyncapi.json',

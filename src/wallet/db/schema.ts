@@ -45,12 +45,16 @@ const worldId = (currency: AnyPgColumn) => {
   return sql`('00000000-0000-0000-0000-000000' || ${sql.join(letters, sql` || `)})::uuid`
 }
 
-export const clients = pgTable('clients', {
-  id: uuid().primaryKey(),
-  name: text().notNull(),
-  email: text().notNull(),
-  createdAt: time('created_at').notNull(),
-})
+export const clients = pgTable(
+  'clients',
+  {
+    id: uuid().primaryKey(),
+    name: text().notNull(),
+    email: text().notNull(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [index('clients_email').on(sql`lower(${table.email})`, table.id)],
+)
 
 /** The latest state of each account, derived from its entries by a trigger. */
 export const accounts = pgTable(
@@ -70,7 +74,9 @@ export const accounts = pgTable(
     updatedAt: time('updated_at').notNull(),
   },
   (table) => [
-    index('accounts_client_id').on(table.clientId),
+    // Lists, in the order of ids. A `world` is of no client.
+    index('accounts_client_id').on(table.clientId, table.id),
+    index('accounts_currency_id').on(table.currency, table.id).where(sql`${table.clientId} is not null`),
     check('accounts_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
     check(
       'accounts_overdraft',
@@ -149,8 +155,9 @@ export const holds = pgTable(
     check('holds_captured', sql`${table.capturedMinor} between 0 and ${table.amountMinor}`),
     check('holds_status', sql`${table.status} in (${oneOf(holdStatuses)})`),
     check('holds_ended', sql`(${table.status} = 'placed') = (${table.endedBy} is null)`),
+    index('holds_account_id').on(table.accountIdFrom, table.id),
     // Partial indexes of the few open holds: by payer, and by expiry.
-    index('holds_open').on(table.accountIdFrom).where(sql`${table.status} = 'placed'`),
+    index('holds_open').on(table.accountIdFrom, table.id).where(sql`${table.status} = 'placed'`),
     index('holds_expiry').on(table.expiresAt).where(sql`${table.status} = 'placed'`),
     uniqueIndex('holds_ended_by').on(table.endedBy).where(sql`${table.endedBy} is not null`),
   ],

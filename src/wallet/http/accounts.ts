@@ -8,14 +8,26 @@ import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
+import { listResponse, pageHeaders, paging } from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
-import { closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
+import { closed, closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
 import { type Account, availableMinor } from '../domain/account'
 import type { Wallet } from '../ledger/ledger'
 import { findAccount } from '../ledger/store/rows'
+import { listAccounts, listWorldAccounts } from '../queries/lists-store'
 import { answerCommand, consistencyToken, created, keyed, queued, type Responder, tokenOf } from './commands'
 import { accountExamples } from './examples/accounts'
-import { Amount, CurrencyCode, findById, id, parseCurrency, pathId, showMoney } from './values'
+import { answerList } from './lists'
+import {
+  Amount,
+  CurrencyCode,
+  CurrencyFilter,
+  findById,
+  id,
+  parseCurrency,
+  pathId,
+  showMoney,
+} from './values'
 
 const OverdraftLimit = Type.Union(Amount.anyOf, {
   expected: Amount.expected,
@@ -34,6 +46,15 @@ const NewAccount = closedObject('NewAccount', {
   currency: Type.Optional(CurrencyCode),
   overdraft_limit: Type.Optional(OverdraftLimit),
 })
+const AccountQuery = Type.Object(
+  {
+    client_id: Type.Optional(id('Those of this client.')),
+    currency: Type.Optional(CurrencyFilter),
+    ...paging,
+  },
+  closed,
+)
+const WorldAccountQuery = Type.Object(paging, closed)
 
 const AccountResponse = closedObject('Account', {
   id: uuid('The account.'),
@@ -47,6 +68,8 @@ const AccountResponse = closedObject('Account', {
   created_at: time('When it was opened.'),
   updated_at: time('When its newest entry was written.'),
 })
+
+const Accounts = listResponse('Accounts', AccountResponse)
 
 const presentAccount = (account: Account & { updatedAt: Date }): Static<typeof AccountResponse> => ({
   id: account.id,
@@ -95,6 +118,46 @@ export const accountRoutes = (wallet: Wallet) => [
       const command = { type: 'opening', id: randomUUIDv7('hex', wallet.clock()), ...meaning } as const
       return answerCommand(wallet, { request, route, params }, { command, body, meaning }, respondWithAccount)
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/accounts',
+    id: 'listAccounts',
+    tag,
+    summary: 'Accounts of clients, in the order of their ids.',
+    query: AccountQuery,
+    responses: { 200: answer(Accounts, { headers: pageHeaders }) },
+    examples: accountExamples.listAccounts,
+    handle({ query: { limit, cursor, ...query }, request }) {
+      const filter = { ...query, client_id: query.client_id?.toLowerCase() }
+      const { client_id: clientId, currency } = filter
+      if (currency !== undefined) parseCurrency(currency)
+      return answerList(
+        request,
+        { limit, cursor, filter: { list: 'accounts', ...filter } },
+        {
+          read: (page) => listAccounts(wallet.database, { clientId, currency }, page),
+          present: presentAccount,
+        },
+      )
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/world-accounts',
+    id: 'listWorldAccounts',
+    tag,
+    summary: 'The accounts `world`, one of each currency in use.',
+    description: 'Money enters and leaves through them: with them, all balances sum to zero.',
+    query: WorldAccountQuery,
+    responses: { 200: answer(Accounts, { headers: pageHeaders }) },
+    examples: accountExamples.listWorldAccounts,
+    handle: ({ query, request }) =>
+      answerList(
+        request,
+        { ...query, filter: { list: 'world-accounts' } },
+        { read: (page) => listWorldAccounts(wallet.database, page), present: presentAccount },
+      ),
   }),
   route({
     method: 'GET',

@@ -6,17 +6,27 @@ import { problems } from '../../contract/problems'
 import { time, uuid } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
+import { listResponse, pageHeaders, paging } from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
-import { closedObject } from '../../platform/http/schemas'
+import { closed, closedObject, described } from '../../platform/http/schemas'
 import type { Client } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findClient } from '../ledger/store/rows'
+import { listClients } from '../queries/lists-store'
 import { answerCommand, created, keyed, queued, type Responder } from './commands'
 import { clientExamples } from './examples/clients'
+import { answerList } from './lists'
 import { Email, Name } from './text'
 import { findById, pathId } from './values'
 
 const NewClient = closedObject('NewClient', { name: Name, email: Email })
+const ClientQuery = Type.Object(
+  {
+    email: Type.Optional(described(Email, 'Those with this e-mail address, in any letter case.')),
+    ...paging,
+  },
+  closed,
+)
 
 const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),
@@ -54,6 +64,24 @@ export const clientRoutes = (wallet: Wallet) => [
       const command = { type: 'registration', id: randomUUIDv7('hex', wallet.clock()), ...body } as const
       const call = { request, route, params }
       return answerCommand(wallet, call, { command, body, meaning: body }, respondWithClient)
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/clients',
+    id: 'listClients',
+    tag,
+    summary: 'Clients, in the order of their ids.',
+    query: ClientQuery,
+    responses: { 200: answer(listResponse('Clients', ClientResponse), { headers: pageHeaders }) },
+    examples: clientExamples.listClients,
+    handle({ query: { limit, cursor, email }, request }) {
+      const filter = { list: 'clients', email: email?.toLowerCase() }
+      return answerList(
+        request,
+        { limit, cursor, filter },
+        { read: (page) => listClients(wallet.database, { email }, page), present: presentClient },
+      )
     },
   }),
   route({

@@ -6,14 +6,16 @@ import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
+import { listResponse, pageHeaders, paging } from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
-import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
+import { closed, closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { Command } from '../domain/book'
 import type { PlaceHold } from '../domain/hold'
 import { type Hold, holdStatuses } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findHold } from '../ledger/store/rows'
+import { listHolds } from '../queries/lists-store'
 import {
   answerCommand,
   consistencyToken,
@@ -25,6 +27,7 @@ import {
   type Responder,
 } from './commands'
 import { holdExamples } from './examples/holds'
+import { answerList } from './lists'
 import { movementAnswer, parsePart, respondWithTransaction } from './transactions'
 import {
   Amount,
@@ -54,6 +57,14 @@ const NewHold = closedObject('NewHold', {
 })
 const NewCapture = closedObject('NewCapture', part)
 const NewRelease = closedObject('NewRelease', {})
+const HoldQuery = Type.Object(
+  {
+    account_id: Type.Optional(id('Those of the money of this account.')),
+    status: Type.Optional(oneOf(holdStatuses, 'Those in this status. The open ones are `placed`.')),
+    ...paging,
+  },
+  closed,
+)
 
 const HoldResponse = closedObject('Hold', {
   id: uuid('The hold.'),
@@ -122,19 +133,7 @@ export const holdRoutes = (wallet: Wallet) => [
       return answerCommand(wallet, { request, route, params }, { command, currency, body }, respondWithHold)
     },
   }),
-  route({
-    method: 'GET',
-    path: '/holds/:id',
-    id: 'getHold',
-    tag,
-    summary: 'A hold.',
-    params: { id: pathId('The hold.') },
-    responses: { 200: HoldResponse },
-    problems: [problems.holdNotFound],
-    examples: holdExamples.getHold,
-    handle: ({ params, request }) =>
-      withHold(wallet, request, params.id, (hold) => Response.json(presentHold(hold))),
-  }),
+  ...readRoutes(wallet),
   route({
     method: 'POST',
     path: '/holds/:id/capture',
@@ -181,6 +180,43 @@ export const holdRoutes = (wallet: Wallet) => [
         const call = { request, route, params }
         return answerCommand(wallet, call, { command, currency, body }, respondWithHold)
       }),
+  }),
+]
+
+const readRoutes = (wallet: Wallet) => [
+  route({
+    method: 'GET',
+    path: '/holds',
+    id: 'listHolds',
+    tag,
+    summary: 'Holds, newest first.',
+    query: HoldQuery,
+    responses: { 200: answer(listResponse('Holds', HoldResponse), { headers: pageHeaders }) },
+    examples: holdExamples.listHolds,
+    handle({ query: { limit, cursor, account_id, status }, request }) {
+      const accountIdFrom = account_id?.toLowerCase()
+      return answerList(
+        request,
+        { limit, cursor, filter: { list: 'holds', account_id: accountIdFrom, status } },
+        {
+          read: (page) => listHolds(wallet.database, { accountIdFrom, status }, page),
+          present: presentHold,
+        },
+      )
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/holds/:id',
+    id: 'getHold',
+    tag,
+    summary: 'A hold.',
+    params: { id: pathId('The hold.') },
+    responses: { 200: HoldResponse },
+    problems: [problems.holdNotFound],
+    examples: holdExamples.getHold,
+    handle: ({ params, request }) =>
+      withHold(wallet, request, params.id, (hold) => Response.json(presentHold(hold))),
   }),
 ]
 

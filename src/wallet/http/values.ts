@@ -26,6 +26,11 @@ export const CurrencyCode = Type.String({
   description: `ISO 4217; ${currencyDefault} when absent.`,
   [documentedAs]: { type: 'string', pattern: '^[A-Z]{3}$', default: currencyDefault, examples: ['BRL'] },
 })
+/** Of a list. */
+export const CurrencyFilter = Type.String({
+  description: 'Those in this currency (ISO 4217).',
+  [documentedAs]: { type: 'string', pattern: '^[A-Z]{3}$', examples: ['BRL'] },
+})
 export const Amount = Type.Union([Type.Number(), Type.String()], {
   expected: 'must be a number or a plain decimal string',
   description:

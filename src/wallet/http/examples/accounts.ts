@@ -1,5 +1,7 @@
 /** Requests and answers, for documents. A test sends each. */
 
+import { worldIdOf } from '../../domain/account'
+
 const john = {
   id: '01935a50-0f1c-7d3b-b1a4-2c8e6f4a7d11',
   client_id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
@@ -13,7 +15,27 @@ const john = {
   updated_at: '2024-11-23T14:02:45.340Z',
 }
 
+const world = {
+  ...john,
+  id: worldIdOf('BRL'),
+  client_id: null,
+  balance: -10000,
+  available: -10000,
+  overdraft_limit: null,
+  version: 10,
+}
+
 export const accountExamples = {
+  listAccounts: {
+    ofJohn: {
+      query: { client_id: john.client_id, currency: 'BRL', limit: '1' },
+      status: 200,
+      response: { data: [john], next_cursor: 'WyIwMTkzNWE1MC' },
+    },
+  },
+  listWorldAccounts: {
+    first: { query: { limit: '1' }, status: 200, response: { data: [world], next_cursor: 'WyIwMDAwMDA' } },
+  },
   getAccount: { ofJohn: { params: { id: john.id }, status: 200, response: john } },
   createAccount: {
     ofJohn: {

@@ -8,6 +8,13 @@ const irene = {
 }
 
 export const clientExamples = {
+  listClients: {
+    byEmail: {
+      query: { email: 'Irene@example.com' },
+      status: 200,
+      response: { data: [irene], next_cursor: null },
+    },
+  },
   getClient: { irene: { params: { id: irene.id }, status: 200, response: irene } },
   createClient: {
     irene: {

@@ -27,6 +27,14 @@ const rental = {
 }
 
 export const holdExamples = {
+  listHolds: {
+    openOfFrank: {
+      summary: 'The open ones of an account',
+      query: { account_id: hold.account_id_from, status: 'placed', limit: '1' },
+      status: 200,
+      response: { data: [rental], next_cursor: 'WyIwMTkzNWE1Ni' },
+    },
+  },
   getHold: { hotel: { params: { id: hold.id }, status: 200, response: hold } },
   createHold: {
     hotel: {
