@@ -97,7 +97,7 @@ const exact = new SaldoClient({ wallet: 'http://localhost:8080', decimals: 'stri
 export async function pay(): Promise<string> {
   const transaction = await exact.transfer({ account_id_from: 'a', account_id_to: 'b', amount: '1' })
   const amount: string = transaction.amount
-  const shown: number | string = (await saldo.transaction(transaction.id)).amount
+  const shown: number | string = (await saldo.captureHold('h')).amount
   const { version } = await saldo.balance('a')
   const { time } = await saldo.balance('a', { at: '2024-01-31T00:00:00Z', time: 'effective' })
   for await (const { data, complete } of saldo.statement('a', { limit: 1 }))

@@ -59,8 +59,9 @@ test('learns from bodies: transactions, holds, members of batches, and accounts'
     ],
   })
   versions.learn({ id: 'h', account_id_from: 'c', account_id_to: 'd', version_account_id_from: 5 })
+  versions.learn({ id: 'p', postings: [between('f', 'g'), between('g', 'h')] })
   versions.learn({ id: 'e', balance: '0', version: 0 })
   versions.learn({ id: 'client', name: 'Eva' })
   for (const body of [undefined, null, '', [], 'text']) versions.learn(body)
-  expect(String(versions)).toBe('a:3,b:4,c:5,e:0')
+  expect(String(versions)).toBe('a:3,b:4,c:5,f:3,g:4,h:4,e:0')
 })

@@ -27,11 +27,10 @@ export class Versions {
   /** What the answer to a write says beside its token: batches have none, nor has a new account. */
   learn(body: unknown): void {
     if (typeof body !== 'object' || body === null) return
-    const { id, version, balance, results, transaction } = body as Record<string, unknown>
+    const { id, version, balance, results, transaction, postings } = body as Record<string, unknown>
     if (typeof id === 'string' && typeof version === 'number' && balance !== undefined)
       this.#keep(id, version)
-    if (Array.isArray(results)) for (const result of results) this.learn(result)
-    this.learn(transaction)
+    for (const part of [results, postings, transaction].flat()) this.learn(part)
     const sides = body as Transaction
     if (sides.version_account_id_from !== undefined)
       this.#keep(sides.account_id_from ?? '', sides.version_account_id_from)

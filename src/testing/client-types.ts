@@ -210,23 +210,45 @@ function queryType(method: Method, types: Types): string[] {
   return [`export type ${pascalCase(method.name)}Query = ${types.of(schema)}\n\n`]
 }
 
+/** Which of several bodies has which of several answers. */
+const answersByBody: Record<string, Record<string, string>> = {
+  createTransfer: { NewTransfer: 'Transaction', NewPostings: 'PostingsTransaction' },
+}
+
+/** Body and answer of each signature. */
+function variantsOf(method: Method, types: Types): { body: string; answer: string }[] {
+  const schema = bodyOf(method)?.content['application/json'].schema
+  const body = schema ? types.of(schema) : ''
+  const answer = answerOf(method, types)
+  const answers = answersByBody[method.operation.operationId]
+  if (!answers || !body.includes(' | ')) return [{ body, answer }]
+  return body.split(' | ').map((one) => {
+    const { [one]: name } = answers
+    if (name === undefined) throw new Error(`${method.name} has no answer to ${one}`)
+    return { body: one, answer: `Promise<${types.of({ $ref: `#/components/schemas/${name}` })}>` }
+  })
+}
+
 function signatureOf(method: Method, types: Types): string {
-  const { name, verb, path, operation } = method
-  const body = bodyOf(method)
+  const { verb, path, operation } = method
+  const about = ` * ${operation.summary}\n * \`${verb} ${path}\` (\`${operation.operationId}\`)\n`
+  const signatures = variantsOf(method, types).map((variant) => variantOf(method, variant))
+  return signatures.map((signature) => `/**\n${about} */\n${signature}`).join('\n')
+}
+
+function variantOf(method: Method, { body, answer }: { body: string; answer: string }): string {
+  const { name, path } = method
   const query = parametersOf(method, 'query')
   const input = body
-    ? [`body${body.required ? '' : '?'}: ${types.of(body.content['application/json'].schema)}`]
+    ? [`body${bodyOf(method)?.required ? '' : '?'}: ${body}`]
     : query.length > 0 && !isStream(method)
       ? [`query${query.some(({ required }) => required) ? '' : '?'}: ${pascalCase(name)}Query`]
       : []
   const ids = parametersOf(method, 'path').map((one) => `${argumentOf(one.name, path)}: string`)
   const options = `options?: ${isStream(method) ? 'WatchOptions' : 'CallOptions'}`
   const given = [...ids, ...input, options]
-  const answer = answerOf(method, types)
   const line = `${name}(${given.join(', ')}): ${answer}`
-  const signature = line.length < 100 ? line : `${name}(\n${indent(given.join(',\n'))},\n): ${answer}`
-  const about = ` * ${operation.summary}\n * \`${verb} ${path}\` (\`${operation.operationId}\`)\n`
-  return `/**\n${about} */\n${signature}`
+  return line.length < 100 ? line : `${name}(\n${indent(given.join(',\n'))},\n): ${answer}`
 }
 
 /** `/accounts/{id}/deposits` takes an `accountId`. */
