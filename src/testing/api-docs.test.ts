@@ -2,7 +2,10 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { type Schema, Validator } from '@cfworker/json-schema'
+import { apis } from '../contract/docs/api'
+import { describeApi } from '../platform/http/docs/markdown'
 import { type OpenApi, pathOf, shownAnswer } from '../platform/http/docs/openapi'
+import { markdownPage } from '../platform/http/page'
 import { mergeProblems } from '../platform/http/problem'
 import type { Route } from '../platform/http/route'
 import { documentOf, services, writeApiDocs } from './api-docs'
@@ -96,3 +99,16 @@ test.each(services)('%s: examples match the schemas of the document', (service) 
     }
   expect(faults).toEqual([])
 })
+
+test.each(services)(
+  '%s: the page leads everywhere it says, without a script or a request',
+  async (service) => {
+    const html = await markdownPage(describeApi(routesOf[service], apis[service])).text()
+    const targets = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id)
+    expect(new Set(targets).size).toBe(targets.length)
+    const links = [...html.matchAll(/ href="#([^"]+)"/g)].map(([, id]) => id)
+    expect(links.filter((link) => !targets.includes(link))).toEqual([])
+    expect(links.length).toBeGreaterThan(100)
+    expect(html).not.toMatch(/<script|<link|<img|@import|url\(|src=/)
+  },
+)

@@ -8,15 +8,17 @@ import { type OpenApi, openApi } from '../platform/http/docs/openapi'
 import { apiBreaks } from './api-breaks'
 import { routesOf } from './documented'
 
-const ports: Record<ServiceName, string> = { wallet: '8080', balances: '3003' }
-export const services = Object.keys(ports) as ServiceName[]
+export const services = Object.keys(apis) as ServiceName[]
 
 /** A document on disk does not know where it is served. */
 const serversOf = (service: ServiceName) => [
   {
     url: 'http://{host}:{port}',
     description: 'As `npm start` and `docker compose up` serve it.',
-    variables: { host: { default: 'localhost' }, port: { default: ports[service] } },
+    variables: {
+      host: { default: 'localhost' },
+      port: { default: new URL(apis[service].url).port },
+    },
   },
 ]
 

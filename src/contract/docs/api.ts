@@ -40,6 +40,12 @@ ${shared}`
 const servers = [{ url: '/', description: 'The service that serves this document.' }]
 
 export const apis = {
-  wallet: { title: 'Saldo: wallet', version, description: walletText, servers },
-  balances: { title: 'Saldo: balances', version, description: balancesText, servers },
+  wallet: { title: 'Saldo: wallet', version, description: walletText, servers, url: 'http://localhost:8080' },
+  balances: {
+    title: 'Saldo: balances',
+    version,
+    description: balancesText,
+    servers,
+    url: 'http://localhost:3003',
+  },
 } as const

@@ -26,7 +26,7 @@ function serve(access: Access = anybody) {
   const app = createHttp({
     log: silent,
     parseJson,
-    api: { title: 'Things', version: '1', description: 'Things.', servers: [] },
+    api: { title: 'Things', version: '1', description: 'Things.', servers: [], url: 'http://localhost' },
     documents: {},
     health: async () => ({}),
     isReady: () => true,

@@ -36,7 +36,7 @@ const constant = JSON.stringify({
 const http = createHttp({
   log: createLog({ service: 'constant', level: 'error', format: 'json' }),
   parseJson: JSON.parse,
-  api: { title: 'Constant', version: '1', description: '', servers: [] },
+  api: { title: 'Constant', version: '1', description: '', servers: [], url: '' },
   documents: {},
   health: async () => ({}),
   isReady: () => true,

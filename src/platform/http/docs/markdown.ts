@@ -14,7 +14,7 @@ export function describeApi(routes: readonly Route[], info: ApiInfo): string {
     'For tools: [`/openapi.json`](/openapi.json).',
     ...[...byTag].map(([tag, ofTag]) => `**${tag.name}.** ${tag.description}\n\n${overview(ofTag)}`),
     ...[...byTag].map(([{ name }, ofTag]) =>
-      [`## ${name}`, ...ofTag.map((route) => describeRoute(route, document))].join('\n\n'),
+      [`## ${name}`, ...ofTag.map((route) => describeRoute(route, document, info.url))].join('\n\n'),
     ),
     '## Problems',
     describeProblems(mergeProblems(routes.flatMap(({ problems }) => problems))),
@@ -30,7 +30,7 @@ const headingOf = (route: Route): string => `${route.method} ${pathOf(route)}`
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
-    .replace(/[^a-z0-9_ -]/g, '')
+    .replace(/[^a-z0-9 -]/g, '')
     .replaceAll(' ', '-')
 
 const linkTo = (heading: string): string => `[${heading}](#${anchorOf(heading)})`
@@ -41,7 +41,7 @@ const overview = (routes: readonly Route[]): string =>
     routes.map((route) => [linkTo(headingOf(route)), route.summary]),
   )
 
-function describeRoute(route: Route, document: OpenApi): string {
+function describeRoute(route: Route, document: OpenApi, url: string): string {
   const operation = document.paths[pathOf(route)]?.[route.method.toLowerCase()] as Operation
   const { summary, description } = route
   return [
@@ -52,7 +52,7 @@ function describeRoute(route: Route, document: OpenApi): string {
     describeAnswers(route, operation),
     ...Object.values(route.examples)
       .slice(0, 1)
-      .map((example) => showExample(route, example)),
+      .map((example) => showExample(route, example, url)),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
@@ -100,13 +100,17 @@ function describeAnswers(route: Route, { responses }: Operation): string {
 const namesOf = (headers: readonly HeaderField[]): string =>
   [...new Set(headers.map(({ name }) => code(name)))].join(', ')
 
-function showExample(route: Route, { params, query, headers = {}, body, response, status }: Example): string {
+function showExample(
+  route: Route,
+  { params, query, headers = {}, body, response, status }: Example,
+  url: string,
+): string {
   const values = (params ?? {}) as Record<string, string>
   const path = route.path.replace(/:(\w+)/g, (_, name) => values[name] ?? '')
   const search = query ? `?${new URLSearchParams(query)}` : ''
   const fields = { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers }
   const curl = [
-    `curl ${route.method === 'GET' ? '' : `-X ${route.method} `}"$URL${path}${search}"`,
+    `curl ${route.method === 'GET' ? '' : `-X ${route.method} `}'${url}${path}${search}'`,
     ...Object.entries(fields).map(([name, value]) => `-H '${name}: ${value}'`),
     ...(body === undefined ? [] : [`-d '${JSON.stringify(body)}'`]),
   ].join(' \\\n  ')
@@ -124,9 +128,12 @@ export const explainProblem = (kind: ProblemKind): string =>
   `${kind.status}, ${codesOf(kind).map(code).join(', ')}. ${kind.cause} ${kind.remedy} ` +
   `*Retry: ${retries[kind.retry]}.*`
 
+/** A group of routes may have the same name. */
+const headingOfSchema = (name: string): string => `${name} schema`
+
 function describeSchema(name: string, schema: JsonSchema): string {
   const { description = '', properties, required = [] } = schema
-  const heading = `### ${name}\n\n${description}`
+  const heading = `### ${headingOfSchema(name)}\n\n${description}`
   if (!properties) return `${heading}\n\nType: ${typeOf(schema)}`
   const rows = Object.entries(properties as Record<string, JsonSchema>).map(([member, one]) => [
     code(member),
@@ -140,7 +147,10 @@ function describeSchema(name: string, schema: JsonSchema): string {
 /** The type of a value in words. */
 function typeOf(schema: JsonSchema): string {
   const { $ref, anyOf, allOf, items, type, format } = schema
-  if (typeof $ref === 'string') return linkTo($ref.slice($ref.lastIndexOf('/') + 1))
+  if (typeof $ref === 'string') {
+    const name = $ref.slice($ref.lastIndexOf('/') + 1)
+    return `[${name}](#${anchorOf(headingOfSchema(name))})`
+  }
   if (Array.isArray(anyOf)) return anyOf.map(typeOf).join(' or ')
   if (Array.isArray(allOf)) return allOf.map(typeOf).join(' and ')
   if ('const' in schema) return code(JSON.stringify(schema.const))

@@ -10,6 +10,8 @@ export type ApiInfo = {
   /** In Markdown. */
   description: string
   servers: readonly object[]
+  /** Where the commands of the page for people are sent to. */
+  url: string
 }
 
 export type OpenApi = {
@@ -31,7 +33,7 @@ type Shared = { schemas: SharedSchemas; responses: Map<string, JsonSchema> }
 
 export function openApi(
   routes: readonly Route[],
-  { title, version, description, servers }: ApiInfo,
+  { title, version, description, servers }: Omit<ApiInfo, 'url'>,
 ): OpenApi {
   const shared: Shared = { schemas: new Map(), responses: new Map() }
   const paths: OpenApi['paths'] = {}
