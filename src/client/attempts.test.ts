@@ -62,12 +62,13 @@ test('a retry is the same request under the same key, byte for byte', async () =
     () => problem(409, 'idempotency-in-progress'),
     () => new Response('Bad Gateway', { status: 502 }),
     () => 'no JSON',
+    () => new Response('', { status: 201 }),
     () => problem(504, 'unknown'),
     done,
   )
   await server.clientOf(fast).transfer({ ...transfer, metadata: { order: 1 } })
   const [first, ...others] = server.sent.map(({ at: _, ...request }) => request)
-  expect(others).toHaveLength(6)
+  expect(others).toHaveLength(7)
   expect(first).toMatchObject({
     method: 'POST',
     body: JSON.stringify({ ...transfer, metadata: { order: 1 } }),
@@ -95,11 +96,20 @@ test.each([
   [400, 'malformed'],
   [403, 'host-not-allowed'],
   [500, 'internal'],
+  // Followed, it would be another request, or a GET.
+  [307, 'moved'],
 ])('a refusal is not retried: %d %s', async (status, name) => {
-  await using server = serve(() => problem(status, name))
+  await using server = serve(() => problem(status, name, { location: '/elsewhere' }))
   const error = await thrownBy(server.clientOf(fast).transfer(transfer, { idempotencyKey: 'k' }))
   expect(error).toBeInstanceOf(SaldoProblem)
-  expect(error).toMatchObject({ name, type: `/problems/${name}`, status, errors: [], idempotencyKey: 'k' })
+  const known = name === 'moved' ? 'unknown' : name
+  expect(error).toMatchObject({
+    name: known,
+    type: `/problems/${name}`,
+    status,
+    errors: [],
+    idempotencyKey: 'k',
+  })
   expect(server.sent).toHaveLength(1)
 })
 
@@ -243,6 +253,10 @@ test('key and headers go with every request', async () => {
     traceparent: '00-1',
     'x-shop': 'one',
   })
+})
+
+test('an address without its scheme is refused at once', () => {
+  expect(() => new SaldoClient({ wallet: 'localhost:8080' })).toThrow('"localhost:8080" is not an address')
 })
 
 test('a service without an address is named', async () => {

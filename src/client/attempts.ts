@@ -27,7 +27,7 @@ export async function send<T>(
     let failure: SaldoError
     try {
       return await withTimeout(Math.min(timeoutMs, endsAt - Date.now()), signal, async (signal) => {
-        const response = await fetch(url, { ...init, redirect: 'error', signal })
+        const response = await fetch(url, { ...init, redirect: 'manual', signal })
         const text = await response.text()
         if (response.ok) return read(response, text)
         pauseMs = Math.max(pauseMs, retryAfterMs(response))

@@ -45,6 +45,9 @@ class Client {
   readonly #versions = new Versions()
 
   constructor(options: SaldoOptions) {
+    for (const address of [options.wallet, options.balances])
+      if (address !== undefined && !/^https?:\/\/./.test(address))
+        throw new TypeError(`${JSON.stringify(address)} is not an address with http:// or https://`)
     this.#options = options
     this.token = options.token ?? ''
   }
@@ -89,7 +92,7 @@ class Client {
     const idempotencyKey = flags.includes('key') ? (options.idempotencyKey ?? newKey()) : undefined
     const isFresh = flags.includes('token') && !options.allowStale
     const token = isFresh ? this.#versions.tokenFor(ids[0]) : undefined
-    const waitSeconds = options.waitSeconds ?? (token && Math.floor(limits.timeoutMs / 2000))
+    const waitSeconds = options.waitSeconds ?? (token && Math.min(30, Math.floor(limits.timeoutMs / 2000)))
     const body = flags.includes('body') && input !== undefined ? JSON.stringify(input, refuseNaN) : undefined
     const outgoing: Outgoing = {
       url: this.#urlOf(operation, ids) + (flags.includes('query') ? queryOf(input) : ''),
@@ -106,7 +109,7 @@ class Client {
     // Its versions are those that would be.
     const isPreview = (input as { dry_run?: boolean } | undefined)?.dry_run === true
     const read = (response: Response, text: string) => {
-      const body = text && this.#parse(text)
+      const body = response.status === 204 ? undefined : this.#parse(text)
       if (service === 'wallet' && method !== 'GET' && !isPreview) {
         this.#versions.learn(body)
         this.#versions.add(response.headers.get('consistency-token') ?? '')

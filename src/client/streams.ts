@@ -44,7 +44,7 @@ export async function* watch(
     }
     try {
       giveUpAfter(timeoutMs)
-      const init = { headers: headersOf(lastId), redirect: 'error', signal: ending.signal } as const
+      const init = { headers: headersOf(lastId), redirect: 'manual', signal: ending.signal } as const
       const response = await fetch(url, init)
       if (!response.ok) throw problemOf(response.status, await response.text())
       const reader = response.body?.getReader()
