@@ -1352,19 +1352,19 @@ export type ProblemsOf = {
     | 'idempotency-in-progress'
   transactions: never
   deposit:
-    | 'account-not-found'
     | 'currency-mismatch'
     | 'balance-limit'
     | 'same-account'
+    | 'account-not-found'
     | 'effective-too-early'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'
   withdraw:
-    | 'account-not-found'
     | 'currency-mismatch'
     | 'insufficient-funds'
     | 'balance-limit'
     | 'same-account'
+    | 'account-not-found'
     | 'effective-too-early'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'

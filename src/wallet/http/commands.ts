@@ -49,16 +49,16 @@ export function tokenOf(versions: readonly (readonly [string, bigint])[]): Recor
   return { 'consistency-token': [...newest].map(([account, version]) => `${account}:${version}`).join() }
 }
 
-/** An amount of zero or less is refused by the ledger, so the refusal is kept under the key. */
-export const invalidAmount: ProblemKind = {
-  ...commonProblems.validation,
-  codes: ['VALIDATION', 'AMOUNT_NOT_POSITIVE'],
-}
+/** A problem with the codes with which a route answers it. */
+export const withCodes = (kind: ProblemKind, ...codes: string[]): ProblemKind => ({ ...kind, codes })
 
-/** Of every movement of an amount between two accounts. */
+/** An amount of zero or less is refused by the ledger, so the refusal is kept under the key. */
+export const invalidAmount = withCodes(commonProblems.validation, 'VALIDATION', 'AMOUNT_NOT_POSITIVE')
+
+/** Of every movement of an amount between two accounts that the body names. */
 export const movementProblems: readonly ProblemKind[] = [
   invalidAmount,
-  problems.accountNotFound,
+  withCodes(problems.accountNotFound, 'ACCOUNT_FROM_NOT_FOUND', 'ACCOUNT_TO_NOT_FOUND'),
   problems.currencyMismatch,
   problems.insufficientFunds,
   problems.balanceLimit,

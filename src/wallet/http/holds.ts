@@ -25,6 +25,7 @@ import {
   movementProblems,
   queued,
   type Responder,
+  withCodes,
 } from './commands'
 import { holdExamples } from './examples/holds'
 import { answerList } from './lists'
@@ -149,7 +150,7 @@ export const holdRoutes = (wallet: Wallet) => [
       ...endProblems,
       problems.amountExceedsHold,
       problems.balanceLimit,
-      problems.effectiveTooEarly,
+      withCodes(problems.effectiveTooEarly, 'EFFECTIVE_BEFORE_HOLD'),
     ],
     examples: holdExamples.captureHold,
     handle: ({ body, request, route, params }) =>

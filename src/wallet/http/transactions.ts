@@ -40,6 +40,7 @@ import {
   movementProblems,
   queued,
   type Responder,
+  withCodes,
 } from './commands'
 import { transactionExamples } from './examples/transactions'
 import {
@@ -193,7 +194,7 @@ const reversalRoute = (wallet: Wallet) =>
       problems.amountExceedsOriginal,
       problems.insufficientFunds,
       problems.balanceLimit,
-      problems.effectiveTooEarly,
+      withCodes(problems.effectiveTooEarly, 'EFFECTIVE_BEFORE_ORIGINAL'),
     ],
     examples: transactionExamples.reverseTransaction,
     async handle({ body, request, route, params }) {
@@ -263,6 +264,13 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
   }),
 ]
 
+const beforeOpening = withCodes(problems.effectiveTooEarly, 'EFFECTIVE_BEFORE_OPENING')
+/** Of a movement whose path names one account and whose other is `world`. */
+const besideAccount = [
+  ...movementProblems.filter(({ name }) => name !== problems.accountNotFound.name),
+  problems.sameAccount,
+]
+
 const transferRoutes = (wallet: Wallet) => [
   route({
     method: 'POST',
@@ -273,7 +281,7 @@ const transferRoutes = (wallet: Wallet) => [
     body: NewTransfer,
     responses: { 201: movementAnswer },
     traits: [keyed, queued],
-    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    problems: [...movementProblems, problems.sameAccount, beforeOpening],
     examples: transactionExamples.createTransfer,
     handle: ({ body, request, route, params }) =>
       answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
@@ -290,9 +298,9 @@ const transferRoutes = (wallet: Wallet) => [
     traits: [keyed, queued],
     // `world` may be overdrawn.
     problems: [
-      ...movementProblems.filter((problem) => problem !== problems.insufficientFunds),
-      problems.sameAccount,
-      problems.effectiveTooEarly,
+      ...besideAccount.filter((problem) => problem !== problems.insufficientFunds),
+      withCodes(problems.accountNotFound, 'ACCOUNT_NOT_FOUND', 'ACCOUNT_TO_NOT_FOUND'),
+      beforeOpening,
     ],
     examples: transactionExamples.createDeposit,
     handle({ body, request, route, params }) {
@@ -310,7 +318,11 @@ const transferRoutes = (wallet: Wallet) => [
     body: NewMovement,
     responses: { 201: movementAnswer },
     traits: [keyed, queued],
-    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
+    problems: [
+      ...besideAccount,
+      withCodes(problems.accountNotFound, 'ACCOUNT_NOT_FOUND', 'ACCOUNT_FROM_NOT_FOUND'),
+      beforeOpening,
+    ],
     examples: transactionExamples.createWithdrawal,
     handle({ body, request, route, params }) {
       const parties = { account_id_from: params.id, account_id_to: null }
