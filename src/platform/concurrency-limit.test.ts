@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { createConcurrencyLimit } from './concurrency-limit'
+import type { Fault } from './fault'
 
 test('work is done a few at a time, in order, also after failures, and too much is rejected', async () => {
   const limit = createConcurrencyLimit({ concurrency: 2, waitingMax: 3 })
@@ -20,4 +21,18 @@ test('work is done a few at a time, in order, also after failures, and too much 
   expect(await Promise.all(results)).toEqual([0, 'failed', 2, 3, 4, '3 requests are waiting already'])
   expect(started).toEqual([0, 1, 2, 3, 4])
   expect(await limit(async () => 7)).toBe(7)
+})
+
+test('a task that waited for too long is not begun, and takes no slot', async () => {
+  const limit = createConcurrencyLimit({ concurrency: 1, waitingMax: 3 })
+  const first = Promise.withResolvers<number>()
+  const results = [
+    limit(() => first.promise),
+    limit(async () => 2, { waitMs: 1 }).catch((fault: Fault) => fault.code),
+    limit(async () => 3, { waitMs: 60_000 }),
+  ]
+  expect(await results[1]).toBe('deadline_exceeded')
+  first.resolve(1)
+  expect(await Promise.all(results)).toEqual([1, 'deadline_exceeded', 3])
+  expect(await limit(async () => 4, { waitMs: 0 })).toBe(4)
 })
