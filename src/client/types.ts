@@ -7,6 +7,11 @@ export type Operations<Amount = number | string> = {
    * Registers a client.
    * `POST /clients` (`createClient`)
    */
+  registerClient(body: NewClient & DryRun, options?: CallOptions): Promise<ClientPreview>
+  /**
+   * Registers a client.
+   * `POST /clients` (`createClient`)
+   */
   registerClient(body: NewClient, options?: CallOptions): Promise<Client>
   /**
    * Clients, in the order of their ids.
@@ -18,6 +23,11 @@ export type Operations<Amount = number | string> = {
    * `GET /clients/{id}` (`getClient`)
    */
   client(clientId: string, options?: CallOptions): Promise<Client>
+  /**
+   * Opens an account.
+   * `POST /accounts` (`createAccount`)
+   */
+  openAccount(body: NewAccount & DryRun, options?: CallOptions): Promise<AccountPreview<Amount>>
   /**
    * Opens an account.
    * `POST /accounts` (`createAccount`)
@@ -42,6 +52,11 @@ export type Operations<Amount = number | string> = {
    * Transfers money between two accounts.
    * `POST /transactions` (`createTransfer`)
    */
+  transfer(body: NewTransfer & DryRun, options?: CallOptions): Promise<TransactionPreview<Amount>>
+  /**
+   * Transfers money between two accounts.
+   * `POST /transactions` (`createTransfer`)
+   */
   transfer(body: NewTransfer, options?: CallOptions): Promise<Transaction<Amount>>
   /**
    * Transactions of an account or a client, newest first.
@@ -52,12 +67,39 @@ export type Operations<Amount = number | string> = {
    * Deposits money into an account, from `world`.
    * `POST /accounts/{id}/deposits` (`createDeposit`)
    */
+  deposit(
+    accountId: string,
+    body: NewMovement & DryRun,
+    options?: CallOptions,
+  ): Promise<TransactionPreview<Amount>>
+  /**
+   * Deposits money into an account, from `world`.
+   * `POST /accounts/{id}/deposits` (`createDeposit`)
+   */
   deposit(accountId: string, body: NewMovement, options?: CallOptions): Promise<Transaction<Amount>>
   /**
    * Withdraws money from an account, to `world`.
    * `POST /accounts/{id}/withdrawals` (`createWithdrawal`)
    */
+  withdraw(
+    accountId: string,
+    body: NewMovement & DryRun,
+    options?: CallOptions,
+  ): Promise<TransactionPreview<Amount>>
+  /**
+   * Withdraws money from an account, to `world`.
+   * `POST /accounts/{id}/withdrawals` (`createWithdrawal`)
+   */
   withdraw(accountId: string, body: NewMovement, options?: CallOptions): Promise<Transaction<Amount>>
+  /**
+   * Reverses a transaction, whole or in part.
+   * `POST /transactions/{id}/reverse` (`reverseTransaction`)
+   */
+  reverseTransaction(
+    transactionId: string,
+    body: NewReversal & DryRun,
+    options?: CallOptions,
+  ): Promise<TransactionPreview<Amount>>
   /**
    * Reverses a transaction, whole or in part.
    * `POST /transactions/{id}/reverse` (`reverseTransaction`)
@@ -81,7 +123,17 @@ export type Operations<Amount = number | string> = {
    * Moves money up to a thousand times, all or none, or each on its own.
    * `POST /transactions/batch` (`createBatch`)
    */
+  batch(body: NewBatch & DryRun, options?: CallOptions): Promise<BatchPreview<Amount>>
+  /**
+   * Moves money up to a thousand times, all or none, or each on its own.
+   * `POST /transactions/batch` (`createBatch`)
+   */
   batch(body: NewBatch, options?: CallOptions): Promise<Batch<Amount>>
+  /**
+   * Places a hold.
+   * `POST /holds` (`createHold`)
+   */
+  placeHold(body: NewHold & DryRun, options?: CallOptions): Promise<HoldPreview<Amount>>
   /**
    * Places a hold.
    * `POST /holds` (`createHold`)
@@ -101,7 +153,25 @@ export type Operations<Amount = number | string> = {
    * Captures a hold, whole or in part. It ends it.
    * `POST /holds/{id}/capture` (`captureHold`)
    */
+  captureHold(
+    holdId: string,
+    body: NewCapture & DryRun,
+    options?: CallOptions,
+  ): Promise<TransactionPreview<Amount>>
+  /**
+   * Captures a hold, whole or in part. It ends it.
+   * `POST /holds/{id}/capture` (`captureHold`)
+   */
   captureHold(holdId: string, body?: NewCapture, options?: CallOptions): Promise<Transaction<Amount>>
+  /**
+   * Releases a hold: nothing moves.
+   * `POST /holds/{id}/release` (`releaseHold`)
+   */
+  releaseHold(
+    holdId: string,
+    body: DryRun,
+    options?: CallOptions,
+  ): Promise<HoldChangePreview<Amount>>
   /**
    * Releases a hold: nothing moves.
    * `POST /holds/{id}/release` (`releaseHold`)
@@ -328,11 +398,45 @@ export type Account<Amount = number | string> = {
   updated_at: string
 }
 
+export type AccountPreview<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** Its owner. Null for the system account `world`. */
+  client_id: string | null
+  /** ISO 4217. */
+  currency: string
+  /** All that was credited less all that was debited. */
+  balance: Amount
+  /** Reserved by open holds. */
+  held: Amount
+  /** `balance` less `held`; the overdraft limit comes on top. */
+  available: Amount
+  /** How far below zero it may go. Null for `world`, which has no limit. */
+  overdraft_limit: Amount | null
+  /** The number of its entries. */
+  version: number
+  /** When it was opened. */
+  created_at: string
+  /** When its newest entry was written. */
+  updated_at: string
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
+}
+
 export type Accounts<Amount = number | string> = {
   /** The rows of the page. */
   data: Account<Amount>[]
   /** Send it as `cursor` for the next page; null on the last one. */
   next_cursor: string | null
+}
+
+export type AssumedVersion = {
+  /** The account. */
+  account_id: string
+  /** Its version, on which the preview was decided. */
+  version: number
 }
 
 export type Balance<Amount = number | string> = {
@@ -382,6 +486,12 @@ export type BatchMemberDone<Amount = number | string> = {
   transaction: Transaction<Amount>
 }
 
+export type BatchMemberPreview<Amount = number | string> = {
+  /** It was executed. */
+  status: 201
+  transaction: TransactionToBe<Amount>
+}
+
 export type BatchMemberProblem = {
   /** As of Problem Details. */
   type: string
@@ -401,6 +511,19 @@ export type BatchMemberRefused = {
   problem: BatchMemberProblem
 }
 
+export type BatchPreview<Amount = number | string> = {
+  /** The mode of the request. */
+  mode: 'atomic' | 'best_effort'
+  /** How many were refused. */
+  refused: number
+  /** In the order of the request. */
+  results: (BatchMemberPreview<Amount> | BatchMemberRefused)[]
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
+}
+
 export type Client = {
   /** The client. */
   id: string
@@ -410,6 +533,21 @@ export type Client = {
   email: string
   /** When it was registered. */
   created_at: string
+}
+
+export type ClientPreview = {
+  /** It would be a new one. */
+  id: null
+  /** As it was sent. */
+  name: string
+  /** As it was sent. */
+  email: string
+  /** When it was registered. */
+  created_at: string
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
 }
 
 export type Clients = {
@@ -623,6 +761,76 @@ export type Hold<Amount = number | string> = {
   created_at: string
   /** When it was captured, released, or expired. */
   ended_at: string | null
+}
+
+export type HoldChangePreview<Amount = number | string> = {
+  /** The hold. */
+  id: string
+  /** Only a `placed` hold is open. A hold ends once. */
+  status: 'placed' | 'captured' | 'released' | 'expired'
+  /** The account whose money is held. */
+  account_id_from: string
+  /** The payee; `world` where the request names none. */
+  account_id_to: string
+  /** What is held. */
+  amount: Amount
+  /** What was paid of it. Null while it is open, 0 when nothing was captured. */
+  captured: Amount | null
+  /** ISO 4217. */
+  currency: string
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that captured it. */
+  transaction_id: string | null
+  /** The version of the account that its newest change led to. */
+  version_account_id_from: number
+  /** When it expires unless it is captured or released before. */
+  expires_at: string
+  /** When it was placed. */
+  created_at: string
+  /** When it was captured, released, or expired. */
+  ended_at: string | null
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
+}
+
+export type HoldPreview<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** Only a `placed` hold is open. A hold ends once. */
+  status: 'placed' | 'captured' | 'released' | 'expired'
+  /** The account whose money is held. */
+  account_id_from: string
+  /** The payee; `world` where the request names none. */
+  account_id_to: string
+  /** What is held. */
+  amount: Amount
+  /** What was paid of it. Null while it is open, 0 when nothing was captured. */
+  captured: Amount | null
+  /** ISO 4217. */
+  currency: string
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that captured it. */
+  transaction_id: string | null
+  /** The version of the account that its newest change led to. */
+  version_account_id_from: number
+  /** When it expires unless it is captured or released before. */
+  expires_at: string
+  /** When it was placed. */
+  created_at: string
+  /** When it was captured, released, or expired. */
+  ended_at: string | null
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
 }
 
 export type Holds<Amount = number | string> = {
@@ -851,6 +1059,10 @@ export type ProblemDetails = {
   errors?: ProblemError[]
   /** The trace under which the logs have the cause. */
   trace_id: string
+  /** It answers a preview: nothing was written. */
+  dry_run?: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed?: AssumedVersion[]
 }
 
 export type ProblemError = {
@@ -1095,12 +1307,81 @@ export type Transaction<Amount = number | string> = {
   created_at: string
 }
 
+export type TransactionPreview<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** The account that was debited; `world` for a deposit. */
+  account_id_from: string
+  /** The account that was credited; `world` for a withdrawal. */
+  account_id_to: string
+  /** What was moved. */
+  amount: Amount
+  /** ISO 4217. */
+  currency: string
+  /** What moved the money. */
+  kind: 'transfer' | 'deposit' | 'withdrawal' | 'reversal' | 'capture'
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that this one takes back, whole or in part. */
+  reverses: string | null
+  /** The hold that this one captures. */
+  hold_id: string | null
+  /** The version of the debited account that this one led to. */
+  version_account_id_from: number
+  /** The version of the credited account that this one led to. */
+  version_account_id_to: number
+  /** From when it counts in the caller's books. */
+  effective_at: string
+  /** When it was written. */
+  created_at: string
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
+}
+
+export type TransactionToBe<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** The account that was debited; `world` for a deposit. */
+  account_id_from: string
+  /** The account that was credited; `world` for a withdrawal. */
+  account_id_to: string
+  /** What was moved. */
+  amount: Amount
+  /** ISO 4217. */
+  currency: string
+  /** What moved the money. */
+  kind: 'transfer' | 'deposit' | 'withdrawal' | 'reversal' | 'capture'
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that this one takes back, whole or in part. */
+  reverses: string | null
+  /** The hold that this one captures. */
+  hold_id: string | null
+  /** The version of the debited account that this one led to. */
+  version_account_id_from: number
+  /** The version of the credited account that this one led to. */
+  version_account_id_to: number
+  /** From when it counts in the caller's books. */
+  effective_at: string
+  /** When it was written. */
+  created_at: string
+}
+
 export type Transactions<Amount = number | string> = {
   /** The rows of the page. */
   data: Transaction<Amount>[]
   /** Send it as `cursor` for the next page; null on the last one. */
   next_cursor: string | null
 }
+
+/** Of a body: the answer is only a preview, and nothing is written. */
+export type DryRun = { dry_run: true }
 
 export type BalanceEvent<Amount = number | string> =
   /** An entry, or the balance with which a stream begins. */
@@ -1352,19 +1633,19 @@ export type ProblemsOf = {
     | 'idempotency-in-progress'
   transactions: never
   deposit:
+    | 'account-not-found'
     | 'currency-mismatch'
     | 'balance-limit'
     | 'same-account'
-    | 'account-not-found'
     | 'effective-too-early'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'
   withdraw:
+    | 'account-not-found'
     | 'currency-mismatch'
     | 'insufficient-funds'
     | 'balance-limit'
     | 'same-account'
-    | 'account-not-found'
     | 'effective-too-early'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'

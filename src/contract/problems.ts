@@ -24,6 +24,7 @@ export const problems = {
       'At the wallet, open it first with POST /accounts. At balances, send the `Consistency-Token` ' +
       'of what you did to it, with `Prefer: wait=2`.',
     retry: 'changed',
+    codes: ['ACCOUNT_NOT_FOUND', 'ACCOUNT_FROM_NOT_FOUND', 'ACCOUNT_TO_NOT_FOUND'],
   },
   notYetConsistent: {
     name: 'not-yet-consistent',

@@ -81,6 +81,17 @@ const partsOf = ({ paths, components }: Document) => {
 }
 const released = changed(() => {})
 
+/** A form of the response without its header, for requests that ask for it. */
+function addPreviews({ components, paths }: Document): void {
+  const preview = { type: 'object', properties: { dry_run: { const: true } } }
+  Object.assign(components.schemas, { ParcelPreview: preview })
+  const { headers, content } = paths['/parcels/{id}'].post.responses[201]
+  Object.assign(headers.Location, { required: false, 'x-unless': 'dry_run' })
+  const { schema } = content['application/json']
+  const anyOf = [schema, { $ref: '#/components/schemas/ParcelPreview' }]
+  Object.assign(content['application/json'], { schema: { anyOf } })
+}
+
 test.each<[string, Parameters<typeof changed>[0]]>([
   ['nothing', () => {}],
   ['a route', (copy) => Object.assign(copy.paths, { '/new': { get: { responses: {} } } })],
@@ -109,6 +120,7 @@ test.each<[string, Parameters<typeof changed>[0]]>([
   ['a problem', (_, { sent }) => sent['x-problems'].push('too-heavy')],
   ['a header', (_, { post }) => Object.assign(post.responses[201].headers, { ETag: { required: true } })],
   ['a member that need not be sent', (_, { request }) => request.required.pop()],
+  ['previews', addPreviews],
 ])('a released document may gain %s', (_, change) => {
   expect(apiBreaks(released, changed(change))).toEqual([])
 })
@@ -204,4 +216,23 @@ test('a real document without a field is caught, with route and field', async ()
     return copy
   })
   expect(broken).toContain('0.1.0/wallet.json: POST /transactions: 201.reference is gone')
+})
+
+test('once there are previews, they keep their form', () => {
+  const withPreviews = changed(addPreviews)
+  expect(apiBreaks(withPreviews, released)).toEqual([`${at}: 201: ParcelPreview is gone`])
+  const other = changed((copy) => {
+    addPreviews(copy)
+    const { headers, content } = copy.paths['/parcels/{id}'].post.responses[201]
+    Object.assign(headers.Location, { 'x-unless': undefined })
+    Object.assign(copy.components.schemas, {
+      Rehearsal: { type: 'object', properties: { dry_run: { const: true } } },
+    })
+    const { anyOf } = content['application/json'].schema as never as { anyOf: object[] }
+    anyOf.push({ $ref: '#/components/schemas/Rehearsal' })
+  })
+  expect(apiBreaks(withPreviews, other)).toEqual([
+    `${at}: 201: header Location is not always sent`,
+    `${at}: 201 may be Rehearsal now`,
+  ])
 })

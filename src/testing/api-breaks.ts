@@ -88,9 +88,12 @@ function ofHeaders({ was, is }: Sides, status: string): string[] {
   return Object.entries((was.headers ?? {}) as Record<string, Json>).flatMap(([name, old]) => {
     const kept = now[name]
     if (!kept) return [`${status}: header ${name} is gone`]
-    return old.required && !kept.required ? [`${status}: header ${name} is not always sent`] : []
+    return isAlways(old) && !isAlways(kept) ? [`${status}: header ${name} is not always sent`] : []
   })
 }
+
+/** With any answer but a preview, for which a client has to ask. */
+const isAlways = (header: Json): boolean => header.required === true || header['x-unless'] === 'dry_run'
 
 type Place = { at: string; direction: Direction; documents: Documents }
 
@@ -116,7 +119,8 @@ function ofSchema(sides: Sides, place: Place): string[] {
   const { documents, at, direction } = place
   const was = resolve(sides.was, documents.released)
   const is = resolve(sides.is, documents.current)
-  if (was.anyOf || is.anyOf) return ofVariants({ was, is }, place)
+  if (was.anyOf || is.anyOf)
+    return ofVariants({ was: was.anyOf ? was : sides.was, is: is.anyOf ? is : sides.is }, place)
   if (was.allOf && is.allOf) {
     const parts = (is.allOf as Json[]).map((part, index) => ({
       was: (was.allOf as Json[])[index] ?? {},
@@ -199,13 +203,20 @@ function ofValues({ was, is }: Sides, { at, direction }: Place): string[] {
   ]
 }
 
-/** Matches variants by their names, or else in their order. */
+/** Matches variants by their names, or else in their order. A client that knows no previews gets none. */
 function ofVariants({ was, is }: Sides, place: Place): string[] {
   const variantsOf = (one: Json) =>
     ((one.anyOf as Json[] | undefined) ?? [one]).map((variant) => ({ variant, key: keyOf(variant) }))
   const [before, now] = [variantsOf(was), variantsOf(is)]
   const missing = before.filter(({ key }) => !now.some((one) => one.key === key))
-  const added = now.filter(({ key }) => !before.some((one) => one.key === key))
+  const isPreview = (variant: Json, document: OpenApi) =>
+    (resolve(variant, document).properties as Record<string, Json> | undefined)?.dry_run?.const === true
+  const { released, current } = place.documents
+  const hasPreviews = before.some(({ variant }) => isPreview(variant, released))
+  const added = now.filter(
+    ({ key, variant }) =>
+      !before.some((one) => one.key === key) && (hasPreviews || !isPreview(variant, current)),
+  )
   return [
     ...missing.map(({ key }) => `${place.at}: ${key} is gone`),
     ...(place.direction === 'response' ? added.map(({ key }) => `${place.at} may be ${key} now`) : []),

@@ -6,10 +6,8 @@ import { apis } from '../contract/docs/api'
 import { describeApi } from '../platform/http/docs/markdown'
 import { type OpenApi, pathOf, shownAnswer } from '../platform/http/docs/openapi'
 import { markdownPage } from '../platform/http/page'
-import { codesOf, mergeProblems } from '../platform/http/problem'
+import { mergeProblems } from '../platform/http/problem'
 import type { Route } from '../platform/http/route'
-import { rejectionCodes } from '../wallet/domain/rejection'
-import { problemOf } from '../wallet/http/commands'
 import { documentOf, services, writeApiDocs } from './api-docs'
 import { routesOf } from './documented'
 
@@ -80,17 +78,6 @@ test.each(services)(
     }
   },
 )
-
-test('every rejection of the ledger is a code of its problem, at some route', () => {
-  const parties = { accountIdFrom: '', accountIdTo: '', currency: '' }
-  const missing = rejectionCodes.filter((rejection) => {
-    const [{ name }, { code = '' }] = problemOf(rejection, parties)
-    return !routesOf.wallet.some(({ problems }) =>
-      problems.some((kind) => kind.name === name && codesOf(kind).includes(code)),
-    )
-  })
-  expect(missing).toEqual([])
-})
 
 /** What the media type of an answer may hold, by the document. */
 const schemaOf = (document: OpenApi, route: Route, status: number): Schema | undefined => {

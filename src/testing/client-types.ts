@@ -84,6 +84,16 @@ function answersOf({ operation }: Method): { mediaType: string; schema: Schema }
 const dataIn = (schema: Schema): Schema =>
   ((schema.properties as Record<string, Schema> | undefined)?.data?.contentSchema as Schema) ?? schema
 
+/** The answer to a preview, which needs `dry_run: true`, is another type. */
+function splitPreviews(method: Method, types: Types): { answers: Schema[]; previews: Schema[] } {
+  const variants = answersOf(method).flatMap(({ schema }) => (schema.anyOf as Schema[]) ?? [schema])
+  const isPreview = (schema: Schema) => types.resolve(schema).properties?.dry_run?.const === true
+  return {
+    answers: variants.filter((one) => !isPreview(one)),
+    previews: variants.filter(isPreview),
+  }
+}
+
 const bodyOf = ({ operation }: Method) =>
   operation.requestBody as
     | { required: boolean; content: { 'application/json': { schema: Schema } } }
@@ -128,6 +138,10 @@ class Types {
     return this.hasAmounts(name) ? `${name}<Amount>` : name
   }
 
+  resolve({ $ref, ...schema }: Schema): { properties?: Record<string, Schema> } {
+    return typeof $ref === 'string' ? (this.components[$ref.replace(/.*\//, '')] ?? {}) : schema
+  }
+
   hasAmounts(name: string): boolean {
     return name === 'Money' || this.#referencesOf(name).some((one) => one !== name && this.hasAmounts(one))
   }
@@ -148,8 +162,7 @@ class Types {
       const type = this.of(one)
       if (/\bAmount\b(?!>)/.test(type) && !type.includes('{')) this.amountNames.add(name)
       else if (type === 'number' || type === 'number | null') this.numberNames.add(name)
-      const shown = /^\w+$/.test(name) ? name : literal(name)
-      return `${comment(one.description as string)}${shown}${optional}: ${type}`
+      return `${comment(one.description as string)}${name}${optional}: ${type}`
     })
     return `{\n${indent(members.join('\n'))}\n}`
   }
@@ -178,7 +191,9 @@ function writeTypes(methods: Method[], types: Types, kinds: ProblemKind[]): stri
   const operations = methods.map((method) => signatureOf(method, types))
   types.of({ $ref: '#/components/schemas/ProblemDetails' })
   const declared = new Map<string, string>()
-  for (const name of types.used) declared.set(name, declarationOf(name, types))
+  const withPreviews = methods.filter((method) => splitPreviews(method, types).previews.length > 0)
+  const bodies = new Set(withPreviews.flatMap((method) => bodiesOf(method, types)))
+  for (const name of types.used) declared.set(name, declarationOf(name, types, bodies.has(name)))
   return [
     head,
     "import type { CallOptions, Pages, WatchOptions } from './calls.ts'\n\n",
@@ -186,14 +201,18 @@ function writeTypes(methods: Method[], types: Types, kinds: ProblemKind[]): stri
     `export type Operations<Amount = number | string> = {\n${indent(operations.join('\n'))}\n}\n\n`,
     ...queries,
     ...[...declared].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, text]) => text),
+    '/** Of a body: the answer is only a preview, and nothing is written. */\n',
+    'export type DryRun = { dry_run: true }\n\n',
     streamTypes,
     problemTypes(kinds),
     problemsByMethod(methods),
   ].join('')
 }
 
-function declarationOf(name: string, types: Types): string {
-  const schema = types.components[name] as Schema
+function declarationOf(name: string, types: Types, isPreviewed: boolean): string {
+  const whole = types.components[name] as Schema
+  const { dry_run: _, ...others } = (whole.properties ?? {}) as Record<string, Schema>
+  const schema = isPreviewed ? { ...whole, properties: others } : whole
   const parameter = types.hasAmounts(name) ? '<Amount = number | string>' : ''
   return `${comment(schema.description as string)}export type ${name}${parameter} = ${types.of(schema)}\n\n`
 }
@@ -216,18 +235,39 @@ const answersByBody: Record<string, Record<string, string>> = {
   createTransfer: { NewTransfer: 'Transaction', NewPostings: 'PostingsTransaction' },
 }
 
-/** Body and answer of each signature. */
-function variantsOf(method: Method, types: Types): { body: string; answer: string }[] {
+type Variant = { body: string; answer: string; isPreview?: boolean }
+
+/** Body and answer of each signature: previews first, since they are the narrower ones. */
+function variantsOf(method: Method, types: Types): Variant[] {
+  const { answers, previews } = splitPreviews(method, types)
+  const bodies = bodiesOf(method, types)
+  const named = bodies.length > 1 ? answersByBody[method.operation.operationId] : undefined
+  const answerTo = (body: string, schemas: Schema[], suffix = '') => {
+    if (!named) return answerOf(method, union(schemas.map((schema) => types.of(schema))) || 'void')
+    const { [body]: name } = named
+    if (name === undefined) throw new Error(`${method.name} has no answer to ${body}`)
+    return answerOf(method, types.of({ $ref: `#/components/schemas/${name}${suffix}` }))
+  }
+  const ofPreviews = previews.length > 0 ? bodies : []
+  return [
+    ...ofPreviews.map((body) => {
+      const answer = answerTo(body, previews, 'Preview')
+      return { body: previewed(body, types), answer, isPreview: true }
+    }),
+    ...(named ? bodies : [bodies.join(' | ')]).map((body) => ({ body, answer: answerTo(body, answers) })),
+  ]
+}
+
+/** One, or those of a union. */
+function bodiesOf(method: Method, types: Types): string[] {
   const schema = bodyOf(method)?.content['application/json'].schema
-  const body = schema ? types.of(schema) : ''
-  const answer = answerOf(method, types)
-  const answers = answersByBody[method.operation.operationId]
-  if (!answers || !body.includes(' | ')) return [{ body, answer }]
-  return body.split(' | ').map((one) => {
-    const { [one]: name } = answers
-    if (name === undefined) throw new Error(`${method.name} has no answer to ${one}`)
-    return { body: one, answer: `Promise<${types.of({ $ref: `#/components/schemas/${name}` })}>` }
-  })
+  return schema ? types.of(schema).split(' | ') : []
+}
+
+/** Without the mark, a body may have no members at all. */
+function previewed(body: string, types: Types): string {
+  const { dry_run: _, ...others } = types.resolve({ $ref: body }).properties ?? {}
+  return Object.keys(others).length > 0 ? `${body} & DryRun` : 'DryRun'
 }
 
 function signatureOf(method: Method, types: Types): string {
@@ -237,11 +277,11 @@ function signatureOf(method: Method, types: Types): string {
   return signatures.map((signature) => `/**\n${about} */\n${signature}`).join('\n')
 }
 
-function variantOf(method: Method, { body, answer }: { body: string; answer: string }): string {
+function variantOf(method: Method, { body, answer, isPreview }: Variant): string {
   const { name, path } = method
   const query = parametersOf(method, 'query')
   const input = body
-    ? [`body${bodyOf(method)?.required ? '' : '?'}: ${body}`]
+    ? [`body${bodyOf(method)?.required || isPreview ? '' : '?'}: ${body}`]
     : query.length > 0 && !isStream(method)
       ? [`query${query.some(({ required }) => required) ? '' : '?'}: ${pascalCase(name)}Query`]
       : []
@@ -258,8 +298,7 @@ function argumentOf(name: string, path: string): string {
   return noun.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
-function answerOf(method: Method, types: Types): string {
-  const answer = union(answersOf(method).map(({ schema }) => types.of(schema))) || 'void'
+function answerOf(method: Method, answer: string): string {
   // `BalanceEvent` has the names of the events beside these.
   if (isStream(method)) return 'AsyncGenerator<BalanceEvent<Amount>, void>'
   return isList(method) ? `Pages<${answer}>` : `Promise<${answer}>`

@@ -47,10 +47,14 @@ export function undocumented(routes: readonly Route[], exchange: Exchange): stri
 }
 
 function faultOfResponse(route: Route, { status, headers, text }: Exchange): string | undefined {
-  const { content = null, headers: documented = [] } = route.answers[status] ?? {}
+  const answer = route.answers[status]
+  const { content = null, headers: documented = [] } =
+    (answer?.preview && isPreview(text) ? answer.preview : answer) ?? {}
   const fault = faultOfBody(content, { headers, text })
   return fault ?? faultOfHeaders(headers, [...documented, ...route.responseHeaders])
 }
+
+const isPreview = (text: string) => (JSON.parse(text) as { dry_run?: boolean }).dry_run === true
 
 function faultOfBody(
   content: Content | null,

@@ -83,6 +83,7 @@ test('wallet.http, over the seed', async () => {
     transfer: 201,
     transferWithCents: 201,
     transferOnce: 201,
+    transferPreview: 201,
     deposit: 201,
     withdrawal: 201,
     batch: 201,

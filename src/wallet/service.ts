@@ -19,6 +19,7 @@ import { createHeartbeat } from './ledger/heartbeat'
 import type { Ledger, Wallet } from './ledger/ledger'
 import { tryOptimistic } from './ledger/optimistic'
 import { createOptimisticState, forgetSession } from './ledger/optimistic-state'
+import { createPreviews, previewSettings } from './ledger/preview'
 import { createSweeps } from './maintenance/sweep'
 import { outboxHealth } from './outbox/health'
 import { createRelay } from './outbox/relay'
@@ -52,7 +53,7 @@ export function startWallet(
   const service = createService({ name: 'wallet', log, shutdownTimeoutMs })
   const kafka = connectKafka(kafkaConfig, log)
   const optimistic = createOptimisticState()
-  const { database, writer } = openDatabases(config, () => forgetSession(optimistic))
+  const { database, writer, previews } = openDatabases(config, () => forgetSession(optimistic))
 
   const ledger: Ledger = {
     database: writer,
@@ -79,6 +80,7 @@ export function startWallet(
     database,
     clock: ledger.clock.now,
     commitQueue: openCommitQueue(ledger),
+    preview: createPreviews({ database: previews, clock: ledger.clock }),
     keysInProgress: new Set(),
   }
   const { isReady, health } = service
@@ -89,6 +91,7 @@ export function startWallet(
     parts: [
       { name: 'database', health: () => pingDatabase(database), stop: () => database.close() },
       { name: 'writer_connection', stop: () => writer.close() },
+      { name: 'preview_connection', stop: () => previews.close() },
       heartbeat,
       { name: 'kafka', stop: () => kafka.close() },
       { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
@@ -106,7 +109,7 @@ export function startWallet(
   })
 }
 
-/** One pool for what requests read, and one connection for all that is appended. */
+/** One pool for what requests read, one connection for all that is appended, and one for previews. */
 function openDatabases(config: ServiceConfig, onWriterClosed: () => void) {
   const database = openDatabase({
     ...config.database,
@@ -123,7 +126,12 @@ function openDatabases(config: ServiceConfig, onWriterClosed: () => void) {
     statementMs: writerStatementMs,
     onClose: onWriterClosed,
   })
-  return { database, writer }
+  const previews = openDatabase({
+    ...config.database,
+    ...previewSettings,
+    statementMs: requestStatementMs,
+  })
+  return { database, writer, previews }
 }
 
 const openCommitQueue = (ledger: Ledger) =>

@@ -12,6 +12,7 @@ import { type ApiInfo, openApi } from './docs/openapi'
 import { responseHeaders } from './headers'
 import { InvalidValue, MalformedRequest } from './invalid'
 import { markdownPage } from './page'
+import { isPreview } from './preview'
 import {
   codesOf,
   commonProblems,
@@ -247,7 +248,8 @@ function checkQuery(routes: readonly Route[], { url, method }: Request, path: st
 const isHealth = /^\/(livez|readyz|healthz)$/
 
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
-  return problemResponse(kind, details, pathOf(request), traceIdOf(traceOf(request)))
+  const marked = isPreview(request) ? { ...details, isPreview: true } : details
+  return problemResponse(kind, marked, pathOf(request), traceIdOf(traceOf(request)))
 }
 
 export const internalError = { detail: 'internal error; look up this trace_id in the logs' }

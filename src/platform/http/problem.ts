@@ -1,6 +1,7 @@
 /** Problem Details (RFC 9457): the body of every refusal and failure over HTTP. */
 import { type Static, Type } from '@sinclair/typebox'
 import { type HeaderField, responseHeaders, sometimes } from './headers'
+import { AssumedVersions, DryRunMark } from './preview'
 import { closedObject } from './schemas'
 
 /** When sending the request again makes sense. */
@@ -49,6 +50,9 @@ export type ProblemDetails = {
   /** A `pointer` is `#` and a JSON Pointer, not percent-encoded yet. */
   errors?: { detail: string; pointer: string }[]
   headers?: Record<string, string>
+  /** Whether it refuses a preview, and the versions on which that was decided. */
+  isPreview?: boolean
+  assumed?: Static<typeof AssumedVersions>
 }
 
 export const commonProblems = {
@@ -192,6 +196,8 @@ export const ProblemResponse = closedObject('ProblemDetails', {
     pattern: '^[0-9a-f]{32}$',
     description: 'The trace under which the logs have the cause.',
   }),
+  dry_run: Type.Optional(DryRunMark),
+  assumed: Type.Optional(AssumedVersions),
 })
 
 export function problemResponse(
@@ -200,7 +206,7 @@ export function problemResponse(
   instance: string,
   traceId: string,
 ): Response {
-  const { detail, code = upperSnake(kind.name), errors, headers } = details
+  const { detail, code = upperSnake(kind.name), errors, headers, isPreview, assumed } = details
   const body: Static<typeof ProblemResponse> = {
     type: `/problems/${kind.name}`,
     title: kind.title,
@@ -218,6 +224,8 @@ export function problemResponse(
         }
       : {}),
     trace_id: traceId,
+    ...(isPreview && { dry_run: true }),
+    ...(assumed && { assumed }),
   }
   return new Response(JSON.stringify(body), {
     status: kind.status,

@@ -37,6 +37,8 @@ export type Answer = {
   content: Content | null
   headers: readonly HeaderField[]
   description?: string
+  /** Instead of it, where the body asks for a preview. */
+  preview?: Answer
 }
 
 /** What several routes have in common: headers that they read and send, and the problems that follow. */
@@ -98,25 +100,33 @@ export type Route = {
   handle(context: RouteContext<never, never, never>): Response | Promise<Response>
 }
 
-type Definition<Path extends string, Query extends TSchema, Body extends TObject> = Pick<
+/** The part of a definition that has nothing to do with its body. */
+export type RouteHead<Path extends string> = Pick<
   Route,
   'method' | 'id' | 'tag' | 'summary' | 'description'
 > & {
   path: Path
-  query?: Query
-  body?: Body
   /** By status. A schema is that of a JSON body; null for no body. */
   responses: Readonly<Record<number, TSchema | Answer | null>>
   traits?: readonly Trait[]
   /** Beside those of its traits and those that every route of its form has. */
   problems?: readonly ProblemKind[]
+} & (keyof ParamsOf<Path> extends never
+    ? { params?: undefined }
+    : { params: Readonly<Record<keyof ParamsOf<Path>, TSchema>> })
+
+type Definition<Path extends string, Query extends TSchema, Body extends TObject> = RouteHead<Path> &
+  RouteBody<Path, Query, Body>
+
+/** The rest of it. */
+export type RouteBody<Path extends string, Query extends TSchema, Body extends TObject> = {
+  query?: Query
+  body?: Body
   /** Instead of those that every route of its form has. */
   common?: readonly ProblemKind[]
   examples: Readonly<Record<string, Example<ParamsOf<Path>, Static<Body>>>>
   handle(context: RouteContext<ParamsOf<Path>, Static<Query>, Static<Body>>): Response | Promise<Response>
-} & (keyof ParamsOf<Path> extends never
-    ? { params?: undefined }
-    : { params: Readonly<Record<keyof ParamsOf<Path>, TSchema>> })
+}
 
 /** A route whose handler is typed by its path and its schemas. */
 export function route<
@@ -130,9 +140,7 @@ export function route<
     params: {},
     ...rest,
     requestHeaders: isRead(definition.method) ? asked : [...asked, requestHeaders.traceparent],
-    answers: Object.fromEntries(
-      Object.entries(responses).map(([status, one]) => [status, isAnswer(one) ? one : answer(one)]),
-    ),
+    answers: Object.fromEntries(Object.entries(responses).map(([status, one]) => [status, asAnswer(one)])),
     responseHeaders: traits.flatMap((trait) => trait.responseHeaders),
     problems: mergeProblems([
       ...problems,
@@ -145,18 +153,20 @@ export function route<
 
 const isRead = (method: Method) => method === 'GET'
 
-const isAnswer = (one: TSchema | Answer | null): one is Answer => one !== null && 'content' in one
+/** A schema is that of a JSON body. */
+export const asAnswer = (one: TSchema | Answer | null): Answer =>
+  one !== null && 'content' in one ? (one as Answer) : answer(one)
 
 /** An answer with a JSON body of this schema, content of another type, or null. */
 export function answer(
   body: TSchema | Content | null,
-  { headers = [], description }: { headers?: readonly HeaderField[]; description?: string } = {},
+  { headers = [], ...rest }: Partial<Pick<Answer, 'headers' | 'description' | 'preview'>> = {},
 ): Answer {
   const content =
     body === null || 'mediaType' in body
       ? (body as Content | null)
       : { mediaType: 'application/json', schema: body as TSchema }
-  return { content, headers, ...(description !== undefined && { description }) }
+  return { content, headers, ...rest }
 }
 
 /** Those that precede any handler, and those of a failed dependency. */

@@ -43,6 +43,21 @@ export function openDatabase({ url, poolMax, prepare, ...options }: DatabaseOpti
   }
 }
 
+/**
+ * Runs read-only queries of either kind on one snapshot. For a database with a single connection, of
+ * which `read` sends the only queries.
+ */
+export async function inSnapshotOf<T>({ sql }: Database, read: () => Promise<T>): Promise<T> {
+  // Statements are executed in the order in which they are sent, so only `read` is waited for.
+  const begun = sql`begin isolation level repeatable read read only`.execute()
+  try {
+    const [result] = await Promise.all([read(), begun])
+    return result
+  } finally {
+    sql`commit`.catch(() => undefined)
+  }
+}
+
 /** The OID of `timestamp with time zone`. */
 const timestamptz = 1184
 

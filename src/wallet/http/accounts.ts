@@ -15,7 +15,7 @@ import { type Account, availableMinor } from '../domain/account'
 import type { Wallet } from '../ledger/ledger'
 import { findAccount } from '../ledger/store/rows'
 import { listAccounts, listWorldAccounts } from '../queries/lists-store'
-import { answerCommand, consistencyToken, created, keyed, queued, type Responder, tokenOf } from './commands'
+import { answerCommand, commandRoute, consistencyToken, type Responder } from './commands'
 import { accountExamples } from './examples/accounts'
 import { answerList } from './lists'
 import {
@@ -87,17 +87,17 @@ const presentAccount = (account: Account & { updatedAt: Date }): Static<typeof A
 
 const respondWithAccount: Responder<'account'> = {
   kind: 'account',
-  respond({ account }, headers) {
-    const body = presentAccount({ ...account, updatedAt: account.createdAt })
-    const token = tokenOf([[account.id, account.version]])
-    return created(`/accounts/${account.id}`, body, { ...token, ...headers })
-  },
+  present: ({ account }) => ({
+    location: `/accounts/${account.id}`,
+    versions: [[account.id, account.version]],
+    body: presentAccount({ ...account, updatedAt: account.createdAt }),
+  }),
 }
 
 const tag = { name: 'Accounts', description: 'Each is of a client, in one currency.' }
 
 export const accountRoutes = (wallet: Wallet) => [
-  route({
+  commandRoute({
     method: 'POST',
     path: '/accounts',
     id: 'createAccount',
@@ -105,10 +105,9 @@ export const accountRoutes = (wallet: Wallet) => [
     summary: 'Opens an account.',
     body: NewAccount,
     responses: { 201: answer(AccountResponse, { headers: [responseHeaders.location, consistencyToken] }) },
-    traits: [keyed, queued],
     problems: [problems.clientNotFound],
     examples: accountExamples.createAccount,
-    handle({ body, request, route, params }) {
+    handle({ body, call }) {
       const currency = parseCurrency(body.currency)
       const meaning = {
         clientId: body.client_id.toLowerCase(),
@@ -116,7 +115,7 @@ export const accountRoutes = (wallet: Wallet) => [
         overdraftLimitMinor: parseOverdraftLimit(body.overdraft_limit, currency),
       }
       const command = { type: 'opening', id: randomUUIDv7('hex', wallet.clock()), ...meaning } as const
-      return answerCommand(wallet, { request, route, params }, { command, body, meaning }, respondWithAccount)
+      return answerCommand(wallet, call, { command, body, meaning }, respondWithAccount)
     },
   }),
   route({

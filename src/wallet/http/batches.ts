@@ -5,21 +5,21 @@ import { problems } from '../../contract/problems'
 import { refuse } from '../../platform/http/app'
 import { sometimes } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
-import { answer, route } from '../../platform/http/route'
+import { answer } from '../../platform/http/route'
 import { closedObject, oneOf } from '../../platform/http/schemas'
 import type { CommandResult } from '../domain/book'
 import { findTimeFault } from '../domain/timing'
 import type { TransferMoney } from '../domain/transfer'
 import { transferKinds } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
-import type { Submitted } from '../ledger/submit'
 import {
+  assumedOf,
+  commandRoute,
   consistencyToken,
-  keyed,
   meaningOf,
+  type Outcome,
   type Parties,
   problemOf,
-  queued,
   refuseKey,
   replayed,
   submitCommands,
@@ -27,6 +27,7 @@ import {
   tokenOf,
 } from './commands'
 import { batchExamples } from './examples/batches'
+import { markOf, previewMembers, withoutId } from './previews'
 import { parseTransfer, presentTransaction, TransactionResponse, transactionTag as tag } from './transactions'
 import { id, movement } from './values'
 
@@ -60,16 +61,15 @@ const MemberProblem = closedObject('BatchMemberProblem', {
   detail: Type.String({ description: 'As of Problem Details.' }),
   code: Type.String({ description: 'As of Problem Details.' }),
 })
-const MemberResult = Type.Union([
-  closedObject('BatchMemberDone', {
-    status: Type.Literal(201, { description: 'It was executed.' }),
-    transaction: TransactionResponse,
-  }),
-  closedObject('BatchMemberRefused', {
-    status: Type.Integer({ minimum: 400, maximum: 599, description: 'It was refused.' }),
-    problem: MemberProblem,
-  }),
-])
+const MemberDone = closedObject('BatchMemberDone', {
+  status: Type.Literal(201, { description: 'It was executed.' }),
+  transaction: TransactionResponse,
+})
+const MemberRefused = closedObject('BatchMemberRefused', {
+  status: Type.Integer({ minimum: 400, maximum: 599, description: 'It was refused.' }),
+  problem: MemberProblem,
+})
+const MemberResult = Type.Union([MemberDone, MemberRefused])
 const BatchResponse = closedObject('Batch', {
   mode: oneOf(modes, 'The mode of the request.'),
   refused: Type.Integer({ minimum: 0, description: 'How many were refused.' }),
@@ -78,9 +78,22 @@ const BatchResponse = closedObject('Batch', {
 
 /** Absent where more accounts changed than a token may name. */
 const tokenHeaders = [sometimes(consistencyToken)]
+const MemberPreview = closedObject('BatchMemberPreview', {
+  ...MemberDone.properties,
+  transaction: withoutId('TransactionToBe', TransactionResponse),
+})
+const preview = answer(
+  closedObject('BatchPreview', {
+    ...BatchResponse.properties,
+    results: Type.Array(Type.Union([MemberPreview, MemberRefused]), {
+      description: 'In the order of the request.',
+    }),
+    ...previewMembers,
+  }),
+)
 
 export const batchRoutes = (wallet: Wallet) => [
-  route({
+  commandRoute({
     method: 'POST',
     path: '/transactions/batch',
     id: 'createBatch',
@@ -91,19 +104,18 @@ export const batchRoutes = (wallet: Wallet) => [
       200: answer(BatchResponse, {
         headers: tokenHeaders,
         description: 'In mode `best_effort`: some were refused.',
+        preview,
       }),
-      201: answer(BatchResponse, { headers: tokenHeaders, description: 'All were executed.' }),
+      201: answer(BatchResponse, { headers: tokenHeaders, description: 'All were executed.', preview }),
     },
-    traits: [keyed, queued],
     problems: [problems.batchRefused],
     examples: batchExamples.createBatch,
-    async handle({ body, request, route, params }) {
+    async handle({ body, call }) {
       const { mode = 'atomic' } = body
       const commands = parseMembers(body.transactions, wallet.clock())
       const meaning = { mode, transactions: commands.map(meaningOf) }
-      const call = { request, route, params }
       const submission = { commands, atomic: mode === 'atomic', meaning, body }
-      return answerBatch(request, await submitCommands(wallet, call, submission), { mode, commands })
+      return answerBatch(call.request, await submitCommands(wallet, call, submission), { mode, commands })
     },
   }),
 ]
@@ -142,22 +154,22 @@ function parseMember(member: Static<typeof BatchMember>, now: Date, at: string):
 /** A refused atomic batch is a problem that names the culprit; any other has a result per command. */
 function answerBatch(
   request: Request,
-  submitted: Submitted,
+  outcome: Outcome,
   { mode, commands }: { mode: Mode; commands: Parties[] },
 ): Response {
-  if (submitted.kind === 'invalid_time')
-    throw new InvalidValue(...submitted.faults.flatMap((fault, index) => timeErrors(fault, pointerTo(index))))
-  if (submitted.kind !== 'executed') return refuseKey(request, submitted)
-  const { results } = submitted
-  const headers = { ...tokenOf(versionsOf(results)), ...replayed(submitted.repeated) }
+  if (outcome.kind === 'invalid_time')
+    throw new InvalidValue(...outcome.faults.flatMap((fault, index) => timeErrors(fault, pointerTo(index))))
+  if (outcome.kind !== 'executed') return refuseKey(request, outcome)
+  const { results, assumed } = outcome
   const refused = results.filter((result) => result.kind === 'rejected').length
-  if (mode === 'atomic' && refused > 0) return refuseBatch(request, results, commands, headers)
-  const body: Static<typeof BatchResponse> = {
-    mode,
-    refused,
-    results: results.map((result, index) => presentResult(result, partiesOf(commands, index))),
-  }
-  return Response.json(body, { status: refused > 0 ? 200 : 201, headers })
+  if (mode === 'atomic' && refused > 0) return refuseBatch(request, outcome, commands)
+  const presented = results.map((result, index) => presentResult(result, partiesOf(commands, index)))
+  const body: Static<typeof BatchResponse> = { mode, refused, results: presented }
+  const status = refused > 0 ? 200 : 201
+  if (assumed)
+    return Response.json({ ...body, results: presented.map(asPreview), ...markOf(assumed) }, { status })
+  const headers = { ...tokenOf(versionsOf(results)), ...replayed(outcome.repeated) }
+  return Response.json(body, { status, headers })
 }
 
 const versionsOf = (results: readonly CommandResult[]) =>
@@ -170,23 +182,26 @@ const versionsOf = (results: readonly CommandResult[]) =>
     ]
   })
 
+const asPreview = (result: Static<typeof MemberResult>) =>
+  'transaction' in result ? { ...result, transaction: { ...result.transaction, id: null } } : result
+
 const partiesOf = (commands: Parties[], index: number): Parties =>
   commands[index] ?? { accountIdFrom: '', accountIdTo: '', currency: '' }
 
 function refuseBatch(
   request: Request,
-  results: CommandResult[],
+  outcome: Extract<Outcome, { kind: 'executed' }>,
   commands: Parties[],
-  headers: Record<string, string>,
 ): Response {
-  const errors = results.flatMap((result, index) => {
+  const errors = outcome.results.flatMap((result, index) => {
     if (result.kind !== 'rejected' || result.rejection === 'batch_refused') return []
     const [, { detail, code = '' }] = problemOf(result.rejection, partiesOf(commands, index))
     return { detail, code, pointer: pointerTo(index) }
   })
   const [first] = errors
   const detail = `nothing was moved, because of ${first?.pointer}: ${first?.detail}`
-  return refuse(request, problems.batchRefused, { detail, errors, headers })
+  const headers = replayed(outcome.repeated)
+  return refuse(request, problems.batchRefused, { detail, errors, headers, ...assumedOf(outcome) })
 }
 
 function presentResult(result: CommandResult, parties: Parties): Static<typeof MemberResult> {

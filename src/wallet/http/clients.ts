@@ -13,7 +13,7 @@ import type { Client } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findClient } from '../ledger/store/rows'
 import { listClients } from '../queries/lists-store'
-import { answerCommand, created, keyed, queued, type Responder } from './commands'
+import { answerCommand, commandRoute, type Responder } from './commands'
 import { clientExamples } from './examples/clients'
 import { answerList } from './lists'
 import { Email, Name } from './text'
@@ -44,13 +44,13 @@ const presentClient = ({ id, name, email, createdAt }: Client): Static<typeof Cl
 
 const respondWithClient: Responder<'client'> = {
   kind: 'client',
-  respond: ({ client }, headers) => created(`/clients/${client.id}`, presentClient(client), headers),
+  present: ({ client }) => ({ location: `/clients/${client.id}`, body: presentClient(client) }),
 }
 
 const tag = { name: 'Clients', description: 'People and companies that own accounts.' }
 
 export const clientRoutes = (wallet: Wallet) => [
-  route({
+  commandRoute({
     method: 'POST',
     path: '/clients',
     id: 'createClient',
@@ -58,11 +58,9 @@ export const clientRoutes = (wallet: Wallet) => [
     summary: 'Registers a client.',
     body: NewClient,
     responses: { 201: answer(ClientResponse, { headers: [responseHeaders.location] }) },
-    traits: [keyed, queued],
     examples: clientExamples.createClient,
-    handle({ body, request, route, params }) {
+    handle({ body, call }) {
       const command = { type: 'registration', id: randomUUIDv7('hex', wallet.clock()), ...body } as const
-      const call = { request, route, params }
       return answerCommand(wallet, call, { command, body, meaning: body }, respondWithClient)
     },
   }),

@@ -2,30 +2,44 @@
  * From the request to the ledger and back: the idempotency key of a request, how its commands are
  * submitted, and which problem each rejection is.
  */
+import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import * as contractHeaders from '../../contract/headers'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse, traceOf } from '../../platform/http/app'
 import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
 import { fingerprint, readIdempotencyKey } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
+import { DryRun, markPreview } from '../../platform/http/preview'
 import { commonProblems, type ProblemDetails, type ProblemKind } from '../../platform/http/problem'
-import type { Trait } from '../../platform/http/route'
+import {
+  type Answer,
+  asAnswer,
+  type Example,
+  type ParamsOf,
+  type Route,
+  type RouteBody,
+  type RouteHead,
+  route,
+  type Trait,
+} from '../../platform/http/route'
 import type { Command, CommandResult } from '../domain/book'
 import type { IdempotencyKey } from '../domain/idempotency'
 import type { Rejection } from '../domain/rejection'
 import type { TimeFault } from '../domain/timing'
 import type { Wallet } from '../ledger/ledger'
+import type { AssumedVersion, Preview } from '../ledger/preview'
 import { type Submitted, submit } from '../ledger/submit'
+import { markOf, presentAssumed, previewAnswer } from './previews'
 
 /** Of every route that honours `Idempotency-Key`. */
-export const keyed: Trait = {
+const keyed: Trait = {
   requestHeaders: [requestHeaders.idempotencyKey],
   responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
   problems: [problems.idempotencyKeyReused, problems.idempotencyInProgress],
 }
 
 /** Of every route whose command waits in the commit queue. */
-export const queued: Trait = {
+const queued: Trait = {
   requestHeaders: [
     requestHeaders.prefer('`wait=n`: answer 503 after n seconds in the queue, with nothing done.'),
   ],
@@ -40,8 +54,11 @@ export const consistencyToken = header(
   contractHeaders.consistencyToken.schema,
 )
 
+/** Of accounts, by id. */
+type Versions = readonly (readonly [string, bigint])[]
+
 /** A token of the newest version of each account. None where it would name too many. */
-export function tokenOf(versions: readonly (readonly [string, bigint])[]): Record<string, string> {
+export function tokenOf(versions: Versions): Record<string, string> {
   const newest = new Map<string, bigint>()
   for (const [account, version] of versions)
     if (version >= (newest.get(account) ?? 0n)) newest.set(account, version)
@@ -49,23 +66,63 @@ export function tokenOf(versions: readonly (readonly [string, bigint])[]): Recor
   return { 'consistency-token': [...newest].map(([account, version]) => `${account}:${version}`).join() }
 }
 
-/** A problem with the codes with which a route answers it. */
-export const withCodes = (kind: ProblemKind, ...codes: string[]): ProblemKind => ({ ...kind, codes })
-
 /** An amount of zero or less is refused by the ledger, so the refusal is kept under the key. */
-export const invalidAmount = withCodes(commonProblems.validation, 'VALIDATION', 'AMOUNT_NOT_POSITIVE')
+export const invalidAmount: ProblemKind = {
+  ...commonProblems.validation,
+  codes: ['VALIDATION', 'AMOUNT_NOT_POSITIVE'],
+}
 
-/** Of every movement of an amount between two accounts that the body names. */
+/** Of every movement of an amount between two accounts. */
 export const movementProblems: readonly ProblemKind[] = [
   invalidAmount,
-  withCodes(problems.accountNotFound, 'ACCOUNT_FROM_NOT_FOUND', 'ACCOUNT_TO_NOT_FOUND'),
+  problems.accountNotFound,
   problems.currencyMismatch,
   problems.insufficientFunds,
   problems.balanceLimit,
 ]
 
-/** A request, as its route sees it. */
-export type Call = { request: Request; route: string; params: Readonly<Record<string, string>> }
+/** A request, as its route sees it. Only `commandRoute` makes one. */
+export type Call = {
+  request: Request
+  route: string
+  params: Readonly<Record<string, string>>
+  isPreview: boolean
+}
+
+type CommandRoute<Path extends string, Body extends TObject> = RouteHead<Path> & {
+  body: Body
+  examples: Readonly<Record<string, Example<ParamsOf<Path>, Static<Body> & { dry_run?: boolean }>>>
+  handle(context: { body: Static<Body>; params: ParamsOf<Path>; call: Call }): Response | Promise<Response>
+}
+
+/**
+ * A route that executes commands of the ledger: under an idempotency key, in the queue, or as a preview,
+ * which is answered alike. `preview` of a response is needed where `previewAnswer` does not fit.
+ */
+export function commandRoute<const Path extends string, Body extends TObject>(
+  definition: CommandRoute<Path, Body>,
+): Route {
+  const { body, traits = [], responses, handle } = definition
+  const answers = Object.entries(responses).map(([status, one]): [string, Answer] => {
+    const real = asAnswer(one)
+    return [status, { ...real, preview: real.preview ?? previewAnswer(Number(status), real) }]
+  })
+  const head: RouteHead<Path> = {
+    ...definition,
+    responses: Object.fromEntries(answers),
+    traits: [keyed, queued, ...traits],
+  }
+  const rest: RouteBody<Path, TSchema, TObject> = {
+    examples: definition.examples as RouteBody<Path, TSchema, TObject>['examples'],
+    body: Type.Object({ ...body.properties, dry_run: DryRun }, { ...body }),
+    handle({ body: { dry_run, ...sent }, request, route, params }) {
+      const isPreview = dry_run === true
+      if (isPreview) markPreview(request)
+      return handle({ body: sent as Static<Body>, params, call: { request, route, params, isPreview } })
+    },
+  }
+  return route<Path, TSchema, TObject>({ ...head, ...rest })
+}
 
 /**
  * What a key stands for. `meaning` is the request in our terms, so that a retry may be written
@@ -88,15 +145,22 @@ export function keyOf({ request, route, params }: Call, { meaning, body }: Keyed
 export const meaningOf = ({ id: _, ...rest }: Command): object =>
   Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))
 
-export function submitCommands(
+/** The outcome of commands. Of a preview: what it would be, and the versions on which that was decided. */
+export type Outcome = (Submitted & { assumed?: undefined }) | (Preview['result'] & Pick<Preview, 'assumed'>)
+
+export async function submitCommands(
   wallet: Wallet,
   call: Call,
   { commands, atomic, ...keyed }: { commands: Command[]; atomic: boolean } & Keyed,
-): Promise<Submitted> {
-  const idempotencyKey = keyOf(call, keyed)
+): Promise<Outcome> {
   const waitSeconds = preferredWait(call.request)
   const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
   const { signal } = call.request
+  if (call.isPreview) {
+    const { result, assumed } = await wallet.preview({ commands, atomic, signal }, waitMs)
+    return { ...result, assumed }
+  }
+  const idempotencyKey = keyOf(call, keyed)
   return submit(
     wallet,
     { commands, atomic, traceparent: traceOf(call.request), idempotencyKey, signal },
@@ -104,10 +168,12 @@ export function submitCommands(
   )
 }
 
-/** How the result of an accepted command is answered. */
+/** The answer to an accepted command: 201 with a location where something is new, else 200. */
+export type Presented = { body: object; location?: string; versions?: Versions }
+
 export type Responder<Kind extends Exclude<CommandResult['kind'], 'rejected'>> = {
   kind: Kind
-  respond(result: Extract<CommandResult, { kind: Kind }>, headers: Record<string, string>): Response
+  present(result: Extract<CommandResult, { kind: Kind }>): Presented
 }
 
 type Answering = { command: Command; currency?: string; body: object; meaning?: object }
@@ -117,19 +183,42 @@ export async function answerCommand<Kind extends Exclude<CommandResult['kind'], 
   wallet: Wallet,
   call: Call,
   { command, currency, body, meaning = meaningOf(command) }: Answering,
-  { kind, respond }: Responder<Kind>,
+  { kind, present }: Responder<Kind>,
 ): Promise<Response> {
   const keyed = { meaning, body }
-  const submitted = await submitCommands(wallet, call, { commands: [command], atomic: true, ...keyed })
-  if (submitted.kind === 'invalid_time') throw new InvalidValue(...timeErrors(submitted.faults[0]))
-  if (submitted.kind !== 'executed') return refuseKey(call.request, submitted)
-  const [result] = submitted.results
-  const headers = replayed(submitted.repeated)
-  if (result?.kind === kind) return respond(result as Extract<CommandResult, { kind: Kind }>, headers)
+  const outcome = await submitCommands(wallet, call, { commands: [command], atomic: true, ...keyed })
+  if (outcome.kind === 'invalid_time') throw new InvalidValue(...timeErrors(outcome.faults[0]))
+  if (outcome.kind !== 'executed') return refuseKey(call.request, outcome)
+  const { repeated, assumed } = outcome
+  const [result] = outcome.results
+  if (result?.kind === kind) {
+    const presented = present(result as Extract<CommandResult, { kind: Kind }>)
+    return assumed ? respondToPreview(presented, assumed) : respond(presented, replayed(repeated))
+  }
   const rejection = result?.kind === 'rejected' ? result.rejection : 'batch_refused'
   const [problem, details] = problemOf(rejection, { ...command, ...(currency ? { currency } : {}) })
-  return refuse(call.request, problem, { ...details, headers })
+  return refuse(call.request, problem, { ...details, headers: replayed(repeated), ...assumedOf(outcome) })
 }
+
+const respond = ({ body, location, versions = [] }: Presented, headers: Record<string, string>): Response =>
+  Response.json(body, {
+    status: location === undefined ? 200 : 201,
+    headers: {
+      ...(location !== undefined && { location }),
+      ...tokenOf(versions),
+      ...headers,
+    },
+  })
+
+const respondToPreview = ({ body, location }: Presented, assumed: AssumedVersion[]): Response =>
+  Response.json(
+    { ...body, ...(location !== undefined && { id: null }), ...markOf(assumed) },
+    { status: location === undefined ? 200 : 201 },
+  )
+
+/** For a refusal. */
+export const assumedOf = ({ assumed }: Pick<Outcome, 'assumed'>) =>
+  assumed ? { assumed: presentAssumed(assumed) } : {}
 
 const timeRefusals = {
   effective_at_in_future: ['effective_at', 'effective_at is in the future'],
@@ -225,6 +314,3 @@ export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'ke
 
 export const replayed = (repeated: boolean): Record<string, string> =>
   repeated ? { 'idempotency-replayed': 'true' } : {}
-
-export const created = (location: string, body: object, headers: Record<string, string> = {}): Response =>
-  Response.json(body, { status: 201, headers: { location, ...headers } })

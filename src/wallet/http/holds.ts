@@ -18,14 +18,11 @@ import { findHold } from '../ledger/store/rows'
 import { listHolds } from '../queries/lists-store'
 import {
   answerCommand,
+  commandRoute,
   consistencyToken,
-  created,
   invalidAmount,
-  keyed,
   movementProblems,
-  queued,
   type Responder,
-  withCodes,
 } from './commands'
 import { holdExamples } from './examples/holds'
 import { answerList } from './lists'
@@ -103,11 +100,13 @@ const presentHold = (hold: Hold): Static<typeof HoldResponse> => ({
 
 const respondWithHold: Responder<'hold'> = {
   kind: 'hold',
-  respond({ hold }, headers) {
-    const { id, accountIdFrom, versionPlaced, versionEnded } = hold
-    const token = { 'consistency-token': `${accountIdFrom}:${versionEnded ?? versionPlaced}` }
-    if (hold.status === 'placed') return created(`/holds/${id}`, presentHold(hold), { ...token, ...headers })
-    return Response.json(presentHold(hold), { headers: { ...token, ...headers } })
+  present(result) {
+    const { id, accountIdFrom, versionPlaced, versionEnded, status } = result.hold
+    return {
+      ...(status === 'placed' && { location: `/holds/${id}` }),
+      versions: [[accountIdFrom, versionEnded ?? versionPlaced]],
+      body: presentHold(result.hold),
+    }
   },
 }
 
@@ -117,7 +116,7 @@ const tag = {
 }
 
 export const holdRoutes = (wallet: Wallet) => [
-  route({
+  commandRoute({
     method: 'POST',
     path: '/holds',
     id: 'createHold',
@@ -125,17 +124,16 @@ export const holdRoutes = (wallet: Wallet) => [
     summary: 'Places a hold.',
     body: NewHold,
     responses: { 201: answer(HoldResponse, { headers: [responseHeaders.location, consistencyToken] }) },
-    traits: [keyed, queued],
     problems: [...movementProblems, problems.sameAccount],
     examples: holdExamples.createHold,
-    handle({ body, request, route, params }) {
+    handle({ body, call }) {
       const command = parseHold(body, wallet.clock())
       const { currency } = command
-      return answerCommand(wallet, { request, route, params }, { command, currency, body }, respondWithHold)
+      return answerCommand(wallet, call, { command, currency, body }, respondWithHold)
     },
   }),
   ...readRoutes(wallet),
-  route({
+  commandRoute({
     method: 'POST',
     path: '/holds/:id/capture',
     id: 'captureHold',
@@ -144,24 +142,22 @@ export const holdRoutes = (wallet: Wallet) => [
     params: { id: pathId('The hold.') },
     body: NewCapture,
     responses: { 201: movementAnswer },
-    traits: [keyed, queued],
     problems: [
       invalidAmount,
       ...endProblems,
       problems.amountExceedsHold,
       problems.balanceLimit,
-      withCodes(problems.effectiveTooEarly, 'EFFECTIVE_BEFORE_HOLD'),
+      problems.effectiveTooEarly,
     ],
     examples: holdExamples.captureHold,
-    handle: ({ body, request, route, params }) =>
-      withHold(wallet, request, params.id, (hold) => {
+    handle: ({ body, params, call }) =>
+      withHold(wallet, call.request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
         const command = { type: 'capture', ...parties, ...parsePart(body, currency, wallet.clock()) } as const
-        const call = { request, route, params }
         return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
       }),
   }),
-  route({
+  commandRoute({
     method: 'POST',
     path: '/holds/:id/release',
     id: 'releaseHold',
@@ -170,15 +166,13 @@ export const holdRoutes = (wallet: Wallet) => [
     params: { id: pathId('The hold.') },
     body: NewRelease,
     responses: { 200: answer(HoldResponse, { headers: [consistencyToken] }) },
-    traits: [keyed, queued],
     problems: endProblems,
     examples: holdExamples.releaseHold,
-    handle: ({ body, request, route, params }) =>
-      withHold(wallet, request, params.id, (hold) => {
+    handle: ({ body, params, call }) =>
+      withHold(wallet, call.request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
         const id = randomUUIDv7('hex', wallet.clock())
         const command: Command = { type: 'release', id, ...parties, reason: 'released' }
-        const call = { request, route, params }
         return answerCommand(wallet, call, { command, currency, body }, respondWithHold)
       }),
   }),

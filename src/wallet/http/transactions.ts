@@ -33,14 +33,11 @@ import { readTransactionPage } from '../queries/list-transactions'
 import {
   answerCommand,
   type Call,
+  commandRoute,
   consistencyToken,
-  created,
   invalidAmount,
-  keyed,
   movementProblems,
-  queued,
   type Responder,
-  withCodes,
 } from './commands'
 import { transactionExamples } from './examples/transactions'
 import {
@@ -158,10 +155,16 @@ function presentDelivery(
 /** 201 with the transaction, and a token for reading what it did. */
 export const respondWithTransaction: Responder<'transaction'> = {
   kind: 'transaction',
-  respond({ transaction }, headers) {
+  present({ transaction }) {
     const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
-    const token = { 'consistency-token': `${accountIdFrom}:${versionFrom},${accountIdTo}:${versionTo}` }
-    return created(`/transactions/${id}`, presentTransaction(transaction), { ...token, ...headers })
+    return {
+      location: `/transactions/${id}`,
+      versions: [
+        [accountIdFrom, versionFrom],
+        [accountIdTo, versionTo],
+      ],
+      body: presentTransaction(transaction),
+    }
   },
 }
 
@@ -176,7 +179,7 @@ export const movementAnswer = answer(TransactionResponse, {
 })
 
 const reversalRoute = (wallet: Wallet) =>
-  route({
+  commandRoute({
     method: 'POST',
     path: '/transactions/:id/reverse',
     id: 'reverseTransaction',
@@ -185,7 +188,6 @@ const reversalRoute = (wallet: Wallet) =>
     params: { id: pathId('The transaction to take back.') },
     body: NewReversal,
     responses: { 201: movementAnswer },
-    traits: [keyed, queued],
     problems: [
       invalidAmount,
       problems.transactionNotFound,
@@ -194,12 +196,12 @@ const reversalRoute = (wallet: Wallet) =>
       problems.amountExceedsOriginal,
       problems.insufficientFunds,
       problems.balanceLimit,
-      withCodes(problems.effectiveTooEarly, 'EFFECTIVE_BEFORE_ORIGINAL'),
+      problems.effectiveTooEarly,
     ],
     examples: transactionExamples.reverseTransaction,
-    async handle({ body, request, route, params }) {
+    async handle({ body, params, call }) {
       const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
-      if (!original) return refuseTransaction(request, params.id)
+      if (!original) return refuseTransaction(call.request, params.id)
       const { id: reverses, accountIdFrom, accountIdTo, currency } = original
       const parties = { accountIdFrom: accountIdTo, accountIdTo: accountIdFrom }
       const command = {
@@ -208,7 +210,6 @@ const reversalRoute = (wallet: Wallet) =>
         ...parties,
         ...parsePart(body, currency, wallet.clock()),
       } as const
-      const call = { request, route, params }
       return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
     },
   })
@@ -264,15 +265,8 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
   }),
 ]
 
-const beforeOpening = withCodes(problems.effectiveTooEarly, 'EFFECTIVE_BEFORE_OPENING')
-/** Of a movement whose path names one account and whose other is `world`. */
-const besideAccount = [
-  ...movementProblems.filter(({ name }) => name !== problems.accountNotFound.name),
-  problems.sameAccount,
-]
-
 const transferRoutes = (wallet: Wallet) => [
-  route({
+  commandRoute({
     method: 'POST',
     path: '/transactions',
     id: 'createTransfer',
@@ -280,13 +274,11 @@ const transferRoutes = (wallet: Wallet) => [
     summary: 'Transfers money between two accounts.',
     body: NewTransfer,
     responses: { 201: movementAnswer },
-    traits: [keyed, queued],
-    problems: [...movementProblems, problems.sameAccount, beforeOpening],
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
     examples: transactionExamples.createTransfer,
-    handle: ({ body, request, route, params }) =>
-      answerTransfer(wallet, { request, route, params }, { ...body, kind: 'transfer' }),
+    handle: ({ body, call }) => answerTransfer(wallet, call, { ...body, kind: 'transfer' }),
   }),
-  route({
+  commandRoute({
     method: 'POST',
     path: '/accounts/:id/deposits',
     id: 'createDeposit',
@@ -295,20 +287,19 @@ const transferRoutes = (wallet: Wallet) => [
     params: { id: pathId('The account to credit.') },
     body: NewMovement,
     responses: { 201: movementAnswer },
-    traits: [keyed, queued],
     // `world` may be overdrawn.
     problems: [
-      ...besideAccount.filter((problem) => problem !== problems.insufficientFunds),
-      withCodes(problems.accountNotFound, 'ACCOUNT_NOT_FOUND', 'ACCOUNT_TO_NOT_FOUND'),
-      beforeOpening,
+      ...movementProblems.filter((problem) => problem !== problems.insufficientFunds),
+      problems.sameAccount,
+      problems.effectiveTooEarly,
     ],
     examples: transactionExamples.createDeposit,
-    handle({ body, request, route, params }) {
+    handle({ body, params, call }) {
       const parties = { account_id_from: null, account_id_to: params.id }
-      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'deposit', ...parties })
+      return answerTransfer(wallet, call, { ...body, kind: 'deposit', ...parties })
     },
   }),
-  route({
+  commandRoute({
     method: 'POST',
     path: '/accounts/:id/withdrawals',
     id: 'createWithdrawal',
@@ -317,16 +308,11 @@ const transferRoutes = (wallet: Wallet) => [
     params: { id: pathId('The account to debit.') },
     body: NewMovement,
     responses: { 201: movementAnswer },
-    traits: [keyed, queued],
-    problems: [
-      ...besideAccount,
-      withCodes(problems.accountNotFound, 'ACCOUNT_NOT_FOUND', 'ACCOUNT_FROM_NOT_FOUND'),
-      beforeOpening,
-    ],
+    problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
     examples: transactionExamples.createWithdrawal,
-    handle({ body, request, route, params }) {
+    handle({ body, params, call }) {
       const parties = { account_id_from: params.id, account_id_to: null }
-      return answerTransfer(wallet, { request, route, params }, { ...body, kind: 'withdrawal', ...parties })
+      return answerTransfer(wallet, call, { ...body, kind: 'withdrawal', ...parties })
     },
   }),
 ]

@@ -5,6 +5,7 @@ import type { Clock } from './clock'
 import type { CommitQueue } from './commit-queue'
 import type { CommandRequest, RequestResult } from './decide-request'
 import type { OptimisticState } from './optimistic-state'
+import type { Previews } from './preview'
 
 /** The one writer of a process. */
 export type Ledger = {
@@ -21,6 +22,8 @@ export type Ledger = {
 export type Wallet = {
   database: Database
   commitQueue: CommitQueue<CommandRequest, RequestResult>
+  /** What a request would lead to. */
+  preview: Previews
   /**
    * Idempotency keys of requests that this process is executing. Those of other processes collide
    * in the database.

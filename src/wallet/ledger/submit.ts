@@ -11,7 +11,11 @@ export type Submitted = RequestResult | { kind: 'key_in_progress' }
  * `waitMs`: then nothing was done. At most one request of a key is in progress in this process;
  * other processes collide in the database.
  */
-export async function submit(wallet: Wallet, request: CommandRequest, waitMs?: number): Promise<Submitted> {
+export async function submit(
+  wallet: Pick<Wallet, 'commitQueue' | 'keysInProgress'>,
+  request: CommandRequest,
+  waitMs?: number,
+): Promise<Submitted> {
   const { commitQueue, keysInProgress } = wallet
   if (!request.idempotencyKey) return commitQueue.submit(request, waitMs)
   const name = nameOf(request.idempotencyKey)

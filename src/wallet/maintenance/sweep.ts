@@ -51,7 +51,7 @@ async function inChunks(max: number, remove: (limit: number) => Promise<number>)
 }
 
 /** Ends all expired holds. */
-export async function expireHolds(wallet: Wallet): Promise<void> {
+export async function expireHolds(wallet: Omit<Wallet, 'preview'>): Promise<void> {
   for (;;) {
     const now = wallet.clock()
     const expired = await listExpiredHolds(wallet.database, now, holdsMax)

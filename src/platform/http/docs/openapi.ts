@@ -1,4 +1,5 @@
 /** The OpenAPI 3.1 document of a service, derived from its table of routes. */
+import { Type } from '@sinclair/typebox'
 import { type HeaderField, sometimes } from '../headers'
 import { codesOf, commonProblems, headersOf, type ProblemKind, ProblemResponse, retries } from '../problem'
 import type { Answer, Content, Example, Route } from '../route'
@@ -166,16 +167,34 @@ function responsesOf(route: Route, shared: Shared): Operation['responses'] {
 const meanings: Record<number, string> = { 200: 'Done.', 201: 'Created.', 202: 'Accepted.' }
 
 function responseOf(route: Route, { status, answer }: { status: number; answer: Answer }, shared: Shared) {
-  const { content, headers, description = meanings[status] ?? '' } = answer
+  const { content, description = meanings[status] ?? '', preview } = answer
+  const headers = preview
+    ? answer.headers.map((field) => (preview.headers.includes(field) ? field : unlessPreview(field)))
+    : answer.headers
   const examples = namedExamples(route.examples, (one) =>
     one.status === status ? shownAnswer(answer, one.response) : undefined,
   )
   return {
     description,
     ...headersMember([...headers, ...route.responseHeaders], shared),
-    ...(content && { content: contentMember(content, examples, shared) }),
+    ...(content && { content: contentMember(withPreview(content, preview), examples, shared) }),
   }
 }
+
+/** The answer to a preview has the same status, so it is another form of the body. */
+const withPreview = (content: Content, preview: Answer | undefined): Content =>
+  content.schema && preview?.content?.schema
+    ? { ...content, schema: Type.Union([content.schema, preview.content.schema]) }
+    : content
+
+/** A field that only the answer to a preview lacks. */
+type Conditional = HeaderField & { unless?: string }
+
+const unlessPreview = (field: HeaderField): Conditional => ({
+  ...sometimes(field),
+  description: `${field.description} Absent from a preview.`,
+  ...(field.isRequired && { unless: 'dry_run' }),
+})
 
 function contentMember({ mediaType, schema }: Content, examples: object, { schemas }: Shared) {
   const shown = schema ? toJsonSchema(schema, schemas, 'response') : { type: 'string' }
@@ -207,14 +226,15 @@ export function shownAnswer({ content }: Answer, response: unknown): unknown {
   return { ...event, data: JSON.stringify(data) }
 }
 
-function headersMember(headers: readonly HeaderField[], { schemas }: Shared): object {
+function headersMember(headers: readonly Conditional[], { schemas }: Shared): object {
   if (headers.length === 0) return {}
-  const members = headers.map(({ name, description, isRequired, schema }) => {
+  const members = headers.map(({ name, description, isRequired, schema, unless }) => {
     const { examples, ...shown } = toJsonSchema(schema, schemas, 'response')
     const [example] = (examples as unknown[] | undefined) ?? []
     const whole = {
       description,
       required: isRequired,
+      ...(unless !== undefined && { 'x-unless': unless }),
       schema: shown,
       ...(example !== undefined && { example }),
     }

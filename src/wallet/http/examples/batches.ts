@@ -60,6 +60,17 @@ export const batchExamples = {
         ],
       },
     },
+    preview: {
+      summary: 'What it would be, each on the result of the one before it',
+      body: {
+        transactions: [
+          { kind: 'deposit', account_id_to: john, amount: 20 },
+          { account_id_from: john, account_id_to: jane, amount: 20 },
+        ],
+        dry_run: true,
+      },
+      status: 201,
+    },
     refused: {
       summary: 'Atomic: one is refused, so none is executed',
       body: { transactions: [{ account_id_from: john, account_id_to: jane, amount: 1_000_000 }] },

@@ -91,6 +91,24 @@ export const holdExamples = {
     },
   },
   releaseHold: {
+    preview: {
+      summary: 'What it would be',
+      params: { id: rental.id },
+      body: { dry_run: true },
+      status: 200,
+      response: {
+        ...rental,
+        status: 'released',
+        captured: 0,
+        version_account_id_from: 10,
+        ended_at: '2024-11-23T14:12:40.907Z',
+        dry_run: true,
+        assumed: [
+          { account_id: rental.account_id_from, version: 9 },
+          { account_id: rental.account_id_to, version: 13 },
+        ],
+      },
+    },
     whole: {
       params: { id: rental.id },
       headers: { 'Idempotency-Key': '"1e2d3c4b-5a69-4788-97a6-b5c4d3e2f177"' },

@@ -112,6 +112,41 @@ export const transactionExamples = {
       status: 422,
       response: { type: '/problems/insufficient-funds', detail: 'insufficient funds' },
     },
+    preview: {
+      summary: 'What it would be: nothing is written, and there is no id',
+      body: {
+        account_id_from: transfer.account_id_from,
+        account_id_to: transfer.account_id_to,
+        amount: 5,
+        dry_run: true,
+      },
+      status: 201,
+      response: {
+        ...transfer,
+        id: null,
+        amount: 5,
+        reference: null,
+        metadata: null,
+        version_account_id_from: 6,
+        version_account_id_to: 6,
+        dry_run: true,
+        assumed: [
+          { account_id: transfer.account_id_from, version: 5 },
+          { account_id: transfer.account_id_to, version: 5 },
+        ],
+      },
+    },
+    previewRefused: {
+      summary: 'A preview of what would be refused',
+      body: {
+        account_id_from: transfer.account_id_from,
+        account_id_to: transfer.account_id_to,
+        amount: 1_000_000,
+        dry_run: true,
+      },
+      status: 422,
+      response: { type: '/problems/insufficient-funds', detail: 'insufficient funds', dry_run: true },
+    },
     toItself: {
       body: {
         account_id_from: transfer.account_id_from,

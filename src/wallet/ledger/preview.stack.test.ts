@@ -1,0 +1,192 @@
+/** Previews: `dry_run` in the body of a command. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { openDatabase } from '../../platform/postgres/database'
+import { eventually } from '../../testing/eventually'
+import type { Answer, Caller } from '../../testing/stack'
+import { eva, frank, startWallets, type Wallets, world } from '../../testing/wallets'
+import { tryLead } from '../outbox/outbox-store'
+import { previewSettings } from './preview'
+
+setDefaultTimeout(60_000)
+
+const transfer = { account_id_from: eva, account_id_to: frank, amount: 1 }
+const preview = (caller: Caller, path: string, body: object, headers?: Record<string, string>) =>
+  caller.post(path, { ...body, dry_run: true }, headers)
+
+/** All that a command could have written. */
+const rowsOf = async ({ sql }: Wallets) => [
+  ...(await sql`
+    select id, version, balance_minor, held_minor from accounts order by id`),
+  ...(await sql`
+    select (select count(*) from entries) as entries, (select count(*) from transactions) as transactions,
+      (select count(*) from holds) as holds, (select count(*) from clients) as clients,
+      (select count(*) from idempotency_keys) as keys, (select last_value from outbox_id_seq) as outbox`),
+]
+
+const withoutIds = ({ body }: Answer) => {
+  const { id: _, dry_run: __, assumed: ___, ...rest } = body
+  return { ...rest, created_at: '', effective_at: '', expires_at: '', ended_at: '', updated_at: '' }
+}
+
+test('each kind of command is previewed, and nothing is written', async () => {
+  await using wallets = await startWallets()
+  const { wallet } = wallets
+  const placed = await wallet.post('/holds', { account_id_from: eva, account_id_to: frank, amount: 5 })
+  const paid = await wallet.post('/transactions', transfer)
+  const other = await wallet.post('/holds', { account_id_from: eva, amount: 5 })
+  const client = await wallet.post('/clients', { name: 'Ada', email: 'ada@example.com' })
+  const [hold, id] = [`/holds/${placed.body.id}`, paid.body.id]
+  const commands: [string, object][] = [
+    ['/transactions', transfer],
+    [`/accounts/${eva}/deposits`, { amount: 1 }],
+    [`/accounts/${eva}/withdrawals`, { amount: 1 }],
+    [`/transactions/${id}/reverse`, {}],
+    ['/transactions/batch', { transactions: [transfer, transfer] }],
+    ['/holds', { account_id_from: eva, amount: 3 }],
+    [`${hold}/capture`, { amount: 2 }],
+    [`/holds/${other.body.id}/release`, {}],
+    ['/clients', { name: 'Ada', email: 'ada@example.com' }],
+    ['/accounts', { client_id: client.body.id, currency: 'EUR' }],
+  ]
+  for (const [path, body] of commands) {
+    const before = await rowsOf(wallets)
+    const previewed = await preview(wallet, path, body)
+    expect(await rowsOf(wallets)).toEqual(before)
+    expect(previewed.body).toMatchObject({ dry_run: true, assumed: expect.any(Array) })
+    for (const name of ['location', 'consistency-token']) expect(previewed.headers.has(name)).toBe(false)
+
+    const real = await wallet.post(path, body)
+    expect([path, previewed.status]).toEqual([path, real.status])
+    if (path !== '/transactions/batch') expect(withoutIds(previewed)).toEqual(withoutIds(real))
+    if (real.status === 201) expect([path, previewed.body.id ?? null]).toEqual([path, null])
+    else expect(previewed.body.id).toEqual(real.body.id)
+  }
+})
+
+test('the answer has the versions that would follow, and those on which that was decided', async () => {
+  await using wallets = await startWallets()
+  const { wallet } = wallets
+  const { body } = await preview(wallet, '/transactions', transfer)
+  expect(body).toMatchObject({ id: null, version_account_id_from: 5, version_account_id_to: 5 })
+  expect(body.assumed).toEqual([eva, frank].map((account_id) => ({ account_id, version: 4 })))
+  const deposit = await preview(wallet, `/accounts/${eva}/deposits`, { amount: 1 })
+  expect(deposit.body.assumed).toContainEqual({ account_id: world, version: expect.any(Number) })
+})
+
+test('refusals are marked, with the versions where the ledger refused', async () => {
+  await using wallets = await startWallets()
+  const { wallet } = wallets
+  const poor = await preview(wallet, '/transactions', { ...transfer, amount: 100_000 })
+  expect(poor).toMatchObject({ status: 422, body: { code: 'INSUFFICIENT_FUNDS', dry_run: true } })
+  expect(poor.body.assumed).toHaveLength(2)
+  const unknown = await preview(wallet, `/holds/${eva}/capture`, {})
+  expect(unknown).toMatchObject({ status: 404, body: { code: 'HOLD_NOT_FOUND', dry_run: true } })
+  const future = await preview(wallet, '/transactions', { ...transfer, effective_at: '2999-01-01T00:00:00Z' })
+  expect(future).toMatchObject({ status: 422, body: { code: 'VALIDATION', dry_run: true } })
+  // No account has the currency, so there is no `world` of it.
+  const foreign = await preview(wallet, `/accounts/${eva}/deposits`, { amount: 1, currency: 'CHF' })
+  expect(foreign).toMatchObject({ status: 422, body: { code: 'CURRENCY_NOT_EQUAL', dry_run: true } })
+  expect(foreign.body.assumed).toEqual([{ account_id: eva, version: 4 }])
+  const real = await wallet.post('/transactions', { ...transfer, amount: 100_000 })
+  expect(real.body).not.toContainAnyKeys(['dry_run', 'assumed'])
+  const batch = { transactions: [transfer, { ...transfer, amount: 100_000 }] }
+  const refused = await preview(wallet, '/transactions/batch', batch)
+  expect(refused).toMatchObject({ status: 422, body: { code: 'BATCH_REFUSED', dry_run: true } })
+  expect(refused.body.errors).toMatchObject([{ pointer: '#/transactions/1', code: 'INSUFFICIENT_FUNDS' }])
+})
+
+test('each command of a previewed batch sees the one before it', async () => {
+  await using wallets = await startWallets()
+  const { wallet } = wallets
+  const all = { ...transfer, amount: 800 }
+  const back = { account_id_from: frank, account_id_to: eva, amount: 2000 }
+  const batch = { mode: 'best_effort', transactions: [all, all, back] }
+  const { status, body } = await preview(wallet, '/transactions/batch', batch)
+  expect(status).toBe(200)
+  expect(body).toMatchObject({
+    refused: 1,
+    results: [
+      { status: 201, transaction: { id: null, version_account_id_from: 5 } },
+      { status: 422, problem: { code: 'INSUFFICIENT_FUNDS' } },
+      { status: 201, transaction: { id: null, version_account_id_from: 6, version_account_id_to: 6 } },
+    ],
+  })
+})
+
+test('an idempotency key of a preview is neither used nor looked up', async () => {
+  await using wallets = await startWallets()
+  const { wallet } = wallets
+  const headers = { 'idempotency-key': '"k1"' }
+  for (let i = 0; i < 2; i++)
+    expect(await preview(wallet, '/transactions', transfer, headers)).toMatchObject({ status: 201 })
+  const first = await wallet.post('/transactions', transfer, headers)
+  expect(first.headers.has('idempotency-replayed')).toBe(false)
+  // Of another request, too: a preview has no key.
+  const after = await preview(wallet, '/transactions', { ...transfer, amount: 2 }, headers)
+  expect(after).toMatchObject({ status: 201, body: { version_account_id_from: 6 } })
+  expect(after.headers.has('idempotency-replayed')).toBe(false)
+  const malformed = await preview(wallet, '/transactions', transfer, { 'idempotency-key': '""' })
+  expect(malformed.status).toBe(400)
+  // Said or not, it is the same request under the same key.
+  const again = await wallet.post('/transactions', { ...transfer, dry_run: false }, headers)
+  expect(again.headers.get('idempotency-replayed')).toBe('true')
+})
+
+test('a hold that is past its expiry is refused as in reality, before and after the sweep', async () => {
+  // The test holds the lock, so that no wallet sweeps.
+  await using wallets = await startWallets(1, (sql) => tryLead(sql as never))
+  const { wallet, sql } = wallets
+  const expires_at = new Date(Date.now() + 400).toISOString()
+  const { body } = await wallet.post('/holds', { account_id_from: eva, amount: 5, expires_at })
+  const capture = `/holds/${body.id}/capture`
+  await eventually(async () => {
+    const [row] = await sql`select now() > ${expires_at} as late`
+    expect(row?.late).toBe(true)
+  })
+  expect(await preview(wallet, capture, {})).toMatchObject({ status: 409, body: { code: 'HOLD_EXPIRED' } })
+  expect(await preview(wallet, `/holds/${body.id}/release`, {})).toMatchObject({
+    status: 200,
+    body: { id: body.id, status: 'released', captured: 0, version_account_id_from: 6 },
+  })
+  expect(await wallet.post(capture, {})).toMatchObject({ status: 409, body: { code: 'HOLD_EXPIRED' } })
+})
+
+test('payments do not wait for previews; previews wait for each other, as long as they want to', async () => {
+  await using wallets = await startWallets()
+  const { wallet, sql } = wallets
+  const account = { client_id: 'd6a3bc81-bbd0-11ee-8a24-0242ac120003' }
+  const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const locking = sql.begin(async (tx) => {
+    // Read by the preview of an account, and by nothing that follows.
+    await tx`lock table clients in access exclusive mode`
+    locked.resolve()
+    await release.promise
+  })
+  await locked.promise
+  const stuck = preview(wallet, '/accounts', account)
+  const waiting = Array.from({ length: 20 }, () => preview(wallet, '/transactions', transfer))
+  const impatient = await preview(wallet, '/transactions', transfer, { prefer: 'wait=0' })
+  expect(impatient).toMatchObject({ status: 503, body: { code: 'OVERLOADED', dry_run: true } })
+  expect((await wallet.post('/transactions', transfer)).status).toBe(201)
+  expect((await wallet.get(`/accounts/${eva}`)).body).toMatchObject({ version: 5 })
+  release.resolve()
+  await locking
+  expect((await stuck).status).toBe(201)
+  // Decided when it was their turn, on what was there by then.
+  for (const one of waiting) expect((await one).body).toMatchObject({ version_account_id_from: 6 })
+})
+
+test('previews go on after their connection was lost', async () => {
+  await using wallets = await startWallets()
+  const { wallet, cutConnections } = wallets
+  expect((await preview(wallet, '/transactions', transfer)).status).toBe(201)
+  await cutConnections()
+  await eventually(async () => expect((await preview(wallet, '/transactions', transfer)).status).toBe(201))
+})
+
+test('the connection of previews cannot write', async () => {
+  await using wallets = await startWallets()
+  const database = openDatabase({ ...wallets.config.database, ...previewSettings })
+  expect(await database.sql`delete from idempotency_keys`.catch(({ code }) => code)).toBe('25006')
+  await database.close()
+})
