@@ -378,11 +378,21 @@ async function answerTransactions(
   const page = await readTransactionPage(
     wallet,
     owner,
-    { kind, since: parseBound('since', filter.since), until: parseBound('until', filter.until) },
+    {
+      kind,
+      since: parseBound('since', filter.since),
+      until: parseBound('until', filter.until),
+      effectiveSince: undefined,
+      effectiveUntil: undefined,
+    },
     { after: position === undefined ? undefined : parseCursor(position), size: pageSizeOf(limit) },
   )
   const next = page.next ? encodeCursor(formatCursor(page.next), filter) : null
-  return respondWithPage(request, { data: page.transactions.map(presentTransaction) }, next)
+  return respondWithPage(
+    request,
+    { data: page.transactions.map(({ transaction }) => presentTransaction(transaction)) },
+    next,
+  )
 }
 
 const formatCursor = ({ createdAt, accountId, version }: TransactionCursor): string =>

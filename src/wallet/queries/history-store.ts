@@ -1,16 +1,19 @@
 /** The history of accounts, in pages. */
 import { eq } from 'drizzle-orm'
+import type { PendingQuery, Row } from 'postgres'
 import type { Database } from '../../platform/postgres/database'
-import { arrayOf } from '../../platform/postgres/statements'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { accounts } from '../db/schema'
 import type { TransactionKind } from '../domain/types'
 
+/** Times are RFC 3339; `…Since` is inclusive, `…Until` exclusive. */
 export type TransactionFilter = {
   kind: TransactionKind | undefined
-  /** Inclusive, by the recorded time. RFC 3339, as `until`. */
+  /** By the recorded time. */
   since: string | undefined
-  /** Exclusive. */
   until: string | undefined
+  effectiveSince: string | undefined
+  effectiveUntil: string | undefined
 }
 
 export async function listAccountIds({ orm }: Database, clientId: string): Promise<string[]> {
@@ -18,9 +21,16 @@ export async function listAccountIds({ orm }: Database, clientId: string): Promi
   return rows.map((row) => row.id)
 }
 
-/** The part of an account's history before a version. All of it when null. */
-export type HistoryPosition = { accountId: string; before: bigint | null }
-export type HistoryLine = { accountId: string; version: bigint; transactionId: string; createdAt: string }
+/** The part of an account's history between two versions, both exclusive; null without a limit. */
+export type HistoryRange = { accountId: string; after: bigint | null; before: bigint | null }
+export type HistoryLine = {
+  accountId: string
+  version: bigint
+  transactionId: string
+  createdAt: string
+  /** False for the last line that was looked at, where it does not match: the page ends there. */
+  isListed: boolean
+}
 /**
  * The line that a page ends with. The next page starts after it: with older lines, and at the same
  * time with older versions of its account and with accounts of higher ids.
@@ -28,76 +38,120 @@ export type HistoryLine = { accountId: string; version: bigint; transactionId: s
 export type TransactionCursor = Pick<HistoryLine, 'accountId' | 'version' | 'createdAt'>
 
 /**
- * Where a page starts in each account. Versions are in time order, so a position is found by binary
- * search. An account with nothing left keeps a position: it decides in which history a transaction
- * between two accounts is listed.
+ * The part of each account's history that a page is of. Versions are in time order, so each end is
+ * found by binary search. An account with nothing left keeps a range: it decides in which history a
+ * transaction between two accounts is listed.
  */
-export async function findHistoryPositions(
+export async function findHistoryRanges(
   { sql: statements }: Database,
   accountIds: readonly string[],
-  after: TransactionCursor | undefined,
-): Promise<HistoryPosition[]> {
-  if (!after) return accountIds.map((accountId) => ({ accountId, before: null }))
-  const rows = await statements<HistoryPosition[]>`
-    select account_id as "accountId", low + 1 as before
-    from unnest(${arrayOf(accountIds)}::uuid[]) with ordinality as requested (account_id, position)
-    cross join lateral (
-      with recursive search as (
-        select 0::bigint as low, version as high from accounts where id = requested.account_id
-        union all
-        select case when is_past then probed else low end, case when is_past then high else probed - 1 end
-        from search cross join lateral (
-          select version as probed, created_at < ${after.createdAt}::timestamptz
-            or (created_at = ${after.createdAt}::timestamptz and account_id > ${after.accountId}::uuid)
-            as is_past
-          from entries where account_id = requested.account_id and version = (low + high + 1) / 2
-        ) as probe
-        where low < high
-      )
-      select max(low) as low from search
-    ) as found
-    where account_id <> ${after.accountId}::uuid
-    order by position`
-  const own = { accountId: after.accountId, before: after.version }
-  return accountIds.includes(after.accountId) ? [own, ...rows] : rows
+  { since, until, effectiveSince }: TransactionFilter,
+  position: TransactionCursor | undefined,
+): Promise<HistoryRange[]> {
+  if (!position && !since && !until && !effectiveSince)
+    return accountIds.map((accountId) => ({ accountId, after: null, before: null }))
+  // Nothing is recorded before it takes effect.
+  const isBefore = statements`created_at < greatest(
+    ${since ?? null}::timestamptz, ${effectiveSince ?? null}::timestamptz)`
+  const isBeforeEnd = statements`created_at < ${until ?? null}::timestamptz`
+  const isBeyond =
+    position &&
+    statements`(created_at < ${position.createdAt}::timestamptz or (
+      created_at = ${position.createdAt}::timestamptz and account_id > ${position.accountId}::uuid))`
+  const none = statements`null::bigint`
+  const rows = await statements<HistoryRange[]>`
+    select account_id as "accountId",
+      ${since || effectiveSince ? lastVersion(statements, isBefore) : none} as after,
+      least(
+        ${until ? statements`1 + ${lastVersion(statements, isBeforeEnd)}` : none},
+        ${
+          position && isBeyond
+            ? statements`case account_id when ${position.accountId}::uuid then ${position.version}::bigint
+                else 1 + ${lastVersion(statements, isBeyond)} end`
+            : none
+        }
+      ) as before
+    from unnest(${arrayOf(accountIds)}::uuid[]) with ordinality as requested (account_id, place)
+    order by place`
+  return [...rows]
 }
+
+/** Of the entries of the requested account, the last that meets a condition that all before it meet. */
+const lastVersion = (sql: Statements, condition: Fragment): Fragment => sql`(
+  with recursive search as (
+    select 0::bigint as low, version as high from accounts where id = requested.account_id
+    union all
+    select case when is_met then probed else low end, case when is_met then high else probed - 1 end
+    from search cross join lateral (
+      select version as probed, ${condition} as is_met
+      from entries where account_id = requested.account_id and version = (low + high + 1) / 2
+    ) as probe
+    where low < high
+  )
+  select max(low) from search
+)`
+type Fragment = PendingQuery<Row[]>
 
 /**
  * At most `size` transactions per account, newest first, one account after the other. A transaction
- * between two of the accounts is listed for the payer only.
+ * between two of the accounts is listed for the payer only. Looks at a bounded number of entries,
+ * however few of them match.
  */
 export async function listHistoryLines(
   { sql: statements }: Database,
-  positions: HistoryPosition[],
-  { kind, since, until }: TransactionFilter,
+  ranges: HistoryRange[],
+  filter: TransactionFilter,
   size: number,
 ): Promise<HistoryLine[]> {
-  const ids = arrayOf(positions.map((position) => position.accountId))
+  const column = (of: (range: HistoryRange) => string | bigint | null) => arrayOf(ranges.map(of))
+  const lookedAt = Math.max(size, Math.floor(lookedAtMax / Math.max(1, ranges.length)))
   // From `entries`, whose primary key has the order of the page.
-  const rows = await statements`
+  const rows = await statements<HistoryLine[]>`
     select line.*
-    from unnest(${ids}::uuid[], ${arrayOf(positions.map((position) => position.before))}::bigint[])
-      with ordinality as history (account_id, before, position)
+    from unnest(
+      ${column(({ accountId }) => accountId)}::uuid[], ${column(({ after }) => after)}::bigint[],
+      ${column(({ before }) => before)}::bigint[]
+    ) with ordinality as history (account_id, after, before, place)
     cross join lateral (
-      select entries.account_id, entries.version, entries.transaction_id, entries.created_at
-      from entries join transactions on transactions.id = entries.transaction_id
-      where entries.account_id = history.account_id
-        and entries.version < coalesce(history.before, ${maxVersion})
-        and transactions.kind = coalesce(${kind ?? null}, transactions.kind)
-        and transactions.created_at >= coalesce(${since ?? null}::timestamptz, '-infinity')
-        and transactions.created_at < coalesce(${until ?? null}::timestamptz, 'infinity')
-        and (entries.account_id = transactions.account_id_from
-          or transactions.account_id_from <> all (${ids}::uuid[]))
-      order by entries.version desc
+      select account_id as "accountId", version, transaction_id as "transactionId",
+        created_at as "createdAt", is_listed as "isListed"
+      from (
+        select entry.*, ${isListed(statements, ranges, filter)} as is_listed,
+          row_number() over (order by entry.version desc) as number
+        from (
+          select account_id, version, transaction_id, created_at, amount_minor from entries
+          where account_id = history.account_id
+            and version > coalesce(history.after, 0)
+            and version < coalesce(history.before, ${maxVersion})
+          order by version desc
+          limit ${lookedAt}
+        ) as entry
+      ) as candidate
+      where is_listed or number = ${lookedAt}
+      order by version desc
       limit ${size}
     ) as line
-    order by history.position, line.version desc`
-  return rows.map((row) => ({
-    accountId: row.account_id,
-    version: row.version,
-    transactionId: row.transaction_id,
-    createdAt: new Date(row.created_at).toISOString(),
-  }))
+    order by history.place, line.version desc`
+  return [...rows]
 }
 
+/** Entries of one page, over all accounts. Beyond it, a page may have fewer rows than were asked for. */
+const lookedAtMax = 5000
 const maxVersion = 2n ** 63n - 1n
+
+/** Each transaction is found by its id, whatever the planner expects of a filter. */
+function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFilter): Fragment {
+  const { kind, effectiveSince, effectiveUntil } = filter
+  // What moves nothing belongs to a hold.
+  if (ranges.length === 1 && !kind && !effectiveSince && !effectiveUntil) return sql`amount_minor <> 0`
+  const ids = arrayOf(ranges.map(({ accountId }) => accountId))
+  return sql`amount_minor <> 0 and exists (
+    select from transactions
+    where transactions.id = entry.transaction_id
+      ${kind ? sql`and kind = ${kind}` : sql``}
+      ${effectiveSince ? sql`and effective_at >= ${effectiveSince}::timestamptz` : sql``}
+      ${effectiveUntil ? sql`and effective_at < ${effectiveUntil}::timestamptz` : sql``}
+      and (account_id_from = entry.account_id or account_id_from <> all (${ids}::uuid[]))
+    offset 0
+  )`
+}

@@ -197,3 +197,66 @@ test.each([1, 2, 3, 5])(
     expect(seen).toEqual(whole.data.map(({ id }) => id))
   },
 )
+
+const batch = async (wallet: Caller, transactions: object[]) => {
+  expect((await wallet.post('/transactions/batch', { transactions })).status).toBe(201)
+}
+
+/** Pages of at most `limit`, and whether there were more of them than rows demand. */
+async function pagesOf(wallet: Caller, query: string): Promise<Page[]> {
+  const pages: Page[] = []
+  let cursor: string | null = ''
+  while (cursor !== null) {
+    const { status, body } = await wallet.get(`/transactions?${query}${cursor && `&cursor=${cursor}`}`)
+    expect(status).toBe(200)
+    pages.push(body as Page)
+    cursor = (body as Page).next_cursor
+  }
+  return pages
+}
+
+test('rare transactions of a long history are found, in pages that look at a bounded part of it', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const { wallet } = stack
+  const withdraw = async () =>
+    (await wallet.post(`/accounts/${eva}/withdrawals`, { amount: 1 })).body.id as string
+  const deposits = Array.from({ length: 1000 }, () => ({ kind: 'deposit', account_id_to: eva, amount: 0.01 }))
+  const rare = [await withdraw()]
+  for (let sent = 0; sent < 6; sent++) {
+    await batch(wallet, deposits)
+    if (sent === 3) rare.unshift(await withdraw())
+  }
+  const pages = await pagesOf(wallet, `account_id=${eva}&kind=withdrawal`)
+  expect(pages.map(({ data }) => data.map(({ id }) => id))).toEqual([
+    [rare[0] as string],
+    [rare[1] as string],
+  ])
+  const all = await pagesOf(wallet, `account_id=${eva}&limit=200`)
+  expect(all.flatMap(({ data }) => data)).toHaveLength(6000 + 2 + 4)
+  expect(all).toHaveLength(31)
+})
+
+test('a period has the transactions of the whole list that were written in it', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const { wallet } = stack
+  for (let made = 0; made < 30; made++) await pay(wallet)
+  const owners = [`account_id=${eva}`, 'client_id=d6a3bc81-bbd0-11ee-8a24-0242ac120003']
+  const whole = (await list(wallet, '&limit=200')).data
+  const times = whole.map(({ created_at }) => created_at)
+  const bounds = [...times.map(Date.parse), ...times.map((time) => Date.parse(time) + 0.5), 0]
+  // Bounds may be finer than a millisecond.
+  const written = (ms: number) => new Date(ms).toISOString().replace('Z', ms % 1 ? '5Z' : 'Z')
+  for (let tried = 0; tried < 60; tried++) {
+    const since = bounds.at(-1 - (tried % bounds.length)) ?? 0
+    const until = bounds[(tried * 7) % bounds.length] ?? 0
+    const expected = whole.filter(
+      ({ created_at }) => Date.parse(created_at) >= since && Date.parse(created_at) < until,
+    )
+    const query = `${owners[tried % 2]}&since=${written(since)}&until=${written(until)}&limit=${1 + (tried % 9)}`
+    const pages = await pagesOf(wallet, query)
+    expect([query, pages.flatMap(({ data }) => data.map(({ id }) => id))]).toEqual([
+      query,
+      expected.map(({ id }) => id),
+    ])
+  }
+})

@@ -7,6 +7,7 @@ const lineOf = (accountId: string, version: number, at: number) => ({
   accountId,
   version: BigInt(version),
   transactionId: `${accountId}${version}`,
+  isListed: true,
   createdAt: minute(at),
 })
 const idsOf = (lines: { transactionId: string }[]) => lines.map((line) => line.transactionId)

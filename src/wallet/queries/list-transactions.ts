@@ -1,19 +1,19 @@
 /** Pages of the transactions of an account, or of all accounts of a client, newest first. */
 import { withUnavailableFault } from '../../platform/postgres/failures'
-import type { Transaction } from '../domain/types'
+import type { Original } from '../domain/reversal'
 import type { Wallet } from '../ledger/ledger'
-import { loadTransactions } from '../ledger/store/rows'
 import {
-  findHistoryPositions,
+  findHistoryRanges,
   type HistoryLine,
   listAccountIds,
   listHistoryLines,
   type TransactionCursor,
   type TransactionFilter,
 } from './history-store'
+import { loadReversible } from './transactions-store'
 
 export type TransactionPage = {
-  transactions: Transaction[]
+  transactions: Original[]
   /** Undefined on the last page. */
   next: TransactionCursor | undefined
 }
@@ -28,15 +28,12 @@ export async function readTransactionPage(
   const { database } = wallet
   return withUnavailableFault(
     (async () => {
-      const positions = await findHistoryPositions(database, await accountsOf(wallet, owner), page.after)
+      const ranges = await findHistoryRanges(database, await accountsOf(wallet, owner), filter, page.after)
       // One more line than the page shows whether there is another.
-      const candidates = await listHistoryLines(database, positions, filter, page.size + 1)
+      const candidates = await listHistoryLines(database, ranges, filter, page.size + 1)
       const { lines, next } = mergeLines(candidates, page.size)
-      const transactions = await loadTransactions(
-        database,
-        lines.map((line) => line.transactionId),
-      )
-      return { transactions: lines.flatMap((line) => transactions.get(line.transactionId) ?? []), next }
+      const ids = lines.map((line) => line.transactionId)
+      return { transactions: await loadReversible(database, ids), next }
     })(),
   )
 }
@@ -44,7 +41,10 @@ export async function readTransactionPage(
 const accountsOf = async ({ database }: Wallet, owner: { accountId: string } | { clientId: string }) =>
   'accountId' in owner ? [owner.accountId] : listAccountIds(database, owner.clientId)
 
-/** The newest `size` lines of all accounts, each in its own order; `next` is the last if there are more. */
+/**
+ * The newest `size` lines of all accounts, each in its own order; `next` is where the page ends if there
+ * are more.
+ */
 export function mergeLines(
   candidates: HistoryLine[],
   size: number,
@@ -59,6 +59,8 @@ export function mergeLines(
       if (line && (!newest || isNewer(line, newest.line))) newest = { line, history }
     }
     if (!newest) return { lines, next: undefined }
+    // What is older in this account was not looked at.
+    if (!newest.line.isListed) return { lines, next: newest.line }
     lines.push(newest.line)
     heads[newest.history] = (heads[newest.history] ?? 0) + 1
   }

@@ -1,0 +1,39 @@
+/** Transactions to be shown, by id. */
+import type { Database } from '../../platform/postgres/database'
+import { keysOf, selectList } from '../../platform/postgres/rows'
+import { arrayOf } from '../../platform/postgres/statements'
+import { transactions } from '../db/schema'
+import type { Original } from '../domain/reversal'
+import type { Transaction } from '../domain/types'
+
+const columns = selectList(transactions, keysOf(transactions))
+
+type TransactionRow = Omit<Transaction, 'effectiveAt' | 'createdAt'> & {
+  effectiveAt: string
+  createdAt: string
+  reversedMinor: bigint
+}
+
+/** In the order of `ids`, each with the amount that has been reversed. Missing ones are left out. */
+export async function loadReversible({ sql }: Database, ids: readonly string[]): Promise<Original[]> {
+  if (ids.length === 0) return []
+  // Prepared, since planning it costs as much as executing it.
+  const rows = await sql<TransactionRow[]>`
+    select ${columns(sql)}, (
+      select coalesce(sum(reversal.amount_minor), 0)::bigint
+      from transactions as reversal where reversal.reverses = transactions.id
+    ) as "reversedMinor"
+    from transactions where id = any(${arrayOf(ids)}::uuid[])`
+  const found = new Map(rows.map((row) => [row.id, row]))
+  return ids.flatMap((id) => {
+    const row = found.get(id)
+    if (!row) return []
+    const { reversedMinor, ...rest } = row
+    const transaction = {
+      ...rest,
+      effectiveAt: new Date(row.effectiveAt),
+      createdAt: new Date(row.createdAt),
+    }
+    return [{ transaction, reversedMinor }]
+  })
+}
