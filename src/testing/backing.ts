@@ -6,11 +6,14 @@ import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import { seedBalances } from '../balances/seed/seed'
 import { readTestConfig, type ServiceName } from '../config/config'
 import { startBroker } from '../local/broker/broker'
 import { startPostgres } from '../local/postgres/cluster'
+import { openDatabase } from '../platform/postgres/database'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import { createLog } from '../platform/telemetry/log'
+import { seedWallet } from '../wallet/seed/seed'
 
 export type TestDatabase = {
   name: string
@@ -22,14 +25,15 @@ export type TestDatabase = {
 
 export type Backing = {
   brokers: string[]
-  /** A fresh database, dropped when the run ends: empty, or with the tables of a service. */
-  createDatabase(label: string, tablesOf?: ServiceName): Promise<TestDatabase>
+  /** A fresh database, dropped when the run ends: empty, or with the tables of a service and its seed. */
+  createDatabase(label: string, tablesOf?: ServiceName, seeded?: boolean): Promise<TestDatabase>
   /** Terminates the connections to a database, or a random share of them. */
   cutConnections(database: string, share?: number): Promise<void>
   /** A unique prefix for topics and groups. */
   topicPrefix(): string
 }
 
+type Template = { name: string; owner: string }
 type Started = Backing & { stop(): Promise<void> }
 
 let starting: Promise<Started> | undefined
@@ -87,30 +91,31 @@ async function start(): Promise<Started> {
     await admin.unsafe(`create database ${name} template ${template} ${strategy} owner ${owner}`)
     created.push(name)
   }
-  // Migrated once per run and then copied, which is cheaper. The copies share the owner.
-  const templates = new Map<ServiceName, Promise<string>>()
-  const createTemplate = async (service: ServiceName) => {
-    const name = `${service}_${run}_template`
-    await create(name, name)
-    const folder = join(import.meta.dir, '../../migrations', service)
-    const { signal } = new AbortController()
-    const log = createLog({ service: 'test', level: 'error', format: 'json' })
-    await prepareDatabase({ url: urlOf(name, name, name), folder, migrate: true, log, signal })
-    return name
-  }
-  const templateOf = (service: ServiceName) => {
-    const template = templates.get(service) ?? createTemplate(service)
-    templates.set(service, template)
+  // Migrated and seeded once per run and then copied, which is cheaper. The copies share the owner.
+  const templates = new Map<string, Promise<Template>>()
+  const templateOf = (service: ServiceName, seeded: boolean): Promise<Template> => {
+    const name = `${service}_${run}_${seeded ? 'seeded' : 'template'}`
+    const template = templates.get(name) ?? createTemplate(service, seeded, name)
+    templates.set(name, template)
     return template
+  }
+  const createTemplate = async (service: ServiceName, seeded: boolean, name: string): Promise<Template> => {
+    const migrated = seeded ? await templateOf(service, false) : undefined
+    const owner = migrated?.owner ?? name
+    await create(name, owner, migrated?.name)
+    const url = urlOf(name, owner, owner)
+    if (seeded) await seed(service, url)
+    else await migrate(service, url)
+    return { name, owner }
   }
 
   return {
     brokers: config.brokers ?? [broker?.brokers ?? ''],
-    async createDatabase(label, tablesOf) {
+    async createDatabase(label, tablesOf, seeded = false) {
       const name = `${label}_${run}_${++count}`
-      const template = tablesOf && (await templateOf(tablesOf))
-      const owner = template ?? name
-      await create(name, owner, template)
+      const template = tablesOf && (await templateOf(tablesOf, seeded))
+      const owner = template?.owner ?? name
+      await create(name, owner, template?.name)
       return { name, url: urlOf(name, owner, owner), serviceUrl: urlOf(name, `${name}-service`, `${name}'s`) }
     },
     async cutConnections(database, share = 1) {
@@ -130,4 +135,18 @@ async function start(): Promise<Started> {
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** Of tests: errors alone. */
+export const log = createLog({ service: 'test', level: 'error', format: 'json' })
+
+function migrate(service: ServiceName, url: string): Promise<void> {
+  const folder = join(import.meta.dir, '../../migrations', service)
+  return prepareDatabase({ url, folder, migrate: true, log, signal: new AbortController().signal })
+}
+
+async function seed(service: ServiceName, url: string): Promise<void> {
+  const database = openDatabase({ url, poolMax: 1, prepare: false, applicationName: 'saldo-test' })
+  await (service === 'wallet' ? seedWallet : seedBalances)(url, database, log)
+  await database.close()
 }

@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startBalances } from '../balances/service'
 import type { ServiceConfig, ServiceName } from '../config/config'
-import { createLog } from '../platform/telemetry/log'
 import { startWallet } from '../wallet/service'
-import { type Backing, backing, type TestDatabase } from './backing'
+import { type Backing, backing, log, type TestDatabase } from './backing'
 import { expectDocumented } from './documented'
 import { eventually } from './eventually'
 
@@ -45,8 +44,8 @@ export async function startStack({
 }: StackOptions = {}): Promise<Stack> {
   const shared = await backing()
   const databases = {
-    wallet: await shared.createDatabase('wallet', 'wallet'),
-    balances: await shared.createDatabase('balances', 'balances'),
+    wallet: await shared.createDatabase('wallet', 'wallet', seed),
+    balances: await shared.createDatabase('balances', 'balances', seed),
   }
   const topicPrefix = shared.topicPrefix()
   const config = {
@@ -65,7 +64,6 @@ export async function startStack({
       partitions,
     }),
   }
-  const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const [wallet, balances] = await Promise.all([
     start.includes('wallet') ? startWallet(config.wallet, log) : undefined,
     start.includes('balances') ? startBalances(config.balances, log) : undefined,

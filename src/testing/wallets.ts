@@ -2,14 +2,14 @@
 import { expect } from 'bun:test'
 import postgres, { type Sql } from 'postgres'
 import type { ServiceConfig } from '../config/config'
-import { createLog, type Log } from '../platform/telemetry/log'
+import type { Log } from '../platform/telemetry/log'
 import type { Clock } from '../wallet/ledger/clock'
 import { startWallet } from '../wallet/service'
-import { backing } from './backing'
+import { backing, log } from './backing'
 import { findFaults } from './ledger-faults'
 import { type Caller, callerOf, serviceConfig } from './stack'
 
-export const log = createLog({ service: 'test', level: 'error', format: 'json' })
+export { log }
 
 /** A clock that ignores the database time. */
 export const steadyClock = (now = () => new Date()): Clock => ({ now, observe() {}, isFresh: () => true })
@@ -40,7 +40,7 @@ export type Wallets = {
  */
 export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unknown>): Promise<Wallets> {
   const shared = await backing()
-  const database = await shared.createDatabase('wallet', 'wallet')
+  const database = await shared.createDatabase('wallet', 'wallet', !begin)
   const { brokers } = shared
   const config = serviceConfig('wallet', { database, brokers, topicPrefix: shared.topicPrefix(), seed: true })
   const sql = postgres(database.url, { max: 1, onnotice: () => {} })

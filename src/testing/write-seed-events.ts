@@ -15,7 +15,7 @@ const file = join(import.meta.dir, '../../seed/events.jsonl')
 await Bun.write(
   file,
   readSeed()
-    .facts.flatMap(toEvents)
+    .flatMap(toEvents)
     .map((event) => `${event.value}\n`),
 )
 console.log(`wrote ${file}`)

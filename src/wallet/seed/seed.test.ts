@@ -6,14 +6,14 @@ import { readSeed } from './seed'
 test('the seed emits the events that the read side is seeded with', async () => {
   const file = await Bun.file(join(import.meta.dir, '../../../seed/events.jsonl')).text()
   const values = readSeed()
-    .facts.flatMap(toEvents)
+    .flatMap(toEvents)
     .map((event) => event.value)
   // After a change of seed/wallet.json: bun src/testing/write-seed-events.ts
   expect(file.trimEnd().split('\n')).toEqual(values)
 })
 
 test('the balances are those that the course begins with, and add up to zero with world', () => {
-  const { facts } = readSeed()
+  const facts = readSeed()
   const clients = facts.flatMap((fact) => (fact.type === 'registration' ? fact.client : []))
   const accounts = facts.flatMap((fact) => (fact.type === 'opening' ? fact.accounts : []))
   const balances = new Map(accounts.map((account) => [account.id, 0n]))

@@ -28,11 +28,10 @@ type SeedFile = {
   }[]
 }
 
+const readSeedFile = (): SeedFile => JSON.parse(readFileSync(seedFile, 'utf8'))
+
 /** The facts of the seed in order, decided from the file alone. */
-export function readSeed(): { name: string; facts: Fact[] } {
-  const { name, currency, clients, accounts, transactions }: SeedFile = JSON.parse(
-    readFileSync(seedFile, 'utf8'),
-  )
+export function readSeed({ currency, clients, accounts, transactions } = readSeedFile()): Fact[] {
   const commands: [string, Command][] = [
     ...clients.map(({ created_at, ...client }): [string, Command] => [
       created_at,
@@ -60,22 +59,22 @@ export function readSeed(): { name: string; facts: Fact[] } {
     }),
   ]
   const book = emptyBook()
-  const facts = commands.flatMap(([at, command]) => {
+  return commands.flatMap(([at, command]) => {
     const decision = decide(command, book, new Date(at))
     if (!decision.accepted)
       throw new Error(`seed ${command.type} ${command.id} was rejected: ${decision.rejection}`)
     for (const fact of decision.facts) applyFact(book, fact)
     return decision.facts
   })
-  return { name, facts }
 }
 
 /** Writes the seed in one transaction, unless it was applied before. */
 export async function seedWallet(url: string, database: Database, log: Log): Promise<void> {
-  const { name, facts } = readSeed()
+  const file = readSeedFile()
   await withPreparationLock(url, () =>
     database.sql.begin(async (tx) => {
-      if (!(await markSeeded(tx, name))) return
+      if (!(await markSeeded(tx, file.name))) return
+      const facts = readSeed(file)
       for (const fact of facts) {
         const outbox = toEvents(fact).map((event) => ({ ...event, traceparent: null }))
         await append(tx, { facts: [fact], keys: [], outbox, createdAt: fact.createdAt })
