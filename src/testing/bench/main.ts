@@ -10,6 +10,7 @@ import { killBroker } from './broker-kill.ts'
 import { benchClientFaults } from './client-faults.ts'
 import { benchLedger } from './ledger.ts'
 
+import { benchPreview } from './preview.ts'
 import { benchReads } from './reads.ts'
 import { benchRebuild } from './rebuild.ts'
 import { benchReconcile } from './reconcile.ts'
@@ -31,6 +32,10 @@ const benches: Record<string, Bench> = {
   ledger: {
     about: 'transfers, compared with a naive service and pgbench: [--full] [--plot=file.svg]',
     run: benchLedger,
+  },
+  preview: {
+    about: 'random commands, each previewed and then executed: [commands] [seed]',
+    run: benchPreview,
   },
   reads: { about: 'balance reads, and delay from transfer to read: [samples]', run: benchReads },
   rebuild: {

@@ -173,7 +173,7 @@ export type Presented = { body: object; location?: string; versions?: Versions }
 
 export type Responder<Kind extends Exclude<CommandResult['kind'], 'rejected'>> = {
   kind: Kind
-  present(result: Extract<CommandResult, { kind: Kind }>): Presented
+  present(result: Extract<CommandResult, { kind: Kind }>): Presented | Promise<Presented>
 }
 
 type Answering = { command: Command; currency?: string; body: object; meaning?: object }
@@ -192,7 +192,7 @@ export async function answerCommand<Kind extends Exclude<CommandResult['kind'], 
   const { repeated, assumed } = outcome
   const [result] = outcome.results
   if (result?.kind === kind) {
-    const presented = present(result as Extract<CommandResult, { kind: Kind }>)
+    const presented = await present(result as Extract<CommandResult, { kind: Kind }>)
     return assumed ? respondToPreview(presented, assumed) : respond(presented, replayed(repeated))
   }
   const rejection = result?.kind === 'rejected' ? result.rejection : 'batch_refused'

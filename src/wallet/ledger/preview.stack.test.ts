@@ -1,9 +1,12 @@
 /** Previews: `dry_run` in the body of a command. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
+import { routesOf } from '../../testing/documented'
 import { eventually } from '../../testing/eventually'
+import { previewedRoutes, runPreviews } from '../../testing/previews'
+import { seeded } from '../../testing/random'
 import type { Answer, Caller } from '../../testing/stack'
-import { eva, frank, startWallets, type Wallets, world } from '../../testing/wallets'
+import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 import { tryLead } from '../outbox/outbox-store'
 import { previewSettings } from './preview'
 
@@ -190,3 +193,25 @@ test('the connection of previews cannot write', async () => {
   expect(await database.sql`delete from idempotency_keys`.catch(({ code }) => code)).toBe('25006')
   await database.close()
 })
+
+test('every route that changes the ledger is among the random commands', () => {
+  const writing = routesOf.wallet.filter(({ method }) => method !== 'GET').map(({ id }) => id)
+  expect(previewedRoutes.toSorted()).toEqual(writing.toSorted())
+})
+
+test(
+  'a preview is what follows, for any command: status, code, members, balances and versions',
+  seeded(async (random) => {
+    await using wallets = await startWallets()
+    const { wallet, sql } = wallets
+    const lanes = ['BRL', 'USD'].map((currency) =>
+      runPreviews({ wallet, sql, random, currency, commands: 150 }),
+    )
+    const reports = await Promise.all(lanes)
+    expect(reports.flatMap(({ faults }) => faults)).toEqual([])
+    // Not all are refused.
+    const statuses = reports.flatMap(({ counts }) => [...counts.keys()].map((name) => name.split(' ')[1]))
+    expect(statuses).toEqual(expect.arrayContaining(['200', '201', '404', '409', '422']))
+    await expectSoundLedger(wallets)
+  }),
+)
