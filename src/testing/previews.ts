@@ -65,8 +65,7 @@ class Lane {
 
   /** In minor units of two decimals, as text or as a number; seldom nothing that can be moved. */
   amount(account: string): string | number {
-    if (this.chance(0.03))
-      return pick(this.random, [0, -1, '1.001', 'all', 1e15, '9999999999999.99'])
+    if (this.chance(0.03)) return pick(this.random, [0, -1, '1.001', 'all', 1e15, '9999999999999.99'])
     const { balance = 0n, held = 0n } = this.state.get(account.toLowerCase()) ?? {}
     const all = balance - held
     const minor = this.chance(0.2) && all > 0n ? all + pick(this.random, [0n, 1n]) : this.small()
