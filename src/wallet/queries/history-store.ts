@@ -139,7 +139,7 @@ export async function listHistoryLines(
 const lookedAtMax = 5000
 const maxVersion = 2n ** 63n - 1n
 
-/** Each transaction is found by its id, whatever the planner expects of a filter. */
+/** Each transaction is found by its id, also where the planner expects little of a filter. */
 function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFilter): Fragment {
   const { kind, effectiveSince, effectiveUntil } = filter
   // What moves nothing belongs to a hold.

@@ -215,7 +215,7 @@ async function pagesOf(wallet: Caller, query: string): Promise<Page[]> {
   return pages
 }
 
-test('rare transactions of a long history are found, in pages that look at a bounded part of it', async () => {
+test('rare transactions of a long history are found, in pages that read a bounded part of it', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
   const withdraw = async () =>
@@ -252,7 +252,8 @@ test('a period has the transactions of the whole list that were written in it', 
     const expected = whole.filter(
       ({ created_at }) => Date.parse(created_at) >= since && Date.parse(created_at) < until,
     )
-    const query = `${owners[tried % 2]}&since=${written(since)}&until=${written(until)}&limit=${1 + (tried % 9)}`
+    const period = `since=${written(since)}&until=${written(until)}`
+    const query = `${owners[tried % 2]}&${period}&limit=${1 + (tried % 9)}`
     const pages = await pagesOf(wallet, query)
     expect([query, pages.flatMap(({ data }) => data.map(({ id }) => id))]).toEqual([
       query,
