@@ -68,6 +68,18 @@ test('every method of a movement, and the reads that show it', async () => {
   expect((await saldo.balance(from, { at }))?.version).toBe(0)
 })
 
+test('a preview answers what would be, and later reads do not wait for it', async () => {
+  const saldo = new SaldoClient({ ...optionsOf(stack), retries: 0 })
+  const { from, to } = await openAccounts(saldo)
+  const transfer = { account_id_from: from, account_id_to: to, amount: 30 }
+  const preview = await saldo.transfer({ ...transfer, dry_run: true })
+  expect(preview).toMatchObject({ dry_run: true, version_account_id_from: 2 })
+  const refused = await saldo.transfer({ ...transfer, amount: 1000, dry_run: true }).catch((error) => error)
+  expect(refused).toMatchObject({ name: 'insufficient-funds', details: { dry_run: true } })
+  expect(await saldo.balance(from)).toMatchObject({ balance: 100, version: 1 })
+  expect(await saldo.transfer(transfer)).toMatchObject({ version_account_id_from: 2 })
+})
+
 test('pages of a statement, each as it is needed', async () => {
   await using stack = await startStack({ seed: false, partitions: 1 })
   let requests = 0

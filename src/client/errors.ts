@@ -31,9 +31,13 @@ class ProblemError extends SaldoError {
   readonly errors: NonNullable<ProblemDetails['errors']>
   /** The trace under which the logs of the service have the cause. */
   readonly traceId: string | undefined
+  /** The body of the response, with members that only some problems have. */
+  readonly details: ProblemDetails
 
-  constructor({ type, status, code, title, detail, errors = [], trace_id }: ProblemDetails) {
+  constructor(details: ProblemDetails) {
+    const { type, status, code, title, detail, errors = [], trace_id } = details
     super(detail)
+    this.details = details
     const name = type.replace(/^\/problems\//, '')
     this.name = problemNames.includes(name) ? name : 'unknown'
     this.type = type
