@@ -229,3 +229,26 @@ test('a stream of all accounts goes on after the service was away', async () => 
   aborting.abort(new Error('enough'))
   expect(await reading).toMatchObject({ message: 'enough' })
 })
+
+test('a preview is typed as one, writes nothing, and is not waited for', async () => {
+  await using stack = await startStack({ seed: false })
+  const saldo = new SaldoClient(optionsOf(stack))
+  const { from, to } = await openAccounts(saldo)
+  const transfer = { account_id_from: from, account_id_to: to, amount: 5 }
+  const preview = await saldo.transfer({ ...transfer, dry_run: true })
+  const id: null = preview.id
+  expect([id, preview.version_account_id_from, preview.assumed[0]]).toEqual([
+    null,
+    2,
+    { account_id: from, version: 1 },
+  ])
+  const hold = await saldo.placeHold({ account_id_from: from, amount: 1 })
+  expect(await saldo.releaseHold(hold.id, { dry_run: true })).toMatchObject({
+    id: hold.id,
+    status: 'released',
+  })
+  expect(await saldo.hold(hold.id)).toMatchObject({ status: 'placed' })
+  expect(await saldo.balance(from)).toMatchObject({ balance: 100, held: 1, version: 2 })
+  const refused = await saldo.transfer({ ...transfer, amount: 1000, dry_run: true }).catch((error) => error)
+  expect(refused).toMatchObject({ name: 'insufficient-funds' })
+})

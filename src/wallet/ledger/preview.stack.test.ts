@@ -7,8 +7,10 @@ import { previewedRoutes, runPreviews } from '../../testing/previews'
 import { seeded } from '../../testing/random'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
+import type { TransferMoney } from '../domain/transfer'
 import { tryLead } from '../outbox/outbox-store'
-import { previewSettings } from './preview'
+import { createClock } from './clock'
+import { createPreviews, previewSettings } from './preview'
 
 setDefaultTimeout(60_000)
 
@@ -191,6 +193,23 @@ test('the connection of previews cannot write', async () => {
   await using wallets = await startWallets()
   const database = openDatabase({ ...wallets.config.database, ...previewSettings })
   expect(await database.sql`delete from idempotency_keys`.catch(({ code }) => code)).toBe('25006')
+  await database.close()
+})
+
+test('times are compared with the time of the database, however late the wallet is', async () => {
+  await using wallets = await startWallets()
+  const database = openDatabase({ ...wallets.config.database, ...previewSettings })
+  const clock = createClock()
+  const late = { databaseMs: Date.now() - 60_000, changedMs: null }
+  clock.observe({ ...late, sentMs: performance.now(), receivedMs: performance.now() })
+  const command: TransferMoney = {
+    ...{ type: 'transfer', id: crypto.randomUUID(), kind: 'transfer', currency: 'BRL', amountMinor: 1n },
+    ...{ accountIdFrom: eva, accountIdTo: frank, reference: null, metadata: null },
+    effectiveAt: new Date(Date.now() - 1000),
+  }
+  const previews = createPreviews({ database, clock })
+  const { result } = await previews({ commands: [command], atomic: true })
+  expect(result).toMatchObject({ kind: 'executed', results: [{ kind: 'transaction' }] })
   await database.close()
 })
 
