@@ -210,6 +210,8 @@ const explain = (kind: ProblemKind): string =>
 
 /** `/openapi.json` is for tools, `/openapi` the page for people. */
 function documentRoute(path: string, write: () => string | object): Route {
+  // Large ones take longer than any other request may, and none changes.
+  let written: ReturnType<typeof render> | undefined
   const [, name = '', isJson] = /^\/(\w+)(\.json)?$/.exec(path) ?? []
   const subject = name === 'openapi' ? 'The routes of this service' : 'The events of this service'
   return route({
@@ -229,11 +231,16 @@ function documentRoute(path: string, write: () => string | object): Route {
     common: [...fewProblems, commonProblems.validation],
     examples: { now: { status: 200 } },
     handle() {
-      const document = write()
-      return typeof document === 'string' ? markdownPage(document) : Response.json(document)
+      written ??= render(write())
+      return new Response(written.text, { headers: written.headers })
     },
   })
 }
+
+const render = (document: string | object): ReturnType<typeof markdownPage> =>
+  typeof document === 'string'
+    ? markdownPage(document)
+    : { text: JSON.stringify(document), headers: { 'content-type': 'application/json' } }
 
 /** Refuses unknown parameters at every route, before values are validated. */
 function checkQuery(routes: readonly Route[], { url, method }: Request, path: string): void {

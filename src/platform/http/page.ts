@@ -1,9 +1,9 @@
 /** Markdown as a self-contained page: no scripts, no fonts, no further requests. */
 
 /** The first line is the title. For trusted text only: HTML is not escaped. */
-export function markdownPage(markdown: string): Response {
+export function markdownPage(markdown: string): { text: string; headers: Record<string, string> } {
   const body = Bun.markdown.html(markdown, { headings: { ids: true } })
-  const html = `<!doctype html>
+  const text = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -13,12 +13,11 @@ export function markdownPage(markdown: string): Response {
 ${body.replace(/<table>[\s\S]*?<\/table>/g, '<div>$&</div>')}</main>
 </html>
 `
-  return new Response(html, {
-    headers: {
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
-    },
-  })
+  const headers = {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+  }
+  return { text, headers }
 }
 
 const style = `

@@ -27,7 +27,12 @@ function serve(access: Access = anybody) {
     log: silent,
     parseJson,
     api: { title: 'Things', version: '1', description: 'Things.', servers: [], url: 'http://localhost' },
-    documents: {},
+    documents: {
+      '/events.json': () => {
+        done.push('written')
+        return { written: done.length }
+      },
+    },
     health: async () => ({}),
     isReady: () => true,
   })
@@ -81,6 +86,15 @@ test.each([
   expect(() =>
     listen({ fetch: () => new Response(), routes: [] }, { host, port: 0, ...anybody }, silent),
   ).toThrow(`cannot listen on port 0 of ${host} (${cause}): check HOST and PORT`)
+})
+
+test('a document is written once, however often it is asked for', async () => {
+  await using server = serve()
+  for (const _ of [1, 2, 3]) {
+    const answer = await server.send(head('GET /events.json'))
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { written: 1 }])
+  }
+  expect(server.done).toEqual(['written'])
 })
 
 const json = { 'Content-Type': 'application/json' }
