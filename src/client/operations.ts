@@ -47,6 +47,7 @@ export const amountNames: readonly string[] = [
   'held',
   'opening',
   'overdraft_limit',
+  'reversed',
 ]
 
 export const problemNames: readonly string[] = [

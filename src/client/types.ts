@@ -59,7 +59,7 @@ export type Operations<Amount = number | string> = {
    */
   transfer(body: NewTransfer, options?: CallOptions): Promise<Transaction<Amount>>
   /**
-   * Transactions of an account or a client, newest first.
+   * Transactions of an account or a client, or by what was noted about them, newest first.
    * `GET /transactions` (`listTransactions`)
    */
   transactions(query?: TransactionsQuery, options?: CallOptions): Pages<Transactions<Amount>>
@@ -284,9 +284,9 @@ export type WorldAccountsQuery = {
 }
 
 export type TransactionsQuery = {
-  /** Of this account. Either this or `client_id` has to be given. */
+  /** Of this account. */
   account_id?: string
-  /** Of all accounts of this client. */
+  /** Of all accounts of this client, instead of one account. */
   client_id?: string
   /** Of this kind. */
   kind?: 'transfer' | 'deposit' | 'withdrawal' | 'reversal' | 'capture'
@@ -294,10 +294,26 @@ export type TransactionsQuery = {
   since?: string
   /** Written before this time. */
   until?: string
+  /** With an `effective_at` at or after this time. */
+  effective_since?: string
+  /** With an `effective_at` before this time. */
+  effective_until?: string
+  /** With exactly this reference. */
+  reference?: string
+  /** The capture of this hold. */
+  hold_id?: string
+  /** The reversals of this transaction. */
+  reverses?: string
   /** Rows of a page: 50 when absent, at most 200. */
   limit?: number
   /** `next_cursor` of the page before, for the same filter. */
   cursor?: string
+} & {
+  /**
+   * `metadata.order=4711`: with this member at the top of its metadata, as text: a string, or
+   * the number or boolean that the text is. At most 10 of them.
+   */
+  [name: `metadata.${string}`]: string | number | boolean | undefined
 }
 
 export type HoldsQuery = {
@@ -1297,6 +1313,8 @@ export type Transaction<Amount = number | string> = {
   reverses: string | null
   /** The hold that this one captures. */
   hold_id: string | null
+  /** What was taken back of it so far, by the transactions that have it as `reverses`. */
+  reversed: Amount
   /** The version of the debited account that this one led to. */
   version_account_id_from: number
   /** The version of the credited account that this one led to. */
@@ -1328,6 +1346,8 @@ export type TransactionPreview<Amount = number | string> = {
   reverses: string | null
   /** The hold that this one captures. */
   hold_id: string | null
+  /** What was taken back of it so far, by the transactions that have it as `reverses`. */
+  reversed: Amount
   /** The version of the debited account that this one led to. */
   version_account_id_from: number
   /** The version of the credited account that this one led to. */
@@ -1363,6 +1383,8 @@ export type TransactionToBe<Amount = number | string> = {
   reverses: string | null
   /** The hold that this one captures. */
   hold_id: string | null
+  /** What was taken back of it so far, by the transactions that have it as `reverses`. */
+  reversed: Amount
   /** The version of the debited account that this one led to. */
   version_account_id_from: number
   /** The version of the credited account that this one led to. */

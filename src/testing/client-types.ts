@@ -220,14 +220,20 @@ function declarationOf(name: string, types: Types, isPreviewed: boolean): string
 function queryType(method: Method, types: Types): string[] {
   const parameters = parametersOf(method, 'query')
   if (parameters.length === 0 || isStream(method)) return []
+  const isOpen = ({ schema }: Parameter) => schema.propertyNames !== undefined
+  const named = parameters.filter((one) => !isOpen(one))
   const schema = {
     type: 'object',
-    required: parameters.filter(({ required }) => required).map(({ name }) => name),
+    required: named.filter(({ required }) => required).map(({ name }) => name),
     properties: Object.fromEntries(
-      parameters.map(({ name, description, schema }) => [name, { ...schema, description }]),
+      named.map(({ name, description, schema }) => [name, { ...schema, description }]),
     ),
   }
-  return [`export type ${pascalCase(method.name)}Query = ${types.of(schema)}\n\n`]
+  const open = parameters.filter(isOpen).map(({ name, description }) => {
+    const member = `[name: \`${name.replace('*', '')}$\{string}\`]: string | number | boolean | undefined`
+    return ` & {\n${indent(`${comment(description)}${member}`)}\n}`
+  })
+  return [`export type ${pascalCase(method.name)}Query = ${types.of(schema)}${open.join('')}\n\n`]
 }
 
 /** Which of several bodies has which of several answers. */

@@ -97,6 +97,9 @@ test('wallet.http, over the seed', async () => {
     transactions: 200,
     transactionsOfJanuary: 200,
     transactionsOfClient: 200,
+    transactionsByReference: 200,
+    transactionsByMetadata: 200,
+    reversals: 200,
     openHolds: 200,
     accounts: 200,
     worldAccounts: 200,
@@ -126,6 +129,8 @@ test('wallet.http, over the seed', async () => {
   expect(answers.transactionsOfJanuary?.body.data).toHaveLength(2)
   expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })
   expect(answers.client?.body).toMatchObject({ name: 'Eva' })
+  for (const name of ['transactionsByReference', 'transactionsByMetadata', 'reversals'])
+    expect([name, answers[name]?.body.data]).toEqual([name, [expect.anything()]])
   expect(answers.clientByEmail?.body.data).toMatchObject([{ name: 'Eva' }])
   expect(answers.worldAccounts?.body.data).toMatchObject([{ currency: 'BRL', client_id: null }])
   expect(answers.validation?.body.errors).toHaveLength(2)

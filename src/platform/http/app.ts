@@ -247,7 +247,9 @@ function checkQuery(routes: readonly Route[], { url, method }: Request, path: st
   const begin = url.indexOf('?')
   if (begin < 0 || isHealth.test(path)) return
   const target = routes.find((one) => one.path === path && one.method === method)
-  const faults = queryFaults(url.slice(begin), new Set(Object.keys(target?.query?.properties ?? {})))
+  const names = new Set(Object.keys(target?.query?.properties ?? {}))
+  const patterns = Object.keys(target?.query?.patternProperties ?? {}).map((pattern) => new RegExp(pattern))
+  const faults = queryFaults(url.slice(begin), names, patterns)
   if (faults.length > 0) throw new InvalidValue(...faults)
 }
 

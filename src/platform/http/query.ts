@@ -4,15 +4,20 @@ import { errorsMax, type InvalidValue, MalformedRequest } from './invalid'
 /** Of a name in a detail. */
 const nameLengthMax = 50
 
-/** Faults in the names of a query. Throws `MalformedRequest`. */
-export function queryFaults(search: string, allowed: ReadonlySet<string>): InvalidValue['errors'] {
+/** Faults in the names of a query. `patterns` allow further names. Throws `MalformedRequest`. */
+export function queryFaults(
+  search: string,
+  allowed: ReadonlySet<string>,
+  patterns: readonly RegExp[] = [],
+): InvalidValue['errors'] {
   const seen = new Set<string>()
   const faults = new Map<string, string>()
   for (const part of search.replace(/^\?/, '').split('&')) {
     if (part === '') continue
     const [name = ''] = part.split('=', 1).map(decode)
     decode(part)
-    if (!allowed.has(name)) faults.set(name, `is not a parameter of this route, which has ${listOf(allowed)}`)
+    if (!allowed.has(name) && !patterns.some((pattern) => pattern.test(name)))
+      faults.set(name, `is not a parameter of this route, which has ${listOf(allowed)}`)
     else if (seen.has(name)) faults.set(name, 'is given more than once')
     seen.add(name)
   }

@@ -10,6 +10,14 @@ export const closedObject = <Members extends TProperties>(
   members: Members,
 ): TObject<Members> => Type.Object(members, { title, ...closed })
 
+/**
+ * Of a query: also accepts `prefix.<anything>`. `schema` documents their values; the route checks them.
+ */
+export const openTo = (prefix: string, schema: TSchema) => ({
+  additionalProperties: true,
+  patternProperties: { [`^${prefix}\\..`]: schema },
+})
+
 /** Key of the JSON Schema that documents show instead of the one that validates. */
 export const documentedAs = Symbol('documented as')
 

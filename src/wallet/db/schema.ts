@@ -45,6 +45,10 @@ const worldId = (currency: AnyPgColumn) => {
   return sql`('00000000-0000-0000-0000-000000' || ${sql.join(letters, sql` || `)})::uuid`
 }
 
+/** As it is indexed and searched. `jsonb` holds no NUL: metadata with one is not found. */
+export const searchable = (metadata: AnyPgColumn) =>
+  sql`(case when position('\\u0000' in ${metadata}::text) > 0 then null else ${metadata}::jsonb end)`
+
 export const clients = pgTable(
   'clients',
   {
@@ -123,7 +127,20 @@ export const transactions = pgTable(
     check('transactions_kind', sql`${table.kind} in (${oneOf(transactionKinds)})`),
     check('transactions_reverses', sql`(${table.kind} = 'reversal') = (${table.reverses} is not null)`),
     check('transactions_hold', sql`(${table.kind} = 'capture') = (${table.holdId} is not null)`),
+    // Partial: a transaction without these members pays nothing for the search by them.
     index('transactions_reverses').on(table.reverses).where(sql`${table.reverses} is not null`),
+    index('transactions_hold_id').on(table.holdId).where(sql`${table.holdId} is not null`),
+    index('transactions_reference')
+      .on(table.reference, table.createdAt, table.id)
+      .where(sql`${table.reference} is not null`),
+    // Entries that wait for a later insert would make that one slow.
+    index('transactions_metadata')
+      .using('gin', sql`${searchable(table.metadata)} jsonb_path_ops`)
+      .with({ fastupdate: false })
+      .where(sql`${table.metadata} is not null`),
+    index('transactions_with_metadata')
+      .on(table.createdAt, table.id)
+      .where(sql`${table.metadata} is not null`),
   ],
 )
 

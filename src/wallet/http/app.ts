@@ -11,6 +11,7 @@ import { accountRoutes } from './accounts'
 import { batchRoutes } from './batches'
 import { clientRoutes } from './clients'
 import { holdRoutes } from './holds'
+import { transactionListRoutes } from './transaction-lists'
 import { transactionRoutes } from './transactions'
 
 export type WalletOptions = {
@@ -42,6 +43,7 @@ const httpOptions = ({ wallet, log, health, isReady, kafka }: WalletOptions): Ht
     ...clientRoutes(wallet),
     ...accountRoutes(wallet),
     ...transactionRoutes(wallet, kafka),
+    ...transactionListRoutes(wallet),
     ...batchRoutes(wallet),
     ...holdRoutes(wallet),
   ],

@@ -7,29 +7,17 @@ import { events } from '../../contract/events/events'
 import { isUuid } from '../../contract/id'
 import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
-import { timeOf } from '../../contract/time'
 import { refuse } from '../../platform/http/app'
-import { encodeCursor } from '../../platform/http/cursor'
 import { responseHeaders } from '../../platform/http/headers'
-import { InvalidCursor, InvalidValue } from '../../platform/http/invalid'
-import {
-  listResponse,
-  pageHeaders,
-  pageSizeOf,
-  paging,
-  parsePosition,
-  respondWithPage,
-} from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
-import { closed, closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
+import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { TransferMoney } from '../domain/transfer'
 import { type Transaction, transactionKinds } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findTransaction } from '../ledger/store/rows'
 import { type Delivery, findDelivery } from '../outbox/deliveries-store'
-import type { TransactionCursor } from '../queries/history-store'
-import { readTransactionPage } from '../queries/list-transactions'
+import { findReversible } from '../queries/transactions-store'
 import {
   answerCommand,
   type Call,
@@ -43,10 +31,8 @@ import { transactionExamples } from './examples/transactions'
 import {
   findById,
   id,
-  moment,
   movement,
   parseAmount,
-  parseBound,
   parseCurrency,
   parseRemarks,
   parseTime,
@@ -63,18 +49,6 @@ const NewTransfer = closedObject('NewTransfer', {
 })
 const NewReversal = closedObject('NewReversal', part)
 
-const TransactionQuery = Type.Object(
-  {
-    account_id: Type.Optional(id('Of this account. Either this or `client_id` has to be given.')),
-    client_id: Type.Optional(id('Of all accounts of this client.')),
-    kind: Type.Optional(oneOf(transactionKinds, 'Of this kind.')),
-    since: Type.Optional(moment('Written at or after this time.')),
-    until: Type.Optional(moment('Written before this time.')),
-    ...paging,
-  },
-  closed,
-)
-
 const Kind = oneOf(transactionKinds, 'What moved the money.')
 
 export const TransactionResponse = closedObject('Transaction', {
@@ -88,6 +62,10 @@ export const TransactionResponse = closedObject('Transaction', {
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
   reverses: nullable(uuid('The transaction that this one takes back, whole or in part.')),
   hold_id: nullable(uuid('The hold that this one captures.')),
+  reversed: described(
+    Money,
+    'What was taken back of it so far, by the transactions that have it as `reverses`.',
+  ),
   version_account_id_from: version('The version of the debited account that this one led to.'),
   version_account_id_to: version('The version of the credited account that this one led to.'),
   effective_at: time("From when it counts in the caller's books."),
@@ -112,7 +90,11 @@ const DeliveryResponse = closedObject('Delivery', {
   ),
 })
 
-export const presentTransaction = (transaction: Transaction): Static<typeof TransactionResponse> => ({
+/** Nothing is reversed of a new one. */
+export const presentTransaction = (
+  transaction: Transaction,
+  reversedMinor = 0n,
+): Static<typeof TransactionResponse> => ({
   id: transaction.id,
   account_id_from: transaction.accountIdFrom,
   account_id_to: transaction.accountIdTo,
@@ -123,6 +105,7 @@ export const presentTransaction = (transaction: Transaction): Static<typeof Tran
   metadata: transaction.metadata,
   reverses: transaction.reverses,
   hold_id: transaction.holdId,
+  reversed: showMoney(reversedMinor, transaction.currency),
   version_account_id_from: Number(transaction.versionFrom),
   version_account_id_to: Number(transaction.versionTo),
   effective_at: transaction.effectiveAt.toISOString(),
@@ -219,19 +202,6 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
   reversalRoute(wallet),
   route({
     method: 'GET',
-    path: '/transactions',
-    id: 'listTransactions',
-    tag: transactionTag,
-    summary: 'Transactions of an account or a client, newest first.',
-    query: TransactionQuery,
-    responses: {
-      200: answer(listResponse('Transactions', TransactionResponse), { headers: pageHeaders }),
-    },
-    examples: transactionExamples.listTransactions,
-    handle: ({ query, request }) => answerTransactions(wallet, request, query),
-  }),
-  route({
-    method: 'GET',
     path: '/transactions/:id',
     id: 'getTransaction',
     tag: transactionTag,
@@ -241,9 +211,9 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
     problems: [problems.transactionNotFound],
     examples: transactionExamples.getTransaction,
     async handle({ params, request }) {
-      const transaction = await findById(params.id, (id) => findTransaction(wallet.database, id))
-      return transaction
-        ? Response.json(presentTransaction(transaction))
+      const found = await findById(params.id, (id) => findReversible(wallet.database, id))
+      return found
+        ? Response.json(presentTransaction(found.transaction, found.reversedMinor))
         : refuseTransaction(request, params.id)
     },
   }),
@@ -357,51 +327,6 @@ function answerTransfer(wallet: Wallet, call: Call, body: TransferBody): Respons
   if (missing !== undefined)
     return refuse(call.request, problems.accountNotFound, { detail: `account ${missing} does not exist` })
   return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
-}
-
-async function answerTransactions(
-  wallet: Wallet,
-  request: Request,
-  { limit, cursor, ...query }: Static<typeof TransactionQuery>,
-): Promise<Response> {
-  const filter = {
-    ...query,
-    account_id: query.account_id?.toLowerCase(),
-    client_id: query.client_id?.toLowerCase(),
-  }
-  const position = parsePosition(cursor, filter)
-  const { account_id, client_id, kind } = filter
-  const owner = account_id ? { accountId: account_id } : { clientId: client_id ?? '' }
-  if ((account_id === undefined) === (client_id === undefined))
-    throw new InvalidValue({ pointer: '#/account_id', detail: 'name either an account_id or a client_id' })
-
-  const page = await readTransactionPage(
-    wallet,
-    owner,
-    {
-      kind,
-      since: parseBound('since', filter.since),
-      until: parseBound('until', filter.until),
-      effectiveSince: undefined,
-      effectiveUntil: undefined,
-    },
-    { after: position === undefined ? undefined : parseCursor(position), size: pageSizeOf(limit) },
-  )
-  const next = page.next ? encodeCursor(formatCursor(page.next), filter) : null
-  return respondWithPage(
-    request,
-    { data: page.transactions.map(({ transaction }) => presentTransaction(transaction)) },
-    next,
-  )
-}
-
-const formatCursor = ({ createdAt, accountId, version }: TransactionCursor): string =>
-  `${Date.parse(createdAt)}:${accountId}:${version}`
-function parseCursor(position: string): TransactionCursor {
-  const [, ms, accountId = '', version = ''] = /^(-?\d{1,15}):([^:]*):(\d{1,18})$/.exec(position) ?? []
-  const createdAt = timeOf(Number(ms))
-  if (!createdAt || !isUuid(accountId)) throw new InvalidCursor()
-  return { createdAt, accountId, version: BigInt(version) }
 }
 
 const refuseTransaction = (request: Request, id: string): Response =>

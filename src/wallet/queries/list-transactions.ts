@@ -1,4 +1,4 @@
-/** Pages of the transactions of an account, or of all accounts of a client, newest first. */
+/** Pages of transactions: of an account, of all accounts of a client, or found by a search. Newest first. */
 import { withUnavailableFault } from '../../platform/postgres/failures'
 import type { Original } from '../domain/reversal'
 import type { Wallet } from '../ledger/ledger'
@@ -10,21 +10,23 @@ import {
   type TransactionCursor,
   type TransactionFilter,
 } from './history-store'
+import { type SearchCursor, searchTransactions, type TransactionSearch } from './search-store'
 import { loadReversible } from './transactions-store'
 
-export type TransactionPage = {
+export type TransactionPage<Cursor> = {
   transactions: Original[]
   /** Undefined on the last page. */
-  next: TransactionCursor | undefined
+  next: Cursor | undefined
 }
+export type Owner = { accountId: string } | { clientId: string }
 
 export async function readTransactionPage(
   wallet: Wallet,
-  owner: { accountId: string } | { clientId: string },
+  owner: Owner,
   filter: TransactionFilter,
   /** `after`: the previous page's `next`. */
   page: { after: TransactionCursor | undefined; size: number },
-): Promise<TransactionPage> {
+): Promise<TransactionPage<TransactionCursor>> {
   const { database } = wallet
   return withUnavailableFault(
     (async () => {
@@ -38,7 +40,25 @@ export async function readTransactionPage(
   )
 }
 
-const accountsOf = async ({ database }: Wallet, owner: { accountId: string } | { clientId: string }) =>
+export async function readSearchPage(
+  wallet: Wallet,
+  { owner, ...search }: Omit<TransactionSearch, 'accountIds'> & { owner: Owner | undefined },
+  { after, size }: { after: SearchCursor | undefined; size: number },
+): Promise<TransactionPage<SearchCursor>> {
+  const { database } = wallet
+  return withUnavailableFault(
+    (async () => {
+      const accountIds = owner && (await accountsOf(wallet, owner))
+      const found = await searchTransactions(database, { ...search, accountIds }, { after, limit: size + 1 })
+      const shown = found.slice(0, size)
+      const ids = shown.map(({ id }) => id)
+      const next = found.length > size ? shown.at(-1) : undefined
+      return { transactions: await loadReversible(database, ids), next }
+    })(),
+  )
+}
+
+const accountsOf = async ({ database }: Wallet, owner: Owner) =>
   'accountId' in owner ? [owner.accountId] : listAccountIds(database, owner.clientId)
 
 /**

@@ -37,3 +37,6 @@ export async function loadReversible({ sql }: Database, ids: readonly string[]):
     return [{ transaction, reversedMinor }]
   })
 }
+
+export const findReversible = async (database: Database, id: string): Promise<Original | undefined> =>
+  (await loadReversible(database, [id]))[0]

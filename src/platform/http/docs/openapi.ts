@@ -145,7 +145,33 @@ function parametersOf({ params, query, requestHeaders, examples }: Route, { sche
     const shown = { ...toJsonSchema(schema, schemas, 'request'), description }
     return parameter('header', { name, schema: shown, required: false }, ({ headers }) => headers?.[name])
   })
-  return [...ofPath, ...ofQuery, ...ofHeaders]
+  return [...ofPath, ...ofQuery, ...openParameters(query, examples, schemas), ...ofHeaders]
+}
+
+/** Parameters of any name that matches a pattern: one object, of which each member is a parameter. */
+function openParameters(
+  query: Route['query'],
+  examples: Route['examples'],
+  schemas: Shared['schemas'],
+): JsonSchema[] {
+  const patterns = (query?.patternProperties ?? {}) as Route['params']
+  return Object.entries(patterns).map(([pattern, schema]) => {
+    const { description, ...values } = toJsonSchema(schema, schemas, 'request')
+    const matching = namedExamples(examples, ({ query = {} }) => {
+      const members = Object.entries(query).filter(([name]) => new RegExp(pattern).test(name))
+      return members.length > 0 ? Object.fromEntries(members) : undefined
+    })
+    return {
+      name: `${/\w+/.exec(pattern)?.[0]}.*`,
+      in: 'query',
+      required: false,
+      style: 'form',
+      explode: true,
+      description,
+      schema: { type: 'object', propertyNames: { pattern }, additionalProperties: values },
+      ...matching,
+    }
+  })
 }
 
 /** A query is text; documents show its values in their type. */

@@ -41,6 +41,7 @@ export const batchExamples = {
               metadata: null,
               reverses: null,
               hold_id: null,
+              reversed: 0,
               version_account_id_from: 4,
               version_account_id_to: 4,
               effective_at: '2024-11-23T14:14:31.266Z',

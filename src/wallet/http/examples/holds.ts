@@ -72,6 +72,7 @@ export const holdExamples = {
         metadata: null,
         reverses: null,
         hold_id: hold.id,
+        reversed: 0,
         version_account_id_from: 9,
         version_account_id_to: 3,
         effective_at: '2024-11-23T14:11:02.118Z',

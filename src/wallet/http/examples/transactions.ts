@@ -12,11 +12,14 @@ const transfer = {
   metadata: { order: 4711 },
   reverses: null,
   hold_id: null,
+  reversed: 0,
   version_account_id_from: 5,
   version_account_id_to: 5,
   effective_at: '2024-11-23T14:05:19.499Z',
   created_at: '2024-11-23T14:05:19.499Z',
 }
+/** As it is once a part was taken back. */
+const reversed = { ...transfer, reversed: 0.25 }
 const deposit = {
   ...transfer,
   id: '01935a52-9c7d-7f2a-b3e1-5d4c6b8a0f12',
@@ -30,12 +33,27 @@ const deposit = {
   version_account_id_to: 2,
 }
 
+const reversal = {
+  ...transfer,
+  id: '01935a54-6b2e-7a4f-9b7d-1f3e5c7a9b14',
+  account_id_from: transfer.account_id_to,
+  account_id_to: transfer.account_id_from,
+  amount: 0.25,
+  kind: 'reversal',
+  reference: 'rounding',
+  metadata: null,
+  reverses: transfer.id,
+  version_account_id_from: 6,
+  version_account_id_to: 6,
+}
+const tooBroad = 'name an account_id or a client_id, a reference, a hold_id, reverses, or a metadata.<name>'
+
 export const transactionExamples = {
   listTransactions: {
     ofEva: {
       query: { account_id: transfer.account_id_from, kind: 'transfer', limit: '1' },
       status: 200,
-      response: { data: [transfer], next_cursor: 'WyIxNzMyMzc' },
+      response: { data: [reversed], next_cursor: 'WyIxNzMyMzc' },
     },
     ofClientInJanuary: {
       summary: 'Of all accounts of a client, in a period',
@@ -48,18 +66,31 @@ export const transactionExamples = {
       status: 200,
       response: { data: [], next_cursor: null },
     },
-    ofNobody: {
-      summary: 'Neither an account nor a client',
+    ofAnOrder: {
+      summary: 'By a member of the metadata, and by reference',
+      query: { reference: 'lunch', 'metadata.order': '4711' },
+      status: 200,
+      response: { data: [reversed], next_cursor: null },
+    },
+    reversalsOfTransfer: {
+      summary: 'What was taken back of a transaction',
+      query: { reverses: transfer.id },
+      status: 200,
+      response: { data: [reversal], next_cursor: null },
+    },
+    unselective: {
+      summary: 'Neither an account, nor a client, nor anything to search for',
+      query: { kind: 'transfer' },
       status: 422,
       response: {
         type: '/problems/validation',
-        detail: 'name either an account_id or a client_id',
-        errors: [{ detail: 'name either an account_id or a client_id', pointer: '#/account_id' }],
+        detail: tooBroad,
+        errors: [{ detail: tooBroad, pointer: '#/account_id' }],
       },
     },
   },
   getTransaction: {
-    transfer: { params: { id: transfer.id }, status: 200, response: transfer },
+    transfer: { params: { id: transfer.id }, status: 200, response: reversed },
     unknown: {
       params: { id: '00000000-0000-4000-8000-000000000000' },
       status: 404,
@@ -195,19 +226,7 @@ export const transactionExamples = {
       headers: { 'Idempotency-Key': '"d0f9a6c6-1a3c-4c9e-8a55-9b8a0f3c7e44"' },
       body: { amount: '0.25', reference: 'rounding' },
       status: 201,
-      response: {
-        ...transfer,
-        id: '01935a54-6b2e-7a4f-9b7d-1f3e5c7a9b14',
-        account_id_from: transfer.account_id_to,
-        account_id_to: transfer.account_id_from,
-        amount: 0.25,
-        kind: 'reversal',
-        reference: 'rounding',
-        metadata: null,
-        reverses: transfer.id,
-        version_account_id_from: 6,
-        version_account_id_to: 6,
-      },
+      response: reversal,
     },
     tooMuch: {
       summary: 'More than is left of it',

@@ -1,0 +1,120 @@
+/** Transactions by what the caller or the ledger noted about them, newest first. */
+import { and, desc, eq, gte, inArray, isNotNull, lt, or, type SQL, sql } from 'drizzle-orm'
+import type { Database } from '../../platform/postgres/database'
+import { searchable, transactions } from '../db/schema'
+import type { TransactionFilter } from './history-store'
+
+/** At least one member that selects: its index finds the transactions, the rest is checked. */
+export type TransactionSearch = TransactionFilter & {
+  reference: string | undefined
+  holdId: string | undefined
+  reverses: string | undefined
+  metadata: readonly MetadataFilter[]
+  /** Of any of these accounts. */
+  accountIds: readonly string[] | undefined
+}
+
+/** A member at the top of the metadata, and its value as text. */
+export type MetadataFilter = { name: string; value: string }
+
+/** The transaction that a page ends with. */
+export type SearchCursor = { createdAt: string; id: string }
+
+type SearchPage = { after: SearchCursor | undefined; limit: number }
+
+export async function searchTransactions(
+  database: Database,
+  search: TransactionSearch,
+  page: SearchPage,
+): Promise<SearchCursor[]> {
+  // The index of metadata finds all matches, in no order. Where they are many, the newest transactions
+  // with metadata have enough of them.
+  const isByMetadataAlone = !search.reference && !search.holdId && !search.reverses
+  const newest = isByMetadataAlone ? await searchNewest(database, search, page) : []
+  return newest.length === page.limit ? newest : searchAll(database, search, page)
+}
+
+/** Transactions that are looked at, for each row of the page. */
+const newestPerRow = 10
+
+function searchNewest({ orm }: Database, search: TransactionSearch, { after, limit }: SearchPage) {
+  const newest = orm
+    .select()
+    .from(transactions)
+    .where(and(isNotNull(transactions.metadata), after && isOlder(after)))
+    .orderBy(...newestFirst)
+    .limit(newestPerRow * limit)
+    .as('transactions')
+  return orm
+    .select(cursor)
+    .from(newest)
+    .where(and(selects(search), narrows(search)))
+    .orderBy(...newestFirst)
+    .limit(limit)
+    .then(cursorsOf)
+}
+
+/** Never prepared: which index is best depends on the values. */
+const searchAll = ({ orm }: Database, search: TransactionSearch, { after, limit }: SearchPage) =>
+  orm
+    .select(cursor)
+    .from(transactions)
+    .where(and(selects(search), narrows(search), after && isOlder(after)))
+    .orderBy(...newestFirst)
+    .limit(limit)
+    .then(cursorsOf)
+
+const cursor = { id: transactions.id, createdAt: transactions.createdAt }
+const newestFirst = [desc(transactions.createdAt), desc(transactions.id)]
+
+const cursorsOf = (rows: { id: string; createdAt: Date }[]): SearchCursor[] =>
+  rows.map(({ id, createdAt }) => ({ id, createdAt: createdAt.toISOString() }))
+
+const selects = ({ reference, holdId, reverses, metadata }: TransactionSearch): SQL | undefined =>
+  and(
+    given(reference, (text) => eq(transactions.reference, text)),
+    given(holdId, (id) => eq(transactions.holdId, id)),
+    given(reverses, (id) => eq(transactions.reverses, id)),
+    ...metadata.map(hasMember),
+    metadata.length > 0 ? isNotNull(transactions.metadata) : undefined,
+  )
+
+function narrows({ kind, accountIds, ...period }: TransactionSearch): SQL | undefined {
+  const { since, until, effectiveSince, effectiveUntil } = period
+  const { createdAt, effectiveAt, accountIdFrom, accountIdTo } = transactions
+  return and(
+    given(kind, (one) => eq(transactions.kind, one)),
+    given(since, (time) => gte(createdAt, instant(time))),
+    given(until, (time) => lt(createdAt, instant(time))),
+    given(effectiveSince, (time) => gte(effectiveAt, instant(time))),
+    given(effectiveUntil, (time) => lt(effectiveAt, instant(time))),
+    given(accountIds, (ids) => or(inArray(accountIdFrom, [...ids]), inArray(accountIdTo, [...ids]))),
+  )
+}
+
+const isOlder = ({ createdAt, id }: SearchCursor): SQL =>
+  sql`(${transactions.createdAt}, ${transactions.id}) < (${instant(createdAt)}, ${id}::uuid)`
+
+/** A bound may be finer than what is stored. */
+const instant = (time: string): SQL => sql`${time}::timestamptz`
+
+const given = <Value>(
+  value: Value | undefined,
+  condition: (value: Value) => SQL | undefined,
+): SQL | undefined => (value === undefined ? undefined : condition(value))
+
+/** As a string, or as the number or boolean that the text is. */
+function hasMember({ name, value }: MetadataFilter): SQL | undefined {
+  const values: (string | number | boolean)[] = [value]
+  if (isNumber.test(value) && Number.isFinite(Number(value))) values.push(Number(value))
+  if (value === 'true' || value === 'false') values.push(value === 'true')
+  return or(
+    ...values.map((one) => {
+      const document = JSON.stringify({ [name]: one })
+      return sql`${searchable(transactions.metadata)} @> ${document}::jsonb`
+    }),
+  )
+}
+
+/** As JSON writes it. */
+const isNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
