@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { startProxy } from '../../testing/proxy'
-import { type Database, openDatabase } from './database'
+import { type Database, inSnapshotOf, openDatabase } from './database'
 import { databaseFailure, isConnectionLost } from './failures'
 import { keepListening } from './listen'
 import { arrayOf } from './statements'
@@ -14,6 +14,7 @@ async function open(poolMax = 2) {
   const { url, name } = await shared.createDatabase('platform')
   const database = openDatabase({ url, poolMax, prepare: true, applicationName: 'test' })
   return {
+    url,
     database,
     cut: () => shared.cutConnections(name),
     [Symbol.asyncDispose]: () => database.close(),
@@ -24,6 +25,7 @@ test.each([
   ['a statement', async ({ sql }: Database) => sql`select 1`],
   ['a transaction', async ({ sql }: Database) => sql.begin(async (tx) => tx`select 1`)],
   ['a query of drizzle', async ({ orm }: Database) => orm.execute('select 1')],
+  ['a snapshot', (database: Database) => inSnapshotOf(database, () => database.orm.execute('select 1'))],
 ])('%s always resolves or rejects, however often its connection is cut', async (_, ask) => {
   await using opened = await open(1)
   let running = true
@@ -48,6 +50,24 @@ test.each([
   running = false
   await asking
   expect(outcomes.lost).toBeGreaterThan(0)
+})
+
+test('queries in a snapshot see nothing of what is written meanwhile, and write nothing', async () => {
+  await using opened = await open(1)
+  const { sql, orm } = opened.database
+  const writer = openDatabase({ url: opened.url, poolMax: 1, prepare: true, applicationName: 'test' })
+  await writer.sql`create table notes (text text)`
+  const count = async () => Number((await orm.execute('select count(*) from notes'))[0]?.count)
+  const counts = await inSnapshotOf(opened.database, async () => {
+    const before = await count()
+    await writer.sql`insert into notes values ('one')`
+    return [before, await count()]
+  })
+  expect(counts).toEqual([0, 0])
+  const write = inSnapshotOf(opened.database, () => sql`insert into notes values ('two')`)
+  expect(await write.catch(({ code }) => code)).toBe('25006')
+  expect(await inSnapshotOf(opened.database, count)).toBe(1)
+  await writer.close()
 })
 
 test('a connection that is cut in the middle of a response leaves nothing of it to the next', async () => {
