@@ -42,7 +42,9 @@ async function openStage() {
     config: stack.config.balances,
     /** Sends one batch, and answers where it is. */
     async send(topic: string, records: RawRecord[], codec?: RawCodec): Promise<number> {
-      const batch = recordBatch(records, undefined, codec)
+      // Older ones are past the broker's retention, which may delete them at any time.
+      const dated = records.map((record) => ({ timestamp: Date.now(), ...record }))
+      const batch = recordBatch(dated, undefined, codec)
       const { errorCode, baseOffset } = await produceRaw(client, { topic: nameOf(topic), batch })
       expect(errorCode).toBe(0)
       // As it was sent: a client library might have left it uncompressed without a word.
