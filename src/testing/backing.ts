@@ -34,19 +34,32 @@ export type Backing = {
 }
 
 type Template = { name: string; owner: string }
-type Started = Backing & { stop(): Promise<void> }
+/** `exited` is pending while the server runs, or for ever when it is not ours. */
+type Started = Backing & { exited: Promise<unknown>; stop(): Promise<void> }
 
 let starting: Promise<Started> | undefined
 
 export function backing(): Promise<Backing> {
-  starting ??= start()
+  if (!starting) {
+    const started = start()
+    starting = started
+    // When a test times out, Bun kills every process of its worker: the next test gets another server.
+    const replace = () => {
+      if (starting === started) return stopBacking()
+    }
+    started
+      .then(({ exited }) => exited)
+      .then(replace, replace)
+      .catch(() => {})
+  }
   return starting
 }
 
-/** Called once, after the last test. */
+/** Called after the last test. */
 export async function stopBacking(): Promise<void> {
-  await (await starting)?.stop()
+  const stopped = starting
   starting = undefined
+  await (await stopped)?.stop()
 }
 
 /** Memory where there is plenty: hundreds of databases are copied, and on a disk that is half of the work. */
@@ -124,6 +137,7 @@ async function start(): Promise<Started> {
         where datname = ${database} and random() < ${share}`
     },
     topicPrefix: () => `t${run}${++count}-`,
+    exited: server?.exited ?? new Promise(() => {}),
     async stop() {
       // A local server is deleted as a whole; a given one has to be left as it was.
       const left = server ? [] : created

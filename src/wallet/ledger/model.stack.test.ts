@@ -28,7 +28,7 @@ import { execute } from './execute'
 import { tryOptimistic } from './optimistic'
 import { createOptimisticState } from './optimistic-state'
 
-setDefaultTimeout(120_000)
+setDefaultTimeout(180_000)
 
 /**
  * Currencies with all the decimals that there are. No account is in CHF, so it has no
@@ -114,7 +114,7 @@ test('a wallet answers what a ledger on paper would answer, and so do its tables
         await sequence.compareTables()
         expect(await findFaults(wallets.sql)).toEqual([])
       }),
-      { numRuns: runsPerLane, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true },
+      { numRuns: runsPerLane, interruptAfterTimeLimit: 150_000, markInterruptAsFailure: true },
     ),
   )
   const failed = (await Promise.allSettled(running)).flatMap((lane) =>
