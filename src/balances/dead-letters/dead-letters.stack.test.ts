@@ -41,7 +41,7 @@ async function openStage() {
   const config: ServiceConfig = serviceConfig('balances', settings)
   config.kafka.partitions = 1
   const { topicPrefix } = settings
-  const patience = { lookEveryMs: 50, standstillMaxMs: 200, sessionTimeoutMs: 600 }
+  const patience = { lookEveryMs: 50, standstillMaxMs: 200, sessionTimeoutMs: 2000 }
   const service = await startBalances(config, log, patience)
   const client = openDatabase({ ...config.database, poolMax: 1, applicationName: 'test' })
   const { sql } = client

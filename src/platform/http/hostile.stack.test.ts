@@ -46,7 +46,7 @@ const hostileBodies: [string, string, number][] = [
 test.each(services)(
   '%s: invalid bodies are refused by every route that takes one',
   async (service, routes) => {
-    await using stack = await startStack()
+    await using stack = await startStack({ start: [service] })
     const { port } = stack[service]
     for (const route of routes.filter(({ method }) => method === 'POST')) {
       const send = (body: string, headers: Record<string, string> = {}) => {
@@ -78,7 +78,7 @@ test.each(services)(
 )
 
 test.each(services)('%s: invalid hosts, methods and paths', async (service, routes) => {
-  await using stack = await startStack()
+  await using stack = await startStack({ start: [service] })
   const { port } = stack[service]
   for (const route of routes) {
     const path = pathOf(route)
@@ -104,7 +104,7 @@ test.each(services)('%s: invalid hosts, methods and paths', async (service, rout
 })
 
 test.each(services)('%s: HEAD is answered like GET, without a body', async (service, routes) => {
-  await using stack = await startStack()
+  await using stack = await startStack({ start: [service] })
   const { port } = stack[service]
   for (const route of routes.filter(({ method }) => method === 'GET')) {
     const path = pathOf(route).replace(`/problems/${eva}`, '/problems/validation')
