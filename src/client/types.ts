@@ -24,6 +24,20 @@ export type Operations<Amount = number | string> = {
    */
   client(clientId: string, options?: CallOptions): Promise<Client>
   /**
+   * Changes the name or the e-mail address of a client. What is absent stays.
+   * `PATCH /clients/{id}` (`updateClient`)
+   */
+  updateClient(
+    clientId: string,
+    body: ClientUpdate & DryRun,
+    options?: CallOptions,
+  ): Promise<ClientChangePreview>
+  /**
+   * Changes the name or the e-mail address of a client. What is absent stays.
+   * `PATCH /clients/{id}` (`updateClient`)
+   */
+  updateClient(clientId: string, body?: ClientUpdate, options?: CallOptions): Promise<Client>
+  /**
    * Opens an account.
    * `POST /accounts` (`createAccount`)
    */
@@ -48,6 +62,70 @@ export type Operations<Amount = number | string> = {
    * `GET /accounts/{id}` (`getAccount`)
    */
   account(accountId: string, options?: CallOptions): Promise<Account<Amount>>
+  /**
+   * Changes the overdraft limit of an account.
+   * `PATCH /accounts/{id}` (`updateAccount`)
+   */
+  updateAccount(
+    accountId: string,
+    body: AccountUpdate & DryRun,
+    options?: CallOptions,
+  ): Promise<AccountChangePreview<Amount>>
+  /**
+   * Changes the overdraft limit of an account.
+   * `PATCH /accounts/{id}` (`updateAccount`)
+   */
+  updateAccount(
+    accountId: string,
+    body: AccountUpdate,
+    options?: CallOptions,
+  ): Promise<Account<Amount>>
+  /**
+   * Freezes an account. Open holds stay, and can be released, but not captured.
+   * `POST /accounts/{id}/freeze` (`freezeAccount`)
+   */
+  freezeAccount(
+    accountId: string,
+    body: NewFreeze & DryRun,
+    options?: CallOptions,
+  ): Promise<AccountChangePreview<Amount>>
+  /**
+   * Freezes an account. Open holds stay, and can be released, but not captured.
+   * `POST /accounts/{id}/freeze` (`freezeAccount`)
+   */
+  freezeAccount(accountId: string, body?: NewFreeze, options?: CallOptions): Promise<Account<Amount>>
+  /**
+   * Unfreezes an account.
+   * `POST /accounts/{id}/unfreeze` (`unfreezeAccount`)
+   */
+  unfreezeAccount(
+    accountId: string,
+    body: NewUnfreeze & DryRun,
+    options?: CallOptions,
+  ): Promise<AccountChangePreview<Amount>>
+  /**
+   * Unfreezes an account.
+   * `POST /accounts/{id}/unfreeze` (`unfreezeAccount`)
+   */
+  unfreezeAccount(
+    accountId: string,
+    body?: NewUnfreeze,
+    options?: CallOptions,
+  ): Promise<Account<Amount>>
+  /**
+   * Closes an account for good. Its balance has to be zero, and no hold may be open.
+   * `POST /accounts/{id}/close` (`closeAccount`)
+   */
+  closeAccount(
+    accountId: string,
+    body: NewClosing & DryRun,
+    options?: CallOptions,
+  ): Promise<AccountChangePreview<Amount>>
+  /**
+   * Closes an account for good. Its balance has to be zero, and no hold may be open.
+   * `POST /accounts/{id}/close` (`closeAccount`)
+   */
+  closeAccount(accountId: string, body?: NewClosing, options?: CallOptions): Promise<Account<Amount>>
   /**
    * Transfers money between two accounts.
    * `POST /transactions` (`createTransfer`)
@@ -149,6 +227,20 @@ export type Operations<Amount = number | string> = {
    * `GET /holds/{id}` (`getHold`)
    */
   hold(holdId: string, options?: CallOptions): Promise<Hold<Amount>>
+  /**
+   * Extends a hold, also one of a frozen account.
+   * `PATCH /holds/{id}` (`extendHold`)
+   */
+  extendHold(
+    holdId: string,
+    body: HoldExtension & DryRun,
+    options?: CallOptions,
+  ): Promise<HoldChangePreview<Amount>>
+  /**
+   * Extends a hold, also one of a frozen account.
+   * `PATCH /holds/{id}` (`extendHold`)
+   */
+  extendHold(holdId: string, body: HoldExtension, options?: CallOptions): Promise<Hold<Amount>>
   /**
    * Captures a hold, whole or in part. It ends it.
    * `POST /holds/{id}/capture` (`captureHold`)
@@ -270,6 +362,8 @@ export type AccountsQuery = {
   client_id?: string
   /** Those in this currency (ISO 4217). */
   currency?: string
+  /** Those in this status. */
+  status?: 'open' | 'debits_frozen' | 'frozen' | 'closed'
   /** Rows of a page: 50 when absent, at most 200. */
   limit?: number
   /** `next_cursor` of the page before, for the same filter. */
@@ -398,6 +492,11 @@ export type Account<Amount = number | string> = {
   client_id: string | null
   /** ISO 4217. */
   currency: string
+  /**
+   * `debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is
+   * final.
+   */
+  status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
   /** All that was credited less all that was debited. */
   balance: Amount
   /** Reserved by open holds. */
@@ -414,13 +513,18 @@ export type Account<Amount = number | string> = {
   updated_at: string
 }
 
-export type AccountPreview<Amount = number | string> = {
-  /** It would be a new one. */
-  id: null
+export type AccountChangePreview<Amount = number | string> = {
+  /** The account. */
+  id: string
   /** Its owner. Null for the system account `world`. */
   client_id: string | null
   /** ISO 4217. */
   currency: string
+  /**
+   * `debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is
+   * final.
+   */
+  status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
   /** All that was credited less all that was debited. */
   balance: Amount
   /** Reserved by open holds. */
@@ -439,6 +543,45 @@ export type AccountPreview<Amount = number | string> = {
   dry_run: true
   /** Of a preview: the accounts of the request, as they were. Those that exist. */
   assumed: AssumedVersion[]
+}
+
+export type AccountPreview<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** Its owner. Null for the system account `world`. */
+  client_id: string | null
+  /** ISO 4217. */
+  currency: string
+  /**
+   * `debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is
+   * final.
+   */
+  status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
+  /** All that was credited less all that was debited. */
+  balance: Amount
+  /** Reserved by open holds. */
+  held: Amount
+  /** `balance` less `held`; the overdraft limit comes on top. */
+  available: Amount
+  /** How far below zero it may go. Null for `world`, which has no limit. */
+  overdraft_limit: Amount | null
+  /** The number of its entries. */
+  version: number
+  /** When it was opened. */
+  created_at: string
+  /** When its newest entry was written. */
+  updated_at: string
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
+}
+
+export type AccountUpdate = {
+  /** How far below zero it may go from now on, in major units. */
+  overdraft_limit: number | string
+  /** A text of the caller's own, such as an order number. At most 255 characters. */
+  reference?: string | null
 }
 
 export type Accounts<Amount = number | string> = {
@@ -466,6 +609,10 @@ export type Balance<Amount = number | string> = {
   held: Amount | null
   /** `balance` less `held`. */
   available: Amount | null
+  /** `open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added. */
+  status: string
+  /** How far below zero it may go. Null for `world`, and until AccountOpened has been applied. */
+  overdraft_limit: Amount | null
   /** ISO 4217. */
   currency: string
   /** The version of the account at the wallet. */
@@ -547,8 +694,31 @@ export type Client = {
   name: string
   /** As it was sent. */
   email: string
+  /** 1 at first, and one more with each change. */
+  version: number
   /** When it was registered. */
   created_at: string
+  /** When this version was written. */
+  updated_at: string
+}
+
+export type ClientChangePreview = {
+  /** The client. */
+  id: string
+  /** As it was sent. */
+  name: string
+  /** As it was sent. */
+  email: string
+  /** 1 at first, and one more with each change. */
+  version: number
+  /** When it was registered. */
+  created_at: string
+  /** When this version was written. */
+  updated_at: string
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
 }
 
 export type ClientPreview = {
@@ -558,12 +728,23 @@ export type ClientPreview = {
   name: string
   /** As it was sent. */
   email: string
+  /** 1 at first, and one more with each change. */
+  version: number
   /** When it was registered. */
   created_at: string
+  /** When this version was written. */
+  updated_at: string
   /** It answers a preview: nothing was written. */
   dry_run: true
   /** Of a preview: the accounts of the request, as they were. Those that exist. */
   assumed: AssumedVersion[]
+}
+
+export type ClientUpdate = {
+  /** Must be a name of 1 to 255 visible characters, without line breaks and other controls. */
+  name?: string | null
+  /** Must be an e-mail address such as eva@example.com, of at most 254 characters. */
+  email?: string | null
 }
 
 export type Clients = {
@@ -715,9 +896,13 @@ export type Entry<Amount = number | string> = {
   held: Amount | null
   /** `balance` less `held`. */
   available: Amount | null
-  /** The transaction, hold or release that led to it. */
+  /** `open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added. */
+  status: string
+  /** After it. Null while it is the one that the account was opened with. */
+  overdraft_limit: Amount | null
+  /** The transaction, hold, release or change that led to it. */
   transaction_id: string | null
-  /** The hold that was placed, captured or released. */
+  /** The hold that was placed, extended, captured or released. */
   hold_id: string | null
   /** The other account. */
   counterparty_account_id: string | null
@@ -812,6 +997,11 @@ export type HoldChangePreview<Amount = number | string> = {
   dry_run: true
   /** Of a preview: the accounts of the request, as they were. Those that exist. */
   assumed: AssumedVersion[]
+}
+
+export type HoldExtension = {
+  /** When it expires from now on: later than before, at most a year ahead. */
+  expires_at: string
 }
 
 export type HoldPreview<Amount = number | string> = {
@@ -951,6 +1141,18 @@ export type NewClient = {
   email: string
 }
 
+export type NewClosing = {
+  /** A text of the caller's own, such as an order number. At most 255 characters. */
+  reference?: string | null
+}
+
+export type NewFreeze = {
+  /** `all`, if absent: nothing leaves the account or reaches it. `debits`: nothing leaves it. */
+  scope?: 'all' | 'debits' | null
+  /** A text of the caller's own, such as an order number. At most 255 characters. */
+  reference?: string | null
+}
+
 export type NewHold = {
   /** The account whose money is held. */
   account_id_from: string
@@ -1051,6 +1253,11 @@ export type NewTransfer = {
    * absent.
    */
   effective_at?: string | null
+}
+
+export type NewUnfreeze = {
+  /** A text of the caller's own, such as an order number. At most 255 characters. */
+  reference?: string | null
 }
 
 export type NoRebuild = {
@@ -1271,9 +1478,13 @@ export type StreamedEntry<Amount = number | string> = {
   held: Amount | null
   /** `balance` less `held`. */
   available: Amount | null
-  /** The transaction, hold or release that led to it. */
+  /** `open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added. */
+  status: string
+  /** After it. Null while it is the one that the account was opened with. */
+  overdraft_limit: Amount | null
+  /** The transaction, hold, release or change that led to it. */
   transaction_id: string | null
-  /** The hold that was placed, captured or released. */
+  /** The hold that was placed, extended, captured or released. */
   hold_id: string | null
   /** The other account. */
   counterparty_account_id: string | null
@@ -1500,6 +1711,32 @@ export type Problems = {
       | 'ACCOUNT_FROM_NOT_FOUND'
       | 'ACCOUNT_TO_NOT_FOUND'
   }
+  /** Account frozen. Unfreeze it with POST /accounts/{id}/unfreeze, or use another account. */
+  'account-frozen': {
+    status: 422
+    code: 'ACCOUNT_FROM_FROZEN' | 'ACCOUNT_TO_FROZEN'
+  }
+  /** Account closed. Use another account, or open one with POST /accounts. */
+  'account-closed': {
+    status: 422
+    code:
+      | 'ACCOUNT_FROM_CLOSED'
+      | 'ACCOUNT_TO_CLOSED'
+      | 'ACCOUNT_CLOSED'
+  }
+  /**
+   * Account not empty. Move the rest to another account, pay what is owed, and release its
+   * holds first.
+   */
+  'account-not-empty': {
+    status: 422
+    code: 'ACCOUNT_NOT_EMPTY'
+  }
+  /** Overdraft in use. Fund the account first, or send a higher limit. */
+  'overdraft-in-use': {
+    status: 422
+    code: 'OVERDRAFT_IN_USE'
+  }
   /**
    * Read model has not caught up with the consistency token. Retry, or send `Prefer: wait=n`
    * to wait for up to n seconds.
@@ -1589,6 +1826,11 @@ export type Problems = {
     status: 422
     code: 'AMOUNT_EXCEEDS_HOLD'
   }
+  /** Expiry not later. Send a later `expires_at`, or release the hold to end it now. */
+  'expiry-not-later': {
+    status: 422
+    code: 'EXPIRES_AT_NOT_LATER'
+  }
   /**
    * Batch refused. Correct or leave out that transaction, or send the batch in mode
    * `best_effort`.
@@ -1637,6 +1879,10 @@ export type ProblemsOf = {
   registerClient: 'idempotency-key-reused' | 'idempotency-in-progress'
   clients: never
   client: 'client-not-found'
+  updateClient:
+    | 'client-not-found'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
   openAccount:
     | 'client-not-found'
     | 'idempotency-key-reused'
@@ -1644,9 +1890,32 @@ export type ProblemsOf = {
   accounts: never
   worldAccounts: never
   account: 'account-not-found'
+  updateAccount:
+    | 'account-not-found'
+    | 'account-closed'
+    | 'overdraft-in-use'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  freezeAccount:
+    | 'account-not-found'
+    | 'account-closed'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  unfreezeAccount:
+    | 'account-not-found'
+    | 'account-closed'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  closeAccount:
+    | 'account-not-found'
+    | 'account-not-empty'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
   transfer:
     | 'account-not-found'
     | 'currency-mismatch'
+    | 'account-closed'
+    | 'account-frozen'
     | 'insufficient-funds'
     | 'balance-limit'
     | 'same-account'
@@ -1657,6 +1926,8 @@ export type ProblemsOf = {
   deposit:
     | 'account-not-found'
     | 'currency-mismatch'
+    | 'account-closed'
+    | 'account-frozen'
     | 'balance-limit'
     | 'same-account'
     | 'effective-too-early'
@@ -1665,6 +1936,8 @@ export type ProblemsOf = {
   withdraw:
     | 'account-not-found'
     | 'currency-mismatch'
+    | 'account-closed'
+    | 'account-frozen'
     | 'insufficient-funds'
     | 'balance-limit'
     | 'same-account'
@@ -1676,6 +1949,8 @@ export type ProblemsOf = {
     | 'not-reversible'
     | 'already-reversed'
     | 'amount-exceeds-original'
+    | 'account-closed'
+    | 'account-frozen'
     | 'insufficient-funds'
     | 'balance-limit'
     | 'effective-too-early'
@@ -1690,6 +1965,8 @@ export type ProblemsOf = {
   placeHold:
     | 'account-not-found'
     | 'currency-mismatch'
+    | 'account-closed'
+    | 'account-frozen'
     | 'insufficient-funds'
     | 'balance-limit'
     | 'same-account'
@@ -1697,11 +1974,20 @@ export type ProblemsOf = {
     | 'idempotency-in-progress'
   holds: never
   hold: 'hold-not-found'
+  extendHold:
+    | 'hold-not-found'
+    | 'already-captured'
+    | 'already-voided'
+    | 'expiry-not-later'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
   captureHold:
     | 'hold-not-found'
     | 'already-captured'
     | 'already-voided'
     | 'amount-exceeds-hold'
+    | 'account-closed'
+    | 'account-frozen'
     | 'balance-limit'
     | 'effective-too-early'
     | 'idempotency-key-reused'

@@ -26,6 +26,42 @@ export const problems = {
     retry: 'changed',
     codes: ['ACCOUNT_NOT_FOUND', 'ACCOUNT_FROM_NOT_FOUND', 'ACCOUNT_TO_NOT_FOUND'],
   },
+  accountFrozen: {
+    name: 'account-frozen',
+    status: 422,
+    title: 'Account frozen',
+    cause:
+      'The account is frozen: nothing can be paid or held from it, and nothing to it either unless only ' +
+      'its debits are frozen; `code` says which side. Nothing was moved.',
+    remedy: 'Unfreeze it with POST /accounts/{id}/unfreeze, or use another account.',
+    retry: 'changed',
+    codes: ['ACCOUNT_FROM_FROZEN', 'ACCOUNT_TO_FROZEN'],
+  },
+  accountClosed: {
+    name: 'account-closed',
+    status: 422,
+    title: 'Account closed',
+    cause: 'The account was closed, which is final; `code` says which side. Nothing was done.',
+    remedy: 'Use another account, or open one with POST /accounts.',
+    retry: 'changed',
+    codes: ['ACCOUNT_FROM_CLOSED', 'ACCOUNT_TO_CLOSED', 'ACCOUNT_CLOSED'],
+  },
+  accountNotEmpty: {
+    name: 'account-not-empty',
+    status: 422,
+    title: 'Account not empty',
+    cause: 'Only an account with a balance of zero and without open holds can be closed.',
+    remedy: 'Move the rest to another account, pay what is owed, and release its holds first.',
+    retry: 'changed',
+  },
+  overdraftInUse: {
+    name: 'overdraft-in-use',
+    status: 422,
+    title: 'Overdraft in use',
+    cause: 'The account has spent or reserved more than the new limit would allow.',
+    remedy: 'Fund the account first, or send a higher limit.',
+    retry: 'changed',
+  },
   notYetConsistent: {
     name: 'not-yet-consistent',
     status: 503,
@@ -177,6 +213,15 @@ export const problems = {
     cause: 'A capture pays at most the held amount. Nothing was moved.',
     remedy: 'Send a smaller amount, or none to capture all of it.',
     retry: 'changed',
+  },
+  expiryNotLater: {
+    name: 'expiry-not-later',
+    status: 422,
+    title: 'Expiry not later',
+    cause: 'A hold can only be extended, and it expires later than that already.',
+    remedy: 'Send a later `expires_at`, or release the hold to end it now.',
+    retry: 'changed',
+    codes: ['EXPIRES_AT_NOT_LATER'],
   },
   batchRefused: {
     name: 'batch-refused',

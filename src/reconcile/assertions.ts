@@ -18,17 +18,41 @@ export type Assertion = Reference & {
 
 export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Assertion[] {
   if (subject === 'BalanceUpdated') return assertionsOfBalances(payload)
-  if (subject === 'ClientRegistered') return [assertionOfClient(payload)]
+  if (subject === 'ClientRegistered') return [assertionOfClient({ ...payload, version: 1n })]
+  if (subject === 'ClientUpdated')
+    return [assertionOfClient({ ...payload, version: BigInt(payload.version) })]
+  if (subject === 'AccountUpdated') {
+    const {
+      change_id: transactionId,
+      client_id: clientId,
+      currency,
+      status,
+      overdraft_limit: limit,
+    } = payload
+    const fields = {
+      transactionId,
+      clientId,
+      currency,
+      status,
+      overdraftLimitMinor: minorOf(limit, currency),
+    }
+    return [{ subject, name: `${payload.id}:${payload.version}`, fields, isEvidence: true }]
+  }
   if (subject === 'AccountOpened') {
     const { id, client_id: clientId, currency, overdraft_limit: limit } = payload
     // The first version of the event had no limit, and `world` has none.
     const limits: Fields = limit === undefined ? {} : { overdraftLimitMinor: minorOf(limit, currency) }
     return [{ subject, name: id, fields: { clientId, currency, ...limits }, isEvidence: true }]
   }
-  const { id, account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
+  const { account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
   const { currency = currencyDefault } = payload
-  const fields = { accountIdFrom, accountIdTo, amountMinor: minorOf(payload.amount, currency), currency }
-  return [{ subject, name: id, fields, isEvidence: true }]
+  const fields = {
+    ...{ accountIdFrom, accountIdTo, amountMinor: minorOf(payload.amount, currency), currency },
+    ...('expires_at' in payload ? { expiresAt: payload.expires_at } : {}),
+  }
+  return [
+    { subject, name: 'change_id' in payload ? payload.change_id : payload.id, fields, isEvidence: true },
+  ]
 }
 
 function assertionsOfBalances(payload: BalanceUpdated): Assertion[] {
@@ -41,6 +65,8 @@ function assertionsOfBalances(payload: BalanceUpdated): Assertion[] {
       balanceMinor: minorOf(balance, currency),
       heldMinor: minorOf(payload[`held_account_id_${side}`] ?? 0, currency),
       currency,
+      status: payload[`status_account_id_${side}`] ?? 'open',
+      overdraftLimitMinor: minorOf(payload[`overdraft_limit_account_id_${side}`], currency),
     }
     const version = payload[`version_account_id_${side}`]
     // A hold does not move money to the payee: its state here belongs to another event.
@@ -80,23 +106,33 @@ function minorOf(amount: number | string | undefined, currency: string): bigint 
 
 /** The owner is left out until the read model has it. */
 export function assertionsOfBalance(balance: ModelBalance): Assertion[] {
-  const { accountId, clientId, currency, version, balanceMinor, heldMinor } = balance
-  const fields = { currency, ...(clientId ? { clientId } : {}) }
+  const { accountId, clientId, currency, version, openingLimitMinor } = balance
+  const { balanceMinor, heldMinor, status, overdraftLimitMinor } = balance
+  const state = { balanceMinor, heldMinor, status, overdraftLimitMinor, currency }
+  const fields = {
+    currency,
+    ...(clientId ? { clientId } : {}),
+    ...(openingLimitMinor === null ? {} : { overdraftLimitMinor: openingLimitMinor }),
+  }
   return [
     { subject: 'AccountOpened', name: accountId, fields, isEvidence: true },
-    assertionOfState(accountId, version, { balanceMinor, heldMinor, currency }),
+    assertionOfState(accountId, version, state),
   ]
 }
 
 /** A column that no event has filled asserts nothing. */
-export function assertionOfEntry({ accountId, version, ...columns }: ModelEntry): Assertion {
+export function assertionOfEntry(entry: ModelEntry): Assertion {
+  const { accountId, version, status, overdraftLimitMinor, ...columns } = entry
   const fields = Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== null))
-  return { ...referenceOf(accountId, version), fields, isEvidence: true }
+  const terms = { status: status ?? 'open', overdraftLimitMinor }
+  return { ...referenceOf(accountId, version), fields: { ...fields, ...terms }, isEvidence: true }
 }
 
-export const assertionOfClient = ({ id, name, email }: ModelClient): Assertion => ({
-  subject: 'ClientRegistered',
-  name: id,
+/** The registration, or a later version. */
+export const assertionOfClient = ({ id, name, email, version }: ModelClient): Assertion => ({
+  ...(version === 1n
+    ? { subject: 'ClientRegistered', name: id }
+    : { subject: 'ClientUpdated', name: `${id}:${version}` }),
   fields: { clientName: name, email },
   isEvidence: true,
 })

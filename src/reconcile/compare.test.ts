@@ -5,6 +5,7 @@ import type { SaldoEvent } from '../contract/events/events'
 import { decodeRecord, type EncodedEvent } from '../contract/wire/envelope'
 import { worldIdOf } from '../wallet/domain/account'
 import { applyFact, type Command, decide, emptyBook } from '../wallet/domain/book'
+import type { Client, Movement } from '../wallet/domain/types'
 import { accountToEvent, clientToEvent, toEvents } from '../wallet/events'
 import { assertionOfClient, assertionOfEntry, assertionsOfBalance, assertionsOfEvent } from './assertions'
 import { Comparison, type Difference, evidence } from './compare'
@@ -16,7 +17,12 @@ const [client, world] = [idOf(1), worldIdOf('BRL')]
 const people = [idOf(2), idOf(3), idOf(4)] as const
 
 /** `from` and `to` index the accounts, of which 0 is `world`; `amount` is in minor units. */
-type Step = { kind: 'transfer' | 'hold' | 'capture' | 'release'; from: number; to: number; amount: number }
+type Step = {
+  kind: 'transfer' | 'hold' | 'capture' | 'release' | 'status' | 'overdraft' | 'extension' | 'update'
+  from: number
+  to: number
+  amount: number
+}
 
 /** Everything that is read, without any difference. */
 function systemOf(steps: Step[]) {
@@ -26,17 +32,23 @@ function systemOf(steps: Step[]) {
     balanceMinor: 0n,
     heldMinor: 0n,
     version: 0n,
+    openingLimitMinor: null,
+    status: 'open' as const,
     createdAt: at,
+    updatedAt: at,
     clientId: null,
   }
   const book = emptyBook(
     new Map(ids.map((id) => [id, { id, ...money, overdraftLimitMinor: id === world ? null : 100_000n }])),
   )
-  const entries: LedgerEntry[] = []
+  const eva: Client = {
+    ...{ id: client, name: 'Eva', email: 'eva@example.com', version: 1n },
+    ...{ createdAt: at, updatedAt: at },
+  }
+  book.clients.set(client, eva)
+  const entries: (LedgerEntry & Terms)[] = []
   const records = new Map<string, LedgerRecord>()
-  const published: EncodedEvent[] = [
-    clientToEvent({ id: client, name: 'Eva', email: 'eva@example.com', createdAt: at }),
-  ]
+  const published: EncodedEvent[] = [clientToEvent(eva)]
   records.set(`ClientRegistered ${client}`, {
     holderId: client,
     version: 0n,
@@ -45,7 +57,10 @@ function systemOf(steps: Step[]) {
   for (const id of ids) {
     const clientId = id === world ? null : client
     published.push(
-      accountToEvent({ id, clientId, currency: 'BRL', overdraftLimitMinor: null, createdAt: at }),
+      accountToEvent({
+        ...{ id, clientId, currency: 'BRL', createdAt: at },
+        ...{ overdraftLimitMinor: null, openingLimitMinor: null },
+      }),
     )
     records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
   }
@@ -55,28 +70,25 @@ function systemOf(steps: Step[]) {
     const decision = command && decide(command, book, at)
     if (!decision?.accepted) continue
     const [fact] = decision.facts
-    if (!fact || !('entries' in fact)) throw new Error('not a movement')
+    if (!fact) continue
     applyFact(book, fact)
-    published.push(...toEvents(fact))
-    for (const entry of fact.entries)
+    published.push(...toEvents(fact as Parameters<typeof toEvents>[0]))
+    if ('client' in fact) records.set(...recordOfClient(fact.client))
+    if (!('entries' in fact)) continue
+    for (const entry of fact.entries) {
+      const { status, overdraftLimitMinor, openingLimitMinor } =
+        entry.accountId === fact.from.id ? fact.from : fact.to
       entries.push({
         ...entry,
         transactionId: fact.id,
         bookedMinor: fact.transaction ? entry.amountMinor : null,
+        changeKind: 'change' in fact ? fact.change.kind : null,
+        status,
+        overdraftLimitMinor: openingLimitMinor === overdraftLimitMinor ? null : overdraftLimitMinor,
+        ...(openingLimitMinor === null && { overdraftLimitMinor: null }),
       })
-    const about = fact.transaction ?? fact.hold
-    const name = {
-      transaction: 'TransactionCreated',
-      capture: 'TransactionCreated',
-      hold: 'HoldPlaced',
-      release: 'HoldReleased',
     }
-    const { accountIdFrom, accountIdTo, amountMinor, currency } = about
-    records.set(`${name[fact.type]} ${about.id}`, {
-      holderId: accountIdFrom,
-      version: fact.from.version,
-      fields: { accountIdFrom, accountIdTo, amountMinor, currency },
-    })
+    records.set(...recordOf(fact))
   }
   entries.sort((a, b) => a.accountId.localeCompare(b.accountId) || Number(a.version - b.version))
 
@@ -85,7 +97,11 @@ function systemOf(steps: Step[]) {
     decoded.map((one) => ({ decoded: one, timestampMs: 0, origin: 0 })),
     new Map(),
   )
-  const holders: Holder[] = [...book.accounts.values(), { id: client, ...money, currency: null }]
+  const { version } = book.clients.get(client) as Client
+  const holders: Holder[] = [
+    ...book.accounts.values(),
+    { id: client, ...money, currency: null, version: version - 1n },
+  ]
   return {
     holders: structuredClone(holders),
     entries,
@@ -101,6 +117,35 @@ function systemOf(steps: Step[]) {
   }
 }
 type System = ReturnType<typeof systemOf>
+type Terms = { status: string; overdraftLimitMinor: bigint | null }
+
+const recordOfClient = ({ id, name, email, version }: Client): [string, LedgerRecord] => [
+  `ClientUpdated ${id}:${version}`,
+  { holderId: id, version: version - 1n, fields: { clientName: name, email } },
+]
+
+/** What the ledger has about the notification of a movement. */
+function recordOf(fact: Movement): [string, LedgerRecord] {
+  const holderId = fact.from.id
+  const { version } = fact.from
+  if (fact.type === 'change') {
+    const { status, overdraftLimitMinor } = fact.change
+    const { clientId } = fact
+    const fields = { transactionId: fact.id, clientId, currency: 'BRL', status, overdraftLimitMinor }
+    return [`AccountUpdated ${holderId}:${version}`, { holderId, version, fields }]
+  }
+  const { id, accountIdFrom, accountIdTo, amountMinor, currency } = fact.transaction ?? fact.hold
+  const names = {
+    transaction: 'TransactionCreated',
+    capture: 'TransactionCreated',
+    hold: 'HoldPlaced',
+    release: 'HoldReleased',
+    extension: 'HoldExtended',
+  }
+  const fields: Record<string, string | bigint> = { accountIdFrom, accountIdTo, amountMinor, currency }
+  if (fact.hold && !fact.transaction) fields.expiresAt = fact.hold.expiresAt.toISOString()
+  return [`${names[fact.type]} ${fact.type === 'extension' ? fact.id : id}`, { holderId, version, fields }]
+}
 
 const remarks = { reference: null, metadata: null }
 
@@ -134,9 +179,21 @@ function commandOf(
       toWorld: accountIdTo === world,
       expiresAt: new Date(at.getTime() + 1000),
     }
+  const change = { id, accountId: accountIdFrom, currency: 'BRL', reference: null }
+  if (kind === 'status')
+    return {
+      type: 'status',
+      ...change,
+      status: amount % 3 ? 'open' : amount % 2 ? 'frozen' : 'debits_frozen',
+    }
+  if (kind === 'overdraft')
+    return { type: 'overdraft', ...change, overdraftLimitMinor: 100_000n + BigInt(to) }
+  if (kind === 'update') return { type: 'update', id, clientId: client, name: `Eva ${amount}`, email: null }
   const hold = holds[amount % (holds.length || 1)]
   if (!hold) return undefined
   const of = { id, holdId: hold.id, accountIdFrom: hold.accountIdFrom, accountIdTo: hold.accountIdTo }
+  if (kind === 'extension')
+    return { type: 'extension', ...of, expiresAt: new Date(at.getTime() + 1000 + amount) }
   return kind === 'capture'
     ? { type: 'capture', ...of, ...remarks, amountMinor: null, effectiveAt: null }
     : { type: 'release', ...of, reason: 'released' }
@@ -146,7 +203,7 @@ function commandOf(
 function compare(system: System): Comparison {
   const comparison = new Comparison(100)
   const records = new Map(system.records)
-  for (const { accountId, version, bookedMinor: _, ...columns } of system.entries) {
+  for (const { accountId, version, bookedMinor: _, changeKind: __, ...columns } of system.entries) {
     records.set(`entry ${accountId}:${version}`, {
       holderId: accountId,
       version,
@@ -172,8 +229,11 @@ function compare(system: System): Comparison {
   comparison.observe({ ...shown, assertions: system.clients.map(assertionOfClient) }, records)
   comparison.observe({ ...shown, assertions: system.balances.flatMap(assertionsOfBalance) }, records)
   const assertions = system.shown.map(
-    ({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }) =>
-      assertionOfEntry({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId }),
+    ({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId, ...more }) => {
+      const { status, overdraftLimitMinor } = more
+      const amounts = { amountMinor, balanceMinor, heldMinor, overdraftLimitMinor }
+      return assertionOfEntry({ accountId, version, ...amounts, transactionId, status })
+    },
   )
   comparison.observe({ ...shown, assertions }, records)
   comparison.verifyEntries(system.entries)
@@ -183,7 +243,10 @@ function compare(system: System): Comparison {
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom('transfer', 'transfer', 'hold', 'capture', 'release'),
+  kind: fc.constantFrom(
+    ...(['transfer', 'transfer', 'hold', 'capture', 'release'] as const),
+    ...(['status', 'overdraft', 'extension', 'update'] as const),
+  ),
   from: fc.integer({ min: 0, max: 3 }),
   to: fc.integer({ min: 0, max: 3 }),
   amount: fc.integer({ min: 1, max: 60_000 }),
@@ -382,7 +445,7 @@ test('one wrong number in the ledger is reported once there, with the expected v
     return compare(system).differences.filter(({ where }) => where === 'ledger')
   }
   const entryOf = ({ entries }: System, version: bigint) =>
-    entries.find((one) => one.accountId === accountId && one.version === version) as LedgerEntry
+    entries.find((one) => one.accountId === accountId && one.version === version) as System['entries'][number]
   const cent = { currency: 'BRL', expected: { balanceMinor: 320n }, found: { balanceMinor: 319n } }
 
   expect(ledgerOf((system) => entryOf(system, 2n).balanceMinor--)).toMatchObject([

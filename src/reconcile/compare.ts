@@ -6,7 +6,14 @@
  */
 import { type EventName, events } from '../contract/events/events'
 import type { Assertion } from './assertions'
-import { type Fields, type Holder, keyOf, type LedgerEntry, type LedgerRecord } from './ledger-store'
+import {
+  type Fields,
+  type Holder,
+  isVersioned,
+  keyOf,
+  type LedgerEntry,
+  type LedgerRecord,
+} from './ledger-store'
 
 /**
  * Bits, by entry: an event of it is published; the read side has consumed that event; the event is
@@ -140,16 +147,30 @@ export class Comparison {
     for (const holder of this.#holders.values()) {
       const { id: accountId, currency, version, balanceMinor, heldMinor, running } = holder
       const context = { where: 'ledger', accountId, version, currency } as const
+      if (currency === null) {
+        this.#summarizeClient(holder)
+        continue
+      }
       const contrast = contrastOf(running, { version, balanceMinor, heldMinor })
       if (contrast) this.#report(context, 'the account does not match its entries', contrast)
-      const event = currency === null ? 'ClientRegistered' : 'AccountOpened'
-      this.#expectShown(holder, { ...context, version: 0n }, event)
-      if (currency !== null) sums.set(currency, (sums.get(currency) ?? 0n) + balanceMinor)
+      this.#expectShown(holder, { ...context, version: 0n }, 'AccountOpened')
+      sums.set(currency, (sums.get(currency) ?? 0n) + balanceMinor)
     }
     for (const [currency, balanceMinor] of sums) {
       const contrast = contrastOf({ balanceMinor: 0n }, { balanceMinor })
       if (contrast)
         this.#report({ where: 'ledger', currency }, 'ledger does not balance in this currency', contrast)
+    }
+  }
+
+  /** The read model shows the newest version alone. */
+  #summarizeClient(holder: TrackedHolder): void {
+    const { id: accountId, version: newest } = holder
+    for (let version = 0n; version <= newest; version++) {
+      const context = { where: 'ledger', accountId, version } as const
+      const event = version === 0n ? 'ClientRegistered' : 'ClientUpdated'
+      if (version === newest) this.#expectShown(holder, context, event)
+      else this.#expectEvent(context, holder.evidence[Number(version)] ?? 0, event)
     }
   }
 
@@ -171,8 +192,11 @@ export class Comparison {
     this.#expectShown(holder, context, 'BalanceUpdated')
     const bits = holder.notifications[Number(version)] ?? 0
     if (amountMinor < 0n) this.#expectEvent(context, bits, 'TransactionCreated')
-    else if (amountMinor === 0n)
-      this.#expectEvent(context, bits, heldMinor < previous.heldMinor ? 'HoldReleased' : 'HoldPlaced')
+    else if (amountMinor === 0n) {
+      const event = notificationOf(heldMinor - previous.heldMinor, entry.changeKind)
+      if (event) this.#expectEvent(context, bits, event)
+      else this.#report(context, 'the entry changes nothing')
+    }
   }
 
   /** Reports an event that is neither published nor waiting, unless its topic may have deleted it. */
@@ -210,7 +234,14 @@ export class Comparison {
   }
 }
 
-const isNotification = ({ subject }: Assertion): boolean => /^(Transaction|Hold)/.test(subject)
+/** The notification of an entry that moves nothing. */
+function notificationOf(heldMinor: bigint, changeKind: LedgerEntry['changeKind']): EventName | undefined {
+  if (heldMinor !== 0n) return heldMinor < 0n ? 'HoldReleased' : 'HoldPlaced'
+  return changeKind === null ? undefined : changeKind === 'expiry' ? 'HoldExtended' : 'AccountUpdated'
+}
+
+const isNotification = ({ subject }: Assertion): boolean =>
+  /^(Transaction|Hold)/.test(subject) || subject === 'AccountUpdated'
 
 /** What an assertion is about, by the ledger or else by itself. */
 function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | undefined): Context {
@@ -219,7 +250,7 @@ function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | 
     string,
     string | null
   >
-  const [accountId, version = ''] = subject === 'entry' ? name.split(':') : [accountIdFrom ?? name]
+  const [accountId, version = ''] = isVersioned(subject) ? name.split(':') : [accountIdFrom ?? name]
   return {
     accountId: record?.holderId ?? accountId,
     version: record?.version ?? (/^\d+$/.test(version) ? BigInt(version) : undefined),

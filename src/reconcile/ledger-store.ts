@@ -4,7 +4,10 @@ import type { EventName } from '../contract/events/events'
 import { isUuid, nilUuid } from '../contract/id'
 import { arrayOf, pagesOf, type Statements } from '../platform/postgres/statements'
 
-/** An account as its newest entry left it, or a client, which has neither entries nor money. */
+/**
+ * An account as its newest entry left it, or a client, which has neither entries nor money: its
+ * registration is version 0, and each change one more.
+ */
 export type Holder = {
   id: string
   /** Null for a client. */
@@ -23,6 +26,8 @@ export type LedgerEntry = {
   heldMinor: bigint
   /** The amount by its transaction; null where no transaction refers to the entry. */
   bookedMinor: bigint | null
+  /** Of the change that led to it, where it changes neither balance nor held amount by itself. */
+  changeKind: 'status' | 'overdraft' | 'expiry' | null
 }
 
 export const listHolders = (sql: Statements): AsyncGenerator<Holder[]> =>
@@ -31,7 +36,7 @@ export const listHolders = (sql: Statements): AsyncGenerator<Holder[]> =>
       select id, currency, version, balance_minor as "balanceMinor", held_minor as "heldMinor"
       from accounts where id > ${after?.id ?? nilUuid}::uuid
       union all
-      select id, null::text, 0::bigint, 0::bigint, 0::bigint from clients
+      select id, null::text, version - 1, 0::bigint, 0::bigint from clients
       where id > ${after?.id ?? nilUuid}::uuid
       order by id limit ${limit}`,
   )
@@ -45,7 +50,10 @@ export const listLedgerEntries = (sql: Statements): AsyncGenerator<LedgerEntry[]
         case (account_id, version)
           when (account_id_from, version_from) then -transactions.amount_minor
           when (account_id_to, version_to) then transactions.amount_minor
-        end as "bookedMinor"
+        end as "bookedMinor",
+        case when entry.amount_minor = 0 then (
+          select kind from changes where changes.id = entry.transaction_id
+        ) end as "changeKind"
       from (
         select * from entries
         where (account_id, version) > (
@@ -89,7 +97,7 @@ export type Fields = Readonly<Record<string, bigint | string | null>>
 /** Version 0 is the opening of an account, or the client itself. */
 export type LedgerRecord = { holderId: string; version: bigint; fields: Fields }
 
-/** Entries are named `account:version`, anything else by its id. */
+/** Entries, and changes of accounts and clients, are named `holder:version`, anything else by its id. */
 export type Reference = { subject: Subject; name: string }
 export const keyOf = ({ subject, name }: Reference): string => `${subject} ${name}`
 
@@ -103,7 +111,7 @@ export async function loadRecords(
   const loading = [...bySubject].map(async ([subject, group]) => {
     const rows = await selectRecords(sql, subject, [...new Set(group.map(({ name }) => name))])
     for (const { id, holderId, version, ...fields } of rows) {
-      const name = subject === 'entry' ? `${holderId}:${version}` : (id ?? holderId)
+      const name = isVersioned(subject) ? `${holderId}:${version}` : (id ?? holderId)
       records.set(keyOf({ subject, name }), { holderId, version, fields })
     }
   })
@@ -111,9 +119,12 @@ export async function loadRecords(
   return records
 }
 
+export const isVersioned = (subject: Subject): boolean =>
+  subject === 'entry' || subject === 'AccountUpdated' || subject === 'ClientUpdated'
+
 /** Events of other publishers may refer to anything; the ledger has UUIDs and versions. */
 function canExist({ subject, name }: Reference): boolean {
-  if (subject !== 'entry') return isUuid(name)
+  if (!isVersioned(subject)) return isUuid(name)
   const [, id = '', version] = /^(.*):(\d{1,18})$/.exec(name) ?? []
   return version !== undefined && isUuid(id)
 }
@@ -126,23 +137,54 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
   const movement = sql`
     id, account_id_from as "holderId", account_id_from as "accountIdFrom", account_id_to as "accountIdTo",
     amount_minor as "amountMinor", currency`
+  const parts = isVersioned(subject) ? names.map((name) => name.split(':')) : []
+  const named = sql`unnest(
+    ${arrayOf(parts.map(([id]) => id))}::uuid[], ${arrayOf(parts.map(([, version]) => version))}::bigint[]
+  ) as named (holder_id, version)`
   switch (subject) {
-    case 'entry': {
-      const parts = names.map((name) => name.split(':'))
+    case 'entry':
       return sql`
-        select account_id as "holderId", version, transaction_id as "transactionId",
-          amount_minor as "amountMinor", balance_minor as "balanceMinor", held_minor as "heldMinor", currency
-        from unnest(
-          ${arrayOf(parts.map(([id]) => id))}::uuid[],
-          ${arrayOf(parts.map(([, version]) => version))}::bigint[]
-        ) as named (account_id, version)
-        join entries using (account_id, version)
-        join (select id as account_id, currency from accounts) as account using (account_id)`
-    }
+        select account_id as "holderId", entries.version, transaction_id as "transactionId",
+          amount_minor as "amountMinor", entries.balance_minor as "balanceMinor",
+          entries.held_minor as "heldMinor", currency,
+          coalesce(terms.status, 'open') as status,
+          case when opening_limit_minor is not null
+            then nullif(terms.overdraft_limit_minor, opening_limit_minor) end as "overdraftLimitMinor"
+        from ${named}
+        join entries on account_id = holder_id and entries.version = named.version
+        join accounts on accounts.id = account_id
+        left join lateral (
+          select changes.status, changes.overdraft_limit_minor from changes
+          where changes.account_id = holder_id and changes.version <= named.version
+          order by changes.version desc limit 1
+        ) as terms on true`
+    case 'AccountUpdated':
+      return sql`
+        select account_id as "holderId", changes.version, changes.id as "transactionId",
+          client_id as "clientId", currency, changes.status,
+          changes.overdraft_limit_minor as "overdraftLimitMinor"
+        from ${named}
+        join changes on account_id = holder_id and changes.version = named.version
+        join accounts on accounts.id = account_id`
+    case 'ClientUpdated':
+      return sql`
+        select client_id as "holderId", named.version - 1 as version, name as "clientName", email
+        from ${named}
+        join client_versions on client_id = holder_id and client_versions.version = named.version`
+    case 'HoldExtended':
+      return sql`
+        select changes.id, account_id_from as "holderId", account_id_from as "accountIdFrom",
+          account_id_to as "accountIdTo", amount_minor as "amountMinor", currency, changes.version,
+          ${instant(sql`changes.expires_at`)} as "expiresAt"
+        from changes join holds on holds.id = hold_id
+        where changes.id = any(${arrayOf(names)}::uuid[])`
     case 'TransactionCreated':
       return sql`select ${movement}, version_from as version from transactions where ${isNamed}`
     case 'HoldPlaced':
-      return sql`select ${movement}, version_placed as version from holds where ${isNamed}`
+      return sql`
+        select ${movement}, version_placed as version,
+          ${instant(sql`coalesce(expires_at_placed, expires_at)`)} as "expiresAt"
+        from holds where ${isNamed}`
     case 'HoldReleased':
       return sql`
         select ${movement}, version_ended as version from holds
@@ -150,11 +192,15 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
     case 'AccountOpened':
       return sql`
         select id as "holderId", 0::bigint as version, client_id as "clientId", currency,
-          overdraft_limit_minor as "overdraftLimitMinor"
+          coalesce(opening_limit_minor, overdraft_limit_minor) as "overdraftLimitMinor"
         from accounts where ${isNamed}`
     case 'ClientRegistered':
       return sql`
         select id as "holderId", 0::bigint as version, name as "clientName", email
-        from clients where ${isNamed}`
+        from client_versions where ${isNamed} and version = 1`
+  }
+  // `instant`: as events write a time.
+  function instant(time: ReturnType<Statements>) {
+    return sql`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
   }
 }

@@ -4,39 +4,56 @@ import { pagesOf, type Statements } from '../platform/postgres/statements'
 
 export type ModelBalance = Pick<
   BalanceRow,
-  'accountId' | 'clientId' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version'
+  | 'accountId'
+  | 'clientId'
+  | 'currency'
+  | 'balanceMinor'
+  | 'heldMinor'
+  | 'version'
+  | 'status'
+  | 'overdraftLimitMinor'
+  | 'openingLimitMinor'
 >
 
 export const listAllBalances = (sql: Statements): AsyncGenerator<ModelBalance[]> =>
   pagesOf(
     (after, limit) => sql<ModelBalance[]>`
       select account_id as "accountId", client_id as "clientId", currency, balance_minor as "balanceMinor",
-        held_minor as "heldMinor", version
+        held_minor as "heldMinor", version, status, overdraft_limit_minor as "overdraftLimitMinor",
+        opening_limit_minor as "openingLimitMinor"
       from balances ${after ? sql`where account_id > ${after.accountId}` : sql``}
       order by account_id limit ${limit}`,
   )
 
 export type ModelEntry = Pick<
   EntryRow,
-  'accountId' | 'version' | 'amountMinor' | 'balanceMinor' | 'heldMinor' | 'transactionId'
+  | 'accountId'
+  | 'version'
+  | 'amountMinor'
+  | 'balanceMinor'
+  | 'heldMinor'
+  | 'transactionId'
+  | 'status'
+  | 'overdraftLimitMinor'
 >
 
 export const listAllEntries = (sql: Statements): AsyncGenerator<ModelEntry[]> =>
   pagesOf(
     (after, limit) => sql<ModelEntry[]>`
       select account_id as "accountId", version, amount_minor as "amountMinor",
-        balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId"
+        balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
+        status, overdraft_limit_minor as "overdraftLimitMinor"
       from entries
       where (account_id, version) > (${after?.accountId ?? ''}, ${String(after?.version ?? 0)}::bigint)
       order by account_id, version limit ${limit}`,
   )
 
-export type ModelClient = Pick<ClientRow, 'id' | 'name' | 'email'>
+export type ModelClient = Pick<ClientRow, 'id' | 'name' | 'email' | 'version'>
 
 export const listAllClients = (sql: Statements): AsyncGenerator<ModelClient[]> =>
   pagesOf(
     (after, limit) => sql<ModelClient[]>`
-      select id, name, email from clients where id > ${after?.id ?? ''} order by id limit ${limit}`,
+      select id, name, email, version from clients where id > ${after?.id ?? ''} order by id limit ${limit}`,
   )
 
 /** Describes the newest dead letter whose value contains an id. */

@@ -137,13 +137,14 @@ test('a cent, a lost event and a stray record are reported with account, version
       update accounts set balance_minor = balance_minor - 1 where id = '${frank}';
       alter table entries enable trigger user`)
 
-    // The owner may raise a limit, but the published opening still has the old one.
+    // The owner may raise a limit, but the published opening still has the old one, and so the read model.
     await ledger`update accounts set overdraft_limit_minor = 5000 where id = ${frank}`
     expect((await runReconcile(stack)).differences).toMatchObject([
       {
         ...{ where: 'topic', event: 'AccountOpened', accountId: frank },
         ...{ expected: { overdraftLimitMinor: 5000n }, found: { overdraftLimitMinor: 0n } },
       },
+      { where: 'read model', accountId: frank, expected: { overdraftLimitMinor: 5000n } },
     ])
     await ledger`update accounts set overdraft_limit_minor = 0 where id = ${frank}`
 

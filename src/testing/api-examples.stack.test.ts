@@ -28,11 +28,23 @@ const withIds = <T>(value: T, ids: Ids): T =>
         ),
       )
 
+/** When the documented requests were sent. What they name of the future is as far from now. */
+const documentedAt = Date.parse('2024-11-23T14:00:00Z')
+
+const withFuture = (body: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(body).replace(/(?<="expires_at":")[^"]+/g, (time) =>
+      new Date(Date.now() + Date.parse(time) - documentedAt).toISOString(),
+    ),
+  )
+
 function send(caller: Caller, route: Route, example: Example): Promise<Answer> {
-  const { query, headers, body, params } = example
+  const { query, headers, params } = example
+  const body = example.body === undefined ? undefined : withFuture(example.body)
   const path = route.path.replace(/:(\w+)/g, (_, name) => (params as Record<string, string>)[name] ?? '')
   const target = query ? `${path}?${new URLSearchParams(query)}` : path
-  return route.method === 'GET' ? caller.get(target, headers) : caller.post(target, body, headers)
+  if (route.method === 'GET') return caller.get(target, headers)
+  return caller[route.method === 'POST' ? 'post' : 'patch'](target, body, headers)
 }
 
 /** Differs from run to run, or with what examples before it did. */

@@ -78,6 +78,8 @@ test('the fault of a union is that of the closest variant', () => {
     balance: 1,
     held: 0,
     available: 1,
+    status: 'open',
+    overdraft_limit: 0,
     currency: 'BRL',
     version: 1.5,
   }

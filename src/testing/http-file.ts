@@ -22,16 +22,16 @@ export async function runHttpFile(name: string, port: number): Promise<HttpFileA
         String(answers[earlier]?.headers.get(name)),
       )
     const label = /^# @name (\w+)$/m.exec(block)?.[1]
-    const match = /^(GET|POST) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(block)
+    const match = /^(GET|POST|PATCH) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(block)
     if (!label || !match) throw new Error(`${name} has an invalid request: ${block}`)
     const [, method, path = '', headerLines = '', body] = match
     const headers = Object.fromEntries(
       [...headerLines.matchAll(/^([\w-]+): (.+)$/gm)].map(([, key, value]) => [key?.toLowerCase(), value]),
     )
     answers[label] =
-      method === 'POST'
-        ? await caller.post(path, JSON.parse(body ?? ''), headers)
-        : await caller.get(path, headers)
+      method === 'GET'
+        ? await caller.get(path, headers)
+        : await caller[method === 'POST' ? 'post' : 'patch'](path, JSON.parse(body ?? ''), headers)
   }
   return answers
 }

@@ -90,6 +90,7 @@ test('wallet.http, over the seed', async () => {
     reverse: 201,
     placeHold: 201,
     hold: 200,
+    extendHold: 422,
     captureHold: 201,
     releaseHold: 409,
     transaction: 200,
@@ -111,6 +112,12 @@ test('wallet.http, over the seed', async () => {
     openAccount: 201,
     openAccountWithOverdraft: 201,
     openAccountInYen: 201,
+    freeze: 200,
+    transferOfFrozen: 422,
+    unfreeze: 200,
+    changeOverdraft: 200,
+    close: 200,
+    renameClient: 200,
     insufficientFunds: 422,
     sameAccount: 422,
     accountNotFound: 404,
@@ -131,6 +138,8 @@ test('wallet.http, over the seed', async () => {
   expect(answers.client?.body).toMatchObject({ name: 'Eva' })
   for (const name of ['transactionsByReference', 'transactionsByMetadata', 'reversals'])
     expect([name, answers[name]?.body.data]).toEqual([name, [expect.anything()]])
+  expect(answers.transferOfFrozen?.body).toMatchObject({ code: 'ACCOUNT_FROM_FROZEN' })
+  expect(answers.renameClient?.body).toMatchObject({ name: 'Irene Costa', version: 2 })
   expect(answers.clientByEmail?.body.data).toMatchObject([{ name: 'Eva' }])
   expect(answers.worldAccounts?.body.data).toMatchObject([{ currency: 'BRL', client_id: null }])
   expect(answers.validation?.body.errors).toHaveLength(2)
@@ -145,7 +154,7 @@ test('every route of both services is in its `.http` file and in the documents',
   const documented = documents.join('\n')
   for (const [service, routes] of Object.entries(routesOf)) {
     const text = await Bun.file(`${root}/${service}.http`).text()
-    const shown = [...text.matchAll(/^(GET|POST) \{\{host\}\}([^\s?]+)/gm)].map(
+    const shown = [...text.matchAll(/^(GET|POST|PATCH) \{\{host\}\}([^\s?]+)/gm)].map(
       ([, method, path]) => `${method} ${path}`,
     )
     const missing = routes.filter(({ method, path }) => {

@@ -16,7 +16,7 @@ export async function findFaults(sql: Sql): Promise<string[]> {
       from entries
       window history as (partition by account_id order by version)
     ), expected as (
-      -- The entries that transactions and holds require.
+      -- The entries that transactions, holds and changes require.
       select transactions.id, transactions.account_id_from as account_id, version_from as version,
         -transactions.amount_minor as amount, -coalesce(holds.amount_minor, 0) as held
       from transactions left join holds on holds.id = transactions.hold_id
@@ -27,6 +27,21 @@ export async function findFaults(sql: Sql): Promise<string[]> {
       union all
       select ended_by, account_id_from, version_ended, 0, -amount_minor
       from holds where status in ('released', 'expired')
+      union all
+      select id, account_id, version, 0, 0 from changes
+    ), terms as (
+      -- Before each entry.
+      select lines.*, coalesce(past.status, 'open') as status_before
+      from lines left join lateral (
+        select status from changes
+        where account_id = lines.account_id and version < lines.version order by version desc limit 1
+      ) as past on true
+    ), newest as (
+      select distinct on (account_id) account_id, status, overdraft_limit_minor
+      from changes order by account_id, version desc
+    ), extended as (
+      select distinct on (hold_id) hold_id, expires_at, version
+      from changes where kind = 'expiry' order by hold_id, version desc
     )
     select currency || ' does not add up to zero' as fault
     from accounts group by currency having sum(balance_minor) <> 0
@@ -34,7 +49,7 @@ export async function findFaults(sql: Sql): Promise<string[]> {
     select 'entry ' || account_id || ':' || version || ' does not follow on' from lines
     where version <> version_before + 1 or balance_minor <> balance_before + amount_minor or held_minor < 0
     union all
-    select 'entry ' || account_id || ':' || version || ' does not match its transaction or hold'
+    select 'entry ' || account_id || ':' || version || ' does not match its transaction, hold or change'
     from lines full join expected using (account_id, version)
     where (lines.transaction_id, lines.amount_minor, lines.held_minor - lines.held_before)
       is distinct from (expected.id, expected.amount, expected.held)
@@ -48,11 +63,35 @@ export async function findFaults(sql: Sql): Promise<string[]> {
       (coalesce(lines.version, 0), coalesce(lines.balance_minor, 0), coalesce(lines.held_minor, 0))
     union all
     select 'account ' || accounts.id || ' has held funds that differ from its open holds'
-    from accounts left join holds on account_id_from = accounts.id and status = 'placed'
+    from accounts left join holds on account_id_from = accounts.id and holds.status = 'placed'
     group by accounts.id having held_minor <> coalesce(sum(amount_minor), 0)
     union all
     select 'account ' || id || ' is overdrawn' from accounts
     where balance_minor - held_minor < -overdraft_limit_minor
+    union all
+    select 'account ' || id || ' does not match its newest change'
+    from accounts left join newest on account_id = id
+    where accounts.status <> coalesce(newest.status, 'open')
+      or accounts.overdraft_limit_minor <> newest.overdraft_limit_minor
+    union all
+    select 'entry ' || account_id || ':' || version || ' of an account that is ' || status_before from terms
+    where status_before = 'closed' or (status_before = 'frozen' and amount_minor > 0)
+      or (status_before <> 'open' and (amount_minor < 0 or held_minor > held_before))
+    union all
+    select 'account ' || lines.account_id || ' was closed with money in it'
+    from lines join changes using (account_id, version)
+    where status = 'closed' and (balance_minor <> 0 or held_minor <> 0)
+    union all
+    select 'hold ' || holds.id || ' does not match its newest extension'
+    from holds join extended on hold_id = id
+    where version_extended is distinct from extended.version or holds.expires_at > extended.expires_at
+    union all
+    select 'client ' || clients.id || ' does not match its versions'
+    from clients left join client_versions on client_id = clients.id
+    group by clients.id
+    having clients.version <> count(*) or clients.version <> max(client_versions.version)
+      or not bool_or((client_versions.version, client_versions.name, client_versions.email)
+        = (clients.version, clients.name, clients.email))
     union all
     select 'transaction ' || original.id || ' does not match its reversals'
     from transactions as reversal left join transactions as original on original.id = reversal.reverses
@@ -107,11 +146,13 @@ export async function findOutboxFaults(sql: Sql): Promise<string[]> {
       select id, 'HoldPlaced' from holds
       union all
       select ended_by, 'HoldReleased' from holds where status in ('released', 'expired')
+      union all
+      select id, case kind when 'expiry' then 'HoldExtended' else 'AccountUpdated' end from changes
     ), events as (
       select id as position, type, payload::json -> 'Payload' as payload
-      from outbox where aggregatetype in ('transactions', 'balances')
+      from outbox where aggregatetype in ('transactions', 'balances') or type = 'AccountUpdated'
     ), emitted as (
-      select coalesce(payload ->> 'transaction_id', payload ->> 'id') as about,
+      select coalesce(payload ->> 'transaction_id', payload ->> 'change_id', payload ->> 'id') as about,
         array_agg(type order by position) as types
       -- HoldReleased has the id of the hold, its BalanceUpdated that of the release.
       from events where type <> 'HoldReleased' group by about

@@ -27,10 +27,13 @@ export function mergeBalances(stored: Map<string, BalanceRow>, rows: readonly Ba
       held.createdAt = row.createdAt
     }
     held.source ??= row.source
+    held.openingLimitMinor ??= row.openingLimitMinor
     if (row.version > held.version) {
       held.version = row.version
       held.balanceMinor = row.balanceMinor
       held.heldMinor = row.heldMinor
+      held.status = row.status
+      held.overdraftLimitMinor = row.overdraftLimitMinor
       held.updatedAt = row.updatedAt
     }
   }

@@ -198,6 +198,46 @@ const generators: Record<string, { weight: number; make(lane: Lane): Omit<Comman
   },
 }
 
+const changeOf = (weight: number, path: string, bodies: Body[]) => ({
+  weight,
+  make: (lane: Lane) => ({ path: `/accounts/${lane.account()}${path}`, body: pick(lane.random, bodies) }),
+})
+
+Object.assign(generators, {
+  freezeAccount: changeOf(1, '/freeze', [{}, { scope: 'debits' }, { scope: 'all', reference: 'case 7' }]),
+  unfreezeAccount: changeOf(4, '/unfreeze', [{}, { reference: 'over' }]),
+  updateAccount: changeOf(
+    2,
+    '',
+    [0, '50.00', 70.5, -1, '9999999999999.99'].map((limit) => ({ overdraft_limit: limit })),
+  ),
+  closeAccount: {
+    weight: 1,
+    make(lane) {
+      const id = lane.account()
+      const { balance = 0n } = lane.state.get(id.toLowerCase()) ?? {}
+      // The lane keeps its accounts.
+      return { path: `/accounts/${balance === 0n ? lane.foreign : id}/close`, body: {} }
+    },
+  },
+  updateClient: {
+    weight: 1,
+    make: (lane) => ({
+      path: `/clients/${lane.chance(0.2) ? crypto.randomUUID() : lane.clientId}`,
+      body: pick(lane.random, [{ name: 'Ada' }, { name: 'Ada L' }, { email: 'ada' }, {}]),
+    }),
+  },
+  extendHold: {
+    weight: 2,
+    make: (lane) => ({
+      path: `/holds/${lane.known(lane.holds.keys())}`,
+      body: { expires_at: pick(lane.random, ['2020-02-29T00:00:00Z', '2999-01-01T00:00:00Z', ...days()]) },
+    }),
+  },
+} satisfies typeof generators)
+
+const days = () => [1, 20, 40, 60].map((days) => new Date(Date.now() + days * 86_400_000).toISOString())
+
 export const previewedRoutes = Object.keys(generators)
 
 const dayFromNow = () => new Date(Date.now() + 86_400_000).toISOString()
@@ -281,7 +321,7 @@ async function check(lane: Lane, { method, path, body }: Command): Promise<{ sta
   expectSame('the answer', comparable(preview, body), comparable(real, body))
   expectMarks(lane, preview, real)
   const after = await stateOf(lane)
-  expectSame('accounts', after, foretold(lane, preview))
+  expectSame('accounts', after, foretold(lane, preview, path))
   lane.state = after
   remember(lane, real)
   return { status: real.status, code: 'code' in real.body ? ` ${real.body.code}` : '' }
@@ -337,7 +377,7 @@ type Moved = {
 }
 
 /** The accounts as the preview says that they will be. */
-function foretold(lane: Lane, { status, body }: Answer): State {
+function foretold(lane: Lane, { status, body }: Answer, path: string): State {
   const state: State = new Map([...lane.state].map(([id, account]) => [id, { ...account }]))
   if (status >= 400) return state
   const change = (id: string, version: number, by: { balance?: bigint; held?: bigint }) => {
@@ -353,7 +393,10 @@ function foretold(lane: Lane, { status, body }: Answer): State {
     change(moved.account_id_from, moved.version_account_id_from, { balance: -amount, held: -freed })
     change(moved.account_id_to, moved.version_account_id_to, { balance: amount })
   }
-  if (body.status === 'placed' || body.status === 'released') {
+  if ('overdraft_limit' in body && path !== '/accounts') change(String(body.id), Number(body.version), {})
+  const isExtension = /^\/holds\/[^/]+$/.test(path)
+  if (isExtension) change(String(body.account_id_from), Number(body.version_account_id_from), {})
+  else if (body.status === 'placed' || body.status === 'released') {
     const amount = minorOf(body.amount as number)
     const held = body.status === 'placed' ? amount : -amount
     change(String(body.account_id_from), Number(body.version_account_id_from), { held })

@@ -18,6 +18,7 @@ export type Caller = {
   port: number
   get(path: string, headers?: Record<string, string>): Promise<Answer>
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+  patch(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
 export type Stack = {
@@ -140,14 +141,16 @@ export function callerOf(service: ServiceName, port: number): Caller {
   return {
     port,
     get: (path, headers = {}) => call(path, { headers }),
-    post: (path, body, headers = {}) =>
-      call(path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-      }),
+    post: (path, body, headers) => call(path, withBody('POST', body, headers)),
+    patch: (path, body, headers) => call(path, withBody('PATCH', body, headers)),
   }
 }
+
+const withBody = (method: string, body: unknown, headers: Record<string, string> = {}) => ({
+  method,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: JSON.stringify(body),
+})
 
 const shiftedDate = (ms: number) => `
   const Real = Date

@@ -2,18 +2,36 @@
 import type { SaldoEvent } from '../contract/events/events'
 import { exactMoney, moneyNumber } from '../contract/money'
 import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
-import type { Account } from './domain/account'
-import type { Client, Creation, Hold, PublishedMovement, Transaction } from './domain/types'
+import type { Account, AccountSnapshot } from './domain/account'
+import type { Change, Client, Creation, Hold, PublishedMovement, Transaction } from './domain/types'
 
 export function clientToEvent({ id, name, email, createdAt }: Client): EncodedEvent {
   const payload = { id, name, email, created_at: createdAt.toISOString() }
   return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
 }
 
-type Opening = Pick<Account, 'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'createdAt'>
+export function clientUpdateToEvent(changeId: string, client: Client): EncodedEvent {
+  const { id, name, email, version, createdAt, updatedAt } = client
+  const payload = {
+    change_id: changeId,
+    id,
+    name,
+    email,
+    version: Number(version),
+    registered_at: createdAt.toISOString(),
+    created_at: updatedAt.toISOString(),
+  }
+  return encodeEvent({ name: 'ClientUpdated', payload }, payload.created_at)
+}
+
+type Opening = Pick<
+  Account,
+  'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'openingLimitMinor' | 'createdAt'
+>
 
 export function accountToEvent(account: Opening): EncodedEvent {
-  const { id, clientId, currency, overdraftLimitMinor, createdAt } = account
+  const { id, clientId, currency, createdAt } = account
+  const overdraftLimitMinor = account.openingLimitMinor ?? account.overdraftLimitMinor
   const payload = {
     id,
     client_id: clientId,
@@ -27,13 +45,46 @@ export function accountToEvent(account: Opening): EncodedEvent {
 /** An event that cannot be encoded fails the whole write. */
 export function toEvents(fact: PublishedMovement | Creation): EncodedEvent[] {
   if (fact.type === 'registration') return [clientToEvent(fact.client)]
+  if (fact.type === 'update') return [clientUpdateToEvent(fact.id, fact.client)]
   if (fact.type === 'opening') return fact.accounts.map(accountToEvent)
   const createdAt = fact.createdAt.toISOString()
-  const notification = fact.transaction
-    ? transactionCreated(fact.transaction, createdAt)
-    : (fact.type === 'hold' ? holdPlaced : holdReleased)(fact.hold, createdAt)
+  const notification = notificationOf(fact, createdAt)
   // The notification first, as in the course's wallet, then both balances.
   return [notification, balancesOf(fact, createdAt)].map((event) => encodeEvent(event, createdAt))
+}
+
+function notificationOf(fact: PublishedMovement, createdAt: string): SaldoEvent {
+  if (fact.transaction) return transactionCreated(fact.transaction, createdAt)
+  if (fact.type === 'change') return accountUpdated(fact, createdAt)
+  if (fact.type === 'extension') return holdExtended(fact.change, fact.hold, createdAt)
+  return (fact.type === 'hold' ? holdPlaced : holdReleased)(fact.hold, createdAt)
+}
+
+function accountUpdated(
+  { change, clientId, from: { currency } }: Extract<PublishedMovement, { type: 'change' }>,
+  createdAt: string,
+): SaldoEvent {
+  const { id, accountId, status, overdraftLimitMinor, version, reference } = change
+  return {
+    name: 'AccountUpdated',
+    payload: {
+      change_id: id,
+      id: accountId,
+      client_id: clientId,
+      currency,
+      status,
+      overdraft_limit: moneyNumber(overdraftLimitMinor, currency),
+      version: Number(version),
+      reference,
+      created_at: createdAt,
+    },
+  }
+}
+
+/** The hold may have been extended again since then. */
+function holdExtended({ id, expiresAt }: Change, hold: Hold, createdAt: string): SaldoEvent {
+  const expires_at = (expiresAt ?? hold.expiresAt).toISOString()
+  return { name: 'HoldExtended', payload: { change_id: id, ...holdFields(hold, createdAt), expires_at } }
 }
 
 function holdPlaced(hold: Hold, createdAt: string): SaldoEvent {
@@ -97,6 +148,8 @@ function balancesOf({ id, from, to, transaction, hold }: PublishedMovement, crea
       version_account_id_to: Number(to.version),
       held_account_id_from: moneyNumber(from.heldMinor, currency),
       held_account_id_to: moneyNumber(to.heldMinor, currency),
+      ...termsOf(from, 'from'),
+      ...termsOf(to, 'to'),
       transaction_id: id,
       ...(hold ? { hold_id: hold.id } : {}),
       amount: moneyNumber(transaction?.amountMinor ?? 0n, currency),
@@ -104,5 +157,20 @@ function balancesOf({ id, from, to, transaction, hold }: PublishedMovement, crea
       effective_at: transaction?.effectiveAt.toISOString() ?? createdAt,
       created_at: createdAt,
     },
+  }
+}
+
+/**
+ * Where they are not as at the opening. Part of the state of a version, as the balance is: so a reader who
+ * waits for a version never sees older terms with it, in whichever order events arrive.
+ */
+function termsOf(
+  { status, overdraftLimitMinor: limit, openingLimitMinor, currency }: AccountSnapshot,
+  side: 'from' | 'to',
+) {
+  const hasOtherLimit = openingLimitMinor !== null && limit !== null && limit !== openingLimitMinor
+  return {
+    ...(status !== 'open' && { [`status_account_id_${side}`]: status }),
+    ...(hasOtherLimit && { [`overdraft_limit_account_id_${side}`]: moneyNumber(limit, currency) }),
   }
 }

@@ -28,7 +28,10 @@ const key = customType<{ data: string }>({ dataType: () => 'text collate "C"' })
 const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const xid = customType<{ data: string }>({ dataType: () => 'xid8' })
 
-/** Each account at its newest version. Ids are text: the course's services promise no more. */
+/**
+ * Each account at its newest version, status and limit included. Ids are text: the course's services
+ * promise no more.
+ */
 export const balances = pgTable(
   'balances',
   {
@@ -39,6 +42,12 @@ export const balances = pgTable(
     balanceMinor: bigint('balance_minor', { mode: 'bigint' }).notNull(),
     /** The part of the balance reserved by open holds. */
     heldMinor: bigint('held_minor', { mode: 'bigint' }).notNull().default(sql`0`),
+    /** As the wallet names it; others may be added. */
+    status: text().notNull().default('open'),
+    /** Null while it is the one that the account was opened with. */
+    overdraftLimitMinor: bigint('overdraft_limit_minor', { mode: 'bigint' }),
+    /** The limit at the opening. Null for `world`, and until AccountOpened is applied. */
+    openingLimitMinor: bigint('opening_limit_minor', { mode: 'bigint' }),
     /** 0 until the first movement. */
     version: bigint({ mode: 'bigint' }).notNull(),
     /** Null until the first movement. */
@@ -80,6 +89,10 @@ export const entries = pgTable(
     amountMinor: bigint('amount_minor', { mode: 'bigint' }),
     balanceMinor: bigint('balance_minor', { mode: 'bigint' }).notNull(),
     heldMinor: bigint('held_minor', { mode: 'bigint' }).notNull(),
+    /** After it. Null when it is `open`. */
+    status: text(),
+    /** After it. Null when it is the one that the account was opened with. */
+    overdraftLimitMinor: bigint('overdraft_limit_minor', { mode: 'bigint' }),
     createdAt: time('created_at').notNull(),
     /** Null when it is `created_at`. */
     effectiveAt: time('effective_at'),
@@ -119,6 +132,8 @@ export const clients = pgTable('clients', {
   id: text().primaryKey(),
   name: text().notNull(),
   email: text().notNull(),
+  /** 1 until it was changed. */
+  version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
   createdAt: time('created_at').notNull(),
 })
 

@@ -4,7 +4,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { withCanonicalIds } from '../../contract/id'
 import { isCurrency, parseMoney, wideMinorMax } from '../../contract/money'
 import { problems } from '../../contract/problems'
-import { time, version } from '../../contract/schemas'
+import { Money, time, version } from '../../contract/schemas'
 import { requestHeaders, responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import {
@@ -35,6 +35,8 @@ import {
   refuseAccount,
   revalidated,
   revalidatedHeaders,
+  Status,
+  showMoney,
 } from './values'
 
 const BalanceQuery = Type.Object(atMoment, closed)
@@ -62,6 +64,11 @@ const BalanceResponse = closedObject('Balance', {
   id: Type.String({ description: 'The same as `account_id`.' }),
   account_id: Type.String({ description: 'The account.' }),
   ...holdings,
+  status: Status,
+  overdraft_limit: nullable(
+    Money,
+    'How far below zero it may go. Null for `world`, and until AccountOpened has been applied.',
+  ),
   currency: CurrencyCode,
   version: version('The version of the account at the wallet.'),
   client_id: nullable(Type.String(), 'The owner; null until AccountOpened has been applied.'),
@@ -74,6 +81,8 @@ const presentBalance = (balance: Balance): Static<typeof BalanceResponse> => ({
   id: balance.accountId,
   account_id: balance.accountId,
   ...presentHoldings(balance, balance.currency),
+  status: balance.status,
+  overdraft_limit: showMoney(balance.overdraftLimitMinor ?? balance.openingLimitMinor, balance.currency),
   currency: balance.currency,
   version: Number(balance.version),
   client_id: balance.clientId,

@@ -57,12 +57,18 @@ export const presentHoldings = (
   available: presentMoney(balanceMinor - heldMinor, currency),
 })
 
+export const Status = Type.String({
+  description: '`open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added.',
+})
+
 const entry = {
   version: version('The version of the account that it led to.'),
   amount: nullable(Money, 'Signed. Null for the first of an account that was not opened here.'),
   ...holdings,
-  transaction_id: nullable(Type.String(), 'The transaction, hold or release that led to it.'),
-  hold_id: nullable(Type.String(), 'The hold that was placed, captured or released.'),
+  status: Status,
+  overdraft_limit: nullable(Money, 'After it. Null while it is the one that the account was opened with.'),
+  transaction_id: nullable(Type.String(), 'The transaction, hold, release or change that led to it.'),
+  hold_id: nullable(Type.String(), 'The hold that was placed, extended, captured or released.'),
   counterparty_account_id: nullable(Type.String(), 'The other account.'),
   effective_at: time('From when it counts in the books.'),
   created_at: time('When it was written.'),
@@ -88,6 +94,8 @@ export const presentEntry = (entry: Entry, currency: string): Static<typeof Entr
   version: Number(entry.version),
   amount: showMoney(entry.amountMinor, currency),
   ...presentHoldings(entry, currency),
+  status: entry.status ?? 'open',
+  overdraft_limit: showMoney(entry.overdraftLimitMinor, currency),
   transaction_id: entry.transactionId,
   hold_id: entry.holdId,
   counterparty_account_id: entry.counterpartyId,

@@ -45,6 +45,9 @@ const row = fc
       { weight: 1, arbitrary: fc.constant('versionless' as const) },
     ),
     heldMinor: fc.bigInt({ min: 0n, max: 999n }),
+    status: fc.constantFrom('open', 'frozen'),
+    overdraftLimitMinor: fc.constantFrom(null, 0n, 999_999_999_999_999n),
+    openingLimitMinor: fc.constantFrom(null, 5n),
     version: fc.oneof(fc.bigInt({ min: 0n, max: 4n }), fc.constantFrom(2n ** 53n, 2n ** 53n + 1n)),
     opened: fc.boolean(),
     createdAt: time,
@@ -57,6 +60,7 @@ const row = fc
       balanceMinor: row.version === 0n ? 0n : row.balanceMinor,
       heldMinor: row.balanceMinor < 0n ? 0n : row.heldMinor,
       clientId: row.opened ? row.clientId : null,
+      openingLimitMinor: row.opened ? row.openingLimitMinor : null,
     }),
   )
 const batch = fc.uniqueArray(row, { selector: ({ accountId }) => accountId, maxLength: accountIds.length })
@@ -83,7 +87,8 @@ test('rows are merged by the rule, and come back exactly as they were written', 
       }
       const stored = await database.sql<BalanceRow[]>`
           select account_id as "accountId", client_id as "clientId", currency,
-            balance_minor as "balanceMinor", held_minor as "heldMinor", version, source, opened,
+            balance_minor as "balanceMinor", held_minor as "heldMinor", version, source, opened, status,
+            overdraft_limit_minor as "overdraftLimitMinor", opening_limit_minor as "openingLimitMinor",
             created_at as "createdAt", updated_at as "updatedAt"
           from balances`
       expect(new Map(stored.map((row) => [row.accountId, row]))).toEqual(expected)
@@ -98,6 +103,9 @@ const opening = (version: bigint): BalanceRow => ({
   currency: 'BRL',
   balanceMinor: version * 100n,
   heldMinor: 0n,
+  status: 'open',
+  overdraftLimitMinor: null,
+  openingLimitMinor: null,
   version,
   source: null,
   opened: true,
@@ -107,7 +115,10 @@ const opening = (version: bigint): BalanceRow => ({
 
 test('a claim that was somebody else’s writes nothing', async () => {
   await using database = await openBalances()
-  const client = { id: 'client', name: 'Eva', email: 'eva@email.com', createdAt: '2020-01-07T00:00:00.000Z' }
+  const client = {
+    ...{ id: 'client', name: 'Eva', email: 'eva@email.com', version: 1n },
+    createdAt: '2020-01-07T00:00:00.000Z',
+  }
   const rows = (version: bigint) => ({
     balances: [opening(version)],
     entries: [],
@@ -132,6 +143,8 @@ const entry = (version: bigint, extra: Partial<EntryRow> = {}): EntryRow => ({
   amountMinor: -version,
   balanceMinor: 2n ** 49n,
   heldMinor: 7n,
+  status: 'frozen',
+  overdraftLimitMinor: 2n,
   transactionId: 'NULL',
   holdId: null,
   counterpartyId: 'b',
@@ -156,7 +169,7 @@ test('an entry is inserted once: the first one wins, and is read back as it was 
     select account_id as "accountId", version, amount_minor as "amountMinor",
       balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
       hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt",
-      created_at as "createdAt"
+      created_at as "createdAt", status, overdraft_limit_minor as "overdraftLimitMinor"
     from entries order by version`
   expect([...stored]).toEqual([entry(1n, partial), entry(2n), entry(3n)])
 })
@@ -260,17 +273,24 @@ test('the migration puts UUIDs in lower case and leaves other ids as they are', 
   rmSync(before, { recursive: true })
 })
 
-test('a client is registered once, and the tables refuse what no projection makes', async () => {
+test('the newest version of a client stays, and the tables refuse what no projection makes', async () => {
   await using database = await openBalances()
-  const client = (name: string) => ({ id: 'client', name, email: 'e', createdAt: '2020-01-07T00:00:00.000Z' })
-  for (const name of ['Eva', 'Frank'])
+  const client = (name: string, version: bigint) => ({
+    ...{ id: 'client', name, email: 'e', version },
+    createdAt: '2020-01-07T00:00:00.000Z',
+  })
+  for (const [name, version] of [
+    ['Eva Maria', 2n],
+    ['Eva', 1n],
+    ['Frank', 2n],
+  ] as const)
     await applyProjection(database.sql, freely, {
       balances: [],
       entries: [],
-      clients: [client(name)],
+      clients: [client(name, version)],
       deadLetters: [],
     })
-  expect([...(await database.sql`select name from clients`)]).toEqual([{ name: 'Eva' }])
+  expect([...(await database.sql`select name from clients`)]).toEqual([{ name: 'Eva Maria' }])
 
   const odd: Partial<BalanceRow>[] = [
     { version: -1n },

@@ -32,7 +32,7 @@ export type Applied = { claimed: boolean; changed: number }
 
 const balanceRows = rowStatements(schema.balances, keysOf(schema.balances), { as: 'stored' })
 const entryRows = rowStatements(schema.entries, keysOf(schema.entries))
-const clientRows = rowStatements(schema.clients, keysOf(schema.clients))
+const clientRows = rowStatements(schema.clients, keysOf(schema.clients), { as: 'stored' })
 const deadLetterRows = rowStatements(schema.deadLetters, columnsOfNew)
 
 /**
@@ -69,12 +69,17 @@ export async function applyProjection(sql: Statements, claim: Claim, rows: Rows)
         end,
         balance_minor = case when ${isNewer(sql)} then excluded.balance_minor else stored.balance_minor end,
         held_minor = case when ${isNewer(sql)} then excluded.held_minor else stored.held_minor end,
+        status = case when ${isNewer(sql)} then excluded.status else stored.status end,
+        overdraft_limit_minor = case when ${isNewer(sql)}
+          then excluded.overdraft_limit_minor else stored.overdraft_limit_minor end,
+        opening_limit_minor = coalesce(stored.opening_limit_minor, excluded.opening_limit_minor),
         updated_at = case when ${isNewer(sql)} then excluded.updated_at else stored.updated_at end,
         version = greatest(stored.version, excluded.version),
         client_id = case when stored.opened then stored.client_id else excluded.client_id end,
         created_at = case when ${opens(sql)} then excluded.created_at else stored.created_at end,
         opened = stored.opened or excluded.opened
       where ${isNewer(sql)} or ${opens(sql)} or stored.currency <> excluded.currency
+        or (stored.opening_limit_minor is null and excluded.opening_limit_minor is not null)
         or (excluded.source is not null and stored.source is distinct from excluded.source)
       returning 1
     ),
@@ -91,7 +96,9 @@ export async function applyProjection(sql: Statements, claim: Claim, rows: Rows)
     registered as (
       ${clientRows.insert(sql, clients)}
       where exists (select from claimed)
-      on conflict (id) do nothing
+      on conflict (id) do update set
+        name = excluded.name, email = excluded.email, version = excluded.version
+      where stored.version < excluded.version
     ),
     dead_lettered as (
       ${deadLetterRows.insert(sql, deadLetters)}

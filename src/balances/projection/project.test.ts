@@ -176,6 +176,9 @@ test('an account knows its owner and its times, whichever event came first', () 
     currency: 'BRL',
     balanceMinor: 500n,
     heldMinor: 0n,
+    status: 'open',
+    overdraftLimitMinor: null,
+    openingLimitMinor: null,
     version: 1n,
     source: 'versioned' as const,
     opened: true,
@@ -280,7 +283,63 @@ test('the held amount belongs to the newest version', () => {
 
 test('a client is registered once', () => {
   const { clients } = projecting([registered('eva', 'Eva'), registered('eva', 'Frank')])
-  expect(clients).toEqual([{ id: 'eva', name: 'Eva', email: 'eva@email.com', createdAt: at(0) }])
+  expect(clients).toEqual([{ id: 'eva', name: 'Eva', email: 'eva@email.com', version: 1n, createdAt: at(0) }])
+})
+
+test('the newest version of a client wins, in any order, also without its registration', () => {
+  const updated = (version: number, name: string) => ({
+    Name: 'ClientUpdated',
+    Payload: {
+      ...{ change_id: `change ${version}`, id: 'eva', name, email: 'eva@email.com', version },
+      ...{ registered_at: at(0), created_at: at(version) },
+    },
+  })
+  const events = [registered('eva', 'Eva'), updated(2, 'Eva Maria'), updated(3, 'Eva Costa')]
+  for (const order of [[2, 1, 0], [0, 1, 2], [1, 2, 0], [2]]) {
+    const { clients } = projecting(order.map((index) => events[index]))
+    expect(clients).toEqual([
+      { id: 'eva', name: 'Eva Costa', email: 'eva@email.com', version: 3n, createdAt: at(0) },
+    ])
+  }
+})
+
+test('status and overdraft limit belong to the newest version; the limit of the opening stays', () => {
+  const terms = (version: number, status: string | undefined, limit?: number) =>
+    course('a', 'b', 9, 9, {
+      ...versions(version, 0, { amount: 0 }),
+      ...(status && { status_account_id_from: status }),
+      ...(limit !== undefined && { overdraft_limit_account_id_from: limit }),
+    })
+  const events = [
+    opened('a', { overdraft_limit: 5 }),
+    terms(1, 'frozen'),
+    terms(2, 'frozen', 7.5),
+    terms(3, undefined),
+  ]
+  const last = { status: 'open', overdraftLimitMinor: null, openingLimitMinor: 500n, version: 3n }
+  for (const order of [
+    [3, 2, 1, 0],
+    [0, 1, 2, 3],
+    [2, 0, 3, 1],
+  ]) {
+    const { balances, entries } = projecting(order.map((index) => events[index]))
+    expect(balances.find(({ accountId }) => accountId === 'a')).toMatchObject(last)
+    const shown = entries.map(({ version, status, overdraftLimitMinor }) => [
+      version,
+      status,
+      overdraftLimitMinor,
+    ])
+    expect(shown.toSorted()).toEqual([
+      [1n, 'frozen', null],
+      [2n, 'frozen', 750n],
+      [3n, null, null],
+    ])
+  }
+  expect(projecting(events.slice(0, 3)).balances[0]).toMatchObject({
+    status: 'frozen',
+    overdraftLimitMinor: 750n,
+    openingLimitMinor: 500n,
+  })
 })
 
 test('an event of an unknown name is skipped and reported', () => {

@@ -3,7 +3,13 @@
  * so redelivered, late and reordered events end in the same rows.
  */
 import { Dispatcher } from '../../contract/events/dispatcher'
-import type { AccountOpened, BalanceUpdated, ClientRegistered, Payloads } from '../../contract/events/events'
+import type {
+  AccountOpened,
+  BalanceUpdated,
+  ClientRegistered,
+  ClientUpdated,
+  Payloads,
+} from '../../contract/events/events'
 import {
   currencyDefault,
   isCurrency,
@@ -82,9 +88,10 @@ type Context = {
   timestampMs: number
 }
 
-/** Notifications have no handler: BalanceUpdated carries all that is stored of them. */
+/** Notifications and AccountUpdated have no handler: BalanceUpdated carries all that is stored of them. */
 const projection = new Dispatcher<Payloads, Context, DeadLetterReason | undefined>()
   .register('ClientRegistered', registerClient)
+  .register('ClientUpdated', updateClient)
   .register('AccountOpened', openAccount)
   .register('BalanceUpdated', updateBalances)
 
@@ -94,15 +101,32 @@ function registerClient(
   { clients }: Context,
 ): DeadLetterReason | undefined {
   const createdAt = parseTime(created_at)
-  if (!createdAt) return invalid('/created_at', noTime)
+  return createdAt
+    ? putClient({ id, name, email, version: 1n, createdAt }, clients)
+    : invalid('/created_at', noTime)
+}
+
+function updateClient(
+  { id, name, email, version, registered_at }: ClientUpdated,
+  { clients }: Context,
+): DeadLetterReason | undefined {
+  const createdAt = parseTime(registered_at)
+  if (!createdAt) return invalid('/registered_at', noTime)
+  if (!Number.isSafeInteger(version)) return invalid('/version', 'is too large')
+  return putClient({ id, name, email, version: BigInt(version), createdAt }, clients)
+}
+
+/** The newest version wins, in any order. */
+function putClient(client: ClientRow, clients: Context['clients']): DeadLetterReason | undefined {
+  const { id, name, email, version } = client
   const texts = { '/id': id, '/name': name, '/email': email }
   for (const [path, text] of Object.entries(texts)) if (!isStorable(text)) return invalid(path, notStorable)
-  if (!clients.has(id)) clients.set(id, { id, name, email, createdAt })
+  if ((clients.get(id)?.version ?? 0n) < version) clients.set(id, client)
 }
 
 /** An account starts at zero, version 0. After a balance, only owner and opening time are new. */
 function openAccount(
-  { id, client_id, currency, created_at }: AccountOpened,
+  { id, client_id, currency, overdraft_limit, created_at }: AccountOpened,
   { balances, stored }: Context,
 ): DeadLetterReason | undefined {
   const createdAt = parseTime(created_at)
@@ -117,7 +141,9 @@ function openAccount(
   if (accountCurrency !== undefined && accountCurrency !== currency)
     return currencyMismatch(id, accountCurrency, currency)
   if (row?.opened) return
-  const opening = { clientId: client_id, opened: true, createdAt }
+  const limit = parseMoney(overdraft_limit, currency)
+  const openingLimitMinor = limit.ok ? limit.minor : null
+  const opening = { clientId: client_id, opened: true, openingLimitMinor, createdAt }
   if (row) Object.assign(row, opening)
   else
     balances.set(id, {
@@ -125,6 +151,8 @@ function openAccount(
       currency,
       balanceMinor: 0n,
       heldMinor: 0n,
+      status: 'open',
+      overdraftLimitMinor: null,
       version: 0n,
       source: null,
       updatedAt: createdAt,
@@ -155,10 +183,9 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
   }
 
   for (const { amountMinor, isEntry, ...update } of updates) {
-    const { accountId, version, balanceMinor, heldMinor } = update
+    const { accountId, version, balanceMinor, heldMinor, status, overdraftLimitMinor } = update
     const row = balances.get(accountId)
-    if (!row)
-      balances.set(accountId, { ...update, clientId: null, opened: false, createdAt, updatedAt: createdAt })
+    if (!row) balances.set(accountId, { ...update, ...unopened, createdAt, updatedAt: createdAt })
     else if (row.version < version) Object.assign(row, update, { updatedAt: createdAt })
     if (isEntry)
       entries.push({
@@ -167,6 +194,8 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
         amountMinor,
         balanceMinor,
         heldMinor,
+        status: status === 'open' ? null : status,
+        overdraftLimitMinor,
         transactionId,
         holdId,
         counterpartyId: updates.find((other) => other.accountId !== accountId)?.accountId ?? null,
@@ -176,10 +205,19 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
   }
 }
 
+const unopened = { clientId: null, opened: false, openingLimitMinor: null }
+
 /** One account after an event. */
 type Update = Pick<
   BalanceRow,
-  'accountId' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version' | 'source'
+  | 'accountId'
+  | 'currency'
+  | 'balanceMinor'
+  | 'heldMinor'
+  | 'status'
+  | 'overdraftLimitMinor'
+  | 'version'
+  | 'source'
 > & {
   amountMinor: bigint | null
   isEntry: boolean
@@ -190,7 +228,7 @@ function updateOf(
   payload: BalanceUpdated,
   { balances, stored }: Context,
 ): Update | DeadLetterReason {
-  const { accountId, held, sign, suffix } = side
+  const { accountId, held, sign, suffix, status = 'open' } = side
   if (!isStorable(accountId)) return invalid(`/account_id_${suffix}`, notStorable)
   if (side.version !== undefined && !Number.isSafeInteger(side.version))
     return invalid(`/version_account_id_${suffix}`, 'is too large')
@@ -213,6 +251,9 @@ function updateOf(
   if (!money.ok) return balanceInvalid(`/balance_account_id_${suffix}`, money.detail)
   const heldMoney = held === 0 ? nothing : read(held, currency)
   if (!heldMoney.ok) return balanceInvalid(`/held_account_id_${suffix}`, heldMoney.detail)
+  if (!isStorable(status)) return invalid(`/status_account_id_${suffix}`, notStorable)
+  const limit = side.overdraftLimit === undefined ? undefined : read(side.overdraftLimit, currency)
+  if (limit && !limit.ok) return balanceInvalid(`/overdraft_limit_account_id_${suffix}`, limit.detail)
   const amount = payload.amount === undefined ? undefined : read(payload.amount, currency)
   if (amount && !amount.ok) return balanceInvalid('/amount', amount.detail)
 
@@ -224,6 +265,8 @@ function updateOf(
     currency,
     balanceMinor: money.minor,
     heldMinor: heldMoney.minor,
+    status,
+    overdraftLimitMinor: limit?.minor ?? null,
     version,
     source,
     amountMinor:

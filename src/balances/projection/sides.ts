@@ -10,6 +10,10 @@ export type Side = {
   balance: number
   exact: string | undefined
   held: number
+  /** Undefined when it is `open`. */
+  status: string | undefined
+  /** Undefined when it is as at the opening. */
+  overdraftLimit: number | undefined
   version: number | undefined
   sign: bigint
   suffix: 'from' | 'to'
@@ -25,6 +29,8 @@ export function sidesOf(payload: BalanceUpdated): Side[] {
     balance: payload.balance_account_id_from,
     exact: payload.exact_balance_account_id_from,
     held: payload.held_account_id_from ?? 0,
+    status: payload.status_account_id_from,
+    overdraftLimit: payload.overdraft_limit_account_id_from,
     version: payload.version_account_id_from,
     sign: -1n,
     suffix: 'from',
@@ -34,6 +40,8 @@ export function sidesOf(payload: BalanceUpdated): Side[] {
     balance: payload.balance_account_id_to,
     exact: payload.exact_balance_account_id_to,
     held: payload.held_account_id_to ?? 0,
+    status: payload.status_account_id_to,
+    overdraftLimit: payload.overdraft_limit_account_id_to,
     version: payload.version_account_id_to,
     sign: 1n,
     suffix: 'to',

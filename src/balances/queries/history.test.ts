@@ -7,6 +7,8 @@ const entry = (version: number, amount: number | null, balance: number): Entry =
   amountMinor: amount === null ? null : BigInt(amount),
   balanceMinor: BigInt(balance),
   heldMinor: 0n,
+  status: null,
+  overdraftLimitMinor: null,
   transactionId: null,
   holdId: null,
   counterpartyId: null,

@@ -34,16 +34,30 @@ export const divergingAccounts = (sql: Statements) => sql`
   select live.account_id from public.balances as live
   left join shadow.balances as shadow using (account_id)
   where shadow.account_id is null or shadow.version < live.version or live.opened > shadow.opened
-    or (shadow.version = live.version and (shadow.balance_minor, shadow.held_minor, shadow.currency)
-      is distinct from (live.balance_minor, live.held_minor, live.currency))`
+    or (live.opening_limit_minor is not null
+      and shadow.opening_limit_minor is distinct from live.opening_limit_minor)
+    or (shadow.version = live.version
+      and (
+        shadow.balance_minor, shadow.held_minor, shadow.currency, shadow.status, shadow.overdraft_limit_minor
+      ) is distinct from (
+        live.balance_minor, live.held_minor, live.currency, live.status, live.overdraft_limit_minor
+      ))`
 
 const divergingEntries = (sql: Statements) => sql`
   select live.account_id, version from public.entries as live
   left join shadow.entries as shadow using (account_id, version)
   where shadow.account_id is null
-    or (shadow.balance_minor, shadow.held_minor) is distinct from (live.balance_minor, live.held_minor)
+    or (shadow.balance_minor, shadow.held_minor, shadow.status, shadow.overdraft_limit_minor)
+      is distinct from (live.balance_minor, live.held_minor, live.status, live.overdraft_limit_minor)
     or (live.amount_minor is not null and shadow.amount_minor is distinct from live.amount_minor)
     or (live.transaction_id is not null and shadow.transaction_id is distinct from live.transaction_id)`
+
+const divergingClients = (sql: Statements) => sql`
+  select from public.clients as live
+  left join shadow.clients as shadow using (id)
+  where shadow.id is null or shadow.version < live.version
+    or (shadow.version = live.version
+      and (shadow.name, shadow.email) is distinct from (live.name, live.email))`
 
 const countAll = (sql: Statements, table: string) => sql`(select count(*)::integer from ${sql(table)})`
 
@@ -69,7 +83,7 @@ export function compareShadow(
     >`
       with accounts as (${divergingAccounts(tx)}), entries as (${divergingEntries(tx)})
       select ${countAll(tx, 'accounts')} as accounts, ${countAll(tx, 'entries')} as entries,
-        ${countMissing(tx, 'clients', 'id')} as clients,
+        (select count(*)::integer from (${divergingClients(tx)}) as diverging) as clients,
         ${countAll(tx, 'shadow.balances')} - ${countAll(tx, 'public.balances')}
           + ${countMissing(tx, 'balances', 'account_id')} as "accountsAdded",
         ${countAll(tx, 'shadow.entries')} - ${countAll(tx, 'public.entries')}

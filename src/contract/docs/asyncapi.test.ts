@@ -66,14 +66,17 @@ test('the wallet sends and balances receives, at the addresses of the installati
       ...messages.map(({ $ref }) => at(document, $ref).name),
     ])
   expect(of(wallet)).toEqual([
-    ['send-clients', 'shop.clients', 'ClientRegistered'],
-    ['send-accounts', 'shop.accounts', 'AccountOpened'],
-    ['send-transactions', 'shop.transactions', 'TransactionCreated', 'HoldPlaced', 'HoldReleased'],
+    ['send-clients', 'shop.clients', 'ClientRegistered', 'ClientUpdated'],
+    ['send-accounts', 'shop.accounts', 'AccountOpened', 'AccountUpdated'],
+    [
+      ...['send-transactions', 'shop.transactions'],
+      ...['TransactionCreated', 'HoldPlaced', 'HoldExtended', 'HoldReleased'],
+    ],
     ['send-balances', 'shop.balances', 'BalanceUpdated'],
   ])
   expect(of(balances)).toEqual([
-    ['receive-clients', 'shop.clients', 'ClientRegistered'],
-    ['receive-accounts', 'shop.accounts', 'AccountOpened'],
+    ['receive-clients', 'shop.clients', 'ClientRegistered', 'ClientUpdated'],
+    ['receive-accounts', 'shop.accounts', 'AccountOpened', 'AccountUpdated'],
     ['receive-balances', 'shop.balances', 'BalanceUpdated'],
   ])
   expect(wallet.servers).toEqual({

@@ -22,6 +22,8 @@ const currency = (description: string) => Type.String({ pattern: '^[A-Z]{3}$', d
 const optional = Type.Optional
 
 const effectiveAt = optional(text('From when it counts in the books: `created_at` or earlier.'))
+const status = text('`open`, `debits_frozen`, `frozen` or `closed`; others may be added.')
+const changeId = id('The change. Unique, and the `transaction_id` of its BalanceUpdated, if it has one.')
 const payer = id('The account that pays.')
 const payee = id('The account that is paid.')
 
@@ -78,6 +80,75 @@ export const AccountOpened = defineEvent({
   },
 })
 export type AccountOpened = Static<typeof AccountOpened.payload>
+
+export const ClientUpdated = defineEvent({
+  name: 'ClientUpdated',
+  topic: 'clients',
+  version: 1,
+  kind: 'event-carried state transfer',
+  description:
+    'The data of a client changed: all of it, as it is now. The highest version wins, in any order.',
+  key: 'id',
+  payload: Type.Object({
+    change_id: id('The change.'),
+    id: id('The client.'),
+    name: text('The display name.'),
+    email: text('The e-mail address.'),
+    version: Type.Integer({
+      minimum: 2,
+      description: 'Number of this state: 1 was that of ClientRegistered.',
+    }),
+    registered_at: text('When the client was registered.'),
+    created_at: text('When it was changed.'),
+  }),
+  example: {
+    change_id: '019ac1f0-5b7e-7d10-8c55-3b9b7e0f1a01',
+    id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
+    name: 'Eva Maria',
+    email: 'eva@example.com',
+    version: 2,
+    registered_at: '2020-01-01T00:00:00.000Z',
+    created_at: '2024-02-01T09:00:00.000Z',
+  },
+})
+export type ClientUpdated = Static<typeof ClientUpdated.payload>
+
+export const AccountUpdated = defineEvent({
+  name: 'AccountUpdated',
+  topic: 'accounts',
+  version: 1,
+  kind: 'event-carried state transfer',
+  description:
+    'The status or the overdraft limit of an account changed: both, as they are now. The highest version ' +
+    'wins, in any order, also before AccountOpened, which is version 0.',
+  key: 'id',
+  payload: Type.Object({
+    change_id: changeId,
+    id: id('The account.'),
+    client_id: idOrNull('The client who owns it.'),
+    currency: currency('The currency of the account.'),
+    status,
+    overdraft_limit: money('How far below zero the balance may go.'),
+    version: Type.Integer({
+      minimum: 1,
+      description: "Number of the account's entry that records the change.",
+    }),
+    reference: optional(textOrNull("The caller's own reference.")),
+    created_at: text('When it was changed.'),
+  }),
+  example: {
+    change_id: '019ac1f1-2d3c-7b44-9e0e-6d2c8a4b5f02',
+    id: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
+    client_id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
+    currency: 'BRL',
+    status: 'frozen',
+    overdraft_limit: 0,
+    version: 5,
+    reference: 'case 7',
+    created_at: '2024-02-01T09:01:00.000Z',
+  },
+})
+export type AccountUpdated = Static<typeof AccountUpdated.payload>
 
 const notification = {
   topic: 'transactions',
@@ -170,6 +241,24 @@ export const HoldReleased = defineEvent({
   },
 })
 
+export const HoldExtended = defineEvent({
+  name: 'HoldExtended',
+  ...notification,
+  description: 'An open hold expires later than before. Nothing else of it changes.',
+  payload: Type.Object({
+    change_id: changeId,
+    ...holdFields,
+    expires_at: text('When it expires now.'),
+    created_at: text('When it was extended.'),
+  }),
+  example: {
+    change_id: '019ac1f2-0a1b-7c22-8f33-1e4d5c6b7a03',
+    ...holdExample,
+    expires_at: '2024-02-10T17:13:55.000Z',
+    created_at: '2024-01-28T08:00:00.000Z',
+  },
+})
+
 /**
  * The only event of topic `balances`: the course's readers take every record there for one. Events
  * without versions, such as the course's own, apply in log order.
@@ -209,9 +298,17 @@ export const BalanceUpdated = defineEvent({
       held('The amount of open holds of the paying account: part of the balance, but not available.'),
     ),
     held_account_id_to: optional(held('The same for the paid account.')),
-    transaction_id: optional(id('The cause: a transaction, a hold, or its release.')),
-    hold_id: optional(text('The hold that was placed or ended by it.')),
-    amount: optional(money('The amount that was moved; 0 when a hold was placed or ended without payment.')),
+    status_account_id_from: optional(
+      text('The status of the paying account, as in AccountUpdated; it is `open` when absent.'),
+    ),
+    status_account_id_to: optional(text('The same for the paid account.')),
+    overdraft_limit_account_id_from: optional(
+      money('The overdraft limit of the paying account; when absent, that of AccountOpened.'),
+    ),
+    overdraft_limit_account_id_to: optional(money('The same for the paid account.')),
+    transaction_id: optional(id('The cause: a transaction, a hold, its release, or a change.')),
+    hold_id: optional(text('The hold that was placed, extended or ended by it.')),
+    amount: optional(money('The amount that was moved; 0 when nothing moved.')),
     currency: optional(currency('The currency of the accounts when absent.')),
     effective_at: effectiveAt,
     created_at: optional(text('When it was written to the ledger.')),
@@ -235,9 +332,12 @@ export type BalanceUpdated = Static<typeof BalanceUpdated.payload>
 
 export const events = {
   ClientRegistered,
+  ClientUpdated,
   AccountOpened,
+  AccountUpdated,
   TransactionCreated,
   HoldPlaced,
+  HoldExtended,
   HoldReleased,
   BalanceUpdated,
 } as const

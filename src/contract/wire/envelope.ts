@@ -80,8 +80,8 @@ export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent
     key: String(fields[definition.key]),
     value: JSON.stringify({ Name: name, Payload: payload }),
     name,
-    // A change of balances is named by its cause.
-    subject: String(fields.id ?? fields.transaction_id ?? fields.account_id_from),
+    // A change of balances is named by its cause. What may happen again has an id of its own.
+    subject: String(fields.change_id ?? fields.id ?? fields.transaction_id ?? fields.account_id_from),
     time: String(fields.created_at ?? recordedAt),
   }
 }

@@ -4,9 +4,11 @@
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import postgres from 'postgres'
-import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
+import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 
 setDefaultTimeout(60_000)
+
+const ownerOfEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
 
 const connect = (url: string) => {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
@@ -96,6 +98,7 @@ test('with the service password one can append only what balances and is publish
   await using service = connect(wallets.config.database.url)
   const paid = await pay(wallets)
   const hold = String((await wallets.wallet.post('/holds', { account_id_from: eva, amount: 5 })).body.id)
+  const { frozen, debitsFrozen, closed } = await restrictedAccounts(wallets)
   const { entries, transaction, pair, together, at } = await forger(service)
   const fresh = () => crypto.randomUUID()
   const [a, b, c] = [fresh(), fresh(), fresh()]
@@ -122,6 +125,48 @@ test('with the service password one can append only what balances and is publish
     `update holds set status = '${status}', captured_minor = ${captured}, ended_by = '${by}',
       ended_at = now(), version_ended = ${version}
     where id = '${hold}'`
+
+  const changed = (id: string, more: Record<string, string> = {}) => {
+    const fields: Record<string, string> = {
+      ...{ id: `'${id}'`, kind: "'status'", account_id: `'${eva}'`, status: "'frozen'" },
+      ...{ version: String(at(eva).version + 1), overdraft_limit_minor: '0', created_at: 'now()', ...more },
+    }
+    return `insert into changes (${Object.keys(fields).join()}) values (${Object.values(fields).join()})`
+  }
+  const ofWorld = { account_id: `'${world}'`, version: String(at(world).version + 1) }
+  const change = (id: string, kind: string, more: Record<string, string> = {}, account = eva) =>
+    together(
+      entries([{ ...zero(id, 0), account }]),
+      changed(id, {
+        ...{ kind: `'${kind}'`, status: "'open'", version: String(at(account).version + 1), ...more },
+      }),
+    )
+  const longer = "now() + interval '30 days'"
+  const extended = (id: string, expiry: string, more = {}) => ({
+    ...{ hold_id: `'${id}'`, expires_at: expiry, ...more },
+  })
+  const ofAccount = (id: string, amount: number) => {
+    const transfer = fresh()
+    const [from, to] = amount < 0 ? [id, frank] : [frank, id]
+    return together(
+      transaction({ id: transfer, from, to, amount: 1 }),
+      entries([
+        { account: from, transaction: transfer, amount: -1 },
+        { account: to, transaction: transfer, amount: 1 },
+      ]),
+    )
+  }
+  const heldOf = (account: string) => {
+    const id = fresh()
+    const own = { account_id_from: `'${account}'`, amount_minor: '1' }
+    return together(
+      entries([{ account, transaction: id, amount: 0, held: 1 }]),
+      placed(id, { ...own, version_placed: String(at(account).version + 1) }),
+    )
+  }
+  const named = (version: number, client = ownerOfEva) => `
+    insert into client_versions (client_id, version, id, name, email, created_at)
+    values ('${client}', ${version}, gen_random_uuid(), 'Mallory', 'm@example.com', now())`
 
   const refused: [wanted: string, statement: string][] = [
     // Money from nothing, and histories that do not follow on.
@@ -165,7 +210,54 @@ test('with the service password one can append only what balances and is publish
       `insert into accounts (id, currency, overdraft_limit_minor, created_at, updated_at)
       values (gen_random_uuid(), 'BRL', null, now(), now())`,
     ],
+    // Changes that no entry knows of, of what is not so, of two things at once, or of `world`.
+    ['changes_booked', changed(a)],
+    ['entries_have_cause', together(entries([zero(a, 0)]))],
+    ['changes_booked', together(entries([zero(a, 5)]), placed(a, { amount_minor: '5' }), changed(a))],
+    ['changes_follow_on', together(entries([zero(a, 0)]), changed(a, { status: "'open'" }))],
+    ['changes_follow_on', together(entries([zero(a, 0)]), changed(a, { overdraft_limit_minor: '7' }))],
+    ['changes_follow_on', together(entries([zero(a, 0)]), changed(a, { status: "'closed'" }))],
+    ['changes_follow_on', change(a, 'overdraft', { status: "'frozen'", overdraft_limit_minor: '7' })],
+    ['changes_follow_on', change(a, 'overdraft')],
+    ['changes_overdraft', change(a, 'overdraft', { overdraft_limit_minor: '-1' })],
+    ['changes_follow_on', together(entries([{ ...zero(a, 0), account: world }]), changed(a, ofWorld))],
+    ['changes_follow_on', change(a, 'expiry', extended(hold, "now() + interval '1 day'"))],
+    ['changes_follow_on', change(a, 'expiry', extended(fresh(), "now() + interval '30 days'"))],
+    ['changes_follow_on', change(a, 'expiry', extended(hold, longer, { status: "'frozen'" }))],
+    ['changes_hold', change(a, 'expiry')],
+    ['changes_hold', change(a, 'status', extended(hold, longer))],
+    ['changes_kind', change(a, 'owner')],
+    // What the status of an account forbids.
+    ['entries_within_status', ofAccount(frozen, -1)],
+    ['entries_within_status', ofAccount(frozen, 1)],
+    ['entries_within_status', ofAccount(debitsFrozen, -1)],
+    ['entries_within_status', ofAccount(closed, 1)],
+    ['changes_follow_on', change(a, 'status', { account_id: `'${closed}'`, status: "'open'" }, closed)],
+    ['entries_within_status', heldOf(frozen)],
+    ['entries_within_status', heldOf(debitsFrozen)],
+    // Versions of clients that do not follow on.
+    ['client_versions_follow_on', named(3)],
+    ['client_versions_pkey', named(1)],
+    ['client_versions_follow_on', named(2, fresh())],
+    ['client_versions_follow_on', named(1, fresh())],
     // What is not granted.
+    ['42501', `update clients set name = 'Mallory'`],
+    [
+      '42501',
+      `insert into clients (id, name, email, version, created_at, updated_at)
+      values (gen_random_uuid(), 'Mallory', 'm@example.com', 7, now(), now())`,
+    ],
+    ['42501', 'update client_versions set name = name'],
+    ['42501', 'delete from changes'],
+    ['42501', `update accounts set status = 'open'`],
+    ['42501', 'update accounts set opening_limit_minor = 1'],
+    [
+      '42501',
+      `insert into accounts (id, currency, overdraft_limit_minor, status, created_at, updated_at)
+      values (gen_random_uuid(), 'BRL', 0, 'frozen', now(), now())`,
+    ],
+    ['42501', `update holds set expires_at_placed = now()`],
+    ['42501', placed(c, { version_extended: '1' })],
     ['42501', 'update accounts set overdraft_limit_minor = 999999'],
     ['42501', `update accounts set currency = 'JPY'`],
     ['42501', `update accounts set created_at = now()`],
@@ -195,8 +287,48 @@ test('with the service password one can append only what balances and is publish
 
   // The same, unforged.
   expect(await answerTo(service.unsafe(claim(a)))).toBe('accepted')
+  expect(await answerTo(service.unsafe(named(2)))).toBe('accepted')
   await expectSoundLedger(wallets)
 })
+
+test('a change with its entry is accepted once, and the account and the hold follow it', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  const hold = String((await wallets.wallet.post('/holds', { account_id_from: eva, amount: 5 })).body.id)
+  const { entries, together, at } = await forger(service)
+  const id = crypto.randomUUID()
+  const statement = together(
+    entries([{ account: eva, transaction: id, amount: 0 }]),
+    `insert into changes (
+      id, kind, account_id, version, status, overdraft_limit_minor, hold_id, expires_at, created_at
+    ) values (
+      '${id}', 'expiry', '${eva}', ${at(eva).version + 1}, 'open', 0, '${hold}', '2999-01-01', now()
+    )`,
+  )
+  expect(await answerTo(service.unsafe(statement))).toBe('accepted')
+  expect(await answerTo(service.unsafe(statement))).toBe('changes_pkey')
+  expect((await wallets.wallet.get(`/holds/${hold}`)).body).toMatchObject({
+    expires_at: '2999-01-01T00:00:00.000Z',
+    version_account_id_from: at(eva).version + 1,
+  })
+  await expectSoundLedger(wallets)
+})
+
+async function restrictedAccounts({ wallet }: Wallets) {
+  const open = async (balance: number) => {
+    const { body } = await wallet.post('/accounts', { client_id: ownerOfEva, overdraft_limit: 0 })
+    if (balance > 0) await wallet.post(`/accounts/${body.id}/deposits`, { amount: balance })
+    return String(body.id)
+  }
+  const [frozen, debitsFrozen, closed] = [await open(5), await open(5), await open(0)]
+  const changed = [
+    await wallet.post(`/accounts/${frozen}/freeze`, {}),
+    await wallet.post(`/accounts/${debitsFrozen}/freeze`, { scope: 'debits' }),
+    await wallet.post(`/accounts/${closed}/close`, {}),
+  ]
+  expect(changed.map(({ status }) => status)).toEqual([200, 200, 200])
+  return { frozen, debitsFrozen, closed }
+}
 
 test('a hold ends once, by what its entry says', async () => {
   await using wallets = await startWallets()
@@ -227,10 +359,11 @@ test('database functions pin their search path and belong to the owner role', as
       coalesce(array_to_string(proconfig, '; '), '') ~ 'search_path=pg_catalog, public, pg_temp' as pinned,
       prosecdef as privileged, has_function_privilege('public', pg_proc.oid, 'execute') as callable
     from pg_proc where pronamespace = 'public'::regnamespace order by 1`
-  expect(functions.length).toBeGreaterThanOrEqual(5)
+  expect(functions.length).toBeGreaterThanOrEqual(8)
   const expected = { pinned: true, callable: false }
-  // One writes what the service may not.
-  const privileged = (name: string) => name === 'assert_double_entry'
+  // They write what the service may not.
+  const writing = ['apply_client_versions', 'assert_double_entry', 'record_client']
+  const privileged = (name: string) => writing.includes(name)
   expect([...functions]).toEqual(
     functions.map(({ name }) => ({ name, privileged: privileged(name), ...expected })),
   )

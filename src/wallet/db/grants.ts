@@ -2,13 +2,25 @@
 import type { Grants } from '../../platform/postgres/service-role'
 
 export const grants = {
-  // A new account is empty, its limit never changes, and a trigger derives its balance from entries.
+  // A new account is empty and open. A trigger derives the rest from entries and changes.
   accounts: ['select', 'insert (id, client_id, currency, overdraft_limit_minor, created_at, updated_at)'],
   applied_seeds: ['select', 'insert (name)'],
-  clients: ['select', 'insert'],
+  changes: ['select', 'insert'],
+  client_versions: ['select', 'insert'],
+  // Triggers write the first version of a client, and copy later ones from there.
+  clients: ['select', 'insert (id, name, email, created_at, updated_at)'],
   deliveries: ['select', 'insert', 'delete'],
   entries: ['select', 'insert'],
-  holds: ['select', 'insert', 'update (status, captured_minor, ended_by, ended_at, version_ended)'],
+  // A hold is extended by its changes alone.
+  holds: [
+    'select',
+    `insert (${[
+      ...['id', 'account_id_from', 'account_id_to', 'amount_minor', 'currency', 'reference', 'metadata'],
+      ...['expires_at', 'created_at', 'status', 'captured_minor', 'ended_by', 'ended_at'],
+      ...['version_placed', 'version_ended'],
+    ].join(', ')})`,
+    'update (status, captured_minor, ended_by, ended_at, version_ended)',
+  ],
   // A policy of the table limits the deletion to expired keys.
   idempotency_keys: ['select', 'insert', 'delete'],
   outbox: ['select', 'insert', 'delete'],

@@ -16,7 +16,10 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import { type AccountStatus, accountStatuses } from '../domain/account'
 import {
+  type Change,
+  changeKinds,
   type HoldStatus,
   holdStatuses,
   type Metadata,
@@ -55,12 +58,33 @@ export const clients = pgTable(
     id: uuid().primaryKey(),
     name: text().notNull(),
     email: text().notNull(),
+    version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
     createdAt: time('created_at').notNull(),
+    /** When this version was written. */
+    updatedAt: time('updated_at').notNull(),
   },
   (table) => [index('clients_email').on(sql`lower(${table.email})`, table.id)],
 )
 
-/** The latest state of each account, derived from its entries by a trigger. */
+/** Version by version; `clients` has the newest. A trigger of `clients` inserts the first. */
+export const clientVersions = pgTable(
+  'client_versions',
+  {
+    clientId: uuid('client_id').notNull(),
+    version: bigint({ mode: 'bigint' }).notNull(),
+    /** The client itself, or the command that changed it. */
+    id: uuid().notNull(),
+    name: text().notNull(),
+    email: text().notNull(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'client_versions_pkey', columns: [table.clientId, table.version] }),
+    uniqueIndex('client_versions_id').on(table.id),
+  ],
+)
+
+/** The latest state of each account, derived from its entries and changes by a trigger. */
 export const accounts = pgTable(
   'accounts',
   {
@@ -74,6 +98,9 @@ export const accounts = pgTable(
     version: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
     /** Null for `world`: no limit. */
     overdraftLimitMinor: minor('overdraft_limit_minor').default(sql`0`),
+    /** The limit that it was opened with. May be null until the account is changed. */
+    openingLimitMinor: minor('opening_limit_minor'),
+    status: text().$type<AccountStatus>().notNull().default('open'),
     createdAt: time('created_at').notNull(),
     updatedAt: time('updated_at').notNull(),
   },
@@ -86,6 +113,9 @@ export const accounts = pgTable(
       'accounts_overdraft',
       sql`${table.balanceMinor} - ${table.heldMinor} >= -${table.overdraftLimitMinor}`,
     ),
+    // Few are not open. Balances change without touching it.
+    index('accounts_restricted').on(table.status, table.id).where(sql`${table.status} <> 'open'`),
+    check('accounts_status', sql`${table.status} in (${oneOf(accountStatuses)})`),
     check('accounts_held', sql`${table.heldMinor} >= 0`),
     // `world` mirrors the sum of all others.
     check('accounts_digits', sql`abs(${table.balanceMinor}) <= ${digitsOf(table.overdraftLimitMinor)}`),
@@ -144,7 +174,7 @@ export const transactions = pgTable(
   ],
 )
 
-/** Reserved money. The terms never change; the end is filled in once. */
+/** Reserved money. Of its terms only the expiry changes, by a row of `changes`; the end is filled in once. */
 export const holds = pgTable(
   'holds',
   {
@@ -157,6 +187,8 @@ export const holds = pgTable(
     /** The caller's JSON object, never interpreted. */
     metadata: json<Metadata>(),
     expiresAt: time('expires_at').notNull(),
+    /** When it was to expire at first. Null unless it was extended. */
+    expiresAtPlaced: time('expires_at_placed'),
     createdAt: time('created_at').notNull(),
     status: text().$type<HoldStatus>().notNull(),
     capturedMinor: minor('captured_minor'),
@@ -165,6 +197,8 @@ export const holds = pgTable(
     endedAt: time('ended_at'),
     /** The versions of the paying account's entries. */
     versionPlaced: bigint('version_placed', { mode: 'bigint' }).notNull(),
+    /** Of its last extension. */
+    versionExtended: bigint('version_extended', { mode: 'bigint' }),
     versionEnded: bigint('version_ended', { mode: 'bigint' }),
   },
   (table) => [
@@ -180,13 +214,45 @@ export const holds = pgTable(
   ],
 )
 
+/** Changes of accounts, and of the expiry of holds. A trigger copies them into those rows. */
+export const changes = pgTable(
+  'changes',
+  {
+    id: uuid().primaryKey(),
+    kind: text().$type<Change['kind']>().notNull(),
+    accountId: uuid('account_id').notNull(),
+    /** The version of the account's entry, which moves nothing. */
+    version: bigint({ mode: 'bigint' }).notNull(),
+    /** Both afterwards, changed or not. */
+    status: text().$type<AccountStatus>().notNull(),
+    overdraftLimitMinor: minor('overdraft_limit_minor').notNull(),
+    /** The hold whose expiry changed, and to when. */
+    holdId: uuid('hold_id'),
+    expiresAt: time('expires_at'),
+    reference: text(),
+    createdAt: time('created_at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('changes_version').on(table.accountId, table.version),
+    index('changes_hold').on(table.holdId, table.version).where(sql`${table.holdId} is not null`),
+    check('changes_kind', sql`${table.kind} in (${oneOf(changeKinds)})`),
+    check('changes_status', sql`${table.status} in (${oneOf(accountStatuses)})`),
+    check('changes_overdraft', sql`${table.overdraftLimitMinor} >= 0`),
+    check(
+      'changes_hold',
+      sql`(${table.kind} = 'expiry', ${table.kind} = 'expiry')
+        = (${table.holdId} is not null, ${table.expiresAt} is not null)`,
+    ),
+  ],
+)
+
 /** The ledger. Two writers that read the same version of an account collide on the primary key. */
 export const entries = pgTable(
   'entries',
   {
     accountId: uuid('account_id').notNull(),
     version: bigint({ mode: 'bigint' }).notNull(),
-    /** The transaction, the hold or the release that the entry belongs to. */
+    /** The transaction, the hold, the release or the change that the entry belongs to. */
     transactionId: uuid('transaction_id').notNull(),
     amountMinor: minor('amount_minor').notNull(),
     balanceMinor: minor('balance_minor').notNull(),

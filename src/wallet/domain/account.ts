@@ -1,3 +1,10 @@
+/**
+ * `debits_frozen`: nothing leaves. `frozen`: nothing leaves or arrives. Neither keeps holds from ending
+ * without payment. `closed` is final.
+ */
+export const accountStatuses = ['open', 'debits_frozen', 'frozen', 'closed'] as const
+export type AccountStatus = (typeof accountStatuses)[number]
+
 /** The state of an account after its newest entry. */
 export type Account = {
   id: string
@@ -13,17 +20,33 @@ export type Account = {
   version: bigint
   /** How far the available balance may go below zero. Null, no limit, for the system account `world`. */
   overdraftLimitMinor: bigint | null
+  /** The limit that it was opened with. May be null until the account is changed. */
+  openingLimitMinor: bigint | null
+  /** That of `world` never changes. */
+  status: AccountStatus
   createdAt: Date
+  /** When its newest entry was written. */
+  updatedAt: Date
 }
 
 /** The part of an account that is published with each entry. */
-export type AccountSnapshot = Pick<Account, 'id' | 'currency' | 'balanceMinor' | 'heldMinor' | 'version'>
+export type AccountSnapshot = Pick<
+  Account,
+  | 'id'
+  | 'currency'
+  | 'balanceMinor'
+  | 'heldMinor'
+  | 'version'
+  | 'status'
+  | 'overdraftLimitMinor'
+  | 'openingLimitMinor'
+>
 
 /** One line of an account's history. Versions are 1, 2, 3 … per account, without gaps. */
 export type Entry = {
   accountId: string
   version: bigint
-  /** Signed: negative when money leaves the account. Zero when only the held amount changes. */
+  /** Signed: negative when money leaves the account. Zero when a hold or the account itself changes. */
   amountMinor: bigint
   /** The balance after it. */
   balanceMinor: bigint
@@ -66,11 +89,16 @@ export function isWithinDigits(account: Account): boolean {
 }
 
 /** The account after its next entry. Both changes are signed. */
-export const evolve = (account: Account, change: { amountMinor: bigint; heldMinor: bigint }): Account => ({
+export const evolve = (
+  account: Account,
+  change: { amountMinor: bigint; heldMinor: bigint },
+  at: Date,
+): Account => ({
   ...account,
   balanceMinor: account.balanceMinor + change.amountMinor,
   heldMinor: account.heldMinor + change.heldMinor,
   version: account.version + 1n,
+  updatedAt: at,
 })
 
 /** The entry that leads from one state of an account to the next. */

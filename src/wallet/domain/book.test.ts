@@ -15,7 +15,10 @@ const account = (id: string, balanceMinor: bigint, overdraftLimitMinor: bigint |
   heldMinor: 0n,
   version: 0n,
   overdraftLimitMinor,
+  openingLimitMinor: null,
+  status: 'open',
   createdAt: new Date('2026-01-01T00:00:00Z'),
+  updatedAt: new Date('2026-01-01T00:00:00Z'),
 })
 
 const bookOf = (...accounts: Account[]): Book => emptyBook(new Map(accounts.map((one) => [one.id, one])))

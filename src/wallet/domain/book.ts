@@ -1,11 +1,21 @@
 /** Decides commands one after the other, each over the state that the one before it left. Pure. */
 import { type Account, worldIdOf } from './account'
-import { decideOpening, decideRegistration, type OpenAccount, type RegisterClient } from './creation'
+import { decideOverdraft, decideStatus, type SetOverdraft, type SetStatus } from './change'
+import {
+  decideOpening,
+  decideRegistration,
+  decideUpdate,
+  type OpenAccount,
+  type RegisterClient,
+  type UpdateClient,
+} from './creation'
 import {
   type CaptureHold,
   decideCapture,
+  decideExtension,
   decideHold,
   decideRelease,
+  type ExtendHold,
   type PlaceHold,
   type ReleaseHold,
 } from './hold'
@@ -24,11 +34,15 @@ import {
 
 export type Command =
   | RegisterClient
+  | UpdateClient
   | OpenAccount
+  | SetStatus
+  | SetOverdraft
   | TransferMoney
   | ReverseTransaction
   | PlaceHold
   | CaptureHold
+  | ExtendHold
   | ReleaseHold
 
 /** The loaded state that commands refer to. Ids that do not exist are absent. */
@@ -47,6 +61,9 @@ export type Reads = { [Part in 'clients' | 'accounts' | 'holds' | 'originals']?:
 
 export function readsOf(command: Command): Reads {
   if (command.type === 'registration') return {}
+  if (command.type === 'update') return { clients: [command.clientId] }
+  if (command.type === 'status' || command.type === 'overdraft')
+    return { accounts: [command.accountId, worldIdOf(command.currency)] }
   if (command.type === 'opening')
     return { clients: [command.clientId], accounts: [worldIdOf(command.currency)] }
   const accounts = [command.accountIdFrom, command.accountIdTo]
@@ -73,6 +90,9 @@ export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => (
 export function decide(command: Command, book: Book, at: Date): Decision<Fact> {
   const { accounts, holds, originals } = book
   if (command.type === 'registration') return decideRegistration(command, at)
+  if (command.type === 'update') return decideUpdate(command, book.clients, at)
+  if (command.type === 'status') return decideStatus(command, accounts, at)
+  if (command.type === 'overdraft') return decideOverdraft(command, accounts, at)
   if (command.type === 'opening') return decideOpening(command, book, at)
   if (command.type === 'transfer') return decideTransfer(command, accounts, at)
   if (command.type === 'hold') return decideHold(command, accounts, at)
@@ -87,12 +107,14 @@ export function decide(command: Command, book: Book, at: Date): Decision<Fact> {
   const hold = holds.get(command.holdId)
   if (!hold) throw new Error(`missing hold ${command.holdId}`)
   if (command.type === 'capture') return decideCapture(command, hold, { from, to }, at)
+  if (command.type === 'extension') return decideExtension(command, hold, { from, to }, at)
   return decideRelease(command, hold, { from, to }, at)
 }
 
 /** Updates the book for the next command. Returns how to undo that. */
 export function applyFact(book: Book, fact: Fact): () => void {
-  if (fact.type === 'registration') return put(book.clients, fact.id, fact.client)
+  if (fact.type === 'registration' || fact.type === 'update')
+    return put(book.clients, fact.client.id, fact.client)
   const accounts = fact.type === 'opening' ? fact.accounts : [fact.from, fact.to]
   const undo = accounts.map((account) => put(book.accounts, account.id, account))
   const { hold, transaction } = fact.type === 'opening' ? {} : fact
@@ -132,7 +154,7 @@ export function decideAll(
     if (decision.accepted) {
       for (const fact of decision.facts) undo.push(applyFact(book, fact))
       facts.push(...decision.facts)
-      results.push(resultOf(command, decision.facts))
+      results.push(resultOf(command, decision.facts, book))
     } else if (atomic && commands.length > 1) {
       for (const revert of undo.toReversed()) revert()
       return {
@@ -147,11 +169,22 @@ export function decideAll(
 const refusedBatch = reject('batch_refused')
 const rejected = ({ rejection }: Rejected): CommandResult => ({ kind: 'rejected', rejection })
 
-/** The result of a capture is its transaction. */
-function resultOf({ type, id }: Command, [fact]: Fact[]): CommandResult {
-  if (!fact) throw new Error(`nothing came of ${type} ${id}`)
-  if (fact.type === 'registration') return { kind: 'client', client: fact.client }
+/** The result of a capture is its transaction, that of a command that changed nothing what it is about. */
+function resultOf(command: Command, [fact]: Fact[], book: Book): CommandResult {
+  if (!fact) return unchanged(command, book)
+  if (fact.type === 'registration' || fact.type === 'update') return { kind: 'client', client: fact.client }
+  if (fact.type === 'change') return { kind: 'account', account: fact.from }
   if (fact.type === 'opening') return { kind: 'account', account: fact.accounts.at(-1) as Account }
   if (fact.transaction) return { kind: 'transaction', transaction: fact.transaction }
   return { kind: 'hold', hold: fact.hold }
+}
+
+function unchanged(command: Command, { accounts, clients, holds }: Book): CommandResult {
+  const account = 'accountId' in command ? accounts.get(command.accountId) : undefined
+  if (account) return { kind: 'account', account }
+  const hold = 'holdId' in command ? holds.get(command.holdId) : undefined
+  if (hold) return { kind: 'hold', hold }
+  const client = 'clientId' in command ? clients.get(command.clientId) : undefined
+  if (client) return { kind: 'client', client }
+  throw new Error(`nothing came of ${command.type} ${command.id}`)
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { worldIdOf } from './account'
+import { type Account, worldIdOf } from './account'
 import { type Command, decideAll, emptyBook } from './book'
 
 const at = new Date('2026-02-01T00:00:00Z')
@@ -23,10 +23,13 @@ test('the first account of a currency opens world with it; another one does not'
   const { facts, results } = decideAll({ commands, atomic: true }, book, at)
   const opened = facts.map((fact) => (fact.type === 'opening' ? fact.accounts.map(({ id }) => id) : []))
   expect(opened).toEqual([[], [worldIdOf('BRL'), 'a1'], ['a2'], [worldIdOf('USD'), 'a3']])
-  expect(results[0]).toEqual({ kind: 'client', client: { ...grace, createdAt: at } })
-  const account = {
-    ...{ id: 'a1', clientId: 'c1', currency: 'BRL', overdraftLimitMinor: 500n, createdAt: at },
-    ...{ balanceMinor: 0n, heldMinor: 0n, version: 0n },
+  expect(results[0]).toEqual({
+    kind: 'client',
+    client: { ...grace, version: 1n, createdAt: at, updatedAt: at },
+  })
+  const account: Account = {
+    ...{ id: 'a1', clientId: 'c1', currency: 'BRL', overdraftLimitMinor: 500n, createdAt: at, updatedAt: at },
+    ...{ balanceMinor: 0n, heldMinor: 0n, version: 0n, openingLimitMinor: null, status: 'open' },
   }
   expect(results[1]).toEqual({ kind: 'account', account })
   expect(book.accounts.get('a1')).toEqual(account)

@@ -1,4 +1,4 @@
-/** Decides registrations of clients and openings of accounts. Pure. */
+/** Decides registrations and updates of clients, and openings of accounts. Pure. */
 import { type Account, worldIdOf } from './account'
 import type { Accounts } from './parties'
 import { type Client, type Creation, type Decision, reject } from './types'
@@ -20,11 +20,33 @@ export type OpenAccount = {
   overdraftLimitMinor: bigint
 }
 
+export type UpdateClient = {
+  type: 'update'
+  /** Becomes that of the change. */
+  id: string
+  clientId: string
+  /** Null to keep it. */
+  name: string | null
+  email: string | null
+}
+
 export function decideRegistration({ type, ...terms }: RegisterClient, at: Date): Decision<Creation> {
-  return {
-    accepted: true,
-    facts: [{ type, id: terms.id, createdAt: at, client: { ...terms, createdAt: at } }],
-  }
+  const client = { ...terms, version: 1n, createdAt: at, updatedAt: at }
+  return { accepted: true, facts: [{ type, id: terms.id, createdAt: at, client }] }
+}
+
+export function decideUpdate(
+  { type, id, clientId, ...terms }: UpdateClient,
+  clients: ReadonlyMap<string, Client>,
+  at: Date,
+): Decision<Creation> {
+  const before = clients.get(clientId)
+  if (!before) return reject('client_not_found')
+  const { name, email } = before
+  const wanted = { name: terms.name ?? name, email: terms.email ?? email }
+  if (wanted.name === name && wanted.email === email) return { accepted: true, facts: [] }
+  const client = { ...before, ...wanted, version: before.version + 1n, updatedAt: at }
+  return { accepted: true, facts: [{ type, id, createdAt: at, client }] }
 }
 
 /** The first account of a currency also opens `world`, the counterparty of its deposits and withdrawals. */
@@ -41,10 +63,26 @@ export function decideOpening(
   return { accepted: true, facts: [{ type, id, createdAt: at, accounts: all }] }
 }
 
+type Opening = Pick<Account, 'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'createdAt'>
+
 /** The account before its first entry. */
-export const asOpened = <T extends Omit<Account, 'balanceMinor' | 'heldMinor' | 'version'>>(account: T) => ({
-  ...account,
+export const asOpened = ({
+  id,
+  clientId,
+  currency,
+  overdraftLimitMinor,
+  openingLimitMinor = null,
+  createdAt,
+}: Opening & Partial<Account>): Account => ({
+  id,
+  clientId,
+  currency,
   balanceMinor: 0n,
   heldMinor: 0n,
   version: 0n,
+  overdraftLimitMinor: openingLimitMinor ?? overdraftLimitMinor,
+  openingLimitMinor: null,
+  status: 'open',
+  createdAt,
+  updatedAt: createdAt,
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type Account, balanceMinorMax } from './account'
-import { asPlaced, decideCapture, decideHold, decideRelease } from './hold'
+import { asPlaced, decideCapture, decideExtension, decideHold, decideRelease } from './hold'
 import type { Hold } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
@@ -14,7 +14,10 @@ const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}):
   heldMinor: 0n,
   version: 4n,
   overdraftLimitMinor: 0n,
+  openingLimitMinor: null,
+  status: 'open',
   createdAt: new Date('2025-06-01T00:00:00Z'),
+  updatedAt: new Date('2025-06-01T00:00:00Z'),
   ...more,
 })
 
@@ -119,12 +122,14 @@ const placed: Hold = {
   reference: 'hotel',
   metadata: { nights: 2 },
   expiresAt: later,
+  expiresAtPlaced: null,
   createdAt: at,
   status: 'placed',
   capturedMinor: null,
   endedBy: null,
   endedAt: null,
   versionPlaced: 4n,
+  versionExtended: null,
   versionEnded: null,
 }
 
@@ -209,6 +214,51 @@ describe('capturing', () => {
           },
         },
       ],
+    })
+  })
+})
+
+describe('extending', () => {
+  const extend = (hold: Partial<Hold>, expiresAt: Date, now = at) =>
+    decideExtension(
+      { type: 'extension', id: 'x1', holdId: 'h1', accountIdFrom: 'eva', accountIdTo: 'frank', expiresAt },
+      { ...placed, ...hold },
+      partiesOf('frank'),
+      now,
+    )
+  const [sooner, muchLater] = [new Date(later.getTime() - 1), new Date(later.getTime() + 1)]
+
+  test.each([
+    ['hold_already_captured', { status: 'captured' }, sooner, later],
+    ['hold_already_released', { status: 'released' }, sooner, later],
+    ['hold_expired', { status: 'expired' }, sooner, later],
+    ['hold_expired', {}, sooner, later],
+    ['expires_at_not_later', {}, sooner, at],
+  ] as const)('%s: %p', (rejection, hold, expiresAt, now) => {
+    expect(extend(hold, expiresAt, now)).toEqual({ accepted: false, rejection })
+  })
+
+  test('to the same time changes nothing', () => {
+    expect(extend({}, later)).toEqual({ accepted: true, facts: [] })
+  })
+
+  test('it is an entry that moves nothing; the first expiry is kept', () => {
+    const change = { id: 'x1', kind: 'expiry', version: 5n, holdId: 'h1', expiresAt: muchLater }
+    const extended = { expiresAt: muchLater, expiresAtPlaced: later, versionExtended: 5n, status: 'placed' }
+    const decision = extend({}, muchLater)
+    expect(decision).toMatchObject({
+      accepted: true,
+      facts: [
+        {
+          ...{ type: 'extension', id: 'x1', hold: extended, change, to: { version: 4n } },
+          entries: [{ accountId: 'eva', version: 5n, amountMinor: 0n, balanceMinor: 800n, heldMinor: 300n }],
+        },
+      ],
+    })
+    if (!decision.accepted || !decision.facts[0]?.hold) throw new Error('refused')
+    expect(asPlaced(decision.facts[0].hold)).toEqual(placed)
+    expect(extend(decision.facts[0].hold, new Date(later.getTime() + 2))).toMatchObject({
+      facts: [{ hold: { expiresAtPlaced: later } }],
     })
   })
 })

@@ -1,10 +1,11 @@
 /**
  * Decides holds. A hold ends once: captured whole or in part (the rest is freed), released, or
- * expired. Each step is an entry of the paying account. Pure.
+ * expired. Until then it can be extended. Each step is an entry of the paying account. Pure.
  */
 import { type Account, entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
+import { changeOf } from './change'
 import { moveMoney } from './movement'
-import { type Accounts, findParties, type Parties } from './parties'
+import { type Accounts, findParties, type Parties, refusalByStatus } from './parties'
 import type { Rejection } from './rejection'
 import { expiryByDefault } from './timing'
 import { type Decision, type Hold, type HoldStatus, type Remarks, reject } from './types'
@@ -32,7 +33,15 @@ const open = {
 } as const
 
 /** The hold as it was before it ended. */
-export const asPlaced = (hold: Hold): Hold => ({ ...hold, ...open })
+export const asOpen = (hold: Hold): Hold => ({ ...hold, ...open })
+
+/** The hold as it was before it was extended or ended. */
+export const asPlaced = (hold: Hold): Hold => ({
+  ...asOpen(hold),
+  expiresAt: hold.expiresAtPlaced ?? hold.expiresAt,
+  expiresAtPlaced: null,
+  versionExtended: null,
+})
 
 type OfHold = { holdId: string; accountIdFrom: string; accountIdTo: string }
 
@@ -53,11 +62,20 @@ export type ReleaseHold = OfHold & {
   reason: 'released' | 'expired'
 }
 
+export type ExtendHold = OfHold & {
+  type: 'extension'
+  /** Becomes that of the change. */
+  id: string
+  expiresAt: Date
+}
+
 export function decideHold(command: PlaceHold, accounts: Accounts, at: Date): Decision {
   const parties = findParties(command, accounts, { fromWorld: false, toWorld: command.toWorld })
   if (!parties.accepted) return parties
   const { from, to } = parties
-  const after = evolve(from, { amountMinor: 0n, heldMinor: command.amountMinor })
+  const refusal = refusalByStatus(parties)
+  if (refusal) return reject(refusal)
+  const after = evolve(from, { amountMinor: 0n, heldMinor: command.amountMinor }, at)
   if (isOverdrawn(after)) return reject('insufficient_funds')
   if (!isWithinDigits(after)) return reject('balance_limit_reached')
 
@@ -65,8 +83,10 @@ export function decideHold(command: PlaceHold, accounts: Accounts, at: Date): De
   const hold: Hold = {
     ...terms,
     expiresAt: command.expiresAt ?? expiryByDefault(at),
+    expiresAtPlaced: null,
     createdAt: at,
     versionPlaced: after.version,
+    versionExtended: null,
     ...open,
   }
   const entries = [entryBetween(from, after)]
@@ -109,7 +129,37 @@ export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties
   return { accepted: true, facts: [{ ...fact, type: 'capture', hold: ended }] }
 }
 
-/** Also past its expiry: a hold counts until a release or the expiry sweep ends it. */
+/**
+ * Also of a frozen account: nothing moves, and a freeze does not let the promise to the payee lapse.
+ */
+export function decideExtension(
+  { id, expiresAt }: ExtendHold,
+  hold: Hold,
+  { from, to }: Parties,
+  at: Date,
+): Decision {
+  if (hold.status !== 'placed') return reject(rejectionOfEnded[hold.status])
+  if (hold.expiresAt <= at) return reject('hold_expired')
+  if (expiresAt < hold.expiresAt) return reject('expires_at_not_later')
+  if (expiresAt.getTime() === hold.expiresAt.getTime()) return { accepted: true, facts: [] }
+
+  const after = evolve(from, { amountMinor: 0n, heldMinor: 0n }, at)
+  const change = changeOf(after, { id, kind: 'expiry', holdId: hold.id, expiresAt, reference: null }, at)
+  const extended = {
+    ...hold,
+    expiresAt,
+    expiresAtPlaced: hold.expiresAtPlaced ?? hold.expiresAt,
+    versionExtended: after.version,
+  }
+  const entries = [entryBetween(from, after)]
+  const fact = { type: 'extension', id, entries, from: after, to, createdAt: at, hold: extended } as const
+  return { accepted: true, facts: [{ ...fact, change }] }
+}
+
+/**
+ * By its owner also past its expiry: a hold counts until a release or the expiry sweep ends it. The
+ * sweep may have read it before it was extended: then nothing happens.
+ */
 export function decideRelease(
   { id, reason }: ReleaseHold,
   hold: Hold,
@@ -117,7 +167,8 @@ export function decideRelease(
   at: Date,
 ): Decision {
   if (hold.status !== 'placed') return reject(rejectionOfEnded[hold.status])
-  const after = evolve(from, { amountMinor: 0n, heldMinor: -hold.amountMinor })
+  if (reason === 'expired' && hold.expiresAt > at) return { accepted: true, facts: [] }
+  const after = evolve(from, { amountMinor: 0n, heldMinor: -hold.amountMinor }, at)
   const entries = [entryBetween(from, after)]
   const ended = endHold(hold, { status: reason, capturedMinor: 0n, endedBy: id }, after, at)
   return {

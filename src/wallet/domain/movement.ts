@@ -1,6 +1,6 @@
 /** Moves money between two accounts: one entry each, which add up to zero. Pure. */
 import { entryBetween, evolve, isOverdrawn, isWithinDigits } from './account'
-import type { Parties } from './parties'
+import { type Parties, refusalByStatus } from './parties'
 import type { Rejection } from './rejection'
 import {
   type Hold,
@@ -27,17 +27,19 @@ type Terms = Remarks & {
 
 export const later = (one: Date, other: Date): Date => (one < other ? other : one)
 
-/** Checks the time, the funds and the limits. The caller has checked the parties. */
+/** Checks status, time, funds and limits. The caller has checked the parties. */
 export function moveMoney(
   { from, to }: Parties,
   terms: Terms,
   at: Date,
 ): { accepted: true; facts: [Extract<Movement, { type: 'transaction' }>] } | Rejected {
   const { id, kind, amountMinor, reference, metadata, hold, since } = terms
+  const refusal = refusalByStatus({ from, to })
+  if (refusal) return reject(refusal)
   if (terms.effectiveAt && terms.effectiveAt < since.time) return reject(since.otherwise)
   const after = {
-    from: evolve(from, { amountMinor: -amountMinor, heldMinor: hold ? -hold.amountMinor : 0n }),
-    to: evolve(to, { amountMinor, heldMinor: 0n }),
+    from: evolve(from, { amountMinor: -amountMinor, heldMinor: hold ? -hold.amountMinor : 0n }, at),
+    to: evolve(to, { amountMinor, heldMinor: 0n }, at),
   }
   if (isOverdrawn(after.from)) return reject('insufficient_funds')
   if (!isWithinDigits(after.from) || !isWithinDigits(after.to)) return reject('balance_limit_reached')

@@ -1,5 +1,6 @@
 /** The two accounts of a payment. Pure. */
 import { type Account, isWorld } from './account'
+import type { Rejection } from './rejection'
 import { type Rejected, reject } from './types'
 
 export type Accounts = ReadonlyMap<string, Account>
@@ -27,4 +28,12 @@ export function findParties(
   // A `world` is missing where no account has the currency.
   if (from?.currency !== currency || to?.currency !== currency) return reject('currency_not_equal')
   return { accepted: true, from, to }
+}
+
+/** Why nothing may be paid or promised between these accounts now. */
+export function refusalByStatus({ from, to }: Parties): Rejection | undefined {
+  if (from.status === 'closed') return 'account_from_closed'
+  if (to.status === 'closed') return 'account_to_closed'
+  if (from.status !== 'open') return 'account_from_frozen'
+  return to.status === 'frozen' ? 'account_to_frozen' : undefined
 }

@@ -13,7 +13,10 @@ const account = (id: string, balanceMinor: bigint, heldMinor = 0n): Account => (
   heldMinor,
   version: 4n,
   overdraftLimitMinor: 0n,
+  openingLimitMinor: null,
+  status: 'open',
   createdAt: new Date('2025-06-01T00:00:00Z'),
+  updatedAt: new Date('2025-06-01T00:00:00Z'),
 })
 
 /** Eva paid Frank 100. */

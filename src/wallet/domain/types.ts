@@ -1,5 +1,5 @@
 /** What the ledger records: transactions, holds, and the facts that decisions lead to. */
-import type { Account, AccountSnapshot, Entry } from './account'
+import type { Account, AccountSnapshot, AccountStatus, Entry } from './account'
 import type { Rejection } from './rejection'
 
 /** A deposit comes from `world`, a withdrawal goes there, a transfer never touches it. */
@@ -48,6 +48,8 @@ export type Hold = Remarks & {
   amountMinor: bigint
   currency: string
   expiresAt: Date
+  /** When it was to expire at first. Null unless it was extended. */
+  expiresAtPlaced: Date | null
   createdAt: Date
   status: HoldStatus
   /** Null while it is open, 0 when nothing was captured. */
@@ -57,18 +59,47 @@ export type Hold = Remarks & {
   endedAt: Date | null
   /** The versions of the paying account's entries. */
   versionPlaced: bigint
+  /** Of its last extension. */
+  versionExtended: bigint | null
   versionEnded: bigint | null
+}
+
+export const changeKinds = ['status', 'overdraft', 'expiry'] as const
+
+/** A change of an account, or of the expiry of its hold: an entry that moves nothing. Immutable. */
+export type Change = {
+  id: string
+  kind: (typeof changeKinds)[number]
+  accountId: string
+  /** The version of the account's entry. */
+  version: bigint
+  /** Both afterwards, changed or not. */
+  status: AccountStatus
+  overdraftLimitMinor: bigint
+  /** The hold whose expiry changed, and to when. */
+  holdId: string | null
+  expiresAt: Date | null
+  reference: string | null
+  createdAt: Date
 }
 
 /** What happened. */
 export type Fact = Movement | Creation
 
-/** Owns accounts. */
-export type Client = { id: string; name: string; email: string; createdAt: Date }
+/** Owns accounts. Its versions are 1, 2, 3 … */
+export type Client = {
+  id: string
+  name: string
+  email: string
+  version: bigint
+  createdAt: Date
+  updatedAt: Date
+}
 
-/** A client or accounts that are new. */
+/** A client, new or changed, or accounts that are new. */
 export type Creation = { id: string; createdAt: Date } & (
   | { type: 'registration'; client: Client }
+  | { type: 'update'; client: Client }
   | { type: 'opening'; accounts: Account[] }
 )
 
@@ -79,7 +110,7 @@ export type Movement = PublishedMovement & {
   to: Account
 }
 
-/** The part of a movement that is published. `id` is unique: of the transaction, the hold, or the release. */
+/** The part that is published. `id` is unique: of the transaction, the hold, the release, or the change. */
 export type PublishedMovement = {
   id: string
   /** Both accounts afterwards. */
@@ -90,6 +121,8 @@ export type PublishedMovement = {
   | { type: 'transaction'; transaction: Transaction; hold?: undefined }
   | { type: 'capture'; transaction: Transaction; hold: Hold }
   | { type: 'hold' | 'release'; transaction?: undefined; hold: Hold }
+  | { type: 'extension'; transaction?: undefined; hold: Hold; change: Change }
+  | { type: 'change'; transaction?: undefined; hold?: undefined; change: Change; clientId: string | null }
 )
 
 /** No fact where the command asks for what is already so. */

@@ -10,8 +10,8 @@ import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
-import { closed, closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
-import { type Account, availableMinor } from '../domain/account'
+import { closed, closedObject, described, documentedAs, nullable, oneOf } from '../../platform/http/schemas'
+import { type Account, accountStatuses, availableMinor } from '../domain/account'
 import type { Wallet } from '../ledger/ledger'
 import { findAccount } from '../ledger/store/rows'
 import { listAccounts, listWorldAccounts } from '../queries/lists-store'
@@ -29,37 +29,45 @@ import {
   showMoney,
 } from './values'
 
-const OverdraftLimit = Type.Union(Amount.anyOf, {
-  expected: Amount.expected,
-  description: 'How far below zero it may go, in major units. 0 when absent.',
-  [documentedAs]: {
-    anyOf: [
-      { type: 'number', minimum: 0 },
-      { type: 'string', pattern: '^\\d+(\\.\\d+)?$' },
-    ],
-    default: 0,
-  },
-})
+export const overdraftLimit = (description: string, documented: { default?: number } = {}) =>
+  Type.Union(Amount.anyOf, {
+    expected: Amount.expected,
+    description,
+    [documentedAs]: {
+      anyOf: [
+        { type: 'number', minimum: 0 },
+        { type: 'string', pattern: '^\\d+(\\.\\d+)?$' },
+      ],
+      ...documented,
+    },
+  })
 
 const NewAccount = closedObject('NewAccount', {
   client_id: id('Its owner.'),
   currency: Type.Optional(CurrencyCode),
-  overdraft_limit: Type.Optional(OverdraftLimit),
+  overdraft_limit: Type.Optional(
+    overdraftLimit('How far below zero it may go, in major units. 0 when absent.', { default: 0 }),
+  ),
 })
 const AccountQuery = Type.Object(
   {
     client_id: Type.Optional(id('Those of this client.')),
     currency: Type.Optional(CurrencyFilter),
+    status: Type.Optional(oneOf(accountStatuses, 'Those in this status.')),
     ...paging,
   },
   closed,
 )
 const WorldAccountQuery = Type.Object(paging, closed)
 
-const AccountResponse = closedObject('Account', {
+export const AccountResponse = closedObject('Account', {
   id: uuid('The account.'),
   client_id: nullable(uuid('Its owner.'), 'Null for the system account `world`.'),
   currency: Currency,
+  status: oneOf(
+    accountStatuses,
+    '`debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is final.',
+  ),
   balance: described(Money, 'All that was credited less all that was debited.'),
   held: described(Money, 'Reserved by open holds.'),
   available: described(Money, '`balance` less `held`; the overdraft limit comes on top.'),
@@ -71,10 +79,11 @@ const AccountResponse = closedObject('Account', {
 
 const Accounts = listResponse('Accounts', AccountResponse)
 
-const presentAccount = (account: Account & { updatedAt: Date }): Static<typeof AccountResponse> => ({
+export const presentAccount = (account: Account): Static<typeof AccountResponse> => ({
   id: account.id,
   client_id: account.clientId,
   currency: account.currency,
+  status: account.status,
   balance: showMoney(account.balanceMinor, account.currency),
   held: showMoney(account.heldMinor, account.currency),
   available: showMoney(availableMinor(account), account.currency),
@@ -90,11 +99,11 @@ const respondWithAccount: Responder<'account'> = {
   present: ({ account }) => ({
     location: `/accounts/${account.id}`,
     versions: [[account.id, account.version]],
-    body: presentAccount({ ...account, updatedAt: account.createdAt }),
+    body: presentAccount(account),
   }),
 }
 
-const tag = { name: 'Accounts', description: 'Each is of a client, in one currency.' }
+export const tag = { name: 'Accounts', description: 'Each is of a client, in one currency.' }
 
 export const accountRoutes = (wallet: Wallet) => [
   commandRoute({
@@ -129,13 +138,13 @@ export const accountRoutes = (wallet: Wallet) => [
     examples: accountExamples.listAccounts,
     handle({ query: { limit, cursor, ...query }, request }) {
       const filter = { ...query, client_id: query.client_id?.toLowerCase() }
-      const { client_id: clientId, currency } = filter
+      const { client_id: clientId, currency, status } = filter
       if (currency !== undefined) parseCurrency(currency)
       return answerList(
         request,
         { limit, cursor, filter: { list: 'accounts', ...filter } },
         {
-          read: (page) => listAccounts(wallet.database, { clientId, currency }, page),
+          read: (page) => listAccounts(wallet.database, { clientId, currency, status }, page),
           present: presentAccount,
         },
       )
@@ -170,13 +179,15 @@ export const accountRoutes = (wallet: Wallet) => [
     examples: accountExamples.getAccount,
     async handle({ params, request }) {
       const account = await findById(params.id, (id) => findAccount(wallet.database, id))
-      if (account) return Response.json(presentAccount(account))
-      return refuse(request, problems.accountNotFound, { detail: `account ${params.id} does not exist` })
+      return account ? Response.json(presentAccount(account)) : refuseAccount(request, params.id)
     },
   }),
 ]
 
-function parseOverdraftLimit(limit: number | string | undefined, currency: string): bigint {
+export const refuseAccount = (request: Request, id: string): Response =>
+  refuse(request, problems.accountNotFound, { detail: `account ${id} does not exist` })
+
+export function parseOverdraftLimit(limit: number | string | undefined, currency: string): bigint {
   const money = parseMoney(limit ?? 0, currency)
   const detail = money.ok ? (money.minor < 0n ? 'must not be negative' : undefined) : money.detail
   if (!money.ok || detail)

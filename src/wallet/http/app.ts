@@ -7,6 +7,7 @@ import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
 import type { Log } from '../../platform/telemetry/log'
 import type { Wallet } from '../ledger/ledger'
+import { accountChangeRoutes } from './account-changes'
 import { accountRoutes } from './accounts'
 import { batchRoutes } from './batches'
 import { clientRoutes } from './clients'
@@ -42,6 +43,7 @@ const httpOptions = ({ wallet, log, health, isReady, kafka }: WalletOptions): Ht
   routes: [
     ...clientRoutes(wallet),
     ...accountRoutes(wallet),
+    ...accountChangeRoutes(wallet),
     ...transactionRoutes(wallet, kafka),
     ...transactionListRoutes(wallet),
     ...batchRoutes(wallet),

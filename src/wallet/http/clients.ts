@@ -2,8 +2,9 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
+import { isUuid } from '../../contract/id'
 import { problems } from '../../contract/problems'
-import { time, uuid } from '../../contract/schemas'
+import { time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
@@ -28,23 +29,37 @@ const ClientQuery = Type.Object(
   closed,
 )
 
+const ClientUpdate = closedObject('ClientUpdate', {
+  name: Type.Optional(Name),
+  email: Type.Optional(Email),
+})
+
 const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),
   name: Type.String({ description: 'As it was sent.' }),
   email: Type.String({ description: 'As it was sent.' }),
+  version: version('1 at first, and one more with each change.'),
   created_at: time('When it was registered.'),
+  updated_at: time('When this version was written.'),
 })
 
-const presentClient = ({ id, name, email, createdAt }: Client): Static<typeof ClientResponse> => ({
-  id,
-  name,
-  email,
-  created_at: createdAt.toISOString(),
+const presentClient = (client: Client): Static<typeof ClientResponse> => ({
+  id: client.id,
+  name: client.name,
+  email: client.email,
+  version: Number(client.version),
+  created_at: client.createdAt.toISOString(),
+  updated_at: client.updatedAt.toISOString(),
 })
 
 const respondWithClient: Responder<'client'> = {
   kind: 'client',
   present: ({ client }) => ({ location: `/clients/${client.id}`, body: presentClient(client) }),
+}
+
+const respondWithUpdated: Responder<'client'> = {
+  kind: 'client',
+  present: ({ client }) => ({ body: presentClient(client) }),
 }
 
 const tag = { name: 'Clients', description: 'People and companies that own accounts.' }
@@ -94,8 +109,29 @@ export const clientRoutes = (wallet: Wallet) => [
     examples: clientExamples.getClient,
     async handle({ params, request }) {
       const client = await findById(params.id, (id) => findClient(wallet.database, id))
-      if (client) return Response.json(presentClient(client))
-      return refuse(request, problems.clientNotFound, { detail: `client ${params.id} does not exist` })
+      return client ? Response.json(presentClient(client)) : refuseClient(request, params.id)
+    },
+  }),
+  commandRoute({
+    method: 'PATCH',
+    path: '/clients/:id',
+    id: 'updateClient',
+    tag,
+    summary: 'Changes the name or the e-mail address of a client. What is absent stays.',
+    params: { id: pathId('The client.') },
+    body: ClientUpdate,
+    responses: { 200: ClientResponse },
+    problems: [problems.clientNotFound],
+    examples: clientExamples.updateClient,
+    handle({ body, params, call }) {
+      if (!isUuid(params.id)) return refuseClient(call.request, params.id)
+      const { name = null, email = null } = body
+      const id = randomUUIDv7('hex', wallet.clock())
+      const command = { type: 'update', id, clientId: params.id.toLowerCase(), name, email } as const
+      return answerCommand(wallet, call, { command, body }, respondWithUpdated)
     },
   }),
 ]
+
+const refuseClient = (request: Request, id: string): Response =>
+  refuse(request, problems.clientNotFound, { detail: `client ${id} does not exist` })

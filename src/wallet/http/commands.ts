@@ -77,6 +77,8 @@ export const movementProblems: readonly ProblemKind[] = [
   invalidAmount,
   problems.accountNotFound,
   problems.currencyMismatch,
+  problems.accountClosed,
+  problems.accountFrozen,
   problems.insufficientFunds,
   problems.balanceLimit,
 ]
@@ -233,7 +235,9 @@ export function timeErrors(fault: TimeFault | undefined, at = '#'): InvalidValue
 }
 
 /** What a refusal may have to name. */
-export type Parties = { accountIdFrom?: string; accountIdTo?: string; currency?: string; clientId?: string }
+export type Parties = {
+  [Name in 'accountIdFrom' | 'accountIdTo' | 'accountId' | 'currency' | 'clientId']?: string
+}
 
 /** Every rejection has its problem and its sentence; one without either does not compile. */
 const refusals = {
@@ -251,6 +255,7 @@ const refusals = {
   hold_already_released: [problems.alreadyVoided, () => 'the hold was released before'],
   hold_expired: [problems.alreadyVoided, () => 'the hold has expired'],
   amount_exceeds_hold: [problems.amountExceedsHold, () => 'the amount is more than the hold'],
+  expires_at_not_later: [problems.expiryNotLater, () => 'the hold expires later than that already'],
   client_not_found: [problems.clientNotFound, ({ clientId }) => `client ${clientId} does not exist`],
   accounts_not_different: [problems.sameAccount, () => 'an account cannot transfer to itself'],
   account_from_not_found: [
@@ -261,6 +266,20 @@ const refusals = {
     problems.accountNotFound,
     ({ accountIdTo }) => `account ${accountIdTo} does not exist`,
   ],
+  account_not_found: [problems.accountNotFound, ({ accountId }) => `account ${accountId} does not exist`],
+  account_from_closed: [problems.accountClosed, ({ accountIdFrom }) => `account ${accountIdFrom} is closed`],
+  account_to_closed: [problems.accountClosed, ({ accountIdTo }) => `account ${accountIdTo} is closed`],
+  account_closed: [problems.accountClosed, ({ accountId }) => `account ${accountId} is closed`],
+  account_from_frozen: [
+    problems.accountFrozen,
+    ({ accountIdFrom }) => `nothing can leave account ${accountIdFrom}: it is frozen`,
+  ],
+  account_to_frozen: [
+    problems.accountFrozen,
+    ({ accountIdTo }) => `nothing can reach account ${accountIdTo}: it is frozen`,
+  ],
+  account_not_empty: [problems.accountNotEmpty, () => 'the account has a balance or open holds'],
+  overdraft_in_use: [problems.overdraftInUse, () => 'the account has used more than that'],
   currency_not_equal: [
     problems.currencyMismatch,
     ({ currency }) => `the transfer is in ${currency}, and not both accounts are kept in it`,
@@ -287,6 +306,8 @@ const pointers: Partial<Record<Rejection, string>> = {
   amount_not_positive: '#/amount',
   amount_exceeds_original: '#/amount',
   amount_exceeds_hold: '#/amount',
+  expires_at_not_later: '#/expires_at',
+  overdraft_in_use: '#/overdraft_limit',
   effective_before_opening: '#/effective_at',
   effective_before_original: '#/effective_at',
   effective_before_hold: '#/effective_at',

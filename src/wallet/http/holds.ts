@@ -63,6 +63,9 @@ const HoldQuery = Type.Object(
   },
   closed,
 )
+const HoldExtension = closedObject('HoldExtension', {
+  expires_at: moment('When it expires from now on: later than before, at most a year ahead.'),
+})
 
 const HoldResponse = closedObject('Hold', {
   id: uuid('The hold.'),
@@ -92,7 +95,7 @@ const presentHold = (hold: Hold): Static<typeof HoldResponse> => ({
   reference: hold.reference,
   metadata: hold.metadata,
   transaction_id: hold.status === 'captured' ? hold.endedBy : null,
-  version_account_id_from: Number(hold.versionEnded ?? hold.versionPlaced),
+  version_account_id_from: Number(versionOf(hold)),
   expires_at: hold.expiresAt.toISOString(),
   created_at: hold.createdAt.toISOString(),
   ended_at: hold.endedAt?.toISOString() ?? null,
@@ -109,6 +112,16 @@ const respondWithHold: Responder<'hold'> = {
     }
   },
 }
+
+/** Extended or ended: it is no new one. */
+const respondWithChanged: Responder<'hold'> = {
+  kind: 'hold',
+  present: ({ hold }) => ({ body: presentHold(hold), versions: [[hold.accountIdFrom, versionOf(hold)]] }),
+}
+
+/** The version of the paying account that the hold's newest change led to. */
+const versionOf = ({ versionPlaced, versionExtended, versionEnded }: Hold): bigint =>
+  versionEnded ?? versionExtended ?? versionPlaced
 
 const tag = {
   name: 'Holds',
@@ -133,6 +146,7 @@ export const holdRoutes = (wallet: Wallet) => [
     },
   }),
   ...readRoutes(wallet),
+  extensionRoute(wallet),
   commandRoute({
     method: 'POST',
     path: '/holds/:id/capture',
@@ -146,6 +160,8 @@ export const holdRoutes = (wallet: Wallet) => [
       invalidAmount,
       ...endProblems,
       problems.amountExceedsHold,
+      problems.accountClosed,
+      problems.accountFrozen,
       problems.balanceLimit,
       problems.effectiveTooEarly,
     ],
@@ -214,6 +230,28 @@ const readRoutes = (wallet: Wallet) => [
       withHold(wallet, request, params.id, (hold) => Response.json(presentHold(hold))),
   }),
 ]
+
+const extensionRoute = (wallet: Wallet) =>
+  commandRoute({
+    method: 'PATCH',
+    path: '/holds/:id',
+    id: 'extendHold',
+    tag,
+    summary: 'Extends a hold, also one of a frozen account.',
+    params: { id: pathId('The hold.') },
+    body: HoldExtension,
+    responses: { 200: answer(HoldResponse, { headers: [consistencyToken] }) },
+    problems: [...endProblems, problems.expiryNotLater],
+    examples: holdExamples.extendHold,
+    handle: ({ body, params, call }) =>
+      withHold(wallet, call.request, params.id, (hold) => {
+        const { currency, ...parties } = partiesOf(hold)
+        const id = randomUUIDv7('hex', wallet.clock())
+        const expiresAt = parseTime('expires_at', body.expires_at) as Date
+        const command: Command = { type: 'extension', id, ...parties, expiresAt }
+        return answerCommand(wallet, call, { command, currency, body }, respondWithChanged)
+      }),
+  })
 
 /** Of everything that ends a hold. */
 const endProblems = [problems.holdNotFound, problems.alreadyCaptured, problems.alreadyVoided]

@@ -177,6 +177,8 @@ const reversalRoute = (wallet: Wallet) =>
       problems.notReversible,
       problems.alreadyReversed,
       problems.amountExceedsOriginal,
+      problems.accountClosed,
+      problems.accountFrozen,
       problems.insufficientFunds,
       problems.balanceLimit,
       problems.effectiveTooEarly,

@@ -35,7 +35,9 @@ test('what the router sends of a row is read like what the relay sends', () => {
     id: crypto.randomUUID(),
     name: 'Grace',
     email: 'grace@example.com',
+    version: 1n,
     createdAt,
+    updatedAt: createdAt,
   })
   const headers = headersOf({ id: '42', type: event.name, subject: event.subject })
   expect(decodeRecord({ value: Buffer.from(event.value), headers })).toEqual({

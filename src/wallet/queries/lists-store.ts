@@ -2,13 +2,11 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
 import { accounts, clients, holds } from '../db/schema'
-import type { Account } from '../domain/account'
+import type { Account, AccountStatus } from '../domain/account'
 import type { Client, Hold, HoldStatus } from '../domain/types'
 
 /** `after`: the id that the page before ended with. */
 export type IdPage = { after: string | undefined; limit: number }
-
-type AccountRow = Account & { updatedAt: Date }
 
 /** Letter case makes no difference in an e-mail address. */
 export function listClients(
@@ -23,25 +21,30 @@ export function listClients(
   return orm.select().from(clients).where(matches).orderBy(asc(clients.id)).limit(limit)
 }
 
-export type AccountFilter = { clientId: string | undefined; currency: string | undefined }
+export type AccountFilter = {
+  clientId: string | undefined
+  currency: string | undefined
+  status: AccountStatus | undefined
+}
 
 /** All but `world`. */
 export function listAccounts(
   { orm }: Database,
-  { clientId, currency }: AccountFilter,
+  { clientId, currency, status }: AccountFilter,
   { after, limit }: IdPage,
-): Promise<AccountRow[]> {
+): Promise<Account[]> {
   const matches = and(
     isNotNull(accounts.clientId),
     where(clientId, (id) => eq(accounts.clientId, id)),
     where(currency, (code) => eq(accounts.currency, code)),
+    where(status, (value) => sql`${accounts.status} = ${sql.raw(`'${value}'`)}`),
     where(after, (id) => gt(accounts.id, id)),
   )
   return orm.select().from(accounts).where(matches).orderBy(asc(accounts.id)).limit(limit)
 }
 
 /** By currency, which the id of each spells. */
-export function listWorldAccounts({ orm }: Database, { after, limit }: IdPage): Promise<AccountRow[]> {
+export function listWorldAccounts({ orm }: Database, { after, limit }: IdPage): Promise<Account[]> {
   const matches = and(
     isNull(accounts.clientId),
     where(after, (id) => gt(accounts.id, id)),

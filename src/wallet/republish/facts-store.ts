@@ -1,10 +1,10 @@
 /** Reads the facts of the ledger back: account by account, in the order of their entries. */
 import { and, eq, gte, lt, or, sql } from 'drizzle-orm'
-import { alias } from 'drizzle-orm/pg-core'
+import { type AnyPgColumn, alias } from 'drizzle-orm/pg-core'
 import type { Database } from '../../platform/postgres/database'
 import { arrayOf } from '../../platform/postgres/statements'
-import { entries, holds, transactions } from '../db/schema'
-import type { AccountSnapshot, Entry } from '../domain/account'
+import { changes, entries, holds, transactions } from '../db/schema'
+import { type Account, type AccountSnapshot, type Entry, worldIdOf } from '../domain/account'
 import { asPlaced } from '../domain/hold'
 import type { Hold, PublishedMovement } from '../domain/types'
 
@@ -29,7 +29,10 @@ export async function loadFacts(
 ): Promise<PublishedMovement[]> {
   const [paying, paid] = [alias(entries, 'paying'), alias(entries, 'paid')]
   const lines = await orm
-    .select({ line: entries, transaction: transactions, paying, paid, hold: holds })
+    .select({
+      ...{ line: entries, transaction: transactions, paying, paid, hold: holds, change: changes },
+      ...{ terms: termsAt(entries), payingTerms: termsAt(paying), paidTerms: termsAt(paid) },
+    })
     .from(
       sql`unnest(
         ${arrayOf(ranges.map((range) => range.accountId))}::uuid[],
@@ -52,7 +55,11 @@ export async function loadFacts(
       paid,
       sql`(${paid.accountId}, ${paid.version}) = (${transactions.accountIdTo}, ${transactions.versionTo})`,
     )
-    .leftJoin(holds, eq(holds.id, sql`coalesce(${transactions.holdId}, ${entries.transactionId})`))
+    .leftJoin(changes, eq(changes.id, entries.transactionId))
+    .leftJoin(
+      holds,
+      eq(holds.id, sql`coalesce(${transactions.holdId}, ${changes.holdId}, ${entries.transactionId})`),
+    )
     // An entry that moved nothing may be of a hold that ended since then.
     .where(
       or(
@@ -62,19 +69,29 @@ export async function loadFacts(
     )
     .orderBy(entries.accountId, entries.version)
 
-  return lines.flatMap(({ line, transaction, paying, paid, hold: found }): PublishedMovement | [] => {
+  return lines.flatMap((row): PublishedMovement | [] => {
+    const { line, terms, transaction, paying, paid, hold: found, change } = row
     const { transactionId: id, createdAt } = line
     if (transaction && paying && paid) {
       const { currency } = transaction
       const fact = {
         id,
-        from: snapshotOf(paying, currency),
-        to: snapshotOf(paid, currency),
+        from: snapshotOf(paying, currency, row.payingTerms),
+        to: snapshotOf(paid, currency, row.paidTerms),
         createdAt,
         transaction,
       }
       return found ? { ...fact, type: 'capture', hold: found } : { ...fact, type: 'transaction' }
     }
+
+    if (change && terms && createdAt >= since) {
+      const { currency, clientId } = terms
+      const party = found?.accountIdTo ?? worldIdOf(currency)
+      const from = snapshotOf(line, currency, terms)
+      const fact = { id, from, to: openingOf(party, currency), createdAt, change }
+      return found ? { ...fact, type: 'extension', hold: found } : { ...fact, type: 'change', clientId }
+    }
+    if (change) return []
 
     const key = keyOf(line.accountId, line.version)
     if (found?.capturedMinor === 0n) releasedHolds.set(keyOf(found.accountIdFrom, found.versionEnded), found)
@@ -82,23 +99,41 @@ export async function loadFacts(
     releasedHolds.delete(key)
     if (!hold) throw new Error(`missing transaction or hold ${id} of entry ${key}`)
     if (createdAt < since) return []
-    // The ledger does not record the payee's state then. Its opening state is true, if old, and
-    // consumers keep the newer version.
-    const opened = { accountId: hold.accountIdTo, version: 0n, balanceMinor: 0n, heldMinor: 0n }
-    const fact = {
-      id,
-      from: snapshotOf(line, hold.currency),
-      to: snapshotOf(opened, hold.currency),
-      createdAt,
-      hold,
-    }
+    const from = snapshotOf(line, hold.currency, terms)
+    const fact = { id, from, to: openingOf(hold.accountIdTo, hold.currency), createdAt, hold }
     return { ...fact, type: found ? 'hold' : 'release' }
   })
 }
+
+/** The account of an entry after its last change until then; null before the first. */
+type Terms = Pick<Account, 'status' | 'currency' | 'clientId'> & { limit: string; opening: string | null }
+
+const termsAt = (entry: { accountId: AnyPgColumn; version: AnyPgColumn }) => sql<Terms | null>`(
+  select json_build_object(
+    'status', past.status, 'limit', past.overdraft_limit_minor::text, 'currency', account.currency,
+    'clientId', account.client_id, 'opening', account.opening_limit_minor::text
+  )
+  from changes as past join accounts as account on account.id = past.account_id
+  where past.account_id = ${entry.accountId} and past.version <= ${entry.version}
+  order by past.version desc limit 1
+)`
 
 const keyOf = (accountId: string, version: bigint | null): string => `${accountId}:${version}`
 
 const snapshotOf = (
   { accountId: id, balanceMinor, heldMinor, version }: Omit<Entry, 'amountMinor'>,
   currency: string,
-): AccountSnapshot => ({ id, currency, balanceMinor, heldMinor, version })
+  terms: Terms | null,
+): AccountSnapshot => ({
+  ...{ id, currency, balanceMinor, heldMinor, version },
+  status: terms?.status ?? 'open',
+  overdraftLimitMinor: terms && BigInt(terms.limit),
+  openingLimitMinor: terms?.opening ? BigInt(terms.opening) : null,
+})
+
+/**
+ * The ledger does not record the state of the other account where nothing moves. Its opening state is true,
+ * if old, and consumers keep the newer version.
+ */
+const openingOf = (accountId: string, currency: string): AccountSnapshot =>
+  snapshotOf({ accountId, version: 0n, balanceMinor: 0n, heldMinor: 0n }, currency, null)

@@ -1,9 +1,9 @@
 /** Clients and accounts to be republished, in pages. */
-import { and, eq, gt, gte, inArray, sum } from 'drizzle-orm'
+import { and, eq, gt, gte, inArray, or, sum } from 'drizzle-orm'
 import { nilUuid } from '../../contract/id'
 import type { Database } from '../../platform/postgres/database'
 import { pagesOf } from '../../platform/postgres/statements'
-import { accounts, clients } from '../db/schema'
+import { accounts, clients, clientVersions } from '../db/schema'
 import type { Account } from '../domain/account'
 import type { Client } from '../domain/types'
 
@@ -34,14 +34,31 @@ export async function countEntries({ orm }: Database, filter: AccountFilter): Pr
   return Number(row?.entries ?? 0)
 }
 
-/** Registered at a time or later, by id. With an account, only its owner. */
+/** A client after its registration or a later change, by the id of that. */
+export type ClientVersion = { changeId: string; client: Client }
+
+/**
+ * All versions that were written at a time or later, by client and version. With an account, only of its
+ * owner.
+ */
 export function clientPages({ orm }: Database, { accountId, since }: AccountFilter, size: number) {
   const owner = accountId
     ? orm.select({ id: accounts.clientId }).from(accounts).where(eq(accounts.id, accountId))
     : undefined
-  return pagesOf<Client>((after, limit) => {
-    const isNext = and(gt(clients.id, after?.id ?? nilUuid), gte(clients.createdAt, since))
-    const isOwner = owner && inArray(clients.id, owner)
-    return orm.select().from(clients).where(and(isNext, isOwner)).orderBy(clients.id).limit(limit)
+  const { clientId, version } = clientVersions
+  return pagesOf<ClientVersion>(async (last, limit) => {
+    const after = last?.client ?? { id: nilUuid, version: 0n }
+    const isNext = or(gt(clientId, after.id), and(eq(clientId, after.id), gt(version, after.version)))
+    const rows = await orm
+      .select({ past: clientVersions, createdAt: clients.createdAt })
+      .from(clientVersions)
+      .innerJoin(clients, eq(clients.id, clientId))
+      .where(and(isNext, gte(clientVersions.createdAt, since), owner && inArray(clientId, owner)))
+      .orderBy(clientId, version)
+      .limit(limit)
+    return rows.map(({ past: { id: changeId, clientId: id, createdAt: updatedAt, ...past }, createdAt }) => ({
+      changeId,
+      client: { ...past, id, createdAt, updatedAt },
+    }))
   }, size)
 }

@@ -6,6 +6,8 @@ const frank = {
   balance: 1200,
   held: 0,
   available: 1200,
+  status: 'open',
+  overdraft_limit: 0,
   currency: 'BRL',
   version: 4,
   client_id: 'd6a3bcb9-bbd0-11ee-8a24-0242ac120003',

@@ -36,6 +36,26 @@ export const holdExamples = {
     },
   },
   getHold: { hotel: { params: { id: hold.id }, status: 200, response: hold } },
+  extendHold: {
+    rental: {
+      params: { id: rental.id },
+      headers: { 'Idempotency-Key': '"5d7c9b1a-3e2f-4a6b-8c9d-0e1f2a3b4c55"' },
+      body: { expires_at: '2024-12-14T12:00:00Z' },
+      status: 200,
+      response: { ...rental, version_account_id_from: 9, expires_at: '2024-12-14T12:00:00.000Z' },
+    },
+    earlier: {
+      summary: 'To an earlier time',
+      params: { id: rental.id },
+      body: { expires_at: '2024-11-25T12:00:00Z' },
+      status: 422,
+      response: {
+        type: '/problems/expiry-not-later',
+        detail: 'the hold expires later than that already',
+        code: 'EXPIRES_AT_NOT_LATER',
+      },
+    },
+  },
   createHold: {
     hotel: {
       headers: { 'Idempotency-Key': '"b7f1c8f2-2f3b-4d0c-9a57-3f6c8b1e5d55"' },

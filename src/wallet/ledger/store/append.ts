@@ -10,7 +10,7 @@ import { advisoryLocks } from '../../../platform/postgres/locks'
 import { keysOf, rowStatements } from '../../../platform/postgres/rows'
 import type { Statements } from '../../../platform/postgres/statements'
 import * as tables from '../../db/schema'
-import type { Fact, Hold, Transaction } from '../../domain/types'
+import type { Change, Fact, Hold, Movement, Transaction } from '../../domain/types'
 import { insertOutbox, type OutboxRow } from '../../outbox/outbox-store'
 import { insertKeys, type KeyRow } from './idempotency-keys'
 
@@ -26,8 +26,8 @@ export type AppendFailure =
   | 'unavailable'
 
 /**
- * Clients, accounts, entries, transactions, holds, used keys and outbox rows; a trigger updates the
- * account snapshots. See `classifyAppendFailure` for the errors.
+ * Clients, accounts, entries, transactions, holds, changes, used keys and outbox rows; triggers update
+ * the snapshots. See `classifyAppendFailure` for the errors.
  */
 export async function append(sql: Statements, { facts, keys, outbox, createdAt }: Changes): Promise<void> {
   if (facts.length === 0 && keys.length === 0) return
@@ -40,42 +40,66 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
       a.accountId < b.accountId ? -1 : a.accountId > b.accountId ? 1 : Number(a.version - b.version),
     )
   const transactions = movements.flatMap(({ transaction }) => transaction ?? [])
-  const holds = new Map(movements.flatMap(({ hold }) => (hold ? [[hold.id, hold] as const] : [])))
+  const holds = holdsToWrite(movements)
+  const changes = movements.flatMap((fact) => ('change' in fact ? fact.change : []))
 
   await sql`
     with appended_entries as (${entryRows.insert(sql, entries, { createdAt })})
     ${movements.length < facts.length ? appendCreations(sql, facts) : sql``}
     ${transactions.length > 0 ? appendTransactions(sql, transactions, createdAt) : sql``}
-    ${holds.size > 0 ? appendHolds(sql, [...holds.values()]) : sql``}
+    ${holds.length > 0 ? appendHolds(sql, holds) : sql``}
+    ${changes.length > 0 ? appendChanges(sql, changes, createdAt) : sql``}
     ${keys.length > 0 ? sql`, used_keys as (${insertKeys(sql, keys)})` : sql``}
     ${insertOutbox(sql, outbox)}`
 }
 
-const clientRows = rowStatements(tables.clients, keysOf(tables.clients))
-/** A trigger writes the rest. */
+// Triggers write the rest of clients, accounts and holds.
+const clientRows = rowStatements(tables.clients, keysOf(tables.clients, ['version']))
+const clientVersionRows = rowStatements(tables.clientVersions, keysOf(tables.clientVersions))
 const accountRows = rowStatements(
   tables.accounts,
-  keysOf(tables.accounts, ['balanceMinor', 'heldMinor', 'version']),
+  keysOf(tables.accounts, ['balanceMinor', 'heldMinor', 'version', 'status', 'openingLimitMinor']),
 )
 const shared = ['createdAt'] as const
 const entryRows = rowStatements(tables.entries, keysOf(tables.entries, shared), { shared })
 const transactionRows = rowStatements(tables.transactions, keysOf(tables.transactions, shared), { shared })
-const holdRows = rowStatements(tables.holds, keysOf(tables.holds))
+const holdRows = rowStatements(tables.holds, keysOf(tables.holds, ['expiresAtPlaced', 'versionExtended']))
+const changeRows = rowStatements(tables.changes, keysOf(tables.changes, shared), { shared })
 
 // The parts below are left out when they are empty: each would add a tenth to the cost of a single
 // transfer.
 
 const appendCreations = (sql: Statements, facts: Fact[]) => {
   const clients = facts.flatMap((fact) => (fact.type === 'registration' ? fact.client : []))
+  const updates = facts.flatMap(({ id, ...fact }) =>
+    fact.type === 'update'
+      ? { ...fact.client, id, clientId: fact.client.id, createdAt: fact.client.updatedAt }
+      : [],
+  )
   const accounts = facts.flatMap((fact) => (fact.type === 'opening' ? fact.accounts : []))
-  const opened = accounts.map((account) => ({ ...account, updatedAt: account.createdAt }))
   return sql`
     , appended_clients as (${clientRows.insert(sql, clients)})
-    , appended_accounts as (${accountRows.insert(sql, opened)})`
+    , appended_versions as (${clientVersionRows.insert(sql, updates)})
+    , appended_accounts as (${accountRows.insert(sql, accounts)})`
 }
 
 const appendTransactions = (sql: Statements, rows: Transaction[], createdAt: Date) => sql`
   , appended_transactions as (${transactionRows.insert(sql, rows, { createdAt })})`
+
+const appendChanges = (sql: Statements, rows: Change[], createdAt: Date) => sql`
+  , appended_changes as (${changeRows.insert(sql, rows, { createdAt })})`
+
+/**
+ * Holds that were placed or have ended, as they are after the last fact, with the expiry that they were
+ * placed with: a trigger extends them.
+ */
+function holdsToWrite(movements: Movement[]): Hold[] {
+  const holds = new Map<string, Hold>()
+  for (const { type, hold } of movements)
+    if (hold && (type !== 'extension' || holds.has(hold.id)))
+      holds.set(hold.id, { ...hold, expiresAt: hold.expiresAtPlaced ?? hold.expiresAt })
+  return [...holds.values()]
+}
 
 /** A hold that exists has ended by now: only how is updated. */
 const appendHolds = (sql: Statements, rows: Hold[]) => sql`
@@ -91,6 +115,11 @@ const conflicts = new Set([
   // An earlier try of the batch succeeded after all.
   'transactions_pkey',
   'clients_pkey',
+  'client_versions_pkey',
+  'client_versions_id',
+  // Both before the entry that collides as well.
+  'changes_pkey',
+  'changes_version',
   // Or another wallet opened the first account of a currency, and `world` with it, at the same time.
   'accounts_pkey',
   // Another wallet executed a request under the same key at the same time.

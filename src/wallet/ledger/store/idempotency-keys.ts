@@ -4,20 +4,23 @@ import { rowStatements } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import { idempotencyKeys } from '../../db/schema'
 import type { CommandResult } from '../../domain/book'
-import { asOpened } from '../../domain/creation'
 import { asPlaced } from '../../domain/hold'
 import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'
 import type { Rejection } from '../../domain/rejection'
-import { loadAccounts, loadClients, loadHolds, loadTransactions } from './rows'
+import { loadPastAccounts, loadPastClients, loadPastHolds, nameOfPast } from './past-rows'
+import { loadHolds, loadTransactions } from './rows'
 
 /** Retention. After that a key is new again. Published in the documentation. */
 export const keyHours = 24
 
 export type KeyRow = IdempotencyKey & { results: CommandResult[] }
 
-/** A result as it is stored: by reference to an immutable row. */
+/**
+ * A result as it is stored: by reference to an immutable row. `version` is that of a client, an account
+ * or an extended hold; without it, of a client 1 and of an account 0.
+ */
 type StoredOutcome = {
-  [Kind in 'client' | 'account' | 'transaction' | 'placed' | 'ended']?: string
+  [Kind in 'client' | 'account' | 'transaction' | 'placed' | 'ended' | 'version']?: string
 } & { rejection?: Rejection }
 
 const keyRows = rowStatements(idempotencyKeys, ['scope', 'key', 'fingerprint', 'outcomes'])
@@ -68,29 +71,50 @@ export async function loadKeys(
 function storedOutcome(result: CommandResult): StoredOutcome {
   if (result.kind === 'rejected') return { rejection: result.rejection }
   if (result.kind === 'transaction') return { transaction: result.transaction.id }
-  if (result.kind === 'client') return { client: result.client.id }
-  if (result.kind === 'account') return { account: result.account.id }
-  return result.hold.status === 'placed' ? { placed: result.hold.id } : { ended: result.hold.id }
+  if (result.kind === 'client') {
+    const { id, version } = result.client
+    return { client: id, ...(version > 1n && { version: String(version) }) }
+  }
+  if (result.kind === 'account') {
+    const { id, version } = result.account
+    return { account: id, ...(version > 0n && { version: String(version) }) }
+  }
+  const { id, status, versionExtended } = result.hold
+  if (status !== 'placed') return { ended: id }
+  return { placed: id, ...(versionExtended !== null && { version: String(versionExtended) }) }
 }
 
 /** What `storedOutcome` stored, as it was answered. */
 async function loadResults(database: Database, stored: StoredOutcome[]) {
   const idsOf = (kind: keyof StoredOutcome) => stored.flatMap((outcome) => outcome[kind] ?? [])
+  const past = (kind: 'client' | 'account' | 'placed') =>
+    stored.flatMap((outcome) => {
+      const id = outcome[kind]
+      const version = outcome.version ?? first[kind]
+      return id && version ? { id, version } : []
+    })
+  const { sql } = database
   const [clients, accounts, transactions, holds] = await Promise.all([
-    loadClients(database, idsOf('client')),
-    loadAccounts(database.sql, idsOf('account')),
+    loadPastClients(sql, past('client')),
+    loadPastAccounts(sql, past('account')),
     loadTransactions(database, idsOf('transaction')),
     loadHolds(database, [...idsOf('placed'), ...idsOf('ended')]),
   ])
-  return ({ rejection, client, account, transaction, placed, ended }: StoredOutcome): CommandResult => {
+  const extended = await loadPastHolds(sql, past('placed'), holds)
+  return (outcome: StoredOutcome): CommandResult => {
+    const { rejection, client, account, transaction, placed, ended, version } = outcome
+    const at = (id: string, otherwise = '') => nameOfPast({ id, version: version ?? otherwise })
     if (rejection) return { kind: 'rejected', rejection }
-    if (client) return { kind: 'client', client: found(clients, client) }
-    if (account) return { kind: 'account', account: asOpened(found(accounts, account)) }
+    if (client) return { kind: 'client', client: found(clients, at(client, first.client)) }
+    if (account) return { kind: 'account', account: found(accounts, at(account, first.account)) }
     if (transaction) return { kind: 'transaction', transaction: found(transactions, transaction) }
+    if (placed && version) return { kind: 'hold', hold: found(extended, at(placed)) }
     if (placed) return { kind: 'hold', hold: asPlaced(found(holds, placed)) }
     return { kind: 'hold', hold: found(holds, ended ?? '') }
   }
 }
+
+const first = { client: '1', account: '0', placed: undefined }
 
 function found<T>(loaded: Map<string, T>, id: string): T {
   const one = loaded.get(id)

@@ -2,14 +2,14 @@
 import { and, eq, lte, sql } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '../../../platform/postgres/database'
-import { keysOf, selectList } from '../../../platform/postgres/rows'
+import { selectList } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
-import { accounts, clients, holds, transactions } from '../../db/schema'
+import { accounts, changes, clients, holds, transactions } from '../../db/schema'
 import type { Account } from '../../domain/account'
 import type { Original } from '../../domain/reversal'
 import type { Hold } from '../../domain/types'
 
-type Table = typeof accounts | typeof clients | typeof holds | typeof transactions
+type Table = typeof accounts | typeof changes | typeof clients | typeof holds | typeof transactions
 
 /** Missing rows are absent. */
 const loader =
@@ -28,6 +28,7 @@ const isAnyOf = ({ id }: Table, ids: string[]) => sql`${id} = any(${arrayOf(ids)
 
 export const loadClients = loader(clients)
 export const loadHolds = loader(holds)
+export const loadChanges = loader(changes)
 export const loadTransactions = loader(transactions)
 
 const finder = <T extends Table>(table: T) => {
@@ -40,15 +41,24 @@ export const findClient = finder(clients)
 export const findHold = finder(holds)
 export const findTransaction = finder(transactions)
 
-const accountColumns = selectList(accounts, keysOf(accounts, ['updatedAt']))
+/** As the driver reads it. */
+export type AccountRow = Omit<Account, 'createdAt' | 'updatedAt'> & { createdAt: string; updatedAt: string }
+
+export const accountOf = ({ createdAt, updatedAt, ...row }: AccountRow): Account => ({
+  ...row,
+  createdAt: new Date(createdAt),
+  updatedAt: new Date(updatedAt),
+})
+
+const accountColumns = selectList(accounts)
 
 /** Prepared, unlike the above: every batch that is not decided optimistically begins with it. */
 export async function loadAccounts(sql: Statements, ids: Iterable<string>): Promise<Map<string, Account>> {
   const list = [...ids]
   if (list.length === 0) return new Map()
-  const rows = await sql<(Omit<Account, 'createdAt'> & { createdAt: string })[]>`
+  const rows = await sql<AccountRow[]>`
     select ${accountColumns(sql)} from accounts where id = any(${arrayOf(list)}::uuid[])`
-  return new Map(rows.map((row) => [row.id, { ...row, createdAt: new Date(row.createdAt) }]))
+  return new Map(rows.map((row) => [row.id, accountOf(row)]))
 }
 
 /** Transactions to be reversed, each with the amount that has been reversed. */
