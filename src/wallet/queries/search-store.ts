@@ -60,12 +60,17 @@ const searchAll = ({ orm }: Database, search: TransactionSearch, { after, limit 
     .select(cursor)
     .from(transactions)
     .where(and(selects(search), narrows(search), after && isOlder(after)))
-    .orderBy(...newestFirst)
+    .orderBy(...(search.metadata.length > 0 ? unindexedNewestFirst : newestFirst))
     .limit(limit)
     .then(cursorsOf)
 
 const cursor = { id: transactions.id, createdAt: transactions.createdAt }
 const newestFirst = [desc(transactions.createdAt), desc(transactions.id)]
+/**
+ * The same order, which no index has. The planner takes every value of metadata to be equally frequent,
+ * and would walk all transactions to find a rare one in order.
+ */
+const unindexedNewestFirst = [desc(sql`${transactions.createdAt} + interval '0'`), desc(transactions.id)]
 
 const cursorsOf = (rows: { id: string; createdAt: Date }[]): SearchCursor[] =>
   rows.map(({ id, createdAt }) => ({ id, createdAt: createdAt.toISOString() }))
