@@ -609,8 +609,11 @@ export type Balance<Amount = number | string> = {
   held: Amount | null
   /** `balance` less `held`. */
   available: Amount | null
-  /** `open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added. */
-  status: string
+  /**
+   * `debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is
+   * final.
+   */
+  status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
   /** How far below zero it may go. Null for `world`, and until AccountOpened has been applied. */
   overdraft_limit: Amount | null
   /** ISO 4217. */
@@ -896,8 +899,11 @@ export type Entry<Amount = number | string> = {
   held: Amount | null
   /** `balance` less `held`. */
   available: Amount | null
-  /** `open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added. */
-  status: string
+  /**
+   * `debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is
+   * final.
+   */
+  status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
   /** After it. Null while it is the one that the account was opened with. */
   overdraft_limit: Amount | null
   /** The transaction, hold, release or change that led to it. */
@@ -1478,8 +1484,11 @@ export type StreamedEntry<Amount = number | string> = {
   held: Amount | null
   /** `balance` less `held`. */
   available: Amount | null
-  /** `open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added. */
-  status: string
+  /**
+   * `debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is
+   * final.
+   */
+  status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
   /** After it. Null while it is the one that the account was opened with. */
   overdraft_limit: Amount | null
   /** The transaction, hold, release or change that led to it. */

@@ -102,7 +102,7 @@ const invalid: Record<string, string[]> = {
   at: ['yesterday'],
   currency: ['ZZZ', 'brl', ''],
   kind: ['theft'],
-  status: ['open'],
+  status: ['ended'],
   time: ['booked'],
 }
 

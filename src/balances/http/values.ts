@@ -57,8 +57,11 @@ export const presentHoldings = (
   available: presentMoney(balanceMinor - heldMinor, currency),
 })
 
+/** As the event has it: this version of the read side need not know it. */
 export const Status = Type.String({
-  description: '`open`, `debits_frozen`, `frozen` or `closed`, as at the wallet. Others may be added.',
+  description:
+    '`debits_frozen`: nothing leaves it. `frozen`: nothing leaves or reaches it. `closed` is final.',
+  [documentedAs]: { type: 'string', enum: ['open', 'debits_frozen', 'frozen', 'closed'] },
 })
 
 const entry = {
