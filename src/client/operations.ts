@@ -85,6 +85,7 @@ export const problemNames: readonly string[] = [
   'effective-too-early',
   'balance-limit',
   'not-reversible',
+  'reversal-not-whole',
   'already-reversed',
   'amount-exceeds-original',
   'hold-not-found',

@@ -127,15 +127,28 @@ export type Operations<Amount = number | string> = {
    */
   closeAccount(accountId: string, body?: NewClosing, options?: CallOptions): Promise<Account<Amount>>
   /**
-   * Transfers money between two accounts.
+   * Transfers money between two accounts, or in several postings at once.
    * `POST /transactions` (`createTransfer`)
    */
   transfer(body: NewTransfer & DryRun, options?: CallOptions): Promise<TransactionPreview<Amount>>
   /**
-   * Transfers money between two accounts.
+   * Transfers money between two accounts, or in several postings at once.
+   * `POST /transactions` (`createTransfer`)
+   */
+  transfer(
+    body: NewPostings & DryRun,
+    options?: CallOptions,
+  ): Promise<PostingsTransactionPreview<Amount>>
+  /**
+   * Transfers money between two accounts, or in several postings at once.
    * `POST /transactions` (`createTransfer`)
    */
   transfer(body: NewTransfer, options?: CallOptions): Promise<Transaction<Amount>>
+  /**
+   * Transfers money between two accounts, or in several postings at once.
+   * `POST /transactions` (`createTransfer`)
+   */
+  transfer(body: NewPostings, options?: CallOptions): Promise<PostingsTransaction<Amount>>
   /**
    * Transactions of an account or a client, or by what was noted about them, newest first.
    * `GET /transactions` (`listTransactions`)
@@ -177,7 +190,7 @@ export type Operations<Amount = number | string> = {
     transactionId: string,
     body: NewReversal & DryRun,
     options?: CallOptions,
-  ): Promise<TransactionPreview<Amount>>
+  ): Promise<TransactionPreview<Amount> | PostingsTransactionPreview<Amount>>
   /**
    * Reverses a transaction, whole or in part.
    * `POST /transactions/{id}/reverse` (`reverseTransaction`)
@@ -186,12 +199,15 @@ export type Operations<Amount = number | string> = {
     transactionId: string,
     body?: NewReversal,
     options?: CallOptions,
-  ): Promise<Transaction<Amount>>
+  ): Promise<Transaction<Amount> | PostingsTransaction<Amount>>
   /**
    * A transaction.
    * `GET /transactions/{id}` (`getTransaction`)
    */
-  transaction(transactionId: string, options?: CallOptions): Promise<Transaction<Amount>>
+  transaction(
+    transactionId: string,
+    options?: CallOptions,
+  ): Promise<Transaction<Amount> | PostingsTransaction<Amount>>
   /**
    * When a transaction was committed, and where its events are on the broker.
    * `GET /transactions/{id}/delivery` (`getDelivery`)
@@ -383,7 +399,7 @@ export type TransactionsQuery = {
   /** Of all accounts of this client, instead of one account. */
   client_id?: string
   /** Of this kind. */
-  kind?: 'transfer' | 'deposit' | 'withdrawal' | 'reversal' | 'capture'
+  kind?: 'transfer' | 'deposit' | 'withdrawal' | 'reversal' | 'capture' | 'postings'
   /** Written at or after this time. */
   since?: string
   /** Written before this time. */
@@ -649,13 +665,13 @@ export type Batch<Amount = number | string> = {
 export type BatchMemberDone<Amount = number | string> = {
   /** It was executed. */
   status: 201
-  transaction: Transaction<Amount>
+  transaction: Transaction<Amount> | PostingsTransaction<Amount>
 }
 
 export type BatchMemberPreview<Amount = number | string> = {
   /** It was executed. */
   status: 201
-  transaction: TransactionToBe<Amount>
+  transaction: TransactionToBe<Amount> | PostingsTransactionToBe<Amount>
 }
 
 export type BatchMemberProblem = {
@@ -921,6 +937,8 @@ export type Entry<Amount = number | string> = {
 export type EventDelivery = {
   /** The kind of event. */
   name: string
+  /** Which posting it is about. Null where it is about all. */
+  leg: number | null
   /** Its topic on the broker. */
   topic: string
   /** `pending` while it waits in the outbox. */
@@ -1055,6 +1073,8 @@ export type Holds<Amount = number | string> = {
 export type LargeMovement<Amount = number | string> = {
   /** The transaction. */
   transaction_id: string
+  /** Which leg of it, from 0; 0 where it has no other. */
+  leg: number
   /** The account that was debited. */
   account_id_from: string
   /** The account that was credited. */
@@ -1097,8 +1117,8 @@ export type NewAccount = {
 export type NewBatch = {
   /** `atomic`, all or none, when absent; `best_effort` executes each on its own. */
   mode?: 'atomic' | 'best_effort' | null
-  /** 1 to 1000, executed in this order. */
-  transactions: NewBatchMember[]
+  /** 1 to 1000, executed in this order. Each posting of a member counts. */
+  transactions: (NewBatchMember | NewBatchPostings)[]
 }
 
 export type NewBatchMember = {
@@ -1113,6 +1133,22 @@ export type NewBatchMember = {
    * most the decimals of the currency and 15 digits.
    */
   amount: number | string
+  /** ISO 4217; BRL when absent. */
+  currency?: string | null
+  /** A text of the caller's own, such as an order number. At most 255 characters. */
+  reference?: string | null
+  /** A JSON object of at most 4096 characters. */
+  metadata?: Record<string, unknown> | null
+  /**
+   * From when it counts in the books: not in the future, with at most milliseconds. Now when
+   * absent.
+   */
+  effective_at?: string | null
+}
+
+export type NewBatchPostings = {
+  /** 2 to 100, executed in this order: each has to be covered when it is its turn. */
+  postings: NewPosting[]
   /** ISO 4217; BRL when absent. */
   currency?: string | null
   /** A text of the caller's own, such as an order number. At most 255 characters. */
@@ -1198,6 +1234,34 @@ export type NewMovement = {
   effective_at?: string | null
 }
 
+export type NewPosting = {
+  /** The account to debit. `world` when absent: the money enters. */
+  account_id_from?: string | null
+  /** The account to credit. `world` when absent: the money leaves. */
+  account_id_to?: string | null
+  /**
+   * In major units of the currency, greater than zero: a number or the same as text, with at
+   * most the decimals of the currency and 15 digits.
+   */
+  amount: number | string
+}
+
+export type NewPostings = {
+  /** 2 to 100, executed in this order: each has to be covered when it is its turn. */
+  postings: NewPosting[]
+  /** ISO 4217; BRL when absent. */
+  currency?: string | null
+  /** A text of the caller's own, such as an order number. At most 255 characters. */
+  reference?: string | null
+  /** A JSON object of at most 4096 characters. */
+  metadata?: Record<string, unknown> | null
+  /**
+   * From when it counts in the books: not in the future, with at most milliseconds. Now when
+   * absent.
+   */
+  effective_at?: string | null
+}
+
 export type NewRebuild = {
   /** `start` when absent. */
   action?: 'start' | 'swap' | 'rollback' | 'cancel' | null
@@ -1269,6 +1333,92 @@ export type NewUnfreeze = {
 export type NoRebuild = {
   /** There was none. */
   state: 'none'
+}
+
+export type Posting<Amount = number | string> = {
+  /** The account that was debited; `world` where the money entered. */
+  account_id_from: string
+  /** The account that was credited; `world` where the money left. */
+  account_id_to: string
+  /** What was moved. */
+  amount: Amount
+  /** The version of the debited account that this leg led to. */
+  version_account_id_from: number
+  /** The version of the credited account that this leg led to. */
+  version_account_id_to: number
+}
+
+export type PostingsTransaction<Amount = number | string> = {
+  /** The transaction. */
+  id: string
+  /** The legs, in the order in which they were executed. */
+  postings: Posting<Amount>[]
+  /** ISO 4217. */
+  currency: string
+  /** `reversal` when it takes back another transaction with postings. */
+  kind: 'postings' | 'reversal'
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that this one takes back, as a whole. */
+  reverses: string | null
+  /** What was taken back of it so far: nothing, or the sum of all legs. */
+  reversed: Amount
+  /** From when it counts in the caller's books. */
+  effective_at: string
+  /** When it was written. */
+  created_at: string
+}
+
+export type PostingsTransactionPreview<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** The legs, in the order in which they were executed. */
+  postings: Posting<Amount>[]
+  /** ISO 4217. */
+  currency: string
+  /** `reversal` when it takes back another transaction with postings. */
+  kind: 'postings' | 'reversal'
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that this one takes back, as a whole. */
+  reverses: string | null
+  /** What was taken back of it so far: nothing, or the sum of all legs. */
+  reversed: Amount
+  /** From when it counts in the caller's books. */
+  effective_at: string
+  /** When it was written. */
+  created_at: string
+  /** It answers a preview: nothing was written. */
+  dry_run: true
+  /** Of a preview: the accounts of the request, as they were. Those that exist. */
+  assumed: AssumedVersion[]
+}
+
+export type PostingsTransactionToBe<Amount = number | string> = {
+  /** It would be a new one. */
+  id: null
+  /** The legs, in the order in which they were executed. */
+  postings: Posting<Amount>[]
+  /** ISO 4217. */
+  currency: string
+  /** `reversal` when it takes back another transaction with postings. */
+  kind: 'postings' | 'reversal'
+  /** A text of the caller's own. */
+  reference: string | null
+  /** An object of the caller's own. */
+  metadata: Record<string, unknown> | null
+  /** The transaction that this one takes back, as a whole. */
+  reverses: string | null
+  /** What was taken back of it so far: nothing, or the sum of all legs. */
+  reversed: Amount
+  /** From when it counts in the caller's books. */
+  effective_at: string
+  /** When it was written. */
+  created_at: string
 }
 
 export type ProblemDetails = {
@@ -1617,7 +1767,7 @@ export type TransactionToBe<Amount = number | string> = {
 
 export type Transactions<Amount = number | string> = {
   /** The rows of the page. */
-  data: Transaction<Amount>[]
+  data: (Transaction<Amount> | PostingsTransaction<Amount>)[]
   /** Send it as `cursor` for the next page; null on the last one. */
   next_cursor: string | null
 }
@@ -1802,6 +1952,14 @@ export type Problems = {
     status: 422
     code: 'TRANSACTION_NOT_REVERSIBLE'
   }
+  /**
+   * Postings are reversed as a whole. Leave the amount out. To give back a part of it, send a
+   * transaction of its own.
+   */
+  'reversal-not-whole': {
+    status: 422
+    code: 'REVERSAL_NOT_WHOLE'
+  }
   /** Transaction already reversed. Nothing is left to do. */
   'already-reversed': {
     status: 409
@@ -1956,6 +2114,7 @@ export type ProblemsOf = {
   reverseTransaction:
     | 'transaction-not-found'
     | 'not-reversible'
+    | 'reversal-not-whole'
     | 'already-reversed'
     | 'amount-exceeds-original'
     | 'account-closed'

@@ -159,6 +159,15 @@ export const problems = {
     retry: 'never',
     codes: ['TRANSACTION_NOT_REVERSIBLE'],
   },
+  reversalNotWhole: {
+    name: 'reversal-not-whole',
+    status: 422,
+    title: 'Postings are reversed as a whole',
+    cause: 'The transaction has several legs, and the request an amount. Nothing was moved.',
+    remedy: 'Leave the amount out. To give back a part of it, send a transaction of its own.',
+    retry: 'changed',
+    codes: ['REVERSAL_NOT_WHOLE'],
+  },
   alreadyReversed: {
     name: 'already-reversed',
     status: 409,

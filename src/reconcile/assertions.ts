@@ -44,6 +44,20 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
     const limits: Fields = limit === undefined ? {} : { overdraftLimitMinor: minorOf(limit, currency) }
     return [{ subject, name: id, fields: { clientId, currency, ...limits }, isEvidence: true }]
   }
+  if (subject === 'PostingsCreated') {
+    const { id, currency, postings } = payload
+    return postings.map((leg, index) => ({
+      subject,
+      name: `${id}/${index}`,
+      fields: {
+        accountIdFrom: leg.account_id_from,
+        accountIdTo: leg.account_id_to,
+        amountMinor: minorOf(leg.amount, currency),
+        currency,
+      },
+      isEvidence: true,
+    }))
+  }
   const { account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
   const { currency = currencyDefault } = payload
   const fields = {

@@ -4,8 +4,9 @@ import { project } from '../balances/projection/project'
 import type { SaldoEvent } from '../contract/events/events'
 import { decodeRecord, type EncodedEvent } from '../contract/wire/envelope'
 import { worldIdOf } from '../wallet/domain/account'
-import { applyFact, type Command, decide, emptyBook } from '../wallet/domain/book'
-import type { Client, Movement } from '../wallet/domain/types'
+import { applyFact, type Book, type Command, decide, emptyBook } from '../wallet/domain/book'
+import type { Posting } from '../wallet/domain/postings'
+import type { Client, Movement, TransferKind } from '../wallet/domain/types'
 import { accountToEvent, clientToEvent, toEvents } from '../wallet/events'
 import { assertionOfClient, assertionOfEntry, assertionsOfBalance, assertionsOfEvent } from './assertions'
 import { Comparison, type Difference, evidence } from './compare'
@@ -18,7 +19,9 @@ const people = [idOf(2), idOf(3), idOf(4)] as const
 
 /** `from` and `to` index the accounts, of which 0 is `world`; `amount` is in minor units. */
 type Step = {
-  kind: 'transfer' | 'hold' | 'capture' | 'release' | 'status' | 'overdraft' | 'extension' | 'update'
+  kind:
+    | ('transfer' | 'postings' | 'reversal' | 'hold' | 'capture' | 'release')
+    | ('status' | 'overdraft' | 'extension' | 'update')
   from: number
   to: number
   amount: number
@@ -66,29 +69,19 @@ function systemOf(steps: Step[]) {
   }
 
   for (const [index, step] of steps.entries()) {
-    const command = commandOf(step, idOf(100 + index), [...book.holds.values()])
+    const command = commandOf(step, idOf(100 + index), book)
     const decision = command && decide(command, book, at)
     if (!decision?.accepted) continue
-    const [fact] = decision.facts
-    if (!fact) continue
-    applyFact(book, fact)
-    published.push(...toEvents(fact as Parameters<typeof toEvents>[0]))
-    if ('client' in fact) records.set(...recordOfClient(fact.client))
-    if (!('entries' in fact)) continue
-    for (const entry of fact.entries) {
-      const { status, overdraftLimitMinor, openingLimitMinor } =
-        entry.accountId === fact.from.id ? fact.from : fact.to
-      entries.push({
-        ...entry,
-        transactionId: fact.id,
-        bookedMinor: fact.transaction ? entry.amountMinor : null,
-        changeKind: 'change' in fact ? fact.change.kind : null,
-        status,
-        overdraftLimitMinor: openingLimitMinor === overdraftLimitMinor ? null : overdraftLimitMinor,
-        ...(openingLimitMinor === null && { overdraftLimitMinor: null }),
-      })
+    for (const fact of decision.facts) {
+      applyFact(book, fact)
+      published.push(...toEvents(fact as Parameters<typeof toEvents>[0]))
+      if ('client' in fact) records.set(...recordOfClient(fact.client))
+      if (!('entries' in fact)) continue
+      entries.push(...entriesOf(fact))
+      if (fact.type === 'leg' && fact.whole && step.kind === 'postings')
+        book.originals.set(fact.id, { legs: fact.whole, reversedMinor: 0n })
+      records.set(...recordOf(fact))
     }
-    records.set(...recordOf(fact))
   }
   entries.sort((a, b) => a.accountId.localeCompare(b.accountId) || Number(a.version - b.version))
 
@@ -119,6 +112,22 @@ function systemOf(steps: Step[]) {
 type System = ReturnType<typeof systemOf>
 type Terms = { status: string; overdraftLimitMinor: bigint | null }
 
+const entriesOf = (fact: Movement): (LedgerEntry & Terms)[] =>
+  fact.entries.map((entry) => {
+    const { status, overdraftLimitMinor, openingLimitMinor } =
+      entry.accountId === fact.from.id ? fact.from : fact.to
+    const isAsOpened = openingLimitMinor === null || openingLimitMinor === overdraftLimitMinor
+    return {
+      ...entry,
+      transactionId: fact.id,
+      bookedMinor: fact.transaction ? entry.amountMinor : null,
+      changeKind: 'change' in fact ? fact.change.kind : null,
+      isLeg: fact.type === 'leg',
+      status,
+      overdraftLimitMinor: isAsOpened ? null : overdraftLimitMinor,
+    }
+  })
+
 const recordOfClient = ({ id, name, email, version }: Client): [string, LedgerRecord] => [
   `ClientUpdated ${id}:${version}`,
   { holderId: id, version: version - 1n, fields: { clientName: name, email } },
@@ -137,6 +146,7 @@ function recordOf(fact: Movement): [string, LedgerRecord] {
   const { id, accountIdFrom, accountIdTo, amountMinor, currency } = fact.transaction ?? fact.hold
   const names = {
     transaction: 'TransactionCreated',
+    leg: 'PostingsCreated',
     capture: 'TransactionCreated',
     hold: 'HoldPlaced',
     release: 'HoldReleased',
@@ -144,16 +154,14 @@ function recordOf(fact: Movement): [string, LedgerRecord] {
   }
   const fields: Record<string, string | bigint> = { accountIdFrom, accountIdTo, amountMinor, currency }
   if (fact.hold && !fact.transaction) fields.expiresAt = fact.hold.expiresAt.toISOString()
-  return [`${names[fact.type]} ${fact.type === 'extension' ? fact.id : id}`, { holderId, version, fields }]
+  const leg = fact.type === 'leg' ? `/${fact.transaction.leg}` : ''
+  const name = `${fact.type === 'extension' ? fact.id : id}${leg}`
+  return [`${names[fact.type]} ${name}`, { holderId, version, fields }]
 }
 
 const remarks = { reference: null, metadata: null }
 
-function commandOf(
-  { kind, from, to, amount }: Step,
-  id: string,
-  holds: { id: string; accountIdFrom: string; accountIdTo: string }[],
-): Command | undefined {
+function commandOf({ kind, from, to, amount }: Step, id: string, book: Book): Command | undefined {
   const [accountIdFrom, accountIdTo] = [people[from - 1] ?? world, people[to - 1] ?? world]
   const movement = {
     id,
@@ -163,15 +171,7 @@ function commandOf(
     currency: 'BRL',
     ...remarks,
   }
-  if (kind === 'transfer') {
-    const between = accountIdTo === world ? 'withdrawal' : 'transfer'
-    return {
-      type: 'transfer',
-      ...movement,
-      kind: accountIdFrom === world ? 'deposit' : between,
-      effectiveAt: null,
-    }
-  }
+  if (kind === 'transfer') return { type: 'transfer', ...movement, kind: kindOf(movement), effectiveAt: null }
   if (kind === 'hold')
     return {
       type: 'hold',
@@ -189,6 +189,23 @@ function commandOf(
   if (kind === 'overdraft')
     return { type: 'overdraft', ...change, overdraftLimitMinor: 100_000n + BigInt(to) }
   if (kind === 'update') return { type: 'update', id, clientId: client, name: `Eva ${amount}`, email: null }
+  if (kind === 'postings') {
+    const [first, second] = [
+      movement,
+      { ...movement, accountIdFrom: accountIdTo, accountIdTo: accountIdFrom },
+    ]
+    const legs = [first, { ...second, amountMinor: 1n }, first].map((leg) => ({ ...leg, kind: kindOf(leg) }))
+    return { type: 'postings', id, postings: legs, currency: 'BRL', ...remarks, effectiveAt: null }
+  }
+  if (kind === 'reversal') {
+    const [original] = book.originals.values()
+    if (!original) return undefined
+    const { accountIdFrom, accountIdTo } = original.legs[0]
+    const parties = { accountIdFrom, accountIdTo, otherAccountIds: [] }
+    const reverses = original.legs[0].id
+    return { type: 'reversal', id, reverses, ...parties, ...remarks, amountMinor: null, effectiveAt: null }
+  }
+  const holds = [...book.holds.values()]
   const hold = holds[amount % (holds.length || 1)]
   if (!hold) return undefined
   const of = { id, holdId: hold.id, accountIdFrom: hold.accountIdFrom, accountIdTo: hold.accountIdTo }
@@ -199,11 +216,20 @@ function commandOf(
     : { type: 'release', ...of, reason: 'released' }
 }
 
+function kindOf({
+  accountIdFrom,
+  accountIdTo,
+}: Pick<Posting, 'accountIdFrom' | 'accountIdTo'>): TransferKind {
+  if (accountIdFrom === world) return 'deposit'
+  return accountIdTo === world ? 'withdrawal' : 'transfer'
+}
+
 /** Records come from the same tables as the entries. */
 function compare(system: System): Comparison {
   const comparison = new Comparison(100)
   const records = new Map(system.records)
-  for (const { accountId, version, bookedMinor: _, changeKind: __, ...columns } of system.entries) {
+  for (const entry of system.entries) {
+    const { accountId, version, bookedMinor: _, changeKind: __, isLeg: ___, ...columns } = entry
     records.set(`entry ${accountId}:${version}`, {
       holderId: accountId,
       version,
@@ -244,7 +270,7 @@ function compare(system: System): Comparison {
 
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom(
-    ...(['transfer', 'transfer', 'hold', 'capture', 'release'] as const),
+    ...(['transfer', 'transfer', 'postings', 'reversal', 'hold', 'capture', 'release'] as const),
     ...(['status', 'overdraft', 'extension', 'update'] as const),
   ),
   from: fc.integer({ min: 0, max: 3 }),
@@ -257,6 +283,7 @@ const histories = fc
   .map((steps) => [
     ...[1, 2, 3].map((to): Step => ({ kind: 'transfer', from: 0, to, amount: 50_000 })),
     { kind: 'hold', from: 1, to: 2, amount: 100 } satisfies Step,
+    { kind: 'postings', from: 2, to: 3, amount: 100 } satisfies Step,
     ...steps,
   ])
 
@@ -326,6 +353,18 @@ const faults: Record<string, Fault> = {
     const event = pick(eventsNamed(system, /Balance/))
     remove(system.events, event)
     return { where: 'topic', ...payerOf(event), event: 'BalanceUpdated' }
+  },
+  'a leg that its notification leaves out': (system, pick) => {
+    const event = pick(eventsNamed(system, /Postings/))
+    if (event.name !== 'PostingsCreated') throw new Error('not postings')
+    const [leg] = event.payload.postings.splice(-1)
+    return { where: 'topic', accountId: leg?.account_id_from, event: event.name }
+  },
+  'postings that were never published': (system, pick) => {
+    const event = pick(eventsNamed(system, /Postings/))
+    if (event.name !== 'PostingsCreated') throw new Error('not postings')
+    remove(system.events, event)
+    return { where: 'topic', transactionId: event.payload.id, event: event.name }
   },
   'a notification that was never published': (system, pick) => {
     const event = pick(eventsNamed(system, /Transaction|Hold/))

@@ -176,6 +176,7 @@ export class Comparison {
 
   #verifyEntry(entry: LedgerEntry, holder: TrackedHolder): void {
     const { accountId, version, transactionId, amountMinor, bookedMinor, balanceMinor, heldMinor } = entry
+    const moved = entry.isLeg ? 'PostingsCreated' : 'TransactionCreated'
     const { currency, running: previous } = holder
     const context = { where: 'ledger', accountId, version, transactionId, currency } as const
     const follows = version === previous.version + 1n
@@ -191,7 +192,7 @@ export class Comparison {
 
     this.#expectShown(holder, context, 'BalanceUpdated')
     const bits = holder.notifications[Number(version)] ?? 0
-    if (amountMinor < 0n) this.#expectEvent(context, bits, 'TransactionCreated')
+    if (amountMinor < 0n) this.#expectEvent(context, bits, moved)
     else if (amountMinor === 0n) {
       const event = notificationOf(heldMinor - previous.heldMinor, entry.changeKind)
       if (event) this.#expectEvent(context, bits, event)
@@ -241,7 +242,7 @@ function notificationOf(heldMinor: bigint, changeKind: LedgerEntry['changeKind']
 }
 
 const isNotification = ({ subject }: Assertion): boolean =>
-  /^(Transaction|Hold)/.test(subject) || subject === 'AccountUpdated'
+  subject !== 'entry' && (events[subject].topic === 'transactions' || subject === 'AccountUpdated')
 
 /** What an assertion is about, by the ledger or else by itself. */
 function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | undefined): Context {
@@ -254,7 +255,7 @@ function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | 
   return {
     accountId: record?.holderId ?? accountId,
     version: record?.version ?? (/^\d+$/.test(version) ? BigInt(version) : undefined),
-    transactionId: (accountIdFrom ? name : transactionId) ?? undefined,
+    transactionId: (accountIdFrom ? name.split('/')[0] : transactionId) ?? undefined,
     currency,
   }
 }

@@ -28,6 +28,8 @@ export type LedgerEntry = {
   bookedMinor: bigint | null
   /** Of the change that led to it, where it changes neither balance nor held amount by itself. */
   changeKind: 'status' | 'overdraft' | 'expiry' | null
+  /** Whether its transaction has several legs. */
+  isLeg: boolean
 }
 
 export const listHolders = (sql: Statements): AsyncGenerator<Holder[]> =>
@@ -53,7 +55,8 @@ export const listLedgerEntries = (sql: Statements): AsyncGenerator<LedgerEntry[]
         end as "bookedMinor",
         case when entry.amount_minor = 0 then (
           select kind from changes where changes.id = entry.transaction_id
-        ) end as "changeKind"
+        ) end as "changeKind",
+        coalesce(${hasLegs(sql)}, false) as "isLeg"
       from (
         select * from entries
         where (account_id, version) > (
@@ -62,8 +65,14 @@ export const listLedgerEntries = (sql: Statements): AsyncGenerator<LedgerEntry[]
         order by account_id, version limit ${limit}
       ) as entry
       left join transactions on transactions.id = entry.transaction_id
+        and (account_id, version) in ((account_id_from, version_from), (account_id_to, version_to))
       order by account_id, version`,
   )
+
+/** Only postings have several legs, and their reversals. */
+const hasLegs = (sql: Statements) => sql`(
+  transactions.kind = 'postings' or transactions.leg > 0 or (transactions.kind = 'reversal'
+    and exists (select from transactions as other where other.id = transactions.id and other.leg = 1)))`
 
 /** An event that is committed and not yet known to be published. */
 export type OutboxRow = { id: bigint; value: string }
@@ -97,7 +106,10 @@ export type Fields = Readonly<Record<string, bigint | string | null>>
 /** Version 0 is the opening of an account, or the client itself. */
 export type LedgerRecord = { holderId: string; version: bigint; fields: Fields }
 
-/** Entries, and changes of accounts and clients, are named `holder:version`, anything else by its id. */
+/**
+ * Entries, and changes of accounts and clients, are named `holder:version`, legs `transaction/leg`,
+ * anything else by its id.
+ */
 export type Reference = { subject: Subject; name: string }
 export const keyOf = ({ subject, name }: Reference): string => `${subject} ${name}`
 
@@ -124,9 +136,14 @@ export const isVersioned = (subject: Subject): boolean =>
 
 /** Events of other publishers may refer to anything; the ledger has UUIDs and versions. */
 function canExist({ subject, name }: Reference): boolean {
-  if (!isVersioned(subject)) return isUuid(name)
-  const [, id = '', version] = /^(.*):(\d{1,18})$/.exec(name) ?? []
-  return version !== undefined && isUuid(id)
+  const form = isVersioned(subject)
+    ? /^(.*):(\d{1,18})$/
+    : subject === 'PostingsCreated'
+      ? /^(.*)\/(\d{1,4})$/
+      : undefined
+  if (!form) return isUuid(name)
+  const [, id = '', number] = form.exec(name) ?? []
+  return number !== undefined && isUuid(id)
 }
 
 /** `id` where the record is not named by its holder. */
@@ -135,7 +152,7 @@ type RecordRow = { id?: string; holderId: string; version: bigint } & Fields
 function selectRecords(sql: Statements, subject: Subject, names: string[]): PromiseLike<RecordRow[]> {
   const isNamed = sql`id = any(${arrayOf(names)}::uuid[])`
   const movement = sql`
-    id, account_id_from as "holderId", account_id_from as "accountIdFrom", account_id_to as "accountIdTo",
+    account_id_from as "holderId", account_id_from as "accountIdFrom", account_id_to as "accountIdTo",
     amount_minor as "amountMinor", currency`
   const parts = isVersioned(subject) ? names.map((name) => name.split(':')) : []
   const named = sql`unnest(
@@ -179,15 +196,26 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
         from changes join holds on holds.id = hold_id
         where changes.id = any(${arrayOf(names)}::uuid[])`
     case 'TransactionCreated':
-      return sql`select ${movement}, version_from as version from transactions where ${isNamed}`
+      return sql`
+        select id, ${movement}, version_from as version
+        from transactions where ${isNamed} and not ${hasLegs(sql)}`
+    case 'PostingsCreated': {
+      const parts = names.map((name) => name.split('/'))
+      return sql`
+        select id || '/' || leg as id, ${movement}, version_from as version
+        from unnest(
+          ${arrayOf(parts.map(([id]) => id))}::uuid[], ${arrayOf(parts.map(([, leg]) => leg))}::smallint[]
+        ) as named (id, leg)
+        join transactions using (id, leg) where ${hasLegs(sql)}`
+    }
     case 'HoldPlaced':
       return sql`
-        select ${movement}, version_placed as version,
+        select id, ${movement}, version_placed as version,
           ${instant(sql`coalesce(expires_at_placed, expires_at)`)} as "expiresAt"
         from holds where ${isNamed}`
     case 'HoldReleased':
       return sql`
-        select ${movement}, version_ended as version from holds
+        select id, ${movement}, version_ended as version from holds
         where ${isNamed} and status in ('released', 'expired')`
     case 'AccountOpened':
       return sql`

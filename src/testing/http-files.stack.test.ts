@@ -88,6 +88,9 @@ test('wallet.http, over the seed', async () => {
     withdrawal: 201,
     batch: 201,
     reverse: 201,
+    withFee: 201,
+    split: 201,
+    reverseWithFee: 201,
     placeHold: 201,
     hold: 200,
     extendHold: 422,
@@ -131,7 +134,7 @@ test('wallet.http, over the seed', async () => {
     readyz: 200,
     healthz: 200,
   })
-  expect(answers.account?.body).toMatchObject({ balance: 710.26, version: 7 })
+  expect(answers.account?.body).toMatchObject({ balance: 710.26, version: 15 })
   expect(answers.transactions?.body.data).toHaveLength(2)
   expect(answers.transactionsOfJanuary?.body.data).toHaveLength(2)
   expect(answers.transaction?.body).toMatchObject({ amount: 50, kind: 'transfer' })

@@ -94,14 +94,25 @@ export async function findFaults(sql: Sql): Promise<string[]> {
         = (clients.version, clients.name, clients.email))
     union all
     select 'transaction ' || original.id || ' does not match its reversals'
-    from transactions as reversal left join transactions as original on original.id = reversal.reverses
-    where reversal.reverses is not null
-    group by original.id, original.amount_minor, original.kind, original.account_id_from,
-      original.account_id_to
+    from (
+      select *, (select count(*) from transactions as one where one.id = made.reverses) as legs
+      from transactions as made where reverses is not null
+    ) as reversal
+    left join transactions as original
+      on original.id = reversal.reverses and original.leg = reversal.legs - 1 - reversal.leg
+    group by original.id, original.leg, reversal.legs
     having original.id is null or original.kind = 'reversal'
       or sum(reversal.amount_minor) > original.amount_minor
+      or (reversal.legs > 1 and (count(*) > 1 or sum(reversal.amount_minor) <> original.amount_minor))
       or bool_or(reversal.account_id_from <> original.account_id_to
         or reversal.account_id_to <> original.account_id_from)
+    union all
+    select 'transaction ' || id || ' does not have its legs'
+    from transactions group by id, reverses
+    having count(*) <> max(leg) + 1 or (count(*) > 1) <> case min(kind)
+      when 'reversal' then (select count(*) from transactions as one where one.id = transactions.reverses) > 1
+      else min(kind) = 'postings'
+    end or count(distinct (kind, currency, reference, metadata::text, effective_at, created_at)) > 1
     union all
     select 'transaction ' || dated.id || ' is effective before the one it refers to'
     from transactions as dated
@@ -135,19 +146,21 @@ export async function findFaults(sql: Sql): Promise<string[]> {
 }
 
 /**
- * The same for an outbox that no relay empties: each fact has its two events, in order, and their
- * balances are those of the entries.
+ * The same for an outbox that no relay empties: each fact has its events in order, a notification and
+ * one for each leg, and their balances are those of the entries.
  */
 export async function findOutboxFaults(sql: Sql): Promise<string[]> {
   const rows = await sql<{ fault: string }[]>`
     with facts as (
-      select id, 'TransactionCreated' as event from transactions
+      select id, case when count(*) > 1 then 'PostingsCreated' else 'TransactionCreated' end as event,
+        count(*)::int as legs
+      from transactions group by id
       union all
-      select id, 'HoldPlaced' from holds
+      select id, 'HoldPlaced', 1 from holds
       union all
-      select ended_by, 'HoldReleased' from holds where status in ('released', 'expired')
+      select ended_by, 'HoldReleased', 1 from holds where status in ('released', 'expired')
       union all
-      select id, case kind when 'expiry' then 'HoldExtended' else 'AccountUpdated' end from changes
+      select id, case kind when 'expiry' then 'HoldExtended' else 'AccountUpdated' end, 1 from changes
     ), events as (
       select id as position, type, payload::json -> 'Payload' as payload
       from outbox where aggregatetype in ('transactions', 'balances') or type = 'AccountUpdated'
@@ -168,7 +181,8 @@ export async function findOutboxFaults(sql: Sql): Promise<string[]> {
     select concat(event, ' of ', id, ' was emitted as ', types::text, ' about ', about) as fault
     from facts full join emitted on about = id::text
     where types is distinct from (
-      case event when 'HoldReleased' then array['BalanceUpdated'] else array[event, 'BalanceUpdated'] end)
+      case event when 'HoldReleased' then array['BalanceUpdated']
+        else array[event] || array_fill('BalanceUpdated'::text, array[legs]) end)
     union all
     select count(*) || ' releases were emitted' from events where type = 'HoldReleased'
     having count(*) <> (select count(*) from facts where event = 'HoldReleased')

@@ -14,6 +14,17 @@ export type Payment = {
   currency: string
   note: Note
 }
+/** Several payments that are one transaction. */
+export type Posted = {
+  /** Empty until the wallet has returned it. */
+  id: string
+  legs: Paid[]
+  note: Note
+  isTakenBack: boolean
+  reverses: string | null
+  /** Effective time in milliseconds, once the wallet has returned it. */
+  effective: number
+}
 export type Paid = {
   /** Empty until the wallet has returned it. */
   id: string
@@ -64,6 +75,7 @@ export class LedgerModel {
   readonly accounts = new Map<string, Account>()
   readonly promises: Promised[] = []
   readonly payments: Paid[] = []
+  readonly postings: Posted[] = []
 
   held(id: string): bigint {
     return this.promises.reduce(
@@ -149,13 +161,56 @@ export class LedgerModel {
     return this.move({ kind: 'reversal', from, to, amount, note, reverses: paid.id, hold: null })
   }
 
+  /** All legs in their order, or the refusal of the first that cannot be paid. */
+  post(payments: Payment[], note: Note): Posted | (Refusal & { at: number }) {
+    const legs = this.payAll(payments)
+    if (!Array.isArray(legs)) return legs
+    return this.postLegs(legs, { note, isTakenBack: false, reverses: null })
+  }
+
+  /** The legs as one transaction, instead of transactions of their own. */
+  private postLegs(legs: Paid[], rest: Pick<Posted, 'note' | 'isTakenBack' | 'reverses'>): Posted {
+    this.payments.length -= legs.length
+    const posted = { id: '', legs, effective: Number.NaN, ...rest }
+    this.postings.push(posted)
+    return posted
+  }
+
+  /** Every leg, the last one first. */
+  reversePosted(posted: Posted, note: Note): Posted | Refusal {
+    if (posted.reverses !== null) return refuse(422, 'TRANSACTION_NOT_REVERSIBLE')
+    if (posted.isTakenBack) return refuse(409, 'TRANSACTION_ALREADY_REVERSED')
+    const steps = posted.legs.toReversed().map(({ from, to, amount }) => () => {
+      if (isBefore(note, posted.effective)) return refuse(422, 'EFFECTIVE_BEFORE_ORIGINAL')
+      if (this.isTooMuch(to, amount)) return refuse(422, 'INSUFFICIENT_FUNDS')
+      if (this.isTooWide(to, from, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
+      return this.move({
+        kind: 'reversal',
+        from: to,
+        to: from,
+        amount,
+        note,
+        reverses: posted.id,
+        hold: null,
+      })
+    })
+    const legs = this.all(steps)
+    if (!Array.isArray(legs)) return refuse(legs.status, legs.code)
+    posted.isTakenBack = true
+    return this.postLegs(legs, { note, isTakenBack: false, reverses: posted.id })
+  }
+
   /** All or nothing: the first refusal and its index, without effect. */
   payAll(payments: Payment[]): Paid[] | (Refusal & { at: number }) {
+    return this.all(payments.map((payment) => () => this.pay(payment)))
+  }
+
+  private all(steps: (() => Paid | Refusal)[]): Paid[] | (Refusal & { at: number }) {
     const accounts = structuredClone(this.accounts)
     const count = this.payments.length
     const all: Paid[] = []
-    for (const [at, payment] of payments.entries()) {
-      const one = this.pay(payment)
+    for (const [at, step] of steps.entries()) {
+      const one = step()
       if (!isRefusal(one)) all.push(one)
       else {
         for (const [id, account] of accounts) this.accounts.set(id, account)

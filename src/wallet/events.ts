@@ -3,7 +3,7 @@ import type { SaldoEvent } from '../contract/events/events'
 import { exactMoney, moneyNumber } from '../contract/money'
 import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
 import type { Account, AccountSnapshot } from './domain/account'
-import type { Change, Client, Creation, Hold, PublishedMovement, Transaction } from './domain/types'
+import type { Change, Client, Creation, Hold, Legs, PublishedMovement, Transaction } from './domain/types'
 
 export function clientToEvent({ id, name, email, createdAt }: Client): EncodedEvent {
   const payload = { id, name, email, created_at: createdAt.toISOString() }
@@ -48,16 +48,18 @@ export function toEvents(fact: PublishedMovement | Creation): EncodedEvent[] {
   if (fact.type === 'update') return [clientUpdateToEvent(fact.id, fact.client)]
   if (fact.type === 'opening') return fact.accounts.map(accountToEvent)
   const createdAt = fact.createdAt.toISOString()
-  const notification = notificationOf(fact, createdAt)
   // The notification first, as in the course's wallet, then both balances.
-  return [notification, balancesOf(fact, createdAt)].map((event) => encodeEvent(event, createdAt))
+  return [...notificationOf(fact, createdAt), balancesOf(fact, createdAt)].map((event) =>
+    encodeEvent(event, createdAt),
+  )
 }
 
-function notificationOf(fact: PublishedMovement, createdAt: string): SaldoEvent {
-  if (fact.transaction) return transactionCreated(fact.transaction, createdAt)
-  if (fact.type === 'change') return accountUpdated(fact, createdAt)
-  if (fact.type === 'extension') return holdExtended(fact.change, fact.hold, createdAt)
-  return (fact.type === 'hold' ? holdPlaced : holdReleased)(fact.hold, createdAt)
+function notificationOf(fact: PublishedMovement, createdAt: string): SaldoEvent[] {
+  if (fact.type === 'leg') return fact.whole ? [postingsCreated(fact.whole, createdAt)] : []
+  if (fact.transaction) return [transactionCreated(fact.transaction, createdAt)]
+  if (fact.type === 'change') return [accountUpdated(fact, createdAt)]
+  if (fact.type === 'extension') return [holdExtended(fact.change, fact.hold, createdAt)]
+  return [(fact.type === 'hold' ? holdPlaced : holdReleased)(fact.hold, createdAt)]
 }
 
 function accountUpdated(
@@ -128,8 +130,30 @@ function transactionCreated(transaction: Transaction, createdAt: string): SaldoE
   }
 }
 
+function postingsCreated(legs: Legs, createdAt: string): SaldoEvent {
+  const [{ id, currency, kind, reference, reverses, effectiveAt }] = legs
+  return {
+    name: 'PostingsCreated',
+    payload: {
+      id,
+      currency,
+      kind,
+      reference,
+      ...(reverses === null ? {} : { reverses }),
+      postings: legs.map(({ accountIdFrom, accountIdTo, amountMinor }) => ({
+        account_id_from: accountIdFrom,
+        account_id_to: accountIdTo,
+        amount: moneyNumber(amountMinor, currency),
+      })),
+      effective_at: effectiveAt.toISOString(),
+      created_at: createdAt,
+    },
+  }
+}
+
 /** For every change of an account's state. A hold changes the payer only: the payee keeps its version. */
-function balancesOf({ id, from, to, transaction, hold }: PublishedMovement, createdAt: string): SaldoEvent {
+function balancesOf(fact: PublishedMovement, createdAt: string): SaldoEvent {
+  const { id, from, to, transaction, hold } = fact
   const { currency } = from
   const [exactFrom, exactTo] = [
     exactMoney(from.balanceMinor, currency),
@@ -151,6 +175,7 @@ function balancesOf({ id, from, to, transaction, hold }: PublishedMovement, crea
       ...termsOf(from, 'from'),
       ...termsOf(to, 'to'),
       transaction_id: id,
+      ...(fact.type === 'leg' ? { leg: fact.transaction.leg } : {}),
       ...(hold ? { hold_id: hold.id } : {}),
       amount: moneyNumber(transaction?.amountMinor ?? 0n, currency),
       currency,

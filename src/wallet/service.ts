@@ -10,6 +10,7 @@ import { prepareDatabase } from '../platform/postgres/migrate'
 import { createService, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
+import { sizeOf } from './domain/book'
 import { createWalletApp } from './http/app'
 import { createClock } from './ledger/clock'
 import { CommitQueue } from './ledger/commit-queue'
@@ -139,7 +140,7 @@ const openCommitQueue = (ledger: Ledger) =>
     tryOptimistic: (requests) => tryOptimistic(ledger, requests),
     execute: (requests, again) => execute(ledger, requests, again),
     isAbandoned: ({ signal }) => signal?.aborted ?? false,
-    sizeOf: (request) => request.commands.length,
+    sizeOf: (request) => request.commands.reduce((sum, command) => sum + sizeOf(command), 0),
     sizeMax: batchSizeMax,
     queueMax,
     waitMaxMs,

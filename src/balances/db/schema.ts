@@ -199,7 +199,9 @@ export const deadLetters = pgTable(
 export const largeMovements = pgTable(
   'large_movements',
   {
-    transactionId: key('transaction_id').primaryKey(),
+    transactionId: key('transaction_id').notNull(),
+    /** 0 where the transaction has no other. */
+    leg: integer().notNull().default(0),
     accountIdFrom: text('account_id_from').notNull(),
     accountIdTo: text('account_id_to').notNull(),
     amountMinor: bigint('amount_minor', { mode: 'bigint' }).notNull(),
@@ -208,6 +210,7 @@ export const largeMovements = pgTable(
     createdAt: time('created_at').notNull(),
   },
   (table) => [
+    primaryKey({ name: 'large_movements_pkey', columns: [table.transactionId, table.leg] }),
     index('large_movements_newest').on(table.createdAt, table.transactionId),
     index('large_movements_from').on(table.accountIdFrom),
     index('large_movements_to').on(table.accountIdTo),

@@ -14,7 +14,7 @@ import {
 } from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
 import { closed, closedObject, described, nullable } from '../../platform/http/schemas'
-import type { LargeMovement } from '../reactions/large-movements-store'
+import type { LargeMovement, LargeMovementCursor } from '../reactions/large-movements-store'
 import { CurrencyCode, id, MoneyOrUnknown, revalidated, revalidatedHeaders } from './values'
 
 const LargeMovementsQuery = Type.Object(
@@ -24,6 +24,7 @@ const LargeMovementsQuery = Type.Object(
 
 const LargeMovementResponse = closedObject('LargeMovement', {
   transaction_id: Type.String({ description: 'The transaction.' }),
+  leg: Type.Integer({ minimum: 0, description: 'Which leg of it, from 0; 0 where it has no other.' }),
   account_id_from: Type.String({ description: 'The account that was debited.' }),
   account_id_to: Type.String({ description: 'The account that was credited.' }),
   amount: described(MoneyOrUnknown, 'What was moved.'),
@@ -34,6 +35,7 @@ const LargeMovementResponse = closedObject('LargeMovement', {
 
 const presentLargeMovement = (movement: LargeMovement): Static<typeof LargeMovementResponse> => ({
   transaction_id: movement.transactionId,
+  leg: movement.leg,
   account_id_from: movement.accountIdFrom,
   account_id_to: movement.accountIdTo,
   amount: presentMoney(movement.amountMinor, movement.currency),
@@ -42,10 +44,18 @@ const presentLargeMovement = (movement: LargeMovement): Static<typeof LargeMovem
   created_at: movement.createdAt,
 })
 
+const formatMovement = ({ transactionId, leg }: LargeMovement): string => `${leg}:${transactionId}`
+
+/** Earlier cursors have the transaction alone. */
+function parseMovement(position: string): LargeMovementCursor {
+  const [, leg, transactionId] = /^(\d{1,4}):(.*)$/s.exec(position) ?? []
+  return { transactionId: transactionId ?? position, leg: Number(leg ?? 0) }
+}
+
 /** By account, where one is given, newest first. */
 export type ListLargeMovements = (
   accountId: string | undefined,
-  page: { after: string | undefined; limit: number },
+  page: { after: LargeMovementCursor | undefined; limit: number },
 ) => Promise<LargeMovement[]>
 
 export const largeMovementRoutes = (largeMovements: ListLargeMovements) => [
@@ -72,9 +82,10 @@ export const largeMovementRoutes = (largeMovements: ListLargeMovements) => [
       const accountId = account_id && canonicalId(account_id)
       const filter = { list: 'large-movements', accountId }
       const size = pageSizeOf(limit)
-      const after = parsePosition(cursor, filter)
+      const position = parsePosition(cursor, filter)
+      const after = position === undefined ? undefined : parseMovement(position)
       const rows = await largeMovements(accountId, { after, limit: size + 1 })
-      const { page, next } = pageOf(rows, size, { filter, positionOf: (last) => last.transactionId })
+      const { page, next } = pageOf(rows, size, { filter, positionOf: formatMovement })
       return respondWithPage(request, { data: page.map(presentLargeMovement) }, next, revalidated)
     },
   }),

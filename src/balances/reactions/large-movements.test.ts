@@ -23,6 +23,7 @@ test('a movement is recorded as published, with the time of its record when the 
   const { id, account_id_from, account_id_to } = TransactionCreated.example
   const recorded = {
     transactionId: id,
+    leg: 0,
     accountIdFrom: account_id_from,
     accountIdTo: account_id_to,
     amountMinor: 1_000_000n,

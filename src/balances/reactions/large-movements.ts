@@ -1,10 +1,11 @@
 /**
- * Records large movements: an independent consumer of TransactionCreated with its own group and table.
+ * Records large movements: an independent consumer of notifications with its own group and table.
  * The primary key makes redeliveries no-ops, so offsets stay with the broker and are committed after
  * the rows. They may outlive their topic: the guard notices that it was recreated.
  */
 import { Dispatcher } from '../../contract/events/dispatcher'
 import type { Payloads, SaldoEvent, TransactionCreated } from '../../contract/events/events'
+import { canonicalId } from '../../contract/id'
 import { currencyDefault, parseComputedMoney, parseMoney } from '../../contract/money'
 import { parseTime, recordTime } from '../../contract/time'
 import { decodeRecord } from '../../contract/wire/envelope'
@@ -134,9 +135,22 @@ function reactSafely(event: SaldoEvent, context: Context): void {
 type Context = Selection & { min: number; timestampMs: number }
 
 /** Other events, such as those of holds, have no handler: nothing has moved. */
-const reactions = new Dispatcher<Payloads, Context>().register('TransactionCreated', selectIfLarge)
+const reactions = new Dispatcher<Payloads, Context>()
+  .register('TransactionCreated', (payload, context) => selectIfLarge({ ...payload, leg: 0 }, context))
+  .register('PostingsCreated', ({ postings, ...shared }, context) => {
+    for (const [leg, { account_id_from, account_id_to, amount }] of postings.entries()) {
+      const parties = {
+        account_id_from: canonicalId(account_id_from),
+        account_id_to: canonicalId(account_id_to),
+      }
+      selectIfLarge({ ...shared, ...parties, amount, leg }, context)
+    }
+  })
 
-function selectIfLarge(payload: TransactionCreated, { rows, skipped, min, timestampMs }: Context): void {
+function selectIfLarge(
+  payload: TransactionCreated & { leg: number },
+  { rows, skipped, min, timestampMs }: Context,
+): void {
   const { currency = currencyDefault, reference = null } = payload
   // Our events name their currency. Others may come from binary floating point.
   const amount = (payload.currency === undefined ? parseComputedMoney : parseMoney)(payload.amount, currency)
@@ -151,6 +165,7 @@ function selectIfLarge(payload: TransactionCreated, { rows, skipped, min, timest
   else
     rows.push({
       transactionId,
+      leg: payload.leg,
       accountIdFrom,
       accountIdTo,
       amountMinor: amount.minor,

@@ -70,7 +70,7 @@ test('the wallet sends and balances receives, at the addresses of the installati
     ['send-accounts', 'shop.accounts', 'AccountOpened', 'AccountUpdated'],
     [
       ...['send-transactions', 'shop.transactions'],
-      ...['TransactionCreated', 'HoldPlaced', 'HoldExtended', 'HoldReleased'],
+      ...['TransactionCreated', 'PostingsCreated', 'HoldPlaced', 'HoldExtended', 'HoldReleased'],
     ],
     ['send-balances', 'shop.balances', 'BalanceUpdated'],
   ])

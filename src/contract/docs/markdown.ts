@@ -10,7 +10,7 @@ export const headerMeanings = {
   ce_source: 'The publisher. Unique together with `ce_id`.',
   ce_type: 'The event, and the major version of its payload.',
   ce_time: 'When it happened, in RFC 3339, UTC.',
-  ce_subject: 'The client, account, transaction or hold it is about, or the change of one.',
+  ce_subject: 'A client, account, transaction, hold, or change of one; a leg is `<transaction>/<leg>`.',
   'content-type': 'The format of the value.',
   traceparent: 'W3C Trace Context of the request that caused it; a trace of its own without a request.',
 } as const

@@ -191,6 +191,49 @@ export const TransactionCreated = defineEvent({
 })
 export type TransactionCreated = Static<typeof TransactionCreated.payload>
 
+export const PostingsCreated = defineEvent({
+  name: 'PostingsCreated',
+  ...notification,
+  key: 'id',
+  description:
+    'Money was moved in several legs, all at once: the transaction, and for each leg both accounts and the ' +
+    'amount. Published instead of TransactionCreated; each leg has a BalanceUpdated of its own.',
+  payload: Type.Object({
+    id: id('The transaction.'),
+    currency: currency('The currency of all accounts.'),
+    kind: text('`postings`, or `reversal` when it reverses such a transaction; others may be added.'),
+    reference: optional(textOrNull("The caller's own reference.")),
+    reverses: optional(text('The transaction that this one reverses, as a whole.')),
+    postings: Type.Array(
+      Type.Object({
+        account_id_from: payer,
+        account_id_to: payee,
+        amount: money('The amount that was moved.'),
+      }),
+      { minItems: 2, description: 'The legs, in the order in which they were executed.' },
+    ),
+    effective_at: effectiveAt,
+    created_at: text('When it was written to the ledger.'),
+  }),
+  example: {
+    id: '019ac2d4-7a00-7d1b-8c3e-2f6a9b0c4d15',
+    currency: 'BRL',
+    kind: 'postings',
+    reference: 'order 1',
+    postings: [
+      { ...accountsExample, amount: 80 },
+      {
+        account_id_from: accountsExample.account_id_from,
+        account_id_to: 'd6a4053e-bbd0-11ee-8a24-0242ac120003',
+        amount: 1.2,
+      },
+    ],
+    effective_at: '2024-01-27T17:13:55.000Z',
+    created_at: '2024-01-27T17:13:55.000Z',
+  },
+})
+export type PostingsCreated = Static<typeof PostingsCreated.payload>
+
 const holdFields = {
   id: id('The hold.'),
   account_id_from: id('The account whose money is held.'),
@@ -307,6 +350,11 @@ export const BalanceUpdated = defineEvent({
     ),
     overdraft_limit_account_id_to: optional(money('The same for the paid account.')),
     transaction_id: optional(id('The cause: a transaction, a hold, its release, or a change.')),
+    leg: optional(
+      version(
+        'Which leg of the transaction: its position in `postings`, from 0. Absent where it has no legs.',
+      ),
+    ),
     hold_id: optional(text('The hold that was placed, extended or ended by it.')),
     amount: optional(money('The amount that was moved; 0 when nothing moved.')),
     currency: optional(currency('The currency of the accounts when absent.')),
@@ -336,6 +384,7 @@ export const events = {
   AccountOpened,
   AccountUpdated,
   TransactionCreated,
+  PostingsCreated,
   HoldPlaced,
   HoldExtended,
   HoldReleased,

@@ -80,11 +80,17 @@ export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent
     key: String(fields[definition.key]),
     value: JSON.stringify({ Name: name, Payload: payload }),
     name,
-    // A change of balances is named by its cause. What may happen again has an id of its own.
-    subject: String(fields.change_id ?? fields.id ?? fields.transaction_id ?? fields.account_id_from),
+    subject: subjectOf(fields),
     time: String(fields.created_at ?? recordedAt),
   }
 }
+
+/**
+ * A change of balances is named by its cause, with the leg of a transaction that has several. What may
+ * happen again has an id of its own.
+ */
+const subjectOf = ({ change_id, id, transaction_id, leg, account_id_from }: AnyPayload): string =>
+  String(change_id ?? id ?? transaction_id ?? account_id_from) + (leg === undefined ? '' : `/${leg}`)
 
 /** `ce_source` of all our events: only the wallet publishes. */
 export const walletSource = '/saldo/wallet'

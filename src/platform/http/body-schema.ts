@@ -1,10 +1,17 @@
 /** Validates request bodies against TypeBox schemas, with one rule for absence and one for error details. */
-import { OptionalKind, type Static, type TObject, type TSchema } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler, ValueErrorType } from '@sinclair/typebox/compiler'
+import { OptionalKind, type Static, type TObject, type TSchema, type TUnion } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
 import { errorsMax, InvalidBody, MalformedRequest } from './invalid'
 
 /** Stands for a missing body. */
 export const missingBody = Symbol('no body')
+
+/** An object, or one of several: see `variantOf`. */
+export type BodySchema = TObject | TUnion<TObject[]>
+
+/** Names of the members that every body has. */
+export const requiredOf = (schema: BodySchema): readonly string[] =>
+  ('anyOf' in schema ? schema.anyOf[0]?.required : schema.required) ?? []
 
 /** A Standard Schema, which Elysia accepts. */
 export type AcceptedBody<T> = {
@@ -20,11 +27,11 @@ export type AcceptedBody<T> = {
  * A body of this schema. `null` for an optional member counts as absent, at any depth of the schema. A
  * missing body counts as empty if nothing is required.
  */
-export function bodyOf<T extends TObject>(schema: T): AcceptedBody<Static<T>> {
+export function bodyOf<T extends BodySchema>(schema: T): AcceptedBody<Static<T>> {
   let compiled: TypeCheck<T> | undefined
   const validate = (value: unknown): { value: Static<T> } => {
     compiled ??= TypeCompiler.Compile(schema)
-    if (value === missingBody && (schema.required ?? []).length > 0)
+    if (value === missingBody && requiredOf(schema).length > 0)
       throw new MalformedRequest('the request has no body: send a JSON object')
     const body = value === missingBody ? {} : withoutNulls(schema, value)
     if (!compiled.Check(body)) throw new InvalidBody(...errorsOf(compiled, body))
@@ -33,8 +40,23 @@ export function bodyOf<T extends TObject>(schema: T): AcceptedBody<Static<T>> {
   return { '~standard': { version: 1, vendor: 'typebox', validate } }
 }
 
+const isOneOfObjects = ({ anyOf }: TSchema): boolean =>
+  Array.isArray(anyOf) && anyOf.every(({ type }) => type === 'object')
+
+/**
+ * Which of several objects is meant: the first that requires a member which the value has and the
+ * first of all does not know, or else that one.
+ */
+function variantOf({ anyOf }: TSchema, value: unknown): number {
+  const [first, ...others] = anyOf as TObject[]
+  const isMeant = ({ required = [] }: TObject) =>
+    required.some((name) => !(name in (first?.properties ?? {})) && Object.hasOwn(value as object, name))
+  return typeof value === 'object' && value !== null ? others.findIndex(isMeant) + 1 : 0
+}
+
 function withoutNulls(schema: TSchema, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
+  if (isOneOfObjects(schema)) return withoutNulls(schema.anyOf[variantOf(schema, value)], value)
   if (Array.isArray(value)) {
     // Too long: refused anyway.
     if (!schema.items || value.length > (schema.maxItems ?? Number.POSITIVE_INFINITY)) return value
@@ -61,13 +83,22 @@ function withoutNulls(schema: TSchema, value: unknown): unknown {
 function errorsOf(check: TypeCheck<TSchema>, value: unknown): InvalidBody['errors'] {
   const byPath = new Map<string, string>()
   let inspected = 0
-  for (const error of check.Errors(value)) {
+  for (const error of leavesOf(check.Errors(value))) {
     if (!byPath.has(error.path)) byPath.set(error.path, faultText(error))
     // TypeBox would check all items nevertheless, any number of them.
     if (error.type === ValueErrorType.ArrayMaxItems) break
     if (byPath.size > errorsMax || ++inspected > 10 * errorsMax) break
   }
   return [...byPath].map(([path, detail]) => ({ detail, pointer: `#${path}` }))
+}
+
+/** Of one of several objects, what is wrong with the one that is meant. */
+function* leavesOf(errors: Iterable<ValueError>): Generator<ValueError> {
+  for (const error of errors) {
+    const meant = isOneOfObjects(error.schema) && error.errors[variantOf(error.schema, error.value)]
+    if (meant) yield* leavesOf(meant)
+    else yield error
+  }
 }
 
 /** The schema's own wording (`expected`), or TypeBox's. */

@@ -13,6 +13,21 @@ export class InvalidValue extends Error {
   }
 }
 
+/** Parses each. Throws one `InvalidValue` with what is invalid in any of them. */
+export function parseEach<From, To>(all: readonly From[], parse: (one: From, index: number) => To): To[] {
+  const parsed: To[] = []
+  const errors: InvalidValue['errors'] = []
+  for (const [index, one] of all.entries())
+    try {
+      parsed.push(parse(one, index))
+    } catch (error) {
+      if (!(error instanceof InvalidValue)) throw error
+      errors.push(...error.errors)
+    }
+  if (errors.length > 0) throw new InvalidValue(...errors)
+  return parsed
+}
+
 /** The body does not match the schema of the route. */
 export class InvalidBody extends InvalidValue {
   constructor(...errors: { pointer: string; detail: string }[]) {

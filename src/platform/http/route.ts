@@ -3,7 +3,7 @@
  * every document and test that must not drift from what is served.
  */
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
-import { bodyOf } from './body-schema'
+import { type BodySchema, bodyOf } from './body-schema'
 import { type HeaderField, requestHeaders } from './headers'
 import { rejectIdempotencyKey, requireValidIdempotencyKey } from './idempotency-key'
 import { commonProblems, mergeProblems, type ProblemKind } from './problem'
@@ -86,7 +86,7 @@ export type Route = {
   description?: string
   params: Readonly<Record<string, TSchema>>
   query?: TSchema
-  body?: TObject
+  body?: BodySchema
   requestHeaders: readonly HeaderField[]
   /** By status. A status that is not listed is that of a problem. */
   answers: Readonly<Record<number, Answer>>
@@ -115,11 +115,11 @@ export type RouteHead<Path extends string> = Pick<
     ? { params?: undefined }
     : { params: Readonly<Record<keyof ParamsOf<Path>, TSchema>> })
 
-type Definition<Path extends string, Query extends TSchema, Body extends TObject> = RouteHead<Path> &
+type Definition<Path extends string, Query extends TSchema, Body extends BodySchema> = RouteHead<Path> &
   RouteBody<Path, Query, Body>
 
 /** The rest of it. */
-export type RouteBody<Path extends string, Query extends TSchema, Body extends TObject> = {
+export type RouteBody<Path extends string, Query extends TSchema, Body extends BodySchema> = {
   query?: Query
   body?: Body
   /** Instead of those that every route of its form has. */
@@ -132,7 +132,7 @@ export type RouteBody<Path extends string, Query extends TSchema, Body extends T
 export function route<
   const Path extends string,
   Query extends TSchema = TSchema,
-  Body extends TObject = TObject,
+  Body extends BodySchema = TObject,
 >(definition: Definition<Path, Query, Body>): Route {
   const { responses, traits = [], problems = [], common, ...rest } = definition
   const asked = traits.flatMap((trait) => trait.requestHeaders)
@@ -170,7 +170,13 @@ export function answer(
 }
 
 /** Those that precede any handler, and those of a failed dependency. */
-function commonProblemsOf({ method, body }: { method: Method; body?: TObject | undefined }): ProblemKind[] {
+function commonProblemsOf({
+  method,
+  body,
+}: {
+  method: Method
+  body?: BodySchema | undefined
+}): ProblemKind[] {
   const { hostNotAllowed, originNotAllowed, bodyTooLarge, bodyTimeout, unsupportedMediaType } = commonProblems
   const { malformed, validation, unavailable, overloaded, internal } = commonProblems
   return [
@@ -211,7 +217,7 @@ export function mount<App>(app: App, routes: readonly Route[]): App {
 function handlerOf(
   path: string,
   handle: (context: Context) => unknown,
-  { query, body }: { query?: TSchema | undefined; body?: TObject | undefined },
+  { query, body }: { query?: TSchema | undefined; body?: BodySchema | undefined },
 ) {
   if (body)
     return ({ request, params, body }: Context) =>

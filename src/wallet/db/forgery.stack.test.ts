@@ -38,6 +38,10 @@ type Movement = {
   reverses?: string
   kind?: string
   hold?: string
+  leg?: number
+  /** How many versions further than the next one. */
+  after?: { from?: number; to?: number }
+  remarks?: string
 }
 
 /**
@@ -69,14 +73,24 @@ async function forger(sql: postgres.Sql) {
     kind = 'transfer',
     reverses,
     hold,
+    leg = 0,
+    after = {},
+    remarks,
   }: Movement) => `
     insert into transactions (
-      id, kind, account_id_from, account_id_to, version_from, version_to,
-      amount_minor, currency, effective_at, created_at, reverses, hold_id
+      id, leg, kind, account_id_from, account_id_to, version_from, version_to,
+      amount_minor, currency, effective_at, created_at, reverses, hold_id, reference
     ) values (
-      '${id}', '${kind}', '${from}', '${to}', ${at(from).version + 1}, ${at(to).version + 1},
-      ${amount}, 'BRL', now(), now(), ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'}
+      '${id}', ${leg}, '${kind}', '${from}', '${to}',
+      ${at(from).version + 1 + (after.from ?? 0)}, ${at(to).version + 1 + (after.to ?? 0)},
+      ${amount}, 'BRL', now(), now(), ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'},
+      ${remarks ? `'${remarks}'` : 'null'}
     )`
+  /** Legs of one transaction, in one statement. */
+  const legs = (movements: Movement[]) =>
+    movements
+      .map(transaction)
+      .reduce((all, one) => all + one.slice(one.indexOf('values') + 6).replace(/^/, ','))
   const pair = (id: string, amount: number, more: Partial<Line> = {}): [Line, Line] => [
     { account: eva, transaction: id, amount: -amount, ...more },
     { account: frank, transaction: id, amount },
@@ -87,7 +101,7 @@ async function forger(sql: postgres.Sql) {
     const others = parts.slice(0, -1).map((part, index) => `part${index} as (${part})`)
     return others.length > 0 ? `with ${others.join()} ${last}` : `${last}`
   }
-  return { entries, transaction, pair, together, at }
+  return { entries, transaction, legs, pair, together, at }
 }
 
 const pay = async ({ wallet }: Wallets, amount = 1) =>
@@ -329,6 +343,116 @@ async function restrictedAccounts({ wallet }: Wallets) {
   expect(changed.map(({ status }) => status)).toEqual([200, 200, 200])
   return { frozen, debitsFrozen, closed }
 }
+
+test('a transaction of several legs is written whole, each leg with entries of its own', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  const john = 'd6a4053e-bbd0-11ee-8a24-0242ac120003'
+  const posting = (account_id_to: string, amount: number) => ({ account_id_from: eva, account_id_to, amount })
+  const post = async (postings: object[]) =>
+    String((await wallets.wallet.post('/transactions', { postings })).body.id)
+  const [posted, other] = [
+    await post([posting(frank, 1), posting(john, 2)]),
+    await post([posting(frank, 1), posting(john, 2)]),
+  ]
+  const { entries, legs, together, at } = await forger(service)
+  const a = crypto.randomUUID()
+  const kind = 'postings'
+  const next = (account: string, amount: number, number = 1, total = amount): Line => {
+    const { version, balance } = at(account)
+    return { account, transaction: a, amount, version: version + number, balance: balance + total }
+  }
+  const first = { id: a, kind, amount: 100 }
+  const second = { id: a, kind, leg: 1, to: john, amount: 20, after: { from: 1 } }
+  const lines = [next(eva, -100), next(frank, 100), next(eva, -20, 2, -120), next(john, 20)]
+  const firstLines = lines.slice(0, 2)
+  const own = (line: Line): Line => ({ ...line, transaction: posted })
+  const back = (id: string, more = {}) => ({ id: a, kind: 'reversal', reverses: id, to: eva, ...more })
+  const fromJohn = { from: john, amount: 200 }
+  const fromFrank = { from: frank, leg: 1, amount: 100, after: { to: 1 } }
+  const backLines = [next(john, -200), next(eva, 200), next(frank, -100), next(eva, 100, 2, 300)]
+
+  const refused: [wanted: string, statement: string][] = [
+    // Legs that claim the same entries: more would be said to have moved than did.
+    ['transactions_whole', together(legs([first, { ...first, leg: 1 }]), entries(firstLines))],
+    [
+      'transactions_whole',
+      together(legs([first, { ...second, to: frank, amount: 100, after: {} }]), entries(firstLines)),
+    ],
+    // One leg alone, a gap, two that do not agree, entries or a leg that is missing.
+    ['transactions_whole', together(legs([first]), entries(firstLines))],
+    ['transactions_whole', together(legs([first, { ...second, leg: 2 }]), entries(lines))],
+    [
+      'transactions_whole',
+      together(
+        legs([
+          { ...first, leg: 1 },
+          { ...second, leg: 2 },
+        ]),
+        entries(lines),
+      ),
+    ],
+    ['transactions_whole', together(legs([first, { ...second, remarks: 'other' }]), entries(lines))],
+    [
+      'transactions_whole',
+      together(
+        legs([back(posted, fromJohn), { ...fromFrank, id: a, kind, to: eva }] as Movement[]),
+        entries(backLines),
+      ),
+    ],
+    ['transactions_leg', together(legs([first, { ...second, kind: 'transfer' }]), entries(lines))],
+    ['transactions_legs', together(legs([first, { ...second, leg: 100 }]), entries(lines))],
+    ['transactions_booked', together(legs([first, second]), entries(firstLines))],
+    ['entries_have_cause', together(legs([first, { ...second, amount: 19 }]), entries(lines))],
+    ['entries_have_cause', together(legs([first, { ...first, id: other, leg: 2 }]), entries(lines))],
+    // A leg more of a transaction that is written.
+    ['transactions_whole', together(legs([{ ...first, id: posted, leg: 2 }]), entries(firstLines.map(own)))],
+    ['transactions_pkey', together(legs([{ ...first, id: posted }]), entries(firstLines.map(own)))],
+    // Reversals of some of it, of less of it, in another order.
+    [
+      'transactions_within_original',
+      together(legs([back(posted, fromJohn) as Movement]), entries(backLines.slice(0, 2))),
+    ],
+    [
+      'transactions_within_original',
+      together(
+        legs([back(posted, { ...fromJohn, amount: 199 }), back(posted, fromFrank)] as Movement[]),
+        entries([next(john, -199), next(eva, 199), next(frank, -100), next(eva, 100, 2, 299)]),
+      ),
+    ],
+    [
+      'transactions_within_original',
+      together(
+        legs([back(posted, { ...fromJohn, leg: 1 }), back(posted, { ...fromFrank, leg: 0 })] as Movement[]),
+        entries(backLines),
+      ),
+    ],
+  ]
+  const answers: [string, string][] = []
+  for (const [, statement] of refused) answers.push([await answerTo(service.unsafe(statement)), statement])
+  expect(answers).toEqual(refused)
+
+  // The same, unforged; a reversal is written once.
+  const reversal = together(
+    legs([back(posted, fromJohn), back(posted, fromFrank)] as Movement[]),
+    entries(backLines),
+  )
+  expect(await answerTo(service.unsafe(reversal))).toBe('accepted')
+  expect((await wallets.wallet.post(`/transactions/${posted}/reverse`, {})).status).toBe(409)
+  const now = await forger(service)
+  const again = { ...back(posted, fromJohn), id: crypto.randomUUID() } as Movement
+  const twice = { ...back(posted, fromFrank), id: again.id } as Movement
+  const all = backLines.map((line, index) => {
+    const { version, balance } = now.at(line.account)
+    const total = index === 3 ? 300 : line.amount
+    const number = index === 3 ? 2 : 1
+    return { ...line, transaction: again.id, version: version + number, balance: balance + total }
+  })
+  expect(await answerTo(service.unsafe(now.together(now.legs([again, twice]), now.entries(all))))).toBe(
+    'transactions_within_original',
+  )
+  await expectSoundLedger(wallets)
+})
 
 test('a hold ends once, by what its entry says', async () => {
   await using wallets = await startWallets()

@@ -12,6 +12,7 @@ import {
   integer,
   pgTable,
   primaryKey,
+  smallint,
   text,
   uniqueIndex,
   uuid,
@@ -22,6 +23,7 @@ import {
   changeKinds,
   type HoldStatus,
   holdStatuses,
+  legsMax,
   type Metadata,
   type TransactionKind,
   transactionKinds,
@@ -129,11 +131,13 @@ export const accounts = pgTable(
   ],
 )
 
-/** Money that moved, with the version of each account's entry. */
+/** Money that moved, with the version of each account's entry: a row for each leg. */
 export const transactions = pgTable(
   'transactions',
   {
-    id: uuid().primaryKey(),
+    id: uuid().notNull(),
+    /** 0 where it has no other leg. */
+    leg: smallint().notNull().default(0),
     kind: text().$type<TransactionKind>().notNull(),
     accountIdFrom: uuid('account_id_from').notNull(),
     accountIdTo: uuid('account_id_to').notNull(),
@@ -152,6 +156,9 @@ export const transactions = pgTable(
     createdAt: time('created_at').notNull(),
   },
   (table) => [
+    primaryKey({ name: 'transactions_pkey', columns: [table.id, table.leg] }),
+    check('transactions_leg', sql`${table.leg} = 0 or ${table.kind} in ('postings', 'reversal')`),
+    check('transactions_legs', sql`${table.leg} between 0 and ${sql.raw(String(legsMax - 1))}`),
     check('transactions_amount', sql`${table.amountMinor} > 0`),
     check('transactions_accounts', sql`${table.accountIdFrom} <> ${table.accountIdTo}`),
     check('transactions_kind', sql`${table.kind} in (${oneOf(transactionKinds)})`),
@@ -310,8 +317,10 @@ export const deliveries = pgTable(
     subject: uuid().notNull(),
     /** Event name. */
     event: text().notNull(),
+    /** Of the transaction that the event is about. */
+    leg: smallint().notNull().default(0),
   },
-  (table) => [primaryKey({ name: 'deliveries_pkey', columns: [table.subject, table.event] })],
+  (table) => [primaryKey({ name: 'deliveries_pkey', columns: [table.subject, table.event, table.leg] })],
 )
 
 /** Seeds that have been applied, so that none is applied twice. */

@@ -81,7 +81,7 @@ test('two reversals of one request share what is left of the transaction', () =>
   const paid = decideAll({ commands: [transfer('eva', 'frank', 100n, 'paid')], atomic: true }, book, at)
     .facts[0]
   if (paid?.type !== 'transaction') throw new Error('refused')
-  book.originals.set('paid', { transaction: paid.transaction, reversedMinor: 0n })
+  book.originals.set('paid', { legs: [paid.transaction], reversedMinor: 0n })
   const reversal = (id: string): Command => ({
     type: 'reversal',
     id,
@@ -101,7 +101,11 @@ test('for any commands: no money appears, no account overspends, versions have n
   const names = ['eva', 'frank', 'overdrawn', 'world', 'missing']
   const asked = fc.array(
     fc.record({
-      type: fc.constantFrom('transfer', 'transfer', 'reversal', 'hold', 'capture', 'release'),
+      type: fc.constantFrom('transfer', 'transfer', 'postings', 'reversal', 'hold', 'capture', 'release'),
+      others: fc.array(
+        fc.record({ to: fc.constantFrom(...names), amountMinor: fc.bigInt({ min: 0n, max: 400n }) }),
+        { minLength: 1, maxLength: 4 },
+      ),
       from: fc.constantFrom(...names),
       to: fc.constantFrom(...names),
       amountMinor: fc.bigInt({ min: -10n, max: 900n }),
@@ -122,12 +126,12 @@ test('for any commands: no money appears, no account overspends, versions have n
     fc.property(asked, (steps) => {
       const book = bookOf(...begin())
       const entries: Entry[] = []
-      for (const [index, { type, from, to, amountMinor, kind, which, whole }] of steps.entries()) {
+      for (const [index, { type, from, to, others, amountMinor, kind, which, whole }] of steps.entries()) {
         const id = `f${index}`
         const common = { id, amountMinor, reference: null, metadata: null, effectiveAt: null }
         const part = { ...common, amountMinor: whole ? null : amountMinor }
         const hold = [...book.holds.values()][which % (book.holds.size || 1)]
-        const original = [...book.originals.values()][which % (book.originals.size || 1)]?.transaction
+        const original = [...book.originals.values()][which % (book.originals.size || 1)]?.legs
         const ofHold = hold && {
           holdId: hold.id,
           accountIdFrom: hold.accountIdFrom,
@@ -136,25 +140,46 @@ test('for any commands: no money appears, no account overspends, versions have n
         const parties = { accountIdFrom: from, accountIdTo: to, currency: 'BRL' }
         let command: Command | undefined
         if (type === 'transfer') command = { type, kind, ...parties, ...common }
-        else if (type === 'hold')
+        else if (type === 'postings') {
+          const postings = [{ to, amountMinor }, ...others].map((leg, index, all) => ({
+            kind,
+            // Each passes on what the one before it brought.
+            accountIdFrom: index === 0 ? from : (all[index - 1]?.to ?? from),
+            accountIdTo: leg.to,
+            amountMinor: leg.amountMinor,
+          }))
+          command = {
+            type,
+            postings,
+            currency: 'BRL',
+            id,
+            reference: null,
+            metadata: null,
+            effectiveAt: null,
+          }
+        } else if (type === 'hold')
           command = { type, toWorld: to === 'world', expiresAt: new Date(8e15), ...parties, ...common }
         else if (type === 'capture' && ofHold) command = { type, ...ofHold, ...part }
         else if (type === 'release' && ofHold) command = { type, id, reason: 'released', ...ofHold }
         else if (type === 'reversal' && original)
           command = {
             type,
-            reverses: original.id,
-            accountIdFrom: original.accountIdTo,
-            accountIdTo: original.accountIdFrom,
+            reverses: original[0].id,
+            accountIdFrom: original[0].accountIdTo,
+            accountIdTo: original[0].accountIdFrom,
             ...part,
           }
         if (!command) continue
-        const { facts } = decideAll({ commands: [command], atomic: true }, book, at)
-        for (const fact of facts) {
-          if (!('entries' in fact)) continue
-          entries.push(...fact.entries)
-          if (fact.transaction) book.originals.set(id, { transaction: fact.transaction, reversedMinor: 0n })
-        }
+        const before = new Map(book.accounts)
+        const { facts, results } = decideAll({ commands: [command], atomic: true }, book, at)
+        for (const fact of facts) if ('entries' in fact) entries.push(...fact.entries)
+        const [result] = results
+        if (result?.kind === 'transaction') book.originals.set(id, { legs: result.legs, reversedMinor: 0n })
+        if (result?.kind === 'rejected') expect(book.accounts).toEqual(before)
+        if (command.type === 'postings' && result?.kind === 'transaction')
+          expect(result.legs.map((leg) => [leg.leg, leg.amountMinor])).toEqual(
+            command.postings.map((posting, leg) => [leg, posting.amountMinor]),
+          )
       }
 
       const accounts = [...book.accounts.values()]
@@ -169,8 +194,11 @@ test('for any commands: no money appears, no account overspends, versions have n
         expect(own.map((entry) => entry.version)).toEqual(own.map((_, index) => BigInt(index + 1)))
         expect(own.at(-1)?.balanceMinor ?? one.balanceMinor).toBe(one.balanceMinor)
       }
-      for (const { transaction, reversedMinor } of book.originals.values())
-        expect(0n <= reversedMinor && reversedMinor <= transaction.amountMinor).toBe(true)
+      for (const { legs, reversedMinor } of book.originals.values()) {
+        const movedMinor = legs.reduce((sum, leg) => sum + leg.amountMinor, 0n)
+        expect(0n <= reversedMinor && reversedMinor <= movedMinor).toBe(true)
+        if (legs.length > 1) expect([0n, movedMinor]).toContain(reversedMinor)
+      }
     }),
     { numRuns: 500 },
   )

@@ -19,18 +19,11 @@ import {
   type PlaceHold,
   type ReleaseHold,
 } from './hold'
+import { decidePostings, type PostMoney } from './postings'
 import type { Rejection } from './rejection'
 import { decideReversal, type Original, type ReverseTransaction } from './reversal'
 import { decideTransfer, type TransferMoney } from './transfer'
-import {
-  type Client,
-  type Decision,
-  type Fact,
-  type Hold,
-  type Rejected,
-  reject,
-  type Transaction,
-} from './types'
+import { type Client, type Decision, type Fact, type Hold, type Legs, type Rejected, reject } from './types'
 
 export type Command =
   | RegisterClient
@@ -39,6 +32,7 @@ export type Command =
   | SetStatus
   | SetOverdraft
   | TransferMoney
+  | PostMoney
   | ReverseTransaction
   | PlaceHold
   | CaptureHold
@@ -66,17 +60,24 @@ export function readsOf(command: Command): Reads {
     return { accounts: [command.accountId, worldIdOf(command.currency)] }
   if (command.type === 'opening')
     return { clients: [command.clientId], accounts: [worldIdOf(command.currency)] }
+  if (command.type === 'postings')
+    return { accounts: command.postings.flatMap((leg) => [leg.accountIdFrom, leg.accountIdTo]) }
   const accounts = [command.accountIdFrom, command.accountIdTo]
   if ('holdId' in command) return { accounts, holds: [command.holdId] }
-  return command.type === 'reversal' ? { accounts, originals: [command.reverses] } : { accounts }
+  if (command.type !== 'reversal') return { accounts }
+  return { accounts: [...accounts, ...(command.otherAccountIds ?? [])], originals: [command.reverses] }
 }
+
+/** How much work a command is, in movements between two accounts. */
+export const sizeOf = (command: Command): number => Math.max(1, (readsOf(command).accounts?.length ?? 0) / 2)
 
 export type CommandResult =
   | { kind: 'client'; client: Client }
   | { kind: 'account'; account: Account }
-  | { kind: 'transaction'; transaction: Transaction }
+  | { kind: 'transaction'; legs: Legs }
   | { kind: 'hold'; hold: Hold }
-  | { kind: 'rejected'; rejection: Rejection }
+  /** `leg`: the one that cannot be executed. */
+  | { kind: 'rejected'; rejection: Rejection; leg?: number }
 
 export const emptyBook = (accounts: Map<string, Account> = new Map()): Book => ({
   clients: new Map(),
@@ -95,15 +96,16 @@ export function decide(command: Command, book: Book, at: Date): Decision<Fact> {
   if (command.type === 'overdraft') return decideOverdraft(command, accounts, at)
   if (command.type === 'opening') return decideOpening(command, book, at)
   if (command.type === 'transfer') return decideTransfer(command, accounts, at)
+  if (command.type === 'postings') return decidePostings(command, accounts, at)
   if (command.type === 'hold') return decideHold(command, accounts, at)
 
-  const [from, to] = [accounts.get(command.accountIdFrom), accounts.get(command.accountIdTo)]
-  if (!from || !to) throw new Error(`missing accounts of ${command.type} ${command.id}`)
   if (command.type === 'reversal') {
     const original = originals.get(command.reverses)
     if (!original) throw new Error(`missing transaction ${command.reverses}`)
-    return decideReversal(command, original, { from, to }, at)
+    return decideReversal(command, original, accounts, at)
   }
+  const [from, to] = [accounts.get(command.accountIdFrom), accounts.get(command.accountIdTo)]
+  if (!from || !to) throw new Error(`missing accounts of ${command.type} ${command.id}`)
   const hold = holds.get(command.holdId)
   if (!hold) throw new Error(`missing hold ${command.holdId}`)
   if (command.type === 'capture') return decideCapture(command, hold, { from, to }, at)
@@ -122,7 +124,7 @@ export function applyFact(book: Book, fact: Fact): () => void {
   const original = transaction?.reverses ? book.originals.get(transaction.reverses) : undefined
   if (transaction && original) {
     const reversedMinor = original.reversedMinor + transaction.amountMinor
-    undo.push(put(book.originals, original.transaction.id, { ...original, reversedMinor }))
+    undo.push(put(book.originals, transaction.reverses as string, { ...original, reversedMinor }))
   }
   return () => {
     for (const revert of undo) revert()
@@ -167,7 +169,10 @@ export function decideAll(
 }
 
 const refusedBatch = reject('batch_refused')
-const rejected = ({ rejection }: Rejected): CommandResult => ({ kind: 'rejected', rejection })
+const rejected = ({ accepted: _, ...rejection }: Rejected): CommandResult => ({
+  kind: 'rejected',
+  ...rejection,
+})
 
 /** The result of a capture is its transaction, that of a command that changed nothing what it is about. */
 function resultOf(command: Command, [fact]: Fact[], book: Book): CommandResult {
@@ -175,7 +180,8 @@ function resultOf(command: Command, [fact]: Fact[], book: Book): CommandResult {
   if (fact.type === 'registration' || fact.type === 'update') return { kind: 'client', client: fact.client }
   if (fact.type === 'change') return { kind: 'account', account: fact.from }
   if (fact.type === 'opening') return { kind: 'account', account: fact.accounts.at(-1) as Account }
-  if (fact.transaction) return { kind: 'transaction', transaction: fact.transaction }
+  if (fact.type === 'leg' && fact.whole) return { kind: 'transaction', legs: fact.whole }
+  if (fact.transaction) return { kind: 'transaction', legs: [fact.transaction] }
   return { kind: 'hold', hold: fact.hold }
 }
 

@@ -190,7 +190,14 @@ const movements: Record<string, Command> = {
 /** Frank once paid Eva 10, which she may have to give back, and she has promised him 10. */
 function bookOf(eva: AccountStatus, frank: AccountStatus): Book {
   const paid = {
-    ...{ id: 't1', kind: 'transfer' as const, accountIdFrom: 'frank', accountIdTo: 'eva', amountMinor: 10n },
+    ...{
+      id: 't1',
+      leg: 0,
+      kind: 'transfer' as const,
+      accountIdFrom: 'frank',
+      accountIdTo: 'eva',
+      amountMinor: 10n,
+    },
     ...{ versionFrom: 1n, versionTo: 1n, currency: 'BRL', reference: null, metadata: null, reverses: null },
     ...{ holdId: null, effectiveAt: at, createdAt: at },
   }
@@ -200,7 +207,7 @@ function bookOf(eva: AccountStatus, frank: AccountStatus): Book {
       account('frank', { status: frank }),
     ),
   )
-  book.originals.set('t1', { transaction: paid, reversedMinor: 0n })
+  book.originals.set('t1', { legs: [paid], reversedMinor: 0n })
   book.holds.set('h1', {
     ...{ id: 'h1', accountIdFrom: 'eva', accountIdTo: 'frank', amountMinor: 10n, currency: 'BRL' },
     ...{ reference: null, metadata: null, expiresAt: later, expiresAtPlaced: null, createdAt: at },

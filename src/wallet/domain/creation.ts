@@ -58,7 +58,7 @@ export function decideOpening(
   if (!clients.has(terms.clientId)) return reject('client_not_found')
   const { id, currency } = terms
   const world = { id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null }
-  const opened = [...(accounts.has(world.id) ? [] : [world]), terms]
+  const opened = [...(accounts.get(world.id) ? [] : [world]), terms]
   const all = opened.map((account) => asOpened({ ...account, createdAt: at }))
   return { accepted: true, facts: [{ type, id, createdAt: at, accounts: all }] }
 }

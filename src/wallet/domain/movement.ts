@@ -25,14 +25,12 @@ type Terms = Remarks & {
   since: { time: Date; otherwise: Rejection }
 }
 
+export type Moved = { accepted: true; facts: [Extract<Movement, { type: 'transaction' }>] }
+
 export const later = (one: Date, other: Date): Date => (one < other ? other : one)
 
 /** Checks status, time, funds and limits. The caller has checked the parties. */
-export function moveMoney(
-  { from, to }: Parties,
-  terms: Terms,
-  at: Date,
-): { accepted: true; facts: [Extract<Movement, { type: 'transaction' }>] } | Rejected {
+export function moveMoney({ from, to }: Parties, terms: Terms, at: Date): Moved | Rejected {
   const { id, kind, amountMinor, reference, metadata, hold, since } = terms
   const refusal = refusalByStatus({ from, to })
   if (refusal) return reject(refusal)
@@ -46,6 +44,7 @@ export function moveMoney(
 
   const transaction: Transaction = {
     id,
+    leg: 0,
     kind,
     accountIdFrom: from.id,
     accountIdTo: to.id,

@@ -3,7 +3,7 @@ import { type Account, isWorld } from './account'
 import type { Rejection } from './rejection'
 import { type Rejected, reject } from './types'
 
-export type Accounts = ReadonlyMap<string, Account>
+export type Accounts = Pick<ReadonlyMap<string, Account>, 'get'>
 export type Parties = { from: Account; to: Account }
 
 type Payment = { accountIdFrom: string; accountIdTo: string; amountMinor: bigint; currency: string }

@@ -5,6 +5,7 @@
 export const rejectionCodes = [
   'amount_not_positive',
   'transaction_not_reversible',
+  'reversal_not_whole',
   'transaction_already_reversed',
   'amount_exceeds_original',
   'hold_already_captured',

@@ -22,6 +22,7 @@ const account = (id: string, balanceMinor: bigint, heldMinor = 0n): Account => (
 /** Eva paid Frank 100. */
 const paid = (kind: TransactionKind = 'transfer'): Transaction => ({
   id: 'paid',
+  leg: 0,
   kind,
   accountIdFrom: 'eva',
   accountIdTo: 'frank',
@@ -64,8 +65,8 @@ const decide = ({
       metadata: null,
       effectiveAt,
     },
-    { transaction: paid(kind), reversedMinor },
-    { from: frank, to: account('eva', 700n) },
+    { legs: [paid(kind)], reversedMinor },
+    new Map([frank, account('eva', 700n)].map((one) => [one.id, one])),
     at,
   )
 

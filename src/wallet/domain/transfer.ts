@@ -1,8 +1,8 @@
 /** Decides transfers, deposits and withdrawals. Pure. */
 import { isWorld } from './account'
-import { later, moveMoney } from './movement'
+import { later, type Moved, moveMoney } from './movement'
 import { type Accounts, findParties } from './parties'
-import type { Decision, Remarks, TransferKind } from './types'
+import type { Rejected, Remarks, TransferKind } from './types'
 
 export type TransferMoney = Remarks & {
   type: 'transfer'
@@ -17,7 +17,7 @@ export type TransferMoney = Remarks & {
   effectiveAt: Date | null
 }
 
-export function decideTransfer(command: TransferMoney, accounts: Accounts, at: Date): Decision {
+export function decideTransfer(command: TransferMoney, accounts: Accounts, at: Date): Moved | Rejected {
   const { kind } = command
   const parties = findParties(command, accounts, {
     fromWorld: kind === 'deposit',

@@ -5,7 +5,7 @@ import type { Rejection } from './rejection'
 /** A deposit comes from `world`, a withdrawal goes there, a transfer never touches it. */
 export const transferKinds = ['transfer', 'deposit', 'withdrawal'] as const
 export type TransferKind = (typeof transferKinds)[number]
-export const transactionKinds = [...transferKinds, 'reversal', 'capture'] as const
+export const transactionKinds = [...transferKinds, 'reversal', 'capture', 'postings'] as const
 export type TransactionKind = (typeof transactionKinds)[number]
 
 /** The caller's own data about a movement: stored and returned, never interpreted. */
@@ -16,9 +16,14 @@ export type Remarks = {
 /** A JSON object. */
 export type Metadata = { [name: string]: unknown }
 
-/** Money that moved. Immutable. */
+/** The most legs that a transaction may have. */
+export const legsMax = 100
+
+/** Money that moved from one account to another: a transaction, or one of its legs. Immutable. */
 export type Transaction = Remarks & {
   id: string
+  /** Its position in the transaction: 0, 1, 2 … 0 where the transaction has no other. */
+  leg: number
   kind: TransactionKind
   accountIdFrom: string
   accountIdTo: string
@@ -36,6 +41,9 @@ export type Transaction = Remarks & {
   /** When it was recorded. */
   createdAt: Date
 }
+
+/** A transaction as a whole: in their order, the legs of postings or of their reversal; else the only one. */
+export type Legs = readonly [Transaction, ...Transaction[]]
 
 export const holdStatuses = ['placed', 'captured', 'released', 'expired'] as const
 export type HoldStatus = (typeof holdStatuses)[number]
@@ -119,6 +127,8 @@ export type PublishedMovement = {
   createdAt: Date
 } & (
   | { type: 'transaction'; transaction: Transaction; hold?: undefined }
+  /** With one of its legs the whole transaction is published. */
+  | { type: 'leg'; transaction: Transaction; whole: Legs | null; hold?: undefined }
   | { type: 'capture'; transaction: Transaction; hold: Hold }
   | { type: 'hold' | 'release'; transaction?: undefined; hold: Hold }
   | { type: 'extension'; transaction?: undefined; hold: Hold; change: Change }
@@ -127,6 +137,7 @@ export type PublishedMovement = {
 
 /** No fact where the command asks for what is already so. */
 export type Decision<Accepted extends Fact = Movement> = { accepted: true; facts: Accepted[] } | Rejected
-export type Rejected = { accepted: false; rejection: Rejection }
+/** `leg`: the one that cannot be executed. */
+export type Rejected = { accepted: false; rejection: Rejection; leg?: number }
 
 export const reject = (rejection: Rejection): Rejected => ({ accepted: false, rejection })

@@ -1,4 +1,4 @@
-/** Batches: up to a thousand transfers, deposits and withdrawals in one request. */
+/** Batches: up to a thousand transfers, deposits, withdrawals and postings in one request. */
 
 import { type Static, Type } from '@sinclair/typebox'
 import { problems } from '../../contract/problems'
@@ -8,6 +8,7 @@ import { InvalidValue } from '../../platform/http/invalid'
 import { answer } from '../../platform/http/route'
 import { closedObject, oneOf } from '../../platform/http/schemas'
 import type { CommandResult } from '../domain/book'
+import type { PostMoney } from '../domain/postings'
 import { findTimeFault } from '../domain/timing'
 import type { TransferMoney } from '../domain/transfer'
 import { transferKinds } from '../domain/types'
@@ -20,15 +21,24 @@ import {
   type Outcome,
   type Parties,
   problemOf,
+  refusedBatch,
   refuseKey,
   replayed,
   submitCommands,
   timeErrors,
   tokenOf,
+  versionsOf,
 } from './commands'
 import { batchExamples } from './examples/batches'
+import { NewPostings, PostingsResponse, parsePostings } from './postings'
 import { markOf, previewMembers, withoutId } from './previews'
-import { parseTransfer, presentTransaction, TransactionResponse, transactionTag as tag } from './transactions'
+import {
+  AnyTransactionResponse,
+  parseTransfer,
+  presentTransaction,
+  TransactionResponse,
+  transactionTag as tag,
+} from './transactions'
 import { id, movement } from './values'
 
 /** A transfer, a deposit or a withdrawal, with the accounts that go with it. */
@@ -38,6 +48,8 @@ const BatchMember = closedObject('NewBatchMember', {
   account_id_to: Type.Optional(id('The account to credit. Absent for a withdrawal.')),
   ...movement,
 })
+/** Without a preview of its own. */
+const BatchPostings = closedObject('NewBatchPostings', NewPostings.properties)
 const modes = ['atomic', 'best_effort'] as const
 type Mode = (typeof modes)[number]
 const membersMax = 1000
@@ -45,11 +57,11 @@ const NewBatch = closedObject('NewBatch', {
   mode: Type.Optional(
     oneOf(modes, '`atomic`, all or none, when absent; `best_effort` executes each on its own.'),
   ),
-  transactions: Type.Array(BatchMember, {
+  transactions: Type.Array(Type.Union([BatchMember, BatchPostings]), {
     minItems: 1,
     maxItems: membersMax,
     expected: `must be a list of 1 to ${membersMax} transactions`,
-    description: `1 to ${membersMax}, executed in this order.`,
+    description: `1 to ${membersMax}, executed in this order. Each posting of a member counts.`,
   }),
 })
 
@@ -63,7 +75,7 @@ const MemberProblem = closedObject('BatchMemberProblem', {
 })
 const MemberDone = closedObject('BatchMemberDone', {
   status: Type.Literal(201, { description: 'It was executed.' }),
-  transaction: TransactionResponse,
+  transaction: AnyTransactionResponse,
 })
 const MemberRefused = closedObject('BatchMemberRefused', {
   status: Type.Integer({ minimum: 400, maximum: 599, description: 'It was refused.' }),
@@ -80,7 +92,10 @@ const BatchResponse = closedObject('Batch', {
 const tokenHeaders = [sometimes(consistencyToken)]
 const MemberPreview = closedObject('BatchMemberPreview', {
   ...MemberDone.properties,
-  transaction: withoutId('TransactionToBe', TransactionResponse),
+  transaction: Type.Union([
+    withoutId('TransactionToBe', TransactionResponse),
+    withoutId('PostingsTransactionToBe', PostingsResponse),
+  ]),
 })
 const preview = answer(
   closedObject('BatchPreview', {
@@ -120,8 +135,15 @@ export const batchRoutes = (wallet: Wallet) => [
   }),
 ]
 
+type Member = Static<typeof NewBatch>['transactions'][number]
+
 /** Names every member at fault, not the first only. */
-function parseMembers(members: Static<typeof BatchMember>[], now: Date): TransferMoney[] {
+function parseMembers(members: Member[], now: Date): (TransferMoney | PostMoney)[] {
+  const movements = members.reduce((sum, one) => sum + ('postings' in one ? one.postings.length : 1), 0)
+  if (movements > membersMax) {
+    const detail = `must have at most ${membersMax} movements in all, each posting included`
+    throw new InvalidValue({ pointer: '#/transactions', detail })
+  }
   const parsed = members.map((member, index) => {
     try {
       return parseMember(member, now, pointerTo(index))
@@ -130,7 +152,7 @@ function parseMembers(members: Static<typeof BatchMember>[], now: Date): Transfe
       return error
     }
   })
-  if (!parsed.some((one) => one instanceof InvalidValue)) return parsed as TransferMoney[]
+  if (!parsed.some((one) => one instanceof InvalidValue)) return parsed as (TransferMoney | PostMoney)[]
   throw new InvalidValue(
     ...parsed.flatMap((one, index) =>
       one instanceof InvalidValue ? one.errors : timeErrors(findTimeFault(one, now), pointerTo(index)),
@@ -140,7 +162,8 @@ function parseMembers(members: Static<typeof BatchMember>[], now: Date): Transfe
 
 const pointerTo = (index: number): string => `#/transactions/${index}`
 
-function parseMember(member: Static<typeof BatchMember>, now: Date, at: string): TransferMoney {
+function parseMember(member: Member, now: Date, at: string): TransferMoney | PostMoney {
+  if ('postings' in member) return parsePostings(member, now, at)
   const { kind = 'transfer', account_id_from = null, account_id_to = null } = member
   const isRequired = { account_id_from: kind !== 'deposit', account_id_to: kind !== 'withdrawal' }
   for (const [name, account] of Object.entries({ account_id_from, account_id_to })) {
@@ -168,19 +191,10 @@ function answerBatch(
   const status = refused > 0 ? 200 : 201
   if (assumed)
     return Response.json({ ...body, results: presented.map(asPreview), ...markOf(assumed) }, { status })
-  const headers = { ...tokenOf(versionsOf(results)), ...replayed(outcome.repeated) }
+  const versions = results.flatMap((one) => (one.kind === 'transaction' ? versionsOf(one.legs) : []))
+  const headers = { ...tokenOf(versions), ...replayed(outcome.repeated) }
   return Response.json(body, { status, headers })
 }
-
-const versionsOf = (results: readonly CommandResult[]) =>
-  results.flatMap((result): [string, bigint][] => {
-    if (result.kind !== 'transaction') return []
-    const { accountIdFrom, accountIdTo, versionFrom, versionTo } = result.transaction
-    return [
-      [accountIdFrom, versionFrom],
-      [accountIdTo, versionTo],
-    ]
-  })
 
 const asPreview = (result: Static<typeof MemberResult>) =>
   'transaction' in result ? { ...result, transaction: { ...result.transaction, id: null } } : result
@@ -195,8 +209,9 @@ function refuseBatch(
 ): Response {
   const errors = outcome.results.flatMap((result, index) => {
     if (result.kind !== 'rejected' || result.rejection === 'batch_refused') return []
-    const [, { detail, code = '' }] = problemOf(result.rejection, partiesOf(commands, index))
-    return { detail, code, pointer: pointerTo(index) }
+    const [, { detail, code = '', errors: [within] = [] }] = problemOf(result, partiesOf(commands, index))
+    const isLeg = result.leg !== undefined && within !== undefined
+    return { detail, code, pointer: isLeg ? within.pointer.replace('#', pointerTo(index)) : pointerTo(index) }
   })
   const [first] = errors
   const detail = `nothing was moved, because of ${first?.pointer}: ${first?.detail}`
@@ -205,10 +220,8 @@ function refuseBatch(
 }
 
 function presentResult(result: CommandResult, parties: Parties): Static<typeof MemberResult> {
-  if (result.kind === 'transaction')
-    return { status: 201, transaction: presentTransaction(result.transaction) }
-  const rejection = result.kind === 'rejected' ? result.rejection : 'batch_refused'
-  const [kind, { detail, code = '' }] = problemOf(rejection, parties)
+  if (result.kind === 'transaction') return { status: 201, transaction: presentTransaction(result.legs) }
+  const [kind, { detail, code = '' }] = problemOf(result.kind === 'rejected' ? result : refusedBatch, parties)
   const { title, status } = kind
   return { status, problem: { type: `/problems/${kind.name}`, title, status, detail, code } }
 }

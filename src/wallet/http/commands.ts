@@ -6,6 +6,7 @@ import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox
 import * as contractHeaders from '../../contract/headers'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse, traceOf } from '../../platform/http/app'
+import type { BodySchema } from '../../platform/http/body-schema'
 import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
 import { fingerprint, readIdempotencyKey } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
@@ -26,6 +27,7 @@ import type { Command, CommandResult } from '../domain/book'
 import type { IdempotencyKey } from '../domain/idempotency'
 import type { Rejection } from '../domain/rejection'
 import type { TimeFault } from '../domain/timing'
+import type { Legs } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import type { AssumedVersion, Preview } from '../ledger/preview'
 import { type Submitted, submit } from '../ledger/submit'
@@ -66,6 +68,13 @@ export function tokenOf(versions: Versions): Record<string, string> {
   return { 'consistency-token': [...newest].map(([account, version]) => `${account}:${version}`).join() }
 }
 
+/** The accounts of a transaction, with the version that each leg led to. */
+export const versionsOf = (legs: Legs): [string, bigint][] =>
+  legs.flatMap((leg): [string, bigint][] => [
+    [leg.accountIdFrom, leg.versionFrom],
+    [leg.accountIdTo, leg.versionTo],
+  ])
+
 /** An amount of zero or less is refused by the ledger, so the refusal is kept under the key. */
 export const invalidAmount: ProblemKind = {
   ...commonProblems.validation,
@@ -91,7 +100,7 @@ export type Call = {
   isPreview: boolean
 }
 
-type CommandRoute<Path extends string, Body extends TObject> = RouteHead<Path> & {
+type CommandRoute<Path extends string, Body extends BodySchema> = RouteHead<Path> & {
   body: Body
   examples: Readonly<Record<string, Example<ParamsOf<Path>, Static<Body> & { dry_run?: boolean }>>>
   handle(context: { body: Static<Body>; params: ParamsOf<Path>; call: Call }): Response | Promise<Response>
@@ -101,7 +110,7 @@ type CommandRoute<Path extends string, Body extends TObject> = RouteHead<Path> &
  * A route that executes commands of the ledger: under an idempotency key, in the queue, or as a preview,
  * which is answered alike. `preview` of a response is needed where `previewAnswer` does not fit.
  */
-export function commandRoute<const Path extends string, Body extends TObject>(
+export function commandRoute<const Path extends string, Body extends BodySchema>(
   definition: CommandRoute<Path, Body>,
 ): Route {
   const { body, traits = [], responses, handle } = definition
@@ -114,17 +123,23 @@ export function commandRoute<const Path extends string, Body extends TObject>(
     responses: Object.fromEntries(answers),
     traits: [keyed, queued, ...traits],
   }
-  const rest: RouteBody<Path, TSchema, TObject> = {
-    examples: definition.examples as RouteBody<Path, TSchema, TObject>['examples'],
-    body: Type.Object({ ...body.properties, dry_run: DryRun }, { ...body }),
+  const rest: RouteBody<Path, TSchema, BodySchema> = {
+    examples: definition.examples as RouteBody<Path, TSchema, BodySchema>['examples'],
+    body: withDryRun(body),
     handle({ body: { dry_run, ...sent }, request, route, params }) {
       const isPreview = dry_run === true
       if (isPreview) markPreview(request)
       return handle({ body: sent as Static<Body>, params, call: { request, route, params, isPreview } })
     },
   }
-  return route<Path, TSchema, TObject>({ ...head, ...rest })
+  return route<Path, TSchema, BodySchema>({ ...head, ...rest })
 }
+
+/** The body, or each of its forms, with the mark of a preview. */
+const withDryRun = (body: BodySchema): BodySchema =>
+  'anyOf' in body
+    ? Type.Union(body.anyOf.map(withDryRun) as TObject[])
+    : Type.Object({ ...body.properties, dry_run: DryRun }, { ...body })
 
 /**
  * What a key stands for. `meaning` is the request in our terms, so that a retry may be written
@@ -197,8 +212,8 @@ export async function answerCommand<Kind extends Exclude<CommandResult['kind'], 
     const presented = await present(result as Extract<CommandResult, { kind: Kind }>)
     return assumed ? respondToPreview(presented, assumed) : respond(presented, replayed(repeated))
   }
-  const rejection = result?.kind === 'rejected' ? result.rejection : 'batch_refused'
-  const [problem, details] = problemOf(rejection, { ...command, ...(currency ? { currency } : {}) })
+  const rejected = result?.kind === 'rejected' ? result : refusedBatch
+  const [problem, details] = problemOf(rejected, { ...command, ...(currency ? { currency } : {}) })
   return refuse(call.request, problem, { ...details, headers: replayed(repeated), ...assumedOf(outcome) })
 }
 
@@ -237,12 +252,16 @@ export function timeErrors(fault: TimeFault | undefined, at = '#'): InvalidValue
 /** What a refusal may have to name. */
 export type Parties = {
   [Name in 'accountIdFrom' | 'accountIdTo' | 'accountId' | 'currency' | 'clientId']?: string
-}
+} & { postings?: readonly LegParties[]; otherAccountIds?: readonly string[] }
+type LegParties = { accountIdFrom: string; accountIdTo: string }
+type Rejected = Omit<Extract<CommandResult, { kind: 'rejected' }>, 'kind'>
+export const refusedBatch: Rejected = { rejection: 'batch_refused' }
 
 /** Every rejection has its problem and its sentence; one without either does not compile. */
 const refusals = {
   amount_not_positive: [commonProblems.validation, () => 'amount must be greater than zero'],
   transaction_not_reversible: [problems.notReversible, () => 'a reversal cannot be reversed itself'],
+  reversal_not_whole: [problems.reversalNotWhole, () => 'a transaction with postings is reversed as a whole'],
   transaction_already_reversed: [
     problems.alreadyReversed,
     () => 'all of the transaction was reversed before',
@@ -304,6 +323,7 @@ const refusals = {
 /** The value that a rejection is about, where it is about one. */
 const pointers: Partial<Record<Rejection, string>> = {
   amount_not_positive: '#/amount',
+  reversal_not_whole: '#/amount',
   amount_exceeds_original: '#/amount',
   amount_exceeds_hold: '#/amount',
   expires_at_not_later: '#/expires_at',
@@ -313,10 +333,34 @@ const pointers: Partial<Record<Rejection, string>> = {
   effective_before_hold: '#/effective_at',
 }
 
-export function problemOf(rejection: Rejection, parties: Parties): [ProblemKind, ProblemDetails] {
+/** The member of a leg that a rejection is about; the leg as a whole where it is about both accounts. */
+const legMembers: Partial<Record<Rejection, string>> = {
+  amount_not_positive: '/amount',
+  accounts_not_different: '',
+  account_from_not_found: '/account_id_from',
+  account_to_not_found: '/account_id_to',
+  currency_not_equal: '',
+  account_from_closed: '/account_id_from',
+  account_to_closed: '/account_id_to',
+  account_from_frozen: '/account_id_from',
+  account_to_frozen: '/account_id_to',
+  insufficient_funds: '/amount',
+  balance_limit_reached: '/amount',
+}
+
+/** The accounts of a leg that a reversal takes back; its last one has those of the reversal. */
+function reversedLeg({ otherAccountIds = [] }: Parties, leg = otherAccountIds.length): Partial<LegParties> {
+  const [accountIdTo, accountIdFrom] = otherAccountIds.slice(2 * leg, 2 * leg + 2)
+  return accountIdFrom !== undefined && accountIdTo !== undefined ? { accountIdFrom, accountIdTo } : {}
+}
+
+export function problemOf({ rejection, leg }: Rejected, parties: Parties): [ProblemKind, ProblemDetails] {
   const [kind, sentence] = refusals[rejection]
-  const detail = sentence(parties)
-  const pointer = pointers[rejection]
+  const posting = leg === undefined ? undefined : parties.postings?.[leg]
+  const reason = sentence({ ...parties, ...(posting ?? reversedLeg(parties, leg)) })
+  const detail = leg === undefined ? reason : `posting ${leg}: ${reason}`
+  const member = posting && legMembers[rejection]
+  const pointer = member === undefined ? pointers[rejection] : `#/postings/${leg}${member}`
   return [
     kind,
     { detail, code: rejection.toUpperCase(), ...(pointer ? { errors: [{ detail, pointer }] } : {}) },

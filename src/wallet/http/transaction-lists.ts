@@ -23,7 +23,7 @@ import { type Owner, readSearchPage, readTransactionPage } from '../queries/list
 import type { MetadataFilter, SearchCursor } from '../queries/search-store'
 import { transactionExamples } from './examples/transactions'
 import { Reference } from './text'
-import { presentTransaction, TransactionResponse, transactionTag } from './transactions'
+import { AnyTransactionResponse, presentTransaction, transactionTag } from './transactions'
 import { id, moment, parseBound } from './values'
 
 const metadataMax = 10
@@ -65,7 +65,7 @@ export const transactionListRoutes = (wallet: Wallet) => [
       'to be given; all that are given have to match.',
     query: TransactionQuery,
     responses: {
-      200: answer(listResponse('Transactions', TransactionResponse), { headers: pageHeaders }),
+      200: answer(listResponse('Transactions', AnyTransactionResponse), { headers: pageHeaders }),
     },
     examples: transactionExamples.listTransactions,
     handle: ({ query, request }) => answerTransactions(wallet, request, query),
@@ -97,7 +97,7 @@ async function answerTransactions(
   const { reference, hold_id: holdId, reverses } = filter
   const selection = { reference, holdId, reverses, metadata: metadataOf(filter) }
   const respond = (found: Original[], next: string | undefined) => {
-    const data = found.map((one) => presentTransaction(one.transaction, one.reversedMinor))
+    const data = found.map((one) => presentTransaction(one.legs, one.reversedMinor))
     return respondWithPage(request, { data }, next === undefined ? null : encodeCursor(next, filter))
   }
 

@@ -8,12 +8,12 @@ import { isUuid } from '../../contract/id'
 import { problems } from '../../contract/problems'
 import { Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
-import { responseHeaders } from '../../platform/http/headers'
+import { responseHeaders, sometimes } from '../../platform/http/headers'
 import { answer, route } from '../../platform/http/route'
 import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
 import type { TransferMoney } from '../domain/transfer'
-import { type Transaction, transactionKinds } from '../domain/types'
+import { type Legs, type Transaction, transactionKinds } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findTransaction } from '../ledger/store/rows'
 import { type Delivery, findDelivery } from '../outbox/deliveries-store'
@@ -26,8 +26,10 @@ import {
   invalidAmount,
   movementProblems,
   type Responder,
+  versionsOf,
 } from './commands'
 import { transactionExamples } from './examples/transactions'
+import { NewPostings, PostingsResponse, parsePostings, presentPostings } from './postings'
 import {
   findById,
   id,
@@ -47,9 +49,10 @@ const NewTransfer = closedObject('NewTransfer', {
   account_id_to: id('The account to credit.'),
   ...movement,
 })
+const NewTransaction = Type.Union([NewTransfer, NewPostings])
 const NewReversal = closedObject('NewReversal', part)
 
-const Kind = oneOf(transactionKinds, 'What moved the money.')
+const singleKinds = transactionKinds.filter((kind) => kind !== 'postings')
 
 export const TransactionResponse = closedObject('Transaction', {
   id: uuid('The transaction.'),
@@ -57,7 +60,7 @@ export const TransactionResponse = closedObject('Transaction', {
   account_id_to: uuid('The account that was credited; `world` for a withdrawal.'),
   amount: described(Money, 'What was moved.'),
   currency: Currency,
-  kind: Kind,
+  kind: oneOf(singleKinds, 'What moved the money.'),
   reference: nullable(Type.String(), "A text of the caller's own."),
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
   reverses: nullable(uuid('The transaction that this one takes back, whole or in part.')),
@@ -72,6 +75,9 @@ export const TransactionResponse = closedObject('Transaction', {
   created_at: time('When it was written.'),
 })
 
+/** Postings and their reversals have legs, all others a single pair of accounts. */
+export const AnyTransactionResponse = Type.Union([TransactionResponse, PostingsResponse])
+
 const DeliveryResponse = closedObject('Delivery', {
   transaction_id: uuid('The transaction.'),
   committed_at: time('When it was committed.'),
@@ -79,6 +85,7 @@ const DeliveryResponse = closedObject('Delivery', {
   events: Type.Array(
     closedObject('EventDelivery', {
       name: Type.String({ description: 'The kind of event.' }),
+      leg: nullable(Type.Integer({ minimum: 0 }), 'Which posting it is about. Null where it is about all.'),
       topic: Type.String({ description: 'Its topic on the broker.' }),
       status: oneOf(['pending', 'published'], '`pending` while it waits in the outbox.'),
       partition: nullable(Type.Integer({ minimum: 0 }), 'Null while pending, and when no longer recorded.'),
@@ -91,16 +98,19 @@ const DeliveryResponse = closedObject('Delivery', {
 })
 
 /** Nothing is reversed of a new one. */
-export const presentTransaction = (
+export const presentTransaction = (legs: Legs, reversedMinor = 0n): Static<typeof AnyTransactionResponse> =>
+  legs.length > 1 ? presentPostings(legs, reversedMinor) : presentSingle(legs[0], reversedMinor)
+
+const presentSingle = (
   transaction: Transaction,
-  reversedMinor = 0n,
+  reversedMinor: bigint,
 ): Static<typeof TransactionResponse> => ({
   id: transaction.id,
   account_id_from: transaction.accountIdFrom,
   account_id_to: transaction.accountIdTo,
   amount: showMoney(transaction.amountMinor, transaction.currency),
   currency: transaction.currency,
-  kind: transaction.kind,
+  kind: transaction.kind as (typeof singleKinds)[number],
   reference: transaction.reference,
   metadata: transaction.metadata,
   reverses: transaction.reverses,
@@ -115,14 +125,15 @@ export const presentTransaction = (
 /** An event without coordinates that is not pending was published, and where is no longer recorded. */
 function presentDelivery(
   id: string,
-  { committedAt, readAt, isPending: hasPending, records }: Delivery,
+  { committedAt, readAt, isPending: hasPending, legs, records }: Delivery,
   topicPrefix: string,
 ): Static<typeof DeliveryResponse> {
-  const deliveries = [events.TransactionCreated, events.BalanceUpdated].map(({ name, topic }) => {
-    const record = records.find(({ event }) => event === name)
+  const deliveries = eventsOf(legs).map(({ name, topic, leg }) => {
+    const record = records.find((one) => one.event === name && one.leg === (leg ?? 0))
     const isPending = !record && hasPending
     return {
       name,
+      leg,
       topic: topicPrefix + topic,
       status: isPending ? ('pending' as const) : ('published' as const),
       partition: record?.partition ?? null,
@@ -135,20 +146,21 @@ function presentDelivery(
   return { transaction_id: id, committed_at: committedAt.toISOString(), status, events: deliveries }
 }
 
+function eventsOf(legs: number) {
+  const { TransactionCreated, PostingsCreated, BalanceUpdated } = events
+  if (legs === 1) return [TransactionCreated, BalanceUpdated].map((event) => ({ ...event, leg: null }))
+  const balances = Array.from({ length: legs }, (_, leg) => ({ ...BalanceUpdated, leg }))
+  return [{ ...PostingsCreated, leg: null }, ...balances]
+}
+
 /** 201 with the transaction, and a token for reading what it did. */
 export const respondWithTransaction: Responder<'transaction'> = {
   kind: 'transaction',
-  present({ transaction }) {
-    const { id, accountIdFrom, accountIdTo, versionFrom, versionTo } = transaction
-    return {
-      location: `/transactions/${id}`,
-      versions: [
-        [accountIdFrom, versionFrom],
-        [accountIdTo, versionTo],
-      ],
-      body: presentTransaction(transaction),
-    }
-  },
+  present: ({ legs }) => ({
+    location: `/transactions/${legs[0].id}`,
+    versions: versionsOf(legs),
+    body: presentTransaction(legs),
+  }),
 }
 
 export const transactionTag = {
@@ -156,9 +168,14 @@ export const transactionTag = {
   description: 'Transfers, deposits, withdrawals and reversals. Each is durable once it is answered.',
 }
 
-/** Of everything that moves money. */
+/** Of everything that moves money between two accounts. */
 export const movementAnswer = answer(TransactionResponse, {
   headers: [responseHeaders.location, consistencyToken],
+})
+
+/** A token names no more than so many accounts. */
+const anyMovementAnswer = answer(AnyTransactionResponse, {
+  headers: [responseHeaders.location, sometimes(consistencyToken)],
 })
 
 const reversalRoute = (wallet: Wallet) =>
@@ -168,13 +185,15 @@ const reversalRoute = (wallet: Wallet) =>
     id: 'reverseTransaction',
     tag: transactionTag,
     summary: 'Reverses a transaction, whole or in part.',
+    description: 'One with postings is reversed as a whole, the last posting first.',
     params: { id: pathId('The transaction to take back.') },
     body: NewReversal,
-    responses: { 201: movementAnswer },
+    responses: { 201: anyMovementAnswer },
     problems: [
       invalidAmount,
       problems.transactionNotFound,
       problems.notReversible,
+      problems.reversalNotWhole,
       problems.alreadyReversed,
       problems.amountExceedsOriginal,
       problems.accountClosed,
@@ -187,17 +206,24 @@ const reversalRoute = (wallet: Wallet) =>
     async handle({ body, params, call }) {
       const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
       if (!original) return refuseTransaction(call.request, params.id)
-      const { id: reverses, accountIdFrom, accountIdTo, currency } = original
-      const parties = { accountIdFrom: accountIdTo, accountIdTo: accountIdFrom }
-      const command = {
-        type: 'reversal',
-        reverses,
-        ...parties,
-        ...parsePart(body, currency, wallet.clock()),
-      } as const
+      const { currency } = original[0]
+      const command = { ...reversalOf(original), ...parsePart(body, currency, wallet.clock()) }
       return answerCommand(wallet, call, { command, currency, body }, respondWithTransaction)
     },
   })
+
+function reversalOf(legs: Legs) {
+  const [{ id: reverses }] = legs
+  const { accountIdFrom, accountIdTo } = legs.at(-1) ?? legs[0]
+  const others = legs.slice(0, -1).flatMap((leg) => [leg.accountIdFrom, leg.accountIdTo])
+  return {
+    type: 'reversal' as const,
+    reverses,
+    accountIdFrom: accountIdTo,
+    accountIdTo: accountIdFrom,
+    ...(others.length > 0 && { otherAccountIds: others }),
+  }
+}
 
 export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topicPrefix'>) => [
   ...transferRoutes(wallet),
@@ -209,13 +235,13 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
     tag: transactionTag,
     summary: 'A transaction.',
     params: { id: pathId('The transaction.') },
-    responses: { 200: TransactionResponse },
+    responses: { 200: AnyTransactionResponse },
     problems: [problems.transactionNotFound],
     examples: transactionExamples.getTransaction,
     async handle({ params, request }) {
       const found = await findById(params.id, (id) => findReversible(wallet.database, id))
       return found
-        ? Response.json(presentTransaction(found.transaction, found.reversedMinor))
+        ? Response.json(presentTransaction(found.legs, found.reversedMinor))
         : refuseTransaction(request, params.id)
     },
   }),
@@ -243,12 +269,19 @@ const transferRoutes = (wallet: Wallet) => [
     path: '/transactions',
     id: 'createTransfer',
     tag: transactionTag,
-    summary: 'Transfers money between two accounts.',
-    body: NewTransfer,
-    responses: { 201: movementAnswer },
+    summary: 'Transfers money between two accounts, or in several postings at once.',
+    description:
+      'Postings are executed in order, each has to be covered when it is its turn, and all are executed or ' +
+      'none is. They share an id, a reference, metadata and a time. An error in `errors` names the posting.',
+    body: NewTransaction,
+    responses: { 201: anyMovementAnswer },
     problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
     examples: transactionExamples.createTransfer,
-    handle: ({ body, call }) => answerTransfer(wallet, call, { ...body, kind: 'transfer' }),
+    handle({ body, call }) {
+      if (!('postings' in body)) return answerTransfer(wallet, call, { ...body, kind: 'transfer' })
+      const command = parsePostings(body, wallet.clock())
+      return answerCommand(wallet, call, { command, body }, respondWithTransaction)
+    },
   }),
   commandRoute({
     method: 'POST',

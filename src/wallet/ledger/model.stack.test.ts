@@ -15,6 +15,7 @@ import {
   outsideOf,
   type Paid,
   type Payment,
+  type Posted,
   type Promised,
   type Refusal,
 } from '../../testing/ledger-model'
@@ -90,6 +91,16 @@ const step = fc.oneof(
       keyed,
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('post' as const),
+      payments: fc.array(payment, { minLength: 2, maxLength: 6 }),
+      note,
+      keyed,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('unpost' as const), which, note, part, keyed }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('repeat' as const), which, changed: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('look' as const), which }) },
 )
@@ -224,6 +235,8 @@ class Sequence {
     if (step.do === 'pay') return this.#pay(step.payment, step.keyed)
     if (step.do === 'hold') return this.#hold(step.payment, step.keyed)
     if (step.do === 'batch') return this.#batch(step.payments, step.mode, step.keyed)
+    if (step.do === 'post') return this.#post(step)
+    if (step.do === 'unpost') return this.#unpost(step)
     if (step.do === 'repeat')
       return this.#repeat(this.#kept[step.which % (this.#kept.length || 1)], step.changed)
     if (step.do === 'look') return this.#look(step.which)
@@ -303,6 +316,50 @@ class Sequence {
     if (!isReadable) return void (await this.#refused('/holds', sent, unreadable))
     const toOutside = payment.kind === 'withdrawal'
     return this.#ask('/holds', sent, keyed, () => this.#model.promise({ ...payment, toOutside }))
+  }
+
+  /** The legs have one currency, reference, metadata and time. */
+  async #post({ payments: asked, note, keyed }: Extract<Step, { do: 'post' }>): Promise<void> {
+    const shared = { note, otherCurrency: false }
+    const read = asked.map((one) => this.#payment({ ...one, ...shared }))
+    const postings = read.map(({ body: { account_id_from, account_id_to, amount } }) => ({
+      ...(account_id_from ? { account_id_from } : {}),
+      ...(account_id_to ? { account_id_to } : {}),
+      amount,
+    }))
+    const { currency } = this.kept
+    const at = this.#at(note)
+    const body = { postings, ...(currency === 'BRL' ? {} : { currency }), ...noted(at) }
+    if (!read.every((one) => one.isReadable)) {
+      const { body: problem } = await this.#refused('/transactions', body, unreadable)
+      const faulty = asked.flatMap((one, leg) =>
+        this.#payment({ ...one, ...shared, note: noNote }).isReadable ? [] : `#/postings/${leg}/amount`,
+      )
+      const pointers = (problem.errors as { pointer: string }[]).map(({ pointer }) => pointer)
+      return expect(pointers).toEqual(faulty.length > 0 ? faulty : ['#/effective_at'])
+    }
+    const payments = read.map((one) => one.payment)
+    return this.#ask('/transactions', body, keyed, () => this.#model.post(payments, at))
+  }
+
+  async #unpost({ which, note, part: asked, keyed }: Extract<Step, { do: 'unpost' }>): Promise<void> {
+    const posted = this.#model.postings[which % (this.#model.postings.length || 1)]
+    if (!posted) return
+    const total = posted.legs.reduce((sum, { amount }) => sum + amount, 0n)
+    const at = this.#at(note)
+    // An amount is refused, even the whole.
+    const { body, minor, isReadable } = this.#part(asked === 'zero' ? asked : 'none', total, at)
+    const path = `/transactions/${posted.id}/reverse`
+    if (!isReadable) return void (await this.#refused(path, body, unreadable))
+    if (minor === null && which % 4 === 0 && posted.reverses === null) {
+      const { answer } = await this.#send(path, { ...body, amount: this.#text(total) }, false)
+      const isLong = total > digitsMax
+      const code = isLong ? 'VALIDATION' : 'REVERSAL_NOT_WHOLE'
+      expect(answer).toMatchObject({ status: 422, body: { code } })
+    }
+    return this.#ask(path, body, keyed, () =>
+      minor === null ? this.#model.reversePosted(posted, at) : { status: 422, code: 'AMOUNT_NOT_POSITIVE' },
+    )
   }
 
   async #batch(asked: AskedPayment[], mode: string | undefined, keyed: boolean): Promise<void> {
@@ -386,9 +443,14 @@ class Sequence {
     expect(await wallet.get(`/accounts/${id}`)).toMatchObject({ status: 200, body: { ...shown, version } })
 
     const line = ({ from, versions }: Paid) => versions[from === id ? 0 : 1]
-    const own = this.#model.payments
-      .filter(({ from, to }) => from === id || to === id)
-      .sort((a, b) => line(b) - line(a))
+    const isOwn = ({ from, to }: Paid) => from === id || to === id
+    const own = [
+      ...this.#model.payments.filter(isOwn).map((paid) => ({ id: paid.id, line: line(paid) })),
+      ...this.#model.postings.flatMap((posted) => {
+        const first = posted.legs.find(isOwn)
+        return first ? { id: posted.id, line: line(first) } : []
+      }),
+    ].sort((a, b) => b.line - a.line)
     const listed = (await wallet.get(`/transactions?account_id=${id}&limit=200`)).body.data as {
       id: string
     }[]
@@ -427,7 +489,7 @@ class Sequence {
     path: string,
     body: Record<string, unknown>,
     keyed: boolean,
-    onPaper: () => Paid | Promised | Refusal,
+    onPaper: () => Paid | Posted | Promised | Refusal,
   ) {
     const { key, answer } = await this.#send(path, body, keyed)
     const before = new Map(this.#model.promises.map((promised) => [promised, promised.status]))
@@ -436,14 +498,8 @@ class Sequence {
     this.#compare(expected, answer.status, answer.body, isEnding ? 200 : 201)
     expect(answer.headers.get('idempotency-replayed')).toBeNull()
     if (!isRefusal(expected)) {
-      const lines =
-        'versions' in expected
-          ? [expected.from, expected.to].map((id, at) => `${id}:${expected.versions[at]}`)
-          : [`${expected.from}:${expected.version}`]
-      expect(answer.headers.get('consistency-token')).toBe(lines.join())
-      const location = isEnding
-        ? null
-        : `/${'versions' in expected ? 'transactions' : 'holds'}/${expected.id}`
+      expect(answer.headers.get('consistency-token')).toBe(tokenOf(expected))
+      const location = isEnding ? null : `/${'placed' in expected ? 'holds' : 'transactions'}/${expected.id}`
       expect(answer.headers.get('location')).toBe(location)
     }
     if (key) this.#kept.push({ path, body, key, answer })
@@ -463,22 +519,41 @@ class Sequence {
     return { key, answer }
   }
 
-  #compare(expected: Paid | Promised | Refusal, status: number, body: object, success = 201): void {
+  #compare(expected: Paid | Posted | Promised | Refusal, status: number, body: object, success = 201): void {
     if (isRefusal(expected)) {
-      expect({ ...body, status }).toMatchObject(expected)
+      const { at: leg, ...refusal }: Refusal & { at?: number } = expected
+      expect({ ...body, status }).toMatchObject(refusal)
+      if (leg !== undefined)
+        expect(body).toMatchObject({ detail: expect.stringContaining(`posting ${leg}: `) })
       return
     }
     expect({ ...body, status }).not.toHaveProperty('code')
     expect(status).toBe(success)
     const answer = body as { id: string; created_at: string; effective_at: string }
     if (expected.id === '') expected.id = answer.id
-    if ('versions' in expected) expected.effective = Date.parse(answer.effective_at)
-    else expected.placed = Date.parse(answer.created_at)
+    if ('placed' in expected) expected.placed = Date.parse(answer.created_at)
+    else expected.effective = Date.parse(answer.effective_at)
     expect(body).toMatchObject(this.#shown(expected))
   }
 
-  #shown(one: Paid | Promised): Record<string, unknown> {
+  #shown(one: Paid | Posted | Promised): Record<string, unknown> {
     const { reference, metadata, effective_at } = one.note
+    if ('legs' in one)
+      return {
+        id: one.id,
+        kind: one.reverses === null ? 'postings' : 'reversal',
+        currency: this.kept.currency,
+        reference,
+        metadata,
+        reverses: one.reverses,
+        postings: one.legs.map(({ from, to, amount, versions }) => ({
+          account_id_from: from,
+          account_id_to: to,
+          amount: this.#number(amount),
+          version_account_id_from: versions[0],
+          version_account_id_to: versions[1],
+        })),
+      }
     const parties = { account_id_from: one.from, account_id_to: one.to }
     const common = { id: one.id, ...parties, amount: this.#number(one.amount), reference, metadata }
     if ('versions' in one) {
@@ -569,6 +644,15 @@ class Sequence {
 
   #number = (minor: bigint): number => Number(this.#text(minor))
   #id = (name: string): string => this.#names.get(name) ?? ''
+}
+
+/** The newest version of each account. */
+function tokenOf(one: Paid | Posted | Promised): string {
+  if ('placed' in one) return `${one.from}:${one.version}`
+  const versions = new Map<string, number>()
+  for (const { from, to, versions: led } of 'legs' in one ? one.legs : [one])
+    versions.set(from, led[0]).set(to, led[1])
+  return [...versions].map(([id, version]) => `${id}:${version}`).join()
 }
 
 const future = '2999-01-01T00:00:00Z'

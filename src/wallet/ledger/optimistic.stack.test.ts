@@ -66,8 +66,8 @@ test('attempts that build on one another are answered in turn, from the first on
   ]
   const answers = await Promise.all(sent.map((one) => one?.answers))
   expect(answers).toMatchObject([
-    [{ kind: 'executed', results: [{ kind: 'transaction', transaction: { versionFrom: 5n } }] }],
-    [{ kind: 'executed', results: [{ kind: 'transaction', transaction: { versionFrom: 6n } }] }],
+    [{ kind: 'executed', results: [{ kind: 'transaction', legs: [{ versionFrom: 5n }] }] }],
+    [{ kind: 'executed', results: [{ kind: 'transaction', legs: [{ versionFrom: 6n }] }] }],
   ])
   await expectSoundLedger(wallets)
 })

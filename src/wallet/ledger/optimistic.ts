@@ -1,6 +1,6 @@
 /** Decides over what the appends in flight will leave, and sends the next append behind them. */
 import { messageOf } from '../../platform/fault'
-import { emptyBook } from '../domain/book'
+import { type Command, emptyBook } from '../domain/book'
 import {
   type CommandRequest,
   changesOf,
@@ -14,6 +14,9 @@ import { append } from './store/append'
 import { readClock } from './store/clock'
 import { accountIdsOf } from './store/load-book'
 import { loadAccounts } from './store/rows'
+
+/** Commands that read nothing but accounts. */
+const predictable: ReadonlySet<Command['type']> = new Set(['transfer', 'postings', 'hold'])
 
 /** Above this the projected accounts are discarded and loaded again as needed. */
 const projectedAccountsMax = 50_000
@@ -30,7 +33,7 @@ export async function tryOptimistic(
 ): Promise<{ answers: Promise<(RequestResult | undefined)[]> } | undefined> {
   const { database, optimistic, clock } = ledger
   const commands = requests.flatMap((request) => request.commands)
-  const isPredictable = commands.every(({ type }) => type === 'transfer' || type === 'hold')
+  const isPredictable = commands.every(({ type }) => predictable.has(type))
   // `execute` reads the database's time, this relies on the last reading.
   if (!isPredictable || !clock.isFresh() || performance.now() < optimistic.pausedUntilMs) return undefined
   await loadMissing(ledger, accountIdsOf(commands))

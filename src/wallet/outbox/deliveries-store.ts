@@ -10,7 +10,9 @@ export type Delivery = {
   readAt: Date
   /** Whether events without a record are pending, rather than pruned. */
   isPending: boolean
-  records: { event: string; partition: number; offset: number; publishedAt: Date }[]
+  /** How many the transaction has. */
+  legs: number
+  records: { event: string; leg: number; partition: number; offset: number; publishedAt: Date }[]
 }
 
 /**
@@ -22,11 +24,12 @@ export async function findDelivery(sql: Statements, id: string): Promise<Deliver
   const rows = await sql.unsafe(
     `
     select
-      created_at, now() as read_at, event, partition, "offset", published_at,
+      created_at, now() as read_at, event, deliveries.leg, partition, "offset", published_at,
+      (select count(*)::int from transactions where id = $1) as legs,
       -- More than wallet clocks differ by, and than a batch is retried for.
       created_at >= (select occurred_at - interval '10 minutes' from outbox order by id limit 1) as is_pending
     from transactions left join deliveries on subject = transactions.id
-    where transactions.id = $1`,
+    where transactions.id = $1 and transactions.leg = 0`,
     [id],
   )
   const [first] = rows
@@ -35,10 +38,12 @@ export async function findDelivery(sql: Statements, id: string): Promise<Deliver
     committedAt: new Date(first.created_at),
     readAt: new Date(first.read_at),
     isPending: first.is_pending ?? false,
+    legs: first.legs,
     records: rows
       .filter((row) => row.event !== null)
       .map((row) => ({
         event: row.event,
+        leg: row.leg,
         partition: row.partition,
         offset: Number(row.offset),
         publishedAt: new Date(row.published_at),
@@ -53,8 +58,8 @@ export async function findDelivery(sql: Statements, id: string): Promise<Deliver
 export async function removeOldDeliveries(sql: Statements, now: Date, limit: number): Promise<number> {
   const { count } = await sql.unsafe(
     `
-    delete from deliveries where (subject, event) in (
-      select subject, event from deliveries where subject < $1 order by subject limit $2
+    delete from deliveries where (subject, event, leg) in (
+      select subject, event, leg from deliveries where subject < $1 order by subject limit $2
     )`,
     [firstIdAt(now.getTime() - deliveryDays * 86_400_000), limit],
   )

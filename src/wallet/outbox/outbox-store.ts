@@ -96,8 +96,10 @@ const recordDeliveries = (sql: Statements, published: PublishedRow[]) => {
       delete from outbox where id = any(${ids}::bigint[])
       returning id, subject, type, occurred_at
     )
-    insert into deliveries (subject, event, partition, "offset", published_at)
-    select removed.subject::uuid, removed.type, published.partition, published."offset", now()
+    insert into deliveries (subject, event, leg, partition, "offset", published_at)
+    select split_part(removed.subject, '/', 1)::uuid, removed.type,
+      coalesce(nullif(split_part(removed.subject, '/', 2), '')::smallint, 0),
+      published.partition, published."offset", now()
     from removed
     join unnest(
       ${ids}::bigint[],

@@ -267,7 +267,7 @@ test('a delivery has the commit time, and the offsets of its events or how long 
   const path = `/transactions/${paid.body.id}/delivery`
 
   const waiting = await wallet.get(path)
-  const unknown = { status: 'pending', partition: null, offset: null, published_at: null }
+  const unknown = { leg: null, status: 'pending', partition: null, offset: null, published_at: null }
   const places = ['transactions', 'balances'].map((topic) => stack.topicPrefix + topic)
   expect([waiting.status, waiting.body]).toEqual([
     200,

@@ -94,8 +94,8 @@ type Fragment = PendingQuery<Row[]>
 
 /**
  * At most `size` transactions per account, newest first, one account after the other. A transaction
- * between two of the accounts is listed for the payer only. Looks at a bounded number of entries,
- * however few of them match.
+ * between two of the accounts is listed for the payer only, and one of several legs for the first leg
+ * of the accounts. Looks at a bounded number of entries, however few of them match.
  */
 export async function listHistoryLines(
   { sql: statements }: Database,
@@ -142,8 +142,13 @@ const maxVersion = 2n ** 63n - 1n
 /** Each transaction is found by its id, also where the planner expects little of a filter. */
 function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFilter): Fragment {
   const { kind, effectiveSince, effectiveUntil } = filter
-  // What moves nothing belongs to a hold.
-  if (ranges.length === 1 && !kind && !effectiveSince && !effectiveUntil) return sql`amount_minor <> 0`
+  // What moves nothing belongs to a hold. Entries of one transaction follow each other.
+  if (ranges.length === 1 && !kind && !effectiveSince && !effectiveUntil)
+    return sql`amount_minor <> 0 and not exists (
+      select from entries as before
+      where before.account_id = entry.account_id and before.version = entry.version - 1
+        and before.transaction_id = entry.transaction_id
+    )`
   const ids = arrayOf(ranges.map(({ accountId }) => accountId))
   return sql`amount_minor <> 0 and exists (
     select from transactions
@@ -151,7 +156,13 @@ function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFi
       ${kind ? sql`and kind = ${kind}` : sql``}
       ${effectiveSince ? sql`and effective_at >= ${effectiveSince}::timestamptz` : sql``}
       ${effectiveUntil ? sql`and effective_at < ${effectiveUntil}::timestamptz` : sql``}
+      and (entry.account_id, entry.version) in ((account_id_from, version_from), (account_id_to, version_to))
       and (account_id_from = entry.account_id or account_id_from <> all (${ids}::uuid[]))
+      and (leg = 0 or not exists (
+        select from transactions as earlier
+        where earlier.id = transactions.id and earlier.leg < transactions.leg
+          and array[earlier.account_id_from, earlier.account_id_to] && ${ids}::uuid[]
+      ))
     offset 0
   )`
 }

@@ -1,6 +1,7 @@
 /** Transactions by what the caller or the ledger noted about them, newest first. */
-import { and, desc, eq, gte, inArray, isNotNull, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, isNotNull, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
+import { arrayOf } from '../../platform/postgres/statements'
 import { searchable, transactions } from '../db/schema'
 import type { TransactionFilter } from './history-store'
 
@@ -41,7 +42,7 @@ function searchNewest({ orm }: Database, search: TransactionSearch, { after, lim
   const newest = orm
     .select()
     .from(transactions)
-    .where(and(isNotNull(transactions.metadata), after && isOlder(after)))
+    .where(and(isNotNull(transactions.metadata), isWhole, after && isOlder(after)))
     .orderBy(...newestFirst)
     .limit(newestPerRow * limit)
     .as('transactions')
@@ -75,8 +76,12 @@ const unindexedNewestFirst = [desc(sql`${transactions.createdAt} + interval '0'`
 const cursorsOf = (rows: { id: string; createdAt: Date }[]): SearchCursor[] =>
   rows.map(({ id, createdAt }) => ({ id, createdAt: createdAt.toISOString() }))
 
+/** One row of each: what selects it is the same of all its legs. */
+const isWhole = eq(transactions.leg, 0)
+
 const selects = ({ reference, holdId, reverses, metadata }: TransactionSearch): SQL | undefined =>
   and(
+    isWhole,
     given(reference, (text) => eq(transactions.reference, text)),
     given(holdId, (id) => eq(transactions.holdId, id)),
     given(reverses, (id) => eq(transactions.reverses, id)),
@@ -86,16 +91,25 @@ const selects = ({ reference, holdId, reverses, metadata }: TransactionSearch): 
 
 function narrows({ kind, accountIds, ...period }: TransactionSearch): SQL | undefined {
   const { since, until, effectiveSince, effectiveUntil } = period
-  const { createdAt, effectiveAt, accountIdFrom, accountIdTo } = transactions
+  const { createdAt, effectiveAt } = transactions
   return and(
     given(kind, (one) => eq(transactions.kind, one)),
     given(since, (time) => gte(createdAt, instant(time))),
     given(until, (time) => lt(createdAt, instant(time))),
     given(effectiveSince, (time) => gte(effectiveAt, instant(time))),
     given(effectiveUntil, (time) => lt(effectiveAt, instant(time))),
-    given(accountIds, (ids) => or(inArray(accountIdFrom, [...ids]), inArray(accountIdTo, [...ids]))),
+    given(accountIds, hasLegOf),
   )
 }
+
+/** `offset 0`: found by id for each transaction, never by a join. */
+const hasLegOf = (accountIds: readonly string[]): SQL => sql`exists (
+  select from transactions as leg
+  where leg.id = ${transactions.id}
+    and array[leg.account_id_from, leg.account_id_to] && ${accountIdsOf(accountIds)}
+  offset 0
+)`
+const accountIdsOf = (ids: readonly string[]): SQL => sql`${arrayOf(ids)}::uuid[]`
 
 const isOlder = ({ createdAt, id }: SearchCursor): SQL =>
   sql`(${transactions.createdAt}, ${transactions.id}) < (${instant(createdAt)}, ${id}::uuid)`

@@ -23,20 +23,20 @@ export async function loadReversible({ sql }: Database, ids: readonly string[]):
       select coalesce(sum(reversal.amount_minor), 0)::bigint
       from transactions as reversal where reversal.reverses = transactions.id
     ) as "reversedMinor"
-    from transactions where id = any(${arrayOf(ids)}::uuid[])`
-  const found = new Map(rows.map((row) => [row.id, row]))
+    from transactions where id = any(${arrayOf(ids)}::uuid[])
+    order by leg`
+  const found = Map.groupBy(rows, (row) => row.id)
   return ids.flatMap((id) => {
-    const row = found.get(id)
-    if (!row) return []
-    const { reversedMinor, ...rest } = row
-    const transaction = {
-      ...rest,
-      effectiveAt: new Date(row.effectiveAt),
-      createdAt: new Date(row.createdAt),
-    }
-    return [{ transaction, reversedMinor }]
+    const [first, ...others] = found.get(id) ?? []
+    if (!first) return []
+    return [{ legs: [legOf(first), ...others.map(legOf)], reversedMinor: first.reversedMinor }]
   })
 }
 
 export const findReversible = async (database: Database, id: string): Promise<Original | undefined> =>
   (await loadReversible(database, [id]))[0]
+const legOf = ({ reversedMinor: _, ...row }: TransactionRow): Transaction => ({
+  ...row,
+  effectiveAt: new Date(row.effectiveAt),
+  createdAt: new Date(row.createdAt),
+})

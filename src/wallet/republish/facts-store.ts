@@ -1,12 +1,12 @@
 /** Reads the facts of the ledger back: account by account, in the order of their entries. */
-import { and, eq, gte, lt, or, sql } from 'drizzle-orm'
+import { and, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
 import { type AnyPgColumn, alias } from 'drizzle-orm/pg-core'
 import type { Database } from '../../platform/postgres/database'
 import { arrayOf } from '../../platform/postgres/statements'
 import { changes, entries, holds, transactions } from '../db/schema'
 import { type Account, type AccountSnapshot, type Entry, worldIdOf } from '../domain/account'
 import { asPlaced } from '../domain/hold'
-import type { Hold, PublishedMovement } from '../domain/types'
+import type { Hold, Legs, PublishedMovement, Transaction } from '../domain/types'
 
 /** Consecutive entries of an account: those after number `after`, up to number `upTo`. */
 export type EntryRange = { accountId: string; after: bigint; upTo: bigint }
@@ -22,13 +22,13 @@ export type ReleasedHolds = Map<string, Hold>
  * release. So call this for all ranges of an account in order, with the same `releasedHolds`.
  */
 export async function loadFacts(
-  { orm }: Database,
+  database: Database,
   ranges: EntryRange[],
   { since, payer }: FactFilter,
   releasedHolds: ReleasedHolds,
 ): Promise<PublishedMovement[]> {
   const [paying, paid] = [alias(entries, 'paying'), alias(entries, 'paid')]
-  const lines = await orm
+  const lines = await database.orm
     .select({
       ...{ line: entries, transaction: transactions, paying, paid, hold: holds, change: changes },
       ...{ terms: termsAt(entries), payingTerms: termsAt(paying), paidTerms: termsAt(paid) },
@@ -45,7 +45,13 @@ export async function loadFacts(
       sql`${entries.accountId} = range.account_id
         and ${entries.version} > after and ${entries.version} <= up_to`,
     )
-    .leftJoin(transactions, eq(transactions.id, entries.transactionId))
+    .leftJoin(
+      transactions,
+      sql`${transactions.id} = ${entries.transactionId} and (${entries.accountId}, ${entries.version}) in (
+        (${transactions.accountIdFrom}, ${transactions.versionFrom}),
+        (${transactions.accountIdTo}, ${transactions.versionTo})
+      )`,
+    )
     .leftJoin(
       paying,
       sql`(${paying.accountId}, ${paying.version})
@@ -69,6 +75,11 @@ export async function loadFacts(
     )
     .orderBy(entries.accountId, entries.version)
 
+  const severalLegs = await loadSeveralLegs(
+    database,
+    lines.flatMap(({ transaction }) => transaction ?? []),
+  )
+
   return lines.flatMap((row): PublishedMovement | [] => {
     const { line, terms, transaction, paying, paid, hold: found, change } = row
     const { transactionId: id, createdAt } = line
@@ -81,6 +92,8 @@ export async function loadFacts(
         createdAt,
         transaction,
       }
+      const legs = severalLegs.get(id)
+      if (legs) return { ...fact, type: 'leg', whole: isPublishedWith(line, legs, payer) ? legs : null }
       return found ? { ...fact, type: 'capture', hold: found } : { ...fact, type: 'transaction' }
     }
 
@@ -117,6 +130,31 @@ const termsAt = (entry: { accountId: AnyPgColumn; version: AnyPgColumn }) => sql
   where past.account_id = ${entry.accountId} and past.version <= ${entry.version}
   order by past.version desc limit 1
 )`
+/** The transactions among these that have several legs, by id. Only postings have, and their reversals. */
+async function loadSeveralLegs({ orm }: Database, among: Transaction[]): Promise<Map<string, Legs>> {
+  const ids = among.filter(({ kind }) => kind === 'postings' || kind === 'reversal').map(({ id }) => id)
+  if (ids.length === 0) return new Map()
+  const rows = await orm
+    .select()
+    .from(transactions)
+    .where(inArray(transactions.id, [...new Set(ids)]))
+    .orderBy(transactions.id, transactions.leg)
+  const loaded = Map.groupBy(rows, ({ id }) => id) as Map<string, unknown> as Map<string, Legs>
+  return new Map([...loaded].filter(([, legs]) => legs.length > 1))
+}
+
+/**
+ * Whether the whole is republished with this entry: over all accounts with the payment of its first
+ * leg, of one account with the first of its entries.
+ */
+function isPublishedWith(line: Entry, legs: Legs, payer: boolean): boolean {
+  const ends = (payer ? [legs[0]] : legs).flatMap((leg) => [
+    { accountId: leg.accountIdFrom, version: leg.versionFrom },
+    ...(payer ? [] : [{ accountId: leg.accountIdTo, version: leg.versionTo }]),
+  ])
+  const first = ends.find(({ accountId }) => accountId === line.accountId)
+  return first?.version === line.version
+}
 
 const keyOf = (accountId: string, version: bigint | null): string => `${accountId}:${version}`
 

@@ -109,6 +109,19 @@ async function startTown() {
   })
   await executeAt(12, { type: 'release', holdId: holds.released, ...evaToFrank, reason: 'released' })
   await executeAt(13, { ...transfer, ...frankToEva })
+  const posting = { kind: 'transfer', amountMinor: 700n } as const
+  const posted = await executeAt(14, {
+    type: 'postings',
+    postings: [
+      { ...posting, ...evaToFrank },
+      { ...posting, ...frankToEva, amountMinor: 1n },
+      { ...posting, accountIdFrom: eva, accountIdTo: grace },
+      { ...posting, ...evaToFrank, kind: 'withdrawal', accountIdTo: world },
+    ],
+    effectiveAt: minute(10),
+  })
+  const back = { accountIdFrom: world, accountIdTo: eva, otherAccountIds: [frank, grace] }
+  await executeAt(15, { type: 'reversal', reverses: posted, ...back, amountMinor: null, effectiveAt })
   await executeAt(70, { type: 'release', holdId: holds.expired, ...evaToFrank, reason: 'expired' })
   await executeAt(71, { ...transfer, kind: 'withdrawal', accountIdFrom: grace, accountIdTo: world })
   // Changes, each followed by movements that carry the terms then, on either side.
@@ -180,7 +193,7 @@ test('every event is republished as it was, once, in the order of the paying acc
   await town.republish()
   const republished = await town.take()
   expect(textsOf(republished)).toEqual(textsOf(town.published))
-  expect(new Set(republished.map((event) => event.name)).size).toBe(9)
+  expect(new Set(republished.map((event) => event.name)).size).toBe(10)
   const carried = republished.flatMap(({ payload }) => payload.overdraft_limit_account_id_from ?? [])
   expect(carried).toEqual([70, 70, 70])
   for (const key of [eva, frank, town.grace, world])
@@ -202,6 +215,9 @@ test('for one account: its client, its opening, and what it paid, received and r
       payload.account_id_from === account ||
       // A state that is carried along is no part of its history.
       (payload.account_id_to === account && payload.amount !== 0) ||
+      ((payload.postings ?? []) as Event['payload'][]).some((leg) =>
+        [leg.account_id_from, leg.account_id_to].includes(account),
+      ) ||
       ([account, owner].includes(String(payload.id)) && /^(Account|Client)/.test(name))
     expect(textsOf(await town.take())).toEqual(textsOf(town.published.filter(isAbout)))
   }
@@ -217,10 +233,12 @@ test('since a time: events at it or later, also of holds that were placed before
   }
   await town.republish(town.grace, minute(5))
   const paid = ['TransactionCreated', 'BalanceUpdated']
+  const posted = ['PostingsCreated', 'BalanceUpdated']
   const changed = ['AccountUpdated', 'BalanceUpdated']
   expect((await town.take()).map((event) => event.name)).toEqual([
     ...['ClientUpdated', 'ClientUpdated'],
-    ...[...paid, ...paid, ...changed, ...paid, ...changed, ...changed, ...paid, ...changed],
+    ...[...paid, ...posted, ...posted, ...paid, ...changed, ...paid, ...changed, ...changed, ...paid],
+    ...changed,
   ])
 })
 

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document of a service, derived from its table of routes. */
 import { Type } from '@sinclair/typebox'
+import { requiredOf } from '../body-schema'
 import { type HeaderField, sometimes } from '../headers'
 import { codesOf, commonProblems, headersOf, type ProblemKind, ProblemResponse, retries } from '../problem'
 import type { Answer, Content, Example, Route } from '../route'
@@ -85,7 +86,7 @@ function operationOf(route: Route, shared: Shared): Operation {
     ...(parameters.length > 0 && { parameters }),
     ...(body && {
       requestBody: {
-        required: (body.required ?? []).length > 0,
+        required: requiredOf(body).length > 0,
         content: {
           'application/json': {
             schema: toJsonSchema(body, shared.schemas, 'request'),

@@ -47,6 +47,26 @@ const reversal = {
   version_account_id_to: 6,
 }
 const tooBroad = 'name an account_id or a client_id, a reference, a hold_id, reverses, or a metadata.<name>'
+const john = deposit.account_id_to
+const legOf = ({ account_id_from, account_id_to }: typeof transfer, amount: number, versions: number[]) => ({
+  account_id_from,
+  account_id_to,
+  amount,
+  version_account_id_from: versions[0],
+  version_account_id_to: versions[1],
+})
+const withFee = {
+  id: '01935a55-2b6c-7d3e-8f4a-6c8e0a2d4b16',
+  postings: [legOf(transfer, 80, [7, 7]), legOf({ ...transfer, account_id_to: john }, 1.2, [8, 4])],
+  currency: 'BRL',
+  kind: 'postings',
+  reference: 'order 1',
+  metadata: null,
+  reverses: null,
+  reversed: 0,
+  effective_at: '2024-11-23T14:08:02.731Z',
+  created_at: '2024-11-23T14:08:02.731Z',
+}
 
 export const transactionExamples = {
   listTransactions: {
@@ -91,6 +111,7 @@ export const transactionExamples = {
   },
   getTransaction: {
     transfer: { params: { id: transfer.id }, status: 200, response: reversed },
+    postings: { params: { id: withFee.id }, status: 200 },
     unknown: {
       params: { id: '00000000-0000-4000-8000-000000000000' },
       status: 404,
@@ -110,6 +131,7 @@ export const transactionExamples = {
         status: 'published',
         events: ['transactions', 'balances'].map((topic) => ({
           name: topic === 'balances' ? 'BalanceUpdated' : 'TransactionCreated',
+          leg: null,
           topic,
           status: 'published',
           partition: 2,
@@ -132,6 +154,50 @@ export const transactionExamples = {
       },
       status: 201,
       response: transfer,
+    },
+    withFee: {
+      summary: 'A payment and its fee, both or neither',
+      headers: { 'Idempotency-Key': '"5d0b7c1e-2f3a-4b6c-8d9e-0a1b2c3d4e5f"' },
+      body: {
+        postings: [
+          {
+            account_id_from: transfer.account_id_from,
+            account_id_to: transfer.account_id_to,
+            amount: '80.00',
+          },
+          { account_id_from: transfer.account_id_from, account_id_to: john, amount: '1.20' },
+        ],
+        reference: 'order 1',
+      },
+      status: 201,
+      response: withFee,
+    },
+    split: {
+      summary: 'A deposit that is split among three; the last part leaves',
+      body: {
+        postings: [
+          { account_id_to: transfer.account_id_from, amount: 90 },
+          { account_id_from: transfer.account_id_from, account_id_to: transfer.account_id_to, amount: 30 },
+          { account_id_from: transfer.account_id_from, account_id_to: john, amount: 30 },
+          { account_id_from: transfer.account_id_from, amount: 30 },
+        ],
+      },
+      status: 201,
+    },
+    postingNotCovered: {
+      summary: 'The second posting is not covered when it is its turn',
+      body: {
+        postings: [
+          { account_id_from: transfer.account_id_from, account_id_to: transfer.account_id_to, amount: 1 },
+          { account_id_from: transfer.account_id_from, account_id_to: john, amount: 1_000_000 },
+        ],
+      },
+      status: 422,
+      response: {
+        type: '/problems/insufficient-funds',
+        detail: 'posting 1: insufficient funds',
+        errors: [{ detail: 'posting 1: insufficient funds', pointer: '#/postings/1/amount' }],
+      },
     },
     withoutFunds: {
       summary: 'More than the payer has',
@@ -227,6 +293,22 @@ export const transactionExamples = {
       body: { amount: '0.25', reference: 'rounding' },
       status: 201,
       response: reversal,
+    },
+    postings: {
+      summary: 'Postings go back as a whole',
+      params: { id: withFee.id },
+      status: 201,
+    },
+    postingsInPart: {
+      summary: 'An amount of postings',
+      params: { id: withFee.id },
+      body: { amount: 80 },
+      status: 422,
+      response: {
+        type: '/problems/reversal-not-whole',
+        detail: 'a transaction with postings is reversed as a whole',
+        errors: [{ detail: 'a transaction with postings is reversed as a whole', pointer: '#/amount' }],
+      },
     },
     tooMuch: {
       summary: 'More than is left of it',

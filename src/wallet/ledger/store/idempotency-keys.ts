@@ -21,7 +21,7 @@ export type KeyRow = IdempotencyKey & { results: CommandResult[] }
  */
 type StoredOutcome = {
   [Kind in 'client' | 'account' | 'transaction' | 'placed' | 'ended' | 'version']?: string
-} & { rejection?: Rejection }
+} & { rejection?: Rejection; leg?: number }
 
 const keyRows = rowStatements(idempotencyKeys, ['scope', 'key', 'fingerprint', 'outcomes'])
 
@@ -69,8 +69,11 @@ export async function loadKeys(
 }
 
 function storedOutcome(result: CommandResult): StoredOutcome {
-  if (result.kind === 'rejected') return { rejection: result.rejection }
-  if (result.kind === 'transaction') return { transaction: result.transaction.id }
+  if (result.kind === 'rejected') {
+    const { kind: _, ...rejected } = result
+    return rejected
+  }
+  if (result.kind === 'transaction') return { transaction: result.legs[0].id }
   if (result.kind === 'client') {
     const { id, version } = result.client
     return { client: id, ...(version > 1n && { version: String(version) }) }
@@ -86,7 +89,7 @@ function storedOutcome(result: CommandResult): StoredOutcome {
 
 /** What `storedOutcome` stored, as it was answered. */
 async function loadResults(database: Database, stored: StoredOutcome[]) {
-  const idsOf = (kind: keyof StoredOutcome) => stored.flatMap((outcome) => outcome[kind] ?? [])
+  const idsOf = (kind: 'transaction' | 'placed' | 'ended') => stored.flatMap((outcome) => outcome[kind] ?? [])
   const past = (kind: 'client' | 'account' | 'placed') =>
     stored.flatMap((outcome) => {
       const id = outcome[kind]
@@ -102,12 +105,12 @@ async function loadResults(database: Database, stored: StoredOutcome[]) {
   ])
   const extended = await loadPastHolds(sql, past('placed'), holds)
   return (outcome: StoredOutcome): CommandResult => {
-    const { rejection, client, account, transaction, placed, ended, version } = outcome
+    const { rejection, leg, client, account, transaction, placed, ended, version } = outcome
     const at = (id: string, otherwise = '') => nameOfPast({ id, version: version ?? otherwise })
-    if (rejection) return { kind: 'rejected', rejection }
+    if (rejection) return { kind: 'rejected', rejection, ...(leg !== undefined && { leg }) }
     if (client) return { kind: 'client', client: found(clients, at(client, first.client)) }
     if (account) return { kind: 'account', account: found(accounts, at(account, first.account)) }
-    if (transaction) return { kind: 'transaction', transaction: found(transactions, transaction) }
+    if (transaction) return { kind: 'transaction', legs: found(transactions, transaction) }
     if (placed && version) return { kind: 'hold', hold: found(extended, at(placed)) }
     if (placed) return { kind: 'hold', hold: asPlaced(found(holds, placed)) }
     return { kind: 'hold', hold: found(holds, ended ?? '') }

@@ -2,7 +2,7 @@
 import type { Database } from '../../../platform/postgres/database'
 import { type Book, type Command, type CommandResult, type Reads, readsOf } from '../../domain/book'
 import { asOpened } from '../../domain/creation'
-import type { Transaction } from '../../domain/types'
+import type { Legs } from '../../domain/types'
 import { loadChangedClients, loadPastAccounts, loadPastHolds, nameOfPast } from './past-rows'
 import { loadAccounts, loadChanges, loadClients, loadHolds, loadOriginals, loadTransactions } from './rows'
 
@@ -71,11 +71,11 @@ async function loadChanged(
 function resultOf(
   command: Command,
   { accounts, holds }: Omit<Book, 'done'>,
-  transactions: ReadonlyMap<string, Transaction>,
+  transactions: ReadonlyMap<string, Legs>,
 ): CommandResult | undefined {
   const { id } = command
-  const transaction = transactions.get(id)
-  if (transaction) return { kind: 'transaction', transaction }
+  const legs = transactions.get(id)
+  if (legs) return { kind: 'transaction', legs }
   const account = accounts.get(id)
   if (account) return { kind: 'account', account: asOpened(account) }
   const ended = command.type === 'release' ? holds.get(command.holdId) : undefined

@@ -1,5 +1,5 @@
 /** Reads what `append` has written, by id. */
-import { and, eq, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lte, sql, sum } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '../../../platform/postgres/database'
 import { selectList } from '../../../platform/postgres/rows'
@@ -7,9 +7,9 @@ import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import { accounts, changes, clients, holds, transactions } from '../../db/schema'
 import type { Account } from '../../domain/account'
 import type { Original } from '../../domain/reversal'
-import type { Hold } from '../../domain/types'
+import type { Hold, Legs } from '../../domain/types'
 
-type Table = typeof accounts | typeof changes | typeof clients | typeof holds | typeof transactions
+type Table = typeof accounts | typeof changes | typeof clients | typeof holds
 
 /** Missing rows are absent. */
 const loader =
@@ -24,12 +24,24 @@ const loader =
     return new Map((rows as T['$inferSelect'][]).map((row) => [row.id, row]))
   }
 
-const isAnyOf = ({ id }: Table, ids: string[]) => sql`${id} = any(${arrayOf(ids)}::uuid[])`
+const isAnyOf = ({ id }: Pick<Table, 'id'> | Pick<typeof transactions, 'id'>, ids: string[]) =>
+  sql`${id} = any(${arrayOf(ids)}::uuid[])`
 
 export const loadClients = loader(clients)
 export const loadHolds = loader(holds)
 export const loadChanges = loader(changes)
-export const loadTransactions = loader(transactions)
+
+/** With their legs, in order. */
+export async function loadTransactions({ orm }: Database, ids: Iterable<string>): Promise<Map<string, Legs>> {
+  const list = [...ids]
+  if (list.length === 0) return new Map()
+  const rows = await orm
+    .select()
+    .from(transactions)
+    .where(isAnyOf(transactions, list))
+    .orderBy(asc(transactions.id), asc(transactions.leg))
+  return Map.groupBy(rows, ({ id }) => id) as Map<string, unknown> as Map<string, Legs>
+}
 
 const finder = <T extends Table>(table: T) => {
   const load = loader(table)
@@ -39,7 +51,8 @@ const finder = <T extends Table>(table: T) => {
 export const findAccount = finder(accounts)
 export const findClient = finder(clients)
 export const findHold = finder(holds)
-export const findTransaction = finder(transactions)
+export const findTransaction = async (database: Database, id: string): Promise<Legs | undefined> =>
+  (await loadTransactions(database, [id])).get(id)
 
 /** As the driver reads it. */
 export type AccountRow = Omit<Account, 'createdAt' | 'updatedAt'> & { createdAt: string; updatedAt: string }
@@ -63,22 +76,21 @@ export async function loadAccounts(sql: Statements, ids: Iterable<string>): Prom
 
 /** Transactions to be reversed, each with the amount that has been reversed. */
 export async function loadOriginals(
-  { orm }: Database,
+  database: Database,
   ids: Iterable<string>,
 ): Promise<Map<string, Original>> {
   const list = [...ids]
   if (list.length === 0) return new Map()
-  const reversedMinor = sql<string>`(
-    select coalesce(sum(reversal.amount_minor), 0)
-    from transactions as reversal where reversal.reverses = transactions.id
-  )`
-  const rows = await orm
-    .select({ transaction: transactions, reversedMinor })
-    .from(transactions)
-    .where(isAnyOf(transactions, list))
-  return new Map(
-    rows.map((row) => [row.transaction.id, { ...row, reversedMinor: BigInt(row.reversedMinor) }]),
-  )
+  const [loaded, sums] = await Promise.all([
+    loadTransactions(database, list),
+    database.orm
+      .select({ id: transactions.reverses, minor: sum(transactions.amountMinor) })
+      .from(transactions)
+      .where(inArray(transactions.reverses, list))
+      .groupBy(transactions.reverses),
+  ])
+  const reversed = new Map(sums.map(({ id, minor }) => [id, BigInt(minor ?? 0)]))
+  return new Map([...loaded].map(([id, legs]) => [id, { legs, reversedMinor: reversed.get(id) ?? 0n }]))
 }
 
 /** Open holds that have expired at `at`, the oldest first. */
