@@ -79,6 +79,23 @@ test('accounts are those of clients, by client and currency', async () => {
   expect(ofEva).toEqual((await wallet.get(`/accounts/${eva}`)).body as Row)
 })
 
+test('accounts are listed by status', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const { wallet } = stack
+  const client = await register(wallet, 'Ana')
+  const open = async () => (await wallet.post('/accounts', { client_id: client })).body.id as string
+  const [frozen, partly, closed] = [await open(), await open(), await open()]
+  await wallet.post(`/accounts/${frozen}/freeze`, {})
+  await wallet.post(`/accounts/${partly}/freeze`, { scope: 'debits' })
+  await wallet.post(`/accounts/${closed}/close`, {})
+  expect(idsOf(await list(wallet, '/accounts?status=frozen'))).toEqual([frozen])
+  expect(idsOf(await list(wallet, '/accounts?status=debits_frozen&currency=BRL'))).toEqual([partly])
+  expect(idsOf(await list(wallet, `/accounts?status=closed&client_id=${client}`))).toEqual([closed])
+  expect((await list(wallet, '/accounts?status=open')).data).toHaveLength(10)
+  await wallet.post(`/accounts/${frozen}/unfreeze`, {})
+  expect((await list(wallet, '/accounts?status=frozen')).data).toEqual([])
+})
+
 test('world is listed apart, once a currency', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
