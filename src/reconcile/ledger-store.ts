@@ -123,7 +123,7 @@ export async function loadRecords(
   const loading = [...bySubject].map(async ([subject, group]) => {
     const rows = await selectRecords(sql, subject, [...new Set(group.map(({ name }) => name))])
     for (const { id, holderId, version, ...fields } of rows) {
-      const name = isVersioned(subject) ? `${holderId}:${version}` : (id ?? holderId)
+      const name = id ?? (isVersioned(subject) ? `${holderId}:${version}` : holderId)
       records.set(keyOf({ subject, name }), { holderId, version, fields })
     }
   })
@@ -146,7 +146,7 @@ function canExist({ subject, name }: Reference): boolean {
   return number !== undefined && isUuid(id)
 }
 
-/** `id` where the record is not named by its holder. */
+/** `id` where the holder, or the holder and this version, is not its name. */
 type RecordRow = { id?: string; holderId: string; version: bigint } & Fields
 
 function selectRecords(sql: Statements, subject: Subject, names: string[]): PromiseLike<RecordRow[]> {
@@ -185,7 +185,8 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
         join accounts on accounts.id = account_id`
     case 'ClientUpdated':
       return sql`
-        select client_id as "holderId", named.version - 1 as version, name as "clientName", email
+        select client_id || ':' || named.version as id, client_id as "holderId",
+          named.version - 1 as version, name as "clientName", email
         from ${named}
         join client_versions on client_id = holder_id and client_versions.version = named.version`
     case 'HoldExtended':

@@ -45,6 +45,33 @@ async function runCommand(env: Record<string, string>, ...args: string[]) {
 const ownerOf = ({ databases }: Stack, name: 'wallet' | 'balances') =>
   postgres(databases[name].url, { max: 1, onnotice: () => {} })
 
+test('changes of clients, accounts and holds are compared, and make no difference', async () => {
+  await using stack = await startStack({ seed: false })
+  const { wallet } = stack
+  const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id
+  for (const name of ['Ana Maria', 'Ana Maria Lima']) {
+    expect((await wallet.patch(`/clients/${client}`, { name })).body.name).toBe(name)
+    expect((await runReconcile(stack)).differences).toEqual([])
+  }
+  const account = (await wallet.post('/accounts', { client_id: client })).body.id
+  const path = `/accounts/${account}`
+  await wallet.post(`${path}/deposits`, { amount: 5 })
+  const hold = (await wallet.post('/holds', { account_id_from: account, amount: 5 })).body
+  const expiresAt = new Date(Date.parse(String(hold.expires_at)) + 1000).toISOString()
+  const answers = [
+    await wallet.patch(path, { overdraft_limit: 100 }),
+    await wallet.post(`${path}/freeze`, { scope: 'debits' }),
+    await wallet.post(`${path}/freeze`, {}),
+    await wallet.patch(`/holds/${hold.id}`, { expires_at: expiresAt }),
+    await wallet.patch(path, { overdraft_limit: 0 }),
+    await wallet.post(`${path}/unfreeze`, {}),
+    await wallet.post(`/holds/${hold.id}/capture`, {}),
+    await wallet.post(`${path}/close`, {}),
+  ]
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 201, 200])
+  expect((await runReconcile(stack)).differences).toEqual([])
+})
+
 test('a cent, a lost event and a stray record are reported with account, version and event', async () => {
   await using stack = await startStack()
   const { wallet } = stack
