@@ -96,6 +96,19 @@ class Lane {
     return { amount: this.amount(account), currency, ...this.remarks() }
   }
 
+  postings(): Body {
+    const { amount: _, ...rest } = this.movement('')
+    const postings = Array.from({ length: 2 + Math.floor(this.random() * 3) }, () => {
+      const from = this.account()
+      return {
+        ...(this.chance(0.8) && { account_id_from: from }),
+        ...(this.chance(0.8) && { account_id_to: this.account() }),
+        amount: this.amount(from),
+      }
+    })
+    return { postings, ...rest }
+  }
+
   part(): Body {
     return { ...(this.chance(0.6) && { amount: this.amount('') }), ...this.remarks() }
   }
@@ -129,8 +142,9 @@ const generators: Record<string, { weight: number; make(lane: Lane): Omit<Comman
     }),
   },
   createTransfer: {
-    weight: 8,
+    weight: 10,
     make(lane) {
+      if (lane.chance(0.3)) return { path: '/transactions', body: lane.postings() }
       const from = lane.account()
       const parties = { account_id_from: from, account_id_to: lane.account() }
       return { path: '/transactions', body: { ...parties, ...lane.movement(from) } }
@@ -158,6 +172,7 @@ const generators: Record<string, { weight: number; make(lane: Lane): Omit<Comman
     weight: 3,
     make(lane) {
       const members = Array.from({ length: 1 + Math.floor(lane.random() * 5) }, () => {
+        if (lane.chance(0.15)) return lane.postings()
         const kind = pick(lane.random, ['transfer', 'transfer', 'deposit', 'withdrawal'])
         const from = lane.account()
         return {
@@ -250,7 +265,8 @@ export async function runPreviews(run: PreviewRun): Promise<PreviewReport> {
     const command = commandOf(lane)
     try {
       const { status, code } = await check(lane, command)
-      const name = `${command.id} ${status}${code}`
+      const kind = 'postings' in command.body ? 'createTransfer, postings' : command.id
+      const name = `${kind}: ${status}${code}`
       report.counts.set(name, (report.counts.get(name) ?? 0) + 1)
     } catch (error) {
       const { message } = error as Error
@@ -410,6 +426,7 @@ function movementsIn(body: Body): Moved[] {
     return body.results.flatMap(({ transaction }: { transaction?: Body }) =>
       transaction ? movementsIn(transaction) : [],
     )
+  if (Array.isArray(body.postings)) return body.postings.map((leg) => ({ hold_id: null, ...leg }))
   return 'kind' in body ? [body as Moved] : []
 }
 

@@ -229,7 +229,9 @@ test(
     const reports = await Promise.all(lanes)
     expect(reports.flatMap(({ faults }) => faults)).toEqual([])
     // Not all are refused.
-    const statuses = reports.flatMap(({ counts }) => [...counts.keys()].map((name) => name.split(' ')[1]))
+    const statuses = reports.flatMap(({ counts }) =>
+      [...counts.keys()].map((name) => /: (\d+)/.exec(name)?.[1]),
+    )
     expect(statuses).toEqual(expect.arrayContaining(['200', '201', '404', '409', '422']))
     await expectSoundLedger(wallets)
   }),
