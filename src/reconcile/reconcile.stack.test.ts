@@ -268,3 +268,46 @@ test('unreadable records and batches are counted as skipped, and do not stop the
   expect(differences).toEqual([])
   expect(counts).toMatchObject({ skipped: 3, lag: 0 })
 })
+
+test('changes of accounts, holds and clients are compared as movements are', async () => {
+  await using stack = await startStack()
+  const { wallet } = stack
+  const model = ownerOf(stack, 'balances')
+  const [owner, other] = ['d6a3bc81-bbd0-11ee-8a24-0242ac120003', 'd6a3b836-bbd0-11ee-8a24-0242ac120003']
+  const hold = (await wallet.post('/holds', { account_id_from: jane, account_id_to: bob, amount: 1 })).body.id
+  const expires_at = new Date(Date.now() + 30 * 86_400_000).toISOString()
+  const sent = [
+    await wallet.patch(`/holds/${hold}`, { expires_at }),
+    await wallet.patch(`/accounts/${jane}`, { overdraft_limit: 50 }),
+    await wallet.post(`/accounts/${jane}/freeze`, {}),
+    await wallet.post(`/holds/${hold}/release`, {}),
+    await wallet.post(`/accounts/${bob}/freeze`, { scope: 'debits' }),
+    await wallet.post(`/accounts/${bob}/deposits`, { amount: 1 }),
+    await wallet.patch(`/clients/${owner}`, { name: 'Eva Maria' }),
+    await wallet.patch(`/clients/${owner}`, { email: 'eva@example.org' }),
+    await wallet.patch(`/clients/${other}`, { name: 'John John' }),
+  ]
+  expect(sent.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 201, 200, 200, 200])
+  try {
+    const clean = await runReconcile(stack)
+    expect(clean.differences).toEqual([])
+    expect(clean.counts).toMatchObject({ waiting: 0, behind: 0, unchecked: 0, skipped: 0, lag: 0 })
+
+    await model`update balances set status = 'open' where account_id = ${jane}`
+    await model`update entries set overdraft_limit_minor = 1 where account_id = ${jane} and status = 'frozen'`
+    await model`update clients set name = 'Eva' where id = ${owner}`
+    await model`update clients set version = 1 where id = ${other}`
+    const { differences } = await runReconcile(stack)
+    const found = differences.map(({ where, place, accountId, found }) => [where, place, accountId, found])
+    expect(found).toEqual(
+      expect.arrayContaining([
+        ['read model', 'balances', jane, { status: 'open' }],
+        ['read model', 'entries', jane, { overdraftLimitMinor: 1n }],
+        ['read model', 'clients', owner, { clientName: 'Eva' }],
+        ['read model', 'clients', other, { clientName: 'John John' }],
+      ]),
+    )
+  } finally {
+    await model.end()
+  }
+})
