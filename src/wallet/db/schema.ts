@@ -164,20 +164,21 @@ export const transactions = pgTable(
     check('transactions_kind', sql`${table.kind} in (${oneOf(transactionKinds)})`),
     check('transactions_reverses', sql`(${table.kind} = 'reversal') = (${table.reverses} is not null)`),
     check('transactions_hold', sql`(${table.kind} = 'capture') = (${table.holdId} is not null)`),
-    // Partial: a transaction without these members pays nothing for the search by them.
+    // Partial: a transaction without these members pays nothing for the search by them, and one of several
+    // legs pays once.
     index('transactions_reverses').on(table.reverses).where(sql`${table.reverses} is not null`),
     index('transactions_hold_id').on(table.holdId).where(sql`${table.holdId} is not null`),
     index('transactions_reference')
       .on(table.reference, table.createdAt, table.id)
-      .where(sql`${table.reference} is not null`),
+      .where(sql`${table.reference} is not null and ${table.leg} = 0`),
     // Entries that wait for a later insert would make that one slow.
     index('transactions_metadata')
       .using('gin', sql`${searchable(table.metadata)} jsonb_path_ops`)
       .with({ fastupdate: false })
-      .where(sql`${table.metadata} is not null`),
+      .where(sql`${table.metadata} is not null and ${table.leg} = 0`),
     index('transactions_with_metadata')
       .on(table.createdAt, table.id)
-      .where(sql`${table.metadata} is not null`),
+      .where(sql`${table.metadata} is not null and ${table.leg} = 0`),
   ],
 )
 

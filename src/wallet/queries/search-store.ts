@@ -77,7 +77,7 @@ const cursorsOf = (rows: { id: string; createdAt: Date }[]): SearchCursor[] =>
   rows.map(({ id, createdAt }) => ({ id, createdAt: createdAt.toISOString() }))
 
 /** One row of each: what selects it is the same of all its legs. */
-const isWhole = eq(transactions.leg, 0)
+const isWhole = sql`${transactions.leg} = 0`
 
 const selects = ({ reference, holdId, reverses, metadata }: TransactionSearch): SQL | undefined =>
   and(

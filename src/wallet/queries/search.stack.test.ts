@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test'
 import postgres from 'postgres'
 import { eventually } from '../../testing/eventually'
 import { type Caller, startStack } from '../../testing/stack'
-import { eva, frank } from '../../testing/wallets'
+import { eva, frank, world } from '../../testing/wallets'
 
 setDefaultTimeout(60_000)
 
@@ -185,6 +185,44 @@ test('the capture of a hold, and the reversals of a transaction, are found by it
   expect(listed).toMatchObject({ id: paid, amount: 10, reversed: 6.5 })
   expect((await wallet.get(`/transactions/${paid}`)).body as Row).toEqual(listed as Row)
   expect((await search(wallet, { account_id: frank, limit: '3' })).data.at(-1)).toEqual(listed as Row)
+})
+
+test('postings are listed once, by whichever account and whatever was noted', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const { wallet } = stack
+  const grace = 'd6a41604-bbd0-11ee-8a24-0242ac120003'
+  const postings = [
+    { account_id_from: eva, account_id_to: frank, amount: 10 },
+    { account_id_from: eva, account_id_to: frank, amount: 1 },
+    { account_id_from: frank, account_id_to: eva, amount: 2 },
+    { account_id_to: eva, amount: 3 },
+  ]
+  const body = { postings, reference: 'split', metadata: { order: 1 } }
+  const made = await wallet.post('/transactions', body)
+  expect(made.status).toBe(201)
+  const id = made.body.id as string
+  const other = await pay(wallet)
+  const ofEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
+  const found: Query[] = [
+    { reference: 'split' },
+    { 'metadata.order': '1' },
+    { reference: 'split', account_id: frank },
+    { reference: 'split', account_id: world },
+    { reference: 'split', 'metadata.order': '1', client_id: ofEva, kind: 'postings' },
+    { account_id: frank, kind: 'postings' },
+  ]
+  for (const query of found) expect([query, await idsFor(wallet, query)]).toEqual([query, [id]])
+  expect(await idsFor(wallet, { reference: 'split', account_id: grace })).toEqual([])
+  for (const limit of ['1', '2', '3'])
+    for (const owner of [{ account_id: eva }, { account_id: frank }, { client_id: ofEva }] as Query[]) {
+      const ids = idsOf({ data: await walk(wallet, { ...owner, limit }) })
+      expect([owner, ids.slice(0, 2), new Set(ids).size]).toEqual([owner, [other, id], ids.length])
+    }
+  const reversal = (await wallet.post(`/transactions/${id}/reverse`, {})).body.id as string
+  expect(await idsFor(wallet, { reverses: id })).toEqual([reversal])
+  const [listed] = (await search(wallet, { reference: 'split' })).data
+  expect(listed).toMatchObject({ id, kind: 'postings', reversed: 16 })
+  expect(listed?.postings).toHaveLength(4)
 })
 
 test('a request under its key is answered as at first, also after a reversal', async () => {
