@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { runTsc } from './client-package'
 import { type Stack, startStack } from './stack'
 
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 const root = join(import.meta.dir, '../..')
 const page = await Bun.file(join(root, 'docs/integrate.md')).text()
