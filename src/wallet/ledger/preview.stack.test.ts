@@ -20,12 +20,13 @@ const preview = (caller: Caller, path: string, body: object, headers?: Record<st
 
 /** All that a command could have written. */
 const rowsOf = async ({ sql }: Wallets) => [
-  ...(await sql`
-    select id, version, balance_minor, held_minor from accounts order by id`),
+  ...(await sql`select * from accounts order by id`),
+  ...(await sql`select * from clients order by id`),
+  ...(await sql`select * from holds order by id`),
   ...(await sql`
     select (select count(*) from entries) as entries, (select count(*) from transactions) as transactions,
-      (select count(*) from holds) as holds, (select count(*) from clients) as clients,
-      (select count(*) from idempotency_keys) as keys, (select last_value from outbox_id_seq) as outbox`),
+      (select count(*) from changes) as changes, (select count(*) from idempotency_keys) as keys,
+      (select last_value from outbox_id_seq) as outbox`),
 ]
 
 const withoutIds = ({ body }: Answer) => {
@@ -41,27 +42,38 @@ test('each kind of command is previewed, and nothing is written', async () => {
   const other = await wallet.post('/holds', { account_id_from: eva, amount: 5 })
   const client = await wallet.post('/clients', { name: 'Ada', email: 'ada@example.com' })
   const [hold, id] = [`/holds/${placed.body.id}`, paid.body.id]
-  const commands: [string, object][] = [
-    ['/transactions', transfer],
-    [`/accounts/${eva}/deposits`, { amount: 1 }],
-    [`/accounts/${eva}/withdrawals`, { amount: 1 }],
-    [`/transactions/${id}/reverse`, {}],
-    ['/transactions/batch', { transactions: [transfer, transfer] }],
-    ['/holds', { account_id_from: eva, amount: 3 }],
-    [`${hold}/capture`, { amount: 2 }],
-    [`/holds/${other.body.id}/release`, {}],
-    ['/clients', { name: 'Ada', email: 'ada@example.com' }],
-    ['/accounts', { client_id: client.body.id, currency: 'EUR' }],
+  const ada = `/clients/${client.body.id}`
+  const { body: opened } = await wallet.post('/accounts', { client_id: client.body.id })
+  const week = new Date(Date.now() + 8 * 86_400_000).toISOString()
+  const commands: ['post' | 'patch', string, object][] = [
+    ['post', '/transactions', transfer],
+    ['post', '/transactions', { postings: [{ account_id_to: eva, amount: 2 }, transfer] }],
+    ['post', `/accounts/${eva}/deposits`, { amount: 1 }],
+    ['post', `/accounts/${eva}/withdrawals`, { amount: 1 }],
+    ['post', `/transactions/${id}/reverse`, {}],
+    ['post', '/transactions/batch', { transactions: [transfer, transfer] }],
+    ['post', '/holds', { account_id_from: eva, amount: 3 }],
+    ['patch', hold, { expires_at: week }],
+    ['post', `${hold}/capture`, { amount: 2 }],
+    ['post', `/holds/${other.body.id}/release`, {}],
+    ['post', '/clients', { name: 'Ada', email: 'ada@example.com' }],
+    ['patch', ada, { name: 'Ada L' }],
+    ['post', '/accounts', { client_id: client.body.id, currency: 'EUR' }],
+    ['patch', `/accounts/${opened.id}`, { overdraft_limit: 5 }],
+    ['post', `/accounts/${opened.id}/freeze`, {}],
+    ['post', `/accounts/${opened.id}/unfreeze`, {}],
+    ['post', `/accounts/${opened.id}/close`, {}],
   ]
-  for (const [path, body] of commands) {
+  for (const [method, path, body] of commands) {
     const before = await rowsOf(wallets)
-    const previewed = await preview(wallet, path, body)
+    const previewed = await wallet[method](path, { ...body, dry_run: true })
     expect(await rowsOf(wallets)).toEqual(before)
     expect(previewed.body).toMatchObject({ dry_run: true, assumed: expect.any(Array) })
     for (const name of ['location', 'consistency-token']) expect(previewed.headers.has(name)).toBe(false)
 
-    const real = await wallet.post(path, body)
+    const real = await wallet[method](path, body)
     expect([path, previewed.status]).toEqual([path, real.status])
+    expect([path, real.status < 300]).toEqual([path, true])
     if (path !== '/transactions/batch') expect(withoutIds(previewed)).toEqual(withoutIds(real))
     if (real.status === 201) expect([path, previewed.body.id ?? null]).toEqual([path, null])
     else expect(previewed.body.id).toEqual(real.body.id)
