@@ -187,7 +187,7 @@ test('the capture of a hold, and the reversals of a transaction, are found by it
   expect((await search(wallet, { account_id: frank, limit: '3' })).data.at(-1)).toEqual(listed as Row)
 })
 
-test('postings are listed once, by whichever account and whatever was noted', async () => {
+test('postings are listed once, by each account, reference and metadata', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const { wallet } = stack
   const grace = 'd6a41604-bbd0-11ee-8a24-0242ac120003'
