@@ -88,6 +88,21 @@ test('each call has a key of its own, unless one is given', async () => {
   expect(keys[2]).toBe('"order \\"7\\""')
 })
 
+test('a header replaces another in any letter case, and a key is none of them', async () => {
+  await using server = serve(done)
+  const saldo = server.clientOf({ key: 'secret', headers: { AUTHORIZATION: 'Basic eva', Traceparent: '1' } })
+  await saldo.transfer(transfer, { headers: { traceparent: '2', 'Content-Type': 'text/plain' } })
+  expect(server.sent[0]?.headers).toMatchObject({
+    authorization: 'Basic eva',
+    traceparent: '2',
+    'content-type': 'application/json',
+  })
+  // Sent beside a random one, or not at all, it would protect nobody.
+  const keyed = saldo.transfer(transfer, { headers: { 'idempotency-key': 'order 7' } })
+  expect(await thrownBy(keyed)).toBeInstanceOf(TypeError)
+  expect(server.sent).toHaveLength(1)
+})
+
 test.each([
   [422, 'insufficient-funds'],
   [404, 'account-not-found'],

@@ -161,9 +161,17 @@ class Client {
 
   #headersOf(options: CallOptions, own: Record<string, string | undefined>): Headers {
     const { key, headers } = this.#options
-    const authorization = key && `Bearer ${key}`
-    const all = Object.entries({ authorization, ...headers, ...options.headers, ...own })
-    return new Headers(all.filter(([, value]) => value !== undefined) as [string, string][])
+    const all = new Headers()
+    // Letter case makes no difference: the last one counts.
+    const set = (given: Record<string, string | undefined> = {}) => {
+      for (const [name, value] of Object.entries(given)) if (value !== undefined) all.set(name, value)
+    }
+    set({ authorization: key && `Bearer ${key}` })
+    set(headers)
+    set(options.headers)
+    if (all.has('idempotency-key')) throw new TypeError('an idempotency key is an option, not a header')
+    set(own)
+    return all
   }
 
   #parse(text: string): unknown {
