@@ -102,12 +102,15 @@ function narrows({ kind, accountIds, ...period }: TransactionSearch): SQL | unde
   )
 }
 
-/** `offset 0`: found by id for each transaction, never by a join. */
-const hasLegOf = (accountIds: readonly string[]): SQL => sql`exists (
-  select from transactions as leg
-  where leg.id = ${transactions.id}
-    and array[leg.account_id_from, leg.account_id_to] && ${accountIdsOf(accountIds)}
-  offset 0
+/** Few have further legs. `offset 0`: those are found by id for each transaction, never by a join. */
+const hasLegOf = (accountIds: readonly string[]): SQL => sql`(
+  array[${transactions.accountIdFrom}, ${transactions.accountIdTo}] && ${accountIdsOf(accountIds)}
+  or ${transactions.kind} in ('postings', 'reversal') and exists (
+    select from transactions as leg
+    where leg.id = ${transactions.id}
+      and array[leg.account_id_from, leg.account_id_to] && ${accountIdsOf(accountIds)}
+    offset 0
+  )
 )`
 const accountIdsOf = (ids: readonly string[]): SQL => sql`${arrayOf(ids)}::uuid[]`
 
