@@ -53,11 +53,22 @@ export type Promised = {
   captured: bigint | null
   paidBy: Paid | null
   version: number
-  /** Creation time in milliseconds, once the wallet has returned it. */
+  /** Creation time and expiry in milliseconds, once the wallet has returned them. */
   placed: number
+  expires: number
 }
+export type Status = 'open' | 'debits_frozen' | 'frozen' | 'closed'
 /** A world account has no limit: null. */
-type Account = { currency: string; balance: bigint; limit: bigint | null; version: number; opened: number }
+type Account = {
+  currency: string
+  balance: bigint
+  limit: bigint | null
+  version: number
+  opened: number
+  status?: Status
+}
+/** An account after a change, or as it was already. */
+export type Changed = { id: string; status: Status; limit: bigint; version: number }
 
 export const digitsMax = 10n ** 15n - 1n
 
@@ -110,7 +121,7 @@ export class LedgerModel {
     if (this.held(from) + amount > digitsMax) return refuse(422, 'BALANCE_LIMIT_REACHED')
     const version = this.turnPage(from, 0n)
     const promised: Promised = {
-      ...{ id: '', from, to, amount, note, version, placed: Number.NaN },
+      ...{ id: '', from, to, amount, note, version, placed: Number.NaN, expires: Number.NaN },
       ...{ status: 'placed', late: false, captured: null, paidBy: null },
     }
     this.promises.push(promised)
@@ -125,6 +136,8 @@ export class LedgerModel {
     if (promised.status === 'released') return refuse(409, 'HOLD_ALREADY_RELEASED')
     if (promised.status === 'expired' || promised.late) return refuse(409, 'HOLD_EXPIRED')
     if (amount > promised.amount) return refuse(422, 'AMOUNT_EXCEEDS_HOLD')
+    const stopped = this.stops(promised.from, promised.to)
+    if (stopped) return stopped
     if (isBefore(note, promised.placed)) return refuse(422, 'EFFECTIVE_BEFORE_HOLD')
     const { from, to, id } = promised
     if (this.isTooWide(from, to, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
@@ -153,6 +166,8 @@ export class LedgerModel {
     if (left === 0n) return refuse(409, 'TRANSACTION_ALREADY_REVERSED')
     const amount = part ?? left
     if (amount > left) return refuse(422, 'AMOUNT_EXCEEDS_ORIGINAL')
+    const stopped = this.stops(paid.to, paid.from)
+    if (stopped) return stopped
     if (isBefore(note, paid.effective)) return refuse(422, 'EFFECTIVE_BEFORE_ORIGINAL')
     const [from, to] = [paid.to, paid.from]
     if (this.isTooMuch(from, amount)) return refuse(422, 'INSUFFICIENT_FUNDS')
@@ -181,6 +196,8 @@ export class LedgerModel {
     if (posted.reverses !== null) return refuse(422, 'TRANSACTION_NOT_REVERSIBLE')
     if (posted.isTakenBack) return refuse(409, 'TRANSACTION_ALREADY_REVERSED')
     const steps = posted.legs.toReversed().map(({ from, to, amount }) => () => {
+      const stopped = this.stops(to, from)
+      if (stopped) return stopped
       if (isBefore(note, posted.effective)) return refuse(422, 'EFFECTIVE_BEFORE_ORIGINAL')
       if (this.isTooMuch(to, amount)) return refuse(422, 'INSUFFICIENT_FUNDS')
       if (this.isTooWide(to, from, amount)) return refuse(422, 'BALANCE_LIMIT_REACHED')
@@ -198,6 +215,50 @@ export class LedgerModel {
     if (!Array.isArray(legs)) return refuse(legs.status, legs.code)
     posted.isTakenBack = true
     return this.postLegs(legs, { note, isTakenBack: false, reverses: posted.id })
+  }
+
+  setStatus(id: string, status: Status): Changed | Refusal {
+    const account = this.accounts.get(id)
+    if (!account || account.limit === null) return refuse(404, 'ACCOUNT_NOT_FOUND')
+    const { status: before = 'open', balance } = account
+    if (before !== status) {
+      if (before === 'closed') return refuse(422, 'ACCOUNT_CLOSED')
+      if (status === 'closed' && (balance !== 0n || this.held(id) !== 0n))
+        return refuse(422, 'ACCOUNT_NOT_EMPTY')
+      account.status = status
+      this.turnPage(id, 0n)
+    }
+    return { id, status, limit: account.limit, version: account.version }
+  }
+
+  setLimit(id: string, limit: bigint): Changed | Refusal {
+    const account = this.accounts.get(id)
+    if (!account || account.limit === null) return refuse(404, 'ACCOUNT_NOT_FOUND')
+    const { status = 'open' } = account
+    if (status === 'closed') return refuse(422, 'ACCOUNT_CLOSED')
+    if (limit !== account.limit) {
+      if (account.balance - this.held(id) + limit < 0n) return refuse(422, 'OVERDRAFT_IN_USE')
+      account.limit = limit
+      this.turnPage(id, 0n)
+    }
+    return { id, status, limit, version: account.version }
+  }
+
+  extend(promised: Promised, expires: number): Promised | Refusal {
+    if (promised.status === 'captured') return refuse(409, 'HOLD_ALREADY_CAPTURED')
+    if (promised.status === 'released') return refuse(409, 'HOLD_ALREADY_RELEASED')
+    if (promised.status === 'expired' || promised.late) return refuse(409, 'HOLD_EXPIRED')
+    if (expires < promised.expires) return refuse(422, 'EXPIRES_AT_NOT_LATER')
+    return Object.assign(promised, { expires, version: this.turnPage(promised.from, 0n) })
+  }
+
+  /** Whether the status of an account stops what leaves the one for the other. */
+  private stops(from: string, to: string): Refusal | undefined {
+    const [payer, payee] = [this.accounts.get(from)?.status, this.accounts.get(to)?.status]
+    if (payer === 'closed') return refuse(422, 'ACCOUNT_FROM_CLOSED')
+    if (payee === 'closed') return refuse(422, 'ACCOUNT_TO_CLOSED')
+    if (payer === 'frozen' || payer === 'debits_frozen') return refuse(422, 'ACCOUNT_FROM_FROZEN')
+    return payee === 'frozen' ? refuse(422, 'ACCOUNT_TO_FROZEN') : undefined
   }
 
   /** All or nothing: the first refusal and its index, without effect. */
@@ -235,6 +296,8 @@ export class LedgerModel {
     if (!fromOutside && this.accounts.get(from)?.currency !== currency)
       return refuse(422, 'CURRENCY_NOT_EQUAL')
     if (!toOutside && this.accounts.get(to)?.currency !== currency) return refuse(422, 'CURRENCY_NOT_EQUAL')
+    const stopped = this.stops(from, to)
+    if (stopped) return stopped
     const opened = (id: string, isOutside: boolean) => (isOutside ? 0 : (this.accounts.get(id)?.opened ?? 0))
     if (isDated && isBefore(note, Math.max(opened(from, fromOutside), opened(to, toOutside))))
       return refuse(422, 'EFFECTIVE_BEFORE_OPENING')

@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { openDatabase } from '../../platform/postgres/database'
 import { findFaults, findOutboxFaults } from '../../testing/ledger-faults'
 import {
+  type Changed,
   digitsMax,
   isRefusal,
   LedgerModel,
@@ -18,6 +19,7 @@ import {
   type Posted,
   type Promised,
   type Refusal,
+  type Status,
 } from '../../testing/ledger-model'
 import type { Answer } from '../../testing/stack'
 import { log, startWallets, steadyClock, type Wallets } from '../../testing/wallets'
@@ -75,6 +77,8 @@ const payment = fc.record({
 })
 const keyed = fc.boolean()
 const which = fc.nat({ max: 30 })
+/** Of this sequence alone. */
+const changeable = often(['plain', 'rich', 'overdrawing', 'boundless'], ['nobody', 'outside'])
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('pay' as const), payment, keyed }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('hold' as const), payment, keyed }) },
@@ -101,6 +105,25 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('unpost' as const), which, note, part, keyed }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('status' as const),
+      on: changeable,
+      status: often<Status>(['frozen', 'debits_frozen', 'open', 'open', 'open', 'open'], ['closed']),
+      keyed,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('limit' as const),
+      on: changeable,
+      limit: fc.constantFrom(0n, 100n, 5_000n, digitsMax),
+      keyed,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('extend' as const), which, days: fc.nat(60), keyed }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('repeat' as const), which, changed: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('look' as const), which }) },
 )
@@ -172,7 +195,13 @@ function sweeper({ config }: Wallets) {
   }
 }
 
-type Kept = { path: string; body: Record<string, unknown>; key: string; answer: Answer }
+type Kept = {
+  method: 'post' | 'patch'
+  path: string
+  body: Record<string, unknown>
+  key: string
+  answer: Answer
+}
 
 class Sequence {
   readonly #model = new LedgerModel()
@@ -240,6 +269,8 @@ class Sequence {
     if (step.do === 'repeat')
       return this.#repeat(this.#kept[step.which % (this.#kept.length || 1)], step.changed)
     if (step.do === 'look') return this.#look(step.which)
+    if (step.do === 'status') return this.#setStatus(this.#id(step.on), step.status, step.keyed)
+    if (step.do === 'limit') return this.#setLimit(this.#id(step.on), step.limit, step.keyed)
     if (step.do === 'reverse') {
       // One past the last is a transaction that does not exist.
       const paid = this.#model.payments[step.which % (this.#model.payments.length + 1)]
@@ -252,6 +283,7 @@ class Sequence {
     }
     const promised = this.#model.promises[step.which % (this.#model.promises.length + 1)]
     const path = `/holds/${promised?.id ?? crypto.randomUUID()}`
+    if (step.do === 'extend') return this.#extend(promised, path, step)
     if (step.do === 'expire')
       return promised?.status === 'placed' ? this.#expire(promised, step.release) : undefined
     if (step.do === 'release') {
@@ -272,11 +304,20 @@ class Sequence {
   async compareTables(): Promise<void> {
     const ids = ['plain', 'rich', 'overdrawing', 'boundless', 'outside'].map((name) => this.#id(name))
     const accounts = await this.wallets.sql`
-      select id, balance_minor::text as balance, held_minor::text as held, version::int
+      select id, balance_minor::text as balance, held_minor::text as held, version::int, status,
+        overdraft_limit_minor::text as limit
       from accounts where id = any(${ids}) order by id`
     const onPaper = ids.toSorted().map((id) => {
-      const { balance, version } = this.#model.accounts.get(id) as { balance: bigint; version: number }
-      return { id, balance: String(balance), held: String(this.#model.held(id)), version }
+      const { balance, version, status = 'open', limit } = this.#account(id)
+      const held = String(this.#model.held(id))
+      return {
+        id,
+        balance: String(balance),
+        held,
+        version,
+        status,
+        limit: limit === null ? null : String(limit),
+      }
     })
     expect([...accounts]).toEqual(onPaper)
     const promises = this.#model.promises
@@ -398,8 +439,65 @@ class Sequence {
           this.#compare(outcome[at] as Paid, one.status, one.transaction)
       }
     }
-    if (key) this.#kept.push({ path, body, key, answer })
+    if (key) this.#kept.push({ method: 'post', path, body, key, answer })
   }
+
+  #setStatus(id: string, status: Status, keyed: boolean): Promise<void> {
+    const [verb, body] = {
+      frozen: ['freeze', {}] as const,
+      debits_frozen: ['freeze', { scope: 'debits' }] as const,
+      open: ['unfreeze', {}] as const,
+      closed: ['close', {}] as const,
+    }[status]
+    const request = { method: 'post', path: `/accounts/${id}/${verb}`, body, keyed } as const
+    return this.#change(request, () => this.#model.setStatus(id, status))
+  }
+
+  #setLimit(id: string, limit: bigint, keyed: boolean): Promise<void> {
+    const body = { overdraft_limit: this.#text(limit) }
+    const request = { method: 'patch', path: `/accounts/${id}`, body, keyed } as const
+    return this.#change(request, () => this.#model.setLimit(id, limit))
+  }
+
+  #extend(
+    promised: Promised | undefined,
+    path: string,
+    { days, keyed }: { days: number; keyed: boolean },
+  ): Promise<void> {
+    const expires = Date.now() + (days + 1) * 86_400_000
+    const body = { expires_at: new Date(expires).toISOString() }
+    return this.#change({ method: 'patch', path, body, keyed }, () =>
+      promised ? this.#model.extend(promised, expires) : { status: 404, code: 'HOLD_NOT_FOUND' },
+    )
+  }
+
+  /** Of an account or a hold, answered with it as it is then. */
+  async #change(
+    { keyed, ...request }: Pick<Kept, 'method' | 'path' | 'body'> & { keyed: boolean },
+    onPaper: () => Changed | Promised | Refusal,
+  ): Promise<void> {
+    const key = keyed ? `${this.#name} ${this.#taken}` : undefined
+    const { method, path, body } = request
+    const answer = await this.wallets.wallet[method](path, body, key ? { 'idempotency-key': key } : {})
+    const expected = onPaper()
+    if (isRefusal(expected)) expect({ ...answer.body, status: answer.status }).toMatchObject(expected)
+    else {
+      const { id, status, version } = expected
+      const shown =
+        'limit' in expected
+          ? { id, status, version, overdraft_limit: this.#number(expected.limit) }
+          : this.#shown(expected)
+      expect(answer).toMatchObject({ status: 200, body: shown })
+      const account = 'limit' in expected ? id : expected.from
+      expect(answer.headers.get('consistency-token')).toBe(`${account}:${version}`)
+    }
+    // What does not exist is found out before the ledger is asked. `world` is refused there.
+    const isAsked = answer.status !== 404 || path.includes(this.#id('outside'))
+    if (key && isAsked) this.#kept.push({ ...request, key, answer })
+  }
+
+  #account = (id: string) =>
+    this.#model.accounts.get(id) as NonNullable<ReturnType<LedgerModel['accounts']['get']>>
 
   /**
    * A retry gets the same answer; another request under the same key is rejected. Nothing
@@ -407,18 +505,19 @@ class Sequence {
    */
   async #repeat(kept: Kept | undefined, changed: boolean): Promise<void> {
     if (!kept) return
-    const { path, body, key, answer } = kept
+    const { method, path, body, key, answer } = kept
     const headers = { 'idempotency-key': key }
-    if (changed && !path.endsWith('/release')) {
+    // These take no reference.
+    if (changed && !path.endsWith('/release') && !/^\/holds\/[^/]+$/.test(path)) {
       const other =
         'transactions' in body
           ? { ...body, mode: body.mode === 'best_effort' ? 'atomic' : 'best_effort' }
           : { ...body, reference: 'other' }
-      const refused = await this.wallets.wallet.post(path, other, headers)
+      const refused = await this.wallets.wallet[method](path, other, headers)
       expect(refused).toMatchObject({ status: 422, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
       return
     }
-    const again = await this.wallets.wallet.post(
+    const again = await this.wallets.wallet[method](
       path,
       Object.fromEntries(Object.entries(body).reverse()),
       headers,
@@ -502,7 +601,7 @@ class Sequence {
       const location = isEnding ? null : `/${'placed' in expected ? 'holds' : 'transactions'}/${expected.id}`
       expect(answer.headers.get('location')).toBe(location)
     }
-    if (key) this.#kept.push({ path, body, key, answer })
+    if (key) this.#kept.push({ method: 'post', path, body, key, answer })
   }
 
   /** Sends what cannot be read, or is about nothing: no key is used up by it. */
@@ -529,10 +628,12 @@ class Sequence {
     }
     expect({ ...body, status }).not.toHaveProperty('code')
     expect(status).toBe(success)
-    const answer = body as { id: string; created_at: string; effective_at: string }
+    const answer = body as { id: string; created_at: string; effective_at: string; expires_at: string }
     if (expected.id === '') expected.id = answer.id
-    if ('placed' in expected) expected.placed = Date.parse(answer.created_at)
-    else expected.effective = Date.parse(answer.effective_at)
+    if ('placed' in expected) {
+      expected.placed = Date.parse(answer.created_at)
+      expected.expires = Date.parse(answer.expires_at)
+    } else expected.effective = Date.parse(answer.effective_at)
     expect(body).toMatchObject(this.#shown(expected))
   }
 
