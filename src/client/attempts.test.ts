@@ -97,7 +97,7 @@ test('a header replaces another in any letter case, and a key is none of them', 
     traceparent: '2',
     'content-type': 'application/json',
   })
-  // Sent beside a random one, or not at all, it would protect nobody.
+  // Sent beside a random one, or not at all, it would protect no caller.
   const keyed = saldo.transfer(transfer, { headers: { 'idempotency-key': 'order 7' } })
   expect(await thrownBy(keyed)).toBeInstanceOf(TypeError)
   expect(server.sent).toHaveLength(1)
