@@ -142,6 +142,8 @@ test('a balance answers with the fields of the course and ours beside them, at b
       held: 0.5,
       available: 800,
       currency: 'BRL',
+      status: 'open',
+      overdraft_limit: null,
       version: 4,
       client_id: 'client-of-eva',
       owner_name: 'Eva',

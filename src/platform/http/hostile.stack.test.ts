@@ -84,7 +84,8 @@ test.each(services)('%s: invalid hosts, methods and paths', async (service, rout
     const path = pathOf(route)
     for (const Host of ['a b', '%%%', ''])
       expectProblem(await rawRequest(port, [head(`${route.method} ${path}`, { Host })]), 400)
-    for (const method of ['DELETE', 'PUT', 'PATCH', 'PROPFIND']) {
+    const known = routes.filter(({ path }) => path === route.path).map(({ method }) => method as string)
+    for (const method of ['DELETE', 'PUT', 'PATCH', 'PROPFIND'].filter((one) => !known.includes(one))) {
       const answer = await rawRequest(port, [head(`${method} ${path}`)])
       expectProblem(answer, 405)
       expect(answer.headers.get('allow')).toContain(route.method)
