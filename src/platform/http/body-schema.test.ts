@@ -90,3 +90,13 @@ test('of a list that is too long nothing more is looked at', () => {
   }
   expect(looked).toBeLessThan(20)
 })
+
+test('null for a member of another form of the body counts as absent', () => {
+  const Single = Type.Object({ amount: Type.Number(), note: Type.Optional(Type.String()) }, closed)
+  const Many = Type.Object({ parts: Type.Array(Single) }, closed)
+  const { validate } = bodyOf(Type.Union([Single, Many]))['~standard']
+  expect(validate({ amount: 1, parts: null })).toEqual({ value: { amount: 1 } })
+  expect(validate({ amount: null, note: null, parts: [] })).toEqual({ value: { parts: [] } })
+  for (const refused of [{ amount: null }, { parts: null }, { amount: 1, parts: [] }, { parts: [], x: null }])
+    expect(() => validate(refused)).toThrow(InvalidValue)
+})

@@ -24,8 +24,8 @@ export type AcceptedBody<T> = {
 }
 
 /**
- * A body of this schema. `null` for an optional member counts as absent, at any depth of the schema. A
- * missing body counts as empty if nothing is required.
+ * A body of this schema. `null` for an optional member, or for one of another variant, counts as absent,
+ * at any depth of the schema. A missing body counts as empty if nothing is required.
  */
 export function bodyOf<T extends BodySchema>(schema: T): AcceptedBody<Static<T>> {
   let compiled: TypeCheck<T> | undefined
@@ -44,19 +44,31 @@ const isOneOfObjects = ({ anyOf }: TSchema): boolean =>
   Array.isArray(anyOf) && anyOf.every(({ type }) => type === 'object')
 
 /**
- * Which of several objects is meant: the first that requires a member which the value has and the
- * first of all does not know, or else that one.
+ * Which of several objects is meant: the first that requires a member which the value has, not null, and
+ * the first of all does not know, or else that one.
  */
 function variantOf({ anyOf }: TSchema, value: unknown): number {
   const [first, ...others] = anyOf as TObject[]
   const isMeant = ({ required = [] }: TObject) =>
-    required.some((name) => !(name in (first?.properties ?? {})) && Object.hasOwn(value as object, name))
+    required.some((name) => !(name in (first?.properties ?? {})) && isGiven(value as object, name))
   return typeof value === 'object' && value !== null ? others.findIndex(isMeant) + 1 : 0
+}
+
+const isGiven = (value: object, name: string): boolean =>
+  Object.hasOwn(value, name) && (value as Record<string, unknown>)[name] !== null
+
+/** Null for a member that only another of the objects has: generated clients send all they know. */
+function asVariant(schema: TSchema, value: object): unknown {
+  const meant: TObject = schema.anyOf[variantOf(schema, value)]
+  const names = (schema.anyOf as TObject[]).flatMap(({ properties }) => Object.keys(properties))
+  const kept = { ...value } as Record<string, unknown>
+  for (const name of names) if (!(name in meant.properties) && kept[name] === null) delete kept[name]
+  return withoutNulls(meant, kept)
 }
 
 function withoutNulls(schema: TSchema, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
-  if (isOneOfObjects(schema)) return withoutNulls(schema.anyOf[variantOf(schema, value)], value)
+  if (isOneOfObjects(schema) && !Array.isArray(value)) return asVariant(schema, value)
   if (Array.isArray(value)) {
     // Too long: refused anyway.
     if (!schema.items || value.length > (schema.maxItems ?? Number.POSITIVE_INFINITY)) return value
