@@ -389,7 +389,7 @@ class Sequence {
     const total = posted.legs.reduce((sum, { amount }) => sum + amount, 0n)
     const at = this.#at(note)
     // An amount is refused, even the whole.
-    const { body, minor, isReadable } = this.#part(asked === 'zero' ? asked : 'none', total, at)
+    const { body, minor, isReadable } = this.#part(asked === 'zero' ? asked : 'none', 1n, at)
     const path = `/transactions/${posted.id}/reverse`
     if (!isReadable) return void (await this.#refused(path, body, unreadable))
     if (minor === null && which % 4 === 0 && posted.reverses === null) {

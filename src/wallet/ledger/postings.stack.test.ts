@@ -326,17 +326,17 @@ test('a search finds each once, also by the accounts of any leg, on any page', a
   ])
     made.unshift((await post(wallet, postings, said)).body.id)
   const back = (await wallet.post(`/transactions/${made[0]}/reverse`, {})).body.id
-  const search = async (query: string) => {
+  const search = async (query: string, limit = 50) => {
     const seen: unknown[] = []
     for (let cursor = ''; ; ) {
-      const { body } = await wallet.get(`/transactions?${query}&limit=1${cursor}`)
+      const { body } = await wallet.get(`/transactions?${query}&limit=${limit}${cursor}`)
       seen.push(...(body.data as { id: string }[]).map(({ id }) => id))
       if (body.next_cursor === null) return seen
       cursor = `&cursor=${body.next_cursor}`
     }
   }
   for (const by of ['reference=order%209', 'metadata.order=9']) {
-    expect(await search(by)).toEqual(made)
+    for (const limit of [1, 2, 50]) expect(await search(by, limit)).toEqual(made)
     expect(await search(`${by}&account_id=${john}`)).toEqual([made[1]])
     expect(await search(`${by}&account_id=${frank}`)).toEqual(made)
   }
