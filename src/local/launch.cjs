@@ -225,8 +225,9 @@ function handOver(root, bun, args) {
     PATH: [path.dirname(bun), process.env.PATH || ''].join(path.delimiter),
   })
   const stdio = [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit']
-  const exited = start(command, { cwd: root, env, stdio })
+  // Before the child is there: whoever sees it may end our parents at once.
   watchParents()
+  const exited = start(command, { cwd: root, env, stdio })
   return exited.then(({ code }) => code)
 }
 
