@@ -225,7 +225,7 @@ function handOver(root, bun, args) {
     PATH: [path.dirname(bun), process.env.PATH || ''].join(path.delimiter),
   })
   const stdio = [isSupervisor ? 'pipe' : 'inherit', 'inherit', 'inherit']
-  // Before the child is there: whoever sees it may end our parents at once.
+  // Before the child is there: our parents may be killed as soon as it is.
   watchParents()
   const exited = start(command, { cwd: root, env, stdio })
   return exited.then(({ code }) => code)
