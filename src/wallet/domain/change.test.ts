@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { testAccount } from '../../testing/accounts'
 import { type Account, type AccountStatus, accountStatuses, worldIdOf } from './account'
 import { type Book, type Command, decideAll, emptyBook } from './book'
 import { decideOverdraft, decideStatus } from './change'
@@ -11,20 +12,12 @@ const at = new Date('2026-02-01T00:00:00Z')
 const later = new Date('2026-02-08T00:00:00Z')
 const world = worldIdOf('BRL')
 
-const account = (id: string, more: Partial<Account> = {}): Account => ({
-  id,
-  clientId: id === world ? null : `client of ${id}`,
-  currency: 'BRL',
-  balanceMinor: 0n,
-  heldMinor: 0n,
-  version: 4n,
-  overdraftLimitMinor: id === world ? null : 500n,
-  openingLimitMinor: null,
-  status: 'open',
-  createdAt: new Date('2025-06-01T00:00:00Z'),
-  updatedAt: new Date('2025-06-01T00:00:00Z'),
-  ...more,
-})
+const account = (id: string, more: Partial<Account> = {}) =>
+  testAccount(id, 0n, {
+    clientId: id === world ? null : `client of ${id}`,
+    overdraftLimitMinor: id === world ? null : 500n,
+    ...more,
+  })
 
 const accountsOf = (...accounts: Account[]) =>
   new Map([account(world), ...accounts].map((one) => [one.id, one]))

@@ -1,25 +1,11 @@
 import { describe, expect, test } from 'bun:test'
+import { testAccount as account } from '../../testing/accounts'
 import { type Account, balanceMinorMax } from './account'
 import { asPlaced, decideCapture, decideExtension, decideHold, decideRelease } from './hold'
 import type { Hold } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
 const later = new Date('2026-02-08T00:00:00Z')
-
-const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}): Account => ({
-  id,
-  clientId: null,
-  currency: 'BRL',
-  balanceMinor,
-  heldMinor: 0n,
-  version: 4n,
-  overdraftLimitMinor: 0n,
-  openingLimitMinor: null,
-  status: 'open',
-  createdAt: new Date('2025-06-01T00:00:00Z'),
-  updatedAt: new Date('2025-06-01T00:00:00Z'),
-  ...more,
-})
 
 const people = () =>
   new Map(

@@ -1,27 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import type { Account } from './account'
-import { balanceMinorMax } from './account'
+import { testAccount as account } from '../../testing/accounts'
+import { type Account, balanceMinorMax } from './account'
 import { decidePostings, type Posting, type PostMoney } from './postings'
 import { decideReversal } from './reversal'
 import type { Legs } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
-const openedAt = new Date('2025-06-01T00:00:00Z')
-
-const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}): Account => ({
-  id,
-  clientId: null,
-  currency: 'BRL',
-  balanceMinor,
-  heldMinor: 0n,
-  version: 4n,
-  overdraftLimitMinor: 0n,
-  openingLimitMinor: null,
-  status: 'open',
-  createdAt: openedAt,
-  updatedAt: openedAt,
-  ...more,
-})
 
 const people = () =>
   new Map(

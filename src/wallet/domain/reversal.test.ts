@@ -1,23 +1,13 @@
 import { describe, expect, test } from 'bun:test'
+import { testAccount } from '../../testing/accounts'
 import type { Account } from './account'
 import { decideReversal } from './reversal'
 import type { Transaction, TransactionKind } from './types'
 
 const at = new Date('2026-02-01T00:00:00Z')
 
-const account = (id: string, balanceMinor: bigint, heldMinor = 0n): Account => ({
-  id,
-  clientId: null,
-  currency: 'BRL',
-  balanceMinor,
-  heldMinor,
-  version: 4n,
-  overdraftLimitMinor: 0n,
-  openingLimitMinor: null,
-  status: 'open',
-  createdAt: new Date('2025-06-01T00:00:00Z'),
-  updatedAt: new Date('2025-06-01T00:00:00Z'),
-})
+const account = (id: string, balanceMinor: bigint, heldMinor = 0n) =>
+  testAccount(id, balanceMinor, { heldMinor })
 
 /** Eva paid Frank 100. */
 const paid = (kind: TransactionKind = 'transfer'): Transaction => ({

@@ -1,23 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import type { Account } from './account'
+import { testAccount as account } from '../../testing/accounts'
 import { balanceMinorMax, worldIdOf, worldMinorMax } from './account'
 import { decideTransfer, type TransferMoney } from './transfer'
 import type { TransferKind } from './types'
-
-const account = (id: string, balanceMinor: bigint, more: Partial<Account> = {}): Account => ({
-  id,
-  clientId: null,
-  currency: 'BRL',
-  balanceMinor,
-  heldMinor: 0n,
-  version: 4n,
-  overdraftLimitMinor: 0n,
-  openingLimitMinor: null,
-  status: 'open',
-  createdAt: new Date('2025-06-01T00:00:00Z'),
-  updatedAt: new Date('2025-06-01T00:00:00Z'),
-  ...more,
-})
 
 const people = () =>
   new Map(
