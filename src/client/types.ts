@@ -36,7 +36,7 @@ export type Operations<Amount = number | string> = {
    * Changes the name or the e-mail address of a client. What is absent stays.
    * `PATCH /clients/{id}` (`updateClient`)
    */
-  updateClient(clientId: string, body?: ClientUpdate, options?: CallOptions): Promise<Client>
+  updateClient(clientId: string, body: ClientUpdate, options?: CallOptions): Promise<Client>
   /**
    * Opens an account.
    * `POST /accounts` (`createAccount`)

@@ -152,6 +152,10 @@ test.each<[string, Parameters<typeof changed>[0]]>([
   [`${at}: body.color is required now`, (_, { request }) => request.required.push('color')],
   [`${at}: body.kind: value "box" is gone`, (_, { request }) => request.properties.kind.enum.pop()],
   [
+    `${at}: body: minProperties was undefined and is 2`,
+    (_, { request }) => Object.assign(request, { minProperties: 2 }),
+  ],
+  [
     `${at}: body.note: enum was undefined and is ["a"]`,
     (_, { request }) => Object.assign(request.properties.note, { enum: ['a'] }),
   ],

@@ -170,7 +170,7 @@ function ofTypes({ was, is }: Sides, { at, direction }: Place): string[] {
   return isKept ? [] : [`${at}: type was ${before.join(' or ') || 'any'} and is ${now.join(' or ') || 'any'}`]
 }
 
-const lowest = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems']
+const lowest = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties']
 const highest = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems']
 
 function ofValues({ was, is }: Sides, { at, direction }: Place): string[] {

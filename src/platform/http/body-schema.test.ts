@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { FormatRegistry, type TObject, Type } from '@sinclair/typebox'
 import { bodyOf, missingBody } from './body-schema'
 import { errorsMax, InvalidValue, MalformedRequest } from './invalid'
+import { DryRun } from './preview'
 
 const closed = { additionalProperties: false }
 const Free = Type.Record(Type.String(), Type.Unknown())
@@ -55,6 +56,17 @@ test.each([
 test('no body is an empty one where nothing is required, and malformed elsewhere', () => {
   expect(take(Type.Partial(Item), missingBody)).toEqual({})
   expect(() => take(Item, missingBody)).toThrow(MalformedRequest)
+})
+
+test('a body that has to name something names it; a wish for a preview is not enough', () => {
+  const schema = Type.Object(
+    { ...Type.Partial(Item).properties, dry_run: DryRun },
+    { ...closed, minProperties: 1 },
+  )
+  expect(take(schema, { note: 'a' })).toEqual({ note: 'a' })
+  for (const refused of [{}, { id: null }, { dry_run: true }])
+    expect(() => take(schema, refused)).toThrow(InvalidValue)
+  expect(() => take(schema, missingBody)).toThrow(MalformedRequest)
 })
 
 test('of very many faults some are named, soon', () => {

@@ -2,6 +2,7 @@
 import { OptionalKind, type Static, type TObject, type TSchema, type TUnion } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
 import { errorsMax, InvalidBody, MalformedRequest } from './invalid'
+import { dryRunName } from './preview'
 
 /** Stands for a missing body. */
 export const missingBody = Symbol('no body')
@@ -9,9 +10,11 @@ export const missingBody = Symbol('no body')
 /** An object, or one of several: see `variantOf`. */
 export type BodySchema = TObject | TUnion<TObject[]>
 
-/** Names of the members that every body has. */
-export const requiredOf = (schema: BodySchema): readonly string[] =>
-  ('anyOf' in schema ? schema.anyOf[0]?.required : schema.required) ?? []
+/** Whether there is a member that every body has. */
+export function isRequired(schema: BodySchema): boolean {
+  const { required = [], minProperties = 0 } = ('anyOf' in schema ? schema.anyOf[0] : schema) ?? {}
+  return required.length > 0 || minProperties > 0
+}
 
 /** A Standard Schema, which Elysia accepts. */
 export type AcceptedBody<T> = {
@@ -25,19 +28,30 @@ export type AcceptedBody<T> = {
 
 /**
  * A body of this schema. `null` for an optional member, or for one of another variant, counts as absent,
- * at any depth of the schema. A missing body counts as empty if nothing is required.
+ * at any depth of the schema. A missing body counts as empty if nothing is required. `dry_run` is no
+ * member that counts for `minProperties`.
  */
 export function bodyOf<T extends BodySchema>(schema: T): AcceptedBody<Static<T>> {
   let compiled: TypeCheck<T> | undefined
   const validate = (value: unknown): { value: Static<T> } => {
     compiled ??= TypeCompiler.Compile(schema)
-    if (value === missingBody && requiredOf(schema).length > 0)
+    if (value === missingBody && isRequired(schema))
       throw new MalformedRequest('the request has no body: send a JSON object')
     const body = value === missingBody ? {} : withoutNulls(schema, value)
+    requireMembers(schema, body)
     if (!compiled.Check(body)) throw new InvalidBody(...errorsOf(compiled, body))
     return { value: body as Static<T> }
   }
   return { '~standard': { version: 1, vendor: 'typebox', validate } }
+}
+
+/** Before TypeBox, whose message names none, and which counts them all. */
+function requireMembers({ minProperties = 0, properties }: TSchema, body: unknown): void {
+  if (minProperties === 0 || typeof body !== 'object' || body === null || Array.isArray(body)) return
+  const count = Object.keys(body).filter((name) => name !== dryRunName).length
+  if (count >= minProperties) return
+  const names = Object.keys(properties).filter((name) => name !== dryRunName)
+  throw new InvalidBody({ pointer: '#', detail: `must have at least one of ${names.join(', ')}` })
 }
 
 const isOneOfObjects = ({ anyOf }: TSchema): boolean =>

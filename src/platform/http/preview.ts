@@ -5,6 +5,8 @@
 import { Type } from '@sinclair/typebox'
 import { closedObject } from './schemas'
 
+export const dryRunName = 'dry_run'
+
 /** Of a body. */
 export const DryRun = Type.Optional(
   Type.Boolean({

@@ -10,6 +10,9 @@ export const closedObject = <Members extends TProperties>(
   members: Members,
 ): TObject<Members> => Type.Object(members, { title, ...closed })
 
+/** Of a body that changes something: one of its members at least. */
+export const notEmpty = <Schema extends TObject>(schema: Schema): Schema => ({ ...schema, minProperties: 1 })
+
 /**
  * Of a query: also accepts `prefix.<anything>`. `schema` documents their values; the route checks them.
  */

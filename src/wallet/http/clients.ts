@@ -9,7 +9,7 @@ import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
 import { answer, route } from '../../platform/http/route'
-import { closed, closedObject, described } from '../../platform/http/schemas'
+import { closed, closedObject, described, notEmpty } from '../../platform/http/schemas'
 import type { Client } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findClient } from '../ledger/store/rows'
@@ -29,10 +29,9 @@ const ClientQuery = Type.Object(
   closed,
 )
 
-const ClientUpdate = closedObject('ClientUpdate', {
-  name: Type.Optional(Name),
-  email: Type.Optional(Email),
-})
+const ClientUpdate = notEmpty(
+  closedObject('ClientUpdate', { name: Type.Optional(Name), email: Type.Optional(Email) }),
+)
 
 const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),

@@ -203,7 +203,9 @@ test('a client has versions; what is absent stays', async () => {
   const renamed = await update({ name: 'Irene Costa' }, 'renamed')
   expect(renamed).toMatchObject({ status: 200, body: { ...body, name: 'Irene Costa', version: 2 } })
   expect((await update({ name: 'Irene Costa' })).body).toEqual(renamed.body)
-  expect((await update({})).body).toEqual(renamed.body)
+  const nothing = [{ pointer: '#', detail: 'must have at least one of name, email' }]
+  for (const change of [{}, { name: null }, { dry_run: true }])
+    expect(await update(change)).toMatchObject({ status: 422, body: { code: 'VALIDATION', errors: nothing } })
   expect((await update({ email: 'i@example.com', name: null })).body).toMatchObject({
     name: 'Irene Costa',
     email: 'i@example.com',

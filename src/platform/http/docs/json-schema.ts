@@ -21,6 +21,7 @@ const keywords = [
     'exclusiveMaximum',
     'minItems',
     'maxItems',
+    'minProperties',
     'contentEncoding',
     'required',
     'default',

@@ -1,6 +1,6 @@
 /** The OpenAPI 3.1 document of a service, derived from its table of routes. */
 import { Type } from '@sinclair/typebox'
-import { requiredOf } from '../body-schema'
+import { isRequired } from '../body-schema'
 import { type HeaderField, sometimes } from '../headers'
 import { codesOf, commonProblems, headersOf, type ProblemKind, ProblemResponse, retries } from '../problem'
 import type { Answer, Content, Example, Route } from '../route'
@@ -86,7 +86,7 @@ function operationOf(route: Route, shared: Shared): Operation {
     ...(parameters.length > 0 && { parameters }),
     ...(body && {
       requestBody: {
-        required: requiredOf(body).length > 0,
+        required: isRequired(body),
         content: {
           'application/json': {
             schema: toJsonSchema(body, shared.schemas, 'request'),
