@@ -920,7 +920,7 @@ export type Entry<Amount = number | string> = {
    * final.
    */
   status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
-  /** After it. Null while it is the one that the account was opened with. */
+  /** How far below zero it may go after it. Null as in a balance. */
   overdraft_limit: Amount | null
   /** The transaction, hold, release or change that led to it. */
   transaction_id: string | null
@@ -1639,7 +1639,7 @@ export type StreamedEntry<Amount = number | string> = {
    * final.
    */
   status: 'open' | 'debits_frozen' | 'frozen' | 'closed'
-  /** After it. Null while it is the one that the account was opened with. */
+  /** How far below zero it may go after it. Null as in a balance. */
   overdraft_limit: Amount | null
   /** The transaction, hold, release or change that led to it. */
   transaction_id: string | null

@@ -4,7 +4,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { withCanonicalIds } from '../../contract/id'
 import { isCurrency, parseMoney, wideMinorMax } from '../../contract/money'
 import { problems } from '../../contract/problems'
-import { Money, time, version } from '../../contract/schemas'
+import { time, version } from '../../contract/schemas'
 import { requestHeaders, responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import {
@@ -29,14 +29,15 @@ import {
   canExist,
   holdings,
   id,
+  OverdraftLimit,
   parseAccountId,
   parseMoment,
   presentHoldings,
+  presentLimit,
   refuseAccount,
   revalidated,
   revalidatedHeaders,
   Status,
-  showMoney,
 } from './values'
 
 const BalanceQuery = Type.Object(atMoment, closed)
@@ -65,10 +66,7 @@ const BalanceResponse = closedObject('Balance', {
   account_id: Type.String({ description: 'The account.' }),
   ...holdings,
   status: Status,
-  overdraft_limit: nullable(
-    Money,
-    'How far below zero it may go. Null for `world`, and until AccountOpened has been applied.',
-  ),
+  overdraft_limit: OverdraftLimit,
   currency: CurrencyCode,
   version: version('The version of the account at the wallet.'),
   client_id: nullable(Type.String(), 'The owner; null until AccountOpened has been applied.'),
@@ -82,7 +80,7 @@ const presentBalance = (balance: Balance): Static<typeof BalanceResponse> => ({
   account_id: balance.accountId,
   ...presentHoldings(balance, balance.currency),
   status: balance.status,
-  overdraft_limit: showMoney(balance.overdraftLimitMinor ?? balance.openingLimitMinor, balance.currency),
+  overdraft_limit: presentLimit(balance, balance),
   currency: balance.currency,
   version: Number(balance.version),
   client_id: balance.clientId,

@@ -118,7 +118,7 @@ function answerStatement(
     if (!found) return notFound({ request, accountId })
     const { lines, next, complete } = found.statement
     const { currency } = found.account
-    const data = lines.map((line) => presentLine(line, currency))
+    const data = lines.map((line) => presentLine(line, found.account))
     const body = { account_id: accountId, currency, complete, data }
     const nextCursor = next ? encodeCursor(`${next.floor}:${next.before}`, filter) : null
     return { response: respondWithPage(request, body, nextCursor, revalidated), isComplete: complete }
@@ -149,7 +149,7 @@ function answerExplanation(
     const body = {
       ...presentBalanceAt(account, balance, moment?.shown ?? at, clock),
       closing: showMoney(explanation.closingMinor, currency),
-      data: explanation.lines.map((line) => presentLine(line, currency)),
+      data: explanation.lines.map((line) => presentLine(line, account)),
       opening: showMoney(explanation.openingMinor, currency),
     }
     const next = explanation.next ? encodeCursor(formatExplanationCursor(explanation.next), filter) : null

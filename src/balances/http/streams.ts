@@ -40,7 +40,7 @@ const balanceEvent = (id: string | bigint, entry: AccountEntry): ServerEvent => 
   const data: Static<typeof StreamedEntry> = {
     account_id: entry.accountId,
     currency: entry.currency,
-    ...presentEntry(entry, entry.currency),
+    ...presentEntry(entry, entry),
   }
   return { event: 'balance', id: String(id), data }
 }

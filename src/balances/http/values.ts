@@ -10,7 +10,7 @@ import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
 import { closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
 import type { Balance } from '../queries/balances-store'
-import type { Entry } from '../queries/entries-store'
+import type { AccountTerms, Entry } from '../queries/entries-store'
 import type { Line } from '../queries/history'
 
 /** What lists and balances answer with: a browser asks again, and may find the same. */
@@ -64,12 +64,23 @@ export const Status = Type.String({
   [documentedAs]: { type: 'string', enum: ['open', 'debits_frozen', 'frozen', 'closed'] },
 })
 
+export const OverdraftLimit = nullable(
+  Money,
+  'How far below zero it may go. Null for `world`, and until AccountOpened has been applied.',
+)
+
+/** An event leaves the limit out while it is that of the opening. */
+export const presentLimit = (
+  { overdraftLimitMinor }: Pick<Entry, 'overdraftLimitMinor'>,
+  { openingLimitMinor, currency }: AccountTerms,
+): ShownMoney => showMoney(overdraftLimitMinor ?? openingLimitMinor, currency)
+
 const entry = {
   version: version('The version of the account that it led to.'),
   amount: nullable(Money, 'Signed. Null for the first of an account that was not opened here.'),
   ...holdings,
   status: Status,
-  overdraft_limit: nullable(Money, 'After it. Null while it is the one that the account was opened with.'),
+  overdraft_limit: described(OverdraftLimit, 'How far below zero it may go after it. Null as in a balance.'),
   transaction_id: nullable(Type.String(), 'The transaction, hold, release or change that led to it.'),
   hold_id: nullable(Type.String(), 'The hold that was placed, extended, captured or released.'),
   counterparty_account_id: nullable(Type.String(), 'The other account.'),
@@ -93,12 +104,12 @@ export const GapResponse = closedObject('Gap', {
 
 export const LineResponse = Type.Union([EntryResponse, GapResponse])
 
-export const presentEntry = (entry: Entry, currency: string): Static<typeof EntryResponse> => ({
+export const presentEntry = (entry: Entry, account: AccountTerms): Static<typeof EntryResponse> => ({
   version: Number(entry.version),
-  amount: showMoney(entry.amountMinor, currency),
-  ...presentHoldings(entry, currency),
+  amount: showMoney(entry.amountMinor, account.currency),
+  ...presentHoldings(entry, account.currency),
   status: entry.status ?? 'open',
-  overdraft_limit: showMoney(entry.overdraftLimitMinor, currency),
+  overdraft_limit: presentLimit(entry, account),
   transaction_id: entry.transactionId,
   hold_id: entry.holdId,
   counterparty_account_id: entry.counterpartyId,
@@ -106,16 +117,16 @@ export const presentEntry = (entry: Entry, currency: string): Static<typeof Entr
   created_at: entry.createdAt,
 })
 
-export const presentLine = (line: Line, currency: string): Static<typeof LineResponse> =>
+export const presentLine = (line: Line, account: AccountTerms): Static<typeof LineResponse> =>
   'gap' in line
     ? {
         gap: {
           from_version: Number(line.gap.fromVersion),
           to_version: Number(line.gap.toVersion),
-          amount: showMoney(line.gap.amountMinor, currency),
+          amount: showMoney(line.gap.amountMinor, account.currency),
         },
       }
-    : presentEntry(line.entry, currency)
+    : presentEntry(line.entry, account)
 
 function parseRequestTime(name: string, text: string): Instant {
   const instant = parseInstant(text)

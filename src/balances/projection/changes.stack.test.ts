@@ -1,5 +1,6 @@
 /** What the wallet changes of accounts and clients, as the read side shows it, with both services. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
+import { readEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { type Answer, startStack } from '../../testing/stack'
 import { eva, frank } from '../../testing/wallets'
@@ -41,12 +42,20 @@ test('a read that waits for a change sees it, also when later events come first'
   const { data } = await read(last, '/statement?limit=5')
   const lines = data as { version: number; status: string; overdraft_limit: unknown; amount: number }[]
   expect(lines.map(({ amount, status, overdraft_limit }) => [amount, status, overdraft_limit])).toEqual([
-    [0, 'open', null],
+    [0, 'open', 0],
     [0, 'open', 109],
     [1, 'debits_frozen', 109],
     [1, 'debits_frozen', 109],
     [0, 'debits_frozen', 109],
   ])
+  const path = `/balances/${eva}/stream`
+  const limits: unknown[] = []
+  const { version } = last.body
+  for await (const { data } of readEvents(balances.port, path, String(Number(version) - 2)))
+    if (limits.push(data.overdraft_limit) === 2) break
+  for await (const { data } of readEvents(balances.port, path))
+    if (limits.push(data.overdraft_limit) === 3) break
+  expect(limits).toEqual([109, 0, 0])
   const { closing, opening } = await read(last, '/explain?limit=200')
   expect([closing, opening]).toEqual([820, 0])
   expect((await balances.get(`/balances/${frank}`)).body).toMatchObject({

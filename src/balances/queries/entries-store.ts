@@ -2,15 +2,17 @@
 import type { PendingQuery, Row } from 'postgres'
 import { keysOf, selectList } from '../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
-import { entries } from '../db/schema'
-import type { EntryRow } from '../projection/types'
+import { balances, entries } from '../db/schema'
+import type { BalanceRow, EntryRow } from '../projection/types'
 
 export type Entry = Omit<EntryRow, 'accountId'>
 
-/** With the currency of the account. */
-export type AccountEntry = EntryRow & { currency: string }
+/** What all entries of an account share. `openingLimitMinor` is its limit until a change. */
+export type AccountTerms = Pick<BalanceRow, 'currency' | 'openingLimitMinor'>
+export type AccountEntry = EntryRow & AccountTerms
 
 const columns = selectList(entries, keysOf(entries, ['accountId']))
+const terms = selectList(balances, ['currency', 'openingLimitMinor'])
 
 /**
  * The entries after each cursor `<version>:<account>`, oldest first, at most `limit` each. Cursors
@@ -18,7 +20,7 @@ const columns = selectList(entries, keysOf(entries, ['accountId']))
  */
 export async function listFollowing(sql: Statements, cursors: readonly string[], limit: number) {
   const rows = await sql<(AccountEntry & { after: string })[]>`
-    select after, account_id as "accountId", currency, following.*
+    select after, account_id as "accountId", ${terms(sql)}, following.*
     from unnest(${arrayOf(cursors)}::text[]) as cursors (after)
     join balances on account_id = substr(after, strpos(after, ':') + 1)
     cross join lateral (
@@ -36,7 +38,7 @@ export async function withEntries<Key extends Pick<AccountEntry, 'accountId' | '
   keys: readonly Key[],
 ): Promise<(Key & AccountEntry)[]> {
   const rows = await sql<(AccountEntry & { index: number })[]>`
-    select index::integer - 1 as index, account_id as "accountId", currency, entry.*
+    select index::integer - 1 as index, account_id as "accountId", ${terms(sql)}, entry.*
     from unnest(
       ${arrayOf(keys.map((key) => key.accountId))}::text[],
       ${arrayOf(keys.map((key) => key.version))}::bigint[]

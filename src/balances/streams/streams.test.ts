@@ -5,7 +5,11 @@ import { streamEncoder as encoder } from '../http/streams'
 import type { AccountEntry } from '../queries/entries-store'
 import { eventsAfter } from './streams'
 
-const accountEntry = (version: number): AccountEntry => ({ ...entryOf(version), currency: 'BRL' })
+const accountEntry = (version: number): AccountEntry => ({
+  ...entryOf(version),
+  currency: 'BRL',
+  openingLimitMinor: 0n,
+})
 
 const sent = (versions: number[], after: number, isGap: boolean) => {
   const { events, version } = eventsAfter(BigInt(after), versions.map(accountEntry), { isGap, encoder })

@@ -8,7 +8,7 @@ const entry = {
   held: 0,
   available: 800,
   status: 'open',
-  overdraft_limit: null,
+  overdraft_limit: 0,
   transaction_id: '018d4be9-c4e0-7a17-9a31-a41e86ac2bb6',
   hold_id: null,
   counterparty_account_id: 'd6a41504-bbd0-11ee-8a24-0242ac120003',

@@ -9,7 +9,7 @@ const entry = {
   held: 0,
   available: 789.75,
   status: 'open',
-  overdraft_limit: null,
+  overdraft_limit: 0,
   transaction_id: '01935a52-3f4b-7c1e-a1d0-2f6f8f4f9a10',
   hold_id: null,
   counterparty_account_id: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
