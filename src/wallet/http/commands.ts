@@ -348,6 +348,19 @@ const legMembers: Partial<Record<Rejection, string>> = {
   balance_limit_reached: '/amount',
 }
 
+/** A reversal swaps the accounts of a leg. */
+const swapped: Record<string, string> = {
+  '/account_id_from': '/account_id_to',
+  '/account_id_to': '/account_id_from',
+}
+
+/** The value at fault: of the request, or for a leg of a reversal, of the transaction that it reverses. */
+function pointerOf({ rejection, leg }: Rejected, isReversal: boolean): string | undefined {
+  const member = leg === undefined ? undefined : legMembers[rejection]
+  if (member === undefined) return pointers[rejection]
+  return `#/postings/${leg}${isReversal ? (swapped[member] ?? member) : member}`
+}
+
 /** The accounts of a leg that a reversal takes back; its last one has those of the reversal. */
 function reversedLeg({ otherAccountIds = [] }: Parties, leg = otherAccountIds.length): Partial<LegParties> {
   const [accountIdTo, accountIdFrom] = otherAccountIds.slice(2 * leg, 2 * leg + 2)
@@ -359,8 +372,7 @@ export function problemOf({ rejection, leg }: Rejected, parties: Parties): [Prob
   const posting = leg === undefined ? undefined : parties.postings?.[leg]
   const reason = sentence({ ...parties, ...(posting ?? reversedLeg(parties, leg)) })
   const detail = leg === undefined ? reason : `posting ${leg}: ${reason}`
-  const member = posting && legMembers[rejection]
-  const pointer = member === undefined ? pointers[rejection] : `#/postings/${leg}${member}`
+  const pointer = pointerOf({ rejection, leg }, posting === undefined)
   return [
     kind,
     { detail, code: rejection.toUpperCase(), ...(pointer ? { errors: [{ detail, pointer }] } : {}) },

@@ -185,7 +185,9 @@ const reversalRoute = (wallet: Wallet) =>
     id: 'reverseTransaction',
     tag: transactionTag,
     summary: 'Reverses a transaction, whole or in part.',
-    description: 'One with postings is reversed as a whole, the last posting first.',
+    description:
+      'One with postings is reversed as a whole, the last posting first. An error in `errors` names the ' +
+      'posting, as a pointer into that transaction.',
     params: { id: pathId('The transaction to take back.') },
     body: NewReversal,
     responses: { 201: anyMovementAnswer },

@@ -214,7 +214,11 @@ test('a reversal that cannot be paid names the posting, and moves nothing', asyn
   const before = await stateOf(wallets)
   expect(await wallet.post(`/transactions/${paid.id}/reverse`, {})).toMatchObject({
     status: 422,
-    body: { code: 'INSUFFICIENT_FUNDS', detail: 'posting 0: insufficient funds' },
+    body: {
+      code: 'INSUFFICIENT_FUNDS',
+      detail: 'posting 0: insufficient funds',
+      errors: [{ detail: 'posting 0: insufficient funds', pointer: '#/postings/0/amount' }],
+    },
   })
   expect(await stateOf(wallets)).toEqual(before)
 })
@@ -234,6 +238,8 @@ test('a frozen account stops the transaction, and its reversal, by name', async 
   expect((await wallet.post(`/transactions/${paid.id}/reverse`, {})).body).toMatchObject({
     code: 'ACCOUNT_FROM_FROZEN',
     detail: `posting 0: nothing can leave account ${frank}: it is frozen`,
+    // As it is named in the transaction that is reversed.
+    errors: [{ pointer: '#/postings/0/account_id_to' }],
   })
   expect(await stateOf(wallets)).toEqual(before)
 })
