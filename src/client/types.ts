@@ -1147,6 +1147,8 @@ export type NewBatchMember = {
 }
 
 export type NewBatchPostings = {
+  /** As in the answer. */
+  kind?: 'postings' | null
   /** 2 to 100, executed in this order: each has to be covered when it is its turn. */
   postings: NewPosting[]
   /** ISO 4217; BRL when absent. */

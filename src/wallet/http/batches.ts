@@ -43,13 +43,21 @@ import { id, movement } from './values'
 
 /** A transfer, a deposit or a withdrawal, with the accounts that go with it. */
 const BatchMember = closedObject('NewBatchMember', {
-  kind: Type.Optional(oneOf(transferKinds, '`transfer` when absent.')),
+  kind: Type.Optional({
+    ...oneOf(transferKinds, '`transfer` when absent.'),
+    expected: `must be one of ${transferKinds.join(', ')}; postings goes with a list of them`,
+  }),
   account_id_from: Type.Optional(id('The account to debit. Absent for a deposit.')),
   account_id_to: Type.Optional(id('The account to credit. Absent for a withdrawal.')),
   ...movement,
 })
 /** Without a preview of its own. */
-const BatchPostings = closedObject('NewBatchPostings', NewPostings.properties)
+const BatchPostings = closedObject('NewBatchPostings', {
+  kind: Type.Optional(
+    Type.Literal('postings', { description: 'As in the answer.', expected: 'must be postings, or absent' }),
+  ),
+  ...NewPostings.properties,
+})
 const modes = ['atomic', 'best_effort'] as const
 type Mode = (typeof modes)[number]
 const membersMax = 1000

@@ -267,7 +267,7 @@ test('a batch may have members with postings; a refusal names member and posting
     status: 201,
     body: { refused: 0, results: [{ transaction: { amount: 5 } }, { transaction: { kind: 'postings' } }] },
   })
-  const broken = { postings: [leg(eva, frank, 1), leg(eva, john, 100_000)] }
+  const broken = { kind: 'postings', postings: [leg(eva, frank, 1), leg(eva, john, 100_000)] }
   const before = await stateOf(wallets)
   expect(await batch([split, broken])).toMatchObject({
     status: 422,
@@ -278,6 +278,17 @@ test('a batch may have members with postings; a refusal names member and posting
     status: 200,
     body: { refused: 1, results: [{ status: 422 }, { status: 201 }] },
   })
+  const kinds = [
+    { ...split, kind: 'transfer' },
+    { ...leg(eva, frank, 1), kind: 'postings' },
+  ]
+  expect((await batch(kinds)).body.errors).toEqual([
+    { detail: 'must be postings, or absent', pointer: '#/transactions/0/kind' },
+    {
+      detail: 'must be one of transfer, deposit, withdrawal; postings goes with a list of them',
+      pointer: '#/transactions/1/kind',
+    },
+  ])
   const nested = await batch([split, { postings: [leg(eva, frank, 'x'), { amount: 1 }] }, { amount: 1 }])
   expect((nested.body.errors as { pointer: string }[]).map(({ pointer }) => pointer)).toEqual([
     '#/transactions/1/postings/0/amount',
