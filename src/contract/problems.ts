@@ -242,22 +242,4 @@ export const problems = {
     remedy: 'Correct or leave out that transaction, or send the batch in mode `best_effort`.',
     retry: 'changed',
   },
-  idempotencyKeyReused: {
-    name: 'idempotency-key-reused',
-    status: 422,
-    title: 'Idempotency key used for another request',
-    cause:
-      'A key stands for one request: its method, its path, and a body of the same meaning. Another ' +
-      'request was sent under this key less than 24 hours ago. Nothing was done.',
-    remedy: 'Send a new request under a new key.',
-    retry: 'changed',
-  },
-  idempotencyInProgress: {
-    name: 'idempotency-in-progress',
-    status: 409,
-    title: 'Request with this idempotency key in progress',
-    cause: 'The first request under this key has no response yet.',
-    remedy: 'Retry to get that response.',
-    retry: 'same',
-  },
 } as const

@@ -164,6 +164,28 @@ export const commonProblems = {
   },
 } as const satisfies Record<string, ProblemKind>
 
+/** Of an `Idempotency-Key`. */
+export const keyProblems = {
+  reused: {
+    name: 'idempotency-key-reused',
+    status: 422,
+    title: 'Idempotency key used for another request',
+    cause:
+      'A key stands for one request: its method, its path, and a body of the same meaning. Another ' +
+      'request was sent under this key less than 24 hours ago. Nothing was done.',
+    remedy: 'Send a new request under a new key.',
+    retry: 'changed',
+  },
+  inProgress: {
+    name: 'idempotency-in-progress',
+    status: 409,
+    title: 'Request with this idempotency key in progress',
+    cause: 'The first request under this key has no response yet.',
+    remedy: 'Retry to get that response.',
+    retry: 'same',
+  },
+} as const satisfies Record<string, ProblemKind>
+
 const ProblemError = closedObject('ProblemError', {
   detail: Type.String({ description: 'What is expected of the value.' }),
   pointer: Type.String({

@@ -5,6 +5,7 @@ import { problems } from '../../contract/problems'
 import { refuse } from '../../platform/http/app'
 import { sometimes } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
+import { refuseKey, replayed } from '../../platform/http/keyed'
 import { answer } from '../../platform/http/route'
 import { closedObject, oneOf } from '../../platform/http/schemas'
 import type { CommandResult } from '../domain/book'
@@ -22,8 +23,6 @@ import {
   type Parties,
   problemOf,
   refusedBatch,
-  refuseKey,
-  replayed,
   submitCommands,
   timeErrors,
   tokenOf,

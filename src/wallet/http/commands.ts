@@ -7,9 +7,10 @@ import * as contractHeaders from '../../contract/headers'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse, traceOf } from '../../platform/http/app'
 import type { BodySchema } from '../../platform/http/body-schema'
-import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
-import { fingerprint, readIdempotencyKey } from '../../platform/http/idempotency-key'
+import { header, requestHeaders } from '../../platform/http/headers'
+import { fingerprint } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
+import { type KeyedCall, keyed, keyOf, refuseKey, replayed } from '../../platform/http/keyed'
 import { DryRun, markPreview } from '../../platform/http/preview'
 import { commonProblems, type ProblemDetails, type ProblemKind } from '../../platform/http/problem'
 import {
@@ -23,8 +24,8 @@ import {
   route,
   type Trait,
 } from '../../platform/http/route'
+import type { IdempotencyKey } from '../../platform/idempotency'
 import type { Command, CommandResult } from '../domain/book'
-import type { IdempotencyKey } from '../domain/idempotency'
 import type { Rejection } from '../domain/rejection'
 import type { TimeFault } from '../domain/timing'
 import type { Legs } from '../domain/types'
@@ -32,13 +33,6 @@ import type { Wallet } from '../ledger/ledger'
 import type { AssumedVersion, Preview } from '../ledger/preview'
 import { type Submitted, submit } from '../ledger/submit'
 import { markOf, presentAssumed, previewAnswer } from './previews'
-
-/** Of every route that honours `Idempotency-Key`. */
-const keyed: Trait = {
-  requestHeaders: [requestHeaders.idempotencyKey],
-  responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
-  problems: [problems.idempotencyKeyReused, problems.idempotencyInProgress],
-}
 
 /** Of every route whose command waits in the commit queue. */
 const queued: Trait = {
@@ -92,13 +86,8 @@ export const movementProblems: readonly ProblemKind[] = [
   problems.balanceLimit,
 ]
 
-/** A request, as its route sees it. Only `commandRoute` makes one. */
-export type Call = {
-  request: Request
-  route: string
-  params: Readonly<Record<string, string>>
-  isPreview: boolean
-}
+/** Only `commandRoute` makes one. */
+export type Call = KeyedCall & { isPreview: boolean }
 
 type CommandRoute<Path extends string, Body extends BodySchema> = RouteHead<Path> & {
   body: Body
@@ -141,21 +130,14 @@ const withDryRun = (body: BodySchema): BodySchema =>
     ? Type.Union(body.anyOf.map(withDryRun) as TObject[])
     : Type.Object({ ...body.properties, dry_run: DryRun }, { ...body })
 
-/**
- * What a key stands for. `meaning` is the request in our terms, so that a retry may be written
- * differently; its member names are permanent, because fingerprints are made of them. `body` is what
- * fingerprints were made of before.
- */
+/** What a key stands for. `body` is what fingerprints were made of before. */
 export type Keyed = { meaning: object; body: object }
 
-/** Null when the caller sent none: then every request is a new one. */
-export function keyOf({ request, route, params }: Call, { meaning, body }: Keyed): IdempotencyKey | null {
-  const key = readIdempotencyKey(request)
-  if (key === null) return null
-  const { method } = request
-  const scope = `${method} ${route.replace(/:(\w+)/g, (_, name) => params[name]?.toLowerCase() ?? '')}`
-  const formerFingerprint = () => fingerprint(`${method} ${new URL(request.url).pathname}`, body)
-  return { scope, key, fingerprint: fingerprint(scope, meaning), formerFingerprint }
+function keyWithFormer(call: Call, { meaning, body }: Keyed): IdempotencyKey | null {
+  const key = keyOf(call, meaning)
+  if (!key) return null
+  const { method, url } = call.request
+  return { ...key, formerFingerprint: () => fingerprint(`${method} ${new URL(url).pathname}`, body) }
 }
 
 /** Without the id, which is ours and another one each time. */
@@ -177,7 +159,7 @@ export async function submitCommands(
     const { result, assumed } = await wallet.preview({ commands, atomic, signal }, waitMs)
     return { ...result, assumed }
   }
-  const idempotencyKey = keyOf(call, keyed)
+  const idempotencyKey = keyWithFormer(call, keyed)
   return submit(
     wallet,
     { commands, atomic, traceparent: traceOf(call.request), idempotencyKey, signal },
@@ -378,16 +360,3 @@ export function problemOf({ rejection, leg }: Rejected, parties: Parties): [Prob
     { detail, code: rejection.toUpperCase(), ...(pointer ? { errors: [{ detail, pointer }] } : {}) },
   ]
 }
-
-export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'key_in_progress' }): Response {
-  if (kind === 'key_reused')
-    return refuse(request, problems.idempotencyKeyReused, {
-      detail: 'this Idempotency-Key was sent before with another request',
-    })
-  return refuse(request, problems.idempotencyInProgress, {
-    detail: 'the first request under this key has no answer yet',
-  })
-}
-
-export const replayed = (repeated: boolean): Record<string, string> =>
-  repeated ? { 'idempotency-replayed': 'true' } : {}

@@ -1,6 +1,6 @@
 /** Decides one request over loaded state, and collects what has to be appended for it. Pure. */
+import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from '../../platform/idempotency'
 import { type Book, type Command, type CommandResult, decideAll } from '../domain/book'
-import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from '../domain/idempotency'
 import { findTimeFault, type TimeFault } from '../domain/timing'
 import type { Fact } from '../domain/types'
 import { toEvents } from '../events'

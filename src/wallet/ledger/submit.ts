@@ -1,5 +1,5 @@
 /** Every request that writes passes here, into the commit queue. */
-import { nameOf } from '../domain/idempotency'
+import { nameOf } from '../../platform/idempotency'
 import type { CommandRequest, RequestResult } from './decide-request'
 import type { Wallet } from './ledger'
 

@@ -1,17 +1,14 @@
 /** Used idempotency keys and their outcomes, each written in the statement that it stands for. */
+import { type IdempotencyKey, keyHours, nameOf, type UsedKey } from '../../../platform/idempotency'
 import type { Database } from '../../../platform/postgres/database'
 import { rowStatements } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
 import { idempotencyKeys } from '../../db/schema'
 import type { CommandResult } from '../../domain/book'
 import { asPlaced } from '../../domain/hold'
-import { type IdempotencyKey, nameOf, type UsedKey } from '../../domain/idempotency'
 import type { Rejection } from '../../domain/rejection'
 import { loadPastAccounts, loadPastClients, loadPastHolds, nameOfPast } from './past-rows'
 import { loadHolds, loadTransactions } from './rows'
-
-/** Retention. After that a key is new again. Published in the documentation. */
-export const keyHours = 24
 
 export type KeyRow = IdempotencyKey & { results: CommandResult[] }
 

@@ -1,8 +1,11 @@
 /** An idempotency key stands for one request, which is executed once and replayed afterwards. Pure. */
 
+/** Retention. After that a key is new again. Published in the documentation. */
+export const keyHours = 24
+
 /** Unique within its scope for as long as keys are kept. */
 export type IdempotencyKey = {
-  /** Method and path, ids included: the same key on another path is another key. */
+  /** Method and route, ids included: the same key on another path is another key. */
   scope: string
   key: string
   /** SHA-256 of the request, in hex: tells a retry from another request under the same key. */
