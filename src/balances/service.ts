@@ -183,7 +183,7 @@ function createConsumers({
   const consumer = restartable('consumer', () =>
     startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake }),
   )
-  const rebuilding = new RebuildCoordinator({ database, kafka, config, migrationsFolder, log })
+  const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log })
   const largeMovements = restartable('large_movements', () =>
     startLargeMovements({
       ...group,

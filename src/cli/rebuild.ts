@@ -7,7 +7,6 @@ import { RebuildCoordinator, type RebuildProgress } from '../balances/rebuild/co
 import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
 import { readReadSideConfig } from '../config/config'
 import { UsageError } from '../platform/fault'
-import { connectKafka } from '../platform/kafka/client'
 import { formatProgress } from '../platform/process/progress-bar'
 import { pause } from '../platform/process/retry'
 import { type Command, migrationsOf, withDatabase } from './command'
@@ -31,9 +30,8 @@ export const rebuild: Command = {
       signal,
     } as const
     return withDatabase({ ...options, ...config.database }, async (database, log) => {
-      const kafka = connectKafka(config.kafka, log)
       const migrationsFolder = migrationsOf('balances')
-      const coordinator = new RebuildCoordinator({ database, kafka, config, migrationsFolder, log })
+      const coordinator = new RebuildCoordinator({ database, config, migrationsFolder, log })
       const stopping = new AbortController()
       const running = coordinator.run(stopping.signal)
       try {
@@ -41,7 +39,6 @@ export const rebuild: Command = {
       } finally {
         stopping.abort()
         await running
-        await kafka.close()
       }
     })
   },
@@ -68,9 +65,9 @@ async function follow(
   request: RebuildRequest | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  const refusal = request && (await coordinator.request(request))
-  if (refusal && refusal !== 'already_building') {
-    console.error(`Refused: ${refusal.replaceAll('_', ' ')}.`)
+  const outcome = request && (await coordinator.request(request))
+  if (outcome?.kind === 'refused' && outcome.refusal !== 'already_building') {
+    console.error(`Refused: ${outcome.refusal.replaceAll('_', ' ')}.`)
     return 1
   }
   for (;;) {

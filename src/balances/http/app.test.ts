@@ -74,7 +74,7 @@ function serving(
     asked = [],
   } = overrides
   const app = createBalancesApp({
-    rebuilding: { status: async () => undefined, request: async () => undefined },
+    rebuilding: { status: async () => undefined, request: never },
     reads: {
       balance: async (id) => {
         if (fault) throw fault

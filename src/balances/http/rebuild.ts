@@ -93,7 +93,7 @@ export const rebuildRoutes = (rebuilding: Rebuilding) => [
     summary: 'The newest rebuild: how far it is, what differs, and how it ended.',
     responses: { 200: answer(RebuildResponse, { headers }) },
     examples: rebuildExamples.getRebuild,
-    handle: () => answerStatus(rebuilding, 200),
+    handle: async () => answerWith(presentRebuild(await rebuilding.status()), 200),
   }),
   route({
     method: 'POST',
@@ -106,18 +106,15 @@ export const rebuildRoutes = (rebuilding: Rebuilding) => [
     examples: rebuildExamples.requestRebuild,
     problems: [problems.rebuildConflict],
     async handle({ body, request }) {
-      const refusal = await rebuilding.request(parseRebuild(body))
-      if (!refusal) return answerStatus(rebuilding, 202)
-      return refuse(request, problems.rebuildConflict, { detail: refusals[refusal] })
+      const outcome = await rebuilding.request(parseRebuild(body))
+      if (outcome.kind === 'accepted') return answerWith(presentRebuild(outcome.progress), 202)
+      return refuse(request, problems.rebuildConflict, { detail: refusals[outcome.refusal] })
     },
   }),
 ]
 
-const answerStatus = async (rebuilding: Rebuilding, status: number): Promise<Response> =>
-  Response.json(presentRebuild(await rebuilding.status()), {
-    status,
-    headers: { 'cache-control': 'no-store' },
-  })
+const answerWith = (body: Static<typeof RebuildResponse>, status: number): Response =>
+  Response.json(body, { status, headers: { 'cache-control': 'no-store' } })
 
 function parseRebuild({
   action = 'start',

@@ -24,6 +24,14 @@ export async function readOffsets(sql: Statements, { clusterId, topics }: Source
   return { shadow: of('shadow'), live: of('live') }
 }
 
+/** Those of the shadow alone. It is filled from one cluster, unless that is replaced: the newest counts. */
+export async function readShadowOffsets(sql: Statements): Promise<Offsets> {
+  const rows = await sql<{ partition: string; next: bigint }[]>`
+    select distinct on (topic, partition) topic || '/' || partition as partition, next_offset as next
+    from shadow.consumed_offsets order by topic, partition, updated_at desc`
+  return new Map(rows.map(({ partition, next }) => [partition, next]))
+}
+
 /** Offsets in a topic that was recreated are of the former one, and mean nothing. */
 export const isLiveAhead = ({ shadow, live }: BothOffsets, recreated: readonly string[]): boolean =>
   [...live].some(

@@ -151,7 +151,7 @@ test('a difference is named and refused unless forced, and a swap can be rolled 
   expect((await stack.balances.post('/rebuild', { action: 'rollback' })).status).toBe(409)
 })
 
-test.concurrent('an unfinished rebuild is resumed by the next process', async () => {
+test.concurrent('the next process resumes a rebuild, and rolls back one without a broker', async () => {
   await using stack = await startStack({ start: ['wallet'] })
   const log = createLog({ service: 'test', level: 'error', format: 'json' })
   const first = await startBalances(stack.config.balances, log)
@@ -171,6 +171,15 @@ test.concurrent('an unfinished rebuild is resumed by the next process', async ()
   await reaches({ balances }, 'swapped')
   expect((await balances.get(`/balances/${frank}`)).body).toMatchObject({ balance: 1300 })
   await second.stop()
+
+  const { balances: config } = stack.config
+  const third = await startBalances({ ...config, kafka: { ...config.kafka, brokers: ['127.0.0.1:1'] } }, log)
+  const alone = callerOf('balances', third.port)
+  expect((await alone.get('/rebuild')).body).toMatchObject({ state: 'swapped' })
+  const rolledBack = await alone.post('/rebuild', { action: 'rollback' })
+  expect(rolledBack).toMatchObject({ status: 202, body: { state: 'rolled_back' } })
+  expect(rolledBack.body).toEqual((await alone.get('/rebuild')).body)
+  await third.stop()
 })
 
 test.concurrent('of concurrent requests one is accepted, the others are refused', async () => {

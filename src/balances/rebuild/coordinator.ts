@@ -4,16 +4,14 @@
  */
 import type { ServiceConfig } from '../../config/config'
 import { messageOf } from '../../platform/fault'
-import type { Kafka } from '../../platform/kafka/client'
 import type { Database } from '../../platform/postgres/database'
 import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
-import { subscriptionOf } from '../projection/topics'
-import { readOffsets } from './comparison-store'
+import type { Offsets } from '../projection/offsets'
+import { readShadowOffsets } from './comparison-store'
 import {
-  type Bounds,
   cancelRebuild,
   findRebuild,
   isUndefinedTable,
@@ -29,9 +27,12 @@ import type { WorkerMessage, WorkerResult } from './worker'
 /** Records applied, of those that the topics had at the start; and the time since then, in milliseconds. */
 export type RebuildProgress = Rebuild & { done: bigint; total: bigint; elapsedMs: number }
 
+/** What became of a request: the rebuild as it left it, or why it did nothing. */
+export type RebuildOutcome = { kind: 'accepted'; progress: RebuildProgress } | Refused
+type Refused = { kind: 'refused'; refusal: RebuildRefusal }
+
 export type RebuildCoordinatorOptions = {
   database: Pick<Database, 'sql'>
-  kafka: Kafka
   config: ServiceConfig
   migrationsFolder: string
   log: Log
@@ -55,19 +56,35 @@ export class RebuildCoordinator implements Part {
   health = (): Check => ({ status: 'pass' })
 
   async status(): Promise<RebuildProgress | undefined> {
-    const current = await findRebuild(this.#options.database.sql)
+    const { sql } = this.#options.database
+    const current = await findRebuild(sql)
     if (!current) return undefined
-    const done = current.bounds ? await this.#appliedOf(current.bounds) : 0n
-    return progressOf({ ...current, message: current.message ?? this.#failure }, done)
+    // Without a shadow all was applied: it has been swapped meanwhile.
+    const shadow = await readShadowOf(sql, current).catch((error) => {
+      if (isUndefinedTable(error)) return undefined
+      throw error
+    })
+    return progressOf({ ...current, message: current.message ?? this.#failure }, shadow)
   }
 
-  async request(request: RebuildRequest): Promise<RebuildRefusal | undefined> {
+  /** `record` joins the transaction of the request, and is called again if that is retried. */
+  async request(
+    request: RebuildRequest,
+    record: (outcome: RebuildOutcome, tx: Statements) => Promise<void> = async () => {},
+  ): Promise<RebuildOutcome> {
     const { database, log } = this.#options
     // In one transaction, so that of two requests the second finds what the first has done.
-    const refusal = await withRebuildLock(database.sql, (tx) => this.#execute(tx, request))
-    if (refusal) return refusal
-    log.info(request, 'rebuild requested')
-    this.#woken.abort()
+    const outcome = await withRebuildLock(database.sql, async (tx) => {
+      const refusal = await this.#execute(tx, request)
+      const outcome = refusal ? ({ kind: 'refused', refusal } as const) : await acceptedBy(tx)
+      await record(outcome, tx)
+      return outcome
+    })
+    if (outcome.kind === 'accepted') {
+      log.info(request, 'rebuild requested')
+      this.#woken.abort()
+    }
+    return outcome
   }
 
   async #execute(tx: Statements, request: RebuildRequest): Promise<RebuildRefusal | undefined> {
@@ -116,21 +133,6 @@ export class RebuildCoordinator implements Part {
     }
     await runOnThread(config, signal)
   }
-
-  /** Records applied within the bounds: all of them after the swap, when there is no shadow. */
-  async #appliedOf(bounds: Bounds): Promise<bigint> {
-    const { database, kafka, config } = this.#options
-    const source = { clusterId: await kafka.clusterId(), topics: subscriptionOf(config.kafka).topics }
-    const { shadow } = await readOffsets(database.sql, source).catch((error) => {
-      if (isUndefinedTable(error)) return { shadow: undefined }
-      throw error
-    })
-    return Object.entries(bounds).reduce((sum, [partition, { first, end }]) => {
-      const next = shadow ? (shadow.get(partition) ?? 0n) : BigInt(end)
-      const applied = next < BigInt(end) ? next : BigInt(end)
-      return sum + (applied > BigInt(first) ? applied - BigInt(first) : 0n)
-    }, 0n)
-  }
 }
 
 /** Resolves when the thread has ended its work or left it. Throws what stopped it. */
@@ -153,9 +155,27 @@ async function runOnThread(config: ServiceConfig, signal: AbortSignal): Promise<
   }
 }
 
-function progressOf(current: Rebuild, done: bigint): RebuildProgress {
-  const bounds = Object.values(current.bounds ?? {})
-  const total = bounds.reduce((sum, { first, end }) => sum + BigInt(end) - BigInt(first), 0n)
+async function acceptedBy(tx: Statements): Promise<RebuildOutcome> {
+  const current = await findRebuild(tx)
+  if (!current) throw new Error('a request was accepted, and there is no rebuild')
+  return { kind: 'accepted', progress: progressOf(current, await readShadowOf(tx, current)) }
+}
+
+/** Undefined when it has become the live tables, or was replaced by them. */
+const readShadowOf = async (sql: Statements, { state }: Rebuild): Promise<Offsets | undefined> =>
+  state === 'swapped' || state === 'rolled_back' ? undefined : readShadowOffsets(sql)
+
+/** Applied is what is within the bounds: all of it when there is no shadow any more. */
+function progressOf(current: Rebuild, shadow: Offsets | undefined): RebuildProgress {
+  const bounds = Object.entries(current.bounds ?? {}).map(
+    ([partition, { first, end }]) => [partition, BigInt(first), BigInt(end)] as const,
+  )
+  const total = bounds.reduce((sum, [, first, end]) => sum + end - first, 0n)
+  const done = bounds.reduce((sum, [partition, first, end]) => {
+    const next = shadow ? (shadow.get(partition) ?? 0n) : end
+    const applied = next < end ? next : end
+    return sum + (applied > first ? applied - first : 0n)
+  }, 0n)
   const until = current.endedAt ? Date.parse(current.endedAt) : Date.now()
   return { ...current, done, total, elapsedMs: Math.max(1, until - Date.parse(current.startedAt)) }
 }
