@@ -10,10 +10,10 @@ import { type Database, openDatabase, openSession } from '../platform/postgres/d
 import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
 import { keepListening } from '../platform/postgres/listen'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { pause } from '../platform/process/retry'
 import {
   type Check,
   createService,
+  every,
   type Part,
   type RunningService,
   restartable,
@@ -249,15 +249,10 @@ function createDetector(consumer: () => Consumer | undefined, standstillMaxMs: n
 }
 
 /** A consumer reads a recreated topic from its beginning once it is assigned again. */
-const watchTopics = (consumer: ReturnType<typeof createConsumers>['consumer'], everyMs: number): Part => ({
-  name: 'recreated_topics',
-  async run(signal, onProgress) {
-    for (await pause(everyMs, signal); !signal.aborted; await pause(everyMs, signal)) {
-      if (await consumer.current()?.hasRecreatedTopic(signal)) consumer.restart()
-      onProgress()
-    }
-  },
-})
+const watchTopics = (consumer: ReturnType<typeof createConsumers>['consumer'], everyMs: number): Part =>
+  every(everyMs, 'recreated_topics', async (signal) => {
+    if (await consumer.current()?.hasRecreatedTopic(signal)) consumer.restart()
+  })
 
 /** NOTIFY is only a hint: waiters query again, also after a reconnect. */
 function listenForChanges(

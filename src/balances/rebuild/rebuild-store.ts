@@ -3,9 +3,9 @@
  * row, in schema `shadow` until the swap and in `previous` from then on.
  */
 import { Fault } from '../../platform/fault'
-import { type Database, openSession } from '../../platform/postgres/database'
+import type { Database } from '../../platform/postgres/database'
 import { violation } from '../../platform/postgres/failures'
-import { advisoryLocks } from '../../platform/postgres/locks'
+import { advisoryLocks, whileHolding } from '../../platform/postgres/locks'
 import type { Statements } from '../../platform/postgres/statements'
 
 export const rebuildStates = ['building', 'ready', 'refused', 'swapped', 'rolled_back', 'cancelled'] as const
@@ -38,17 +38,9 @@ export type Rebuild = {
   endedAt: string | null
 }
 
-/** Runs `work` unless another process leads. The lock ends with its session. */
-export async function whileLeading(url: string, work: () => Promise<void>): Promise<void> {
-  const sql = openSession({ url, applicationName: 'saldo-balances-rebuild' })
-  try {
-    const [row] = await sql<{ leads: boolean }[]>`
-      select pg_try_advisory_lock(${advisoryLocks.rebuild}) as leads`
-    if (row?.leads) await work()
-  } finally {
-    await sql.end({ timeout: 1 })
-  }
-}
+/** Runs `work` unless another process leads. */
+export const whileLeading = (url: string, work: () => Promise<void>): Promise<void> =>
+  whileHolding(advisoryLocks.rebuild, { url, applicationName: 'saldo-balances-rebuild' }, work)
 
 /**
  * Runs `work` in one transaction, and alone among all that change a rebuild: what it decides on still

@@ -1,3 +1,5 @@
+import { openSession } from './database'
+
 /**
  * All advisory lock numbers, in one place so that they differ: PostgreSQL has a single space of
  * numbers per database, for session and transaction locks alike. A released number keeps its meaning,
@@ -19,3 +21,26 @@ export const advisoryLocks = {
   /** Starting, swapping, rolling back or cancelling a rebuild. */
   rebuildRequest: 7_236_015_007,
 } as const
+
+/** A lock of its own for each name: 64 bits of a hash, which no number above is likely to have. */
+export const lockOf = (name: string): bigint =>
+  new Bun.CryptoHasher('sha256').update(name).digest().readBigInt64BE()
+
+/**
+ * Runs `work` unless another session holds the lock: undefined then. The lock ends with its session, so a
+ * process that is killed leaves none.
+ */
+export async function whileHolding<T>(
+  lock: number | bigint,
+  { url, applicationName }: { url: string; applicationName: string },
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  const sql = openSession({ url, applicationName })
+  try {
+    const [row] = await sql<{ acquired: boolean }[]>`
+      select pg_try_advisory_lock(${String(lock)}::bigint) as acquired`
+    return row?.acquired ? await work() : undefined
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}

@@ -5,7 +5,7 @@
  */
 import { messageOf } from '../fault'
 import type { Log } from '../telemetry/log'
-import { keepTrying, within } from './retry'
+import { keepTrying, pause, within } from './retry'
 
 export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
 export type Checks = Record<string, Check>
@@ -122,6 +122,17 @@ function startPart(part: Part, log: Log) {
 }
 
 type Startable = { stop(): unknown; health?(): Check | Promise<Check> }
+
+/** A part that does the same again and again, for the first time after `ms`. */
+export const every = (ms: number, name: string, work: (signal: AbortSignal) => Promise<unknown>): Part => ({
+  name,
+  async run(signal, onProgress) {
+    for (await pause(ms, signal); !signal.aborted; await pause(ms, signal)) {
+      await work(signal)
+      onProgress()
+    }
+  },
+})
 
 /**
  * A part made of what starts and stops by itself, such as a consumer that keeps its own

@@ -1,7 +1,6 @@
 /** Expires holds, and prunes idempotency keys and deliveries past their retention. */
 import { randomUUIDv7 } from 'bun'
-import { pause } from '../../platform/process/retry'
-import type { Part } from '../../platform/process/service'
+import { every, type Part } from '../../platform/process/service'
 import type { ReleaseHold } from '../domain/hold'
 import type { Hold } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
@@ -24,25 +23,17 @@ const chunkSize = 20_000
 
 export function createSweeps(wallet: Wallet, isInCharge: () => boolean): Part[] {
   const { sql } = wallet.database
+  const sweep = (ms: number, name: string, work: () => Promise<void>): Part =>
+    every(ms, name, async () => {
+      if (isInCharge()) await work()
+    })
   return [
-    every(holdsMs, 'expire_holds', () => expireHolds(wallet)),
-    every(keysMs, 'prune_keys', () => inChunks(keysMax, (limit) => removeExpiredKeys(sql, limit))),
-    every(deliveriesMs, 'prune_deliveries', () =>
+    sweep(holdsMs, 'expire_holds', () => expireHolds(wallet)),
+    sweep(keysMs, 'prune_keys', () => inChunks(keysMax, (limit) => removeExpiredKeys(sql, limit))),
+    sweep(deliveriesMs, 'prune_deliveries', () =>
       inChunks(deliveriesMax, (limit) => removeOldDeliveries(sql, wallet.clock(), limit)),
     ),
   ]
-
-  function every(ms: number, name: string, sweep: () => Promise<unknown>): Part {
-    return {
-      name,
-      async run(signal, onProgress) {
-        for (await pause(ms, signal); !signal.aborted; await pause(ms, signal)) {
-          if (isInCharge()) await sweep()
-          onProgress()
-        }
-      },
-    }
-  }
 }
 
 /** Until nothing is left, or `max` rows were removed. */
