@@ -31,7 +31,7 @@ import {
   offsetFetch,
   syncGroup,
 } from '../local/broker/apis/groups.ts'
-import { fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
+import { deleteRecords, fetch, initProducerId, listOffsets, produce } from '../local/broker/apis/records.ts'
 import { typeOf } from '../local/broker/wire.ts'
 import { eventually } from './eventually.ts'
 import {
@@ -40,6 +40,7 @@ import {
   fetchRaw,
   frame,
   listOffsetRaw,
+  onlyPartition,
   produceBody,
   produceRaw,
   producerIdRaw,
@@ -74,6 +75,7 @@ const error = {
   unknownMember: 25,
   rebalanceInProgress: 27,
   unsupportedVersion: 35,
+  policyViolation: 44,
   outOfOrderSequence: 45,
   memberIdRequired: 79,
 }
@@ -225,6 +227,37 @@ export function brokerSuite(
         await produceRaw(raw, { topic, batch })
         const fetched = await fetchRaw(raw, { topic, offset: 0, bytesMax: 1_000 })
         expect(fetched.records.length).toBe(batch.length)
+      })
+
+      test('records are deleted up to an offset, in every version', async () => {
+        const topic = await newTopic()
+        await using raw = await RawKafka.connect(broker.brokers)
+        for (let value = 0; value < 10; value++)
+          await producer.send({ topic, messages: [{ value: String(value) }] })
+        const deleteTo = async (offset: number, version?: number, name = topic) => {
+          const topics = [{ name, partitions: [{ index: 0, offset }] }]
+          const answer = await raw.request(deleteRecords, { topics, timeoutMs: 5_000 }, version)
+          const { errorCode, lowWatermark } = onlyPartition(answer.topics)
+          return { errorCode, lowWatermark }
+        }
+        for (const version of versionsOf(deleteRecords)) {
+          const offset = 2 + version
+          expect(await deleteTo(offset, version)).toEqual({ errorCode: error.none, lowWatermark: offset })
+        }
+        expect(await deleteTo(1)).toEqual({ errorCode: error.none, lowWatermark: 4 })
+        expect(await deleteTo(11)).toEqual({ errorCode: error.offsetOutOfRange, lowWatermark: -1 })
+        expect(await listOffsetRaw(raw, topic, -2)).toEqual({ errorCode: error.none, offset: 4 })
+        expect((await fetchRaw(raw, { topic, offset: 3 })).errorCode).toBe(error.offsetOutOfRange)
+        expect((await readAll(kafka, topic, 6)).map(({ value }) => Number(value))).toEqual([4, 5, 6, 7, 8, 9])
+        // All of it.
+        expect(await deleteTo(-1)).toEqual({ errorCode: error.none, lowWatermark: 10 })
+        await producer.send({ topic, messages: [{ value: 'next' }] })
+        expect(await readAll(kafka, topic, 1)).toMatchObject([{ offset: '10', value: 'next' }])
+
+        const compacted = await newTopic({ config: { 'cleanup.policy': 'compact' } })
+        expect((await deleteTo(-1, undefined, compacted)).errorCode).toBe(error.policyViolation)
+        const unknown = await deleteTo(0, undefined, `${topic}-unknown`)
+        expect(unknown.errorCode).toBe(error.unknownTopic)
       })
 
       test('a batch with a wrong checksum is refused without effect', async () => {
@@ -860,6 +893,8 @@ export function brokerSuite(
           })
           expect(await member.commit(topic, 1, { generation: -1, memberId: '' })).toBe(error.none)
           raw.close()
+          const deleted = { topic, partitions: [{ partition: 1, offset: '40' }] }
+          await mortalAdmin.deleteTopicRecords(deleted)
 
           await mortal.restart?.(signal)
           raw = await RawKafka.connect(mortal.brokers)
@@ -867,10 +902,10 @@ export function brokerSuite(
           expect(await newProducerId(raw)).toBeGreaterThan(producerId)
           expect(await new RawMember(raw, 'readers', member.timeouts).committed(topic)).toBe(1)
           raw.close()
-          const records = await readAll(restarts, topic, 101)
+          const records = await readAll(restarts, topic, 61)
           expect(
             records.filter(({ partition }) => partition === 1).map(({ value }) => Number(value)),
-          ).toEqual([...Array(100).keys()])
+          ).toEqual([...Array(100).keys()].slice(40))
           expect((await mortalAdmin.describeCluster()).clusterId).toBe(clusterId)
           // A client from before the restart reconnects by itself.
           await mortalProducer.send({ topic, messages: [{ value: 'and on' }] })

@@ -316,7 +316,7 @@ function only<Item>(items: readonly Item[]): Item {
   return item
 }
 
-function onlyPartition<Partition>(topics: readonly { partitions: readonly Partition[] }[]): Partition {
+export function onlyPartition<Partition>(topics: readonly { partitions: readonly Partition[] }[]): Partition {
   return only(only(topics).partitions)
 }
 

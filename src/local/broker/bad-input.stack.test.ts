@@ -33,7 +33,7 @@ import {
   offsetFetch,
   syncGroup,
 } from './apis/groups.ts'
-import { fetch, initProducerId, listOffsets, produce } from './apis/records.ts'
+import { deleteRecords, fetch, initProducerId, listOffsets, produce } from './apis/records.ts'
 import { apis, type Broker, startBroker } from './broker.ts'
 import { connectionLimits } from './connection.ts'
 import { int16, int32, typeOf, type WrittenOf } from './wire.ts'
@@ -201,6 +201,10 @@ test(
         validateOnly: true,
       }),
       frame(deleteTopics, { names: ['t'], timeoutMs: 1_000 }),
+      frame(deleteRecords, {
+        topics: [{ name: topic, partitions: [{ index: 0, offset: 0 }] }],
+        timeoutMs: 1_000,
+      }),
       frame(initProducerId, { transactionalId: null, transactionTimeoutMs: 1_000 }),
       frame(describeConfigs, { resources: [{ type: 2, name: topic, keys: null }], withSynonyms: false }),
     ]

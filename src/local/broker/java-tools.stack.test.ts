@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Broker, startBroker } from './broker.ts'
@@ -44,6 +44,7 @@ const topics = 'org.apache.kafka.tools.TopicCommand'
 const configs = 'kafka.admin.ConfigCommand'
 const offsets = 'org.apache.kafka.tools.GetOffsetShell'
 const groups = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
+const deletion = 'org.apache.kafka.tools.DeleteRecordsCommand'
 const produce = 'org.apache.kafka.tools.ConsoleProducer'
 const consume = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
 
@@ -66,5 +67,10 @@ if (java) {
     expect(await run(groups, ['--describe', '--group', 'tools'])).toMatch(
       /tools\s+tried\s+\d\s+\d+\s+\d+\s+0/,
     )
+    const ofTopic = [0, 1].map((partition) => ({ topic: 'tried', partition, offset: -1 }))
+    const file = join(dataDir, 'offsets.json')
+    writeFileSync(file, JSON.stringify({ version: 1, partitions: ofTopic }))
+    await run(deletion, ['--offset-json-file', file])
+    expect(await run(offsets, ['--topic', 'tried', '--time', 'earliest'])).toEqual(ends)
   }, 60_000)
 }

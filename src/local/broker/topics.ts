@@ -24,6 +24,7 @@ export const topicConfigDefaults: TopicConfig = {
   'retention.bytes': '-1',
   'retention.ms': '604800000',
   'segment.bytes': '4194304',
+  'segment.ms': '604800000',
 }
 
 const topicName = /^(?!\.\.?$)[a-zA-Z0-9._-]{1,249}$/
@@ -75,6 +76,11 @@ export class Topics {
     const log = topic.logs.get(partition) ?? open()
     topic.logs.set(partition, log)
     return log
+  }
+
+  /** Whether the cleanup policy of a topic deletes records. */
+  isDeleting(name: string): boolean {
+    return deletes(this.require(name).config)
   }
 
   /**
@@ -162,11 +168,13 @@ function checkConfig(key: string, value: string): void {
 function logLimits(config: TopicConfig): LogLimits {
   // A compacted topic keeps everything: readers of one cope with more records than compaction would
   // leave, never with fewer.
-  const deletes = config['cleanup.policy']?.includes('delete')
+  const expires = deletes(config)
   return {
     batchBytesMax: Number(config['max.message.bytes']),
     segmentBytes: Number(config['segment.bytes']),
-    retentionBytes: deletes ? Number(config['retention.bytes']) : -1,
-    retentionMs: deletes ? Number(config['retention.ms']) : -1,
+    retentionBytes: expires ? Number(config['retention.bytes']) : -1,
+    retentionMs: expires ? Number(config['retention.ms']) : -1,
   }
 }
+
+const deletes = (config: TopicConfig): boolean => /\bdelete\b/.test(config['cleanup.policy'] ?? '')

@@ -197,3 +197,27 @@ export const listOffsets = api('ListOffsets', 2, [1, 6], {
     return { topics: found }
   },
 })
+
+const toEnd = -1
+
+/**
+ * Deletes the records before an offset; -1 is the end of the log. Refused where the cleanup policy does not
+ * delete, as in Apache Kafka.
+ */
+export const deleteRecords = api('DeleteRecords', 21, [0, 2], {
+  flexible: 2,
+  request: { topics: perTopic({ index: int32, offset: int64 }), timeoutMs: int32 },
+  response: {
+    throttleMs,
+    topics: perTopic({ index: int32, lowWatermark: unknownOffset, errorCode: int16 }),
+  },
+  async serve({ topics }, context) {
+    const deleted = await eachPartition(context, topics, (topic, { index, offset }) => {
+      const log = context.topics.partition(topic, index)
+      if (!context.topics.isDeleting(topic)) throw new Refusal('POLICY_VIOLATION')
+      log.deleteBefore(offset === toEnd ? log.highWatermark : offset)
+      return { lowWatermark: log.startOffset }
+    })
+    return { topics: deleted }
+  },
+})

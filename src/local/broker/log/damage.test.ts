@@ -154,3 +154,28 @@ test('a batch inside a damaged one is not recovered', () => {
   expect(again.damages).toMatchObject([{ fromOffset: 1, toOffset: 2 }])
   expect(existsSync(again.damages[0]?.file ?? '')).toBe(true)
 })
+
+test('a deletion takes damaged records along, and keeps those behind it as a gap', () => {
+  const log = open(directory, new Disk(true))
+  for (let number = 0; number < 6; number++) {
+    log.append(recordBatch([{ value: `value ${number}` }]))
+    log.flush()
+  }
+  log.close()
+  const file = join(directory, `${'0'.repeat(20)}.log`)
+  const bytes = readFileSync(file)
+  for (const number of [1, 4]) bytes[bytes.indexOf(`value ${number}`)] = 0
+  writeFileSync(file, bytes)
+  {
+    using damagedLog = open(directory)
+    expect(damagedLog.damages.map(({ fromOffset }) => fromOffset)).toEqual([1, 4])
+    damagedLog.deleteBefore(3)
+  }
+  expect(readdirSync(directory).sort()).toEqual([
+    `${'3'.padStart(20, '0')}.log`,
+    `${'3'.padStart(20, '0')}.log.4.damaged`,
+    'start-offset',
+  ])
+  using reopened = open(directory)
+  expect([reopened.damages, [...readAll(reopened).keys()]]).toEqual([[], [3, 5]])
+})

@@ -8,10 +8,12 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { snappyCompress } from '@platformatic/wasm-utils'
+import fc from 'fast-check'
 import { type RawProducer, recordBatch } from '../../../testing/raw-kafka.ts'
 import { type LogLimits, PartitionLog } from './partition-log.ts'
 import { readHeader } from './record-batch.ts'
@@ -272,6 +274,103 @@ test('retention by time removes segments whose newest record is too old, even th
   }
   using log = open(limits)
   expect(log.put(numbered(100))).toBe(100)
+})
+
+/** The values in all files of the directory, by the number in each. */
+const valuesOnDisk = () =>
+  new Set(
+    readdirSync(directory).flatMap((name) =>
+      [...readFileSync(join(directory, name), 'latin1').matchAll(/record (\d+);/g)].map(([, number]) =>
+        Number(number),
+      ),
+    ),
+  )
+/** A batch whose values are its offsets. */
+const counting = (from: number, size: number) =>
+  recordBatch(Array.from({ length: size }, (_, index) => ({ value: `record ${from + index};` })))
+
+test('deleted records are gone from readers and from disk, in any order with appends and restarts', () => {
+  const step = fc.oneof(
+    fc.record({ append: fc.integer({ min: 1, max: 5 }) }),
+    // As a share of what there is.
+    fc.record({ deleteTo: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    fc.constant('reopen' as const),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, fsync) => {
+      rmSync(directory, { recursive: true, force: true })
+      const reopen = () => open({ segmentBytes: 600 }, new Disk(fsync))
+      let log = reopen()
+      let [start, end] = [0, 0]
+      /** The first offset of each batch. */
+      const batches: number[] = []
+      for (const one of steps) {
+        if (one === 'reopen') {
+          log.close()
+          log = reopen()
+        } else if ('append' in one) {
+          expect(log.put(counting(end, one.append))).toBe(end)
+          batches.push(end)
+          end += one.append
+        } else {
+          start = Math.max(start, Math.round(one.deleteTo * end))
+          log.deleteBefore(start)
+          const holder = start === end ? end : batches.findLast((first) => first <= start)
+          expect(Math.min(end, ...valuesOnDisk())).toBe(holder ?? end)
+        }
+        expect([log.startOffset, log.highWatermark]).toEqual([start, end])
+        expect(offsetsOf(log).filter((offset) => offset >= start)).toEqual(
+          Array.from({ length: end - start }, (_, index) => start + index),
+        )
+        if (start > 0) expect(() => log.read(start - 1, 100)).toThrow('OFFSET_OUT_OF_RANGE')
+      }
+      log.close()
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('no deletion beyond the end, and none that goes back', () => {
+  using log = open()
+  for (let number = 0; number < 4; number++) log.put(numbered(number))
+  expect(() => log.deleteBefore(5)).toThrow('OFFSET_OUT_OF_RANGE')
+  expect(() => log.deleteBefore(-1)).toThrow('OFFSET_OUT_OF_RANGE')
+  log.deleteBefore(3)
+  log.deleteBefore(1)
+  expect([log.startOffset, offsetsOf(log)]).toEqual([3, [3]])
+  expect(log.findTimestamp(0)?.offset).toBe(3)
+})
+
+test('a crash between the steps of a deletion leaves nothing of it', () => {
+  {
+    using log = open()
+    for (let number = 0; number < 6; number++) log.put(counting(number, 1))
+  }
+  const whole = readFileSync(join(directory, segments()[0] ?? ''))
+  writeFileSync(join(directory, 'start-offset'), '4')
+  {
+    using log = open()
+    expect([log.startOffset, offsetsOf(log)]).toEqual([4, [4, 5]])
+    expect([...valuesOnDisk()]).toEqual([4, 5])
+  }
+  // The successor was there, and the old segment, too.
+  writeFileSync(join(directory, `${'0'.repeat(20)}.log`), whole)
+  using log = open()
+  expect(segments()).toEqual([`${'4'.padStart(20, '0')}.log`])
+  expect([...valuesOnDisk()]).toEqual([4, 5])
+  expect(log.put(counting(6, 1))).toBe(6)
+})
+
+test('a full disk refuses a deletion as a whole', () => {
+  const disk = new Disk(true)
+  using log = open({}, disk)
+  for (let number = 0; number < 3; number++) log.put(numbered(number))
+  disk.full = true
+  expect(() => log.deleteBefore(2)).toThrow('ENOSPC')
+  expect(log.startOffset).toBe(0)
+  disk.full = false
+  log.deleteBefore(2)
+  expect(offsetsOf(log)).toEqual([2])
 })
 
 test('an offset is found by time over all segments', () => {

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { join } from 'node:path'
 import { makePrivate } from '../../private-files.ts'
 import { Refusal } from '../errors.ts'
 import { ProducerStates } from './producer-states.ts'
@@ -22,6 +23,9 @@ export type LogLimits = {
  */
 const producersSegments = 3
 
+/** Beside the segments, once records were deleted: the offset of the first that is left. */
+const startFile = 'start-offset'
+
 /**
  * One partition: an append-only sequence of segments. What has been answered as durable is never
  * lost or changed, and readers see a batch (the high watermark passes it) only once it is on disk,
@@ -38,6 +42,8 @@ export class PartitionLog {
    */
   #endOffset = 0
   #highWatermark = 0
+  /** Records before it were deleted on request. */
+  #deletedTo: number
   #waiting: Buffer[] = []
   #written: PromiseWithResolvers<void> | undefined
 
@@ -58,12 +64,19 @@ export class PartitionLog {
       .map((name) => Number.parseInt(name, 10))
       .sort((left, right) => left - right)
       .map((baseOffset) => new Segment(directory, baseOffset, disk, onDamage))
+    this.#deletedTo = readStart(directory)
+    this.#removeDeleted()
     if (this.#segments.length === 0) this.#openSegment()
     this.#recover()
+    try {
+      this.#trim()
+    } catch {
+      // Unreadable anyway, and tried again with the next deletion.
+    }
   }
 
   get startOffset(): number {
-    return this.#segments[0]?.baseOffset ?? 0
+    return Math.max(this.#segments[0]?.baseOffset ?? 0, this.#deletedTo)
   }
 
   /** One past the last record that readers may see. */
@@ -145,7 +158,8 @@ export class PartitionLog {
   findTimestamp(timestamp: number): { offset: number; timestamp: number } | undefined {
     for (const segment of this.#segments) {
       const found = segment.findTimestamp(timestamp)
-      if (found) return found
+      // In front of the start only within the batch that holds it.
+      if (found) return { ...found, offset: Math.max(found.offset, this.startOffset) }
     }
     return undefined
   }
@@ -165,6 +179,25 @@ export class PartitionLog {
     }
   }
 
+  /**
+   * Deletes the records before `offset`, for readers at once and after any crash; from disk, too, all
+   * batches that lie before it whole.
+   */
+  deleteBefore(offset: number): void {
+    this.flush()
+    if (offset < 0 || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
+    try {
+      if (offset > this.startOffset) {
+        this.disk.checkRoom()
+        this.disk.replaceFile(join(this.directory, startFile), String(offset))
+        this.#deletedTo = offset
+      }
+      this.#trim()
+    } catch (error) {
+      throw new Refusal('KAFKA_STORAGE_ERROR', String(error))
+    }
+  }
+
   close(): void {
     this.flush()
     this.#active.seal()
@@ -180,6 +213,27 @@ export class PartitionLog {
     for (const watcher of [...this.watchers]) watcher()
   }
 
+  /** Whole segments before the start. A crash may have left the one that was trimmed beside its successor. */
+  #removeDeleted(): void {
+    for (let next = this.#segments[1]; next && next.baseOffset <= this.#deletedTo; next = this.#segments[1])
+      this.#segments.shift()?.remove()
+  }
+
+  /** Removes what was deleted from disk. */
+  #trim(): void {
+    this.#removeDeleted()
+    const [oldest] = this.#segments
+    if (!oldest || oldest.baseOffset >= this.#deletedTo) return
+    const rest = oldest.trimmedTo(this.#deletedTo)
+    if (rest === oldest) return
+    if (rest) this.#segments[0] = rest
+    else {
+      if (oldest === this.#active) this.#openSegment()
+      this.#segments.shift()
+    }
+    oldest.remove()
+  }
+
   /** The last segment may be torn; those before it are read to restore producer state. */
   #recover(): void {
     this.#producers = new ProducerStates()
@@ -192,6 +246,7 @@ export class PartitionLog {
       this.#producers.record(batch)
       readableEnd = batch.lastOffset + 1
     })
+    this.#endOffset = Math.max(this.#endOffset, this.#deletedTo)
     this.#highWatermark = this.#endOffset
     // The name of the next segment remembers that offsets behind the last record were given.
     if (this.#endOffset > readableEnd) this.#openSegment()
@@ -205,10 +260,12 @@ export class PartitionLog {
   #openSegment(): void {
     this.disk.checkRoom()
     this.#segments.push(new Segment(this.directory, this.#highWatermark, this.disk, this.onDamage))
-    if (!this.disk.fsync) return
-    // Makes the new name survive a lost machine.
-    const directory = fs.openSync(this.directory, 'r')
-    fs.fsyncSync(directory)
-    fs.closeSync(directory)
+    this.disk.syncNames(this.directory)
   }
+}
+
+/** 0 while nothing was deleted. */
+function readStart(directory: string): number {
+  const path = join(directory, startFile)
+  return fs.existsSync(path) ? Number(fs.readFileSync(path, 'utf8')) : 0
 }

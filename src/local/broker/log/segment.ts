@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
 import { salvage } from './salvage.ts'
 
@@ -15,6 +15,21 @@ export class Disk {
   /** Called in front of every write. */
   checkRoom(): void {
     if (this.full) throw new Error('ENOSPC: no space left on device, on demand')
+  }
+
+  /** The new content or the old one, after a crash at any point. */
+  replaceFile(path: string, content: Buffer | string): void {
+    fs.writeFileSync(`${path}.new`, content, { mode: 0o600, flush: this.fsync })
+    fs.renameSync(`${path}.new`, path)
+    this.syncNames(dirname(path))
+  }
+
+  /** Makes new names in a directory survive a lost machine. */
+  syncNames(directory: string): void {
+    if (!this.fsync) return
+    const opened = fs.openSync(directory, 'r')
+    fs.fsyncSync(opened)
+    fs.closeSync(opened)
   }
 }
 
@@ -34,6 +49,10 @@ const scanBytes = 1 << 20
  * not included, were among them.
  */
 export type Damage = { file: string; bytes: number; fromOffset: number; toOffset: number }
+
+const nameOf = (baseOffset: number): string => `${String(baseOffset).padStart(20, '0')}.log`
+const damagedPath = (path: string, fromOffset: number): string => `${path}.${fromOffset}.damaged`
+const damaged = /\.(\d+)\.damaged$/
 
 type IndexEntry = { offset: number; position: number }
 
@@ -57,7 +76,7 @@ export class Segment {
     readonly disk: Disk,
     readonly onDamage: (damage: Damage) => void = () => {},
   ) {
-    this.#path = join(directory, `${String(baseOffset).padStart(20, '0')}.log`)
+    this.#path = join(directory, nameOf(baseOffset))
     this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
     this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
   }
@@ -150,32 +169,23 @@ export class Segment {
       this.#isGap(offset),
     )
     for (const { bytes, fromOffset, toOffset } of damaged) {
-      const file = this.#damagedPath(fromOffset)
-      this.#replace(file, bytes)
+      const file = damagedPath(this.#path, fromOffset)
+      this.disk.replaceFile(file, bytes)
       this.onDamage({ file, bytes: bytes.length, fromOffset, toOffset })
     }
     const { baseOffset } = this
     if (damaged.length === 0)
       this.onDamage({ file: this.#path, bytes: 0, fromOffset: baseOffset, toOffset: baseOffset })
-    this.#replace(this.#path, Buffer.concat(kept))
+    this.disk.replaceFile(this.#path, Buffer.concat(kept))
     fs.closeSync(this.#fd)
     this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR)
     this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
     return endOffset
   }
 
-  #replace(path: string, bytes: Buffer): void {
-    fs.writeFileSync(`${path}.new`, bytes, { mode: 0o600, flush: this.disk.fsync })
-    fs.renameSync(`${path}.new`, path)
-  }
-
   /** Records from this offset on were moved aside. */
   #isGap(offset: number): boolean {
-    return fs.existsSync(this.#damagedPath(offset))
-  }
-
-  #damagedPath(fromOffset: number): string {
-    return `${this.#path}.${fromOffset}.damaged`
+    return fs.existsSync(damagedPath(this.#path, offset))
   }
 
   /** Whole batches from the one that holds `offset`, up to `bytesMax`; the first one at any size. */
@@ -231,6 +241,33 @@ export class Segment {
     return bytes.subarray(0, fs.readSync(this.#fd, bytes, 0, bytes.length, position))
   }
 
+  /**
+   * A new segment without the batches that end before `offset`, under the name of the first that is left;
+   * undefined when none is, and the segment itself when all are. The old one is still to be removed.
+   */
+  trimmedTo(offset: number): Segment | undefined {
+    this.#load()
+    const first = this.batches().find(({ batch }) => batch.lastOffset >= offset)
+    if (!first) return undefined
+    const { batch, position } = first
+    if (position === 0) return this
+    const name = join(dirname(this.#path), nameOf(batch.baseOffset))
+    // What was damaged behind it stays a known gap.
+    for (const [fromOffset, file] of this.#damagedFiles())
+      if (fromOffset >= batch.baseOffset) fs.copyFileSync(file, damagedPath(name, fromOffset))
+    this.disk.checkRoom()
+    this.disk.replaceFile(name, this.readAt(position, this.#bytes - position))
+    return new Segment(dirname(name), batch.baseOffset, this.disk, this.onDamage)
+  }
+
+  /** By the offset from which records are missing. */
+  #damagedFiles(): [fromOffset: number, file: string][] {
+    const prefix = `${basename(this.#path)}.`
+    const directory = dirname(this.#path)
+    const files = fs.readdirSync(directory).filter((file) => file.startsWith(prefix) && damaged.test(file))
+    return files.map((file) => [Number(damaged.exec(file)?.[1]), join(directory, file)])
+  }
+
   /** Takes the zeros away: nothing more will be written. */
   seal(): void {
     this.#truncate(this.#bytes)
@@ -240,8 +277,10 @@ export class Segment {
     fs.closeSync(this.#fd)
   }
 
+  /** With what was damaged in it. */
   remove(): void {
     this.close()
+    for (const [, file] of this.#damagedFiles()) fs.unlinkSync(file)
     fs.unlinkSync(this.#path)
   }
 
