@@ -1,6 +1,10 @@
-/** Reading topics without a consumer group. */
+/** Topics: created, and read without a consumer group. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
+import { startBroker } from '../../local/broker/broker'
 import { backing } from '../../testing/backing'
 import { createLog } from '../telemetry/log'
 import { connectKafka } from './client'
@@ -40,5 +44,25 @@ test('all records up to the end offsets are read once, without leaving a group b
     expect(await readKeys(later)).toHaveLength(ends.length)
   } finally {
     await Promise.all([publisher.close(), admin.disconnect(), kafka.close()])
+  }
+})
+
+test('topics can be used once they are ensured, also where a broker serves them late', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
+  const broker = await startBroker({ dataDir, fsync: false })
+  const options = { brokers: [broker.brokers], clientId: 'late', ssl: false, sasl: undefined }
+  const kafka = connectKafka(options, log)
+  const { faults } = broker
+  // A request for all topics, of which there are none, has no place for an error.
+  const unlisted = faults.inject('Metadata', { kind: 'error', error: 'UNKNOWN_TOPIC_OR_PARTITION' }, 12)
+  const unserved = faults.inject('ListOffsets', { kind: 'error', error: 'NOT_LEADER_OR_FOLLOWER' }, 3)
+  try {
+    await kafka.ensureTopics(['one', 'other'], 2)
+    expect([unlisted.hits, unserved.hits]).toEqual([12, 3])
+    expect(await kafka.endOffsets(['one', 'other'])).toHaveLength(4)
+  } finally {
+    await kafka.close()
+    await broker.stop()
+    rmSync(dataDir, { recursive: true, force: true })
   }
 })

@@ -4,7 +4,7 @@
  */
 import type { IHeaders, Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
-import { brokerFault } from './broker-fault'
+import { brokerFault, protocolErrorOf } from './broker-fault'
 import { partitionName, type RecordCoordinates } from './offsets'
 import { notingPartitioner, type PlacedMessage } from './partitioner'
 import type { RecordHeader } from './record-set'
@@ -76,12 +76,8 @@ export function bytesOnWire({ key, value, headers }: OutgoingRecord): number {
   return parts.reduce((sum: number, part) => sum + Buffer.byteLength(part ?? '') + 8, 64)
 }
 
-/** The library wraps the broker's error in one of its own, and `brokerFault` wraps that. */
-function isTooLargeForBroker(error: unknown): boolean {
-  for (let one = error; one instanceof Error; one = one.cause)
-    if ('type' in one && /^(MESSAGE|RECORD_LIST)_TOO_LARGE$/.test(String(one.type))) return true
-  return false
-}
+const isTooLargeForBroker = (error: unknown): boolean =>
+  /^(MESSAGE|RECORD_LIST)_TOO_LARGE$/.test(protocolErrorOf(error)?.type ?? '')
 
 /**
  * The broker answers with the first offset of each partition; its records follow in the order of the

@@ -1,8 +1,9 @@
 /** Questions about topics and the cluster. */
 import type { Admin, Kafka as KafkaClient } from 'kafkajs'
-import { Fault, messageOf } from '../fault'
+import { Fault } from '../fault'
+import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
-import { brokerFault } from './broker-fault'
+import { brokerFault, protocolErrorOf } from './broker-fault'
 import type { OffsetRange } from './offsets'
 
 /** One connection for all questions, opened at the first and replaced after a failure. */
@@ -29,7 +30,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
 
   return {
     /**
-     * Creates missing topics, and waits until each has leaders. Existing ones stay as they are. On a
+     * Creates missing topics, and waits until all are served. Existing ones stay as they are. On a
      * connection of its own: kafkajs remembers every topic that a connection has asked about, and one
      * that is just being created fails all further questions of that connection.
      */
@@ -38,7 +39,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
       try {
         await admin.connect()
         await createMissingTopics(admin, topics, partitions, log)
-        await admin.fetchTopicMetadata({ topics })
+        await untilServed(admin, topics)
       } catch (error) {
         throw brokerFault(error)
       } finally {
@@ -87,9 +88,25 @@ async function createMissingTopics(admin: Admin, topics: string[], partitions: n
   const { brokers } = await admin.describeCluster()
   const replicationFactor = Math.min(3, brokers.length)
   const created = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
-  await admin.createTopics({ topics: created, waitForLeaders: true }).catch((error) => {
-    // Another replica was faster.
-    if (!/already exists/i.test(messageOf(error))) throw error
-  })
+  // Resolves also where another replica was faster.
+  await admin.createTopics({ topics: created, waitForLeaders: false })
   log.info({ topics: missing, partitions, replicationFactor }, 'topics created')
+}
+
+/** How long a topic may take until it is served, in milliseconds. */
+const servedWithinMs = 10_000
+
+/**
+ * Waits until the leader of each partition answers for it. A broker confirms a new topic first, then
+ * lists it, then serves its partitions. The library's own wait (`waitForLeaders`) throws where the topic
+ * is not listed yet.
+ */
+export async function untilServed(admin: Admin, topics: string[]): Promise<void> {
+  const options = {
+    backoff: { firstMs: 20, limitMs: 200 },
+    signal: AbortSignal.timeout(servedWithinMs),
+    isRetryable: (error: unknown) => protocolErrorOf(error)?.retriable === true,
+    onFailure: () => {},
+  }
+  for (const topic of topics) await keepTrying(() => admin.fetchTopicOffsets(topic), options)
 }
