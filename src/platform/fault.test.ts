@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { DrizzleQueryError } from 'drizzle-orm'
+import { KafkaJSAggregateError } from 'kafkajs'
 import { messageOf, withoutQuery } from './fault.ts'
 
 const refused = Object.assign(new Error('canceling statement due to statement timeout'), {
@@ -33,4 +34,6 @@ test('other errors are shown as they are', () => {
   expect([messageOf(error), withoutQuery(error)]).toEqual(['no such thing', error])
   expect(messageOf(new AggregateError([new Error('one'), new Error('two')]))).toBe('one; two')
   expect(messageOf(new AggregateError([new Error('one')], 'a handler failed'))).toBe('a handler failed: one')
+  const ofBroker = new KafkaJSAggregateError('Topic creation errors', ['Policy violated', 'Not allowed'])
+  expect(messageOf(ofBroker)).toBe('Topic creation errors: Policy violated; Not allowed')
 })

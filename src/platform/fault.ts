@@ -35,13 +35,18 @@ export class UsageError extends Error {
 
 export const messageOf = (error: unknown): string => {
   if (error instanceof DrizzleQueryError) return error.cause ? messageOf(error.cause) : 'query failed'
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    const each = error.errors.map(messageOf).join('; ')
+  const errors = errorsIn(error)
+  if (error instanceof Error && errors.length > 0) {
+    const each = errors.map(messageOf).join('; ')
     return error.message ? `${error.message}: ${each}` : each
   }
   if (error instanceof Error) return error.message || ('code' in error ? String(error.code) : error.name)
   return String(error)
 }
+
+/** Of an aggregate, which may be of a library's own class. */
+const errorsIn = (error: unknown): unknown[] =>
+  error instanceof Error && 'errors' in error && Array.isArray(error.errors) ? error.errors : []
 
 /** Fields in which the driver and the database repeat statements and values. */
 const sensitiveFields = ['query', 'params', 'parameters', 'args', 'detail', 'where']
@@ -53,7 +58,7 @@ const sensitiveFields = ['query', 'params', 'parameters', 'args', 'detail', 'whe
 export function withoutQuery(error: unknown): unknown {
   if (error instanceof DrizzleQueryError) return withoutQuery(error.cause ?? new Error('query failed'))
   if (!(error instanceof Error)) return error
-  const nested = error instanceof AggregateError ? error.errors : []
+  const nested = errorsIn(error)
   const isClean = sensitiveFields.every((field) => !(field in error)) && !error.cause && nested.length === 0
   if (isClean) return error
   const { name, message, stack } = error
