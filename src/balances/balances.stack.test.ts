@@ -14,6 +14,7 @@ import { createLog } from '../platform/telemetry/log'
 import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { type Caller, callerOf, serviceConfig, spawnService } from '../testing/stack'
+import { createServedTopics } from '../testing/topics'
 import { startBalances } from './service'
 
 setDefaultTimeout(30_000)
@@ -32,10 +33,9 @@ type CourseWallet = {
 async function courseWallet({ kafka }: ServiceConfig): Promise<CourseWallet> {
   const client = new Kafka({ brokers: kafka.brokers, clientId: 'course', logLevel: logLevel.NOTHING })
   const producer = client.producer({ createPartitioner: Partitioners.DefaultPartitioner })
-  const admin = client.admin()
-  await Promise.all([producer.connect(), admin.connect()])
+  await producer.connect()
   const topic = `${kafka.topicPrefix}balances`
-  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true })
+  await createServedTopics(client, [{ topic, numPartitions: 3 }])
   return {
     async send(values, partition = 0) {
       await producer.send({ topic, messages: values.map((value) => ({ value, partition })) })
@@ -51,7 +51,7 @@ async function courseWallet({ kafka }: ServiceConfig): Promise<CourseWallet> {
       await member.disconnect()
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([producer.disconnect(), admin.disconnect()])
+      await producer.disconnect()
     },
   }
 }

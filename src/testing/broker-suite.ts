@@ -48,6 +48,7 @@ import {
   RawMember,
   recordBatch,
 } from './raw-kafka.ts'
+import { createServedTopics } from './topics.ts'
 
 export type RunningBroker = AsyncDisposable & {
   /** `host:port`. Survives a restart. */
@@ -118,9 +119,9 @@ export function brokerSuite(
     } = {}) {
       const topic = `suite-${randomUUID()}`
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-      await admin.createTopics({
-        topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }],
-      })
+      await createServedTopics(kafka, [
+        { topic, numPartitions: partitions, replicationFactor: 1, configEntries },
+      ])
       return topic
     }
 
@@ -427,7 +428,7 @@ export function brokerSuite(
         expect(await member.commit(topic, 1, { generation: -1, memberId: '' })).toBe(error.none)
         await admin.deleteTopics({ topics: [topic] })
         await eventually(async () => expect(await admin.listTopics()).not.toContain(topic))
-        await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] })
+        await createServedTopics(kafka, [{ topic, numPartitions: 1, replicationFactor: 1 }])
         await eventually(async () =>
           expect(await listOffsetRaw(member.client, topic, -1)).toEqual({ errorCode: error.none, offset: 0 }),
         )

@@ -8,6 +8,7 @@ import postgres from 'postgres'
 import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../../testing/eventually'
 import { type Stack, startStack } from '../../testing/stack'
+import { createServedTopics } from '../../testing/topics'
 import { startBalances } from '../service'
 
 setDefaultTimeout(60_000)
@@ -20,14 +21,11 @@ const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 async function openProducer({ config }: Stack) {
   const { brokers, topicPrefix, partitions } = config.balances.kafka
   const client = new Kafka({ brokers, logLevel: logLevel.NOTHING })
-  const admin = client.admin()
-  await admin.connect()
   const topics = ['accounts', 'balances'].map((name) => ({
     topic: topicPrefix + name,
     numPartitions: partitions,
   }))
-  await admin.createTopics({ topics, waitForLeaders: true })
-  await admin.disconnect()
+  await createServedTopics(client, topics)
   const producer = client.producer({ createPartitioner: Partitioners.DefaultPartitioner })
   await producer.connect()
   return {
