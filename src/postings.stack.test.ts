@@ -149,7 +149,7 @@ test('ledger, topics and read model agree, also after reversal, republication an
       expect(body.state).toBe('swapped')
       return body
     },
-    { timeoutMs: 30_000, intervalMs: 50 },
+    { intervalMs: 50 },
   )
   expect(rebuilt.divergence).toMatchObject({ accounts: 0, entries: 0, clients: 0 })
   expect(await differencesOf(stack)).toEqual(clean as never)

@@ -8,7 +8,8 @@ import { eventually } from './testing/eventually'
 import { type Caller, callerOf, type Stack, spawnService, startStack } from './testing/stack'
 import { startWallet } from './wallet/service'
 
-setDefaultTimeout(60_000)
+// Each starts several processes, some of them again and again.
+setDefaultTimeout(180_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
@@ -43,7 +44,7 @@ const readModelOf = ({ databases }: Stack) =>
   )
 
 /** Waits until the read side holds exactly what the ledger holds. */
-const expectSamePicture = (stack: Stack, timeoutMs = 20_000) =>
+const expectSamePicture = (stack: Stack, timeoutMs = 30_000) =>
   eventually(
     async () => {
       expect(await readModelOf(stack)).toEqual(await ledgerOf(stack))
@@ -167,7 +168,7 @@ test.concurrent('balances is killed repeatedly during a thousand transfers; noth
   await sending
   // A broker keeps the partitions of each of the killed for as long as its session would have been,
   // one after the other.
-  await expectSamePicture(stack, 40_000)
+  await expectSamePicture(stack, 60_000)
   expect(await balances.stop()).toBe(0)
 })
 

@@ -17,7 +17,7 @@ import { type Caller, callerOf, serviceConfig, spawnService } from '../testing/s
 import { createServedTopics } from '../testing/topics'
 import { startBalances } from './service'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
@@ -87,25 +87,19 @@ async function start(config: ServiceConfig): Promise<Running> {
 }
 
 const hasBalance = (service: Caller, account: string, balance: number, version: number) =>
-  eventually(
-    async () => {
-      const { body } = await service.get(`/balances/${account}`)
-      expect(body).toMatchObject({ account_id: account, balance, version })
-    },
-    { timeoutMs: 20_000 },
-  )
+  eventually(async () => {
+    const { body } = await service.get(`/balances/${account}`)
+    expect(body).toMatchObject({ account_id: account, balance, version })
+  })
 
 const hasConsumer = (service: Caller, status: 'pass' | 'warn', output: RegExp) =>
-  eventually(
-    async () => {
-      const answer = await service.get('/readyz')
-      expect(answer.status).toBe(200)
-      expect(answer.body.checks).toMatchObject({
-        consumer: { status, output: expect.stringMatching(output) },
-      })
-    },
-    { timeoutMs: 20_000 },
-  )
+  eventually(async () => {
+    const answer = await service.get('/readyz')
+    expect(answer.status).toBe(200)
+    expect(answer.body.checks).toMatchObject({
+      consumer: { status, output: expect.stringMatching(output) },
+    })
+  })
 
 test('our own events end in the newest version of each account, reordered and redelivered', async () => {
   const config = await freshConfig()
@@ -200,7 +194,6 @@ test('a killed service leaves no partial writes: the next one continues at the s
     for (; isAlive; count += 100) await wallet.send(courses('eva', count + 100).slice(count))
   })()
   await eventually(async () => expect(await versionNow()).toBeGreaterThan(500), {
-    timeoutMs: 20_000,
     intervalMs: 1,
   })
   await killed.kill()

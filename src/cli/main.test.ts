@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 // Concurrent, because a process takes a while to start.
 test.concurrent.each([

@@ -10,7 +10,7 @@ import {
   SaldoUnreachable,
 } from './index'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 type Sent = { at: number; method: string; url: string; headers: Record<string, string>; body: string }
 type Reply = Response | 'hang' | 'no JSON'

@@ -46,7 +46,7 @@ echo "$@" >"$0.args"
 `
 
 // Each test starts several processes.
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 let root: string
 let bin: string

@@ -7,7 +7,7 @@ import { routesOf } from './documented'
 import { type HttpFileAnswers, runHttpFile } from './http-file'
 import { startStack } from './stack'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const statuses = (answers: HttpFileAnswers) =>
   Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.status]))

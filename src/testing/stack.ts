@@ -194,23 +194,17 @@ export async function spawnService(
     stdout: Bun.file(logFile),
     stderr: Bun.file(logFile),
   })
-  const bound = await eventually(
-    async () => {
-      const text = await Bun.file(logFile).text()
-      const line = text.split('\n').find((entry) => entry.includes('"msg":"') && /listening"/.test(entry))
-      if (!line) throw new Error(`${config.service} does not listen yet: ${text}`)
-      return JSON.parse(line).port as number
-    },
-    { timeoutMs: 20_000 },
-  )
+  const bound = await eventually(async () => {
+    const text = await Bun.file(logFile).text()
+    const line = text.split('\n').find((entry) => entry.includes('"msg":"') && /listening"/.test(entry))
+    if (!line) throw new Error(`${config.service} does not listen yet: ${text}`)
+    return JSON.parse(line).port as number
+  })
   const caller = callerOf(config.service, bound)
-  await eventually(
-    async () => {
-      const { status, body } = await caller.get('/readyz')
-      if (status !== 200) throw new Error(`${config.service} is not ready: ${JSON.stringify(body)}`)
-    },
-    { timeoutMs: 20_000 },
-  )
+  await eventually(async () => {
+    const { status, body } = await caller.get('/readyz')
+    if (status !== 200) throw new Error(`${config.service} is not ready: ${JSON.stringify(body)}`)
+  })
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal)
     const code = await child.exited

@@ -22,7 +22,7 @@ import { whileLeading } from '../rebuild/rebuild-store'
 import { startBalances } from '../service'
 import { createDeadLetterPublisher } from './publisher'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

@@ -8,7 +8,7 @@ import { listDeadLetters } from './dead-letters-store'
 import { openDeadLetterQueries } from './queries'
 import { type RedrivenLetter, type RedriveSelection, redrive } from './redrive'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const anything = { cause: undefined, topic: undefined }
 const everything: RedriveSelection = { filter: anything, after: undefined }

@@ -5,7 +5,7 @@ import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../../testing/eventually'
 import { startStack } from '../../testing/stack'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

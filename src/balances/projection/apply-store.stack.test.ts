@@ -13,7 +13,7 @@ import { markSeeded } from '../seed/seeds-store'
 import { applyProjection, type Claim, isConflict } from './apply-store'
 import type { BalanceRow, EntryRow } from './types'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

@@ -17,7 +17,7 @@ import { redrive } from '../dead-letters/redrive'
 import { findBalances } from '../queries/balances-store'
 import { type Consumer, startConsumer } from './consumer'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const topic = 'balances'
 const all = { cause: undefined, topic: undefined }

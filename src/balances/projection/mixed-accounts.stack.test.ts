@@ -73,11 +73,8 @@ const letters = async ({ balances }: Pick<Stack, 'balances'>) =>
   ).map(({ cause }) => cause)
 
 const shows = (stack: Pick<Stack, 'balances'>, account: string, expected: object) =>
-  eventually(
-    async () => expect((await stack.balances.get(`/balances/${account}`)).body).toMatchObject(expected),
-    {
-      timeoutMs: 20_000,
-    },
+  eventually(async () =>
+    expect((await stack.balances.get(`/balances/${account}`)).body).toMatchObject(expected),
   )
 
 test('a record without versions hides no later wallet movement; rebuild and redrive agree', async () => {
@@ -105,11 +102,8 @@ test('a record without versions hides no later wallet movement; rebuild and redr
   await shows(stack, eva, { balance, version })
 
   expect((await stack.balances.post('/rebuild', {})).status).toBe(202)
-  await eventually(
-    async () => expect((await stack.balances.get('/rebuild')).body).toMatchObject({ state: 'swapped' }),
-    {
-      timeoutMs: 30_000,
-    },
+  await eventually(async () =>
+    expect((await stack.balances.get('/rebuild')).body).toMatchObject({ state: 'swapped' }),
   )
   await shows(stack, eva, { balance, version })
   expect(await letters(stack)).toEqual(['source_conflict', 'source_conflict'])
@@ -169,9 +163,8 @@ test('after a rebuild a history knows no more of its beginning than before', asy
   const before = await statement()
   expect(before).toMatchObject([{ version: 1, balance: 5, amount: null }])
   await stack.balances.post('/rebuild', {})
-  await eventually(
-    async () => expect((await stack.balances.get('/rebuild')).body).toMatchObject({ state: 'swapped' }),
-    { timeoutMs: 30_000 },
+  await eventually(async () =>
+    expect((await stack.balances.get('/rebuild')).body).toMatchObject({ state: 'swapped' }),
   )
   expect(await statement()).toEqual(before)
 })
@@ -189,13 +182,10 @@ test('an account is not mixed however partitions and processes race', async () =
       { value: versioned(`payer ${index}`, account, 1, { currency: 'USD' }), partition: 2 },
     ])
     for (let start = 0; start < values.length; start += 7) await others.send(values.slice(start, start + 7))
-    await eventually(
-      async () => {
-        const [done] = await sql`select coalesce(sum(next_offset), 0)::int as count from consumed_offsets`
-        expect(done?.count).toBe(values.length)
-      },
-      { timeoutMs: 20_000 },
-    )
+    await eventually(async () => {
+      const [done] = await sql`select coalesce(sum(next_offset), 0)::int as count from consumed_offsets`
+      expect(done?.count).toBe(values.length)
+    })
     const kinds = await sql`
       select account_id, source, currency, count(*)::int as entries,
         count(distinct entries.transaction_id is null)::int as kinds

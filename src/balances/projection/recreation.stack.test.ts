@@ -96,16 +96,13 @@ const course = (account: string) =>
 const records = { balances: course, transactions: movement }
 
 const shows = (balances: Caller, ...accounts: string[]) =>
-  eventually(
-    async () => {
-      const { body, headers } = await balances.get('/balances?limit=100')
-      expect(
-        (body.data as { id: string; version: number }[]).map(({ id, version }) => `${id} v${version}`).sort(),
-      ).toEqual(accounts.map((account) => `${account} v1`).sort())
-      expect(headers.get('balances-lag')).toBe('0')
-    },
-    { timeoutMs: 20_000 },
-  )
+  eventually(async () => {
+    const { body, headers } = await balances.get('/balances?limit=100')
+    expect(
+      (body.data as { id: string; version: number }[]).map(({ id, version }) => `${id} v${version}`).sort(),
+    ).toEqual(accounts.map((account) => `${account} v1`).sort())
+    expect(headers.get('balances-lag')).toBe('0')
+  })
 
 test.concurrent.each([
   ['longer', ['c', 'd', 'e', 'f']],
@@ -157,11 +154,8 @@ test.concurrent.each([
   await stage.recreate(...accounts)
   const balances = await stage.start()
   await balances.post('/rebuild', {})
-  await eventually(
-    async () => expect((await balances.get('/rebuild')).body).toMatchObject({ state: 'refused' }),
-    {
-      timeoutMs: 20_000,
-    },
+  await eventually(async () =>
+    expect((await balances.get('/rebuild')).body).toMatchObject({ state: 'refused' }),
   )
   expect((await balances.get('/rebuild')).body.message).toContain('2 accounts')
   await balances.post('/rebuild', { action: 'swap', force: true })
@@ -176,7 +170,7 @@ test.concurrent('a topic recreated while its reaction was stopped is read from i
       .map(({ transaction_id: id }) => id)
       .sort()
   const noted = (balances: Caller, ...ids: string[]) =>
-    eventually(async () => expect(await notes(balances)).toEqual(ids), { timeoutMs: 20_000 })
+    eventually(async () => expect(await notes(balances)).toEqual(ids))
   await stage.publish('a', 'b')
   const before = await stage.start()
   await noted(before, 'a', 'b')

@@ -94,12 +94,7 @@ const movement = (id: string): RawRecord => ({
 })
 
 const reaches = ({ balances }: Pick<Stack, 'balances'>, account: string, balance: number) =>
-  eventually(
-    async () => expect((await balances.get(`/balances/${account}`)).body).toMatchObject({ balance }),
-    {
-      timeoutMs: 20_000,
-    },
-  )
+  eventually(async () => expect((await balances.get(`/balances/${account}`)).body).toMatchObject({ balance }))
 
 const letters = async ({ balances }: Pick<Stack, 'balances'>, cause: string) =>
   (await balances.get(`/dead-letters?cause=${cause}&limit=100`)).body.data as Record<string, unknown>[]
@@ -215,11 +210,8 @@ test('a rebuild gets past all of it, and finds the same', async () => {
   const { balances } = await theStage()
   const before = (await balances.get('/dead-letters/causes')).body.data
   await balances.post('/rebuild', {})
-  await eventually(
-    async () => expect((await balances.get('/rebuild')).body).toMatchObject({ state: 'swapped' }),
-    {
-      timeoutMs: 30_000,
-    },
+  await eventually(async () =>
+    expect((await balances.get('/rebuild')).body).toMatchObject({ state: 'swapped' }),
   )
   const counts = (groups: unknown) =>
     (groups as { cause: string; count: number }[]).map(({ cause, count }) => `${cause} ${count}`)

@@ -39,9 +39,7 @@ const course = (account: string, balance: number) => ({
 })
 
 const shows = (balances: Caller, account: string, expected: object) =>
-  eventually(async () => expect((await balances.get(`/balances/${account}`)).body).toMatchObject(expected), {
-    timeoutMs: 20_000,
-  })
+  eventually(async () => expect((await balances.get(`/balances/${account}`)).body).toMatchObject(expected))
 
 async function pagesOf(balances: Caller, path: string): Promise<Record<string, unknown>[]> {
   const pages: Record<string, unknown>[] = []

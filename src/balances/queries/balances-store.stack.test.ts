@@ -5,7 +5,7 @@ import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow } from '../projection/types'
 import { type BalanceFilter, listBalances } from './balances-store'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const everything: BalanceFilter = {
   clientId: undefined,

@@ -15,7 +15,7 @@ import { startStack } from '../../testing/stack'
 import { type LargeMovements, startLargeMovements } from './large-movements'
 import { listLargeMovements } from './large-movements-store'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

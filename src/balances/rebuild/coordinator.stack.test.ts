@@ -36,7 +36,7 @@ async function positionOf({ balances }: Pick<Stack, 'balances'>, lastEventId?: s
 const rebuildOf = async ({ balances }: Pick<Stack, 'balances'>) => (await balances.get('/rebuild')).body
 
 const reaches = (stack: Pick<Stack, 'balances'>, state: string) =>
-  eventually(async () => expect(await rebuildOf(stack)).toMatchObject({ state }), { timeoutMs: 20_000 })
+  eventually(async () => expect(await rebuildOf(stack)).toMatchObject({ state }))
 
 /** Everything stored, except the times of offsets and the ids of dead letters. */
 const tablesOf = async (sql: postgres.Sql) => ({

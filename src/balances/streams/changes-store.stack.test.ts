@@ -6,7 +6,7 @@ import { openReadModel } from '../../testing/read-model'
 import { changesChannel } from '../projection/apply-store'
 import { listChanges, newestPosition, pruneChanges } from './changes-store'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 let model: Awaited<ReturnType<typeof openReadModel>>
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import { streamEncoder as encoder } from '../http/streams'
 import { findBalances } from '../queries/balances-store'
 import { BalanceStreams } from './streams'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 /** Reads the next events, as name and version. */
 function readerOf({ body }: Response) {

@@ -227,7 +227,7 @@ describe.concurrent('a silently lost connection', () => {
     )
     await listening.started
     opened.proxy.silence()
-    await eventually(() => expect(beginnings).toBe(2), { timeoutMs: 20_000 })
+    await eventually(() => expect(beginnings).toBe(2))
     // The pool's own connection was cut as well.
     await eventually(() => opened.database.sql.notify('news', 'sent'))
     await eventually(() => expect(received).toEqual(['sent']))

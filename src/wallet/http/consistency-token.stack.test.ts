@@ -2,7 +2,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { type Caller, startStack } from '../../testing/stack'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(60_000)
 
 const tokenOf = async (answer: ReturnType<Caller['post']>) => (await answer).headers.get('consistency-token')
 

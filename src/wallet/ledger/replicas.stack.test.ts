@@ -127,7 +127,6 @@ class Run {
       await this.wallets.cutConnections(share)
       const enough = this.#answers.length + 5
       await eventually(() => expect(this.#over || this.#answers.length >= enough).toBe(true), {
-        timeoutMs: 30_000,
         intervalMs: 2,
       })
     }
