@@ -45,6 +45,14 @@ function serve(...replies: (() => Reply)[]) {
   return { sent, closed, clientOf, [Symbol.asyncDispose]: () => server.stop(true) }
 }
 
+function thrown(run: () => unknown): unknown {
+  try {
+    return run()
+  } catch (error) {
+    return error
+  }
+}
+
 const transfer = { account_id_from: 'a', account_id_to: 'b', amount: '10.25' }
 const fast = { retries: 10, timeoutMs: 2000 }
 
@@ -272,6 +280,43 @@ test('key and headers go with every request', async () => {
 
 test('an address without its scheme is refused at once', () => {
   expect(() => new SaldoClient({ wallet: 'localhost:8080' })).toThrow('"localhost:8080" is not an address')
+})
+
+const wholeFrom = (least: number) => `it has to be a whole number of at least ${least}`
+test.each<[string, unknown, string]>([
+  ['timeoutMs', 0, `${wholeFrom(1)} and at most 2147483647`],
+  ['timeoutMs', Number.POSITIVE_INFINITY, `${wholeFrom(1)} and at most 2147483647`],
+  ['deadlineMs', Number.NaN, `${wholeFrom(1)}, or Infinity`],
+  ['deadlineMs', -1, `${wholeFrom(1)}, or Infinity`],
+  ['retries', 1.5, `${wholeFrom(0)}, or Infinity`],
+  ['retries', '3', `${wholeFrom(0)}, or Infinity`],
+  ['decimals', 'strings', 'it has to be "number" or "string"'],
+])('a client whose %s is %p is refused', (name, value, remedy) => {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : value
+  const refusal = { name: typeof value === 'string' ? 'TypeError' : 'RangeError' }
+  expect(thrown(() => new SaldoClient({ [name]: value }))).toMatchObject({
+    ...refusal,
+    message: `${name} is ${shown}; ${remedy}`,
+  })
+})
+
+test('so is a call with such an option, before anything is sent', async () => {
+  await using server = serve(done)
+  const saldo = server.clientOf()
+  const refused = [
+    saldo.transfer(transfer, { waitSeconds: -1 }),
+    saldo.balances({}, { retries: 0.5 }).first(),
+    saldo.watchBalances({ deadlineMs: Number.NaN }).next(),
+  ]
+  for (const call of refused) expect(await thrownBy(call)).toBeInstanceOf(RangeError)
+  expect(server.sent).toEqual([])
+})
+
+test('null and undefined are the default, and the greatest values are fine', async () => {
+  await using server = serve(done)
+  const most = { deadlineMs: Number.POSITIVE_INFINITY, retries: Number.POSITIVE_INFINITY }
+  const saldo = server.clientOf({ ...most, timeoutMs: null as unknown as undefined, decimals: undefined })
+  await saldo.transfer(transfer, { timeoutMs: 2 ** 31 - 1, retries: 0 })
 })
 
 test('a service without an address is named', async () => {

@@ -3,7 +3,7 @@ import { type Fetch, type Outgoing, send } from './attempts.ts'
 import { type CallOptions, Pages, type WatchOptions } from './calls.ts'
 import { quoteAmounts } from './decimals.ts'
 import { SaldoError } from './errors.ts'
-import { defaults, type Limits } from './limits.ts'
+import { checkLimits, defaults, type Limits } from './limits.ts'
 import { operations } from './operations.ts'
 import { watch } from './streams.ts'
 import type { Balance, EffectiveBalance, Operations, RecordedBalance } from './types.ts'
@@ -48,6 +48,11 @@ class Client {
     for (const address of [options.wallet, options.balances])
       if (address !== undefined && !/^https?:\/\/./.test(address))
         throw new TypeError(`${JSON.stringify(address)} is not an address with http:// or https://`)
+    if (!['number', 'string'].includes(options.decimals ?? 'number'))
+      throw new TypeError(
+        `decimals is ${JSON.stringify(options.decimals)}; it has to be "number" or "string"`,
+      )
+    checkLimits(options)
     this.#options = options
     this.token = options.token ?? ''
   }
@@ -142,7 +147,8 @@ class Client {
     )
   }
 
-  #limitsOf(options: Limits) {
+  #limitsOf(options: CallOptions) {
+    checkLimits(options)
     const layer = (name: keyof typeof defaults) => options[name] ?? this.#options[name] ?? defaults[name]
     return {
       timeoutMs: layer('timeoutMs'),
