@@ -27,7 +27,7 @@ const differencesOf = async ({ databases, config }: Stack) => {
       walletUrl: databases.wallet.serviceUrl,
       balancesUrl: databases.balances.url,
       kafka: config.balances.kafka,
-      isLocal: false,
+      remedy: '',
     },
     {
       waitMs: 20_000,

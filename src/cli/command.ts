@@ -29,14 +29,14 @@ type DatabaseCommand = Pick<Preparation, 'url'> & {
   prepare?: boolean
   /** Migrates; without it the schema is only checked. */
   migration?: Pick<Preparation, 'ownerUrl' | 'grants'>
-  /** What to check when the database, or anything else that `work` uses, cannot be reached. */
-  variables?: string
+  /** When the database, or anything else that `work` uses, cannot be reached. */
+  remedy: string
   signal: AbortSignal
 }
 
 /** Throws `SetupError`, with a remedy, when the database or the broker cannot be reached. */
 export async function withDatabase<T>(
-  { name, service, url, prepare = true, migration, variables = 'DATABASE_URL', signal }: DatabaseCommand,
+  { name, service, url, prepare = true, migration, remedy, signal }: DatabaseCommand,
   work: (database: Database, log: Log) => Promise<T>,
 ): Promise<T> {
   const log = createLog({ service: name, level: 'error', format: 'pretty' })
@@ -48,7 +48,7 @@ export async function withDatabase<T>(
     return await withUnavailableFault(prepareDatabase(preparation).then(() => work(database, log)))
   } catch (error) {
     if (!(error instanceof Fault)) throw error
-    throw new SetupError(`${error.message}. Run npm start, or check ${variables}.`)
+    throw new SetupError(`${error.message}. ${remedy}`)
   } finally {
     await database.close()
   }

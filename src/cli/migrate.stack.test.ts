@@ -39,6 +39,6 @@ test.concurrent('a database that cannot be reached is a setup error with its rem
     SERVICE: 'balances',
     DATABASE_URL: 'postgres://a:b@127.0.0.1:1/balances',
   })
-  expect(err).toContain('check DATABASE_URL and MIGRATION_DATABASE_URL.')
+  expect(err).toContain('Check DATABASE_URL and MIGRATION_DATABASE_URL.')
   expect(code).toBe(1)
 })

@@ -14,8 +14,8 @@ export const migrate: Command = {
     const { url, migrationUrl } = database
     const owner = migrationUrl === undefined ? {} : { ownerUrl: migrationUrl }
     const migration = service === 'wallet' ? { ...owner, grants } : owner
-    const variables = 'DATABASE_URL and MIGRATION_DATABASE_URL'
-    await withDatabase({ name: 'migrate', service, url, migration, variables, signal }, async () => {})
+    const remedy = 'Check DATABASE_URL and MIGRATION_DATABASE_URL.'
+    await withDatabase({ name: 'migrate', service, url, migration, remedy, signal }, async () => {})
     console.log(`The ${service} database has the schema of this version.`)
     return 0
   },

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util'
 import { RebuildCoordinator, type RebuildProgress } from '../balances/rebuild/coordinator'
 import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
-import { readReadSideConfig } from '../config/config'
+import { readReadSideConfig, remedyOf } from '../config/config'
 import { UsageError } from '../platform/fault'
 import { formatProgress } from '../platform/process/progress-bar'
 import { pause } from '../platform/process/retry'
@@ -26,7 +26,7 @@ export const rebuild: Command = {
     const options = {
       name: 'rebuild',
       service: 'balances',
-      variables: 'DATABASE_URL and KAFKA_BROKERS',
+      remedy: remedyOf(env, ['DATABASE_URL', 'KAFKA_BROKERS']),
       signal,
     } as const
     return withDatabase({ ...options, ...config.database }, async (database, log) => {

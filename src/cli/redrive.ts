@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { type DeadLetterFilter, groupDeadLetters } from '../balances/dead-letters/dead-letters-store'
 import { redrive, redriveOutcomes } from '../balances/dead-letters/redrive'
-import { readReadSideConfig } from '../config/config'
+import { readReadSideConfig, remedyOf } from '../config/config'
 import { UsageError } from '../platform/fault'
 import type { Database } from '../platform/postgres/database'
 import { showProgressBar } from '../platform/process/progress-bar'
@@ -17,10 +17,12 @@ export const redriveCommand: Command = {
     'reprocesses dead letters: all, of one cause or of one topic; --list shows how many there are of each',
   /** 1 when some of the letters are kept. */
   async run(args, env, signal) {
-    const { list, ...options } = parseOptions(args)
+    const { list, ...chosen } = parseOptions(args)
     const { url, prepare } = readReadSideConfig(env).database
-    return withDatabase({ name: 'redrive', service: 'balances', url, prepare, signal }, (database) =>
-      list ? listCauses(database) : redriveAll(database, options, signal),
+    const remedy = remedyOf(env, ['DATABASE_URL'])
+    const options = { name: 'redrive', service: 'balances', url, prepare, remedy, signal } as const
+    return withDatabase(options, (database) =>
+      list ? listCauses(database) : redriveAll(database, chosen, signal),
     )
   },
 }

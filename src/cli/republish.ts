@@ -1,6 +1,6 @@
 /** `republish` at a terminal: its options, and what it prints. */
 import { parseArgs } from 'node:util'
-import { readLedgerUrl } from '../config/config'
+import { readLedgerUrl, remedyOf } from '../config/config'
 import { isUuid } from '../contract/id'
 import { parseInstant, timeExpected } from '../contract/time'
 import { SetupError, UsageError } from '../platform/fault'
@@ -15,7 +15,9 @@ export const republish: Command = {
   about: 'republishes ledger events: all, of one account, or since a time (RFC 3339)',
   async run(args, env, signal) {
     const filter = parseFilter(args)
-    const options = { name: 'republish', service: 'wallet', url: readLedgerUrl(env), signal } as const
+    const url = readLedgerUrl(env)
+    const remedy = remedyOf(env, ['DATABASE_URL'])
+    const options = { name: 'republish', service: 'wallet', url, remedy, signal } as const
     return withDatabase(options, async (database) => {
       if (filter.accountId && !(await findAccount(database, filter.accountId)))
         throw new SetupError(`Account ${filter.accountId} does not exist.`)

@@ -33,5 +33,5 @@ test('status shows the outbox, the lag of each partition, and dead letters', asy
   })
   const unreachable = await run({ ...env, KAFKA_BROKERS: '127.0.0.1:1' })
   expect([unreachable.code, unreachable.out]).toEqual([1, ''])
-  expect(unreachable.err).toContain('check WALLET_DATABASE_URL, BALANCES_DATABASE_URL and KAFKA_BROKERS.')
+  expect(unreachable.err).toContain('Check WALLET_DATABASE_URL, BALANCES_DATABASE_URL and KAFKA_BROKERS.')
 })

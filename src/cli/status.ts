@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { countDeadLetters } from '../balances/dead-letters/dead-letters-store'
 import { listOffsets } from '../balances/projection/offsets-store'
 import { subscriptionOf } from '../balances/projection/topics'
-import { type ReconcileConfig, readReconcileConfig } from '../config/config'
+import { type ReconcileConfig, readReconcileConfig, reconcileAddresses, remedyOf } from '../config/config'
 import { connectKafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
 import type { Log } from '../platform/telemetry/log'
@@ -16,8 +16,7 @@ export const status: Command = {
   async run(args, env, signal) {
     parseArgs({ args, options: {} })
     const config = readReconcileConfig(env)
-    const variables = 'WALLET_DATABASE_URL, BALANCES_DATABASE_URL and KAFKA_BROKERS'
-    const options = { name: 'status', variables, signal }
+    const options = { name: 'status', remedy: remedyOf(env, reconcileAddresses), signal }
     const wallet = { ...options, service: 'wallet', url: config.walletUrl } as const
     const balances = { ...options, service: 'balances', url: config.balancesUrl } as const
     const outbox = await withDatabase(wallet, ({ sql }) => measureOutbox(sql))

@@ -2,7 +2,15 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError, readLedgerUrl, readReconcileConfig, readServiceConfig, readStartConfig } from './config'
+import {
+  ConfigError,
+  type Environment,
+  readLedgerUrl,
+  readReconcileConfig,
+  readServiceConfig,
+  readStartConfig,
+  remedyOf,
+} from './config'
 
 const enough = {
   SERVICE: 'wallet',
@@ -42,7 +50,7 @@ test('reconcile needs all addresses, or none for what npm start runs', () => {
     walletUrl: 'postgres://wallet_service:wallet_service@127.0.0.1:8/wallet',
     balancesUrl: 'postgres://balances:balances@127.0.0.1:8/balances',
     kafka: { brokers: ['127.0.0.1:9'], clientId: 'reconcile', topicPrefix: '' },
-    isLocal: true,
+    remedy: expect.stringContaining('npm start'),
   })
   const walletUrl = enough.DATABASE_URL
   const named = {
@@ -50,10 +58,39 @@ test('reconcile needs all addresses, or none for what npm start runs', () => {
     BALANCES_DATABASE_URL: walletUrl,
     KAFKA_BROKERS: 'localhost:9092',
   }
-  expect(readReconcileConfig(named)).toMatchObject({ walletUrl, balancesUrl: walletUrl, isLocal: false })
+  expect(readReconcileConfig(named)).toMatchObject({
+    walletUrl,
+    balancesUrl: walletUrl,
+    remedy: expect.not.stringContaining('npm start'),
+  })
   expect(() => readReconcileConfig({ KAFKA_BROKERS: 'localhost', KAFKA_TOPIC_PREFIX: 'a b' })).toThrow(
     /WALLET_\w+ is missing.*BALANCES_\w+ is missing.*KAFKA_BROKERS must.*KAFKA_TOPIC_PREFIX must/s,
   )
+})
+
+test.each<[Environment, Parameters<typeof remedyOf>[1], string]>([
+  [
+    {},
+    ['DATABASE_URL'],
+    'DATABASE_URL is not set, so npm start on this machine is meant: ' +
+      'start it, set POSTGRES_PORT if it was started on other ports, or set DATABASE_URL.',
+  ],
+  [
+    { DATABASE_URL_FILE: 'secret' },
+    ['DATABASE_URL', 'KAFKA_BROKERS'],
+    'KAFKA_BROKERS is not set, so npm start on this machine is meant: ' +
+      'start it, set KAFKA_PORT if it was started on other ports, or set KAFKA_BROKERS.',
+  ],
+  [
+    {},
+    ['WALLET_DATABASE_URL', 'BALANCES_DATABASE_URL', 'KAFKA_BROKERS'],
+    'WALLET_DATABASE_URL, BALANCES_DATABASE_URL and KAFKA_BROKERS are not set, ' +
+      'so npm start on this machine is meant: start it, set POSTGRES_PORT and KAFKA_PORT if it was started ' +
+      'on other ports, or set WALLET_DATABASE_URL, BALANCES_DATABASE_URL and KAFKA_BROKERS.',
+  ],
+  [enough, ['DATABASE_URL', 'KAFKA_BROKERS'], 'Check DATABASE_URL and KAFKA_BROKERS.'],
+])('with %j the remedy for %p names what may be wrong', (env, addresses, remedy) => {
+  expect(remedyOf(env, addresses)).toBe(remedy)
 })
 
 test('all faults are reported at once, with what is accepted', () => {

@@ -73,16 +73,37 @@ export function readServiceConfig(env: Environment) {
 
 /** Throws `ConfigError`. */
 export function readReconcileConfig(env: Environment) {
-  const addresses = ['WALLET_DATABASE_URL', 'BALANCES_DATABASE_URL', 'KAFKA_BROKERS']
-  const isLocal = !addresses.some((name) => env[name] || env[`${name}_FILE`])
+  const isLocal = !reconcileAddresses.some((name) => isSet(env, name))
   return read(isLocal ? { ...env, ...localAddresses(env) } : env, (variable) => ({
     walletUrl: variable('WALLET_DATABASE_URL', postgresUrl),
     balancesUrl: variable('BALANCES_DATABASE_URL', postgresUrl),
     kafka: kafkaConfig(variable, 'reconcile'),
-    /** No address is set: the comparison is of what `npm start` runs. */
-    isLocal,
+    /** When something cannot be reached. */
+    remedy: isLocal
+      ? remedyOf(env, reconcileAddresses)
+      : 'Check the addresses and KAFKA_TOPIC_PREFIX, and that both services have been started on them.',
   }))
 }
+
+export const reconcileAddresses = ['WALLET_DATABASE_URL', 'BALANCES_DATABASE_URL', 'KAFKA_BROKERS'] as const
+
+const isSet = (env: Environment, name: string): boolean => Boolean(env[name] || env[`${name}_FILE`])
+
+type Address = (typeof reconcileAddresses)[number] | 'DATABASE_URL'
+
+/** What to do when a command does not reach its servers. What is not set is that of `npm start`. */
+export function remedyOf(env: Environment, addresses: readonly Address[]): string {
+  const missing = addresses.filter((name) => !isSet(env, name))
+  if (missing.length === 0) return `Check ${listed(addresses)}.`
+  const ports = missing.map((name) => (name === 'KAFKA_BROKERS' ? 'KAFKA_PORT' : 'POSTGRES_PORT'))
+  const [names, verb] = [listed(missing), missing.length > 1 ? 'are' : 'is']
+  return (
+    `${names} ${verb} not set, so npm start on this machine is meant: start it, ` +
+    `set ${listed([...new Set(ports)])} if it was started on other ports, or set ${names}.`
+  )
+}
+
+const listed = (names: readonly string[]): string => names.join(', ').replace(/, (\w+)$/, ' and $1')
 
 /** Of what `npm start` runs. */
 const localAddresses = (env: Environment) =>

@@ -21,7 +21,7 @@ const runReconcile = (
   { waitMs = 20_000, balancesUrl = databases.balances.url } = {},
 ): Promise<Report> =>
   reconcile(
-    { walletUrl: databases.wallet.serviceUrl, balancesUrl, kafka: config.balances.kafka, isLocal: false },
+    { walletUrl: databases.wallet.serviceUrl, balancesUrl, kafka: config.balances.kafka, remedy: '' },
     { waitMs, differencesMax: 20, showProgress: silent, signal: new AbortController().signal },
   )
 

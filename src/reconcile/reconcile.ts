@@ -139,10 +139,8 @@ class Reconciliation {
       ),
     )
     const lines = (await Promise.all(failures)).flat()
-    const remedy = this.config.isLocal
-      ? 'None of the three is set, so npm start on this machine is meant: start it, or set them.'
-      : 'Check the addresses and KAFKA_TOPIC_PREFIX, and that both services have been started on them.'
-    if (lines.length > 0) throw new CannotCompare(['Nothing was compared:', ...lines, remedy].join('\n'))
+    if (lines.length > 0)
+      throw new CannotCompare(['Nothing was compared:', ...lines, this.config.remedy].join('\n'))
   }
 
   async #observeOutbox(): Promise<void> {
