@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import {
   brokerList,
+  certificates,
   flag,
   hostList,
   integer,
@@ -13,10 +14,10 @@ import {
   originList,
   type Parser,
   port,
-  postgresUrl,
   text,
   topicPrefix,
 } from './parsers'
+import { postgresUrl } from './postgres-url'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -40,6 +41,7 @@ export type ReconcileConfig = ReturnType<typeof readReconcileConfig>
 export function readServiceConfig(env: Environment) {
   return read(env, (variable) => {
     const service = variable('SERVICE', oneOf(...serviceNames))
+    const address = databaseAddress(variable)
     return {
       service,
       host: variable('HOST', text, '0.0.0.0'),
@@ -51,11 +53,11 @@ export function readServiceConfig(env: Environment) {
       logLevel: variable('LOG_LEVEL', oneOf('debug', 'info', 'warn', 'error'), 'info'),
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {
-        url: variable('DATABASE_URL', postgresUrl),
+        url: variable('DATABASE_URL', address),
         /** The owner, for migrations only, when `url` is a restricted role. */
         migrationUrl: variable(
           'MIGRATION_DATABASE_URL',
-          service === 'balances' ? notForBalances : postgresUrl,
+          service === 'balances' ? notForBalances : address,
           undefined,
         ),
         poolMax: variable('DATABASE_POOL_MAX', integer(2, 1000), 10),
@@ -74,16 +76,22 @@ export function readServiceConfig(env: Environment) {
 /** Throws `ConfigError`. */
 export function readReconcileConfig(env: Environment) {
   const isLocal = !reconcileAddresses.some((name) => isSet(env, name))
-  return read(isLocal ? { ...env, ...localAddresses(env) } : env, (variable) => ({
-    walletUrl: variable('WALLET_DATABASE_URL', postgresUrl),
-    balancesUrl: variable('BALANCES_DATABASE_URL', postgresUrl),
-    kafka: kafkaConfig(variable, 'reconcile'),
-    /** When something cannot be reached. */
-    remedy: isLocal
-      ? remedyOf(env, reconcileAddresses)
-      : 'Check the addresses and KAFKA_TOPIC_PREFIX, and that both services have been started on them.',
-  }))
+  return read(isLocal ? { ...env, ...localAddresses(env) } : env, (variable) => {
+    const address = databaseAddress(variable)
+    return {
+      walletUrl: variable('WALLET_DATABASE_URL', address),
+      balancesUrl: variable('BALANCES_DATABASE_URL', address),
+      kafka: kafkaConfig(variable, 'reconcile'),
+      /** When something cannot be reached. */
+      remedy: isLocal
+        ? remedyOf(env, reconcileAddresses)
+        : 'Check the addresses and KAFKA_TOPIC_PREFIX, and that both services have been started on them.',
+    }
+  })
 }
+
+/** The CA is for every address that names none. */
+const databaseAddress = (variable: Variable) => postgresUrl(variable('DATABASE_CA', certificates, undefined))
 
 export const reconcileAddresses = ['WALLET_DATABASE_URL', 'BALANCES_DATABASE_URL', 'KAFKA_BROKERS'] as const
 
@@ -136,7 +144,8 @@ export function readStartConfig(env: Environment) {
 export const readLedgerUrl = (env: Environment): string =>
   read(env, (variable) => {
     const postgresPort = variable('POSTGRES_PORT', port, localPorts.postgres)
-    return variable('DATABASE_URL', postgresUrl, localDatabaseUrl('wallet', postgresPort, 'wallet_service'))
+    const local = localDatabaseUrl('wallet', postgresPort, 'wallet_service')
+    return variable('DATABASE_URL', databaseAddress(variable), local)
   })
 
 /** The configuration of balances, for a command: by default that of `npm start`. Throws `ConfigError`. */
@@ -160,7 +169,7 @@ export const localDatabaseUrl = (name: ServiceName, postgresPort: number, user: 
 /** Servers for the stack tests; without these they start local ones. Throws `ConfigError`. */
 export function readTestConfig(env: Environment) {
   return read(env, (variable) => ({
-    databaseUrl: variable('DATABASE_URL', postgresUrl, undefined),
+    databaseUrl: variable('DATABASE_URL', postgresUrl(), undefined),
     brokers: variable('KAFKA_BROKERS', brokerList, undefined),
   }))
 }

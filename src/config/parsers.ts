@@ -1,4 +1,5 @@
 /** Parsers of variables: each returns the value, or throws a sentence that says what is accepted. */
+import { X509Certificate } from 'node:crypto'
 
 export type Parser<T> = (value: string) => T
 
@@ -31,11 +32,19 @@ export const oneOf =
     throw new Error(`must be one of ${accepted.join(', ')}, but is ${quoted(value)}`)
   }
 
-export const postgresUrl: Parser<string> = (value) => {
-  // The value may contain a password, so the message never repeats it.
-  const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1) return value
-  throw new Error('must be a URL like postgres://user:password@host:5432/database')
+/** One certificate or several, in PEM. Anything else in the file is left out. */
+export const certificates: Parser<string> = (value) => {
+  const found = value.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  if (found.length > 0 && found.every(isCertificate)) return found.join('\n')
+  throw new Error('must be certificates in PEM, beginning with -----BEGIN CERTIFICATE-----')
+}
+
+const isCertificate = (pem: string): boolean => {
+  try {
+    return new X509Certificate(pem).raw.length > 0
+  } catch {
+    return false
+  }
 }
 
 /** Reject rather than ignore: it would suggest that balances runs with reduced privileges. */

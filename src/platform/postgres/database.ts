@@ -5,6 +5,7 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
 import { rfc3339, type Types } from './statements'
+import { tlsOf } from './tls'
 
 export type Database = {
   sql: Sql<Types>
@@ -32,7 +33,8 @@ export type DatabaseOptions = {
 }
 
 export function openDatabase({ url, poolMax, prepare, ...options }: DatabaseOptions): Database {
-  const sql = postgres(url, { ...connectionOptions(options), max: poolMax, prepare })
+  const { address, ssl } = tlsOf(url)
+  const sql = postgres(address, { ...connectionOptions(options), ssl, max: poolMax, prepare })
   const orm = drizzle(sql)
   // Last: drizzle sets a parser of its own.
   sql.options.parsers[timestamptz] = rfc3339
@@ -81,7 +83,8 @@ export function openSession(
   settings: Record<string, string> = {},
 ): Sql<Types> {
   const more = { ...fastDisconnectDetection, ...settings }
-  return postgres(url, { ...connectionOptions({ ...options, settings: more }), max: 1, prepare })
+  const { address, ssl } = tlsOf(url)
+  return postgres(address, { ...connectionOptions({ ...options, settings: more }), ssl, max: 1, prepare })
 }
 
 /** For migrations: each may take ten minutes, and sets its own timeouts. */

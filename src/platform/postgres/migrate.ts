@@ -10,6 +10,7 @@ import { openMigrationSession } from './database'
 import { isRetryable, violation } from './failures'
 import { advisoryLocks } from './locks'
 import { checkRole, type Grants, provisionRole } from './service-role'
+import { explainTls } from './tls'
 
 export type Preparation = {
   /** The service's own connection. */
@@ -37,13 +38,13 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
       : 'Set MIGRATE_ON_START=true, or run the command migrate first.'
   const prepare = async () => {
     if (preparation.migrate)
-      await namingVariable(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', () =>
+      await namingVariable(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', ownerUrl ?? url, () =>
         withPreparationLock(ownerUrl ?? url, async (sql) => {
           await migrate(sql, folder, log)
           if (ownerUrl && grants) await provisionRole(sql, url, grants)
         }),
       )
-    return namingVariable('DATABASE_URL', () =>
+    return namingVariable('DATABASE_URL', url, () =>
       withSession(url, async (sql) => {
         await assertMigrated(sql, folder, remedy)
         return grants && checkRole(sql, grants)
@@ -64,17 +65,20 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
     )
 }
 
-/** Turns a refusal by the server into an error that names the variable to check. */
-async function namingVariable<T>(variable: string, work: () => Promise<T>): Promise<T> {
+/** Turns a refusal, by the server or of its certificate, into an error that names the variable to check. */
+async function namingVariable<T>(variable: string, url: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
+    const tls = explainTls(error, url)
+    if (tls) throw new SetupError(`No TLS connection to PostgreSQL at ${tls} (${variable}).`)
     const { sqlState = '' } = violation(error) ?? {}
     // Refused login, unknown database, missing privilege. The server's message contains no secret.
     const privileges = sqlState === '42501' ? ' and the privileges of its role' : ''
+    const mode = /, no encryption$/.test(messageOf(error)) ? ': the server may accept TLS only (sslmode)' : ''
     if (/^(28|3D000|42501)/.test(sqlState))
       throw new SetupError(
-        `PostgreSQL refuses the service: ${messageOf(error)}. Check ${variable}${privileges}.`,
+        `PostgreSQL refuses the service: ${messageOf(error)}. Check ${variable}${privileges}${mode}.`,
       )
     throw error
   }
