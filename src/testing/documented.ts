@@ -7,7 +7,7 @@ import { isUuid } from '../contract/id'
 import { parseInstant } from '../contract/time'
 import { type HeaderField, header, isHeader, responseHeaders } from '../platform/http/headers'
 import { codesOf, commonProblems, headersOf, ProblemResponse } from '../platform/http/problem'
-import { type Content, findRoute, type Route } from '../platform/http/route'
+import { type Content, type Route, routerOf } from '../platform/http/route'
 import { walletRoutes } from '../wallet/http/app'
 
 FormatRegistry.Set('date-time', (text) => parseInstant(text) !== undefined)
@@ -38,7 +38,7 @@ export function expectDocumented(service: ServiceName, exchange: Exchange): void
 /** The first undocumented part of a response, if any. */
 export function undocumented(routes: readonly Route[], exchange: Exchange): string | undefined {
   const { method, path, status } = exchange
-  const route = findRoute(routes, method, path.replace(/[?#].*/s, ''))
+  const route = routerOf(routes)(method, path.replace(/[?#].*/s, ''))
   const fault =
     route && Object.hasOwn(route.answers, status)
       ? faultOfResponse(route, exchange)
@@ -70,7 +70,7 @@ const eventStream = 'text/event-stream'
 
 /** Throws for a stream event that does not match its schema. Other paths are ignored. */
 export function expectDocumentedEvent(path: string, data: string): void {
-  const route = findRoute(routesOf.balances, 'GET', path.replace(/[?#].*/s, ''))
+  const route = routerOf(routesOf.balances)('GET', path.replace(/[?#].*/s, ''))
   const content = route?.answers[200]?.content
   const fault = content?.mediaType === eventStream && content.schema && faultOfJson(content.schema, data)
   if (fault) throw new Error(`balances: GET ${route?.path} sends an event: ${fault}`)

@@ -24,7 +24,7 @@ import {
 } from './problem'
 import { queryFaults } from './query'
 import { type BodyFault, bodyLimits, mediaFault, readBody } from './request-body'
-import { answer, findRoute, mount, type Route, route } from './route'
+import { answer, type FindRoute, mount, type Route, route, routerOf } from './route'
 import { closedObject, oneOf } from './schemas'
 
 export type Health = () => Promise<Checks>
@@ -49,6 +49,7 @@ export type HttpOptions = {
 export function createHttp(options: HttpOptions) {
   const { log, parseJson, documents, isReady } = options
   const routes = tableOf(options)
+  const find = routerOf(routes)
   const app = new Elysia({
     // Refuse unknown properties rather than drop them: most are typing errors.
     normalize: false,
@@ -67,7 +68,7 @@ export function createHttp(options: HttpOptions) {
       if (fault) throw new UnsupportedMedia(request.headers, fault)
       return parseJson(decode(body))
     })
-    .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(routes, request, route))
+    .onTransform({ as: 'global' }, ({ request, route }) => checkQuery(find, request, route))
     .onError({ as: 'global' }, ({ code, error, request, path }) => {
       const answer = (kind: ProblemKind, details: ProblemDetails) => refuse(request, kind, details)
       const cause = code === 'PARSE' ? (error as Error).cause : error
@@ -243,10 +244,10 @@ const render = (document: string | object): ReturnType<typeof markdownPage> =>
     : { text: JSON.stringify(document), headers: { 'content-type': 'application/json' } }
 
 /** Refuses unknown parameters at every route, before values are validated. */
-function checkQuery(routes: readonly Route[], { url, method }: Request, path: string): void {
+function checkQuery(find: FindRoute<Route>, { url, method }: Request, path: string): void {
   const begin = url.indexOf('?')
   if (begin < 0 || isHealth.test(path)) return
-  const target = routes.find((one) => one.path === path && one.method === method)
+  const target = find(method, path)
   const names = new Set(Object.keys(target?.query?.properties ?? {}))
   const patterns = Object.keys(target?.query?.patternProperties ?? {}).map((pattern) => new RegExp(pattern))
   const faults = queryFaults(url.slice(begin), names, patterns)
@@ -386,8 +387,9 @@ function notFound(app: Routes, request: Request, path: string): Response {
 /** The methods of a path, as `Allow` lists them; undefined where there is no route. */
 export function allowedAt(app: Routes, path: string): string | undefined {
   const routes = app.routes as readonly Route[]
+  const find = routerOf(routes)
   const methods = new Set<string>(routes.map(({ method }) => method))
-  const allowed = [...methods].filter((method) => findRoute(routes, method, path))
+  const allowed = [...methods].filter((method) => find(method, path))
   if (allowed.length === 0) return undefined
   return [...allowed, ...(allowed.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort().join(', ')
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
-import { answer, findRoute, type Method, mount, route } from './route'
+import { answer, type Method, mount, route, routerOf } from './route'
 
 const tag = { name: 'Things', description: 'Any.' }
 const id = Type.String({ description: 'Of the thing.' })
@@ -23,6 +23,8 @@ const routes = [
   routeTo('GET', '/things/newest'),
   routeTo('GET', '/things/:id/parts/:part'),
   routeTo('POST', '/things'),
+  routeTo('POST', '/things/batch'),
+  routeTo('GET', '/things/newest/:part'),
 ]
 
 const cases = [
@@ -32,13 +34,21 @@ const cases = [
   ['GET', '/things/1/parts/2', '/things/:id/parts/:part'],
   ['POST', '/things', '/things'],
   ['POST', '/things/1', undefined],
+  ['GET', '/things/batch', '/things/:id'],
+  ['POST', '/things/batch', '/things/batch'],
+  ['GET', '/things/newest/parts/1', '/things/:id/parts/:part'],
+  ['GET', '/things/newest/parts', '/things/newest/:part'],
+  ['GET', '/things/%6eewest', '/things/:id'],
+  ['GET', '/thing%73/1', undefined],
+  ['GET', '//things/1', undefined],
+  ['GET', '/Things/1', undefined],
   ['GET', '/things', undefined],
   ['GET', '/things//parts/2', undefined],
   ['GET', '/nowhere', undefined],
 ] as const
 
 test.each(cases)('%s %s is served by %p', async (method, path, expected) => {
-  expect(findRoute(routes, method, path)?.path).toBe(expected)
+  expect(routerOf(routes)(method, path)?.path).toBe(expected)
   // As Elysia sees it.
   const response = await mount(new Elysia(), routes).handle(new Request(`http://host${path}`, { method }))
   expect(response.status).toBe(expected ? 200 : 404)

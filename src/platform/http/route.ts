@@ -229,18 +229,36 @@ function handlerOf(
     handle({ request, route: path, params, query: undefined, body: undefined })
 }
 
-/** The route that serves a path, as the router chooses: a literal segment before a parameter. */
-export function findRoute(routes: readonly Route[], method: string, path: string): Route | undefined {
-  const actual = segmentsOf(path)
-  const matching = routes.filter((one) => {
-    const expected = segmentsOf(one.path)
-    if (one.method !== method || expected.length !== actual.length) return false
-    return expected.every((part, index) =>
-      part.startsWith(':') ? actual[index] !== '' : part === actual[index],
-    )
-  })
-  const literals = (one: Route) => segmentsOf(one.path).filter((part) => !part.startsWith(':')).length
-  return matching.sort((a, b) => literals(b) - literals(a))[0]
+/** What finds the route of a path. */
+export type FindRoute<R> = (method: string, path: string) => R | undefined
+
+type Node<R> = { literals: Map<string, Node<R>>; parameter?: Node<R>; byMethod: Map<string, R> }
+const emptyNode = <R>(): Node<R> => ({ literals: new Map(), byMethod: new Map() })
+
+/** Finds routes as Elysia does: a literal segment before a parameter. */
+export function routerOf<R extends Pick<Route, 'method' | 'path'>>(routes: readonly R[]): FindRoute<R> {
+  const root = emptyNode<R>()
+  for (const route of routes) {
+    let node = root
+    for (const part of segmentsOf(route.path)) {
+      const next = (part.startsWith(':') ? node.parameter : node.literals.get(part)) ?? emptyNode()
+      if (part.startsWith(':')) node.parameter = next
+      else node.literals.set(part, next)
+      node = next
+    }
+    node.byMethod.set(route.method, route)
+  }
+  return (method, path) => find(root, method, segmentsOf(path))
 }
 
-const segmentsOf = (path: string): string[] => path.replace(/(?<=.)\/$/, '').split('/')
+function find<R>(node: Node<R>, method: string, segments: readonly string[], at = 0): R | undefined {
+  const segment = segments[at]
+  if (segment === undefined) return node.byMethod.get(method)
+  const literal = node.literals.get(segment)
+  const found = literal && find(literal, method, segments, at + 1)
+  if (found || segment === '' || !node.parameter) return found
+  return find(node.parameter, method, segments, at + 1)
+}
+
+const segmentsOf = (path: string): string[] =>
+  (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path).split('/')

@@ -4,9 +4,9 @@ import { Type } from '@sinclair/typebox'
 import { parseJson } from '../../contract/wire/json'
 import { head, type RawAnswer, type RawPart, rawRequest } from '../../testing/raw-http'
 import type { Log } from '../telemetry/log'
-import type { Access } from './access'
 import { createHttp } from './app'
 import { bodyOf } from './body-schema'
+import type { OriginRules } from './origins'
 import { commonProblems } from './problem'
 import { bodyLimits } from './request-body'
 import { listen } from './server'
@@ -19,9 +19,9 @@ const Thing = Type.Object(
 )
 const Nothing = Type.Object({ note: Type.Optional(Type.String()) }, { additionalProperties: false })
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
-const anybody: Access = { allowedHosts: [], corsOrigins: [] }
+const anybody: OriginRules = { allowedHosts: [], corsOrigins: [] }
 
-function serve(access: Access = anybody) {
+function serve(rules: OriginRules = anybody) {
   const done: unknown[] = []
   const app = createHttp({
     log: silent,
@@ -60,7 +60,7 @@ function serve(access: Access = anybody) {
       },
       { body: bodyOf(Nothing) },
     )
-  const listening = listen(app, { host: '127.0.0.1', port: 0, ...access }, silent)
+  const listening = listen(app, { host: '127.0.0.1', port: 0, ...rules }, silent)
   return {
     port: listening.port,
     done,

@@ -6,12 +6,12 @@ import { describeHolder } from '../process/ports'
 import { late, within } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
-import { type Access, corsHeaders, hostNameOf, preflightHeaders, refuseWrite } from './access'
 import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
+import { corsHeaders, hostNameOf, type OriginRules, preflightHeaders, refuseWrite } from './origins'
 import { commonProblems, problemResponse } from './problem'
 import { readBody } from './request-body'
 
-type ListenOptions = { host: string; port: number } & Access
+type ListenOptions = { host: string; port: number } & OriginRules
 
 type App = {
   fetch: (request: Request) => Response | Promise<Response>
@@ -22,8 +22,8 @@ type App = {
 const idleTimeout = 60
 
 /** Throws `SetupError` when it cannot listen on the port. */
-export function listen(app: App, { host, port, ...access }: ListenOptions, log: Log) {
-  const server = bind(host, port, (request) => answer(app, request, access, log))
+export function listen(app: App, { host, port, ...rules }: ListenOptions, log: Log) {
+  const server = bind(host, port, (request) => answer(app, request, rules, log))
   return {
     port: server.port ?? port,
     /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
@@ -69,27 +69,27 @@ function bindFault(hostname: string, code = 'unknown cause'): string {
   return isIP(hostname) ? code : 'neither a name nor an address of this machine'
 }
 
-async function answer(app: App, request: Request, access: Access, log: Log): Promise<Response> {
+async function answer(app: App, request: Request, rules: OriginRules, log: Log): Promise<Response> {
   try {
-    const refusal = refuseEarly(app, request, access)
+    const refusal = refuseEarly(app, request, rules)
     if (refusal) {
       await readBody(request, { keep: false })
-      return withHeaders(refusal, corsHeaders(request, access))
+      return withHeaders(refusal, corsHeaders(request, rules))
     }
     if (request.body) await takeBody(request)
     if (request.signal.aborted) return refuseBody(request, 'cut_off')
     const response = request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
-    return access.corsOrigins.length === 0 ? response : withHeaders(response, corsHeaders(request, access))
+    return rules.corsOrigins.length === 0 ? response : withHeaders(response, corsHeaders(request, rules))
   } catch (error) {
     if (error instanceof UnreadBody)
-      return withHeaders(refuseBody(request, error.fault), corsHeaders(request, access))
+      return withHeaders(refuseBody(request, error.fault), corsHeaders(request, rules))
     log.error({ error, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
     return refuse(request, commonProblems.internal, internalError)
   }
 }
 
 /** Also answers `OPTIONS`, which has no routes. */
-function refuseEarly(app: App, request: Request, access: Access): Response | undefined {
+function refuseEarly(app: App, request: Request, rules: OriginRules): Response | undefined {
   if (hostNameOf(request.headers.get('host')) === undefined)
     return refuse(request, commonProblems.malformed, {
       detail: 'the Host header is missing or invalid',
@@ -98,7 +98,7 @@ function refuseEarly(app: App, request: Request, access: Access): Response | und
     return refuse(request, commonProblems.malformed, {
       detail: 'the request target is not an http URL of this service',
     })
-  const refused = refuseWrite(request, access)
+  const refused = refuseWrite(request, rules)
   if (refused) {
     const kind = refused.reason === 'host' ? commonProblems.hostNotAllowed : commonProblems.originNotAllowed
     return refuse(request, kind, { detail: refused.detail })
@@ -106,7 +106,7 @@ function refuseEarly(app: App, request: Request, access: Access): Response | und
   if (request.method !== 'OPTIONS') return undefined
   const allow = allowedAt(app, pathOf(request))
   if (allow === undefined) return undefined
-  return new Response(null, { status: 204, headers: { allow, ...preflightHeaders(request, access, allow) } })
+  return new Response(null, { status: 204, headers: { allow, ...preflightHeaders(request, rules, allow) } })
 }
 
 /** The response to GET without its body. A stream is cancelled. */

@@ -3,14 +3,14 @@
  * carries its `Origin`; one by DNS rebinding carries a foreign name in `Host`.
  */
 
-export type Access = {
+export type OriginRules = {
   /** Host names that accept writes, beside those of this machine; `*` for any. */
   allowedHosts: readonly string[]
   /** Origins whose pages may read and write, such as https://app.example.com. */
   corsOrigins: readonly string[]
 }
 
-type AccessRefusal = { reason: 'host' | 'origin'; detail: string }
+type OriginRefusal = { reason: 'host' | 'origin'; detail: string }
 
 /** The name in a `Host` header, in lower case and without the port; undefined if invalid. */
 export function hostNameOf(header: string | null): string | undefined {
@@ -26,12 +26,12 @@ const methodsOfReads = new Set(['GET', 'HEAD', 'OPTIONS'])
 export const isRead = (method: string): boolean => methodsOfReads.has(method)
 
 /** Undefined when the request is accepted. */
-export function refuseWrite(request: Request, access: Access): AccessRefusal | undefined {
+export function refuseWrite(request: Request, rules: OriginRules): OriginRefusal | undefined {
   if (isRead(request.method)) return undefined
   const { headers } = request
   const host = hostNameOf(headers.get('host'))
-  const isAny = access.allowedHosts.includes('*')
-  if (!isAny && !isAllowedHost(host, access)) {
+  const isAny = rules.allowedHosts.includes('*')
+  if (!isAny && !isAllowedHost(host, rules)) {
     const detail = `writes to host ${host} are not allowed: use localhost, or add it to ALLOWED_HOSTS`
     return { reason: 'host', detail }
   }
@@ -41,15 +41,15 @@ export function refuseWrite(request: Request, access: Access): AccessRefusal | u
     if (headers.get('sec-fetch-site')?.toLowerCase() !== 'cross-site') return undefined
     return { reason: 'origin', detail: 'writes from pages of other sites are not allowed' }
   }
-  if (access.corsOrigins.includes(origin)) return undefined
+  if (rules.corsOrigins.includes(origin)) return undefined
   const page = hostNameOf(/^https?:\/\/(.+)$/i.exec(origin)?.[1] ?? null)
   // With any host, a page may still write only to the host it came from.
-  if (page !== undefined && (isAny ? page === host : isAllowedHost(page, access))) return undefined
+  if (page !== undefined && (isAny ? page === host : isAllowedHost(page, rules))) return undefined
   const detail = `writes from pages of ${origin} are not allowed: if it is yours, add it to CORS_ORIGINS`
   return { reason: 'origin', detail }
 }
 
-const isAllowedHost = (name: string | undefined, { allowedHosts }: Access): boolean =>
+const isAllowedHost = (name: string | undefined, { allowedHosts }: OriginRules): boolean =>
   name !== undefined && (isLoopback(name) || allowedHosts.includes(name))
 
 const exposedHeaders =
@@ -60,7 +60,7 @@ const acceptedHeaders =
   'traceparent, tracestate'
 
 /** Lets a page of an allowed origin read the response (WHATWG Fetch). */
-export function corsHeaders(request: Request, { corsOrigins }: Access): Record<string, string> {
+export function corsHeaders(request: Request, { corsOrigins }: OriginRules): Record<string, string> {
   if (corsOrigins.length === 0) return {}
   const origin = request.headers.get('origin')
   if (origin === null || !corsOrigins.includes(origin)) return { vary: 'Origin' }
@@ -72,8 +72,12 @@ export function corsHeaders(request: Request, { corsOrigins }: Access): Record<s
 }
 
 /** `corsHeaders`, and for a preflight request from an allowed origin what it may send. */
-export function preflightHeaders(request: Request, access: Access, allow: string): Record<string, string> {
-  const headers = corsHeaders(request, access)
+export function preflightHeaders(
+  request: Request,
+  rules: OriginRules,
+  allow: string,
+): Record<string, string> {
+  const headers = corsHeaders(request, rules)
   if (!('access-control-allow-origin' in headers) || !request.headers.has('access-control-request-method'))
     return headers
   return {

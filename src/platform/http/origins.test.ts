@@ -1,17 +1,17 @@
 import { expect, test } from 'bun:test'
-import { type Access, refuseWrite } from './access'
+import { type OriginRules, refuseWrite } from './origins'
 
-const local: Access = { allowedHosts: [], corsOrigins: [] }
-const named: Access = {
+const local: OriginRules = { allowedHosts: [], corsOrigins: [] }
+const named: OriginRules = {
   allowedHosts: ['wallet', 'api.example.com'],
   corsOrigins: ['https://app.example.com'],
 }
-const any: Access = { allowedHosts: ['*'], corsOrigins: ['https://app.example.com'] }
+const any: OriginRules = { allowedHosts: ['*'], corsOrigins: ['https://app.example.com'] }
 
-const reasonOf = (access: Access, headers: Record<string, string>, method = 'POST') =>
-  refuseWrite(new Request('http://x/', { method, headers }), access)?.reason
+const reasonOf = (rules: OriginRules, headers: Record<string, string>, method = 'POST') =>
+  refuseWrite(new Request('http://x/', { method, headers }), rules)?.reason
 
-const cases: [Access, Record<string, string>, 'host' | 'origin' | undefined][] = [
+const cases: [OriginRules, Record<string, string>, 'host' | 'origin' | undefined][] = [
   ...[
     'localhost',
     'LOCALHOST:8080',
@@ -70,9 +70,9 @@ const cases: [Access, Record<string, string>, 'host' | 'origin' | undefined][] =
   [any, { host: 'any.example', origin: 'https://app.example.com' }, undefined],
 ]
 
-test.each(cases)('%j with %j: %p', (access, headers, reason) => {
-  expect(reasonOf(access, headers)).toBe(reason)
+test.each(cases)('%j with %j: %p', (rules, headers, reason) => {
+  expect(reasonOf(rules, headers)).toBe(reason)
   for (const method of ['PUT', 'DELETE', 'PATCH', 'PROPFIND'])
-    expect(reasonOf(access, headers, method)).toBe(reason)
-  for (const method of ['GET', 'HEAD', 'OPTIONS']) expect(reasonOf(access, headers, method)).toBeUndefined()
+    expect(reasonOf(rules, headers, method)).toBe(reason)
+  for (const method of ['GET', 'HEAD', 'OPTIONS']) expect(reasonOf(rules, headers, method)).toBeUndefined()
 })
