@@ -116,6 +116,7 @@ export function tableOf({ health, documents, api, routes = [] }: HttpOptions): R
       '/openapi.json': () => openApi(table, api),
       ...documents,
     }).map(([path, write]) => documentRoute(path, write)),
+    indexRoute(api, () => table),
     healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
     healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
     healthRoute('/healthz', 'Readiness, by its older name.', () => health()),
@@ -238,6 +239,40 @@ function documentRoute(path: string, write: () => string | object): Route {
   })
 }
 
+/** For people who open the address in a browser: links to what the service says about itself. */
+function indexRoute({ title }: ApiInfo, served: () => readonly Route[]): Route {
+  let written: ReturnType<typeof markdownPage> | undefined
+  return route({
+    method: 'GET',
+    path: '/',
+    id: 'getIndexPage',
+    tag: serviceTag,
+    summary: 'Links to documents and health, as a page.',
+    description: 'For `Accept: text/html`, as browsers send it.',
+    responses: {
+      200: answer(
+        { mediaType: 'text/html' },
+        { headers: [responseHeaders.contentSecurityPolicy], description: 'The page.' },
+      ),
+    },
+    problems: [commonProblems.notFound],
+    common: [...fewProblems, commonProblems.validation],
+    examples: { inBrowser: { headers: { Accept: 'text/html' }, status: 200 } },
+    handle({ request }) {
+      if (!/\btext\/html\b/i.test(request.headers.get('accept') ?? ''))
+        return refuse(request, commonProblems.notFound, {
+          detail: 'no route for /: the routes are at /openapi.json, health is at /readyz',
+          headers: { vary: 'Accept' },
+        })
+      const links = served()
+        .filter(({ tag, path }) => tag === serviceTag && path !== '/' && !path.includes(':'))
+        .map(({ path, summary }) => `- [${path}](${path}): ${summary}`)
+      written ??= markdownPage(`# ${title}\n\n${links.join('\n')}\n`)
+      return new Response(written.text, { headers: { ...written.headers, vary: 'Accept' } })
+    },
+  })
+}
+
 const render = (document: string | object): ReturnType<typeof markdownPage> =>
   typeof document === 'string'
     ? markdownPage(document)
@@ -264,7 +299,7 @@ export function refuse(request: Request, kind: ProblemKind, details: ProblemDeta
 
 export const internalError = { detail: 'internal error; look up this trace_id in the logs' }
 
-const alwaysServed = /^\/(livez|readyz|healthz|problems\/.*|openapi(\.json)?)$/
+const alwaysServed = /^\/(|livez|readyz|healthz|problems\/.*|openapi(\.json)?)$/
 
 const traces = new WeakMap<Request, string>()
 

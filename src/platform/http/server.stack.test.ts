@@ -69,6 +69,28 @@ function serve(rules: OriginRules = anybody) {
   }
 }
 
+test('a browser at / gets links to documents and health, anybody else a 404 that names them', async () => {
+  await using server = serve()
+  const get = (accept: string, method = 'GET') =>
+    fetch(`http://127.0.0.1:${server.port}/`, { method, headers: { accept } })
+  const page = await get('text/html,application/xhtml+xml;q=0.9,*/*;q=0.8')
+  expect([page.status, page.headers.get('content-type'), page.headers.get('vary')]).toEqual([
+    200,
+    'text/html; charset=utf-8',
+    'Accept',
+  ])
+  const links = [...(await page.text()).matchAll(/href="([^"]+)"/g)].map(([, href]) => String(href))
+  expect(links).toEqual(['/openapi', '/openapi.json', '/events.json', '/livez', '/readyz', '/healthz'])
+  for (const link of links) expect((await fetch(new URL(link, page.url))).status).toBe(200)
+
+  const refused = await get('*/*')
+  expect([refused.status, refused.headers.get('vary')]).toEqual([404, 'Accept'])
+  expect((await refused.json()).detail).toBe(
+    'no route for /: the routes are at /openapi.json, health is at /readyz',
+  )
+  expect((await get('text/html', 'POST')).headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+})
+
 test('a port in use is not shared, and its holder is named', async () => {
   await using server = serve()
   for (const host of ['127.0.0.1', '0.0.0.0', '::'])

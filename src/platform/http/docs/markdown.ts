@@ -31,6 +31,7 @@ const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
     .replace(/[^a-z0-9 -]/g, '')
+    .trim()
     .replaceAll(' ', '-')
 
 const linkTo = (heading: string): string => `[${heading}](#${anchorOf(heading)})`
