@@ -27,7 +27,7 @@ async function importsOf(from: string): Promise<Import[]> {
 function fileOf(from: string, target: string): string {
   if (!target.startsWith('.')) return target
   const path = relative(source, resolve(source, dirname(from), target))
-  return /\.(c?ts|cjs|json)$/.test(path) ? path : `${path}.ts`
+  return /\.(c?ts|cjs|json|lock)$/.test(path) ? path : `${path}.ts`
 }
 
 export const imports = (await Promise.all(files.map(importsOf))).flat()
