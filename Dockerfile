@@ -34,7 +34,8 @@ COPY seed seed
 # Last, because it changes most often. Bun runs TypeScript: there is no build step, and a stack trace names the lines of the repository.
 COPY src src
 
-USER bun
+# `bun` of the base image. As numbers, so that Kubernetes sees that it is not root (`runAsNonRoot`).
+USER 1000:1000
 EXPOSE 8080 3003
 STOPSIGNAL SIGTERM
 

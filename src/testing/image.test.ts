@@ -2,10 +2,13 @@
  * Keeps what the Dockerfile and the compose file repeat in step with its source. Needs no Docker.
  */
 import { expect, test } from 'bun:test'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { builtinModules } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import packageJson from '../../package.json'
 import { type Environment, readServiceConfig, serviceNames } from '../config/config'
+import { ofImage, packagesOf } from './supply-chain/lock'
 
 const root = join(import.meta.dir, '../..')
 const read = (path: string) => Bun.file(join(root, path)).text()
@@ -19,8 +22,8 @@ test('the image and the types have the Bun version of package.json', () => {
     name,
   }))
   const bases = stages.filter(({ from }) => !stages.some(({ name }) => name === from)).map(({ from }) => from)
-  expect(bases).toEqual([`oven/bun:${bunVersion}-slim`])
-  expect(labels()['base.name']).toBe(`docker.io/${bases[0]}`)
+  expect(bases.map(withoutDigest)).toEqual([`oven/bun:${bunVersion}-slim`])
+  expect(labels()['base.name']).toBe(`docker.io/oven/bun:${bunVersion}-slim`)
   expect(packageJson.devDependencies['@types/bun']).toBe(bunVersion)
 })
 
@@ -29,11 +32,47 @@ test('the labels match package.json', () => {
   expect(labels()).toMatchObject({ title, description, version, licenses })
 })
 
-test('the image builds without a remote syntax, runs as bun and receives signals', () => {
+test('the image builds without a remote syntax, runs as another user than root and receives signals', () => {
   expect(dockerfile).not.toMatch(/^#\s*syntax\s*=/m)
-  expect(dockerfile.match(/^USER .*$/gm)).toEqual(['USER bun'])
+  // Numbers: Kubernetes cannot tell whether a name is root.
+  expect(dockerfile.match(/^USER .*$/gm)).toEqual(['USER 1000:1000'])
   expect(dockerfile).toMatch(/^STOPSIGNAL SIGTERM$/m)
   expect(dockerfile).toMatch(/^CMD \["bun", "src\/main\.ts"\]$/m)
+})
+
+test('the image has a health check', () => {
+  expect(dockerfile).toMatch(/^HEALTHCHECK (--\S+ )+CMD \["bun",/m)
+})
+
+test('the image takes nothing from outside but its base and the lock file, and no secret', () => {
+  const instructions = [...dockerfile.matchAll(/^([A-Z]+) (.*)$/gm)].map(
+    ([, name, rest]) => `${name} ${rest}`,
+  )
+  const of = (name: string) => instructions.filter((line) => line.startsWith(`${name} `))
+  expect(of('RUN')).toEqual([`RUN ${install}`])
+  expect(of('ADD').concat(of('ARG'))).toEqual([])
+  expect(of('ENV')).toEqual(['ENV NODE_ENV=production'])
+  expect(dockerfile.match(/--from=\S+/g)).toEqual(['--from=dependencies'])
+})
+
+const install = 'bun install --frozen-lockfile --production --omit=optional --omit=peer --ignore-scripts'
+
+test('the install of the image gives the packages of its bill of materials', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-image-'))
+  try {
+    for (const file of ['package.json', 'bun.lock', ...Object.values(packageJson.patchedDependencies)])
+      cpSync(join(root, file), join(folder, file))
+    const { exitCode } = Bun.spawnSync([process.execPath, ...install.split(' ').slice(1)], { cwd: folder })
+    expect(exitCode).toBe(0)
+    const manifests = new Bun.Glob('node_modules/**/package.json').scanSync({ cwd: folder, dot: true })
+    const installed = [...manifests]
+      .filter((path) => /(^|\/)node_modules\/(@[^/]+\/)?[^/]+\/package\.json$/.test(path))
+      .map((path) => JSON.parse(readFileSync(join(folder, path), 'utf8')))
+      .map(({ name, version }: { name: string; version: string }) => `${name}@${version}`)
+    expect(installed.sort()).toEqual(packagesOf(ofImage).packages.map(({ id }) => id))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 test('the image exposes the default ports of the services', () => {
@@ -63,6 +102,9 @@ test('migrations, seed and patches are in the image; tests and local tools are n
   for (const patch of Object.values(packageJson.patchedDependencies)) expect(sent).toContain(patch)
   expect(sent.filter((file) => /\.test\.ts$|^src\/(local|testing)\//.test(file))).toEqual([])
   expect(['.git/HEAD', '.data/key', 'node_modules/elysia/package.json', '.env'].filter(isSent)).toEqual([])
+  // Source and migrations are small: more is something that does not belong there.
+  const bytes = sent.reduce((total, file) => total + Bun.file(join(root, file)).size, 0)
+  expect(bytes).toBeLessThan(5_000_000)
 })
 
 type Service = {
@@ -124,10 +166,20 @@ test('compose: KAFKA_PARTITIONS is passed to both services, and has their defaul
 test('compose: ports are bound to loopback, and images have full versions', () => {
   for (const [name, { image, ports = [], depends_on = {}, healthcheck }] of Object.entries(services)) {
     expect(ports.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([])
-    if (image !== 'saldo') expect(image).toMatch(/:v?\d+\.\d+(\.\d+)?$/)
+    if (image !== 'saldo') expect(withoutDigest(image)).toMatch(/:v?\d+\.\d+(\.\d+)?$/)
     for (const needed of Object.keys(depends_on)) expect(services).toHaveProperty(needed)
     if (name !== 'console') expect(healthcheck).toBeDefined()
   }
+})
+
+test('compose: the services write no file and have no privilege', () => {
+  for (const name of serviceNames)
+    expect(services[name]).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    })
+  for (const service of Object.values(services)) expect(service).not.toHaveProperty('privileged')
 })
 
 test('compose: the broker syncs before it acknowledges, and creates no topics itself', () => {
@@ -161,6 +213,9 @@ function variablesInTables(markdown: string): string[] {
   const cells = [...markdown.matchAll(/^\| (`[^|]+`) \|/gm)].map(([, cell = '']) => cell)
   return cells.flatMap((cell) => [...cell.matchAll(/`([A-Z_]+)`/g)].map(([, name = '']) => name)).sort()
 }
+
+/** An image may be pinned by digest in addition to its tag. */
+const withoutDigest = (image: string): string => image.replace(/@sha256:[0-9a-f]{64}$/, '')
 
 const enough = { DATABASE_URL: 'postgres://a:b@db/balances', KAFKA_BROKERS: 'broker:9092' }
 
