@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const root = join(import.meta.dir, '../../..')
-const pages = ['README.md', 'README.pt-BR.md', ...new Bun.Glob('docs/**/*.md').scanSync(root)]
+const pages = ['README.md', 'README.pt-BR.md', 'SECURITY.md', ...new Bun.Glob('docs/**/*.md').scanSync(root)]
 const textOf = (file: string) => Bun.file(file).text()
 
 /** As GitHub names a heading. */
