@@ -607,6 +607,13 @@ export type Accounts<Amount = number | string> = {
   next_cursor: string | null
 }
 
+export type AssumedClientVersion = {
+  /** The client. */
+  client_id: string
+  /** Its version, on which the preview was decided. */
+  version: number
+}
+
 export type AssumedVersion = {
   /** The account. */
   account_id: string
@@ -736,8 +743,8 @@ export type ClientChangePreview = {
   updated_at: string
   /** It answers a preview: nothing was written. */
   dry_run: true
-  /** Of a preview: the accounts of the request, as they were. Those that exist. */
-  assumed: AssumedVersion[]
+  /** Of a preview: the client, as it was. */
+  assumed: AssumedClientVersion[]
 }
 
 export type ClientPreview = {

@@ -26,6 +26,15 @@ export const AssumedVersions = Type.Array(
   { description: 'Of a preview: the accounts of the request, as they were. Those that exist.' },
 )
 
+/** Where the request is about a client. */
+export const AssumedClientVersions = Type.Array(
+  closedObject('AssumedClientVersion', {
+    client_id: Type.String({ format: 'uuid', description: 'The client.' }),
+    version: Type.Integer({ minimum: 1, description: 'Its version, on which the preview was decided.' }),
+  }),
+  { description: 'Of a preview: the client, as it was.' },
+)
+
 const previews = new WeakSet<Request>()
 
 export const markPreview = (request: Request): void => void previews.add(request)

@@ -8,6 +8,7 @@ import { time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
+import { AssumedClientVersions } from '../../platform/http/preview'
 import { answer, route } from '../../platform/http/route'
 import { closed, closedObject, described, notEmpty } from '../../platform/http/schemas'
 import type { Client } from '../domain/types'
@@ -17,6 +18,7 @@ import { listClients } from '../queries/lists-store'
 import { answerCommand, commandRoute, type Responder } from './commands'
 import { clientExamples } from './examples/clients'
 import { answerList } from './lists'
+import { previewMembers } from './previews'
 import { Email, Name } from './text'
 import { findById, pathId } from './values'
 
@@ -40,6 +42,12 @@ const ClientResponse = closedObject('Client', {
   version: version('1 at first, and one more with each change.'),
   created_at: time('When it was registered.'),
   updated_at: time('When this version was written.'),
+})
+
+const ClientChangePreview = closedObject('ClientChangePreview', {
+  ...ClientResponse.properties,
+  ...previewMembers,
+  assumed: AssumedClientVersions,
 })
 
 const presentClient = (client: Client): Static<typeof ClientResponse> => ({
@@ -119,7 +127,7 @@ export const clientRoutes = (wallet: Wallet) => [
     summary: 'Changes the name or the e-mail address of a client. What is absent stays.',
     params: { id: pathId('The client.') },
     body: ClientUpdate,
-    responses: { 200: ClientResponse },
+    responses: { 200: answer(ClientResponse, { preview: answer(ClientChangePreview) }) },
     problems: [problems.clientNotFound],
     examples: clientExamples.updateClient,
     handle({ body, params, call }) {

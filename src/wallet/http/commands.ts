@@ -32,7 +32,7 @@ import type { Legs } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import type { AssumedVersion, Preview } from '../ledger/preview'
 import { type Submitted, submit } from '../ledger/submit'
-import { markOf, presentAssumed, previewAnswer } from './previews'
+import { markOf, presentRefusing, previewAnswer } from './previews'
 
 /** Of every route whose command waits in the commit queue. */
 const queued: Trait = {
@@ -217,7 +217,7 @@ const respondToPreview = ({ body, location }: Presented, assumed: AssumedVersion
 
 /** For a refusal. */
 export const assumedOf = ({ assumed }: Pick<Outcome, 'assumed'>) =>
-  assumed ? { assumed: presentAssumed(assumed) } : {}
+  assumed ? { assumed: presentRefusing(assumed) } : {}
 
 const timeRefusals = {
   effective_at_in_future: ['effective_at', 'effective_at is in the future'],

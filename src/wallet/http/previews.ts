@@ -33,5 +33,12 @@ export const markOf = (assumed: AssumedVersion[]) => ({
   assumed: presentAssumed(assumed),
 })
 
-export const presentAssumed = (assumed: AssumedVersion[]): Static<typeof AssumedVersions> =>
-  assumed.map(({ accountId, version }) => ({ account_id: accountId, version: Number(version) }))
+const presentAssumed = (assumed: AssumedVersion[]) =>
+  assumed.map(({ version, ...of }) => ({
+    ...('accountId' in of ? { account_id: of.accountId } : { client_id: of.clientId }),
+    version: Number(version),
+  }))
+
+/** For a refusal. None is about a client that exists. */
+export const presentRefusing = (assumed: AssumedVersion[]) =>
+  presentAssumed(assumed) as Static<typeof AssumedVersions>

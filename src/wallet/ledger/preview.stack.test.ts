@@ -88,6 +88,16 @@ test('the answer has the versions that would follow, and those on which that was
   expect(body.assumed).toEqual([eva, frank].map((account_id) => ({ account_id, version: 4 })))
   const deposit = await preview(wallet, `/accounts/${eva}/deposits`, { amount: 1 })
   expect(deposit.body.assumed).toContainEqual({ account_id: world, version: expect.any(Number) })
+
+  // A change of a hold is one of its account; a client has versions of its own.
+  const held = await wallet.post('/holds', { account_id_from: eva, amount: 1 })
+  const release = await preview(wallet, `/holds/${held.body.id}/release`, {})
+  expect(release.body.assumed).toContainEqual({ account_id: eva, version: 5 })
+  const client = (await wallet.post('/clients', { name: 'Ada', email: 'ada@example.com' })).body.id
+  const path = `/clients/${client}`
+  await wallet.patch(path, { name: 'Ada L' })
+  const renamed = await wallet.patch(path, { name: 'Ada Lovelace', dry_run: true })
+  expect(renamed.body).toMatchObject({ version: 3, assumed: [{ client_id: client, version: 2 }] })
 })
 
 test('refusals are marked, with the versions where the ledger refused', async () => {

@@ -12,12 +12,12 @@ import { type CommandRequest, decideRequest, type RequestResult } from './decide
 import { readClock } from './store/clock'
 import { accountIdsOf, loadBook } from './store/load-book'
 
-/** The version of an account that a decision was made on. */
-export type AssumedVersion = { accountId: string; version: bigint }
+/** The version of an account or a client that a decision was made on. Those of holds are their accounts'. */
+export type AssumedVersion = ({ accountId: string } | { clientId: string }) & { version: bigint }
 
 export type Preview = {
   result: Exclude<RequestResult, { kind: 'key_reused' }>
-  /** Of the accounts that the request names and that exist. */
+  /** Of the accounts that the request names, and of a client that it changes: those that exist. */
   assumed: AssumedVersion[]
 }
 
@@ -74,8 +74,16 @@ export function createPreviews({ database, clock }: { database: Database; clock:
   }
 }
 
-const versionsOf = ({ accounts }: Book, { commands }: PreviewRequest): AssumedVersion[] =>
-  [...accountIdsOf(commands)].flatMap((accountId) => {
-    const account = accounts.get(accountId)
-    return account ? { accountId, version: account.version } : []
-  })
+function versionsOf({ accounts, clients }: Book, { commands }: PreviewRequest): AssumedVersion[] {
+  const ofAccounts = [...accountIdsOf(commands)].map((accountId) => ({
+    accountId,
+    version: accounts.get(accountId)?.version,
+  }))
+  // An account is opened for a client of any version.
+  const ofClients = commands.flatMap((one) =>
+    one.type === 'update' ? { clientId: one.clientId, version: clients.get(one.clientId)?.version } : [],
+  )
+  return [...ofAccounts, ...ofClients].flatMap(({ version, ...of }) =>
+    version === undefined ? [] : { ...of, version },
+  )
+}
