@@ -45,33 +45,6 @@ async function runCommand(env: Record<string, string>, ...args: string[]) {
 const ownerOf = ({ databases }: Stack, name: 'wallet' | 'balances') =>
   postgres(databases[name].url, { max: 1, onnotice: () => {} })
 
-test('changes of clients, accounts and holds are compared, and make no difference', async () => {
-  await using stack = await startStack({ seed: false })
-  const { wallet } = stack
-  const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id
-  for (const name of ['Ana Maria', 'Ana Maria Lima']) {
-    expect((await wallet.patch(`/clients/${client}`, { name })).body.name).toBe(name)
-    expect((await runReconcile(stack)).differences).toEqual([])
-  }
-  const account = (await wallet.post('/accounts', { client_id: client })).body.id
-  const path = `/accounts/${account}`
-  await wallet.post(`${path}/deposits`, { amount: 5 })
-  const hold = (await wallet.post('/holds', { account_id_from: account, amount: 5 })).body
-  const expiresAt = new Date(Date.parse(String(hold.expires_at)) + 1000).toISOString()
-  const answers = [
-    await wallet.patch(path, { overdraft_limit: 100 }),
-    await wallet.post(`${path}/freeze`, { scope: 'debits' }),
-    await wallet.post(`${path}/freeze`, {}),
-    await wallet.patch(`/holds/${hold.id}`, { expires_at: expiresAt }),
-    await wallet.patch(path, { overdraft_limit: 0 }),
-    await wallet.post(`${path}/unfreeze`, {}),
-    await wallet.post(`/holds/${hold.id}/capture`, {}),
-    await wallet.post(`${path}/close`, {}),
-  ]
-  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 201, 200])
-  expect((await runReconcile(stack)).differences).toEqual([])
-})
-
 test('a cent, a lost event and a stray record are reported with account, version and event', async () => {
   await using stack = await startStack()
   const { wallet } = stack
@@ -276,7 +249,15 @@ test('changes of accounts, holds and clients are compared as movements are', asy
   const [owner, other] = ['d6a3bc81-bbd0-11ee-8a24-0242ac120003', 'd6a3b836-bbd0-11ee-8a24-0242ac120003']
   const hold = (await wallet.post('/holds', { account_id_from: jane, account_id_to: bob, amount: 1 })).body.id
   const expires_at = new Date(Date.now() + 30 * 86_400_000).toISOString()
+  const opened = (await wallet.post('/accounts', { client_id: other })).body.id
+  await wallet.post(`/accounts/${opened}/deposits`, { amount: 5 })
+  const captured = (await wallet.post('/holds', { account_id_from: opened, amount: 5 })).body.id
   const sent = [
+    await wallet.patch(`/accounts/${opened}`, { overdraft_limit: 100 }),
+    await wallet.patch(`/holds/${captured}`, { expires_at }),
+    await wallet.patch(`/accounts/${opened}`, { overdraft_limit: 0 }),
+    await wallet.post(`/holds/${captured}/capture`, {}),
+    await wallet.post(`/accounts/${opened}/close`, {}),
     await wallet.patch(`/holds/${hold}`, { expires_at }),
     await wallet.patch(`/accounts/${jane}`, { overdraft_limit: 50 }),
     await wallet.post(`/accounts/${jane}/freeze`, {}),
@@ -287,7 +268,10 @@ test('changes of accounts, holds and clients are compared as movements are', asy
     await wallet.patch(`/clients/${owner}`, { email: 'eva@example.org' }),
     await wallet.patch(`/clients/${other}`, { name: 'John John' }),
   ]
-  expect(sent.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 201, 200, 200, 200])
+  expect(sent.map(({ status }) => status)).toEqual([
+    ...[200, 200, 200, 201, 200],
+    ...[200, 200, 200, 200, 200, 201, 200, 200, 200],
+  ])
   try {
     const clean = await runReconcile(stack)
     expect(clean.differences).toEqual([])
