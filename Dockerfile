@@ -40,11 +40,13 @@ EXPOSE 8080 3003
 STOPSIGNAL SIGTERM
 
 # Alive, not ready: whoever restarts a container on this must not do so because its database is away. NO_PROXY, because a client may hand a
-# proxy to every container, and no proxy knows this address.
+# proxy to every container, and no proxy knows this address. A certificate is for the name of the service, so it is not verified here.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["bun", "-e", \
   "Object.assign(process.env, { NO_PROXY: '*', no_proxy: '*' }); \
    const port = process.env.PORT || (process.env.SERVICE === 'balances' ? 3003 : 8080); \
-   process.exit((await fetch(`http://127.0.0.1:${port}/livez`)).ok ? 0 : 1)"]
+   const scheme = process.env.TLS_CERT_FILE ? 'https' : 'http'; \
+   const url = `${scheme}://127.0.0.1:${port}/livez`; \
+   process.exit((await fetch(url, { tls: { rejectUnauthorized: false } })).ok ? 0 : 1)"]
 
 # The exec form, without a package manager's script in between: signals reach the service.
 CMD ["bun", "src/main.ts"]

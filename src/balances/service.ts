@@ -115,7 +115,7 @@ export function startBalances(
         { ...consumer, health: () => detector.check() ?? consumer.health() },
       ],
       watchTopics(consumer, recreationCheckMs),
-      { name: 'http_server', stop: http.close },
+      ...http.parts,
       // Stopped before the HTTP server: these end the requests that wait or stream.
       {
         name: 'watermark',

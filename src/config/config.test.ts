@@ -160,6 +160,21 @@ test('the database owner is for the wallet only, and optional', () => {
   ])
 })
 
+test('a certificate needs its key, and the other way round', () => {
+  const files = { TLS_CERT_FILE: '/tls.crt', TLS_KEY_FILE: '/tls.key' }
+  expect(readServiceConfig(enough).tls).toBeUndefined()
+  expect(readServiceConfig({ ...enough, ...files }).tls).toEqual({
+    certFile: '/tls.crt',
+    keyFile: '/tls.key',
+  })
+  expect(faultsOf({ ...enough, TLS_CERT_FILE: '/tls.crt' })).toEqual([
+    'TLS_KEY_FILE is missing; it must be set together with TLS_CERT_FILE',
+  ])
+  expect(faultsOf({ ...enough, TLS_KEY_FILE: '/tls.key' })).toEqual([
+    'TLS_CERT_FILE is missing; it must be set together with TLS_KEY_FILE',
+  ])
+})
+
 test('SASL requires a user and a password only when it is enabled', () => {
   expect(readServiceConfig(enough).kafka.sasl).toBeUndefined()
   expect(faultsOf({ ...enough, KAFKA_SASL_MECHANISM: 'plain' })).toEqual([

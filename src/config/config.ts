@@ -15,6 +15,7 @@ import {
   type Parser,
   port,
   text,
+  textBeside,
   topicPrefix,
 } from './parsers'
 import { postgresUrl } from './postgres-url'
@@ -46,6 +47,7 @@ export function readServiceConfig(env: Environment) {
       service,
       host: variable('HOST', text, '0.0.0.0'),
       port: variable('PORT', port, service === 'balances' ? 3003 : 8080),
+      tls: tlsFiles(variable),
       /** Host names for which writes are accepted, beside those of this machine; `*` is any. */
       allowedHosts: variable('ALLOWED_HOSTS', hostList, []),
       /** Origins whose pages may call the service from a browser. */
@@ -71,6 +73,16 @@ export function readServiceConfig(env: Environment) {
       shutdownTimeoutMs: variable('SHUTDOWN_TIMEOUT_MS', integer(0, 600_000), 10_000),
     }
   })
+}
+
+function tlsFiles(variable: Variable) {
+  const certFile = variable('TLS_CERT_FILE', text, undefined)
+  const keyFile = variable('TLS_KEY_FILE', text, undefined)
+  if (certFile === undefined && keyFile === undefined) return undefined
+  return {
+    certFile: variable('TLS_CERT_FILE', textBeside('TLS_KEY_FILE')),
+    keyFile: variable('TLS_KEY_FILE', textBeside('TLS_CERT_FILE')),
+  }
 }
 
 /** Throws `ConfigError`. */

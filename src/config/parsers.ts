@@ -8,6 +8,14 @@ export const text: Parser<string> = (value) => {
   return value
 }
 
+/** Of two variables that are no use alone. */
+export const textBeside =
+  (other: string): Parser<string> =>
+  (value) => {
+    if (!value) throw new Error(`must be set together with ${other}`)
+    return value
+  }
+
 export const flag: Parser<boolean> = (value) => {
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false

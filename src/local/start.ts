@@ -50,6 +50,9 @@ const sameKeyMs = 1000
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
+/** What the shell may have set for services elsewhere: on this machine there is no TLS. */
+const ofDeployments = ['TLS_CERT_FILE', 'TLS_KEY_FILE', 'DATABASE_CA', 'DATABASE_CA_FILE']
+
 /** An error that the user can fix. Shown without a stack trace. */
 class StartError extends Error {}
 
@@ -143,6 +146,7 @@ function servicePart(name: ServiceName): Part {
     MIGRATE_ON_START: 'true',
     SEED_ON_START: 'true',
     LOG_FORMAT: 'json',
+    ...Object.fromEntries(ofDeployments.map((variable) => [variable, ''])),
   }
   const command = [...(options.watch ? ['--watch', '--no-clear-screen'] : []), 'src/main.ts']
   return processPart(name, urlOf(name), command, env, { url: `${urlOf(name)}/readyz` })

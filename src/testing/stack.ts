@@ -104,6 +104,7 @@ export function serviceConfig(
     service,
     host: '127.0.0.1',
     port: 0,
+    tls: undefined,
     allowedHosts: [],
     corsOrigins: [],
     logLevel: 'error',

@@ -97,7 +97,7 @@ export function startWallet(
       { name: 'kafka', stop: () => kafka.close() },
       { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
       { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
-      { name: 'http_server', stop: http.close },
+      ...http.parts,
       // One process is enough; two do no harm, since a hold ends once.
       ...createSweeps(wallet, () => relay.state().leads),
     ],

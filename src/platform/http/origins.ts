@@ -19,7 +19,7 @@ export function hostNameOf(header: string | null): string | undefined {
 }
 
 /** Names that always refer to this machine and cannot be pointed elsewhere. */
-const isLoopback = (name: string): boolean =>
+export const isLoopback = (name: string): boolean =>
   /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(name)
 
 const methodsOfReads = new Set(['GET', 'HEAD', 'OPTIONS'])

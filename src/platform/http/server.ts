@@ -2,16 +2,32 @@
 
 import { isIP } from 'node:net'
 import { SetupError } from '../fault'
-import { describeHolder } from '../process/ports'
+import { describeHolder, listenErrorOf } from '../process/ports'
 import { late, within } from '../process/retry'
+import type { Part } from '../process/service'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
-import { corsHeaders, hostNameOf, type OriginRules, preflightHeaders, refuseWrite } from './origins'
+import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
+import {
+  corsHeaders,
+  hostNameOf,
+  isLoopback,
+  type OriginRules,
+  preflightHeaders,
+  refuseWrite,
+} from './origins'
 import { commonProblems, problemResponse } from './problem'
 import { readBody } from './request-body'
 
-type ListenOptions = { host: string; port: number } & OriginRules
+type ListenOptions = {
+  host: string
+  port: number
+  /** HTTPS instead of HTTP. */
+  tls?: CertificateFiles | undefined
+  /** How often the files of the certificate are read, in milliseconds. */
+  certificateEveryMs?: number
+} & OriginRules
 
 type App = {
   fetch: (request: Request) => Response | Promise<Response>
@@ -20,28 +36,57 @@ type App = {
 
 /** Idle connections are closed after this, in seconds. */
 const idleTimeout = 60
+/** How long browsers use nothing but HTTPS for this host. */
+const hsts = { 'strict-transport-security': 'max-age=31536000' }
 
-/** Throws `SetupError` when it cannot listen on the port. */
-export function listen(app: App, { host, port, ...rules }: ListenOptions, log: Log) {
-  const server = bind(host, port, (request) => answer(app, request, rules, log))
-  return {
-    port: server.port ?? port,
-    /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
-    async close(timeoutMs: number): Promise<void> {
-      if ((await within(server.stop(), timeoutMs)) === late) await server.stop(true)
-    },
+/** Throws `SetupError` when it cannot listen on the port, or has no certificate for it. */
+export function listen(app: App, options: ListenOptions, log: Log) {
+  const { host, port, tls: files, certificateEveryMs: everyMs = 10_000, ...rules } = options
+  const fetch = async (request: Request) => {
+    const response = await answer(app, request, rules, log)
+    return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
+  const certificate = files && readCertificate(files)
+  const servers = [bind({ host, port, certificate }, fetch)]
+  const bound = servers[0]?.port ?? port
+
+  /**
+   * The runtime cannot exchange the certificate of a listener. So a second one takes over: requests and
+   * streams of the first go on, and its idle connections are closed.
+   */
+  function replace(next: Certificate): void {
+    const former = servers.at(-1)
+    servers.push(bind({ host, port: bound, certificate: next, isSecond: true }, fetch))
+    former?.stop().then(() => servers.splice(servers.indexOf(former), 1))
+  }
+
+  /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
+  async function close(timeoutMs: number): Promise<void> {
+    if ((await within(Promise.all(servers.map((one) => one.stop())), timeoutMs)) !== late) return
+    await Promise.all(servers.map((one) => one.stop(true)))
+  }
+
+  const parts: Part[] = [{ name: 'http_server', stop: close }]
+  if (files && certificate)
+    parts.push(watchCertificate({ files, current: certificate, use: replace, log, everyMs }))
+  return { port: bound, parts, close }
 }
 
-function bind(hostname: string, port: number, fetch: (request: Request) => Promise<Response>) {
+type BindOptions = { host: string; port: number; certificate: Certificate | undefined; isSecond?: boolean }
+
+function bind({ host: hostname, port, certificate, isSecond }: BindOptions, fetch: App['fetch']) {
   try {
+    // A listener that may be followed by a second one has to share its port, but with no other process.
+    const taken = certificate && !isSecond && port !== 0 ? listenErrorOf(port, hostname) : null
+    if (taken) throw Object.assign(new Error(taken), { code: taken })
     return Bun.serve({
       hostname,
       port,
       fetch,
       idleTimeout,
       // Otherwise two processes could share the port, each with some of the requests.
-      reusePort: false,
+      reusePort: certificate !== undefined,
+      ...(certificate ? { tls: { cert: certificate.cert, key: certificate.key } } : {}),
       // Bun's own error page shows source and paths.
       development: false,
       error: () =>
@@ -121,6 +166,8 @@ async function answerHead(app: App, request: Request): Promise<Response> {
   if (length) withoutBody.headers.set('content-length', String(length))
   return withoutBody
 }
+
+const isLoopbackHost = ({ headers }: Request): boolean => isLoopback(hostNameOf(headers.get('host')) ?? '')
 
 function withHeaders(response: Response, headers: Record<string, string>): Response {
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
