@@ -23,7 +23,7 @@ test.each([
   expect(presentLogLine(line)).toEqual({ urgent, text })
 })
 
-test('a log starts empty, keeps the previous one, forwards lines and returns its tail once', () => {
+test('a log starts empty, keeps the previous one, forwards lines, and has a tail without accesses', () => {
   const dir = mkdtempSync(join(tmpdir(), 'saldo-log-'))
   const path = join(dir, 'logs/part.log')
   openChildLog(path).write('of the run before')
@@ -32,10 +32,11 @@ test('a log starts empty, keeps the previous one, forwards lines and returns its
   const seen: string[] = []
   log.onLine = (line) => seen.push(line)
   for (let n = 1; n <= 10; n++) log.write(`line ${n}`)
+  log.write('{"level":"info","service":"wallet","method":"POST","status":201,"msg":"access"}')
 
   expect(readFileSync(`${path}.1`, 'utf8')).toBe('of the run before\n')
   expect(readFileSync(path, 'utf8')).toStartWith('line 1\nline 2\n')
-  expect(seen).toHaveLength(10)
+  expect(seen).toHaveLength(11)
   expect(log.takeTail()).toEqual([
     'line 3',
     'line 4',

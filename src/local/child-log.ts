@@ -42,7 +42,7 @@ export function openChildLog(path: string): ChildLog {
       } catch {
         // A full disk or a removed directory must not stop the children.
       }
-      tail = [...tail, line].slice(-tailLines)
+      if (!isAccess(line)) tail = [...tail, line].slice(-tailLines)
       log.onLine(line)
     },
     takeTail() {
@@ -53,6 +53,9 @@ export function openChildLog(path: string): ChildLog {
   }
   return log
 }
+
+/** They would push out the lines that say why a service ended. */
+const isAccess = (line: string): boolean => line.endsWith('"msg":"access"}')
 
 function rotate(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.size) renameSync(path, `${path}.1`)

@@ -7,6 +7,7 @@ import { late, within } from '../process/retry'
 import type { Part } from '../process/service'
 import type { Log } from '../telemetry/log'
 import { continueTrace, traceIdOf } from '../telemetry/trace'
+import { createAccessLog } from './access-log'
 import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
 import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
 import {
@@ -42,8 +43,11 @@ const hsts = { 'strict-transport-security': 'max-age=31536000' }
 /** Throws `SetupError` when it cannot listen on the port, or has no certificate for it. */
 export function listen(app: App, options: ListenOptions, log: Log) {
   const { host, port, tls: files, certificateEveryMs: everyMs = 10_000, ...rules } = options
+  const logAccess = createAccessLog(app, log)
   const fetch = async (request: Request) => {
+    const startedMs = performance.now()
     const response = await answer(app, request, rules, log)
+    logAccess(request, response, startedMs)
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
   const certificate = files && readCertificate(files)

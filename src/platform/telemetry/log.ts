@@ -19,6 +19,9 @@ export function createLog(options: { service: string; level: string; format: 'js
   }
   // Synchronous, so that the last lines before an exit are not lost.
   if (options.format === 'pretty')
-    return pino(settings, pretty({ sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' }))
+    return pino(
+      settings,
+      pretty({ sync: true, singleLine: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' }),
+    )
   return pino(settings, pino.destination({ dest: 1, sync: true }))
 }
