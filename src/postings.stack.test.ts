@@ -1,12 +1,10 @@
 /** Transactions of several legs, end to end: from the wallet to everything that balances shows of them. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { republish } from './cli/republish'
 import { reconcile } from './reconcile/reconcile'
 import { eventually } from './testing/eventually'
 import { type Stack, startStack } from './testing/stack'
 import { eva, frank, world } from './testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const john = 'd6a4053e-bbd0-11ee-8a24-0242ac120003'
 

@@ -1,5 +1,5 @@
 /** The main job, end to end: money moves at the wallet, and shows at balances. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { startBalances } from './balances/service'
 import { republish } from './cli/republish'
@@ -7,9 +7,6 @@ import { createLog } from './platform/telemetry/log'
 import { eventually } from './testing/eventually'
 import { type Caller, callerOf, type Stack, spawnService, startStack } from './testing/stack'
 import { startWallet } from './wallet/service'
-
-// Each starts several processes, some of them again and again.
-setDefaultTimeout(180_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
@@ -44,12 +41,12 @@ const readModelOf = ({ databases }: Stack) =>
   )
 
 /** Waits until the read side holds exactly what the ledger holds. */
-const expectSamePicture = (stack: Stack, timeoutMs = 30_000) =>
+const expectSamePicture = (stack: Stack) =>
   eventually(
     async () => {
       expect(await readModelOf(stack)).toEqual(await ledgerOf(stack))
     },
-    { timeoutMs, intervalMs: 50 },
+    { intervalMs: 50 },
   )
 
 const balanceOf = async (balances: Caller, id: string) => (await balances.get(`/balances/${id}`)).body
@@ -168,7 +165,7 @@ test.concurrent('balances is killed repeatedly during a thousand transfers; noth
   await sending
   // A broker keeps the partitions of each of the killed for as long as its session would have been,
   // one after the other.
-  await expectSamePicture(stack, 60_000)
+  await expectSamePicture(stack)
   expect(await balances.stop()).toBe(0)
 })
 

@@ -1,5 +1,5 @@
 /** The balances service with database and broker, through restarts and outages. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,8 +16,6 @@ import { eventually } from '../testing/eventually'
 import { type Caller, callerOf, serviceConfig, spawnService } from '../testing/stack'
 import { createServedTopics } from '../testing/topics'
 import { startBalances } from './service'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

@@ -1,7 +1,5 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
-
-setDefaultTimeout(60_000)
 
 // Concurrent, because a process takes a while to start.
 test.concurrent.each([

@@ -1,9 +1,7 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { backing } from '../testing/backing'
-
-setDefaultTimeout(60_000)
 
 async function migrate(variables: Record<string, string | undefined>) {
   const command = [process.execPath, join(import.meta.dir, 'main.ts'), 'migrate']

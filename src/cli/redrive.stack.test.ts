@@ -1,10 +1,8 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { applyProjection } from '../balances/projection/apply-store'
 import { openDatabase } from '../platform/postgres/database'
 import { backing } from '../testing/backing'
-
-setDefaultTimeout(60_000)
 
 const opened = {
   Name: 'AccountOpened',

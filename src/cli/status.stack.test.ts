@@ -1,9 +1,7 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { eventually } from '../testing/eventually'
 import { startStack } from '../testing/stack'
-
-setDefaultTimeout(60_000)
 
 test('status shows the outbox, the lag of each partition, and dead letters', async () => {
   await using stack = await startStack()

@@ -81,7 +81,6 @@ test.each(programs.map((program) => [program]))(
       expect(stdout).toContain(program[1] ?? 'Usage')
     }
   },
-  60_000,
 )
 
 test.each<[[string, ...string[]]]>([
@@ -93,16 +92,12 @@ test.each<[[string, ...string[]]]>([
   [['src/testing/bench/main.ts', 'reads', '1', '2']],
   [['src/local/broker/main.ts', '--data-dir', 'unused', '--port', '70000']],
   [['src/local/broker/main.ts']],
-])(
-  '%p is not understood, which is exit code 2 with the usage',
-  async (command) => {
-    const { stdout, stderr, code } = await run(...command)
-    expect([code, stdout]).toEqual([2, ''])
-    expect(stderr).toMatch(/(^|\n)Usage: /)
-    expect(stderr).not.toMatch(/\n +at /)
-  },
-  60_000,
-)
+])('%p is not understood, which is exit code 2 with the usage', async (command) => {
+  const { stdout, stderr, code } = await run(...command)
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr).toMatch(/(^|\n)Usage: /)
+  expect(stderr).not.toMatch(/\n +at /)
+})
 
 test.each([
   [['src/cli/main.ts', 'rebuild', '--help'], 0],

@@ -1,5 +1,5 @@
 /** Retries, deadlines and aborted calls, against servers that answer as a test says. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { eventually } from '../testing/eventually'
 import {
   SaldoClient,
@@ -9,8 +9,6 @@ import {
   SaldoTimeout,
   SaldoUnreachable,
 } from './index'
-
-setDefaultTimeout(60_000)
 
 type Sent = { at: number; method: string; url: string; headers: Record<string, string>; body: string }
 type Reply = Response | 'hang' | 'no JSON'

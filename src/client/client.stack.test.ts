@@ -1,12 +1,10 @@
 /** The client against both services. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { startCuttingProxy } from '../testing/cutting-proxy'
 import { eventually } from '../testing/eventually'
 import { mulberry32, seed } from '../testing/random'
 import { type Stack, startStack } from '../testing/stack'
 import { SaldoClient, type SaldoOptions, SaldoProblem } from './index'
-
-setDefaultTimeout(60_000)
 
 let stack: Stack
 beforeAll(async () => {

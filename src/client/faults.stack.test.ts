@@ -1,13 +1,11 @@
 /** The client through a network that breaks: what it sent has to take effect once. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { runFaults } from '../testing/client-faults'
 import { startProxy } from '../testing/proxy'
 import { mulberry32, replayOf, seed } from '../testing/random'
 import { startStack } from '../testing/stack'
 import { SaldoClient } from './index'
-
-setDefaultTimeout(60_000)
 
 test('transfers through cut connections: none doubled, none lost, no stale read', async () => {
   await using stack = await startStack({ seed: false })

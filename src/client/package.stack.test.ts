@@ -1,5 +1,5 @@
 /** The package as somebody gets it: packed, installed into an empty folder, run and type checked. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,8 +8,6 @@ import { buildClient, bundleClient, runTsc } from '../testing/client-package'
 import { startStack } from '../testing/stack'
 import { problemNames } from './operations'
 import manifest from './package.json'
-
-setDefaultTimeout(60_000)
 
 const bytesMax = 6000
 

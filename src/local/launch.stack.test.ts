@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterEach, beforeEach, expect, test } from 'bun:test'
 import {
   chmodSync,
   copyFileSync,
@@ -44,9 +44,6 @@ echo "$@" >"$0.args"
 /bin/mkdir -p node_modules/@oven/bun-any/bin
 /bin/cp "$0.bun" node_modules/@oven/bun-any/bin/bun
 `
-
-// Each test starts several processes.
-setDefaultTimeout(60_000)
 
 let root: string
 let bin: string

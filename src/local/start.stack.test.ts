@@ -12,7 +12,6 @@ const dataDir = mkdtempSync(join(tmpdir(), 'saldo-start-'))
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-const startTimeoutMs = 30_000
 
 /** Runs src/local/start.ts as the launcher does, on free ports, and collects its output. */
 function spawnStart({ args = [] as string[], env = {} as Record<string, string> } = {}) {
@@ -37,8 +36,7 @@ function spawnStart({ args = [] as string[], env = {} as Record<string, string> 
       for await (const chunk of stream) printed += new TextDecoder().decode(chunk)
     }),
   )
-  const says = (text: string | RegExp) =>
-    eventually(() => expect(printed).toMatch(text), { timeoutMs: startTimeoutMs })
+  const says = (text: string | RegExp) => eventually(() => expect(printed).toMatch(text))
   const portOf = (title: string) => Number(new RegExp(`${title} +ready on \\S*:(\\d+)`).exec(printed)?.[1])
   const ports = () => ['PostgreSQL', 'broker', 'wallet', 'balances'].map(portOf)
   return {
@@ -87,7 +85,7 @@ test('--fresh wipes our data and nothing else', async () => {
   // A stop during the start has to end well, too.
   start.child.kill('SIGTERM')
   expect(await start.ended()).toBe(0)
-}, 60_000)
+})
 
 test('a first start seeds, its printed calls work, and repeated Ctrl-C stops everything', async () => {
   await using start = spawnStart()
@@ -114,7 +112,7 @@ test('a first start seeds, its printed calls work, and repeated Ctrl-C stops eve
   expect(await start.ended()).toBe(0)
   expect(start.printed()).toMatch(/\nCtrl-C, stopping\nstopped \(.*\), data stays in .*\n$/)
   await start.leavesNothing()
-}, 60_000)
+})
 
 test('a second start keeps the data, refuses a rival and restarts killed children', async () => {
   await using start = spawnStart()
@@ -145,7 +143,7 @@ test('a second start keeps the data, refuses a rival and restarts killed childre
   await start.ended()
   expect(start.printed()).toContain('launcher gone, stopping')
   await start.leavesNothing()
-}, 60_000)
+})
 
 test('nothing outlives a killed supervisor, and the next start recovers', async () => {
   await using killed = spawnStart()
@@ -164,7 +162,7 @@ test('nothing outlives a killed supervisor, and the next start recovers', async 
 
   next.child.kill('SIGKILL')
   await next.leavesNothing()
-}, 60_000)
+})
 
 test('taken ports are named before anything starts, with their holder and the remedy', async () => {
   using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
@@ -175,14 +173,14 @@ test('taken ports are named before anything starts, with their holder and the re
   expect(start.printed()).toMatch(`port ${port}, for wallet, is taken by process ${process.pid} (`)
   expect(start.printed()).toMatch(/choose another with WALLET_PORT=\d+\n$/)
   expect(start.printed()).not.toContain('starting')
-}, 60_000)
+})
 
 test('two parts on one port are refused', async () => {
   await using start = spawnStart({ env: { WALLET_PORT: '18080', BALANCES_PORT: '18080' } })
 
   expect(await start.ended()).toBe(1)
   expect(start.printed()).toBe('WALLET_PORT and BALANCES_PORT are both 18080: give each its own port\n')
-}, 60_000)
+})
 
 test.each([
   ['a file', () => writeFileSync(join(dataDir, 'file'), ''), 'file', 'it is a file'],
@@ -198,15 +196,11 @@ test.each([
     process.platform === 'linux' ? '/proc/saldo' : '/dev/null/saldo',
     'cannot be made',
   ],
-])(
-  'a DATA_DIR that is %s is refused in one sentence',
-  async (_, prepare, path, words) => {
-    prepare()
-    await using start = spawnStart({ env: { DATA_DIR: resolve(dataDir, path) } })
+])('a DATA_DIR that is %s is refused in one sentence', async (_, prepare, path, words) => {
+  prepare()
+  await using start = spawnStart({ env: { DATA_DIR: resolve(dataDir, path) } })
 
-    expect(await start.ended()).toBe(1)
-    expect(start.printed()).toMatch(/^DATA_DIR \S+ cannot be used: [^\n]+\n$/)
-    expect(start.printed()).toMatch(process.platform === 'linux' ? words : 'DATA_DIR')
-  },
-  60_000,
-)
+  expect(await start.ended()).toBe(1)
+  expect(start.printed()).toMatch(/^DATA_DIR \S+ cannot be used: [^\n]+\n$/)
+  expect(start.printed()).toMatch(process.platform === 'linux' ? words : 'DATA_DIR')
+})

@@ -1,5 +1,5 @@
 /** `reconcile` beside both running services: no differences until data is corrupted behind their backs. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
 import postgres from 'postgres'
@@ -9,8 +9,6 @@ import { produceRaw, RawKafka, recordBatch } from '../testing/raw-kafka'
 import { type Stack, startStack } from '../testing/stack'
 import { eva, frank, log } from '../testing/wallets'
 import { CannotCompare, type Report, reconcile } from './reconcile'
-
-setDefaultTimeout(60_000)
 
 const [jane, bob] = ['d6a40ce9-bbd0-11ee-8a24-0242ac120003', 'd6a41083-bbd0-11ee-8a24-0242ac120003']
 const transfer = { account_id_from: eva, account_id_to: frank, amount: 1.01 }

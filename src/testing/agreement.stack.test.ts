@@ -1,13 +1,11 @@
 /** Both services agree: the same name means the same, and the same fault is refused alike. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { ServiceName } from '../config/config'
 import type { Example, Route } from '../platform/http/route'
 import { documentOf, services } from './api-docs'
 import { routesOf } from './documented'
 import { startStack } from './stack'
 import { eva } from './wallets'
-
-setDefaultTimeout(60_000)
 
 type Schema = { [keyword: string]: unknown }
 

@@ -2,7 +2,7 @@
  * The examples of the OpenAPI documents are sent to running services, in the order of the tables: each
  * answers as documented.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { ServiceName } from '../config/config'
 import { isUuid } from '../contract/id'
 import { parseInstant } from '../contract/time'
@@ -12,8 +12,6 @@ import { createLog } from '../platform/telemetry/log'
 import { routesOf } from './documented'
 import { eventually } from './eventually'
 import { type Answer, type Caller, type Stack, startStack } from './stack'
-
-setDefaultTimeout(60_000)
 
 /** Documented ids, and those that stand for them here. */
 type Ids = Map<string, string>

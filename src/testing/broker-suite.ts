@@ -103,12 +103,12 @@ export function brokerSuite(
         allowAutoTopicCreation: false,
       })
       await Promise.all([admin.connect(), producer.connect()])
-    }, 30_000)
+    })
 
     afterAll(async () => {
       await Promise.all([producer?.disconnect(), admin?.disconnect()])
       await broker?.[Symbol.asyncDispose]()
-    }, 30_000)
+    })
 
     async function newTopic({
       partitions = 1,
@@ -594,7 +594,7 @@ export function brokerSuite(
         dead.client.close()
         const joined = await alive.join()
         expect(joined).toMatchObject({ errorCode: error.none, members: [alive.memberId] })
-      }, 20_000)
+      })
 
       test('of kafkajs shares the partitions and continues when a member leaves', async () => {
         const topic = await newTopic({ partitions: 4 })

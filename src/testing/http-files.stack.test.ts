@@ -2,12 +2,10 @@
  * The `.http` files at the top are the first thing many people run: each request has to succeed as
  * its comment says.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { routesOf } from './documented'
 import { type HttpFileAnswers, runHttpFile } from './http-file'
 import { startStack } from './stack'
-
-setDefaultTimeout(60_000)
 
 const statuses = (answers: HttpFileAnswers) =>
   Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.status]))

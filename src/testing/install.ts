@@ -20,13 +20,14 @@ if (!existsSync(join(root, 'node_modules/fast-check'))) {
 // of a file that mostly wait (`test.concurrent`), each has services of its own: a few at a time.
 const options = [
   ...['--parallel=3', '--no-isolate', '--max-concurrency=4'],
-  // A bound for what hangs: on a busy machine any test is slow. What may only take so long says so itself.
-  '--timeout=60000',
   // The longest files begin first, so that none is left alone at the end. Measured by --update-timings.
   `--timings=${join(root, 'src/testing/timings.json')}`,
 ]
-if (!given.some((argument) => /^--(parallel|test-worker|concurrent|watch|inspect)/.test(argument)))
-  process.exit(run([...given, ...options]))
+// A bound for what hangs: on a busy machine any test is slow. What may only take so long says so itself.
+const timeout = '--timeout=180000'
+const isGiven = (option: RegExp) => given.some((argument) => option.test(argument))
+if (!isGiven(/^--(timeout|test-worker|inspect)/))
+  process.exit(run([...given, timeout, ...(isGiven(/^--(parallel|concurrent|watch)/) ? [] : options)]))
 
 function run(args: string[]): number {
   return Bun.spawnSync([process.execPath, ...args], { stdio: ['inherit', 'inherit', 'inherit'] }).exitCode

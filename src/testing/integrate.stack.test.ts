@@ -1,12 +1,10 @@
 /** Runs the blocks of `docs/integrate.md`: those of curl in one shell, those of the client in one program. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runTsc } from './client-package'
 import { type Stack, startStack } from './stack'
-
-setDefaultTimeout(120_000)
 
 const root = join(import.meta.dir, '../..')
 const page = await Bun.file(join(root, 'docs/integrate.md')).text()

@@ -1,7 +1,7 @@
 /**
  * Dead letters in a running service: table, topic, redrive, and readiness meanwhile.
  */
-import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,8 +21,6 @@ import { callerOf, serviceConfig } from '../../testing/stack'
 import { whileLeading } from '../rebuild/rebuild-store'
 import { startBalances } from '../service'
 import { createDeadLetterPublisher } from './publisher'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

@@ -1,5 +1,5 @@
 /** Redrive over a real database: each letter is applied once, under concurrency too. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
@@ -7,8 +7,6 @@ import { openReads } from '../queries/queries'
 import { listDeadLetters } from './dead-letters-store'
 import { openDeadLetterQueries } from './queries'
 import { type RedrivenLetter, type RedriveSelection, redrive } from './redrive'
-
-setDefaultTimeout(60_000)
 
 const anything = { cause: undefined, topic: undefined }
 const everything: RedriveSelection = { filter: anything, after: undefined }

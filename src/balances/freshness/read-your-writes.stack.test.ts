@@ -1,5 +1,5 @@
 /** Read-your-writes while events are late: with the consistency token of the write, and without it. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,8 +10,6 @@ import { eventually } from '../../testing/eventually'
 import { callerOf, serviceConfig } from '../../testing/stack'
 import { startWallet } from '../../wallet/service'
 import { startBalances } from '../service'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'error', format: 'json' })
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'

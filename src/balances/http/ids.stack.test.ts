@@ -1,11 +1,9 @@
 /** Ids in capitals, in what is asked and in what others write. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { connectKafka } from '../../platform/kafka/client'
 import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../../testing/eventually'
 import { startStack } from '../../testing/stack'
-
-setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

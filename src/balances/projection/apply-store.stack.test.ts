@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,8 +12,6 @@ import { findBalances } from '../queries/balances-store'
 import { markSeeded } from '../seed/seeds-store'
 import { applyProjection, type Claim, isConflict } from './apply-store'
 import type { BalanceRow, EntryRow } from './types'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

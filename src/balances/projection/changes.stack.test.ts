@@ -1,11 +1,9 @@
 /** What the wallet changes of accounts and clients, as the read side shows it, with both services. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { readEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { type Answer, startStack } from '../../testing/stack'
 import { eva, frank } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const ownerOfEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
 

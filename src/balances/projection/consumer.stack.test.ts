@@ -2,7 +2,7 @@
  * The consumer over a real database. The test plays the broker: it delivers batches, assigns and
  * revokes partitions.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { Kafka } from '../../platform/kafka/client'
 import type { PartitionOffset } from '../../platform/kafka/offsets'
 import type { RecordHeader } from '../../platform/kafka/record-set'
@@ -16,8 +16,6 @@ import { listDeadLetters } from '../dead-letters/dead-letters-store'
 import { redrive } from '../dead-letters/redrive'
 import { findBalances } from '../queries/balances-store'
 import { type Consumer, startConsumer } from './consumer'
-
-setDefaultTimeout(60_000)
 
 const topic = 'balances'
 const all = { cause: undefined, topic: undefined }

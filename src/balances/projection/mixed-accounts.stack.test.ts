@@ -2,7 +2,7 @@
  * An account has one currency and is moved by one kind of record, for any mix of writers and in any
  * order.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import postgres from 'postgres'
 import { createLog } from '../../platform/telemetry/log'
@@ -10,8 +10,6 @@ import { eventually } from '../../testing/eventually'
 import { type Stack, startStack } from '../../testing/stack'
 import { createServedTopics } from '../../testing/topics'
 import { startBalances } from '../service'
-
-setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

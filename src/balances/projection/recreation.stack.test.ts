@@ -2,7 +2,7 @@
  * Topics recreated while balances is stopped or running: their new records are applied from the
  * beginning.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import { connectKafka } from '../../platform/kafka/client'
 import { createLog, type Log } from '../../platform/telemetry/log'
@@ -10,8 +10,6 @@ import { eventually } from '../../testing/eventually'
 import { type Caller, callerOf, startStack } from '../../testing/stack'
 import { createServedTopics } from '../../testing/topics'
 import { startBalances } from '../service'
-
-setDefaultTimeout(60_000)
 
 async function openStage(name: 'balances' | 'transactions' = 'balances') {
   const stack = await startStack({ seed: false, start: [] })

@@ -2,7 +2,7 @@
  * Anything a broker can deliver, on real topics: every codec, odd records, unreadable batches. The
  * projection, a rebuild and the large movements get past all of it.
  */
-import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, expect, test } from 'bun:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { lz4Compress, snappyCompress } from '@platformatic/wasm-utils'
 import type { RunningService } from '../../platform/process/service'
@@ -19,8 +19,6 @@ import {
 } from '../../testing/raw-kafka'
 import { callerOf, type Stack, startStack } from '../../testing/stack'
 import { startBalances } from '../service'
-
-setDefaultTimeout(60_000)
 
 const codecs: Record<string, RawCodec> = {
   none: { codec: 0, compress: (records) => records },

@@ -2,7 +2,7 @@
  * Money of more digits than a JSON number has: everything stored can be shown, and no account blocks
  * another.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { openDatabase } from '../../platform/postgres/database'
 import { reconcile } from '../../reconcile/reconcile'
@@ -10,8 +10,6 @@ import { readEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { type Caller, type Stack, startStack } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 /** The most that an account can hold, in BRL. */
 const most = 9_999_999_999_999.99

@@ -1,11 +1,9 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow } from '../projection/types'
 import { type BalanceFilter, listBalances } from './balances-store'
-
-setDefaultTimeout(60_000)
 
 const everything: BalanceFilter = {
   clientId: undefined,

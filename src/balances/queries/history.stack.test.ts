@@ -1,5 +1,5 @@
 /** Account history on a real database, compared with a model of plain lists. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
@@ -9,8 +9,6 @@ import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow, EntryRow } from '../projection/types'
 import type { Clock, ExplanationCursor, Line, StatementCursor } from './history'
 import { openReads, type Reads } from './queries'
-
-setDefaultTimeout(60_000)
 
 async function openBalances() {
   const { url } = await (await backing()).createDatabase('balances', 'balances')

@@ -2,7 +2,7 @@
  * Large movements over a real database and broker: recorded once, despite redeliveries, unreadable
  * records and outages.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { TransactionCreated } from '../../contract/events/events'
 import { encodeEvent } from '../../contract/wire/envelope'
 import { connectKafka } from '../../platform/kafka/client'
@@ -14,8 +14,6 @@ import { eventually } from '../../testing/eventually'
 import { startStack } from '../../testing/stack'
 import { type LargeMovements, startLargeMovements } from './large-movements'
 import { listLargeMovements } from './large-movements-store'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 

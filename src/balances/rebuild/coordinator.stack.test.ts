@@ -1,7 +1,7 @@
 /**
  * Rebuilds in a running service: reads continue, differences are named, and a crash loses nothing.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { rebuild } from '../../cli/rebuild'
@@ -12,8 +12,6 @@ import { callerOf, type Stack, startStack } from '../../testing/stack'
 import { startBalances } from '../service'
 import { whileLeading } from './rebuild-store'
 import { createShadow } from './shadow-store'
-
-setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { Statements } from '../../platform/postgres/statements'
 import { eventually } from '../../testing/eventually'
 import { openReadModel } from '../../testing/read-model'
 import { changesChannel } from '../projection/apply-store'
 import { listChanges, newestPosition, pruneChanges } from './changes-store'
-
-setDefaultTimeout(60_000)
 
 let model: Awaited<ReturnType<typeof openReadModel>>
 beforeAll(async () => {

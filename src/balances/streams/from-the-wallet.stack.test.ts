@@ -2,14 +2,12 @@
  * Balance streams end to end: readers that are disconnected at random and resume on any replica,
  * under load.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { createLog } from '../../platform/telemetry/log'
 import { readEvents, type StreamEvent } from '../../testing/event-source'
 import { seeded } from '../../testing/random'
 import { type Stack, startStack } from '../../testing/stack'
 import { startBalances } from '../service'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'

@@ -1,5 +1,5 @@
 /** Streams on the tables alone: late entries, gaps, and positions that are gone. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { Log } from '../../platform/telemetry/log'
 import { parseEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
@@ -7,8 +7,6 @@ import { log, openReadModel } from '../../testing/read-model'
 import { streamEncoder as encoder } from '../http/streams'
 import { findBalances } from '../queries/balances-store'
 import { BalanceStreams } from './streams'
-
-setDefaultTimeout(60_000)
 
 /** Reads the next events, as name and version. */
 function readerOf({ body }: Response) {

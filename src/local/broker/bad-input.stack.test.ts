@@ -235,5 +235,4 @@ test(
     expect(reasons.filter((reason) => reason.startsWith('request failed'))).toEqual([])
     await eventually(() => expect(reasons.length).toBeGreaterThan(100))
   }),
-  30_000,
 )

@@ -72,5 +72,5 @@ if (java) {
     writeFileSync(file, JSON.stringify({ version: 1, partitions: ofTopic }))
     await run(deletion, ['--offset-json-file', file])
     expect(await run(offsets, ['--topic', 'tried', '--time', 'earliest'])).toEqual(ends)
-  }, 180_000)
+  })
 }

@@ -143,4 +143,4 @@ test('kill -9 at any moment loses nothing that was acknowledged, and writes noth
   expect(expected).toBe(end)
   broker.kill()
   await broker.exited
-}, 30_000)
+})

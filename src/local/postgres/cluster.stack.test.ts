@@ -56,7 +56,7 @@ test('each role owns its own database and cannot connect to another', async () =
   other.password = 'wrong'
   await expect(query(other.href, 'select 1')).rejects.toThrow('password authentication failed')
   expect(() => server.url('third')).toThrow('no database third')
-}, 30_000)
+})
 
 test('a database can be added while the server runs', async () => {
   await using server = await startPostgres(options())
@@ -66,7 +66,7 @@ test('a database can be added while the server runs', async () => {
     { name: 'late-comer' },
   ])
   expect(server.url('late-comer')).toBe(url)
-}, 30_000)
+})
 
 test('a second start keeps the data, and nothing runs in between', async () => {
   await using before = await startPostgres(options())
@@ -80,7 +80,7 @@ test('a second start keeps the data, and nothing runs in between', async () => {
   await using after = await startPostgres(options())
   expect(await query<{ id: number }>(after.url('first'), 'select id from kept')).toEqual([{ id: 1 }])
   expect(statSync(join(root, 'shared/admin-password')).mode & 0o777).toBe(0o600)
-}, 30_000)
+})
 
 test('a killed server is noticed, and the next start recovers what was committed', async () => {
   await using killed = await startPostgres(options())
@@ -93,7 +93,7 @@ test('a killed server is noticed, and the next start recovers what was committed
 
   await using after = await startPostgres(options())
   expect(await query<{ id: number }>(after.url('first'), 'select id from kept')).toEqual([{ id: 2 }])
-}, 30_000)
+})
 
 test('the server does not outlive a killed owner', async () => {
   const owner = Bun.spawn(
@@ -114,7 +114,7 @@ test('the server does not outlive a killed owner', async () => {
 
   owner.kill('SIGKILL')
   await eventually(() => expect(isAlive(pid)).toBe(false))
-}, 30_000)
+})
 
 test('a server that a killed run left behind is stopped first', async () => {
   await using left = await startPostgres(options())
@@ -123,7 +123,7 @@ test('a server that a killed run left behind is stopped first', async () => {
   expect(next.pid).not.toBe(left.pid)
   expect(await left.exited).toBe('ended with exit code 0')
   expect(isAlive(left.pid)).toBe(false)
-}, 30_000)
+})
 
 test('a stale postmaster.pid is no obstacle, even when its process id is in use again', async () => {
   await (await startPostgres(options())).stop()
@@ -134,7 +134,7 @@ test('a stale postmaster.pid is no obstacle, even when its process id is in use 
 
   await using server = await startPostgres(options())
   expect(server.pid).not.toBe(process.pid)
-}, 30_000)
+})
 
 test('a taken port is named', async () => {
   using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
@@ -142,4 +142,4 @@ test('a taken port is named', async () => {
   await expect(startPostgres(options({ port: listener.port }))).rejects.toThrow(
     `port ${listener.port} is taken by another program`,
   )
-}, 30_000)
+})

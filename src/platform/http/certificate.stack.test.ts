@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +11,6 @@ import type { Log } from '../telemetry/log'
 import { readCertificate } from './certificate'
 import type { OriginRules } from './origins'
 import { listen } from './server'
-
-setDefaultTimeout(60_000)
 
 const authority = createAuthority('ours')
 const issue = (validity = {}) => authority.issue(['localhost', 'wallet.test', '127.0.0.1'], validity)

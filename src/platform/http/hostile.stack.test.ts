@@ -1,12 +1,10 @@
 /** Hostile requests at every route of both services: a short problem, soon, and without effect. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { ServiceName } from '../../config/config'
 import { expectDocumented, routesOf } from '../../testing/documented'
 import { head, type RawAnswer, rawRequest } from '../../testing/raw-http'
 import { startStack } from '../../testing/stack'
 import type { Route } from './route'
-
-setDefaultTimeout(120_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

@@ -1,10 +1,8 @@
 /** Two services on one port would share it in silence, and each would see some of the requests. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { serviceNames } from '../../config/config'
 import { startStack } from '../../testing/stack'
-
-setDefaultTimeout(60_000)
 
 test('a service on a port in use exits at once, naming port, holder and remedy', async () => {
   await using stack = await startStack()

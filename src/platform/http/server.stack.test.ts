@@ -1,5 +1,5 @@
 /** What reaches a service over a socket, and no HTTP library would send. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
 import { parseJson } from '../../contract/wire/json'
 import { head, type RawAnswer, type RawPart, rawRequest } from '../../testing/raw-http'
@@ -10,8 +10,6 @@ import type { OriginRules } from './origins'
 import { commonProblems } from './problem'
 import { bodyLimits } from './request-body'
 import { listen } from './server'
-
-setDefaultTimeout(60_000)
 
 const Thing = Type.Object(
   { name: Type.String(), note: Type.Optional(Type.String()) },

@@ -1,5 +1,5 @@
 /** Topics: created, and read without a consumer group. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,6 @@ import { backing } from '../../testing/backing'
 import { createLog } from '../telemetry/log'
 import { connectKafka } from './client'
 import type { OffsetRange } from './offsets'
-
-setDefaultTimeout(60_000)
 
 const log = createLog({ service: 'test', level: 'error', format: 'json' })
 

@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { startProxy } from '../../testing/proxy'
@@ -6,8 +6,6 @@ import { type Database, inSnapshotOf, openDatabase } from './database'
 import { databaseFailure, isConnectionLost } from './failures'
 import { keepListening } from './listen'
 import { arrayOf } from './statements'
-
-setDefaultTimeout(60_000)
 
 async function open(poolMax = 2) {
   const shared = await backing()

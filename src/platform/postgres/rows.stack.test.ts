@@ -1,10 +1,8 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { bigint, boolean, customType, integer, json, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import { backing } from '../../testing/backing'
 import { openDatabase } from './database'
 import { rowStatements } from './rows'
-
-setDefaultTimeout(60_000)
 
 const time = customType<{ data: Date }>({ dataType: () => 'timestamp (3) with time zone' })
 const bytes = customType<{ data: Uint8Array }>({ dataType: () => 'bytea' })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,8 +16,6 @@ import { startWallet } from '../../wallet/service'
 import { openDatabase } from './database'
 import { databaseFailure } from './failures'
 import { prepareDatabase } from './migrate'
-
-setDefaultTimeout(60_000)
 
 const authority = createAuthority('ours')
 const other = createAuthority('theirs')

@@ -2,11 +2,9 @@
  * What somebody with the service's own password could do to the ledger beside it: append what a
  * wallet might have, and nothing else.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const ownerOfEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
 

@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import pino from 'pino'
 import postgres, { type Sql } from 'postgres'
 import type { ServiceConfig } from '../../config/config'
@@ -8,8 +8,6 @@ import { callerOf, serviceConfig } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets } from '../../testing/wallets'
 import { startWallet } from '../service'
 import { grants } from './grants'
-
-setDefaultTimeout(60_000)
 
 const connect = (url: string) => {
   const sql = postgres(url, { max: 1, onnotice: () => {} })

@@ -1,8 +1,6 @@
 /** The token of a write names the newest version of each account that it changed. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { type Caller, startStack } from '../../testing/stack'
-
-setDefaultTimeout(60_000)
 
 const tokenOf = async (answer: ReturnType<Caller['post']>) => (await answer).headers.get('consistency-token')
 

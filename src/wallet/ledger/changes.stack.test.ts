@@ -1,9 +1,7 @@
 /** Changes of accounts, holds and clients: what they stop, at once and everywhere, and their answers. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const ownerOfEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
 const nowhere = '00000000-0000-4000-8000-000000000000'

@@ -1,10 +1,8 @@
 /** Times come from the database's clock, not from the wallet's machine. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import { type Caller, spawnService } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const dayMs = 86_400_000
 const pay = (caller: Caller, headers = {}, more = {}) =>

@@ -2,11 +2,9 @@
  * What becomes of a movement whose caller breaks the connection, or the rules of HTTP: nothing, as
  * far as it is known in time; the key tells.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { type RawPart, rawRequest } from '../../testing/raw-http'
 import { type Answer, startStack } from '../../testing/stack'
-
-setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const amount = '{"amount":1}'

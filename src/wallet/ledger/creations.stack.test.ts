@@ -1,8 +1,6 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, startWallets } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 test('three wallets open the first accounts of a currency at once: world is opened once', async () => {
   await using wallets = await startWallets(3)

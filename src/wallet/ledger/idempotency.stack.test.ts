@@ -1,11 +1,9 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { fingerprint } from '../../platform/http/idempotency-key'
 import { eventually } from '../../testing/eventually'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const pay = (caller: Caller, key: string | undefined, amount: number, more = {}) =>
   caller.post(

@@ -1,10 +1,8 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import { type Answer, callerOf } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets, world } from '../../testing/wallets'
 import { startWallet } from '../service'
-
-setDefaultTimeout(60_000)
 
 const john = 'd6a3b836-bbd0-11ee-8a24-0242ac120003'
 

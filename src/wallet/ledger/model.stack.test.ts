@@ -3,7 +3,7 @@
  * and its tables say the same afterwards. Several sequences go on at once, each in a currency of
  * its own, so that their commands share batches, and each has a `world` of its own.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/postgres/database'
 import { findFaults, findOutboxFaults } from '../../testing/ledger-faults'
@@ -30,8 +30,6 @@ import type { CommandRequest, RequestResult } from './decide-request'
 import { execute } from './execute'
 import { tryOptimistic } from './optimistic'
 import { createOptimisticState } from './optimistic-state'
-
-setDefaultTimeout(180_000)
 
 /**
  * Currencies with all the decimals that there are. No account is in CHF, so it has no

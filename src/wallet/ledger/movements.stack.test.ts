@@ -1,10 +1,8 @@
 /** Reversals, holds, batches and what may be said about a movement, as a caller meets them. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 type AccountSnapshot = { balance: number; held: number; available: number; version: number }
 

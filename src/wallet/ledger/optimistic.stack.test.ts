@@ -2,7 +2,7 @@
  * Guesses at what the ledger will hold: a wrong one is refused with all that was built on it, and
  * nothing is carried out twice.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import {
   eva,
@@ -19,8 +19,6 @@ import { execute } from './execute'
 import type { Ledger } from './ledger'
 import { tryOptimistic } from './optimistic'
 import { createOptimisticState } from './optimistic-state'
-
-setDefaultTimeout(60_000)
 
 function openLedger({ config }: Wallets): Ledger & AsyncDisposable {
   const database = openDatabase({ ...config.database, poolMax: 1, applicationName: 'test' })

@@ -1,9 +1,7 @@
 /** Transactions of several legs, as a caller of the wallet meets them. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const john = 'd6a4053e-bbd0-11ee-8a24-0242ac120003'
 

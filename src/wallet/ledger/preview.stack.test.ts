@@ -1,5 +1,5 @@
 /** Previews: `dry_run` in the body of a command. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { routesOf } from '../../testing/documented'
 import { eventually } from '../../testing/eventually'
@@ -11,8 +11,6 @@ import type { TransferMoney } from '../domain/transfer'
 import { tryLead } from '../outbox/outbox-store'
 import { createClock } from './clock'
 import { createPreviews, previewSettings } from './preview'
-
-setDefaultTimeout(60_000)
 
 const transfer = { account_id_from: eva, account_id_to: frank, amount: 1 }
 const preview = (caller: Caller, path: string, body: object, headers?: Record<string, string>) =>

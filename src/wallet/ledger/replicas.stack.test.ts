@@ -2,14 +2,12 @@
  * Several wallets on one database, all after the same few accounts, with and without connections
  * that are cut: what was answered is what happened.
  */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { eventually } from '../../testing/eventually'
 import { seeded } from '../../testing/random'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const people = [eva, frank]
 const [callers, commandsEach] = [24, 8]

@@ -1,12 +1,10 @@
 /** Connections to the database that are cut in silence: nothing is closed, and nothing arrives. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import { startProxy } from '../../testing/proxy'
 import { type Caller, callerOf } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets } from '../../testing/wallets'
 import { startWallet } from '../service'
-
-setDefaultTimeout(90_000)
 
 async function start() {
   const wallets = await startWallets(0)

@@ -2,11 +2,9 @@
  * Times in requests: what is none is refused before anything is done, and what is one is kept as it
  * was sent.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { startStack } from '../../testing/stack'
-
-setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

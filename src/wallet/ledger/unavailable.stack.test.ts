@@ -2,12 +2,10 @@
  * A database that answers but cannot write: callers get a 503 with `Retry-After`,
  * readiness says why, and it ends by itself.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 const pay = (caller: Caller, headers = {}) =>
   caller.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1 }, headers)

@@ -1,10 +1,8 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
 import { findDelivery } from './deliveries-store'
 import { measureOutbox, openOutbox, pendingMax, removePublished } from './outbox-store'
-
-setDefaultTimeout(60_000)
 
 test('however much the outbox has grown since a statement was planned, it is read by its key', async () => {
   const { url } = await (await backing()).createDatabase('outbox', 'wallet')

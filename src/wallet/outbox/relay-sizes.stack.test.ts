@@ -2,7 +2,7 @@
  * Events that are too many or too large for one send: the broker's limits slow the relay down, and
  * do not stop it.
  */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,8 +17,6 @@ import { eventually } from '../../testing/eventually'
 import { callerOf, serviceConfig } from '../../testing/stack'
 import { eva, frank, log } from '../../testing/wallets'
 import { startWallet } from '../service'
-
-setDefaultTimeout(60_000)
 
 /** A wallet whose topics have one partition, and take batches of `batchBytesMax`. */
 async function start(batchBytesMax: number, patience = { standstillMaxMs: 60_000, refusedMs: 200 }) {

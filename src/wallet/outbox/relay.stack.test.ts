@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +15,6 @@ import { type Caller, callerOf, type ServiceProcess, serviceConfig, spawnService
 import { startWallet } from '../service'
 import { removeOldDeliveries } from './deliveries-store'
 import { enqueueReplay } from './outbox-store'
-
-setDefaultTimeout(60_000)
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'

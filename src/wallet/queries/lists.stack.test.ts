@@ -1,8 +1,6 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { type Caller, startStack } from '../../testing/stack'
 import { eva, frank, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 type Row = Record<string, unknown> & { id: string }
 type Page = { data: Row[]; next_cursor: string | null }

@@ -1,10 +1,8 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { eventually } from '../../testing/eventually'
 import { type Caller, startStack } from '../../testing/stack'
 import { eva, frank, world } from '../../testing/wallets'
-
-setDefaultTimeout(60_000)
 
 type Row = Record<string, unknown> & { id: string; created_at: string }
 type Page = { data: Row[]; next_cursor: string | null }

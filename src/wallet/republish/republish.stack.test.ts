@@ -1,5 +1,5 @@
 /** Republished events equal the first publication, for consumers that have them and for a new one. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { startBalances } from '../../balances/service'
 import { openDatabase, openSession } from '../../platform/postgres/database'
@@ -15,8 +15,6 @@ import { createOptimisticState } from '../ledger/optimistic-state'
 import { seedWallet } from '../seed/seed'
 import { startWallet } from '../service'
 import { republishAll } from './republish'
-
-setDefaultTimeout(60_000)
 
 type Event = {
   topic: string

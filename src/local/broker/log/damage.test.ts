@@ -107,7 +107,6 @@ test.each([true, false])(
       },
     )
   },
-  60_000,
 )
 
 test('offsets of a damaged last batch are not reused across restarts', () => {
