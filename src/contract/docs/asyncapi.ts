@@ -5,7 +5,7 @@
 import { version } from '../../../package.json'
 import type { EventDefinition } from '../events/define-event'
 import { events, type Topic } from '../events/events'
-import { describeEvents, exampleRecord, headerMeanings } from './markdown'
+import { describeEvents, exampleRecord, headerMeanings, optionalHeaders } from './markdown'
 
 /** A topic, and the consumer group that reads it. */
 export type Use = { topic: Topic; groupId?: string }
@@ -101,8 +101,7 @@ function headersOf(headers: Record<string, string | undefined>, action: AsyncApi
     const isConstant = /^(ce_(specversion|source|type)|content-type)$/.test(name)
     return [name, { ...(isConstant ? only(headers[name]) : { type: 'string' }), description }]
   })
-  // Older records have none when no request led to them.
-  const required = Object.keys(headerMeanings).filter((name) => name !== 'traceparent')
+  const required = Object.keys(headerMeanings).filter((name) => !optionalHeaders.some((one) => one === name))
   return {
     type: 'object',
     properties: Object.fromEntries(properties),

@@ -3,6 +3,7 @@ import type { TSchema } from '@sinclair/typebox'
 import type { EventDefinition } from '../events/define-event'
 import { events, type SaldoEvent } from '../events/events'
 import { cloudEventHeaders, encodeEvent, walletSource } from '../wire/envelope'
+import { createSigner, signatureHeader } from '../wire/signature'
 
 export const headerMeanings = {
   ce_specversion: 'The CloudEvents version.',
@@ -13,7 +14,11 @@ export const headerMeanings = {
   ce_subject: 'A client, account, transaction, hold, or change of one; a leg is `<transaction>/<leg>`.',
   'content-type': 'The format of the value.',
   traceparent: 'W3C Trace Context of the request that caused it; a trace of its own without a request.',
+  [signatureHeader]: 'That the wallet has sent the record as it is, if it signs: see Signatures.',
 } as const
+type HeaderName = keyof typeof headerMeanings
+/** Those that a record of ours may lack. Older ones have no trace when no request led to them. */
+export const optionalHeaders: readonly HeaderName[] = ['traceparent', signatureHeader]
 
 /** The example of an event as a record, with its value parsed. */
 export function exampleRecord({ name, example }: EventDefinition) {
@@ -39,6 +44,7 @@ export function describeEvents({ topicPrefix, asyncApi }: { topicPrefix: string;
   const sections = [
     introduction(table(['Event', 'Kind', 'Topic', 'Key'], summary)),
     wireFormat,
+    signatures(),
     courseCompatibility,
     evolution(asyncApi),
     ...all.map((event) => section(event, topicPrefix)),
@@ -80,6 +86,34 @@ each currency, is the outside: deposits come from it and withdrawals go to it.
 **Delivery** is at least once: handle redeliveries idempotently. Records with the same key are in order.
 An event about two accounts can be in order for one of them only, so \`BalanceUpdated\` carries the
 version of both: keep the higher one. Ignore unknown fields and events.`
+
+/** A function, since it signs its example. */
+function signatures(): string {
+  const secret = Uint8Array.from({ length: 32 }, (_, index) => index)
+  const record = { topic: 'balances', key: 'eva', value: '{}', headers: [['ce_type', 'example']] } as const
+  return `## Signatures
+
+A wallet with signing keys adds the header ${code(signatureHeader)} to each record:
+\`v1;<key id>;<signature>\`. The signature is the HMAC-SHA256, in Base64, of these fields in this order:
+
+1. the text \`saldo-signature/v1\`
+2. the id of the key
+3. the topic, as the broker knows it
+4. the key of the record
+5. the value
+6. name and value of each header that is \`content-type\` or begins with \`ce_\`, in the order of the
+   record, repeated ones included
+
+Each field is its length, in four bytes with the highest first, and then its bytes. What is absent has the
+length \`0xffffffff\` and no bytes. With the bytes 0 to 31 as key \`demo\`, the record of
+topic \`balances\` with key \`eva\`, value \`{}\` and header \`ce_type: example\` has the signature
+${code(createSigner({ id: 'demo', secret })(record))}.
+
+So a record can be neither changed nor moved to another topic or event. Not signed are the offset, the
+timestamp of the record, which no event of ours needs, and \`traceparent\`. A copy of a signed record is as
+valid as the original: versions make it harmless. A record with two signatures is not valid. The keys are
+secret: who can verify can sign.`
+}
 
 /** Each is in the corpus. */
 const courseForms = table(

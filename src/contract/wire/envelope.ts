@@ -57,6 +57,9 @@ export type Unreadable = {
     | 'not_decodable'
     | 'batch_too_large'
     | 'batch_not_readable'
+    | 'signature_missing'
+    | 'signature_invalid'
+    | 'signature_key_unknown'
   detail: string
 }
 
@@ -261,7 +264,8 @@ function open({ value, headers = [] }: ReceivedRecord): Data | Failed {
   return reason ? { reason } : { type, ...parse(value) }
 }
 
-const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
+/** Signatures have to cover them. */
+export const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
 const namesInBytes = attributeNames.map((name) => [name, Buffer.from(name)] as const)
 
 /**
