@@ -25,6 +25,7 @@ const differencesOf = async ({ databases, config }: Stack) => {
       walletUrl: databases.wallet.serviceUrl,
       balancesUrl: databases.balances.url,
       kafka: config.balances.kafka,
+      events: config.balances.events,
       remedy: '',
     },
     {

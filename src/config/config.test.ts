@@ -227,3 +227,69 @@ test('hosts and origins are lists, and a value that never matches is a fault', (
       expect.stringContaining('CORS_ORIGINS must be'),
     ])
 })
+
+const secretOf = (length: number) => Buffer.alloc(length, 'hunter2').toString('base64')
+const keyText = (id: string, length = 32) => `${id}:${secretOf(length)}`
+const balances = { ...enough, SERVICE: 'balances' }
+
+test('keys of signatures are lists, also line by line, for the service that uses them', () => {
+  const ids = (keys: { id: string }[]) => keys.map(({ id }) => id)
+  const wallet = readServiceConfig({
+    ...enough,
+    EVENTS_SIGNING_KEYS: `${keyText('2026-11')}, ${keyText('old', 48)}`,
+  })
+  expect(ids(wallet.events.signingKeys)).toEqual(['2026-11', 'old'])
+  expect(wallet.events.signingKeys.map(({ secret }) => Buffer.from(secret).toString('base64'))).toEqual([
+    secretOf(32),
+    secretOf(48),
+  ])
+  // What `npm start` passes to both.
+  const both = {
+    EVENTS_SIGNING_KEYS: keyText('a'),
+    EVENTS_VERIFY: 'required',
+    EVENTS_VERIFY_KEYS: `${keyText('a')}\n${keyText('b')}`,
+  }
+  expect(readServiceConfig({ ...balances, ...both }).events).toMatchObject({
+    signingKeys: [],
+    verify: 'required',
+    verifyKeys: [{ id: 'a' }, { id: 'b' }],
+  })
+  expect(readServiceConfig({ ...enough, ...both }).events).toMatchObject({
+    verify: undefined,
+    verifyKeys: [],
+  })
+  expect(readServiceConfig(balances).events).toEqual({ signingKeys: [], verify: undefined, verifyKeys: [] })
+  const files = { WALLET_DATABASE_URL: enough.DATABASE_URL, BALANCES_DATABASE_URL: enough.DATABASE_URL }
+  expect(readReconcileConfig({ ...enough, ...files, ...both }).events.verifyKeys).toHaveLength(2)
+})
+
+test('verification without keys, and keys without verification, are refused', () => {
+  const faults = (env: Record<string, string>) => faultsOf({ ...balances, ...env })
+  expect(faults({ EVENTS_VERIFY: 'required' })).toEqual([
+    expect.stringMatching(/^EVENTS_VERIFY_KEYS is missing; it must be a comma-separated list of ID:SECRET/),
+  ])
+  for (const off of [{}, { EVENTS_VERIFY: 'off' }] as Record<string, string>[])
+    expect(faults({ ...off, EVENTS_VERIFY_KEYS: keyText('a') })).toEqual([
+      'EVENTS_VERIFY_KEYS has no effect without EVENTS_VERIFY=required; set that, too, or remove the keys',
+    ])
+  expect(faults({ EVENTS_VERIFY: 'true' })).toEqual([
+    'EVENTS_VERIFY must be one of off, required, but is "true"',
+  ])
+})
+
+test.each([
+  [secretOf(32), 'entry 1 does not begin with an id and a colon'],
+  [`${keyText('a')},`, 'entry 2 does not begin with an id and a colon'],
+  [keyText('A'), 'entry 1 does not begin with an id and a colon'],
+  [keyText('a'.repeat(33)), 'entry 1 does not begin with an id and a colon'],
+  [`a: ${secretOf(32)}`, 'entry 1 has a secret of 0 bytes'],
+  [`a:${secretOf(32)}!`, 'entry 1 has a secret that is not Base64'],
+  [`a:${secretOf(32).replace('=', '')}`, 'entry 1 has a secret that is not Base64'],
+  [`${keyText('a')},${keyText('b', 31)}`, 'entry 2 has a secret of 31 bytes'],
+  [`${keyText('a')},${keyText('a', 33)}`, 'entry 2 has the id of an entry before it'],
+])('the list of keys %p is refused, and no secret is shown', (EVENTS_SIGNING_KEYS, fault) => {
+  const [message = '', ...others] = faultsOf({ ...enough, EVENTS_SIGNING_KEYS })
+  expect(message).toEndWith(`, but ${fault}`)
+  expect(others).toEqual([])
+  expect(message).not.toContain(secretOf(32).slice(0, 8))
+})

@@ -9,8 +9,10 @@ import {
   flag,
   hostList,
   integer,
+  keyList,
   notForBalances,
   oneOf,
+  onlyIfRequired,
   originList,
   type Parser,
   port,
@@ -66,6 +68,11 @@ export function readServiceConfig(env: Environment) {
         prepare: variable('DATABASE_PREPARE', flag, true),
       },
       kafka: kafkaConfig(variable, service),
+      events: {
+        /** The first signs. Others may be there, so that both services can share a list. */
+        signingKeys: service === 'wallet' ? variable('EVENTS_SIGNING_KEYS', keyList, []) : [],
+        ...(service === 'wallet' ? unverified : verification(variable)),
+      },
       migrateOnStart: variable('MIGRATE_ON_START', flag, true),
       seedOnStart: variable('SEED_ON_START', flag, false),
       /** Movements from this amount on are large: whole major units of any currency. For balances only. */
@@ -94,6 +101,7 @@ export function readReconcileConfig(env: Environment) {
       walletUrl: variable('WALLET_DATABASE_URL', address),
       balancesUrl: variable('BALANCES_DATABASE_URL', address),
       kafka: kafkaConfig(variable, 'reconcile'),
+      events: verification(variable),
       /** When something cannot be reached. */
       remedy: isLocal
         ? remedyOf(env, reconcileAddresses)
@@ -206,6 +214,19 @@ function kafkaConfig(variable: Variable, clientId: string) {
     },
   }
 }
+
+/** Each of the keys is accepted. Keys that would not be used are a fault: it would look like protection. */
+function verification(variable: Variable) {
+  const verify = variable('EVENTS_VERIFY', oneOf('off', 'required'), undefined)
+  return {
+    verify,
+    verifyKeys:
+      verify === 'required'
+        ? variable('EVENTS_VERIFY_KEYS', keyList)
+        : variable('EVENTS_VERIFY_KEYS', onlyIfRequired, []),
+  }
+}
+const unverified: ReturnType<typeof verification> = { verify: undefined, verifyKeys: [] }
 
 type Variable = {
   <T>(name: string, parse: Parser<T>): T

@@ -100,6 +100,38 @@ export const topicPrefix: Parser<string> = (value) => {
   )
 }
 
+/** A secret of less could be guessed. HMAC-SHA256 gains nothing from more. */
+const secretBytesMin = 32
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/** Faults say the number of the entry and nothing of its content. */
+export const keyList: Parser<SigningKey[]> = (value) => {
+  const keys: SigningKey[] = []
+  const entries = value.trim().split(/[\s,]+/)
+  for (const [index, entry] of entries.entries()) {
+    const [, id, text = ''] = /^([a-z0-9-]{1,32}):(.*)$/.exec(entry) ?? []
+    const refuse = (fault: string) => {
+      throw new Error(
+        "must be a comma-separated list of ID:SECRET, with ids of 1 to 32 characters of a-z, 0-9 and '-', " +
+          `and secrets of ${secretBytesMin} bytes or more in Base64, but entry ${index + 1} ${fault}`,
+      )
+    }
+    if (id === undefined) refuse('does not begin with an id and a colon')
+    if (!base64.test(text)) refuse('has a secret that is not Base64')
+    const secret = Uint8Array.from(Buffer.from(text, 'base64'))
+    if (secret.length < secretBytesMin) refuse(`has a secret of ${secret.length} bytes`)
+    if (keys.some((key) => key.id === id)) refuse('has the id of an entry before it')
+    keys.push({ id: id as string, secret })
+  }
+  return keys
+}
+
+type SigningKey = { id: string; secret: Uint8Array }
+
+export const onlyIfRequired: Parser<SigningKey[]> = () => {
+  throw new Error('has no effect without EVENTS_VERIFY=required; set that, too, or remove the keys')
+}
+
 /**
  * The value, unless it may contain a password: then not even a part of it, because the password may
  * be anywhere.

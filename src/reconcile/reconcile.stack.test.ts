@@ -19,7 +19,13 @@ const runReconcile = (
   { waitMs = 20_000, balancesUrl = databases.balances.url } = {},
 ): Promise<Report> =>
   reconcile(
-    { walletUrl: databases.wallet.serviceUrl, balancesUrl, kafka: config.balances.kafka, remedy: '' },
+    {
+      walletUrl: databases.wallet.serviceUrl,
+      balancesUrl,
+      kafka: config.balances.kafka,
+      events: config.balances.events,
+      remedy: '',
+    },
     { waitMs, differencesMax: 20, showProgress: silent, signal: new AbortController().signal },
   )
 

@@ -119,6 +119,7 @@ export function serviceConfig(
       ssl: false,
       sasl: undefined,
     },
+    events: { signingKeys: [], verify: undefined, verifyKeys: [] },
     migrateOnStart: true,
     seedOnStart: seed,
     largeMovementMin: 10_000,

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { ServiceConfig } from '../config/config'
 import { topics } from '../contract/events/events'
+import { createSigner } from '../contract/wire/signature'
 import { listen } from '../platform/http/server'
 import { connectKafka } from '../platform/kafka/client'
 import { fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
@@ -65,6 +66,8 @@ export function startWallet(
   }
   const heartbeat = createHeartbeat(ledger)
   ledger.health = heartbeat
+  const [signingKey] = config.events.signingKeys
+  if (signingKey) log.info({ key: signingKey.id }, 'signing events')
   const relay = createRelay({
     databaseUrl: config.database.url,
     publisher: kafka.publisher(),
@@ -74,6 +77,7 @@ export function startWallet(
         kafkaConfig.partitions,
       ),
     topicPrefix: kafkaConfig.topicPrefix,
+    sign: signingKey && createSigner(signingKey),
     log,
     refusedMs,
   })

@@ -156,6 +156,7 @@ test('`world` may owe more than 15 digits; balances and reconcile agree to the c
       walletUrl: databases.wallet.serviceUrl,
       balancesUrl: databases.balances.url,
       kafka: config.balances.kafka,
+      events: config.balances.events,
       remedy: '',
     },
     {

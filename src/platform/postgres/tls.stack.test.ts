@@ -189,10 +189,10 @@ test('a server that takes nothing but TLS serves both services, a rebuild and re
     expect((await read.post('/rebuild', {})).status).toBe(202)
     await eventually(async () => expect((await read.get('/rebuild')).body.state).toBe('swapped'))
     const { url: walletUrl } = configOf('wallet').database
-    const { database, kafka } = configOf('balances')
+    const { database, kafka, events } = configOf('balances')
     const { signal } = new AbortController()
     const report = await reconcile(
-      { walletUrl, balancesUrl: database.url, kafka, remedy: '' },
+      { walletUrl, balancesUrl: database.url, kafka, events, remedy: '' },
       { waitMs: 10_000, differencesMax: 10, showProgress: () => ({ add() {}, end() {} }), signal },
     )
     expect(report.differences).toEqual([])

@@ -4,6 +4,7 @@
  * leads, any number stand by. A crash repeats events and never loses one.
  */
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
+import { type Sign, signatureHeader } from '../../contract/wire/signature'
 import { messageOf } from '../../platform/fault'
 import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
 import type { OutgoingRecord } from '../../platform/kafka/records'
@@ -31,6 +32,8 @@ export type RelayOptions = {
   /** Creates the topics. Called before the first send, until it succeeds. */
   prepareBroker: () => Promise<void>
   topicPrefix: string
+  /** Absent where records are not signed. */
+  sign: Sign | undefined
   log: Log
   /** How long until a refused event is tried again, in milliseconds: an operator has to act first. */
   refusedMs: number
@@ -188,8 +191,8 @@ class OutboxDrain {
    * closes the gap that it left.
    */
   async #publish(rows: PendingRow[]): Promise<void> {
-    const { publisher, topicPrefix, refusedMs, log } = this.#options
-    const records = rows.map((row) => recordOf(row, topicPrefix))
+    const { publisher, refusedMs, log } = this.#options
+    const records = rows.map((row) => recordOf(row, this.#options))
     const sent = await publisher.send(records)
     let first: RefusedEvent | undefined
     for (const [index, coordinates] of sent.entries()) {
@@ -211,13 +214,15 @@ class OutboxDrain {
   }
 }
 
-function recordOf(row: PendingRow, topicPrefix: string) {
+function recordOf(row: PendingRow, { topicPrefix, sign }: RelayOptions) {
   // Events without a request (expiry, republication) start a new trace.
-  const headers = {
+  const headers: Record<string, string> = {
     ...cloudEventHeaders(walletSource, row),
     traceparent: row.traceparent ?? continueTrace(undefined),
   }
-  return { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
+  const record = { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
+  if (sign) headers[signatureHeader] = sign({ ...record, headers: Object.entries(headers) })
+  return record
 }
 
 function partition<T>(all: T[], isFirst: (one: T) => boolean): [T[], T[]] {
