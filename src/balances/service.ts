@@ -32,7 +32,8 @@ import { type Consumer, startConsumer } from './projection/consumer'
 import type { Offsets } from './projection/offsets'
 import { listOffsets } from './projection/offsets-store'
 import { detectStall, type StallState, standstillMaxMs } from './projection/stall-detector'
-import { subscriptionOf, topics } from './projection/topics'
+import { createRecordReader, type ReadRecord, subscriptionOf, topics } from './projection/topics'
+import { settleVerification } from './projection/verification'
 import { openReads } from './queries/queries'
 import { startLargeMovements } from './reactions/large-movements'
 import { listLargeMovements } from './reactions/large-movements-store'
@@ -73,11 +74,12 @@ export function startBalances(
   const service = createService({ name: 'balances', log, shutdownTimeoutMs })
   const { reading, database } = openDatabases(config)
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
+  const read = createRecordReader(config.events)
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
   const serving = createServing({ config, kafka, reading, log }, { lookEveryMs, onSample: detector.observe })
   const { consistency, monitor, streams, wake } = serving
-  const consumers = createConsumers({ config, kafka, database, log, onApplied: wake })
+  const consumers = createConsumers({ config, kafka, database, log, read, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
@@ -87,7 +89,7 @@ export function startBalances(
     largeMovements: (accountId, page) =>
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
     async redrive(selection, dryRun) {
-      const answer = await withUnavailableFault(redrive(database, selection, { dryRun }))
+      const answer = await withUnavailableFault(redrive(database, selection, { read, dryRun }))
       deadLetters.wake()
       return answer
     },
@@ -129,6 +131,7 @@ export function startBalances(
       const { url } = config.database
       const migrate = config.migrateOnStart
       await prepareDatabase({ url, folder: migrationsFolder, migrate, log, signal })
+      await settleVerification(database.sql, config.events, log)
       await streams.start()
       if (config.seedOnStart) await seedBalances(url, database, log)
     },
@@ -175,10 +178,11 @@ function createConsumers({
   kafka,
   database,
   log,
+  read,
   onApplied,
-}: Omit<Means, 'reading'> & { onApplied: (accountIds: string[]) => void }) {
+}: Omit<Means, 'reading'> & { read: ReadRecord; onApplied: (accountIds: string[]) => void }) {
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
-  const group = { database, kafka, groupId, log, partitions }
+  const group = { database, kafka, groupId, log, partitions, read }
   const deadLetters = createDeadLetterPublisher(group)
   const consumer = restartable('consumer', () =>
     startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake }),

@@ -3,6 +3,7 @@
  * where no service does.
  */
 import { parseArgs } from 'node:util'
+import { checkVerification } from '../balances/projection/verification'
 import { RebuildCoordinator, type RebuildProgress } from '../balances/rebuild/coordinator'
 import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
 import { readReadSideConfig, remedyOf } from '../config/config'
@@ -30,6 +31,7 @@ export const rebuild: Command = {
       signal,
     } as const
     return withDatabase({ ...options, ...config.database }, async (database, log) => {
+      await checkVerification(database.sql, config.events)
       const migrationsFolder = migrationsOf('balances')
       const coordinator = new RebuildCoordinator({ database, config, migrationsFolder, log })
       const stopping = new AbortController()

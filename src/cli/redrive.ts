@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util'
 import { type DeadLetterFilter, groupDeadLetters } from '../balances/dead-letters/dead-letters-store'
 import { redrive, redriveOutcomes } from '../balances/dead-letters/redrive'
+import { createRecordReader, type ReadRecord } from '../balances/projection/topics'
+import { checkVerification } from '../balances/projection/verification'
 import { readReadSideConfig, remedyOf } from '../config/config'
 import { UsageError } from '../platform/fault'
 import type { Database } from '../platform/postgres/database'
@@ -18,12 +20,14 @@ export const redriveCommand: Command = {
   /** 1 when some of the letters are kept. */
   async run(args, env, signal) {
     const { list, ...chosen } = parseOptions(args)
-    const { url, prepare } = readReadSideConfig(env).database
+    const { database, events } = readReadSideConfig(env)
     const remedy = remedyOf(env, ['DATABASE_URL'])
-    const options = { name: 'redrive', service: 'balances', url, prepare, remedy, signal } as const
-    return withDatabase(options, (database) =>
-      list ? listCauses(database) : redriveAll(database, chosen, signal),
-    )
+    const options = { name: 'redrive', service: 'balances', ...database, remedy, signal } as const
+    return withDatabase(options, async (database) => {
+      if (list) return listCauses(database)
+      await checkVerification(database.sql, events)
+      return redriveAll(database, { ...chosen, read: createRecordReader(events) }, signal)
+    })
   },
 }
 
@@ -48,7 +52,7 @@ async function listCauses({ sql }: Database): Promise<number> {
 
 async function redriveAll(
   database: Database,
-  { filter, dryRun }: Options,
+  { filter, dryRun, read }: Options & { read: ReadRecord },
   signal: AbortSignal,
 ): Promise<number> {
   const isSelected = ({ cause, topic }: { cause: string; topic: string }) =>
@@ -61,7 +65,7 @@ async function redriveAll(
   const counts = new Map(redriveOutcomes.map((outcome) => [outcome, 0]))
   let after: bigint | undefined = 0n
   while (after !== undefined && !signal.aborted) {
-    const report = await redrive(database, { filter, after }, { dryRun, limit: pageSize })
+    const report = await redrive(database, { filter, after }, { read, dryRun, limit: pageSize })
     for (const { id, outcome, reason } of report.letters) {
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
       if (reason) console.log(`dead letter ${id}: ${outcome}: ${reason.cause}: ${reason.detail}`)

@@ -239,6 +239,16 @@ export const reactionLastRecords = pgTable(
   ],
 )
 
+/** Has a row where events have to be signed: no process may work on these tables without verifying. */
+export const signedEvents = pgTable(
+  'signed_events',
+  {
+    required: boolean().primaryKey().default(true),
+    since: time('since').notNull().defaultNow(),
+  },
+  (table) => [check('signed_events_one', sql`${table.required}`)],
+)
+
 /** Seed data that was applied, so that it is applied once. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),

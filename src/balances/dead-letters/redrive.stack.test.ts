@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
 import { applyProjection } from '../projection/apply-store'
+import { decodeFrom } from '../projection/topics'
 import { openReads } from '../queries/queries'
 import { listDeadLetters } from './dead-letters-store'
 import { openDeadLetterQueries } from './queries'
@@ -42,7 +43,7 @@ async function openDesk() {
       })
     },
     redrive: (selection: RedriveSelection = everything, options: { dryRun?: boolean; limit?: number } = {}) =>
-      redrive(database, selection, { dryRun: false, ...options }),
+      redrive(database, selection, { read: decodeFrom, dryRun: false, ...options }),
     async account(id: string): Promise<string | undefined> {
       const found = await reads.balance(id)
       return found && `v${found.version} ${found.balanceMinor}`

@@ -1,15 +1,21 @@
 import { expect, test } from 'bun:test'
+import { decodeFrom } from '../projection/topics'
 import { decideRedrive, readingOf } from './redrive'
 
 const letterOf = (value: string, recordAt: string | null = '2024-01-27T00:00:02.000Z') =>
-  readingOf({
-    value: Buffer.from(value),
-    headers: [],
-    recordAt,
-    lastOffset: null,
-    cause: 'not_json',
-    detail: '',
-  })
+  readingOf(
+    {
+      topic: 'clients',
+      key: null,
+      value: Buffer.from(value),
+      headers: [],
+      recordAt,
+      lastOffset: null,
+      cause: 'not_json',
+      detail: '',
+    },
+    decodeFrom,
+  )
 
 /** A record of the course: two accounts, no versions, and only the time of the record. */
 const course = JSON.stringify({

@@ -10,7 +10,7 @@ import { loadProjectedAccounts } from '../projection/accounts-store'
 import { applyProjection, isConflict, type Rows, withProjectionLock } from '../projection/apply-store'
 import { ProjectionFailed, projectSafely } from '../projection/project'
 import { accountsIn, accountsWithoutVersion } from '../projection/sides'
-import { decodeFrom } from '../projection/topics'
+import type { ReadRecord } from '../projection/topics'
 import type { DeadLetterReason, ProjectedAccount } from '../projection/types'
 import {
   claimDeadLetter,
@@ -40,34 +40,42 @@ export type RedriveReport = {
 /** Letters in one call. */
 export const redriveMax = 1000
 
+type RedriveOptions = { read: ReadRecord; dryRun: boolean; limit?: number }
+
 /** One by one, in the order in which they failed. A dry run changes nothing, and tries each on its own. */
 export async function redrive(
   { sql }: Pick<Database, 'sql'>,
   selection: RedriveSelection,
-  { dryRun, limit = redriveMax }: { dryRun: boolean; limit?: number },
+  options: RedriveOptions,
 ): Promise<RedriveReport> {
+  const { limit = redriveMax } = options
   const ids =
     'ids' in selection
       ? selection.ids
       : await listDeadLetterIds(sql, selection.filter, { after: selection.after ?? 0n, limit: limit + 1 })
   const letters: RedrivenLetter[] = []
-  for (const id of ids.slice(0, limit)) letters.push(await redriveOne(sql, id, dryRun))
+  for (const id of ids.slice(0, limit)) letters.push(await redriveOne(sql, id, options))
   return { letters, next: ids.length > limit ? ids[limit - 1] : undefined }
 }
 
-async function redriveOne(sql: Database['sql'], id: bigint, dryRun: boolean): Promise<RedrivenLetter> {
+async function redriveOne(
+  sql: Database['sql'],
+  id: bigint,
+  options: RedriveOptions,
+): Promise<RedrivenLetter> {
+  const { read, dryRun } = options
   const gone: RedrivenLetter = { id, outcome: 'gone' }
   const rollback = new Error('dry run: rolled back')
   let redriven = gone
   try {
     await withProjectionLock(sql, async (tx) => {
-      redriven = await reprocess(tx, id)
+      redriven = await reprocess(tx, id, read)
       // A dry run executes for real, so that constraints are checked, and rolls back.
       if (dryRun) throw rollback
     })
   } catch (error) {
     // A consumer has changed an account meanwhile: decide again on what is stored now.
-    if (isConflict(error)) return redriveOne(sql, id, dryRun)
+    if (isConflict(error)) return redriveOne(sql, id, options)
     if (isDataRefused(error))
       redriven = { id, outcome: 'still_failing', reason: { cause: 'not_storable', detail: messageOf(error) } }
     else if (error !== rollback) throw error
@@ -76,10 +84,10 @@ async function redriveOne(sql: Database['sql'], id: bigint, dryRun: boolean): Pr
   return (await recordFailure(sql, id, redriven.reason)) ? redriven : gone
 }
 
-async function reprocess(tx: Statements, id: bigint): Promise<RedrivenLetter> {
+async function reprocess(tx: Statements, id: bigint, read: ReadRecord): Promise<RedrivenLetter> {
   const letter = await findDeadLetter(tx, id)
   if (!letter) return { id, outcome: 'gone' }
-  const reading = readingOf(letter)
+  const reading = readingOf(letter, read)
   const decision = decideRedrive(reading, await loadProjectedAccounts(tx, accountsIn([reading])))
   if ('reason' in decision) return { id, ...decision }
   const { claimed } = await applyProjection(tx, claimDeadLetter(id), decision.rows)
@@ -87,11 +95,14 @@ async function reprocess(tx: Statements, id: bigint): Promise<RedrivenLetter> {
 }
 
 export const readingOf = (
-  letter: Pick<DeadLetter, 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'> &
-    Partial<Pick<DeadLetter, 'topic'>>,
+  letter: Pick<
+    DeadLetter,
+    'topic' | 'key' | 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'
+  >,
+  read: ReadRecord,
 ) => ({
   // An unreadable batch has no record to decode.
-  decoded: decodeFrom(
+  decoded: read(
     letter.topic,
     letter.lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) },
   ),

@@ -16,13 +16,14 @@ import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
 import { accountsIn, accountsToLoad } from './sides'
-import { decodeFrom } from './topics'
+import type { ReadRecord } from './topics'
 import type { DeadLetterReason, Reading } from './types'
 
 export type BatchApplierOptions = {
   database: Pick<Database, 'sql'>
   log: Log
   retries: Retries
+  read: ReadRecord
   /** These accounts may have changed. */
   onApplied?: ((accountIds: string[]) => void) | undefined
   onDeadLetters?: (() => void) | undefined
@@ -61,7 +62,7 @@ export class BatchApplier {
     signal: AbortSignal,
   ): Promise<boolean> {
     const step = { to, last: lastRecordOf(records) }
-    const readings = records.map((record) => readingOf(offset.topic, record))
+    const readings = records.map((record) => this.#read(offset.topic, record))
     try {
       return await this.#commit(offset, { ...step, readings, rejected: [] }, signal)
     } catch (error) {
@@ -70,6 +71,11 @@ export class BatchApplier {
       const rejected = records.map((origin) => ({ origin, reason: this.#rejection(offset, origin, error) }))
       return this.#commit(offset, { ...step, readings: [], rejected }, signal)
     }
+  }
+
+  #read(topic: string, record: IncomingRecord): Reading<IncomingRecord> {
+    const decoded = this.#options.read(topic, record)
+    return { decoded, timestampMs: record.timestampMs, origin: record }
   }
 
   async #applyHalves(offset: StoredOffset, records: IncomingRecord[], to: bigint, signal: AbortSignal) {
@@ -147,12 +153,6 @@ export class BatchApplier {
 }
 
 const isRetryable = (error: unknown): boolean => !isDataRefused(error) && !(error instanceof ProjectionFailed)
-
-const readingOf = (topic: string, record: IncomingRecord): Reading<IncomingRecord> => ({
-  decoded: decodeFrom(topic, record),
-  timestampMs: record.timestampMs,
-  origin: record,
-})
 
 function deadLetterOf(
   { clusterId, topic, partition }: Partition,

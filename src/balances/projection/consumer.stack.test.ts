@@ -16,6 +16,7 @@ import { listDeadLetters } from '../dead-letters/dead-letters-store'
 import { redrive } from '../dead-letters/redrive'
 import { findBalances } from '../queries/balances-store'
 import { type Consumer, startConsumer } from './consumer'
+import { decodeFrom } from './topics'
 
 const topic = 'balances'
 const all = { cause: undefined, topic: undefined }
@@ -84,6 +85,7 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
         topics: [topic],
         partitions: 1,
         log,
+        read: decodeFrom,
       })
       consumers.push(consumer)
       const options = await subscribed
@@ -336,7 +338,11 @@ test('records without versions are numbered in order, during a redrive of the ac
   const delivering = (async () => {
     for (let from = 10; from < 30; from++) await member.deliver(batchOf(from, [course('a', from)]))
   })()
-  const redriven = await redrive(desk.database, { filter: all, after: undefined }, { dryRun: false })
+  const redriven = await redrive(
+    desk.database,
+    { filter: all, after: undefined },
+    { read: decodeFrom, dryRun: false },
+  )
   await delivering
   expect(redriven.letters.map(({ outcome }) => outcome)).toEqual(Array(10).fill('applied'))
   expect(await desk.accounts('a')).toEqual([expect.stringContaining('a v30 ')])

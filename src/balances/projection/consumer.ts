@@ -20,7 +20,7 @@ import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
 import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
 import { Retries } from './retries'
 
-export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'onApplied' | 'onDeadLetters'> & {
+export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'read' | 'onApplied' | 'onDeadLetters'> & {
   database: Database
   kafka: Kafka
   groupId: string
@@ -73,11 +73,12 @@ class ProjectionConsumer implements Consumer {
   readonly #running: Promise<void>
 
   constructor(options: ConsumerOptions) {
-    const { database, kafka, onApplied, onDeadLetters, ...subscription } = options
+    const { database, kafka, read, onApplied, onDeadLetters, ...subscription } = options
     const { log } = options
     this.#options = options
     this.#retries = new Retries(log)
-    this.#applier = new BatchApplier({ database, log, retries: this.#retries, onApplied, onDeadLetters })
+    const retries = this.#retries
+    this.#applier = new BatchApplier({ database, log, retries, read, onApplied, onDeadLetters })
     this.#running = keepSubscribed(kafka, {
       ...subscription,
       onBatch: (batch, signal) => this.#onBatch(batch, signal),

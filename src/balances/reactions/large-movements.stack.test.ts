@@ -12,6 +12,7 @@ import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { startStack } from '../../testing/stack'
+import { decodeFrom } from '../projection/topics'
 import { type LargeMovements, startLargeMovements } from './large-movements'
 import { listLargeMovements } from './large-movements-store'
 
@@ -39,6 +40,7 @@ test('a movement is recorded once despite redeliveries; unreadable records do no
       partitions: 1,
       min: 10_000,
       log,
+      read: decodeFrom,
     })
   const raw = (value: string): OutgoingRecord => ({ topic, key: 'eva', value, headers: {} })
   const movement = (id: string, amount: number): OutgoingRecord => {

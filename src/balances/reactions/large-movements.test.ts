@@ -1,10 +1,12 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { HoldPlaced, TransactionCreated } from '../../contract/events/events'
+import { decodeFrom } from '../projection/topics'
 import { selectLarge } from './large-movements'
 
 const at = '2024-01-27T17:13:55.000Z'
 const record = (value: string | Uint8Array) => ({
+  key: null,
   value: Buffer.from(value),
   headers: [],
   timestampMs: Date.parse(at),
@@ -17,7 +19,10 @@ const event = (part: object, name = 'TransactionCreated') =>
     }),
   )
 
-const selectionOf = (part: object) => selectLarge([event(part)], 10_000)
+type Selected = Parameters<typeof selectLarge>[0]['records']
+const select = (records: Selected, min = 10_000) =>
+  selectLarge({ topic: 'transactions', records }, { min, read: decodeFrom })
+const selectionOf = (part: object) => select([event(part)])
 
 test('a movement is recorded as published, with the time of its record when the event has none', () => {
   const { id, account_id_from, account_id_to } = TransactionCreated.example
@@ -68,14 +73,14 @@ test.each([
   [event({ amount: 20_000, reference: 'a\0b' }), /a text/],
   [event({ amount: 20_000, account_id_to: half }), /a text/],
 ])('an unreadable record is skipped with its reason, the next one is not: %#', (odd, reason) => {
-  const { rows, skipped } = selectLarge([odd, event({ amount: 20_000 })], 10_000)
+  const { rows, skipped } = select([odd, event({ amount: 20_000 })])
   expect(rows).toHaveLength(1)
   expect(skipped).toEqual([expect.stringMatching(reason)])
 })
 
 test('a hold moves nothing', () => {
   const hold = JSON.stringify({ Name: 'HoldPlaced', Payload: { ...HoldPlaced.example, amount: 20_000 } })
-  expect(selectLarge([record(hold)], 10_000)).toEqual({ rows: [], skipped: [] })
+  expect(select([record(hold)])).toEqual({ rows: [], skipped: [] })
 })
 
 test('any record is recorded, ignored or skipped', () => {
@@ -93,7 +98,7 @@ test('any record is recorded, ignored or skipped', () => {
         payload.map((part) => event(part)),
       ),
       (one) => {
-        const { rows, skipped } = selectLarge([one], 1)
+        const { rows, skipped } = select([one], 1)
         expect(rows.length + skipped.length).toBeLessThanOrEqual(1)
       },
     ),

@@ -8,7 +8,6 @@ import type { Payloads, SaldoEvent, TransactionCreated } from '../../contract/ev
 import { canonicalId } from '../../contract/id'
 import { currencyDefault, parseComputedMoney, parseMoney } from '../../contract/money'
 import { parseTime, recordTime } from '../../contract/time'
-import { decodeRecord } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/records'
@@ -22,7 +21,7 @@ import { RecreationGuard } from './recreation-guard'
 
 export type LargeMovementsOptions = Pick<
   ConsumerOptions,
-  'database' | 'kafka' | 'groupId' | 'topics' | 'partitions' | 'log'
+  'database' | 'kafka' | 'groupId' | 'topics' | 'partitions' | 'log' | 'read'
 > & {
   /** The smallest large movement, in major units of its own currency. */
   min: number
@@ -33,7 +32,7 @@ export type LargeMovements = Pick<Consumer, 'health' | 'stop'>
 
 /** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
 export function startLargeMovements(options: LargeMovementsOptions): LargeMovements {
-  const { database, kafka, min, ...subscription } = options
+  const { database, kafka, min, read, ...subscription } = options
   const log = options.log.child({ consumer: 'large movements' })
   const stopping = new AbortController()
   const retries = new Retries(log)
@@ -43,7 +42,7 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   let skipped = 0
 
   async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
-    const selection = selectLarge(batch.records, min)
+    const selection = selectLarge(batch, { min, read })
     try {
       if (await retries.run(() => guard.mustRestart(batch, signal), signal)) return 0n
       recorded += await retries.run(() => addStorable(database.sql, selection), signal)
@@ -108,14 +107,16 @@ async function addStorable(sql: Statements, { rows, skipped }: Selection): Promi
 /** `skipped` has the reason of each unreadable record. */
 type Selection = { rows: LargeMovement[]; skipped: string[] }
 
+type Selected = Pick<IncomingRecord, 'key' | 'value' | 'headers' | 'timestampMs'>
+
 /** The large movements among some records. Pure, and never throws. */
 export function selectLarge(
-  records: readonly Pick<IncomingRecord, 'value' | 'headers' | 'timestampMs'>[],
-  min: number,
+  { topic, records }: Pick<IncomingBatch, 'topic'> & { records: readonly Selected[] },
+  { min, read }: Pick<LargeMovementsOptions, 'min' | 'read'>,
 ): Selection {
   const selection: Selection = { rows: [], skipped: [] }
   for (const record of records) {
-    const decoded = decodeRecord(record)
+    const decoded = read(topic, record)
     if (decoded.kind === 'unreadable') selection.skipped.push(decoded.reason.detail)
     else if (decoded.kind === 'unknown') selection.skipped.push(`unknown event ${decoded.name}`)
     else reactSafely(decoded.event, { ...selection, min, timestampMs: record.timestampMs })

@@ -7,6 +7,7 @@ import type { Log } from '../../platform/telemetry/log'
 import { countDeadLetters } from '../dead-letters/dead-letters-store'
 import { type Consumer, startConsumer } from '../projection/consumer'
 import type { Offsets } from '../projection/offsets'
+import type { ReadRecord } from '../projection/topics'
 import { applySeed } from '../seed/seed'
 import { isSeeded } from '../seed/seeds-store'
 import { compareShadow, readOffsets, type Source } from './comparison-store'
@@ -20,6 +21,7 @@ export type RebuildRunOptions = {
   groupId: string
   topics: string[]
   partitions: number
+  read: ReadRecord
   log: Log
 }
 
@@ -32,7 +34,7 @@ const ahead = { concurrency: 2, batchBytesMax: 4 << 20 }
 
 /** Returns when the rebuild has ended, was cancelled or restarted, or the signal is aborted. */
 export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal): Promise<void> {
-  const { database, kafka, groupId, topics, partitions, log } = options
+  const { database, kafka, groupId, topics, partitions, read, log } = options
   const shadow = openShadow({ ...options.connection, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
   let consumer: Consumer | undefined
   let startedAt: string | undefined
@@ -44,6 +46,7 @@ export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal
       groupId: `${groupId}-rebuild`,
       topics,
       partitions,
+      read,
       log: log.child({ rebuild: true }),
       ahead,
     })

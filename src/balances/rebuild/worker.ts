@@ -7,7 +7,7 @@ import { messageOf } from '../../platform/fault'
 import { connectKafka } from '../../platform/kafka/client'
 import { openDatabase } from '../../platform/postgres/database'
 import { createLog } from '../../platform/telemetry/log'
-import { subscriptionOf } from '../projection/topics'
+import { createRecordReader, subscriptionOf } from '../projection/topics'
 import { runRebuild } from './runner'
 
 export type WorkerMessage = ServiceConfig | 'stop'
@@ -32,8 +32,8 @@ self.onmessage = async ({ data: config }: MessageEvent<WorkerMessage>) => {
   const kafka = connectKafka(config.kafka, log)
   let failure: string | null = null
   try {
-    const subscription = subscriptionOf(config.kafka)
-    await runRebuild({ ...subscription, database, kafka, log, connection: { url, prepare } }, stopping.signal)
+    const source = { ...subscriptionOf(config.kafka), read: createRecordReader(config.events) }
+    await runRebuild({ ...source, database, kafka, log, connection: { url, prepare } }, stopping.signal)
   } catch (error) {
     failure = messageOf(error)
   }

@@ -17,6 +17,7 @@ import { benchReconcile } from './reconcile.ts'
 import { killRelay } from './relay-kill.ts'
 
 import { benchReplicas } from './replicas.ts'
+import { benchSignatures } from './signatures.ts'
 import { benchStreams } from './streams.ts'
 
 /** `about` ends with the arguments in brackets. */
@@ -51,6 +52,7 @@ const benches: Record<string, Bench> = {
     about: 'four wallets on one database while connections are cut: [seconds] [--calm]',
     run: benchReplicas,
   },
+  signatures: { about: 'processor time of signing and verifying events: [events]', run: benchSignatures },
   streams: { about: 'a thousand open streams while money moves: [seconds]', run: benchStreams },
 }
 

@@ -109,7 +109,7 @@ const at = (sorted: number[], share: number) =>
 const accountOf = (index: number) => `018d4be9-0000-7000-8000-${String(index).padStart(12, '0')}`
 
 /** Movements between random accounts, with a fixed seed. */
-function* movements(count: number): Generator<SaldoEvent> {
+export function* movements(count: number): Generator<SaldoEvent> {
   const random = mulberry32(7)
   const held = new Float64Array(accountsMax)
   const versions = new Int32Array(accountsMax)
