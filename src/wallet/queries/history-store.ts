@@ -28,8 +28,9 @@ export type HistoryLine = {
   version: bigint
   transactionId: string
   createdAt: string
-  /** False for the last line that was looked at, where it does not match: the page ends there. */
   isListed: boolean
+  /** The last that was looked at, listed or not: older ones may match, and the page ends there. */
+  isLast: boolean
 }
 /**
  * The line that a page ends with. The next page starts after it: with older lines, and at the same
@@ -114,7 +115,7 @@ export async function listHistoryLines(
     ) with ordinality as history (account_id, after, before, place)
     cross join lateral (
       select account_id as "accountId", version, transaction_id as "transactionId",
-        created_at as "createdAt", is_listed as "isListed"
+        created_at as "createdAt", is_listed as "isListed", number = ${lookedAt} as "isLast"
       from (
         select entry.*, ${isListed(statements, ranges, filter)} as is_listed,
           row_number() over (order by entry.version desc) as number

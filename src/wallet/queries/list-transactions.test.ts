@@ -8,6 +8,7 @@ const lineOf = (accountId: string, version: number, at: number) => ({
   version: BigInt(version),
   transactionId: `${accountId}${version}`,
   isListed: true,
+  isLast: false,
   createdAt: minute(at),
 })
 const idsOf = (lines: { transactionId: string }[]) => lines.map((line) => line.transactionId)
@@ -17,6 +18,20 @@ test.each([
   ['a page that is full and the last', [lineOf('a', 2, 2), lineOf('a', 1, 1)], 2, ['a2', 'a1'], undefined],
   ['a line more than the page', [lineOf('a', 2, 2), lineOf('a', 1, 1)], 1, ['a2'], 'a2'],
   ['two accounts, newest first', [lineOf('a', 1, 1), lineOf('b', 1, 2)], 2, ['b1', 'a1'], undefined],
+  [
+    'the last that was looked at, which is listed',
+    [{ ...lineOf('a', 2, 2), isLast: true }, lineOf('b', 1, 1)],
+    2,
+    ['a2'],
+    'a2',
+  ],
+  [
+    'the last that was looked at, which is not',
+    [lineOf('b', 2, 3), { ...lineOf('a', 2, 2), isListed: false, isLast: true }, lineOf('b', 1, 1)],
+    2,
+    ['b2'],
+    'a2',
+  ],
   [
     'one time: account by account, the lower id first',
     [lineOf('b', 2, 1), lineOf('b', 1, 1), lineOf('a', 2, 1), lineOf('a', 1, 1)],

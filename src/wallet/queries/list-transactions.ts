@@ -79,9 +79,8 @@ export function mergeLines(
       if (line && (!newest || isNewer(line, newest.line))) newest = { line, history }
     }
     if (!newest) return { lines, next: undefined }
-    // What is older in this account was not looked at.
-    if (!newest.line.isListed) return { lines, next: newest.line }
-    lines.push(newest.line)
+    if (newest.line.isListed) lines.push(newest.line)
+    if (newest.line.isLast) return { lines, next: newest.line }
     heads[newest.history] = (heads[newest.history] ?? 0) + 1
   }
   const isMore = histories.some((ofAccount, history) => ofAccount.length > (heads[history] ?? 0))
