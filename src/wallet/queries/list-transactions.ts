@@ -49,10 +49,11 @@ export async function readSearchPage(
   return withUnavailableFault(
     (async () => {
       const accountIds = owner && (await accountsOf(wallet, owner))
-      const found = await searchTransactions(database, { ...search, accountIds }, { after, limit: size + 1 })
-      const shown = found.slice(0, size)
+      const page = { after, limit: size + 1 }
+      const { matches, lookedAt } = await searchTransactions(database, { ...search, accountIds }, page)
+      const shown = matches.slice(0, size)
       const ids = shown.map(({ id }) => id)
-      const next = found.length > size ? shown.at(-1) : undefined
+      const next = matches.length > size ? shown.at(-1) : lookedAt
       return { transactions: await loadReversible(database, ids), next }
     })(),
   )

@@ -23,16 +23,61 @@ export type SearchCursor = { createdAt: string; id: string }
 
 type SearchPage = { after: SearchCursor | undefined; limit: number }
 
+/** `lookedAt`: the last transaction that was looked at, where older ones may match, too. */
+export type Found = { matches: SearchCursor[]; lookedAt?: SearchCursor | undefined }
+
 export async function searchTransactions(
   database: Database,
   search: TransactionSearch,
   page: SearchPage,
-): Promise<SearchCursor[]> {
+): Promise<Found> {
+  const { reference, holdId, reverses, metadata } = search
+  const filter = narrows(search)
+  if (reference !== undefined && filter && !holdId && !reverses && metadata.length === 0)
+    return searchReference(database, search, filter, page)
   // The index of metadata finds all matches, in no order. Where they are many, the newest transactions
   // with metadata have enough of them.
-  const isByMetadataAlone = !search.reference && !search.holdId && !search.reverses
+  const isByMetadataAlone = reference === undefined && !holdId && !reverses
   const newest = isByMetadataAlone ? await searchNewest(database, search, page) : []
-  return newest.length === page.limit ? newest : searchAll(database, search, page)
+  return { matches: newest.length === page.limit ? newest : await searchAll(database, search, page) }
+}
+
+/** Of one page. Beyond it, a page may have fewer rows than were asked for. */
+const lookedAtMax = 5000
+
+/**
+ * A reference may be that of very many transactions, of which few match the filter. Its index has them in
+ * the order of the page.
+ */
+async function searchReference(
+  { orm }: Database,
+  search: TransactionSearch,
+  filter: SQL,
+  { after, limit }: SearchPage,
+): Promise<Found> {
+  const newest = orm
+    .select()
+    .from(transactions)
+    .where(and(selects(search), isWritten(search), after && isOlder(after)))
+    .orderBy(...newestFirst)
+    .limit(lookedAtMax)
+    .as('transactions')
+  const numbered = orm
+    .select({
+      ...cursor,
+      isMatch: sql<boolean>`${filter}`.as('is_match'),
+      isLast: sql<boolean>`row_number() over (order by ${inOrder}) = ${lookedAtMax}`.as('is_last'),
+    })
+    .from(newest)
+    .as('transactions')
+  const rows = await orm
+    .select({ ...cursor, isMatch: numbered.isMatch, isLast: numbered.isLast })
+    .from(numbered)
+    .where(or(numbered.isMatch, numbered.isLast))
+    .orderBy(...newestFirst)
+    .limit(limit)
+  const [lookedAt] = cursorsOf(rows.filter(({ isLast }) => isLast))
+  return { matches: cursorsOf(rows.filter(({ isMatch }) => isMatch)), lookedAt }
 }
 
 /** Transactions that are looked at, for each row of the page. */
@@ -49,7 +94,7 @@ function searchNewest({ orm }: Database, search: TransactionSearch, { after, lim
   return orm
     .select(cursor)
     .from(newest)
-    .where(and(selects(search), narrows(search)))
+    .where(and(selects(search), isWritten(search), narrows(search)))
     .orderBy(...newestFirst)
     .limit(limit)
     .then(cursorsOf)
@@ -60,13 +105,14 @@ const searchAll = ({ orm }: Database, search: TransactionSearch, { after, limit 
   orm
     .select(cursor)
     .from(transactions)
-    .where(and(selects(search), narrows(search), after && isOlder(after)))
+    .where(and(selects(search), isWritten(search), narrows(search), after && isOlder(after)))
     .orderBy(...(search.metadata.length > 0 ? unindexedNewestFirst : newestFirst))
     .limit(limit)
     .then(cursorsOf)
 
 const cursor = { id: transactions.id, createdAt: transactions.createdAt }
 const newestFirst = [desc(transactions.createdAt), desc(transactions.id)]
+const inOrder = sql.join(newestFirst, sql`, `)
 /**
  * The same order, which no index has. The planner takes every value of metadata to be equally frequent,
  * and would walk all transactions to find a rare one in order.
@@ -89,13 +135,17 @@ const selects = ({ reference, holdId, reverses, metadata }: TransactionSearch): 
     metadata.length > 0 ? isNotNull(transactions.metadata) : undefined,
   )
 
-function narrows({ kind, accountIds, ...period }: TransactionSearch): SQL | undefined {
-  const { since, until, effectiveSince, effectiveUntil } = period
-  const { createdAt, effectiveAt } = transactions
+/** What the order of a page makes one range. */
+const isWritten = ({ since, until }: TransactionSearch): SQL | undefined =>
+  and(
+    given(since, (time) => gte(transactions.createdAt, instant(time))),
+    given(until, (time) => lt(transactions.createdAt, instant(time))),
+  )
+
+function narrows({ kind, accountIds, effectiveSince, effectiveUntil }: TransactionSearch): SQL | undefined {
+  const { effectiveAt } = transactions
   return and(
     given(kind, (one) => eq(transactions.kind, one)),
-    given(since, (time) => gte(createdAt, instant(time))),
-    given(until, (time) => lt(createdAt, instant(time))),
     given(effectiveSince, (time) => gte(effectiveAt, instant(time))),
     given(effectiveUntil, (time) => lt(effectiveAt, instant(time))),
     given(accountIds, hasLegOf),

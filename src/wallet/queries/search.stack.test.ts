@@ -243,7 +243,7 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
       insert into transactions (id, kind, account_id_from, account_id_to, version_from, version_to,
         amount_minor, currency, reference, metadata, effective_at, created_at)
       select gen_random_uuid(), 'transfer', ${eva}, ${frank}, n, n, 1, 'BRL',
-        case when n % 2 = 0 then 'order-' || n end,
+        case when n % 2 = 0 then 'order-' || n else 'bulk' end,
         json_build_object('order', n, 'channel', 'app'), now(), now()
       from generate_series(1000, 60999) as n`
     await sql`vacuum analyze transactions`
@@ -265,6 +265,22 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
     ]
     for (const [, query, found] of queries)
       expect([query, (await idsFor(wallet, query)).length]).toEqual([query, found])
+    // However few of a frequent reference match, a page looks at some of them only, and the next one goes on.
+    const rare = await pay(wallet, { reference: 'bulk', effective_at: '2024-02-01T00:00:00Z' })
+    await sql`update transactions set created_at = '2020-01-01' where id = ${rare}`
+    const [last] = await sql<{ id: string }[]>`
+      update transactions set effective_at = '2024-02-02' where id = (
+        select id from transactions where reference = 'bulk'
+        order by created_at desc, id desc offset 9999 limit 1
+      ) returning id`
+    const inFebruary = { reference: 'bulk', effective_until: '2024-03-01T00:00:00Z' }
+    const first = await search(wallet, inFebruary)
+    expect([first.data, typeof first.next_cursor]).toEqual([[], 'string'])
+    expect(idsOf({ data: await walk(wallet, { ...inFebruary, limit: '200' }) })).toEqual([
+      last?.id as string,
+      rare,
+    ])
+    expect(await idsFor(wallet, { ...inFebruary, until: '2021-01-01T00:00:00Z' })).toEqual([rare])
     await eventually(async () => {
       const after = await scans()
       const counts = queries.map(([index]) => [index, (after.get(index) ?? 0) > (before.get(index) ?? 0)])
