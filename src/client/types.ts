@@ -523,6 +523,10 @@ export type Account<Amount = number | string> = {
   overdraft_limit: Amount | null
   /** The number of its entries. */
   version: number
+  /** Who opened it, by the name of the API key. Null without one. */
+  actor: string | null
+  /** Who last changed its status or limit, by the name of the API key. Null without one. */
+  changed_actor: string | null
   /** When it was opened. */
   created_at: string
   /** When its newest entry was written. */
@@ -551,6 +555,10 @@ export type AccountChangePreview<Amount = number | string> = {
   overdraft_limit: Amount | null
   /** The number of its entries. */
   version: number
+  /** Who opened it, by the name of the API key. Null without one. */
+  actor: string | null
+  /** Who last changed its status or limit, by the name of the API key. Null without one. */
+  changed_actor: string | null
   /** When it was opened. */
   created_at: string
   /** When its newest entry was written. */
@@ -583,6 +591,10 @@ export type AccountPreview<Amount = number | string> = {
   overdraft_limit: Amount | null
   /** The number of its entries. */
   version: number
+  /** Who opened it, by the name of the API key. Null without one. */
+  actor: string | null
+  /** Who last changed its status or limit, by the name of the API key. Null without one. */
+  changed_actor: string | null
   /** When it was opened. */
   created_at: string
   /** When its newest entry was written. */
@@ -722,6 +734,10 @@ export type Client = {
   email: string
   /** 1 at first, and one more with each change. */
   version: number
+  /** Who registered it, by the name of the API key. Null without one. */
+  actor: string | null
+  /** Who last changed it, by the name of the API key. Null without one. */
+  changed_actor: string | null
   /** When it was registered. */
   created_at: string
   /** When this version was written. */
@@ -737,6 +753,10 @@ export type ClientChangePreview = {
   email: string
   /** 1 at first, and one more with each change. */
   version: number
+  /** Who registered it, by the name of the API key. Null without one. */
+  actor: string | null
+  /** Who last changed it, by the name of the API key. Null without one. */
+  changed_actor: string | null
   /** When it was registered. */
   created_at: string
   /** When this version was written. */
@@ -756,6 +776,10 @@ export type ClientPreview = {
   email: string
   /** 1 at first, and one more with each change. */
   version: number
+  /** Who registered it, by the name of the API key. Null without one. */
+  actor: string | null
+  /** Who last changed it, by the name of the API key. Null without one. */
+  changed_actor: string | null
   /** When it was registered. */
   created_at: string
   /** When this version was written. */
@@ -985,6 +1009,13 @@ export type Hold<Amount = number | string> = {
   metadata: Record<string, unknown> | null
   /** The transaction that captured it. */
   transaction_id: string | null
+  /** Who placed it, by the name of the API key. Null without one. */
+  actor: string | null
+  /**
+   * Who captured or released it, or last extended it while it is open, by the name of the API
+   * key. Null without one.
+   */
+  changed_actor: string | null
   /** The version of the account that its newest change led to. */
   version_account_id_from: number
   /** When it expires unless it is captured or released before. */
@@ -1016,6 +1047,13 @@ export type HoldChangePreview<Amount = number | string> = {
   metadata: Record<string, unknown> | null
   /** The transaction that captured it. */
   transaction_id: string | null
+  /** Who placed it, by the name of the API key. Null without one. */
+  actor: string | null
+  /**
+   * Who captured or released it, or last extended it while it is open, by the name of the API
+   * key. Null without one.
+   */
+  changed_actor: string | null
   /** The version of the account that its newest change led to. */
   version_account_id_from: number
   /** When it expires unless it is captured or released before. */
@@ -1056,6 +1094,13 @@ export type HoldPreview<Amount = number | string> = {
   metadata: Record<string, unknown> | null
   /** The transaction that captured it. */
   transaction_id: string | null
+  /** Who placed it, by the name of the API key. Null without one. */
+  actor: string | null
+  /**
+   * Who captured or released it, or last extended it while it is open, by the name of the API
+   * key. Null without one.
+   */
+  changed_actor: string | null
   /** The version of the account that its newest change led to. */
   version_account_id_from: number
   /** When it expires unless it is captured or released before. */
@@ -1374,6 +1419,8 @@ export type PostingsTransaction<Amount = number | string> = {
   reverses: string | null
   /** What was taken back of it so far: nothing, or the sum of all legs. */
   reversed: Amount
+  /** Who made it, by the name of the API key. Null without one. */
+  actor: string | null
   /** From when it counts in the caller's books. */
   effective_at: string
   /** When it was written. */
@@ -1397,6 +1444,8 @@ export type PostingsTransactionPreview<Amount = number | string> = {
   reverses: string | null
   /** What was taken back of it so far: nothing, or the sum of all legs. */
   reversed: Amount
+  /** Who made it, by the name of the API key. Null without one. */
+  actor: string | null
   /** From when it counts in the caller's books. */
   effective_at: string
   /** When it was written. */
@@ -1424,6 +1473,8 @@ export type PostingsTransactionToBe<Amount = number | string> = {
   reverses: string | null
   /** What was taken back of it so far: nothing, or the sum of all legs. */
   reversed: Amount
+  /** Who made it, by the name of the API key. Null without one. */
+  actor: string | null
   /** From when it counts in the caller's books. */
   effective_at: string
   /** When it was written. */
@@ -1692,6 +1743,8 @@ export type Transaction<Amount = number | string> = {
   reverses: string | null
   /** The hold that this one captures. */
   hold_id: string | null
+  /** Who made it, by the name of the API key. Null without one. */
+  actor: string | null
   /** What was taken back of it so far, by the transactions that have it as `reverses`. */
   reversed: Amount
   /** The version of the debited account that this one led to. */
@@ -1725,6 +1778,8 @@ export type TransactionPreview<Amount = number | string> = {
   reverses: string | null
   /** The hold that this one captures. */
   hold_id: string | null
+  /** Who made it, by the name of the API key. Null without one. */
+  actor: string | null
   /** What was taken back of it so far, by the transactions that have it as `reverses`. */
   reversed: Amount
   /** The version of the debited account that this one led to. */
@@ -1762,6 +1817,8 @@ export type TransactionToBe<Amount = number | string> = {
   reverses: string | null
   /** The hold that this one captures. */
   hold_id: string | null
+  /** Who made it, by the name of the API key. Null without one. */
+  actor: string | null
   /** What was taken back of it so far, by the transactions that have it as `reverses`. */
   reversed: Amount
   /** The version of the debited account that this one led to. */

@@ -18,4 +18,11 @@ export const time = (description: string) =>
 export const uuid = (description: string) =>
   Type.String({ format: 'uuid', description, examples: ['d6a41403-bbd0-11ee-8a24-0242ac120003'] })
 
+/** The name of an API key. `who`: in which part it acted. */
+export const actor = (who: string) =>
+  Type.Union([Type.String(), Type.Null()], {
+    description: `${who}, by the name of the API key. Null without one.`,
+    examples: ['shop'],
+  })
+
 export const version = (description: string) => Type.Integer({ minimum: 0, description })

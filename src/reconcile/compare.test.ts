@@ -40,13 +40,15 @@ function systemOf(steps: Step[]) {
     createdAt: at,
     updatedAt: at,
     clientId: null,
+    actor: null,
+    changedActor: null,
   }
   const book = emptyBook(
     new Map(ids.map((id) => [id, { id, ...money, overdraftLimitMinor: id === world ? null : 100_000n }])),
   )
   const eva: Client = {
     ...{ id: client, name: 'Eva', email: 'eva@example.com', version: 1n },
-    ...{ createdAt: at, updatedAt: at },
+    ...{ actor: null, changedActor: null, createdAt: at, updatedAt: at },
   }
   book.clients.set(client, eva)
   const entries: (LedgerEntry & Terms)[] = []
@@ -62,7 +64,7 @@ function systemOf(steps: Step[]) {
     published.push(
       accountToEvent({
         ...{ id, clientId, currency: 'BRL', createdAt: at },
-        ...{ overdraftLimitMinor: null, openingLimitMinor: null },
+        ...{ overdraftLimitMinor: null, openingLimitMinor: null, actor: null },
       }),
     )
     records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })

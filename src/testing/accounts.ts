@@ -14,6 +14,8 @@ export const testAccount = (id: string, balanceMinor: bigint, more: Partial<Acco
   overdraftLimitMinor: 0n,
   openingLimitMinor: null,
   status: 'open',
+  actor: null,
+  changedActor: null,
   createdAt: openedAt,
   updatedAt: openedAt,
   ...more,

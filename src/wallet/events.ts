@@ -5,13 +5,13 @@ import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
 import type { Account, AccountSnapshot } from './domain/account'
 import type { Change, Client, Creation, Hold, Legs, PublishedMovement, Transaction } from './domain/types'
 
-export function clientToEvent({ id, name, email, createdAt }: Client): EncodedEvent {
-  const payload = { id, name, email, created_at: createdAt.toISOString() }
+export function clientToEvent({ id, name, email, actor, createdAt }: Client): EncodedEvent {
+  const payload = { id, name, email, ...by(actor), created_at: createdAt.toISOString() }
   return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
 }
 
 export function clientUpdateToEvent(changeId: string, client: Client): EncodedEvent {
-  const { id, name, email, version, createdAt, updatedAt } = client
+  const { id, name, email, version, changedActor, createdAt, updatedAt } = client
   const payload = {
     change_id: changeId,
     id,
@@ -19,6 +19,7 @@ export function clientUpdateToEvent(changeId: string, client: Client): EncodedEv
     email,
     version: Number(version),
     registered_at: createdAt.toISOString(),
+    ...by(changedActor),
     created_at: updatedAt.toISOString(),
   }
   return encodeEvent({ name: 'ClientUpdated', payload }, payload.created_at)
@@ -26,7 +27,7 @@ export function clientUpdateToEvent(changeId: string, client: Client): EncodedEv
 
 type Opening = Pick<
   Account,
-  'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'openingLimitMinor' | 'createdAt'
+  'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'openingLimitMinor' | 'actor' | 'createdAt'
 >
 
 export function accountToEvent(account: Opening): EncodedEvent {
@@ -37,6 +38,7 @@ export function accountToEvent(account: Opening): EncodedEvent {
     client_id: clientId,
     currency,
     ...(overdraftLimitMinor === null ? {} : { overdraft_limit: moneyNumber(overdraftLimitMinor, currency) }),
+    ...by(account.actor),
     created_at: createdAt.toISOString(),
   }
   return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
@@ -66,7 +68,7 @@ function accountUpdated(
   { change, clientId, from: { currency } }: Extract<PublishedMovement, { type: 'change' }>,
   createdAt: string,
 ): SaldoEvent {
-  const { id, accountId, status, overdraftLimitMinor, version, reference } = change
+  const { id, accountId, status, overdraftLimitMinor, version, reference, actor } = change
   return {
     name: 'AccountUpdated',
     payload: {
@@ -78,36 +80,41 @@ function accountUpdated(
       overdraft_limit: moneyNumber(overdraftLimitMinor, currency),
       version: Number(version),
       reference,
+      ...by(actor),
       created_at: createdAt,
     },
   }
 }
 
 /** The hold may have been extended again since then. */
-function holdExtended({ id, expiresAt }: Change, hold: Hold, createdAt: string): SaldoEvent {
+function holdExtended({ id, expiresAt, actor }: Change, hold: Hold, createdAt: string): SaldoEvent {
   const expires_at = (expiresAt ?? hold.expiresAt).toISOString()
-  return { name: 'HoldExtended', payload: { change_id: id, ...holdFields(hold, createdAt), expires_at } }
+  return {
+    name: 'HoldExtended',
+    payload: { change_id: id, ...holdFields(hold, actor, createdAt), expires_at },
+  }
 }
 
 function holdPlaced(hold: Hold, createdAt: string): SaldoEvent {
   return {
     name: 'HoldPlaced',
-    payload: { ...holdFields(hold, createdAt), expires_at: hold.expiresAt.toISOString() },
+    payload: { ...holdFields(hold, hold.actor, createdAt), expires_at: hold.expiresAt.toISOString() },
   }
 }
 
 function holdReleased(hold: Hold, createdAt: string): SaldoEvent {
   const reason = hold.status === 'expired' ? 'expired' : 'released'
-  return { name: 'HoldReleased', payload: { ...holdFields(hold, createdAt), reason } }
+  return { name: 'HoldReleased', payload: { ...holdFields(hold, hold.endedActor, createdAt), reason } }
 }
 
-const holdFields = (hold: Hold, createdAt: string) => ({
+const holdFields = (hold: Hold, actor: string | null, createdAt: string) => ({
   id: hold.id,
   account_id_from: hold.accountIdFrom,
   account_id_to: hold.accountIdTo,
   amount: moneyNumber(hold.amountMinor, hold.currency),
   currency: hold.currency,
   reference: hold.reference,
+  ...by(actor),
   created_at: createdAt,
 })
 
@@ -124,6 +131,7 @@ function transactionCreated(transaction: Transaction, createdAt: string): SaldoE
       reference: transaction.reference,
       ...(transaction.reverses === null ? {} : { reverses: transaction.reverses }),
       ...(transaction.holdId === null ? {} : { hold_id: transaction.holdId }),
+      ...by(transaction.actor),
       effective_at: transaction.effectiveAt.toISOString(),
       created_at: createdAt,
     },
@@ -131,7 +139,7 @@ function transactionCreated(transaction: Transaction, createdAt: string): SaldoE
 }
 
 function postingsCreated(legs: Legs, createdAt: string): SaldoEvent {
-  const [{ id, currency, kind, reference, reverses, effectiveAt }] = legs
+  const [{ id, currency, kind, reference, reverses, actor, effectiveAt }] = legs
   return {
     name: 'PostingsCreated',
     payload: {
@@ -145,6 +153,7 @@ function postingsCreated(legs: Legs, createdAt: string): SaldoEvent {
         account_id_to: accountIdTo,
         amount: moneyNumber(amountMinor, currency),
       })),
+      ...by(actor),
       effective_at: effectiveAt.toISOString(),
       created_at: createdAt,
     },
@@ -179,10 +188,20 @@ function balancesOf(fact: PublishedMovement, createdAt: string): SaldoEvent {
       ...(hold ? { hold_id: hold.id } : {}),
       amount: moneyNumber(transaction?.amountMinor ?? 0n, currency),
       currency,
+      ...by(actorOf(fact)),
       effective_at: transaction?.effectiveAt.toISOString() ?? createdAt,
       created_at: createdAt,
     },
   }
+}
+
+/** Left out without one. */
+const by = (actor: string | null) => (actor === null ? {} : { actor })
+
+function actorOf(fact: PublishedMovement): string | null {
+  if (fact.transaction) return fact.transaction.actor
+  if ('change' in fact) return fact.change.actor
+  return fact.type === 'hold' ? fact.hold.actor : fact.hold.endedActor
 }
 
 /**

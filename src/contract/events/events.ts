@@ -23,6 +23,7 @@ const optional = Type.Optional
 
 const effectiveAt = optional(text('From when it counts in the books: `created_at` or earlier.'))
 const status = text('`open`, `debits_frozen`, `frozen` or `closed`; others may be added.')
+const actor = optional(text('Who did it, by the name of the API key. Absent without one.'))
 const changeId = id('The change. Unique, and the `transaction_id` of its BalanceUpdated, if it has one.')
 const payer = id('The account that pays.')
 const payee = id('The account that is paid.')
@@ -46,6 +47,7 @@ export const ClientRegistered = defineEvent({
     id: id('The client.'),
     name: text('The display name.'),
     email: text('The e-mail address, as registered.'),
+    actor,
     created_at: text('When it was registered.'),
   }),
   example: {
@@ -69,6 +71,7 @@ export const AccountOpened = defineEvent({
     client_id: idOrNull('The client who owns it. Null for the system account `world`.'),
     currency: currency('The currency of the account, which never changes.'),
     overdraft_limit: optional(money('How far below zero the balance may go.')),
+    actor,
     created_at: text('When it was opened.'),
   }),
   example: {
@@ -99,6 +102,7 @@ export const ClientUpdated = defineEvent({
       description: 'Number of this state: 1 was that of ClientRegistered.',
     }),
     registered_at: text('When the client was registered.'),
+    actor,
     created_at: text('When it was changed.'),
   }),
   example: {
@@ -134,6 +138,7 @@ export const AccountUpdated = defineEvent({
       description: "Number of the account's entry that records the change.",
     }),
     reference: optional(textOrNull("The caller's own reference.")),
+    actor,
     created_at: text('When it was changed.'),
   }),
   example: {
@@ -175,6 +180,7 @@ export const TransactionCreated = defineEvent({
     reference: optional(textOrNull("The caller's own reference.")),
     reverses: optional(text('The transaction that this one reverses, in full or in part.')),
     hold_id: optional(text('The hold that this one captures.')),
+    actor,
     effective_at: effectiveAt,
     created_at: optional(text('When it was written to the ledger.')),
   }),
@@ -212,6 +218,7 @@ export const PostingsCreated = defineEvent({
       }),
       { minItems: 2, description: 'The legs, in the order in which they were executed.' },
     ),
+    actor,
     effective_at: effectiveAt,
     created_at: text('When it was written to the ledger.'),
   }),
@@ -258,6 +265,7 @@ export const HoldPlaced = defineEvent({
   payload: Type.Object({
     ...holdFields,
     expires_at: text('When it expires.'),
+    actor,
     created_at: text('When it was placed.'),
   }),
   example: {
@@ -275,6 +283,7 @@ export const HoldReleased = defineEvent({
   payload: Type.Object({
     ...holdFields,
     reason: Type.Union([Type.Literal('released'), Type.Literal('expired')], { description: 'How it ended.' }),
+    actor,
     created_at: text('When it ended.'),
   }),
   example: {
@@ -292,6 +301,7 @@ export const HoldExtended = defineEvent({
     change_id: changeId,
     ...holdFields,
     expires_at: text('When it expires now.'),
+    actor,
     created_at: text('When it was extended.'),
   }),
   example: {
@@ -358,6 +368,7 @@ export const BalanceUpdated = defineEvent({
     hold_id: optional(text('The hold that was placed, extended or ended by it.')),
     amount: optional(money('The amount that was moved; 0 when nothing moved.')),
     currency: optional(currency('The currency of the accounts when absent.')),
+    actor,
     effective_at: effectiveAt,
     created_at: optional(text('When it was written to the ledger.')),
   }),

@@ -40,6 +40,7 @@ type Movement = {
   /** How many versions further than the next one. */
   after?: { from?: number; to?: number }
   remarks?: string
+  actor?: string
 }
 
 /**
@@ -74,15 +75,16 @@ async function forger(sql: postgres.Sql) {
     leg = 0,
     after = {},
     remarks,
+    actor,
   }: Movement) => `
     insert into transactions (
       id, leg, kind, account_id_from, account_id_to, version_from, version_to,
-      amount_minor, currency, effective_at, created_at, reverses, hold_id, reference
+      amount_minor, currency, effective_at, created_at, reverses, hold_id, reference, actor
     ) values (
       '${id}', ${leg}, '${kind}', '${from}', '${to}',
       ${at(from).version + 1 + (after.from ?? 0)}, ${at(to).version + 1 + (after.to ?? 0)},
       ${amount}, 'BRL', now(), now(), ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'},
-      ${remarks ? `'${remarks}'` : 'null'}
+      ${remarks ? `'${remarks}'` : 'null'}, ${actor ? `'${actor}'` : 'null'}
     )`
   /** Legs of one transaction, in one statement. */
   const legs = (movements: Movement[]) =>
@@ -216,6 +218,7 @@ test('with the service password one can append only what balances and is publish
     ['holds_booked', ended('released', a, 0)],
     ['holds_booked', ended('captured', paid, 100, at(eva).version - 1)],
     ['holds_end_once', `update holds set ended_at = now() where id = '${hold}'`],
+    ['holds_ended_actor', `update holds set ended_actor = 'shop' where id = '${hold}'`],
     // An account that may pay without end.
     [
       'accounts_world',
@@ -270,6 +273,12 @@ test('with the service password one can append only what balances and is publish
     ],
     ['42501', `update holds set expires_at_placed = now()`],
     ['42501', placed(c, { version_extended: '1' })],
+    // Who did what.
+    ['42501', `update accounts set changed_actor = 'shop'`],
+    ['42501', `update holds set actor = 'shop'`],
+    ['42501', `update holds set extended_actor = 'shop'`],
+    ['42501', `update clients set changed_actor = 'shop'`],
+    ['42501', `update transactions set actor = 'shop'`],
     ['42501', 'update accounts set overdraft_limit_minor = 999999'],
     ['42501', `update accounts set currency = 'JPY'`],
     ['42501', `update accounts set created_at = now()`],
@@ -391,6 +400,7 @@ test('a transaction of several legs is written whole, each leg with entries of i
       ),
     ],
     ['transactions_whole', together(legs([first, { ...second, remarks: 'other' }]), entries(lines))],
+    ['transactions_whole', together(legs([first, { ...second, actor: 'shop' }]), entries(lines))],
     [
       'transactions_whole',
       together(
@@ -467,10 +477,32 @@ test('a hold ends once, by what its entry says', async () => {
       `status = 'expired'`,
       `captured_minor = 1`,
       `version_ended = 1`,
+      `ended_actor = 'shop'`,
     ])
       expect(await answerTo(service.unsafe(`update holds set ${change} where id = '${id}'`))).toBe(
         'holds_end_once',
       )
+  await expectSoundLedger(wallets)
+})
+
+test('a hold was captured by who made the transaction', async () => {
+  await using wallets = await startWallets()
+  await using service = connect(wallets.config.database.url)
+  const placing = { account_id_from: eva, account_id_to: frank, amount: 5 }
+  const hold = String((await wallets.wallet.post('/holds', placing)).body.id)
+  const { entries, transaction, pair, together, at } = await forger(service)
+  const id = crypto.randomUUID()
+  const captureBy = (actor: string) =>
+    together(
+      transaction({ id, amount: 500, kind: 'capture', hold, actor: 'shop' }),
+      `update holds set status = 'captured', captured_minor = 500, ended_by = '${id}', ended_at = now(),
+        version_ended = ${at(eva).version + 1}, ended_actor = '${actor}'
+      where id = '${hold}'`,
+      entries(pair(id, 500, { held: -500 })),
+    )
+  expect(await answerTo(service.unsafe(captureBy('till')))).toBe('holds_booked')
+  expect(await answerTo(service.unsafe(captureBy('shop')))).toBe('accepted')
+  expect((await wallets.wallet.get(`/holds/${hold}`)).body.changed_actor).toBe('shop')
   await expectSoundLedger(wallets)
 })
 
@@ -484,7 +516,7 @@ test('database functions pin their search path and belong to the owner role', as
   expect(functions.length).toBeGreaterThanOrEqual(8)
   const expected = { pinned: true, callable: false }
   // They write what the service may not.
-  const writing = ['apply_client_versions', 'assert_double_entry', 'record_client']
+  const writing = ['apply_client_versions', 'assert_double_entry', 'record_actors', 'record_client']
   const privileged = (name: string) => writing.includes(name)
   expect([...functions]).toEqual(
     functions.map(({ name }) => ({ name, privileged: privileged(name), ...expected })),

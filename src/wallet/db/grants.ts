@@ -3,12 +3,15 @@ import type { Grants } from '../../platform/postgres/service-role'
 
 export const grants = {
   // A new account is empty and open. A trigger derives the rest from entries and changes.
-  accounts: ['select', 'insert (id, client_id, currency, overdraft_limit_minor, created_at, updated_at)'],
+  accounts: [
+    'select',
+    'insert (id, client_id, currency, overdraft_limit_minor, actor, created_at, updated_at)',
+  ],
   applied_seeds: ['select', 'insert (name)'],
   changes: ['select', 'insert'],
   client_versions: ['select', 'insert'],
   // Triggers write the first version of a client, and copy later ones from there.
-  clients: ['select', 'insert (id, name, email, created_at, updated_at)'],
+  clients: ['select', 'insert (id, name, email, actor, created_at, updated_at)'],
   deliveries: ['select', 'insert', 'delete'],
   entries: ['select', 'insert'],
   // A hold is extended by its changes alone.
@@ -17,9 +20,9 @@ export const grants = {
     `insert (${[
       ...['id', 'account_id_from', 'account_id_to', 'amount_minor', 'currency', 'reference', 'metadata'],
       ...['expires_at', 'created_at', 'status', 'captured_minor', 'ended_by', 'ended_at'],
-      ...['version_placed', 'version_ended'],
+      ...['version_placed', 'version_ended', 'actor', 'ended_actor'],
     ].join(', ')})`,
-    'update (status, captured_minor, ended_by, ended_at, version_ended)',
+    'update (status, captured_minor, ended_by, ended_at, version_ended, ended_actor)',
   ],
   // A policy of the table limits the deletion to expired keys.
   idempotency_keys: ['select', 'insert', 'delete'],

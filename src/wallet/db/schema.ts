@@ -61,6 +61,10 @@ export const clients = pgTable(
     name: text().notNull(),
     email: text().notNull(),
     version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
+    /** Who registered it: the name of an API key, here and everywhere. */
+    actor: text(),
+    /** Who made this version, from the second on. */
+    changedActor: text('changed_actor'),
     createdAt: time('created_at').notNull(),
     /** When this version was written. */
     updatedAt: time('updated_at').notNull(),
@@ -78,6 +82,7 @@ export const clientVersions = pgTable(
     id: uuid().notNull(),
     name: text().notNull(),
     email: text().notNull(),
+    actor: text(),
     createdAt: time('created_at').notNull(),
   },
   (table) => [
@@ -103,6 +108,10 @@ export const accounts = pgTable(
     /** The limit that it was opened with. May be null until the account is changed. */
     openingLimitMinor: minor('opening_limit_minor'),
     status: text().$type<AccountStatus>().notNull().default('open'),
+    /** Who opened it. */
+    actor: text(),
+    /** Who last changed its status or limit. */
+    changedActor: text('changed_actor'),
     createdAt: time('created_at').notNull(),
     updatedAt: time('updated_at').notNull(),
   },
@@ -152,6 +161,7 @@ export const transactions = pgTable(
     reverses: uuid(),
     /** The hold that this one captures. */
     holdId: uuid('hold_id'),
+    actor: text(),
     effectiveAt: time('effective_at').notNull(),
     createdAt: time('created_at').notNull(),
   },
@@ -198,6 +208,8 @@ export const holds = pgTable(
     /** When it was to expire at first. Null unless it was extended. */
     expiresAtPlaced: time('expires_at_placed'),
     createdAt: time('created_at').notNull(),
+    /** Who placed it. */
+    actor: text(),
     status: text().$type<HoldStatus>().notNull(),
     capturedMinor: minor('captured_minor'),
     /** The transaction or the release that ended it. */
@@ -208,12 +220,20 @@ export const holds = pgTable(
     /** Of its last extension. */
     versionExtended: bigint('version_extended', { mode: 'bigint' }),
     versionEnded: bigint('version_ended', { mode: 'bigint' }),
+    /** Who last extended it. */
+    extendedActor: text('extended_actor'),
+    /** Who captured or released it. */
+    endedActor: text('ended_actor'),
   },
   (table) => [
     check('holds_amount', sql`${table.amountMinor} > 0`),
     check('holds_captured', sql`${table.capturedMinor} between 0 and ${table.amountMinor}`),
     check('holds_status', sql`${table.status} in (${oneOf(holdStatuses)})`),
     check('holds_ended', sql`(${table.status} = 'placed') = (${table.endedBy} is null)`),
+    check(
+      'holds_ended_actor',
+      sql`${table.endedActor} is null or ${table.status} in ('captured', 'released')`,
+    ),
     index('holds_account_id').on(table.accountIdFrom, table.id),
     // Partial indexes of the few open holds: by payer, and by expiry.
     index('holds_open').on(table.accountIdFrom, table.id).where(sql`${table.status} = 'placed'`),
@@ -238,6 +258,7 @@ export const changes = pgTable(
     holdId: uuid('hold_id'),
     expiresAt: time('expires_at'),
     reference: text(),
+    actor: text(),
     createdAt: time('created_at').notNull(),
   },
   (table) => [

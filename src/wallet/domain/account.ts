@@ -24,6 +24,9 @@ export type Account = {
   openingLimitMinor: bigint | null
   /** That of `world` never changes. */
   status: AccountStatus
+  /** Who opened it, and who last changed its status or limit. */
+  actor: string | null
+  changedActor: string | null
   createdAt: Date
   /** When its newest entry was written. */
   updatedAt: Date

@@ -17,6 +17,8 @@ const account = (id: string, balanceMinor: bigint, overdraftLimitMinor: bigint |
   overdraftLimitMinor,
   openingLimitMinor: null,
   status: 'open',
+  actor: null,
+  changedActor: null,
   createdAt: new Date('2026-01-01T00:00:00Z'),
   updatedAt: new Date('2026-01-01T00:00:00Z'),
 })

@@ -125,6 +125,8 @@ describe('a client', () => {
     name: 'Eva',
     email: 'eva@example.com',
     version: 1n,
+    actor: null,
+    changedActor: null,
     createdAt: at,
     updatedAt: at,
   }
@@ -192,7 +194,7 @@ function bookOf(eva: AccountStatus, frank: AccountStatus): Book {
       amountMinor: 10n,
     },
     ...{ versionFrom: 1n, versionTo: 1n, currency: 'BRL', reference: null, metadata: null, reverses: null },
-    ...{ holdId: null, effectiveAt: at, createdAt: at },
+    ...{ holdId: null, actor: null, effectiveAt: at, createdAt: at },
   }
   const book = emptyBook(
     accountsOf(
@@ -206,6 +208,7 @@ function bookOf(eva: AccountStatus, frank: AccountStatus): Book {
     ...{ reference: null, metadata: null, expiresAt: later, expiresAtPlaced: null, createdAt: at },
     ...{ status: 'placed', capturedMinor: null, endedBy: null, endedAt: null },
     ...{ versionPlaced: 2n, versionExtended: null, versionEnded: null },
+    ...{ actor: null, extendedActor: null, endedActor: null },
   })
   return book
 }

@@ -9,9 +9,9 @@ import {
   worldIdOf,
 } from './account'
 import type { Accounts } from './parties'
-import { type Change, type Decision, type Rejected, reject } from './types'
+import { type Change, type Decision, type Rejected, reject, type Sent } from './types'
 
-type OfAccount = {
+type OfAccount = Sent & {
   /** Becomes that of the change. */
   id: string
   accountId: string
@@ -61,14 +61,15 @@ function findAccount(
 }
 
 function changeAccount(
-  { id, type: kind, reference }: SetStatus | SetOverdraft,
+  { id, type: kind, reference, actor = null }: SetStatus | SetOverdraft,
   { account, world }: Found,
   changed: Partial<Account>,
   at: Date,
 ): Decision {
   const openingLimitMinor = account.openingLimitMinor ?? account.overdraftLimitMinor
-  const after = { ...evolve(account, { amountMinor: 0n, heldMinor: 0n }, at), openingLimitMinor, ...changed }
-  const change = changeOf(after, { id, kind, reference, holdId: null, expiresAt: null }, at)
+  const evolved = evolve(account, { amountMinor: 0n, heldMinor: 0n }, at)
+  const after = { ...evolved, openingLimitMinor, changedActor: actor, ...changed }
+  const change = changeOf(after, { id, kind, reference, actor, holdId: null, expiresAt: null }, at)
   const entries = [entryBetween(account, after)]
   const { clientId } = account
   return {
@@ -80,7 +81,7 @@ function changeAccount(
 /** The record of a change that led to this state of the account. */
 export const changeOf = (
   { id: accountId, version, status, overdraftLimitMinor }: Account,
-  what: Pick<Change, 'id' | 'kind' | 'reference' | 'holdId' | 'expiresAt'>,
+  what: Pick<Change, 'id' | 'kind' | 'reference' | 'actor' | 'holdId' | 'expiresAt'>,
   at: Date,
 ): Change => ({
   ...what,

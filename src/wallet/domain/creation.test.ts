@@ -25,11 +25,12 @@ test('the first account of a currency opens world with it; another one does not'
   expect(opened).toEqual([[], [worldIdOf('BRL'), 'a1'], ['a2'], [worldIdOf('USD'), 'a3']])
   expect(results[0]).toEqual({
     kind: 'client',
-    client: { ...grace, version: 1n, createdAt: at, updatedAt: at },
+    client: { ...grace, version: 1n, actor: null, changedActor: null, createdAt: at, updatedAt: at },
   })
   const account: Account = {
     ...{ id: 'a1', clientId: 'c1', currency: 'BRL', overdraftLimitMinor: 500n, createdAt: at, updatedAt: at },
     ...{ balanceMinor: 0n, heldMinor: 0n, version: 0n, openingLimitMinor: null, status: 'open' },
+    ...{ actor: null, changedActor: null },
   }
   expect(results[1]).toEqual({ kind: 'account', account })
   expect(book.accounts.get('a1')).toEqual(account)

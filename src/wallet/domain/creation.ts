@@ -1,9 +1,9 @@
 /** Decides registrations and updates of clients, and openings of accounts. Pure. */
 import { type Account, worldIdOf } from './account'
 import type { Accounts } from './parties'
-import { type Client, type Creation, type Decision, reject } from './types'
+import { type Client, type Creation, type Decision, reject, type Sent } from './types'
 
-export type RegisterClient = {
+export type RegisterClient = Sent & {
   type: 'registration'
   /** Becomes that of the client. */
   id: string
@@ -11,7 +11,7 @@ export type RegisterClient = {
   email: string
 }
 
-export type OpenAccount = {
+export type OpenAccount = Sent & {
   type: 'opening'
   /** Becomes that of the account. */
   id: string
@@ -20,7 +20,7 @@ export type OpenAccount = {
   overdraftLimitMinor: bigint
 }
 
-export type UpdateClient = {
+export type UpdateClient = Sent & {
   type: 'update'
   /** Becomes that of the change. */
   id: string
@@ -30,13 +30,16 @@ export type UpdateClient = {
   email: string | null
 }
 
-export function decideRegistration({ type, ...terms }: RegisterClient, at: Date): Decision<Creation> {
-  const client = { ...terms, version: 1n, createdAt: at, updatedAt: at }
+export function decideRegistration(
+  { type, actor = null, ...terms }: RegisterClient,
+  at: Date,
+): Decision<Creation> {
+  const client = { ...terms, version: 1n, actor, changedActor: null, createdAt: at, updatedAt: at }
   return { accepted: true, facts: [{ type, id: terms.id, createdAt: at, client }] }
 }
 
 export function decideUpdate(
-  { type, id, clientId, ...terms }: UpdateClient,
+  { type, id, clientId, actor = null, ...terms }: UpdateClient,
   clients: ReadonlyMap<string, Client>,
   at: Date,
 ): Decision<Creation> {
@@ -45,13 +48,14 @@ export function decideUpdate(
   const { name, email } = before
   const wanted = { name: terms.name ?? name, email: terms.email ?? email }
   if (wanted.name === name && wanted.email === email) return { accepted: true, facts: [] }
-  const client = { ...before, ...wanted, version: before.version + 1n, updatedAt: at }
+  const version = before.version + 1n
+  const client = { ...before, ...wanted, version, changedActor: actor, updatedAt: at }
   return { accepted: true, facts: [{ type, id, createdAt: at, client }] }
 }
 
 /** The first account of a currency also opens `world`, the counterparty of its deposits and withdrawals. */
 export function decideOpening(
-  { type, ...terms }: OpenAccount,
+  { type, actor = null, ...terms }: OpenAccount,
   { clients, accounts }: { clients: ReadonlyMap<string, Client>; accounts: Accounts },
   at: Date,
 ): Decision<Creation> {
@@ -59,11 +63,11 @@ export function decideOpening(
   const { id, currency } = terms
   const world = { id: worldIdOf(currency), clientId: null, currency, overdraftLimitMinor: null }
   const opened = [...(accounts.get(world.id) ? [] : [world]), terms]
-  const all = opened.map((account) => asOpened({ ...account, createdAt: at }))
+  const all = opened.map((account) => asOpened({ ...account, actor, createdAt: at }))
   return { accepted: true, facts: [{ type, id, createdAt: at, accounts: all }] }
 }
 
-type Opening = Pick<Account, 'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'createdAt'>
+type Opening = Pick<Account, 'id' | 'clientId' | 'currency' | 'overdraftLimitMinor' | 'actor' | 'createdAt'>
 
 /** The account before its first entry. */
 export const asOpened = ({
@@ -72,6 +76,7 @@ export const asOpened = ({
   currency,
   overdraftLimitMinor,
   openingLimitMinor = null,
+  actor,
   createdAt,
 }: Opening & Partial<Account>): Account => ({
   id,
@@ -83,6 +88,8 @@ export const asOpened = ({
   overdraftLimitMinor: openingLimitMinor ?? overdraftLimitMinor,
   openingLimitMinor: null,
   status: 'open',
+  actor,
+  changedActor: null,
   createdAt,
   updatedAt: createdAt,
 })

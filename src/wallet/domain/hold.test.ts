@@ -117,6 +117,9 @@ const placed: Hold = {
   versionPlaced: 4n,
   versionExtended: null,
   versionEnded: null,
+  actor: 'shop',
+  extendedActor: null,
+  endedActor: null,
 }
 
 type Case = {

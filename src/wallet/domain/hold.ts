@@ -8,9 +8,17 @@ import { moveMoney } from './movement'
 import { type Accounts, findParties, type Parties, refusalByStatus } from './parties'
 import type { Rejection } from './rejection'
 import { expiryByDefault } from './timing'
-import { type Decision, type Hold, type HoldStatus, type Remarks, reject } from './types'
+import {
+  type Decision,
+  type Hold,
+  type HoldStatus,
+  type Remarks,
+  reject,
+  type Sent,
+  type SentRemarks,
+} from './types'
 
-export type PlaceHold = Remarks & {
+export type PlaceHold = SentRemarks & {
   type: 'hold'
   /** Becomes that of the hold. */
   id: string
@@ -30,6 +38,7 @@ const open = {
   endedBy: null,
   endedAt: null,
   versionEnded: null,
+  endedActor: null,
 } as const
 
 /** The hold as it was before it ended. */
@@ -41,9 +50,10 @@ export const asPlaced = (hold: Hold): Hold => ({
   expiresAt: hold.expiresAtPlaced ?? hold.expiresAt,
   expiresAtPlaced: null,
   versionExtended: null,
+  extendedActor: null,
 })
 
-type OfHold = { holdId: string; accountIdFrom: string; accountIdTo: string }
+type OfHold = Sent & { holdId: string; accountIdFrom: string; accountIdTo: string }
 
 export type CaptureHold = Remarks &
   OfHold & {
@@ -79,14 +89,16 @@ export function decideHold(command: PlaceHold, accounts: Accounts, at: Date): De
   if (isOverdrawn(after)) return reject('insufficient_funds')
   if (!isWithinDigits(after)) return reject('balance_limit_reached')
 
-  const { type: _, toWorld: __, ...terms } = command
+  const { type: _, toWorld: __, actor = null, ...terms } = command
   const hold: Hold = {
     ...terms,
+    actor,
     expiresAt: command.expiresAt ?? expiryByDefault(at),
     expiresAtPlaced: null,
     createdAt: at,
     versionPlaced: after.version,
     versionExtended: null,
+    extendedActor: null,
     ...open,
   }
   const entries = [entryBetween(from, after)]
@@ -101,7 +113,7 @@ export function decideHold(command: PlaceHold, accounts: Accounts, at: Date): De
  * default to those of the hold.
  */
 export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties, at: Date): Decision {
-  const { id, effectiveAt } = command
+  const { id, actor = null, effectiveAt } = command
   const amountMinor = command.amountMinor ?? hold.amountMinor
   if (amountMinor <= 0n) return reject('amount_not_positive')
   if (hold.status !== 'placed') return reject(rejectionOfEnded[hold.status])
@@ -117,13 +129,14 @@ export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties
     amountMinor,
     reference,
     metadata,
+    actor,
     effectiveAt,
     hold,
     since,
   } as const
   const moved = moveMoney(parties, movement, at)
   if (!moved.accepted) return moved
-  const captured = { status: 'captured', capturedMinor: amountMinor, endedBy: id } as const
+  const captured = { status: 'captured', capturedMinor: amountMinor, endedBy: id, endedActor: actor } as const
   const [fact] = moved.facts
   const ended = endHold(hold, captured, fact.from, at)
   return { accepted: true, facts: [{ ...fact, type: 'capture', hold: ended }] }
@@ -133,7 +146,7 @@ export function decideCapture(command: CaptureHold, hold: Hold, parties: Parties
  * Also of a frozen account: nothing moves, and a freeze does not let the promise to the payee lapse.
  */
 export function decideExtension(
-  { id, expiresAt }: ExtendHold,
+  { id, actor = null, expiresAt }: ExtendHold,
   hold: Hold,
   { from, to }: Parties,
   at: Date,
@@ -144,12 +157,14 @@ export function decideExtension(
   if (expiresAt.getTime() === hold.expiresAt.getTime()) return { accepted: true, facts: [] }
 
   const after = evolve(from, { amountMinor: 0n, heldMinor: 0n }, at)
-  const change = changeOf(after, { id, kind: 'expiry', holdId: hold.id, expiresAt, reference: null }, at)
+  const what = { id, kind: 'expiry', holdId: hold.id, expiresAt, reference: null, actor } as const
+  const change = changeOf(after, what, at)
   const extended = {
     ...hold,
     expiresAt,
     expiresAtPlaced: hold.expiresAtPlaced ?? hold.expiresAt,
     versionExtended: after.version,
+    extendedActor: actor,
   }
   const entries = [entryBetween(from, after)]
   const fact = { type: 'extension', id, entries, from: after, to, createdAt: at, hold: extended } as const
@@ -161,7 +176,7 @@ export function decideExtension(
  * sweep may have read it before it was extended: then nothing happens.
  */
 export function decideRelease(
-  { id, reason }: ReleaseHold,
+  { id, reason, actor = null }: ReleaseHold,
   hold: Hold,
   { from, to }: Parties,
   at: Date,
@@ -170,7 +185,8 @@ export function decideRelease(
   if (reason === 'expired' && hold.expiresAt > at) return { accepted: true, facts: [] }
   const after = evolve(from, { amountMinor: 0n, heldMinor: -hold.amountMinor }, at)
   const entries = [entryBetween(from, after)]
-  const ended = endHold(hold, { status: reason, capturedMinor: 0n, endedBy: id }, after, at)
+  const end = { status: reason, capturedMinor: 0n, endedBy: id, endedActor: actor }
+  const ended = endHold(hold, end, after, at)
   return {
     accepted: true,
     facts: [{ type: 'release', id, entries, from: after, to, createdAt: at, hold: ended }],
@@ -185,7 +201,7 @@ const rejectionOfEnded = {
 
 const endHold = (
   hold: Hold,
-  end: Pick<Hold, 'status' | 'capturedMinor' | 'endedBy'>,
+  end: Pick<Hold, 'status' | 'capturedMinor' | 'endedBy' | 'endedActor'>,
   { version }: Account,
   at: Date,
 ): Hold => ({ ...hold, ...end, endedAt: at, versionEnded: version })

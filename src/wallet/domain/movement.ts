@@ -6,13 +6,13 @@ import {
   type Hold,
   type Movement,
   type Rejected,
-  type Remarks,
   reject,
+  type SentRemarks,
   type Transaction,
   type TransactionKind,
 } from './types'
 
-type Terms = Remarks & {
+type Terms = SentRemarks & {
   id: string
   kind: TransactionKind
   amountMinor: bigint
@@ -31,7 +31,7 @@ export const later = (one: Date, other: Date): Date => (one < other ? other : on
 
 /** Checks status, time, funds and limits. The caller has checked the parties. */
 export function moveMoney({ from, to }: Parties, terms: Terms, at: Date): Moved | Rejected {
-  const { id, kind, amountMinor, reference, metadata, hold, since } = terms
+  const { id, kind, amountMinor, reference, metadata, actor = null, hold, since } = terms
   const refusal = refusalByStatus({ from, to })
   if (refusal) return reject(refusal)
   if (terms.effectiveAt && terms.effectiveAt < since.time) return reject(since.otherwise)
@@ -56,6 +56,7 @@ export function moveMoney({ from, to }: Parties, terms: Terms, at: Date): Moved 
     metadata,
     reverses: terms.reverses ?? null,
     holdId: hold?.id ?? null,
+    actor,
     // The clock may have been set back.
     effectiveAt: terms.effectiveAt ?? later(at, since.time),
     createdAt: at,

@@ -67,7 +67,7 @@ test('the legs are one transaction: same id, remarks and times; the first fact h
   if (!decision.accepted) throw new Error('refused')
   const { facts } = decision
   const shared = { id: 'p1', kind: 'postings', reference: 'order 1', metadata: { order: 1 }, currency: 'BRL' }
-  const times = { effectiveAt: at, createdAt: at, reverses: null, holdId: null }
+  const times = { effectiveAt: at, createdAt: at, reverses: null, holdId: null, actor: null }
   expect(facts.map((fact) => fact.transaction)).toEqual(
     [
       { leg: 0, accountIdTo: 'frank', amountMinor: 80n, versionFrom: 5n, versionTo: 5n },

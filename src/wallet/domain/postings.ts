@@ -5,7 +5,7 @@
 import type { Moved } from './movement'
 import type { Accounts } from './parties'
 import { decideTransfer } from './transfer'
-import type { Decision, Legs, Movement, Rejected, Remarks, TransferKind } from './types'
+import type { Decision, Legs, Movement, Rejected, SentRemarks, TransferKind } from './types'
 
 /** A deposit comes from `world`, a withdrawal goes there. */
 export type Posting = {
@@ -15,7 +15,7 @@ export type Posting = {
   amountMinor: bigint
 }
 
-export type PostMoney = Remarks & {
+export type PostMoney = SentRemarks & {
   type: 'postings'
   /** Becomes that of the transaction. */
   id: string

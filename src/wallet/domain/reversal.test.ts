@@ -24,6 +24,7 @@ const paid = (kind: TransactionKind = 'transfer'): Transaction => ({
   metadata: null,
   reverses: kind === 'reversal' ? 'before' : null,
   holdId: null,
+  actor: null,
   effectiveAt: new Date('2026-01-01T00:00:00Z'),
   createdAt: new Date('2026-01-01T00:00:00Z'),
 })

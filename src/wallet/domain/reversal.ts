@@ -5,9 +5,9 @@
 import { type Moved, moveMoney } from './movement'
 import type { Accounts } from './parties'
 import { asLegs, decideLegs } from './postings'
-import { type Decision, type Legs, type Rejected, type Remarks, reject, type Transaction } from './types'
+import { type Decision, type Legs, type Rejected, reject, type SentRemarks, type Transaction } from './types'
 
-export type ReverseTransaction = Remarks & {
+export type ReverseTransaction = SentRemarks & {
   type: 'reversal'
   /** Becomes that of the transaction. */
   id: string

@@ -2,9 +2,9 @@
 import { isWorld } from './account'
 import { later, type Moved, moveMoney } from './movement'
 import { type Accounts, findParties } from './parties'
-import type { Rejected, Remarks, TransferKind } from './types'
+import type { Rejected, SentRemarks, TransferKind } from './types'
 
-export type TransferMoney = Remarks & {
+export type TransferMoney = SentRemarks & {
   type: 'transfer'
   /** Becomes that of the transaction. */
   id: string

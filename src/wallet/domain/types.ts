@@ -13,6 +13,9 @@ export type Remarks = {
   reference: string | null
   metadata: Metadata | null
 }
+/** Of a command: who sends it, by the name of an API key. None where the wallet acts by itself. */
+export type Sent = { actor?: string | null }
+export type SentRemarks = Sent & Remarks
 /** A JSON object. */
 export type Metadata = { [name: string]: unknown }
 
@@ -36,6 +39,8 @@ export type Transaction = Remarks & {
   reverses: string | null
   /** The hold that this one captures. */
   holdId: string | null
+  /** Who made it. Null where its command has none. */
+  actor: string | null
   /** When it takes effect in the caller's books. */
   effectiveAt: Date
   /** When it was recorded. */
@@ -59,6 +64,8 @@ export type Hold = Remarks & {
   /** When it was to expire at first. Null unless it was extended. */
   expiresAtPlaced: Date | null
   createdAt: Date
+  /** Who placed it. */
+  actor: string | null
   status: HoldStatus
   /** Null while it is open, 0 when nothing was captured. */
   capturedMinor: bigint | null
@@ -70,6 +77,9 @@ export type Hold = Remarks & {
   /** Of its last extension. */
   versionExtended: bigint | null
   versionEnded: bigint | null
+  /** Who last extended it, and who ended it. */
+  extendedActor: string | null
+  endedActor: string | null
 }
 
 export const changeKinds = ['status', 'overdraft', 'expiry'] as const
@@ -88,6 +98,7 @@ export type Change = {
   holdId: string | null
   expiresAt: Date | null
   reference: string | null
+  actor: string | null
   createdAt: Date
 }
 
@@ -100,6 +111,9 @@ export type Client = {
   name: string
   email: string
   version: bigint
+  /** Who registered it, and who made this version of it; null for the first. */
+  actor: string | null
+  changedActor: string | null
   createdAt: Date
   updatedAt: Date
 }

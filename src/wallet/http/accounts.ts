@@ -4,7 +4,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { parseMoney } from '../../contract/money'
 import { problems } from '../../contract/problems'
-import { Currency, Money, time, uuid, version } from '../../contract/schemas'
+import { actor, Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
@@ -73,6 +73,8 @@ export const AccountResponse = closedObject('Account', {
   available: described(Money, '`balance` less `held`; the overdraft limit comes on top.'),
   overdraft_limit: nullable(Money, 'How far below zero it may go. Null for `world`, which has no limit.'),
   version: version('The number of its entries.'),
+  actor: actor('Who opened it'),
+  changed_actor: actor('Who last changed its status or limit'),
   created_at: time('When it was opened.'),
   updated_at: time('When its newest entry was written.'),
 })
@@ -90,6 +92,8 @@ export const presentAccount = (account: Account): Static<typeof AccountResponse>
   overdraft_limit:
     account.overdraftLimitMinor === null ? null : showMoney(account.overdraftLimitMinor, account.currency),
   version: Number(account.version),
+  actor: account.actor,
+  changed_actor: account.changedActor,
   created_at: account.createdAt.toISOString(),
   updated_at: account.updatedAt.toISOString(),
 })

@@ -4,7 +4,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { isUuid } from '../../contract/id'
 import { problems } from '../../contract/problems'
-import { time, uuid, version } from '../../contract/schemas'
+import { actor, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
@@ -40,6 +40,8 @@ const ClientResponse = closedObject('Client', {
   name: Type.String({ description: 'As it was sent.' }),
   email: Type.String({ description: 'As it was sent.' }),
   version: version('1 at first, and one more with each change.'),
+  actor: actor('Who registered it'),
+  changed_actor: actor('Who last changed it'),
   created_at: time('When it was registered.'),
   updated_at: time('When this version was written.'),
 })
@@ -55,6 +57,8 @@ const presentClient = (client: Client): Static<typeof ClientResponse> => ({
   name: client.name,
   email: client.email,
   version: Number(client.version),
+  actor: client.actor,
+  changed_actor: client.changedActor,
   created_at: client.createdAt.toISOString(),
   updated_at: client.updatedAt.toISOString(),
 })

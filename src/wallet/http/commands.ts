@@ -12,6 +12,7 @@ import { fingerprint } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
 import { type KeyedCall, keyed, keyOf, refuseKey, replayed } from '../../platform/http/keyed'
 import { DryRun, markPreview } from '../../platform/http/preview'
+import { principalOf } from '../../platform/http/principal'
 import { commonProblems, type ProblemDetails, type ProblemKind } from '../../platform/http/problem'
 import {
   type Answer,
@@ -150,8 +151,10 @@ export type Outcome = (Submitted & { assumed?: undefined }) | (Preview['result']
 export async function submitCommands(
   wallet: Wallet,
   call: Call,
-  { commands, atomic, ...keyed }: { commands: Command[]; atomic: boolean } & Keyed,
+  { commands: sent, atomic, ...keyed }: { commands: Command[]; atomic: boolean } & Keyed,
 ): Promise<Outcome> {
+  const actor = principalOf(call.request)?.name
+  const commands = actor === undefined ? sent : sent.map((command): Command => ({ ...command, actor }))
   const waitSeconds = preferredWait(call.request)
   const waitMs = waitSeconds === undefined ? undefined : waitSeconds * 1000
   const { signal } = call.request

@@ -3,7 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
 import { problems } from '../../contract/problems'
-import { Currency, Money, time, uuid, version } from '../../contract/schemas'
+import { actor, Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
@@ -78,6 +78,8 @@ const HoldResponse = closedObject('Hold', {
   reference: nullable(Type.String(), "A text of the caller's own."),
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
   transaction_id: nullable(uuid('The transaction that captured it.')),
+  actor: actor('Who placed it'),
+  changed_actor: actor('Who captured or released it, or last extended it while it is open'),
   version_account_id_from: version('The version of the account that its newest change led to.'),
   expires_at: time('When it expires unless it is captured or released before.'),
   created_at: time('When it was placed.'),
@@ -95,6 +97,8 @@ const presentHold = (hold: Hold): Static<typeof HoldResponse> => ({
   reference: hold.reference,
   metadata: hold.metadata,
   transaction_id: hold.status === 'captured' ? hold.endedBy : null,
+  actor: hold.actor,
+  changed_actor: hold.status === 'placed' ? hold.extendedActor : hold.endedActor,
   version_account_id_from: Number(versionOf(hold)),
   expires_at: hold.expiresAt.toISOString(),
   created_at: hold.createdAt.toISOString(),

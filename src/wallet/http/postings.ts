@@ -1,7 +1,7 @@
 /** Transactions of several legs: their part of requests and responses. */
 import { type Static, Type } from '@sinclair/typebox'
 import { randomUUIDv7 } from 'bun'
-import { Currency, Money, time, uuid, version } from '../../contract/schemas'
+import { actor, Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { InvalidValue, parseEach } from '../../platform/http/invalid'
 import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
@@ -58,6 +58,7 @@ export const PostingsResponse = closedObject('PostingsTransaction', {
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
   reverses: nullable(uuid('The transaction that this one takes back, as a whole.')),
   reversed: described(Money, 'What was taken back of it so far: nothing, or the sum of all legs.'),
+  actor: actor('Who made it'),
   effective_at: time("From when it counts in the caller's books."),
   created_at: time('When it was written.'),
 })
@@ -79,6 +80,7 @@ export function presentPostings(legs: Legs, reversedMinor: bigint): Static<typeo
     metadata: first.metadata,
     reverses: first.reverses,
     reversed: showMoney(reversedMinor, first.currency),
+    actor: first.actor,
     effective_at: first.effectiveAt.toISOString(),
     created_at: first.createdAt.toISOString(),
   }

@@ -6,7 +6,7 @@ import type { KafkaConfig } from '../../config/config'
 import { events } from '../../contract/events/events'
 import { isUuid } from '../../contract/id'
 import { problems } from '../../contract/problems'
-import { Currency, Money, time, uuid, version } from '../../contract/schemas'
+import { actor, Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders, sometimes } from '../../platform/http/headers'
 import { answer, route } from '../../platform/http/route'
@@ -65,6 +65,7 @@ export const TransactionResponse = closedObject('Transaction', {
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), "An object of the caller's own."),
   reverses: nullable(uuid('The transaction that this one takes back, whole or in part.')),
   hold_id: nullable(uuid('The hold that this one captures.')),
+  actor: actor('Who made it'),
   reversed: described(
     Money,
     'What was taken back of it so far, by the transactions that have it as `reverses`.',
@@ -115,6 +116,7 @@ const presentSingle = (
   metadata: transaction.metadata,
   reverses: transaction.reverses,
   hold_id: transaction.holdId,
+  actor: transaction.actor,
   reversed: showMoney(reversedMinor, transaction.currency),
   version_account_id_from: Number(transaction.versionFrom),
   version_account_id_to: Number(transaction.versionTo),

@@ -36,6 +36,8 @@ test('what the router sends of a row is read like what the relay sends', () => {
     name: 'Grace',
     email: 'grace@example.com',
     version: 1n,
+    actor: null,
+    changedActor: null,
     createdAt,
     updatedAt: createdAt,
   })

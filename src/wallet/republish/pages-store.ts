@@ -50,15 +50,15 @@ export function clientPages({ orm }: Database, { accountId, since }: AccountFilt
     const after = last?.client ?? { id: nilUuid, version: 0n }
     const isNext = or(gt(clientId, after.id), and(eq(clientId, after.id), gt(version, after.version)))
     const rows = await orm
-      .select({ past: clientVersions, createdAt: clients.createdAt })
+      .select({ past: clientVersions, actor: clients.actor, createdAt: clients.createdAt })
       .from(clientVersions)
       .innerJoin(clients, eq(clients.id, clientId))
       .where(and(isNext, gte(clientVersions.createdAt, since), owner && inArray(clientId, owner)))
       .orderBy(clientId, version)
       .limit(limit)
-    return rows.map(({ past: { id: changeId, clientId: id, createdAt: updatedAt, ...past }, createdAt }) => ({
+    return rows.map(({ past: { id: changeId, clientId: id, createdAt: updatedAt, ...past }, ...client }) => ({
       changeId,
-      client: { ...past, id, createdAt, updatedAt },
+      client: { ...past, ...client, id, changedActor: past.version > 1n ? past.actor : null, updatedAt },
     }))
   }, size)
 }

@@ -64,7 +64,9 @@ async function startTown() {
   const executeAt = async (at: number, terms: Terms) => {
     now = minute(at)
     // Random, so that the order of ids is not the order of events.
-    const command = { ...common, ...terms, id: crypto.randomUUID() } as Command
+    const sent = { ...common, ...terms, id: crypto.randomUUID() } as Command
+    const isOfCaller = !('reason' in terms) || terms.reason !== 'expired'
+    const command = isOfCaller ? { ...sent, actor: `key ${at}` } : sent
     const [answer] = await execute(ledger, [
       { commands: [command], atomic: true, traceparent: null, idempotencyKey: null },
     ])
@@ -192,6 +194,11 @@ test('every event is republished as it was, once, in the order of the paying acc
   const republished = await town.take()
   expect(textsOf(republished)).toEqual(textsOf(town.published))
   expect(new Set(republished.map((event) => event.name)).size).toBe(10)
+  // The seed is older; a hold that expired has no actor.
+  for (const { name, payload, time } of republished) {
+    const at = (new Date(time).getTime() - minute(0).getTime()) / 60_000
+    expect([name, payload.actor]).toEqual([name, at <= 0 || at === 70 ? undefined : `key ${at}`])
+  }
   const carried = republished.flatMap(({ payload }) => payload.overdraft_limit_account_id_from ?? [])
   expect(carried).toEqual([70, 70, 70])
   for (const key of [eva, frank, town.grace, world])

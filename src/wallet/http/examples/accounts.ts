@@ -12,6 +12,8 @@ const john = {
   available: 0,
   overdraft_limit: 200,
   version: 0,
+  actor: null,
+  changed_actor: null,
   created_at: '2024-11-23T14:02:45.340Z',
   updated_at: '2024-11-23T14:02:45.340Z',
 }

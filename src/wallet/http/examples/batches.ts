@@ -41,6 +41,7 @@ export const batchExamples = {
               metadata: null,
               reverses: null,
               hold_id: null,
+              actor: null,
               reversed: 0,
               version_account_id_from: 4,
               version_account_id_to: 4,

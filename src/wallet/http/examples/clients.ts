@@ -5,6 +5,8 @@ const irene = {
   name: 'Irene',
   email: 'irene@example.com',
   version: 1,
+  actor: null,
+  changed_actor: null,
   created_at: '2024-11-23T14:02:11.083Z',
   updated_at: '2024-11-23T14:02:11.083Z',
 }

@@ -12,6 +12,7 @@ const transfer = {
   metadata: { order: 4711 },
   reverses: null,
   hold_id: null,
+  actor: null,
   reversed: 0,
   version_account_id_from: 5,
   version_account_id_to: 5,
@@ -64,6 +65,7 @@ const withFee = {
   metadata: null,
   reverses: null,
   reversed: 0,
+  actor: null,
   effective_at: '2024-11-23T14:08:02.731Z',
   created_at: '2024-11-23T14:08:02.731Z',
 }

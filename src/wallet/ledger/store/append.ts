@@ -54,16 +54,21 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
 }
 
 // Triggers write the rest of clients, accounts and holds.
-const clientRows = rowStatements(tables.clients, keysOf(tables.clients, ['version']))
+const clientRows = rowStatements(tables.clients, keysOf(tables.clients, ['version', 'changedActor']))
 const clientVersionRows = rowStatements(tables.clientVersions, keysOf(tables.clientVersions))
 const accountRows = rowStatements(
   tables.accounts,
-  keysOf(tables.accounts, ['balanceMinor', 'heldMinor', 'version', 'status', 'openingLimitMinor']),
+  keysOf(tables.accounts, [
+    ...(['balanceMinor', 'heldMinor', 'version', 'status', 'openingLimitMinor', 'changedActor'] as const),
+  ]),
 )
 const shared = ['createdAt'] as const
 const entryRows = rowStatements(tables.entries, keysOf(tables.entries, shared), { shared })
 const transactionRows = rowStatements(tables.transactions, keysOf(tables.transactions, shared), { shared })
-const holdRows = rowStatements(tables.holds, keysOf(tables.holds, ['expiresAtPlaced', 'versionExtended']))
+const holdRows = rowStatements(
+  tables.holds,
+  keysOf(tables.holds, ['expiresAtPlaced', 'versionExtended', 'extendedActor']),
+)
 const changeRows = rowStatements(tables.changes, keysOf(tables.changes, shared), { shared })
 
 // The parts below are left out when they are empty: each would add a tenth to the cost of a single
@@ -73,7 +78,13 @@ const appendCreations = (sql: Statements, facts: Fact[]) => {
   const clients = facts.flatMap((fact) => (fact.type === 'registration' ? fact.client : []))
   const updates = facts.flatMap(({ id, ...fact }) =>
     fact.type === 'update'
-      ? { ...fact.client, id, clientId: fact.client.id, createdAt: fact.client.updatedAt }
+      ? {
+          ...fact.client,
+          id,
+          clientId: fact.client.id,
+          actor: fact.client.changedActor,
+          createdAt: fact.client.updatedAt,
+        }
       : [],
   )
   const accounts = facts.flatMap((fact) => (fact.type === 'opening' ? fact.accounts : []))
@@ -107,7 +118,8 @@ const appendHolds = (sql: Statements, rows: Hold[]) => sql`
     ${holdRows.insert(sql, rows)}
     on conflict (id) do update set
       status = excluded.status, captured_minor = excluded.captured_minor, ended_by = excluded.ended_by,
-      ended_at = excluded.ended_at, version_ended = excluded.version_ended
+      ended_at = excluded.ended_at, version_ended = excluded.version_ended,
+      ended_actor = excluded.ended_actor
   )`
 
 const conflicts = new Set([

@@ -28,6 +28,11 @@ export async function loadPastAccounts(
         change.overdraft_limit_minor, account.opening_limit_minor, account.overdraft_limit_minor
       ) as "overdraftLimitMinor",
       account.opening_limit_minor as "openingLimitMinor", coalesce(change.status, 'open') as status,
+      account.actor, (
+        select actor from changes
+        where account_id = named.id and version <= named.version and kind <> 'expiry'
+        order by version desc limit 1
+      ) as "changedActor",
       account.created_at as "createdAt",
       coalesce(entry.created_at, account.created_at) as "updatedAt"
     from ${named(sql, past)}
@@ -47,15 +52,17 @@ export async function loadPastHolds(
   holds: ReadonlyMap<string, Hold>,
 ): Promise<Map<string, Hold>> {
   if (past.length === 0) return new Map()
-  const rows = await sql<{ id: string; version: bigint; expiresAt: string | null }[]>`
-    select named.id, named.version, change.expires_at as "expiresAt"
+  type Row = { id: string; version: bigint; expiresAt: string | null; extendedActor: string | null }
+  const rows = await sql<Row[]>`
+    select named.id, named.version, change.expires_at as "expiresAt", change.actor as "extendedActor"
     from ${named(sql, past)}
     left join changes as change on change.hold_id = named.id and change.version = named.version`
   return new Map(
-    rows.flatMap(({ id, version, expiresAt }) => {
+    rows.flatMap(({ id, version, expiresAt, extendedActor }) => {
       const hold = holds.get(id)
       if (!hold) return []
-      const extended = { ...asOpen(hold), versionExtended: version, expiresAt: new Date(expiresAt ?? 0) }
+      const extension = { versionExtended: version, expiresAt: new Date(expiresAt ?? 0), extendedActor }
+      const extended = { ...asOpen(hold), ...extension }
       return [[nameOfPast({ id, version }), expiresAt === null ? asPlaced(hold) : extended]]
     }),
   )
@@ -71,6 +78,8 @@ const clientOf = ({ createdAt, updatedAt, ...client }: PastClient): Client => ({
 
 const clientColumns = (sql: Statements) => sql`
   client_id as id, past.version, past.name, past.email, past.created_at as "updatedAt",
+  case when past.version > 1 then past.actor end as "changedActor",
+  (select actor from clients where clients.id = client_id),
   (select created_at from clients where clients.id = client_id) as "createdAt"`
 
 /** By `nameOfPast`. */
