@@ -27,6 +27,8 @@ import { clampToLogStart, FreshnessMonitor, type FreshnessOptions } from './fres
 import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
 import { streamEncoder } from './http/streams'
+import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
+import { createOnce } from './idempotency/once'
 import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
 import type { Offsets } from './projection/offsets'
@@ -51,6 +53,8 @@ const firstSampleMaxMs = 2000
 const waitingReadsMax = 2000
 /** Statement timeouts of reads and of writes, in milliseconds, and connections for writes. */
 const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
+
+const pruneKeysMs = 60_000
 
 /** Time limits in milliseconds; tests use shorter ones. */
 const patience = {
@@ -89,10 +93,11 @@ export function startBalances(
     largeMovements: (accountId, page) =>
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
     async redrive(selection, dryRun) {
-      const answer = await withUnavailableFault(redrive(database, selection, { read, dryRun }))
+      const report = await redrive(database, selection, { read, dryRun })
       deadLetters.wake()
-      return answer
+      return report
     },
+    once: createOnce(database, config.database),
     rebuilding,
     log,
     health: service.health,
@@ -117,6 +122,7 @@ export function startBalances(
         { ...consumer, health: () => detector.check() ?? consumer.health() },
       ],
       watchTopics(consumer, recreationCheckMs),
+      every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
       ...http.parts,
       // Stopped before the HTTP server: these end the requests that wait or stream.
       {

@@ -147,13 +147,20 @@ test('a problem of a later version, and an answer that is no problem, are unknow
   expect(await thrownBy(saldo.transfer(transfer))).toMatchObject({ name: 'unknown', status: 404 })
 })
 
-test('a request without a key is not repeated', async () => {
-  await using server = serve(() => problem(503, 'unavailable'))
-  expect(await thrownBy(server.clientOf(fast).redriveDeadLetters({ all: true }))).toMatchObject({
-    status: 503,
-  })
-  expect(server.sent).toHaveLength(1)
-  expect(server.sent[0]?.headers).not.toHaveProperty('idempotency-key')
+test('requests of operators are repeated under a key, too', async () => {
+  await using server = serve(
+    () => problem(503, 'unavailable'),
+    done,
+    () => problem(503, 'unavailable'),
+    done,
+  )
+  const saldo = server.clientOf(fast)
+  await saldo.redriveDeadLetters({ all: true })
+  await saldo.requestRebuild({ action: 'rollback' })
+  const [redrive, again, rebuild, last] = server.sent.map(({ headers }) => headers['idempotency-key'])
+  expect(new Set([redrive, rebuild]).size).toBe(2)
+  expect([again, last]).toEqual([redrive, rebuild])
+  for (const key of [redrive, rebuild]) expect(key).toMatch(/^"[0-9a-f-]{36}"$/)
 })
 
 test('Retry-After is waited for, and not beyond the deadline', async () => {

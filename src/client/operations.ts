@@ -38,9 +38,9 @@ export const operations: Readonly<Record<string, string>> = {
   deadLetters: 'balances GET /dead-letters query pages',
   deadLetterCauses: 'balances GET /dead-letters/causes',
   deadLetter: 'balances GET /dead-letters/:id',
-  redriveDeadLetters: 'balances POST /dead-letters/redrive body',
+  redriveDeadLetters: 'balances POST /dead-letters/redrive body key',
   rebuild: 'balances GET /rebuild',
-  requestRebuild: 'balances POST /rebuild body',
+  requestRebuild: 'balances POST /rebuild body key',
 }
 
 /** Members of responses that hold amounts. */

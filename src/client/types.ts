@@ -2242,7 +2242,10 @@ export type ProblemsOf = {
   deadLetters: never
   deadLetterCauses: never
   deadLetter: 'dead-letter-not-found'
-  redriveDeadLetters: never
+  redriveDeadLetters: 'idempotency-key-reused' | 'idempotency-in-progress'
   rebuild: never
-  requestRebuild: 'rebuild-conflict'
+  requestRebuild:
+    | 'rebuild-conflict'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
 }

@@ -1,4 +1,4 @@
-/** The tables of the read model. All of them can be rebuilt from the topics. */
+/** The tables of the read model. What came from events can be rebuilt from the topics. */
 import { sql } from 'drizzle-orm'
 import {
   bigint,
@@ -247,6 +247,24 @@ export const signedEvents = pgTable(
     since: time('since').notNull().defaultNow(),
   },
   (table) => [check('signed_events_one', sql`${table.required}`)],
+)
+
+/** Used idempotency keys with their answers, over rebuilds. Kept for a day. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    scope: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of the request, in hex. */
+    fingerprint: text().notNull(),
+    /** As the route stored it. */
+    answer: json().notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ name: 'idempotency_keys_pkey', columns: [table.scope, table.key] }),
+    index('idempotency_keys_created_at').on(table.createdAt),
+  ],
 )
 
 /** Seed data that was applied, so that it is applied once. */

@@ -9,6 +9,7 @@ import type { DeadLetterQueries } from '../dead-letters/queries'
 import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
 import type { FreshnessMonitor } from '../freshness/freshness'
 import type { Consistency } from '../freshness/read-your-writes'
+import type { Once } from '../idempotency/once'
 import type { Reads } from '../queries/queries'
 import type { RebuildCoordinator } from '../rebuild/coordinator'
 import type { BalanceStreams } from '../streams/streams'
@@ -25,6 +26,7 @@ export type BalancesOptions = {
   deadLetters: DeadLetterQueries
   largeMovements: ListLargeMovements
   redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveReport>
+  once: Once
   consistency: Pick<Consistency, 'waitForVersions'>
   monitor: Pick<FreshnessMonitor, 'freshness' | 'waitUntil'>
   rebuilding: Pick<RebuildCoordinator, 'status' | 'request'>
@@ -57,8 +59,8 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...statementRoutes(reads, consistent),
       ...streamRoutes(reads, streams),
       ...largeMovementRoutes(options.largeMovements),
-      ...deadLetterRoutes(options.deadLetters, options.redrive),
-      ...rebuildRoutes(options.rebuilding),
+      ...deadLetterRoutes(options.deadLetters, options.redrive, options.once),
+      ...rebuildRoutes(options.rebuilding, options.once),
     ],
   }
 }

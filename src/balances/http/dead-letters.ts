@@ -7,6 +7,7 @@ import { refuse } from '../../platform/http/app'
 import { encodeCursor, type Filter } from '../../platform/http/cursor'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
+import { keyed } from '../../platform/http/keyed'
 import {
   listResponse,
   pageHeaders,
@@ -21,13 +22,14 @@ import { closed, closedObject, nullable, oneOf } from '../../platform/http/schem
 import type { DeadLetterGroup, ListedLetter } from '../dead-letters/dead-letters-store'
 import type { DeadLetterQueries } from '../dead-letters/queries'
 import {
-  type RedrivenLetter,
   type RedriveReport,
   type RedriveSelection,
   redriveMax,
   redriveOutcomes,
 } from '../dead-letters/redrive'
+import type { Once } from '../idempotency/once'
 import { deadLetterExamples } from './examples/dead-letters'
+import { answerOnce } from './keyed'
 import { revalidated, revalidatedHeaders } from './values'
 
 const letters = {
@@ -180,21 +182,28 @@ const RedriveResponse = listResponse(
 /** A reason may quote a record. */
 const reasonLengthMax = 500
 
-const presentRedrive = (results: RedrivenLetter[], dryRun: boolean) => ({
+const presentRedrive = (
+  { letters, next }: RedriveReport,
+  { dryRun, filter }: { dryRun: boolean; filter: Filter },
+): Static<typeof RedriveResponse> => ({
   dry_run: dryRun,
   counts: Object.fromEntries(
     redriveOutcomes.map((outcome) => [
       outcome,
-      results.filter((letter) => letter.outcome === outcome).length,
+      letters.filter((letter) => letter.outcome === outcome).length,
     ]),
   ),
-  data: results.map(({ id, outcome, reason }) => ({
+  data: letters.map(({ id, outcome, reason }) => ({
     id: String(id),
     outcome,
     cause: reason?.cause ?? null,
     detail: reason?.detail.slice(0, reasonLengthMax) ?? null,
   })),
+  next_cursor: next === undefined ? null : encodeCursor(String(next), filter),
 })
+
+const respondToRedrive = (body: Static<typeof RedriveResponse>, headers: Record<string, string>): Response =>
+  Response.json(body, { headers: { 'cache-control': 'no-store', ...headers } })
 
 const idPattern = /^(\d{1,18})$/
 
@@ -204,6 +213,7 @@ const headers = [...pageHeaders, ...revalidatedHeaders]
 export const deadLetterRoutes = (
   deadLetters: DeadLetterQueries,
   redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveReport>,
+  once: Once,
 ) => [
   route({
     method: 'GET',
@@ -266,15 +276,17 @@ export const deadLetterRoutes = (
       200: answer(RedriveResponse, { headers: [responseHeaders.cacheControl('no-store')] }),
     },
     examples: deadLetterExamples.redriveDeadLetters,
-    async handle({ body }) {
+    traits: [keyed],
+    async handle({ body, ...call }) {
       const { dry_run: dryRun = false } = body
       const { selection, filter } = parseRedrive(body)
-      const { letters, next } = await redrive(selection, dryRun)
-      const next_cursor = next === undefined ? null : encodeCursor(String(next), filter)
-      return Response.json(
-        { ...presentRedrive(letters, dryRun), next_cursor },
-        { headers: { 'cache-control': 'no-store' } },
-      )
+      const answerNow = async () => presentRedrive(await redrive(selection, dryRun), { dryRun, filter })
+      if (dryRun) return respondToRedrive(await answerNow(), {})
+      return answerOnce<Static<typeof RedriveResponse>>(once, call, {
+        meaning: selection,
+        act: async (store) => store(await answerNow()),
+        present: respondToRedrive,
+      })
     },
   }),
 ]

@@ -6,9 +6,11 @@ import { time } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
+import { keyed } from '../../platform/http/keyed'
 import { answer, route } from '../../platform/http/route'
 import { closedObject, nullable, oneOf } from '../../platform/http/schemas'
-import type { RebuildCoordinator, RebuildProgress } from '../rebuild/coordinator'
+import type { Once } from '../idempotency/once'
+import type { RebuildCoordinator, RebuildOutcome, RebuildProgress } from '../rebuild/coordinator'
 import { rebuildStates } from '../rebuild/rebuild-store'
 import {
   contradictionIn,
@@ -17,6 +19,7 @@ import {
   rebuildActions,
 } from '../rebuild/transitions'
 import { rebuildExamples } from './examples/rebuild'
+import { answerOnce } from './keyed'
 
 const NewRebuild = closedObject('NewRebuild', {
   action: Type.Optional(oneOf(rebuildActions, '`start` when absent.')),
@@ -84,7 +87,7 @@ const headers = [responseHeaders.cacheControl('no-store')]
 
 type Rebuilding = Pick<RebuildCoordinator, 'status' | 'request'>
 
-export const rebuildRoutes = (rebuilding: Rebuilding) => [
+export const rebuildRoutes = (rebuilding: Rebuilding, once: Once) => [
   route({
     method: 'GET',
     path: '/rebuild',
@@ -93,7 +96,7 @@ export const rebuildRoutes = (rebuilding: Rebuilding) => [
     summary: 'The newest rebuild: how far it is, what differs, and how it ended.',
     responses: { 200: answer(RebuildResponse, { headers }) },
     examples: rebuildExamples.getRebuild,
-    handle: async () => answerWith(presentRebuild(await rebuilding.status()), 200),
+    handle: async () => answerWith(presentRebuild(await rebuilding.status()), 200, {}),
   }),
   route({
     method: 'POST',
@@ -104,17 +107,33 @@ export const rebuildRoutes = (rebuilding: Rebuilding) => [
     body: NewRebuild,
     responses: { 202: answer(RebuildResponse, { headers }) },
     examples: rebuildExamples.requestRebuild,
+    traits: [keyed],
     problems: [problems.rebuildConflict],
-    async handle({ body, request }) {
-      const outcome = await rebuilding.request(parseRebuild(body))
-      if (outcome.kind === 'accepted') return answerWith(presentRebuild(outcome.progress), 202)
-      return refuse(request, problems.rebuildConflict, { detail: refusals[outcome.refusal] })
+    handle({ body, ...call }) {
+      const command = parseRebuild(body)
+      return answerOnce<RebuildAnswer>(once, call, {
+        meaning: command,
+        act: (store) => rebuilding.request(command, (outcome, tx) => store(answerOf(outcome), tx)),
+        present: (stored, headers) =>
+          'refusal' in stored
+            ? refuse(call.request, problems.rebuildConflict, { detail: refusals[stored.refusal], headers })
+            : answerWith(stored.rebuild, 202, headers),
+      })
     },
   }),
 ]
 
-const answerWith = (body: Static<typeof RebuildResponse>, status: number): Response =>
-  Response.json(body, { status, headers: { 'cache-control': 'no-store' } })
+/** As it is stored under a key. */
+type RebuildAnswer = { rebuild: Static<typeof RebuildResponse> } | { refusal: RebuildRefusal }
+
+const answerOf = (outcome: RebuildOutcome): RebuildAnswer =>
+  outcome.kind === 'refused' ? { refusal: outcome.refusal } : { rebuild: presentRebuild(outcome.progress) }
+
+const answerWith = (
+  body: Static<typeof RebuildResponse>,
+  status: number,
+  headers: Record<string, string>,
+): Response => Response.json(body, { status, headers: { 'cache-control': 'no-store', ...headers } })
 
 function parseRebuild({
   action = 'start',

@@ -6,6 +6,10 @@ const shared = `
 their names. \`GET /problems/{name}\` explains each. A path without a route answers 404 \`not-found\`, a
 method that a path does not have 405 \`method-not-allowed\` with \`Allow\`.
 
+**Idempotency.** Send an \`Idempotency-Key\` with every \`POST\` and \`PATCH\`. After a lost response, send
+the same request again under the same key: it takes effect once, and the first answer is repeated with
+\`Idempotency-Replayed: true\`.
+
 **Methods.** \`HEAD\` works wherever \`GET\` does, and \`OPTIONS\` lists the methods of a path.
 
 **Money.** Amounts are in major units of their currency: a number of at most 15 significant digits, or
@@ -15,10 +19,6 @@ the exact decimal as text.
 
 const walletText = `Clients, accounts, and everything that moves money. Each answered movement is
 durable, and published as events.
-
-**Idempotency.** Send an \`Idempotency-Key\` with every \`POST\`. After a lost response, send the same request
-again under the same key: it takes effect once, and the first answer is repeated with
-\`Idempotency-Replayed: true\`.
 
 **Read your writes.** A movement answers with a \`Consistency-Token\`. Send it to the balances service, which
 then answers with a state that includes the movement.

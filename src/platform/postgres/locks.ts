@@ -22,10 +22,6 @@ export const advisoryLocks = {
   rebuildRequest: 7_236_015_007,
 } as const
 
-/** A lock of its own for each name: 64 bits of a hash, which no number above is likely to have. */
-export const lockOf = (name: string): bigint =>
-  new Bun.CryptoHasher('sha256').update(name).digest().readBigInt64BE()
-
 /**
  * Runs `work` unless another session holds the lock: undefined then. The lock ends with its session, so a
  * process that is killed leaves none.
@@ -40,6 +36,35 @@ export async function whileHolding<T>(
     const [row] = await sql<{ acquired: boolean }[]>`
       select pg_try_advisory_lock(${String(lock)}::bigint) as acquired`
     return row?.acquired ? await work() : undefined
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+/**
+ * The same for any name, on 64 bits of its hash: no number above is likely to be one. The lock is that of a
+ * transaction, which a pooler releases, too. `work` uses other connections, and does not end with the lock.
+ */
+export async function whileHoldingName<T>(
+  name: string,
+  session: { url: string; prepare: boolean; applicationName: string },
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  const lock = new Bun.CryptoHasher('sha256').update(name).digest().readBigInt64BE()
+  const sql = openSession(session)
+  let working: Promise<T> | undefined
+  const held = sql.begin(async (tx) => {
+    await tx`set local idle_in_transaction_session_timeout = 0`
+    const [row] = await tx<{ acquired: boolean }[]>`
+      select pg_try_advisory_xact_lock(${String(lock)}::bigint) as acquired`
+    if (row?.acquired) working = work()
+    await working
+  })
+  try {
+    await held.catch((error) => {
+      if (!working) throw error
+    })
+    return await working
   } finally {
     await sql.end({ timeout: 1 })
   }

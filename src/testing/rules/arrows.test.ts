@@ -48,6 +48,7 @@ const arrows = {
   'balances/freshness': ['balances/db', 'balances/projection', 'balances/queries', 'platform'],
   'balances/dead-letters': ['balances/db', 'balances/projection', 'contract', 'platform'],
   'balances/reactions': ['balances/db', 'balances/projection', 'contract', 'platform'],
+  'balances/idempotency': ['balances/db', 'platform'],
   'balances/streams': ['balances/db', 'balances/freshness', 'balances/queries', 'platform'],
   'balances/seed': ['balances/projection', 'contract', 'platform'],
   'balances/rebuild': [
