@@ -5,7 +5,7 @@ import { files, imports, isTest, show } from './source'
 /** The rooms that each room may import besides itself. A folder stands for all files in it. */
 const arrows = {
   'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
-  cli: ['config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
+  cli: ['access', 'config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
   config: [],
   // A package of its own, for any runtime.
   client: [],
@@ -23,8 +23,11 @@ const arrows = {
   'platform/process': ['platform', 'platform/telemetry'],
   'platform/telemetry': ['platform'],
 
+  access: ['access/db', 'contract', 'platform'],
+  'access/db': ['platform'],
+
   'wallet/domain': [],
-  'wallet/db': ['wallet/domain', 'platform'],
+  'wallet/db': ['wallet/domain', 'access/db', 'platform'],
   'wallet/events.ts': ['wallet/domain', 'contract'],
   'wallet/outbox': ['wallet/db', 'contract', 'platform'],
   'wallet/ledger': ['wallet/domain', 'wallet/db', 'wallet/events.ts', 'wallet/outbox', 'platform'],
@@ -40,9 +43,9 @@ const arrows = {
   ],
   'wallet/seed': ['wallet/domain', 'wallet/events.ts', 'wallet/ledger', 'contract', 'platform'],
   'wallet/http': ['wallet', 'config', 'contract', 'platform'],
-  'wallet/service.ts': ['wallet', 'config', 'contract', 'platform'],
+  'wallet/service.ts': ['wallet', 'access', 'config', 'contract', 'platform'],
 
-  'balances/db': ['platform'],
+  'balances/db': ['access/db', 'platform'],
   'balances/projection': ['balances/db', 'contract', 'platform'],
   'balances/queries': ['balances/db', 'balances/projection', 'platform'],
   'balances/freshness': ['balances/db', 'balances/projection', 'balances/queries', 'platform'],
@@ -60,7 +63,7 @@ const arrows = {
     'platform',
   ],
   'balances/http': ['balances', 'config', 'contract', 'platform'],
-  'balances/service.ts': ['balances', 'config', 'contract', 'platform'],
+  'balances/service.ts': ['balances', 'access', 'config', 'contract', 'platform'],
 
   // It compares the two services, and so is the one room beside them that reads both databases.
   reconcile: ['wallet/db', 'balances/db', 'balances/projection', 'config', 'contract', 'platform'],
@@ -70,6 +73,7 @@ const arrows = {
   'local/broker': ['local', 'platform'],
   testing: [
     'main.ts',
+    'access',
     'config',
     'wallet',
     'balances',
