@@ -96,7 +96,10 @@ test('each call has a key of its own, unless one is given', async () => {
 
 test('a header replaces another in any letter case, and a key is none of them', async () => {
   await using server = serve(done)
-  const saldo = server.clientOf({ key: 'secret', headers: { AUTHORIZATION: 'Basic eva', Traceparent: '1' } })
+  const saldo = server.clientOf({
+    apiKey: 'secret',
+    headers: { AUTHORIZATION: 'Basic eva', Traceparent: '1' },
+  })
   await saldo.transfer(transfer, { headers: { traceparent: '2', 'Content-Type': 'text/plain' } })
   expect(server.sent[0]?.headers).toMatchObject({
     authorization: 'Basic eva',
@@ -274,13 +277,25 @@ test.each([
 
 test('key and headers go with every request', async () => {
   await using server = serve(done)
-  const saldo = server.clientOf({ key: 'saldo_live_x', headers: { traceparent: '00-1' } })
+  const saldo = server.clientOf({ apiKey: 'saldo_live_x', headers: { traceparent: '00-1' } })
   await saldo.account('a', { headers: { 'x-shop': 'one' } })
   expect(server.sent[0]?.headers).toMatchObject({
     authorization: 'Bearer saldo_live_x',
     traceparent: '00-1',
     'x-shop': 'one',
   })
+})
+
+test('a function returns the key of the service, for each call', async () => {
+  await using server = serve(done)
+  let calls = 0
+  const saldo = server.clientOf({ apiKey: async (service) => `${service}-${++calls}` })
+  await saldo.account('a')
+  await saldo.balance('a')
+  expect(server.sent.map(({ headers }) => headers.authorization)).toEqual([
+    'Bearer wallet-1',
+    'Bearer balances-2',
+  ])
 })
 
 test('an address without its scheme is refused at once', () => {

@@ -19,8 +19,8 @@ export type SaldoOptions<D extends Decimals = Decimals> = Limits & {
   wallet?: string | undefined
   /** Address of balances, such as `http://localhost:3003`. */
   balances?: string | undefined
-  /** Sent as `Authorization: Bearer …`. */
-  key?: string | undefined
+  /** An API key, or what returns that of a service, asked for each call: both services have their own. */
+  apiKey?: string | ((service: Service) => string | Promise<string>) | undefined
   /** How responses show amounts: as numbers (default), or as exact decimal strings. */
   decimals?: D | undefined
   /** The token of another client, so that reads are no older than its writes. */
@@ -31,7 +31,8 @@ export type SaldoOptions<D extends Decimals = Decimals> = Limits & {
   fetch?: Fetch | undefined
 }
 
-type Operation = { service: 'wallet' | 'balances'; method: string; path: string; flags: readonly string[] }
+type Service = 'wallet' | 'balances'
+type Operation = { service: Service; method: string; path: string; flags: readonly string[] }
 
 const table = Object.entries(operations).map(([name, text]): [string, Operation] => {
   const [service, method, path, ...flags] = text.split(' ') as [Operation['service'], string, string]
@@ -102,7 +103,7 @@ class Client {
     const outgoing: Outgoing = {
       url: this.#urlOf(operation, ids) + (flags.includes('query') ? queryOf(input) : ''),
       method,
-      headers: this.#headersOf(options, {
+      headers: await this.#headersOf(service, options, {
         'content-type': body && 'application/json',
         'idempotency-key': JSON.stringify(idempotencyKey),
         'consistency-token': token,
@@ -140,7 +141,10 @@ class Client {
       {
         fetch: this.#fetch,
         headersOf: (lastEventId) =>
-          this.#headersOf(options, { accept: 'text/event-stream', 'last-event-id': lastEventId }),
+          this.#headersOf(operation.service, options, {
+            accept: 'text/event-stream',
+            'last-event-id': lastEventId,
+          }),
         parse: (text) => this.#parse(text),
       },
       { ...this.#limitsOf(options), lastEventId: options.lastEventId },
@@ -165,8 +169,13 @@ class Client {
     return base.replace(/\/$/, '') + path.replace(/:\w+/g, () => segmentOf(ids[next++]))
   }
 
-  #headersOf(options: CallOptions, own: Record<string, string | undefined>): Headers {
-    const { key, headers } = this.#options
+  async #headersOf(
+    service: Service,
+    options: CallOptions,
+    own: Record<string, string | undefined>,
+  ): Promise<Headers> {
+    const { apiKey, headers } = this.#options
+    const key = typeof apiKey === 'function' ? await apiKey(service) : apiKey
     const all = new Headers()
     // Letter case makes no difference: the last one counts.
     const set = (given: Record<string, string | undefined> = {}) => {

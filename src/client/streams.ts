@@ -7,7 +7,7 @@ export type ServerEvent = { event: string; id: string; data: unknown }
 
 type Source = {
   fetch: Fetch
-  headersOf: (lastEventId: string | undefined) => Headers
+  headersOf: (lastEventId: string | undefined) => Promise<Headers>
   parse: (json: string) => unknown
 }
 
@@ -44,7 +44,7 @@ export async function* watch(
     }
     try {
       giveUpAfter(timeoutMs)
-      const init = { headers: headersOf(lastId), redirect: 'manual', signal: ending.signal } as const
+      const init = { headers: await headersOf(lastId), redirect: 'manual', signal: ending.signal } as const
       const response = await fetch(url, init)
       if (!response.ok) throw problemOf(response.status, await response.text())
       const reader = response.body?.getReader()
