@@ -1,5 +1,6 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
+import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import type { Use } from '../contract/docs/asyncapi'
 import { messageOf } from '../platform/fault'
@@ -26,6 +27,7 @@ import { redrive } from './dead-letters/redrive'
 import { clampToLogStart, FreshnessMonitor, type FreshnessOptions } from './freshness/freshness'
 import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
+import { findOwnerIn } from './http/owners'
 import { streamEncoder } from './http/streams'
 import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
 import { createOnce } from './idempotency/once'
@@ -87,8 +89,11 @@ export function startBalances(
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
+  const ownerOf = findOwnerIn(serving.reads, consistency)
+  const access = createAccess({ config, sql: reading.sql, ownerOf, log })
   const app = createBalancesApp({
     ...serving,
+    guard: access.guard,
     deadLetters: openDeadLetterQueries(reading),
     largeMovements: (accountId, page) =>
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
@@ -123,6 +128,7 @@ export function startBalances(
       ],
       watchTopics(consumer, recreationCheckMs),
       every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
+      access.part,
       ...http.parts,
       // Stopped before the HTTP server: these end the requests that wait or stream.
       {
@@ -137,6 +143,7 @@ export function startBalances(
       const { url } = config.database
       const migrate = config.migrateOnStart
       await prepareDatabase({ url, folder: migrationsFolder, migrate, log, signal })
+      await access.start()
       await settleVerification(database.sql, config.events, log)
       await streams.start()
       if (config.seedOnStart) await seedBalances(url, database, log)

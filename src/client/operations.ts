@@ -63,6 +63,8 @@ export const problemNames: readonly string[] = [
   'method-not-allowed',
   'body-too-large',
   'body-timeout',
+  'unauthenticated',
+  'insufficient-scope',
   'host-not-allowed',
   'origin-not-allowed',
   'unsupported-media-type',

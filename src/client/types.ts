@@ -1884,6 +1884,27 @@ export type Problems = {
     status: 408
     code: 'BODY_TIMEOUT'
   }
+  /**
+   * No valid API key. Send a valid key as `Authorization: Bearer saldo_…`. The operator of the
+   * service creates keys with `npm run saldo -- keys create`.
+   */
+  'unauthenticated': {
+    status: 401
+    code:
+      | 'KEY_MISSING'
+      | 'KEY_MALFORMED'
+      | 'KEY_UNKNOWN'
+      | 'KEY_REVOKED'
+      | 'KEY_EXPIRED'
+  }
+  /**
+   * The API key does not allow that. Use a key that allows it. With a restricted key, name an
+   * account or a client that it may use.
+   */
+  'insufficient-scope': {
+    status: 403
+    code: 'INSUFFICIENT_SCOPE' | 'KEY_RESTRICTED'
+  }
   /** Host name not allowed. Use localhost, or add the name to `ALLOWED_HOSTS`. */
   'host-not-allowed': {
     status: 403
@@ -2099,6 +2120,8 @@ export type CommonProblem =
   | 'method-not-allowed'
   | 'body-too-large'
   | 'body-timeout'
+  | 'unauthenticated'
+  | 'insufficient-scope'
   | 'host-not-allowed'
   | 'origin-not-allowed'
   | 'unsupported-media-type'

@@ -3,6 +3,7 @@
  * reported at once, each with its remedy.
  */
 import { readFileSync } from 'node:fs'
+import { keyEntries } from './api-keys'
 import {
   brokerList,
   certificates,
@@ -54,6 +55,10 @@ export function readServiceConfig(env: Environment) {
       allowedHosts: variable('ALLOWED_HOSTS', hostList, []),
       /** Origins whose pages may call the service from a browser. */
       corsOrigins: variable('CORS_ORIGINS', originList, []),
+      /** Which requests need an API key. Undefined: all, once there is a key. */
+      auth: variable('AUTH', oneOf('keys', 'anonymous-read', 'off'), undefined),
+      /** Keys beside those of the database. */
+      apiKeys: variable('API_KEYS', keyEntries, []),
       logLevel: variable('LOG_LEVEL', oneOf('debug', 'info', 'warn', 'error'), 'info'),
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {
@@ -166,6 +171,15 @@ export const readLedgerUrl = (env: Environment): string =>
     const postgresPort = variable('POSTGRES_PORT', port, localPorts.postgres)
     const local = localDatabaseUrl('wallet', postgresPort, 'wallet_service')
     return variable('DATABASE_URL', databaseAddress(variable), local)
+  })
+
+/** The database of a service as its owner, for a command: by default that of `npm start`. */
+export const readOwnerUrl = (env: Environment, service: ServiceName): string =>
+  read(env, (variable) => {
+    const postgresPort = variable('POSTGRES_PORT', port, localPorts.postgres)
+    const address = databaseAddress(variable)
+    const url = variable('DATABASE_URL', address, localDatabaseUrl(service, postgresPort))
+    return variable('MIGRATION_DATABASE_URL', address, undefined) ?? url
   })
 
 /** The configuration of balances, for a command: by default that of `npm start`. Throws `ConfigError`. */

@@ -5,7 +5,7 @@ export const keyHours = 24
 
 /** Unique within its scope for as long as keys are kept. */
 export type IdempotencyKey = {
-  /** Method and route, ids included: the same key on another path is another key. */
+  /** Actor, method and path, ids included: the same key of another actor or path is another key. */
   scope: string
   key: string
   /** SHA-256 of the request, in hex: tells a retry from another request under the same key. */

@@ -107,6 +107,8 @@ export function serviceConfig(
     tls: undefined,
     allowedHosts: [],
     corsOrigins: [],
+    auth: undefined,
+    apiKeys: [],
     logLevel: 'error',
     logFormat: 'json',
     database: { ...urls, poolMax: 5, prepare: true },

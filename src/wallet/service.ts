@@ -1,5 +1,6 @@
 /** Puts the wallet together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
+import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import { topics } from '../contract/events/events'
 import { createSigner } from '../contract/wire/signature'
@@ -13,6 +14,7 @@ import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
 import { sizeOf } from './domain/book'
 import { createWalletApp } from './http/app'
+import { findOwnerIn } from './http/subjects'
 import { createClock } from './ledger/clock'
 import { CommitQueue } from './ledger/commit-queue'
 import type { CommandRequest, RequestResult } from './ledger/decide-request'
@@ -88,8 +90,11 @@ export function startWallet(
     preview: createPreviews({ database: previews, clock: ledger.clock }),
     keysInProgress: new Set(),
   }
+  const access = createAccess({ config, sql: database.sql, ownerOf: findOwnerIn(database), log })
   const { isReady, health } = service
-  const http = listen(createWalletApp({ wallet, log, health, isReady, kafka: kafkaConfig }), config, log)
+  const { guard } = access
+  const app = createWalletApp({ wallet, log, health, isReady, guard, kafka: kafkaConfig })
+  const http = listen(app, config, log)
 
   return service.start({
     port: http.port,
@@ -101,6 +106,7 @@ export function startWallet(
       { name: 'kafka', stop: () => kafka.close() },
       { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
       { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
+      access.part,
       ...http.parts,
       // One process is enough; two do no harm, since a hold ends once.
       ...createSweeps(wallet, () => relay.state().leads),
@@ -109,6 +115,7 @@ export function startWallet(
       const { url, migrationUrl: ownerUrl } = config.database
       const migrate = config.migrateOnStart
       await prepareDatabase({ url, ownerUrl, grants, folder: migrationsFolder, migrate, log, signal })
+      await access.start()
       if (config.seedOnStart) await seedWallet(url, database, log)
     },
   })

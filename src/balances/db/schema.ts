@@ -15,6 +15,9 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
 
+/** Not of the read model, and not rebuilt. */
+export { apiKeys } from '../../access/db/schema'
+
 /**
  * Which kind of record moves an account: those with versions, as the wallet writes them, or those
  * without, which are numbered here. An account is moved by one kind only, the first one that did.

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { withoutKeys } from '../../access/guard'
 import { readServiceConfig } from '../../config/config'
 import { Fault } from '../../platform/fault'
 import { encodeCursor } from '../../platform/http/cursor'
@@ -75,6 +76,7 @@ function serving(
     asked = [],
   } = overrides
   const app = createBalancesApp({
+    guard: withoutKeys,
     rebuilding: { status: async () => undefined, request: never },
     reads: {
       balance: async (id) => {

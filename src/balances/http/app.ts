@@ -4,6 +4,7 @@ import { apis } from '../../contract/docs/api'
 import { eventDocuments, type Use } from '../../contract/docs/asyncapi'
 import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
+import type { Guard } from '../../platform/http/guard'
 import type { Log } from '../../platform/telemetry/log'
 import type { DeadLetterQueries } from '../dead-letters/queries'
 import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
@@ -33,6 +34,7 @@ export type BalancesOptions = {
   streams: Pick<BalanceStreams, 'account' | 'all'>
   log: Log
   health: Health
+  guard: Guard
   isReady: () => boolean
   kafka: KafkaConfig
   /** All that it consumes, for the documentation. */
@@ -45,7 +47,7 @@ export const createBalancesApp = (options: BalancesOptions) => createHttp(httpOp
 export const balancesRoutes = (options: BalancesOptions) => tableOf(httpOptions(options))
 
 function httpOptions(options: BalancesOptions): HttpOptions {
-  const { reads, streams, log, health, isReady, kafka, uses } = options
+  const { reads, streams, log, health, guard, isReady, kafka, uses } = options
   const consistent = new ConsistentReads(options)
   return {
     log,
@@ -53,6 +55,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
     api: apis.balances,
     documents: eventDocuments({ service: 'balances', action: 'receive', uses, kafka }),
     health,
+    guard,
     isReady,
     routes: [
       ...balanceRoutes(reads, consistent),

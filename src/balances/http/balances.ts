@@ -25,6 +25,7 @@ import { type ConsistentReads, consistent as consistentTrait, untilOf } from './
 import { balanceExamples } from './examples/balances'
 import {
   accountParams,
+  accountSubject,
   CurrencyCode,
   canExist,
   holdings,
@@ -102,6 +103,7 @@ const conditional: Trait = {
 export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
   const shared = {
     method: 'GET',
+    scope: 'read',
     tag,
     params: accountParams,
     query: BalanceQuery,
@@ -110,6 +112,7 @@ export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
       304: answer(null, { headers: tagged, description: 'The caller has it already.' }),
     },
     traits: [consistentTrait, conditional],
+    subjects: accountSubject,
     problems: [problems.accountNotFound],
     handle: ({ params, query, request }: BalanceContext) =>
       answerBalance({ reads, consistent }, request, parseAccountId(params), query),
@@ -119,6 +122,7 @@ export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
       method: 'GET',
       path: '/balances',
       id: 'listBalances',
+      scope: 'read',
       tag,
       summary: 'Balances of all accounts, in the order of their ids.',
       query: BalancesQuery,
@@ -129,6 +133,7 @@ export function balanceRoutes(reads: Reads, consistent: ConsistentReads) {
       },
       traits: [consistentTrait],
       examples: balanceExamples.listBalances,
+      subjects: ({ query: { client_id } }) => (client_id === undefined ? [] : [{ client: client_id }]),
       handle: ({ query, request }) => consistent.read(request, () => answerBalances(reads, request, query)),
     }),
     route({

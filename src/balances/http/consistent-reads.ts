@@ -9,6 +9,7 @@ import { problems } from '../../contract/problems'
 import { preferredWait, refuse } from '../../platform/http/app'
 import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
 import { MalformedRequest } from '../../platform/http/invalid'
+import { principalOf } from '../../platform/http/principal'
 import type { Trait } from '../../platform/http/route'
 import { coverageOf, type FreshnessMonitor } from '../freshness/freshness'
 import type { Consistency } from '../freshness/read-your-writes'
@@ -98,7 +99,7 @@ export class ConsistentReads {
   }
 
   async #refuseUntilConsistent(request: Request, token: string, seconds: number) {
-    const required = parseToken(token)
+    const required = await withoutForeign(request, parseToken(token))
     const [stale] = await this.#consistency.waitForVersions(required, {
       waitMs: seconds * 1000,
       signal: request.signal,
@@ -111,12 +112,24 @@ export class ConsistentReads {
   }
 }
 
+/**
+ * For a restricted key, without the accounts that it may not use: it learns nothing about them, and its
+ * read does not show them.
+ */
+async function withoutForeign(request: Request, required: Map<string, bigint>): Promise<Map<string, bigint>> {
+  const restriction = principalOf(request)?.restriction
+  if (restriction)
+    for (const account of required.keys())
+      if (!(await restriction.allows({ account }, request))) required.delete(account)
+  return required
+}
+
 /** What has to be applied. By effective time, that includes everything that was written up to now. */
 export const untilOf = (at: string, clock: Clock): number =>
   clock === 'recorded' ? Date.parse(at) : Math.max(Date.parse(at), Date.now())
 
 /** `<account>:<version>,…`, as the wallet answers a movement. */
-function parseToken(header: string): Map<string, bigint> {
+export function parseToken(header: string): Map<string, bigint> {
   const required = new Map<string, bigint>()
   for (const part of header.split(',')) {
     const match = /^\s*(\S{1,255}):(\d{1,18})\s*$/.exec(part)
@@ -132,6 +145,6 @@ function parseToken(header: string): Map<string, bigint> {
 }
 
 /** Bounded. Without a preference a read does not wait. */
-const waitSeconds = (request: Request): number => Math.min(preferredWait(request) ?? 0, waitSecondsMax)
+export const waitSeconds = (request: Request): number => Math.min(preferredWait(request) ?? 0, waitSecondsMax)
 
 const waitSecondsMax = 30

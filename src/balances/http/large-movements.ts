@@ -63,6 +63,7 @@ export const largeMovementRoutes = (largeMovements: ListLargeMovements) => [
     method: 'GET',
     path: '/large-movements',
     id: 'listLargeMovements',
+    scope: 'read',
     tag: { name: 'Large movements', description: 'Recorded by a consumer of their own.' },
     summary: 'Large movements, newest first.',
     query: LargeMovementsQuery,
@@ -78,6 +79,7 @@ export const largeMovementRoutes = (largeMovements: ListLargeMovements) => [
         response: { data: [], next_cursor: null },
       },
     },
+    subjects: ({ query: { account_id } }) => (account_id === undefined ? [] : [{ account: account_id }]),
     async handle({ query: { limit, cursor, account_id }, request }) {
       const accountId = account_id && canonicalId(account_id)
       const filter = { list: 'large-movements', accountId }

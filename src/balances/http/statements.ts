@@ -22,6 +22,7 @@ import { type ConsistentReads, consistent as consistentTrait, untilOf } from './
 import { statementExamples } from './examples/statements'
 import {
   accountParams,
+  accountSubject,
   CurrencyCode,
   canExist,
   LineResponse,
@@ -75,6 +76,7 @@ export const statementRoutes = (reads: Reads, consistent: ConsistentReads) => [
     method: 'GET',
     path: '/balances/:account_id/statement',
     id: 'getStatement',
+    scope: 'read',
     tag,
     summary: 'What changed the balance of an account, newest first.',
     params: accountParams,
@@ -83,6 +85,7 @@ export const statementRoutes = (reads: Reads, consistent: ConsistentReads) => [
     traits: [consistentTrait],
     problems: [problems.accountNotFound],
     examples: statementExamples.getStatement,
+    subjects: accountSubject,
     handle: ({ params, query, request }) =>
       answerStatement({ reads, consistent }, { request, accountId: parseAccountId(params) }, query),
   }),
@@ -90,6 +93,7 @@ export const statementRoutes = (reads: Reads, consistent: ConsistentReads) => [
     method: 'GET',
     path: '/balances/:account_id/explain',
     id: 'explainBalance',
+    scope: 'read',
     tag,
     summary: 'The entries that add up to the balance of an account, newest first.',
     params: accountParams,
@@ -98,6 +102,7 @@ export const statementRoutes = (reads: Reads, consistent: ConsistentReads) => [
     traits: [consistentTrait],
     problems: [problems.accountNotFound],
     examples: statementExamples.explainBalance,
+    subjects: accountSubject,
     handle: ({ params, query, request }) =>
       answerExplanation({ reads, consistent }, { request, accountId: parseAccountId(params) }, query),
   }),

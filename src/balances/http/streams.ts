@@ -6,13 +6,22 @@ import { version } from '../../contract/schemas'
 import type { ServerEvent } from '../../platform/http/event-stream'
 import { requestHeaders, responseHeaders } from '../../platform/http/headers'
 import { MalformedRequest } from '../../platform/http/invalid'
+import { principalOf } from '../../platform/http/principal'
 import { answer, route, type Trait } from '../../platform/http/route'
 import { closed, closedObject } from '../../platform/http/schemas'
 import type { AccountEntry } from '../queries/entries-store'
 import type { Reads } from '../queries/queries'
 import { type BalanceStreams, type StreamEncoder, unknownPosition } from '../streams/streams'
 import { streamExamples } from './examples/streams'
-import { accountParams, canExist, parseAccountId, presentEntry, refuseAccount, StreamedEntry } from './values'
+import {
+  accountParams,
+  accountSubject,
+  canExist,
+  parseAccountId,
+  presentEntry,
+  refuseAccount,
+  StreamedEntry,
+} from './values'
 
 const StreamQuery = Type.Object(
   {
@@ -81,6 +90,7 @@ export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'accoun
     method: 'GET',
     path: '/balances/stream',
     id: 'streamBalances',
+    scope: 'read',
     tag,
     summary: 'The entries of all accounts, as they are applied.',
     description: eventNames,
@@ -88,12 +98,13 @@ export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'accoun
     responses: { 200: streamAnswer },
     traits: [resumable],
     examples: streamExamples.streamBalances,
-    handle: ({ query, request }) => streams.all(parseLastPosition(request, query)),
+    handle: ({ query, request }) => streams.all(parseLastPosition(request, query), principalOf(request)),
   }),
   route({
     method: 'GET',
     path: '/balances/:account_id/stream',
     id: 'streamBalance',
+    scope: 'read',
     tag,
     summary: 'The balance of an account, and every entry that follows.',
     description: eventNames,
@@ -102,12 +113,15 @@ export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'accoun
     responses: { 200: streamAnswer },
     traits: [resumable],
     examples: streamExamples.streamBalance,
+    subjects: accountSubject,
     problems: [problems.accountNotFound],
     async handle({ params, query, request }) {
       const accountId = parseAccountId(params)
       const since = parseLastVersion(request, query)
       const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
-      return balance ? streams.account(balance, since) : refuseAccount(request, accountId)
+      return balance
+        ? streams.account(balance, since, principalOf(request))
+        : refuseAccount(request, accountId)
     },
   }),
 ]

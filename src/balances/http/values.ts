@@ -8,6 +8,7 @@ import { type Instant, parseInstant, sqlBoundOf, timeExpected } from '../../cont
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
+import type { Subject } from '../../platform/http/principal'
 import { closedObject, described, documentedAs, nullable } from '../../platform/http/schemas'
 import type { Balance } from '../queries/balances-store'
 import type { AccountTerms, Entry } from '../queries/entries-store'
@@ -33,6 +34,11 @@ export const id = (description: string) =>
     [documentedAs]: { type: 'string' },
   })
 export const accountParams = { account_id: Type.String({ description: 'The account.' }) }
+
+export const accountSubject = ({ params }: { params: { account_id: string | null } }): Subject[] => {
+  const account = parseAccountId(params)
+  return canExist(account) ? [{ account }] : []
+}
 
 export const MoneyOrUnknown = nullable(Money, 'Null where it cannot be derived, or in an unknown currency.')
 

@@ -8,12 +8,14 @@ import { EventEmitter } from 'node:events'
 import { coalesce } from '../../platform/coalesce'
 import { messageOf } from '../../platform/fault'
 import {
+  type Chunks,
   createEventStreams,
   encodeServerEvent,
   ping,
   retryAfter,
   type ServerEvent,
 } from '../../platform/http/event-stream'
+import type { Principal } from '../../platform/http/principal'
 import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
@@ -83,11 +85,11 @@ export class BalanceStreams {
    * Resumes after a version, or begins with the current balance. A version from the future was
    * issued by other tables: the stream resets.
    */
-  account(balance: Balance, after: bigint | undefined): Response {
+  account(balance: Balance, after: bigint | undefined, principal?: Principal): Response {
     const { accountId } = balance
     let version = after !== undefined && after <= balance.version ? after : undefined
     let missingSince = Number.POSITIVE_INFINITY
-    return this.#follow(`account ${accountId}`, async () => {
+    return this.#follow(`account ${accountId}`, principal, async () => {
       if (version === undefined) {
         const first = await this.#begin(balance, after)
         version = first.version
@@ -107,9 +109,9 @@ export class BalanceStreams {
   }
 
   /** Resumes after a position that was issued as an event id, or begins now. */
-  all(after = unknownPosition): Response {
+  all(after = unknownPosition, principal?: Principal): Response {
     let position = after
-    return this.#follow('all', async () => {
+    return this.#follow('all', principal, async () => {
       const page = (await this.#changesAfter(position)) as Frame & { next: string }
       position = page.next
       return page
@@ -168,14 +170,14 @@ export class BalanceStreams {
   }
 
   /** Polls for frames whenever the wakeup fires, and pings in between. */
-  #follow(wakeup: string, nextFrame: () => Promise<Frame>): Response {
+  #follow(wakeup: string, principal: Principal | undefined, nextFrame: () => Promise<Frame>): Response {
     const { log, pingMs } = this.#options
     const wakeups = this.#wakeups
     const failed = (error: unknown): Frame => {
       log.debug({}, `stream read failed: ${messageOf(error)}`)
       return { chunk: undefined, waitMs: failedMs }
     }
-    return this.#streams.open(async function* (signal) {
+    const chunks: Chunks = async function* (signal) {
       let waiting = new AbortController()
       const wake = () => waiting.abort()
       wakeups.on(wakeup, wake)
@@ -196,7 +198,8 @@ export class BalanceStreams {
       } finally {
         wakeups.off(wakeup, wake)
       }
-    })
+    }
+    return this.#streams.open(chunks, principal)
   }
 }
 

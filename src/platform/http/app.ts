@@ -9,6 +9,7 @@ import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { faultText, missingBody } from './body-schema'
 import { describeApi } from './docs/markdown'
 import { type ApiInfo, openApi } from './docs/openapi'
+import type { Guard, Refusal } from './guard'
 import { responseHeaders } from './headers'
 import { InvalidValue, MalformedRequest } from './invalid'
 import { markdownPage } from './page'
@@ -41,13 +42,15 @@ export type HttpOptions = {
   routes?: readonly Route[]
   /** The checks of everything the service needs. */
   health: Health
+  /** Decides who may use which route. Without it, anyone may use all. */
+  guard?: Guard
   /** While false, all routes except health and documents respond with 503. */
   isReady: () => boolean
 }
 
 /** The HTTP of a service, made from its table of routes. */
 export function createHttp(options: HttpOptions) {
-  const { log, parseJson, documents, isReady } = options
+  const { log, parseJson, documents, isReady, guard } = options
   const routes = tableOf(options)
   const find = routerOf(routes)
   const app = new Elysia({
@@ -100,7 +103,11 @@ export function createHttp(options: HttpOptions) {
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
       return answer(commonProblems.internal, internalError)
     })
-  return mount(app, routes)
+  return Object.assign(mount(app, routes, guard), {
+    /** What the guard says before the body is read. */
+    admit: (request: Request): Refusal =>
+      guard?.admit(request, find(request.method === 'HEAD' ? 'GET' : request.method, pathOf(request))),
+  })
 }
 
 /**
@@ -151,6 +158,7 @@ const healthRoute = (path: keyof typeof healthIds, summary: string, health: Heal
     method: 'GET',
     path,
     id: healthIds[path],
+    scope: 'open',
     tag: serviceTag,
     summary,
     responses: {
@@ -180,6 +188,7 @@ function problemRoute(served: () => readonly ProblemKind[]): Route {
     method: 'GET',
     path: '/problems/:name',
     id: 'getProblem',
+    scope: 'open',
     tag: serviceTag,
     summary: 'What a type of problem means, and what to do about it.',
     params: {
@@ -220,6 +229,7 @@ function documentRoute(path: string, write: () => string | object): Route {
     method: 'GET',
     path,
     id: `get${name[0]?.toUpperCase()}${name.slice(1)}${isJson ? '' : 'Page'}`,
+    scope: 'open',
     tag: serviceTag,
     summary: `${subject}, ${isJson ? 'for tools' : 'as a page'}.`,
     responses: {
@@ -246,6 +256,7 @@ function indexRoute({ title }: ApiInfo, served: () => readonly Route[]): Route {
     method: 'GET',
     path: '/',
     id: 'getIndexPage',
+    scope: 'open',
     tag: serviceTag,
     summary: 'Links to documents and health, as a page.',
     description: 'For `Accept: text/html`, as browsers send it.',

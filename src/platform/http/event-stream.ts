@@ -1,5 +1,6 @@
 /** Server-sent events: their encoding, and responses that stream until the client disconnects. */
 import { Fault } from '../fault'
+import type { Principal } from './principal'
 
 export type ServerEvent = { event: string; id: string; data: object }
 
@@ -25,21 +26,25 @@ export function createEventStreams({ openMax, stalledMs }: { openMax: number; st
   return {
     /**
      * A chunk is produced only after the client has taken the one before, so a slow client costs a
-     * single chunk. Throws a `Fault` when too many streams are open.
+     * single chunk. Ends with the key that it was opened with. Throws a `Fault` when too many streams are
+     * open.
      */
-    open(chunks: Chunks): Response {
+    open(chunks: Chunks, principal?: Principal): Response {
       if (open.size >= openMax) throw new Fault('overloaded', `${open.size} streams are open`)
       const aborting = new AbortController()
       const producer = chunks(aborting.signal)
       let stalled: Timer | undefined
       const end = () => {
         open.delete(end)
+        principal?.ended?.removeEventListener('abort', end)
         clearTimeout(stalled)
         aborting.abort()
         // Ends a suspended generator; a running one sees the signal.
         void producer.return()
       }
       open.add(end)
+      principal?.ended?.addEventListener('abort', end)
+      if (principal?.ended?.aborted) end()
 
       const body = new ReadableStream<string | Uint8Array>(
         {
@@ -47,7 +52,7 @@ export function createEventStreams({ openMax, stalledMs }: { openMax: number; st
             clearTimeout(stalled)
             const { value, done } = await producer.next()
             if (done) {
-              open.delete(end)
+              end()
               return controller.close()
             }
             controller.enqueue(value)

@@ -51,6 +51,11 @@ export const requestHeaders = {
 }
 
 export const responseHeaders = {
+  authenticate: header(
+    'WWW-Authenticate',
+    'How to authenticate, and what is wrong with the key (RFC 6750).',
+    Type.String({ examples: ['Bearer realm="saldo", error="invalid_token"'] }),
+  ),
   cacheControl: (value: 'no-store' | 'private, no-cache') =>
     header('Cache-Control', value === 'no-store' ? 'Not stored.' : 'Revalidated each time.', constant(value)),
   contentSecurityPolicy: header('Content-Security-Policy', 'The page loads and runs nothing.'),

@@ -3,6 +3,7 @@ import type { IdempotencyKey } from '../idempotency'
 import { refuse } from './app'
 import { requestHeaders, responseHeaders, sometimes } from './headers'
 import { fingerprint, readIdempotencyKey } from './idempotency-key'
+import { principalOf } from './principal'
 import { keyProblems } from './problem'
 import type { Trait } from './route'
 
@@ -26,7 +27,10 @@ export function keyOf({ request, route, params }: KeyedCall, meaning: object): I
   if (key === null) return null
   const path = route.replace(/:(\w+)/g, (_, name) => params[name]?.toLowerCase() ?? '')
   const scope = `${request.method} ${path}`
-  return { scope, key, fingerprint: fingerprint(scope, meaning) }
+  // No answer of one actor is repeated to another. A name has no blank, and no method is a path.
+  const actor = principalOf(request)?.name
+  const ofActor = actor === undefined ? scope : `${actor} ${scope}`
+  return { scope: ofActor, key, fingerprint: fingerprint(scope, meaning) }
 }
 
 export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'key_in_progress' }): Response {

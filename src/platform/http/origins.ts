@@ -54,10 +54,10 @@ const isAllowedHost = (name: string | undefined, { allowedHosts }: OriginRules):
 
 const exposedHeaders =
   'Balances-As-Of, Balances-Lag, Consistency-Token, ETag, Idempotency-Replayed, Link, Location, ' +
-  'Preference-Applied, Retry-After'
+  'Preference-Applied, Retry-After, WWW-Authenticate'
 const acceptedHeaders =
-  'Consistency-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, ' +
-  'traceparent, tracestate'
+  'Authorization, Consistency-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, ' +
+  'Last-Event-ID, Prefer, traceparent, tracestate'
 
 /** Lets a page of an allowed origin read the response (WHATWG Fetch). */
 export function corsHeaders(request: Request, { corsOrigins }: OriginRules): Record<string, string> {

@@ -5,6 +5,22 @@ export type Principal = {
   keyId: string
   /** Of the key: the actor of what the request does. It stays after a roll. */
   name: string
+  /** Undefined for a key that may be used for everything. */
+  restriction?: Restriction | undefined
+  /** Aborted when the key is revoked or expires. Ends the streams that were opened with it. */
+  ended?: AbortSignal
+}
+
+/** What a request is about. Of `anyOf`, one is enough. */
+export type Subject =
+  | { account: string; client?: undefined; anyOf?: undefined }
+  | { client: string; account?: undefined; anyOf?: undefined }
+  | { anyOf: readonly Subject[]; account?: undefined; client?: undefined }
+
+/** Limits a key to some accounts, or to those of a client. */
+export type Restriction = {
+  /** The request may say how long it is willing to wait for what is not known yet. */
+  allows(subject: Subject, request: Request): Promise<boolean>
 }
 
 const principals = new WeakMap<Request, Principal>()

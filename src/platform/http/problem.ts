@@ -6,8 +6,8 @@ import { closedObject } from './schemas'
 
 /** When sending the request again makes sense. */
 export const retries = {
-  same: 'The same request, under the same key, after `Retry-After` seconds',
-  changed: 'After a change of the request or of the state that it met, under a new key',
+  same: 'The same request, under the same `Idempotency-Key`, after `Retry-After` seconds',
+  changed: 'After a change of the request or of the state that it met, under a new `Idempotency-Key`',
   never: 'Never: the answer stays',
 } as const
 
@@ -105,6 +105,32 @@ export const commonProblems = {
     cause: 'The body did not arrive within ten seconds. Nothing was done, and the connection is closed.',
     remedy: 'Send it again on a new connection.',
     retry: 'same',
+  },
+  unauthenticated: {
+    name: 'unauthenticated',
+    status: 401,
+    title: 'No valid API key',
+    cause:
+      'The request has no API key and needs one, or its key is malformed, unknown, revoked or expired; ' +
+      '`code` says which. Nothing was done.',
+    remedy:
+      'Send a valid key as `Authorization: Bearer saldo_…`. The operator of the service creates keys with ' +
+      '`npm run saldo -- keys create`.',
+    retry: 'changed',
+    codes: ['KEY_MISSING', 'KEY_MALFORMED', 'KEY_UNKNOWN', 'KEY_REVOKED', 'KEY_EXPIRED'],
+    headers: [responseHeaders.authenticate],
+  },
+  insufficientScope: {
+    name: 'insufficient-scope',
+    status: 403,
+    title: 'The API key does not allow that',
+    cause:
+      'The key is valid and lacks the scope of the route, or it is restricted to accounts or a client and ' +
+      'the request is about others or names none; `code` says which. Nothing was done.',
+    remedy: 'Use a key that allows it. With a restricted key, name an account or a client that it may use.',
+    retry: 'changed',
+    codes: ['INSUFFICIENT_SCOPE', 'KEY_RESTRICTED'],
+    headers: [responseHeaders.authenticate],
   },
   hostNotAllowed: {
     name: 'host-not-allowed',

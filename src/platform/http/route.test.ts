@@ -11,6 +11,7 @@ const routeTo = (method: Method, path: string) =>
     method,
     path,
     id: 'anything',
+    scope: 'open',
     tag,
     summary: 'A route.',
 
@@ -61,6 +62,7 @@ test('a handler gets what its schemas name', async () => {
       method: 'POST',
       path: '/things/:id',
       id: 'postThing',
+      scope: 'open',
       tag,
       summary: 'A body.',
       params: { id },
@@ -73,6 +75,7 @@ test('a handler gets what its schemas name', async () => {
       method: 'GET',
       path: '/things/:id',
       id: 'getThing',
+      scope: 'open',
       tag,
       summary: 'A query.',
       params: { id },

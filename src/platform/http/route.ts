@@ -4,6 +4,7 @@
  */
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
 import { type BodySchema, bodyOf } from './body-schema'
+import type { Guard, Guarded } from './guard'
 import { type HeaderField, requestHeaders } from './headers'
 import { rejectIdempotencyKey, requireValidIdempotencyKey } from './idempotency-key'
 import { commonProblems, mergeProblems, type ProblemKind } from './problem'
@@ -74,7 +75,7 @@ export type Example<Params = Record<string, string>, Body = unknown> = {
   response?: unknown
 } & (keyof Params extends never ? { params?: undefined } : { params: Params })
 
-export type Route = {
+export type Route = Guarded<RouteContext<never, never, never>> & {
   method: Method
   path: string
   /** Stable: clients name their methods after it. */
@@ -103,7 +104,7 @@ export type Route = {
 /** The part of a definition that has nothing to do with its body. */
 export type RouteHead<Path extends string> = Pick<
   Route,
-  'method' | 'id' | 'tag' | 'summary' | 'description'
+  'method' | 'id' | 'scope' | 'tag' | 'summary' | 'description'
 > & {
   path: Path
   /** By status. A schema is that of a JSON body; null for no body. */
@@ -126,7 +127,7 @@ export type RouteBody<Path extends string, Query extends TSchema, Body extends B
   common?: readonly ProblemKind[]
   examples: Readonly<Record<string, Example<ParamsOf<Path>, Static<Body>>>>
   handle(context: RouteContext<ParamsOf<Path>, Static<Query>, Static<Body>>): Response | Promise<Response>
-}
+} & Pick<Guarded<RouteContext<ParamsOf<Path>, Static<Query>, Static<Body>>>, 'subjects'>
 
 /** A route whose handler is typed by its path and its schemas. */
 export function route<
@@ -146,6 +147,7 @@ export function route<
       ...problems,
       ...traits.flatMap((trait) => trait.problems),
       ...(common ?? commonProblemsOf(definition)),
+      ...keyProblemsOf(definition),
     ]),
     isKeyed: asked.includes(requestHeaders.idempotencyKey),
   } as Route
@@ -190,24 +192,43 @@ function commonProblemsOf({
   ]
 }
 
+/** A key that a request has is checked everywhere. */
+const keyProblemsOf = ({ scope }: Pick<Route, 'scope'>): ProblemKind[] =>
+  scope === 'open'
+    ? [commonProblems.unauthenticated]
+    : [commonProblems.unauthenticated, commonProblems.insufficientScope]
+
 /** An Elysia app. Its own type grows with every route, and nothing here needs that. */
 type Router = {
   route(method: string, path: string, handler: (context: Context) => unknown, hooks: object): unknown
 }
 type Context = RouteContext<unknown, unknown, unknown>
 
-/** Adds the routes to an Elysia app. */
-export function mount<App>(app: App, routes: readonly Route[]): App {
-  for (const { method, path, query, body, isKeyed, handle } of routes) {
+/** Adds the routes to an Elysia app, each behind the guard. */
+export function mount<App>(app: App, routes: readonly Route[], guard?: Guard): App {
+  for (const route of routes) {
+    const { method, path, query, body, isKeyed } = route
     const hooks = {
       ...(query && { query }),
       ...(body && { body: bodyOf(body) }),
       ...(!isRead(method) && { transform: isKeyed ? requireValidIdempotencyKey : rejectIdempotencyKey }),
     }
-    const handler = handlerOf(path, handle as (context: Context) => unknown, { query, body })
+    const handler = handlerOf(path, guard ? behind(guard, route) : handleOf(route), { query, body })
     ;(app as Router).route(method, path, handler, hooks)
   }
   return app
+}
+
+const handleOf = (route: Route) => route.handle as (context: Context) => Response | Promise<Response>
+
+/** Here and not only before, so that no path leads to a handler unseen, however it is spelled. */
+function behind(guard: Guard, route: Route): (context: Context) => unknown {
+  const handle = handleOf(route)
+  return (context) => {
+    const refusal = guard.permit(route, context)
+    if (refusal instanceof Promise) return refusal.then((refused) => refused ?? handle(context))
+    return refusal ?? handle(context)
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { createAccessLog } from './access-log'
 import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
 import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
+import type { Refusal } from './guard'
 import {
   corsHeaders,
   hostNameOf,
@@ -33,6 +34,8 @@ type ListenOptions = {
 type App = {
   fetch: (request: Request) => Response | Promise<Response>
   routes: readonly object[]
+  /** Why a request is refused before its body is read. */
+  admit?: (request: Request) => Refusal
 }
 
 /** Idle connections are closed after this, in seconds. */
@@ -125,6 +128,10 @@ async function answer(app: App, request: Request, rules: OriginRules, log: Log):
       await readBody(request, { keep: false })
       return withHeaders(refusal, corsHeaders(request, rules))
     }
+    const refused = app.admit?.(request)
+    const unadmitted = refused instanceof Promise ? await refused : refused
+    // Without its body: the runtime drops that as it comes. A caller without a key costs no more.
+    if (unadmitted) return withHeaders(unadmitted, corsHeaders(request, rules))
     if (request.body) await takeBody(request)
     if (request.signal.aborted) return refuseBody(request, 'cut_off')
     const response = request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)

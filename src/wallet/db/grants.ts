@@ -7,6 +7,8 @@ export const grants = {
     'select',
     'insert (id, client_id, currency, overdraft_limit_minor, actor, created_at, updated_at)',
   ],
+  // Only the owner makes and ends keys.
+  api_keys: ['select', 'update (last_used_on)'],
   applied_seeds: ['select', 'insert (name)'],
   changes: ['select', 'insert'],
   client_versions: ['select', 'insert'],

@@ -29,6 +29,8 @@ import {
   transactionKinds,
 } from '../domain/types'
 
+export { apiKeys } from '../../access/db/schema'
+
 // Defaults of bigint columns are SQL, because drizzle-kit cannot serialize a bigint.
 const minor = (name: string) => bigint(name, { mode: 'bigint' })
 /** JSON, stored as it was received. */

@@ -18,6 +18,7 @@ import { listAccounts, listWorldAccounts } from '../queries/lists-store'
 import { answerCommand, commandRoute, consistencyToken, type Responder } from './commands'
 import { accountExamples } from './examples/accounts'
 import { answerList } from './lists'
+import { namedBy } from './subjects'
 import {
   Amount,
   CurrencyCode,
@@ -114,6 +115,7 @@ export const accountRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/accounts',
     id: 'createAccount',
+    scope: 'write',
     tag,
     summary: 'Opens an account.',
     body: NewAccount,
@@ -135,11 +137,13 @@ export const accountRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/accounts',
     id: 'listAccounts',
+    scope: 'read',
     tag,
     summary: 'Accounts of clients, in the order of their ids.',
     query: AccountQuery,
     responses: { 200: answer(Accounts, { headers: pageHeaders }) },
     examples: accountExamples.listAccounts,
+    subjects: ({ query }) => namedBy(query),
     handle({ query: { limit, cursor, ...query }, request }) {
       const filter = { ...query, client_id: query.client_id?.toLowerCase() }
       const { client_id: clientId, currency, status } = filter
@@ -158,6 +162,7 @@ export const accountRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/world-accounts',
     id: 'listWorldAccounts',
+    scope: 'read',
     tag,
     summary: 'The accounts `world`, one of each currency in use.',
     description: 'Money enters and leaves through them: with them, all balances sum to zero.',
@@ -175,12 +180,14 @@ export const accountRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/accounts/:id',
     id: 'getAccount',
+    scope: 'read',
     tag,
     summary: 'An account in the ledger.',
     params: { id: pathId('The account.') },
     responses: { 200: AccountResponse },
     problems: [problems.accountNotFound],
     examples: accountExamples.getAccount,
+    subjects: ({ params }) => [{ account: params.id }],
     async handle({ params, request }) {
       const account = await findById(params.id, (id) => findAccount(wallet.database, id))
       return account ? Response.json(presentAccount(account)) : refuseAccount(request, params.id)

@@ -5,6 +5,7 @@ import { eventDocuments } from '../../contract/docs/asyncapi'
 import { topics } from '../../contract/events/events'
 import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
+import type { Guard } from '../../platform/http/guard'
 import type { Log } from '../../platform/telemetry/log'
 import type { Wallet } from '../ledger/ledger'
 import { accountChangeRoutes } from './account-changes'
@@ -19,6 +20,7 @@ export type WalletOptions = {
   wallet: Wallet
   log: Log
   health: Health
+  guard: Guard
   isReady: () => boolean
   kafka: KafkaConfig
 }
@@ -28,7 +30,7 @@ export const createWalletApp = (options: WalletOptions) => createHttp(httpOption
 /** All routes of the service. */
 export const walletRoutes = (options: WalletOptions) => tableOf(httpOptions(options))
 
-const httpOptions = ({ wallet, log, health, isReady, kafka }: WalletOptions): HttpOptions => ({
+const httpOptions = ({ wallet, log, health, guard, isReady, kafka }: WalletOptions): HttpOptions => ({
   log,
   parseJson,
   api: apis.wallet,
@@ -39,6 +41,7 @@ const httpOptions = ({ wallet, log, health, isReady, kafka }: WalletOptions): Ht
     kafka,
   }),
   health,
+  guard,
   isReady,
   routes: [
     ...clientRoutes(wallet),

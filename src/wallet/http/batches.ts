@@ -31,6 +31,7 @@ import {
 import { batchExamples } from './examples/batches'
 import { NewPostings, PostingsResponse, parsePostings } from './postings'
 import { markOf, previewMembers, withoutId } from './previews'
+import { payersIn } from './subjects'
 import {
   AnyTransactionResponse,
   parseTransfer,
@@ -119,6 +120,7 @@ export const batchRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/transactions/batch',
     id: 'createBatch',
+    scope: 'write',
     tag,
     summary: 'Moves money up to a thousand times, all or none, or each on its own.',
     body: NewBatch,
@@ -132,6 +134,12 @@ export const batchRoutes = (wallet: Wallet) => [
     },
     problems: [problems.batchRefused],
     examples: batchExamples.createBatch,
+    subjects: ({ body }) =>
+      body.transactions.flatMap((one) =>
+        'postings' in one
+          ? one.postings.flatMap((posting) => payersIn(posting, one.currency))
+          : payersIn(one, one.currency),
+      ),
     async handle({ body, call }) {
       const { mode = 'atomic' } = body
       const commands = parseMembers(body.transactions, wallet.clock())

@@ -80,6 +80,7 @@ export const clientRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/clients',
     id: 'createClient',
+    scope: 'write',
     tag,
     summary: 'Registers a client.',
     body: NewClient,
@@ -94,6 +95,7 @@ export const clientRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/clients',
     id: 'listClients',
+    scope: 'read',
     tag,
     summary: 'Clients, in the order of their ids.',
     query: ClientQuery,
@@ -112,12 +114,14 @@ export const clientRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/clients/:id',
     id: 'getClient',
+    scope: 'read',
     tag,
     summary: 'A client.',
     params: { id: pathId('The client.') },
     responses: { 200: ClientResponse },
     problems: [problems.clientNotFound],
     examples: clientExamples.getClient,
+    subjects: ({ params }) => [{ client: params.id }],
     async handle({ params, request }) {
       const client = await findById(params.id, (id) => findClient(wallet.database, id))
       return client ? Response.json(presentClient(client)) : refuseClient(request, params.id)
@@ -127,6 +131,7 @@ export const clientRoutes = (wallet: Wallet) => [
     method: 'PATCH',
     path: '/clients/:id',
     id: 'updateClient',
+    scope: 'write',
     tag,
     summary: 'Changes the name or the e-mail address of a client. What is absent stays.',
     params: { id: pathId('The client.') },

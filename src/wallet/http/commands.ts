@@ -7,6 +7,7 @@ import * as contractHeaders from '../../contract/headers'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse, traceOf } from '../../platform/http/app'
 import type { BodySchema } from '../../platform/http/body-schema'
+import type { Guarded } from '../../platform/http/guard'
 import { header, requestHeaders } from '../../platform/http/headers'
 import { fingerprint } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
@@ -94,7 +95,7 @@ type CommandRoute<Path extends string, Body extends BodySchema> = RouteHead<Path
   body: Body
   examples: Readonly<Record<string, Example<ParamsOf<Path>, Static<Body> & { dry_run?: boolean }>>>
   handle(context: { body: Static<Body>; params: ParamsOf<Path>; call: Call }): Response | Promise<Response>
-}
+} & Pick<Guarded<{ body: Static<Body>; params: ParamsOf<Path> }>, 'subjects'>
 
 /**
  * A route that executes commands of the ledger: under an idempotency key, in the queue, or as a preview,
@@ -103,7 +104,7 @@ type CommandRoute<Path extends string, Body extends BodySchema> = RouteHead<Path
 export function commandRoute<const Path extends string, Body extends BodySchema>(
   definition: CommandRoute<Path, Body>,
 ): Route {
-  const { body, traits = [], responses, handle } = definition
+  const { body, traits = [], responses, subjects, handle } = definition
   const answers = Object.entries(responses).map(([status, one]): [string, Answer] => {
     const real = asAnswer(one)
     return [status, { ...real, preview: real.preview ?? previewAnswer(Number(status), real) }]
@@ -116,6 +117,7 @@ export function commandRoute<const Path extends string, Body extends BodySchema>
   const rest: RouteBody<Path, TSchema, BodySchema> = {
     examples: definition.examples as RouteBody<Path, TSchema, BodySchema>['examples'],
     body: withDryRun(body),
+    ...(subjects && { subjects: subjects as NonNullable<RouteBody<Path, TSchema, BodySchema>['subjects']> }),
     handle({ body: { dry_run, ...sent }, request, route, params }) {
       const isPreview = dry_run === true
       if (isPreview) markPreview(request)

@@ -7,6 +7,7 @@ import { actor, Currency, Money, time, uuid, version } from '../../contract/sche
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
+import type { Subject } from '../../platform/http/principal'
 import { answer, route } from '../../platform/http/route'
 import { closed, closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
@@ -26,6 +27,7 @@ import {
 } from './commands'
 import { holdExamples } from './examples/holds'
 import { answerList } from './lists'
+import { namedBy } from './subjects'
 import { movementAnswer, parsePart, respondWithTransaction } from './transactions'
 import {
   Amount,
@@ -137,12 +139,14 @@ export const holdRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/holds',
     id: 'createHold',
+    scope: 'write',
     tag,
     summary: 'Places a hold.',
     body: NewHold,
     responses: { 201: answer(HoldResponse, { headers: [responseHeaders.location, consistencyToken] }) },
     problems: [...movementProblems, problems.sameAccount],
     examples: holdExamples.createHold,
+    subjects: ({ body }) => [{ account: body.account_id_from }],
     handle({ body, call }) {
       const command = parseHold(body, wallet.clock())
       const { currency } = command
@@ -155,6 +159,7 @@ export const holdRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/holds/:id/capture',
     id: 'captureHold',
+    scope: 'write',
     tag,
     summary: 'Captures a hold, whole or in part. It ends it.',
     params: { id: pathId('The hold.') },
@@ -170,6 +175,7 @@ export const holdRoutes = (wallet: Wallet) => [
       problems.effectiveTooEarly,
     ],
     examples: holdExamples.captureHold,
+    subjects: payerOf(wallet),
     handle: ({ body, params, call }) =>
       withHold(wallet, call.request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
@@ -181,6 +187,7 @@ export const holdRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/holds/:id/release',
     id: 'releaseHold',
+    scope: 'write',
     tag,
     summary: 'Releases a hold: nothing moves.',
     params: { id: pathId('The hold.') },
@@ -188,6 +195,7 @@ export const holdRoutes = (wallet: Wallet) => [
     responses: { 200: answer(HoldResponse, { headers: [consistencyToken] }) },
     problems: endProblems,
     examples: holdExamples.releaseHold,
+    subjects: payerOf(wallet),
     handle: ({ body, params, call }) =>
       withHold(wallet, call.request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
@@ -203,11 +211,13 @@ const readRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/holds',
     id: 'listHolds',
+    scope: 'read',
     tag,
     summary: 'Holds, newest first.',
     query: HoldQuery,
     responses: { 200: answer(listResponse('Holds', HoldResponse), { headers: pageHeaders }) },
     examples: holdExamples.listHolds,
+    subjects: ({ query }) => namedBy(query),
     handle({ query: { limit, cursor, account_id, status }, request }) {
       const accountIdFrom = account_id?.toLowerCase()
       return answerList(
@@ -224,12 +234,14 @@ const readRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/holds/:id',
     id: 'getHold',
+    scope: 'read',
     tag,
     summary: 'A hold.',
     params: { id: pathId('The hold.') },
     responses: { 200: HoldResponse },
     problems: [problems.holdNotFound],
     examples: holdExamples.getHold,
+    subjects: payerOf(wallet),
     handle: ({ params, request }) =>
       withHold(wallet, request, params.id, (hold) => Response.json(presentHold(hold))),
   }),
@@ -240,6 +252,7 @@ const extensionRoute = (wallet: Wallet) =>
     method: 'PATCH',
     path: '/holds/:id',
     id: 'extendHold',
+    scope: 'write',
     tag,
     summary: 'Extends a hold, also one of a frozen account.',
     params: { id: pathId('The hold.') },
@@ -247,6 +260,7 @@ const extensionRoute = (wallet: Wallet) =>
     responses: { 200: answer(HoldResponse, { headers: [consistencyToken] }) },
     problems: [...endProblems, problems.expiryNotLater],
     examples: holdExamples.extendHold,
+    subjects: payerOf(wallet),
     handle: ({ body, params, call }) =>
       withHold(wallet, call.request, params.id, (hold) => {
         const { currency, ...parties } = partiesOf(hold)
@@ -274,6 +288,14 @@ function parseHold(body: Static<typeof NewHold>, now: Date): PlaceHold {
     ...parseRemarks(body),
   }
 }
+
+/** A hold is about the account whose money is held. */
+const payerOf =
+  (wallet: Wallet) =>
+  async ({ params }: { params: { id: string } }): Promise<Subject[]> => {
+    const hold = await findById(params.id, (id) => findHold(wallet.database, id))
+    return hold ? [{ account: hold.accountIdFrom }] : []
+  }
 
 /** Reads what never changes of a hold. Whether it is still open is decided later, in the ledger. */
 async function withHold(

@@ -22,6 +22,7 @@ import type { TransactionCursor } from '../queries/history-store'
 import { type Owner, readSearchPage, readTransactionPage } from '../queries/list-transactions'
 import type { MetadataFilter, SearchCursor } from '../queries/search-store'
 import { transactionExamples } from './examples/transactions'
+import { namedBy } from './subjects'
 import { Reference } from './text'
 import { AnyTransactionResponse, presentTransaction, transactionTag } from './transactions'
 import { id, moment, parseBound } from './values'
@@ -58,6 +59,7 @@ export const transactionListRoutes = (wallet: Wallet) => [
     method: 'GET',
     path: '/transactions',
     id: 'listTransactions',
+    scope: 'read',
     tag: transactionTag,
     summary: 'Transactions of an account or a client, or by what was noted about them, newest first.',
     description:
@@ -68,6 +70,7 @@ export const transactionListRoutes = (wallet: Wallet) => [
       200: answer(listResponse('Transactions', AnyTransactionResponse), { headers: pageHeaders }),
     },
     examples: transactionExamples.listTransactions,
+    subjects: ({ query }) => namedBy(query),
     handle: ({ query, request }) => answerTransactions(wallet, request, query),
   }),
 ]

@@ -9,6 +9,7 @@ import { problems } from '../../contract/problems'
 import { actor, Currency, Money, time, uuid, version } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders, sometimes } from '../../platform/http/headers'
+import type { Subject } from '../../platform/http/principal'
 import { answer, route } from '../../platform/http/route'
 import { closedObject, described, nullable, oneOf } from '../../platform/http/schemas'
 import { worldIdOf } from '../domain/account'
@@ -30,6 +31,7 @@ import {
 } from './commands'
 import { transactionExamples } from './examples/transactions'
 import { NewPostings, PostingsResponse, parsePostings, presentPostings } from './postings'
+import { payersIn, payersOf } from './subjects'
 import {
   findById,
   id,
@@ -185,6 +187,7 @@ const reversalRoute = (wallet: Wallet) =>
     method: 'POST',
     path: '/transactions/:id/reverse',
     id: 'reverseTransaction',
+    scope: 'write',
     tag: transactionTag,
     summary: 'Reverses a transaction, whole or in part.',
     description:
@@ -207,6 +210,12 @@ const reversalRoute = (wallet: Wallet) =>
       problems.effectiveTooEarly,
     ],
     examples: transactionExamples.reverseTransaction,
+    async subjects({ params }) {
+      const legs = (await findById(params.id, (id) => findTransaction(wallet.database, id))) ?? []
+      return legs.flatMap((leg) =>
+        payersOf({ ...leg, accountIdFrom: leg.accountIdTo, accountIdTo: leg.accountIdFrom }),
+      )
+    },
     async handle({ body, params, call }) {
       const original = await findById(params.id, (id) => findTransaction(wallet.database, id))
       if (!original) return refuseTransaction(call.request, params.id)
@@ -229,6 +238,13 @@ function reversalOf(legs: Legs) {
   }
 }
 
+/** Either side of a transaction may read it, whole. */
+async function partiesOf(wallet: Wallet, id: string): Promise<Subject[]> {
+  const legs = await findById(id, (canonical) => findTransaction(wallet.database, canonical))
+  const accounts = legs?.flatMap((leg) => [leg.accountIdFrom, leg.accountIdTo]) ?? []
+  return accounts.length > 0 ? [{ anyOf: accounts.map((account) => ({ account })) }] : []
+}
+
 export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topicPrefix'>) => [
   ...transferRoutes(wallet),
   reversalRoute(wallet),
@@ -236,12 +252,14 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
     method: 'GET',
     path: '/transactions/:id',
     id: 'getTransaction',
+    scope: 'read',
     tag: transactionTag,
     summary: 'A transaction.',
     params: { id: pathId('The transaction.') },
     responses: { 200: AnyTransactionResponse },
     problems: [problems.transactionNotFound],
     examples: transactionExamples.getTransaction,
+    subjects: ({ params }) => partiesOf(wallet, params.id),
     async handle({ params, request }) {
       const found = await findById(params.id, (id) => findReversible(wallet.database, id))
       return found
@@ -253,12 +271,14 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
     method: 'GET',
     path: '/transactions/:id/delivery',
     id: 'getDelivery',
+    scope: 'read',
     tag: transactionTag,
     summary: 'When a transaction was committed, and where its events are on the broker.',
     params: { id: pathId('The transaction.') },
     responses: { 200: DeliveryResponse },
     problems: [problems.transactionNotFound],
     examples: transactionExamples.getDelivery,
+    subjects: ({ params }) => partiesOf(wallet, params.id),
     async handle({ params, request }) {
       const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
       if (!delivery) return refuseTransaction(request, params.id)
@@ -272,6 +292,7 @@ const transferRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/transactions',
     id: 'createTransfer',
+    scope: 'write',
     tag: transactionTag,
     summary: 'Transfers money between two accounts, or in several postings at once.',
     description:
@@ -281,6 +302,8 @@ const transferRoutes = (wallet: Wallet) => [
     responses: { 201: anyMovementAnswer },
     problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
     examples: transactionExamples.createTransfer,
+    subjects: ({ body }) =>
+      'postings' in body ? body.postings.flatMap((one) => payersIn(one, body.currency)) : payersIn(body),
     handle({ body, call }) {
       if (!('postings' in body)) return answerTransfer(wallet, call, { ...body, kind: 'transfer' })
       const command = parsePostings(body, wallet.clock())
@@ -291,6 +314,7 @@ const transferRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/accounts/:id/deposits',
     id: 'createDeposit',
+    scope: 'write',
     tag: transactionTag,
     summary: 'Deposits money into an account, from `world`.',
     params: { id: pathId('The account to credit.') },
@@ -303,6 +327,7 @@ const transferRoutes = (wallet: Wallet) => [
       problems.effectiveTooEarly,
     ],
     examples: transactionExamples.createDeposit,
+    subjects: ({ body, params }) => payersIn({ account_id_to: params.id }, body.currency),
     handle({ body, params, call }) {
       const parties = { account_id_from: null, account_id_to: params.id }
       return answerTransfer(wallet, call, { ...body, kind: 'deposit', ...parties })
@@ -312,6 +337,7 @@ const transferRoutes = (wallet: Wallet) => [
     method: 'POST',
     path: '/accounts/:id/withdrawals',
     id: 'createWithdrawal',
+    scope: 'write',
     tag: transactionTag,
     summary: 'Withdraws money from an account, to `world`.',
     params: { id: pathId('The account to debit.') },
@@ -319,6 +345,7 @@ const transferRoutes = (wallet: Wallet) => [
     responses: { 201: movementAnswer },
     problems: [...movementProblems, problems.sameAccount, problems.effectiveTooEarly],
     examples: transactionExamples.createWithdrawal,
+    subjects: ({ params }) => [{ account: params.id }],
     handle({ body, params, call }) {
       const parties = { account_id_from: params.id, account_id_to: null }
       return answerTransfer(wallet, call, { ...body, kind: 'withdrawal', ...parties })

@@ -3,7 +3,15 @@ import type { HeaderField } from '../headers'
 import { codesOf, mergeProblems, type ProblemKind, retries } from '../problem'
 import type { Example, Route } from '../route'
 import type { JsonSchema } from './json-schema'
-import { type ApiInfo, idempotencyOf, type OpenApi, type Operation, openApi, pathOf } from './openapi'
+import {
+  type ApiInfo,
+  accessOf,
+  idempotencyOf,
+  type OpenApi,
+  type Operation,
+  openApi,
+  pathOf,
+} from './openapi'
 
 export function describeApi(routes: readonly Route[], info: ApiInfo): string {
   const document = openApi(routes, info)
@@ -47,7 +55,9 @@ function describeRoute(route: Route, document: OpenApi, url: string): string {
   const { summary, description } = route
   return [
     `### ${headingOf(route)}`,
-    [summary, description, idempotencyOf(route).text].filter((text) => text !== undefined).join(' '),
+    [summary, description, idempotencyOf(route).text, accessOf(route)]
+      .filter((text) => text !== undefined)
+      .join(' '),
     describeParameters(operation),
     describeBody(operation),
     describeAnswers(route, operation),

@@ -20,7 +20,11 @@ export type OpenApi = {
   openapi: string
   info: JsonSchema
   paths: Record<string, Record<string, Operation>>
-  components: { responses: Record<string, JsonSchema>; schemas: Record<string, JsonSchema> }
+  components: {
+    responses: Record<string, JsonSchema>
+    schemas: Record<string, JsonSchema>
+    securitySchemes: Record<string, JsonSchema>
+  }
   [member: string]: unknown
 }
 export type Operation = {
@@ -48,12 +52,31 @@ export function openApi(
     openapi: '3.1.2',
     info: { title, version, description, license: { name: 'MIT', identifier: 'MIT' } },
     servers,
-    // There are no keys yet.
-    security: [],
     tags: [...tags.values()],
     paths,
-    components: { responses: sorted(shared.responses), schemas: sorted(shared.schemas) },
+    components: {
+      responses: sorted(shared.responses),
+      schemas: sorted(shared.schemas),
+      securitySchemes: { apiKey },
+    },
   }
+}
+
+const apiKey = {
+  type: 'http',
+  scheme: 'bearer',
+  bearerFormat: 'saldo_…',
+  description: 'Each operation names the scope that a key needs. A service on loopback may need no keys.',
+}
+
+/** Scopes as roles, which OpenAPI 3.1 allows for any scheme. */
+const securityOf = ({ scope }: Route): object[] => (scope === 'open' ? [] : [{ apiKey: [scope] }])
+
+/** Who may use a route, in a sentence. */
+export function accessOf({ scope, subjects }: Route): string {
+  if (scope === 'open') return 'Needs no key.'
+  const restricted = subjects ? '' : ' that is not restricted'
+  return `Needs a key with scope \`${scope}\`${restricted}.`
 }
 
 const sorted = <Value>(named: Map<string, Value>): Record<string, Value> =>
@@ -81,7 +104,10 @@ function operationOf(route: Route, shared: Shared): Operation {
     operationId: id,
     tags: [tag.name],
     summary,
-    description: [description, idempotency.text].filter((text) => text !== undefined).join('\n\n'),
+    description: [description, idempotency.text, accessOf(route)]
+      .filter((text) => text !== undefined)
+      .join('\n\n'),
+    security: securityOf(route),
     'x-idempotency': idempotency.kind,
     ...(parameters.length > 0 && { parameters }),
     ...(body && {
@@ -270,8 +296,11 @@ function headersMember(headers: readonly Conditional[], { schemas }: Shared): ob
   return { headers: Object.fromEntries(members) }
 }
 
-const commonNames: ReadonlySet<string> = new Set(Object.values(commonProblems).map(({ name }) => name))
-const isCommon = (kind: ProblemKind): boolean => commonNames.has(kind.name) && codesOf(kind).length === 1
+const commonCodes = new Map<string, number>(
+  Object.values(commonProblems).map((kind) => [kind.name, codesOf(kind).length]),
+)
+/** A route may have more codes of a common problem. */
+const isCommon = (kind: ProblemKind): boolean => commonCodes.get(kind.name) === codesOf(kind).length
 
 /** Those of common problems alone are shared. */
 function refusalOf(route: Route, kinds: readonly ProblemKind[], shared: Shared): JsonSchema {

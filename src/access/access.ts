@@ -1,0 +1,71 @@
+/** The access of a service: its keys, the guard before its routes, and the part that keeps keys current. */
+import { SetupError } from '../platform/fault'
+import type { Guard } from '../platform/http/guard'
+import type { Statements } from '../platform/postgres/statements'
+import { pause } from '../platform/process/retry'
+import type { Part } from '../platform/process/service'
+import type { Log } from '../platform/telemetry/log'
+import { createGuard, withoutKeys } from './guard'
+import { type KeyEntry, KeyRing, staleMaxMs } from './key-ring'
+import { listKeys, noteUse } from './keys-store'
+import { type AuthMode, decideStart, type Needed } from './policy'
+import { createRestrict, type OwnerOf } from './restriction'
+
+export type AccessOptions = {
+  config: { service: string; host: string; auth: AuthMode; apiKeys: readonly KeyEntry[] }
+  sql: Statements
+  ownerOf: OwnerOf
+  log: Log
+}
+
+export type Access = {
+  guard: Guard
+  /** Once the database is ready. Throws `SetupError` where the service must not start. */
+  start(): Promise<void>
+  part: Part
+}
+
+/** A revocation takes effect within this time and that of a query, in milliseconds. */
+const everyMs = 2000
+
+export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Access {
+  const { auth, apiKeys: entries } = config
+  let needed: Needed | undefined
+  const keys = new KeyRing({ entries, read: () => listKeys(sql), restrict: createRestrict(ownerOf) })
+
+  const readAgain = async () => {
+    await keys.readAgain()
+    await keys.noteUses((ids) => noteUse(sql, ids))
+    // The first key locks the door, for as long as the process runs.
+    if (auth !== undefined || needed !== 'none' || keys.size === 0) return
+    needed = 'all'
+    log.info({}, 'there is an API key now: requests need one')
+  }
+
+  return {
+    guard: auth === 'off' ? withoutKeys : createGuard({ keys, needed: () => needed }),
+    async start() {
+      await keys.readAgain()
+      const decision = decideStart({ ...config, hasKeys: keys.size > 0 })
+      if (decision.needed === undefined) throw new SetupError(decision.refusal)
+      needed = decision.needed
+      log[decision.level]({ auth: auth ?? 'unset', keys: keys.size }, decision.message)
+    },
+    part: {
+      name: 'api_keys',
+      failure: 'reading API keys failed',
+      async run(signal, onProgress) {
+        for (await pause(everyMs, signal); !signal.aborted; await pause(everyMs, signal)) {
+          await readAgain()
+          onProgress()
+        }
+      },
+      health() {
+        const seconds = Math.round(keys.ageMs / 1000)
+        if (keys.ageMs < 5 * everyMs) return { status: 'pass' }
+        const output = `API keys were last read ${seconds} s ago`
+        return { status: keys.ageMs > staleMaxMs ? 'fail' : 'warn', output }
+      },
+    },
+  }
+}
