@@ -15,6 +15,7 @@ const commands: Record<string, () => Promise<Command>> = {
   republish: async () => (await import('./republish')).republish,
   rebuild: async () => (await import('./rebuild')).rebuild,
   redrive: async () => (await import('./redrive')).redriveCommand,
+  keys: async () => (await import('./keys')).keys,
   migrate: async () => (await import('./migrate')).migrate,
 }
 

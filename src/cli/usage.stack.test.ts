@@ -61,6 +61,7 @@ const programs: [string, ...string[]][] = [
   ['src/cli/main.ts', 'rebuild'],
   ['src/cli/main.ts', 'status'],
   ['src/cli/main.ts', 'migrate'],
+  ['src/cli/main.ts', 'keys'],
   ['src/cli/main.ts', 'redrive'],
   ['src/local/broker/main.ts'],
   ['src/testing/bench/main.ts'],

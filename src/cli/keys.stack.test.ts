@@ -1,0 +1,148 @@
+import { expect, setDefaultTimeout, spyOn, test } from 'bun:test'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isWellFormed } from '../access/token'
+import { keyEntries } from '../config/api-keys'
+import { SetupError, UsageError } from '../platform/fault'
+import { backing } from '../testing/backing'
+import { eventually } from '../testing/eventually'
+import { type Caller, startStack } from '../testing/stack'
+import { keys } from './keys'
+
+setDefaultTimeout(60_000)
+
+/** In this process: what it prints, and the exit code or the error. */
+async function run(env: Record<string, string | undefined>, ...args: string[]) {
+  const printed = { out: [] as string[], err: [] as string[] }
+  const spies = [
+    spyOn(console, 'log').mockImplementation((text) => void printed.out.push(text)),
+    spyOn(console, 'error').mockImplementation((text) => void printed.err.push(text)),
+  ]
+  try {
+    const code = await keys.run(args, env, new AbortController().signal)
+    return { code, out: printed.out, err: printed.err.join('\n'), error: undefined }
+  } catch (error) {
+    return { code: undefined, out: printed.out, err: printed.err.join('\n'), error: error as Error }
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
+}
+
+const statusOf = async (caller: Caller, token: string | undefined, path = '/accounts') =>
+  (await caller.get(path, token === undefined ? {} : { authorization: `Bearer ${token}` })).status
+
+test('a key from its creation to its end, with the service that runs meanwhile', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const { wallet } = stack
+  const env = { DATABASE_URL: stack.databases.wallet.url }
+  const key = (...args: string[]) => run(env, ...args, '--service', 'wallet')
+  expect(await statusOf(wallet, undefined)).toBe(200)
+  expect((await key('list')).out).toEqual(['No keys.'])
+
+  const created = await key('create', '--name', 'dashboard', '--scopes', 'read', '--env', 'test')
+  const [first = '', ...more] = created.out
+  expect([isWellFormed(first), first.slice(0, 11), more, created.code]).toEqual([true, 'saldo_test_', [], 0])
+  expect(created.err).toMatch(/^Key dashboard \(\S+\): read; does not expire\. .*not shown again\.$/)
+  // At once, although the service has not read its keys since; and the others are locked out.
+  expect(await statusOf(wallet, first)).toBe(200)
+  await eventually(async () => expect(await statusOf(wallet, undefined)).toBe(401))
+  const write = await wallet.post('/clients', {}, { authorization: `Bearer ${first}` })
+  expect([write.status, write.body.code]).toEqual([403, 'INSUFFICIENT_SCOPE'])
+  expect((await key('create', '--name', 'dashboard', '--scopes', 'read')).error).toBeInstanceOf(SetupError)
+
+  const rolled = await key('roll', 'dashboard', '--json', '--expires', '30d')
+  const { token: second, ...terms } = JSON.parse(rolled.out[0] ?? '')
+  expect(terms).toMatchObject({ name: 'dashboard', scopes: ['read'], expires_at: expect.any(String) })
+  expect(await Promise.all([first, second].map((token) => statusOf(wallet, token)))).toEqual([200, 200])
+  expect((await key('roll', 'dashboard', '--overlap', '0m')).code).toBe(0)
+  await eventually(async () => expect(await statusOf(wallet, first)).toBe(401))
+
+  const list = async () => JSON.parse((await key('list', '--json')).out[0] ?? '') as Record<string, string>[]
+  // The day of the last use is written by the service, which may do nothing else with keys.
+  const today = new Date().toISOString().slice(0, 10)
+  await eventually(async () => expect((await list())[0]?.last_used_on).toBe(today))
+  expect((await list()).map(({ name, state }) => [name, state])).toEqual([
+    ['dashboard', 'expired'],
+    ['dashboard', 'expired'],
+    ['dashboard', 'valid'],
+  ])
+  const lines = (await key('list')).out
+  expect(lines).toHaveLength(3)
+  expect(lines[0]).toMatch(/^dashboard {2}saldo_test_\w{4}… {2}expired {2}last used \S+ {2}read; expires /)
+  expect(lines.join()).not.toContain(first)
+
+  const fourth = (await key('create', '--name', 'other', '--scopes', 'read,write')).out[0] as string
+  expect(await statusOf(wallet, fourth)).toBe(200)
+  expect((await key('revoke', 'other')).err).toMatch(/^Key other \(\S+\) is revoked\./)
+  await eventually(async () => expect(await statusOf(wallet, fourth)).toBe(401))
+  expect((await key('revoke', 'other')).error).toBeInstanceOf(SetupError)
+})
+
+test('only the owner of the database makes keys', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const env = { DATABASE_URL: stack.databases.wallet.serviceUrl }
+  const create = ['create', '--service', 'wallet', '--name', 'a', '--scopes', 'admin']
+  expect((await run(env, ...create)).error?.message).toMatch(/owner of the database.*MIGRATION_DATABASE_URL/)
+  const owner = { ...env, MIGRATION_DATABASE_URL: stack.databases.wallet.url }
+  expect((await run(owner, ...create)).code).toBe(0)
+})
+
+test('an entry in a file has everything but the token, and needs no database', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'saldo-keys-'))
+  const file = join(folder, 'keys.jsonl')
+  try {
+    const create = (...args: string[]) =>
+      run({}, 'create', '--scopes', 'write', ...args, '--entry-file', file)
+    const account = 'D6A41403-BBD0-11EE-8A24-0242AC120003'
+    const [token = ''] = (await create('--name', 'a', '--account', account, '--client', 'c')).out
+    await create('--name', 'b', '--expires', '2030-01-31T00:00:00Z')
+    const text = await Bun.file(file).text()
+    expect(keyEntries(text)).toMatchObject([
+      { name: 'a', scopes: ['write'], accountIds: [account.toLowerCase()], clientId: 'c', expiresAt: null },
+      { name: 'b', accountIds: null, clientId: null, expiresAt: '2030-01-31T00:00:00.000Z' },
+    ])
+    expect([isWellFormed(token), text.includes(token), statSync(file).mode & 0o777]).toEqual([
+      true,
+      false,
+      0o600,
+    ])
+    const nowhere = await run({}, 'create', '--name', 'a', '--scopes', 'read', '--entry-file', folder)
+    expect(nowhere.error?.message).toMatch(/^The entry cannot be written: EISDIR/)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+const named = ['--service', 'wallet', '--name', 'a']
+test.each([
+  [[], /one of create/],
+  [['created'], /one of create/],
+  [['toString'], /one of create/],
+  [['create', '--service', 'wallet', '--scopes', 'read'], /--name/],
+  [['create', '--service', 'wallet', '--scopes', 'read', '--name', 'a b'], /--name/],
+  [['create', ...named], /--scopes/],
+  [['create', ...named, '--scopes', 'read,'], /--scopes/],
+  [['create', ...named, '--scopes', 'all'], /--scopes/],
+  [['create', ...named, '--scopes', 'read', '--env', 'LIVE'], /--env/],
+  [['create', ...named, '--scopes', 'read', '--expires', 'soon'], /--expires is a number/],
+  [['create', ...named, '--scopes', 'read', '--expires', '2020-01-01T00:00:00Z'], /--expires is in the past/],
+  [['create', ...named, '--scopes', 'read', '--account', 'a b'], /are ids/],
+  [['create', '--name', 'a', '--scopes', 'read'], /Say --service wallet or --service balances/],
+  [['create', '--name', 'a', '--scopes', 'read', '--service', 'ledger'], /Say --service/],
+  [['revoke', '--service', 'wallet'], /one key/],
+  [['roll', '--service', 'wallet', 'a', 'b'], /one key/],
+  [['roll', '--service', 'wallet', 'a', '--overlap', '1w'], /--overlap is a number/],
+])('%j is not understood', async (args, reason) => {
+  const { error } = await run({}, ...args)
+  expect(error).toBeInstanceOf(UsageError)
+  expect(error?.message).toMatch(reason)
+})
+
+test('a database that is not there, or has no keys yet, is named with the remedy', async () => {
+  const absent = await run({ POSTGRES_PORT: '1' }, 'list', '--service', 'balances')
+  expect(absent.error?.message).toMatch(/npm start/)
+  const { url } = await (await backing()).createDatabase('empty')
+  const empty = await run({ DATABASE_URL: url }, 'list', '--service', 'wallet')
+  expect(empty.error?.message).toMatch(/MIGRATE_ON_START/)
+})
