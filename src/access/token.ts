@@ -31,7 +31,7 @@ export const isWellFormed = (token: string): boolean =>
   tokenPattern.test(token) && checksumOf(token.slice(0, -checksumLength)) === token.slice(-checksumLength)
 
 /** What is stored: SHA-256 in hex. A slow hash protects words that people choose, not 256 random bits. */
-export const hashOf = (token: string): string => new Bun.CryptoHasher('sha256').update(token).digest('hex')
+export const hashOf = (token: string): string => Bun.CryptoHasher.hash('sha256', token, 'hex')
 
 /** CRC-32 in base 62, with leading zeros. */
 function checksumOf(text: string): string {

@@ -180,7 +180,7 @@ function showToken({ token, key }: CreatedKey, json: boolean): void {
 
 const describe = ({ scopes, accountIds, clientId, expiresAt }: Omit<KeyTerms, 'env'>): string =>
   [
-    scopes.join(' and '),
+    scopes.join(', '),
     ...(accountIds ? [`accounts ${accountIds.join(' and ')} only`] : []),
     ...(clientId === null ? [] : [`client ${clientId} only`]),
     expiresAt === null ? 'does not expire' : `expires ${expiresAt}`,
