@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createAuthority } from '../testing/certificates'
 import {
   ConfigError,
   type Environment,
@@ -140,7 +141,7 @@ test.each([
   const env = {
     ...rest,
     ...(name === 'DATABASE_URL_FILE' ? {} : { DATABASE_URL }),
-    KAFKA_SASL_MECHANISM: 'plain',
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
   }
   const faults = faultsOf({ ...env, [name]: value }).join('\n')
   expect(faults).toContain(name.replace('_FILE', ''))
@@ -181,6 +182,46 @@ test('SASL requires a user and a password only when it is enabled', () => {
     'KAFKA_SASL_USERNAME is missing; it must be set',
     'KAFKA_SASL_PASSWORD is missing; it must be set',
   ])
+})
+
+test('a password is not sent readable to another machine', () => {
+  const login = { KAFKA_SASL_USERNAME: 'app', KAFKA_SASL_PASSWORD: 'secret' }
+  const plain = { ...enough, ...login, KAFKA_SASL_MECHANISM: 'plain' }
+  const fault = [
+    'KAFKA_SASL_MECHANISM is plain, which sends the password readable: ' +
+      'set KAFKA_SSL=true, or use scram-sha-512',
+  ]
+  for (const KAFKA_BROKERS of ['kafka:9092', 'localhost:9092,kafka:9092', '127.0.0.1.test:9092'])
+    expect(faultsOf({ ...plain, KAFKA_BROKERS })).toEqual(fault)
+  for (const [name, value] of [
+    ['KAFKA_SSL', 'true'],
+    ['KAFKA_SASL_MECHANISM', 'scram-sha-512'],
+    ['KAFKA_BROKERS', 'localhost:9092,127.0.0.1:9093,[::1]:9094'],
+  ] as const)
+    expect(faultsOf({ ...plain, KAFKA_BROKERS: 'kafka:9092', [name]: value })).toEqual([])
+})
+
+test('a CA or a certificate for Kafka implies TLS, and a certificate needs its key', () => {
+  const authority = createAuthority('a CA')
+  const [pair, other] = [authority.issue(['wallet']), authority.issue(['wallet'])]
+  const [ca, cert] = [authority.cert.trim(), pair.cert.trim()]
+  const own = { KAFKA_CERT: pair.cert, KAFKA_KEY: pair.key }
+  expect(readServiceConfig(enough).kafka).toMatchObject({ ssl: false, ca: undefined })
+  expect(readServiceConfig({ ...enough, KAFKA_CA: ca }).kafka).toMatchObject({ ssl: true, ca })
+  expect(readServiceConfig({ ...enough, ...own }).kafka).toMatchObject({
+    ssl: true,
+    cert,
+    key: pair.key,
+  })
+  for (const [more, fault] of [
+    [{ KAFKA_CA: ca, KAFKA_SSL: 'false' }, 'KAFKA_SSL is false, although KAFKA_CA or KAFKA_CERT is set'],
+    [{ KAFKA_CA: 'x' }, 'KAFKA_CA must be certificates in PEM'],
+    [{ KAFKA_CERT: pair.cert }, 'KAFKA_KEY is missing; it must be set together with KAFKA_CERT'],
+    [{ KAFKA_KEY: pair.key }, 'KAFKA_CERT is missing; it must be set together with KAFKA_KEY'],
+    [{ ...own, KAFKA_KEY: other.key }, 'KAFKA_KEY is not the key of the certificate beside it'],
+    [{ ...own, KAFKA_KEY: 'x' }, 'KAFKA_KEY must be a private key in PEM, without a passphrase'],
+  ] as const)
+    expect(faultsOf({ ...enough, ...more })).toEqual([expect.stringContaining(fault)])
 })
 
 test('a secret may come from a file, but not from two places', () => {

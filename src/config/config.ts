@@ -11,12 +11,15 @@ import {
   hostList,
   integer,
   keyList,
+  notFalse,
   notForBalances,
   oneOf,
   onlyIfRequired,
   originList,
   type Parser,
   port,
+  privateKey,
+  saslMechanism,
   text,
   textBeside,
   topicPrefix,
@@ -209,10 +212,11 @@ export function readTestConfig(env: Environment) {
 }
 
 function kafkaConfig(variable: Variable, clientId: string) {
-  const mechanisms = oneOf('plain', 'scram-sha-256', 'scram-sha-512')
-  const mechanism = variable('KAFKA_SASL_MECHANISM', mechanisms, undefined)
+  const brokers = variable('KAFKA_BROKERS', brokerList)
+  const tls = kafkaTls(variable)
+  const mechanism = variable('KAFKA_SASL_MECHANISM', saslMechanism(tls.ssl, brokers), undefined)
   return {
-    brokers: variable('KAFKA_BROKERS', brokerList),
+    brokers,
     clientId: variable('KAFKA_CLIENT_ID', text, clientId),
     /** Consumer group of balances; the wallet does not use it. */
     groupId: variable('KAFKA_GROUP_ID', text, 'balances'),
@@ -220,7 +224,7 @@ function kafkaConfig(variable: Variable, clientId: string) {
     topicPrefix: variable('KAFKA_TOPIC_PREFIX', topicPrefix, ''),
     /** Partitions of new topics. Existing topics stay as they are. */
     partitions: variable('KAFKA_PARTITIONS', integer(1, 1000), 6),
-    ssl: variable('KAFKA_SSL', flag, false),
+    ...tls,
     sasl: mechanism && {
       mechanism,
       username: variable('KAFKA_SASL_USERNAME', text),
@@ -241,6 +245,19 @@ function verification(variable: Variable) {
   }
 }
 const unverified: ReturnType<typeof verification> = { verify: undefined, verifyKeys: [] }
+
+/** A CA or a certificate of its own implies TLS. */
+function kafkaTls(variable: Variable) {
+  const ca = variable('KAFKA_CA', certificates, undefined)
+  const cert = variable('KAFKA_CERT', certificates, undefined)
+  const key = variable('KAFKA_KEY', privateKey(cert), undefined)
+  const isImplied = ca !== undefined || cert !== undefined
+  const ssl = variable('KAFKA_SSL', isImplied ? notFalse('KAFKA_CA or KAFKA_CERT') : flag, isImplied)
+  if ((cert === undefined) === (key === undefined)) return { ssl, ca, cert, key }
+  variable('KAFKA_CERT', textBeside('KAFKA_KEY'))
+  variable('KAFKA_KEY', textBeside('KAFKA_CERT'))
+  return { ssl, ca, cert, key }
+}
 
 type Variable = {
   <T>(name: string, parse: Parser<T>): T

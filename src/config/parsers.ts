@@ -1,5 +1,5 @@
 /** Parsers of variables: each returns the value, or throws a sentence that says what is accepted. */
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 
 export type Parser<T> = (value: string) => T
 
@@ -21,6 +21,14 @@ export const flag: Parser<boolean> = (value) => {
   if (value === 'false' || value === '0') return false
   throw new Error(`must be true or false, but is ${quoted(value)}`)
 }
+
+/** Where another variable is of no use without it. */
+export const notFalse =
+  (other: string): Parser<boolean> =>
+  (value) => {
+    if (flag(value)) return true
+    throw new Error(`is false, although ${other} is set: remove one of them`)
+  }
 
 export const integer =
   (min: number, max: number): Parser<number> =>
@@ -47,11 +55,24 @@ export const certificates: Parser<string> = (value) => {
   throw new Error('must be certificates in PEM, beginning with -----BEGIN CERTIFICATE-----')
 }
 
-const isCertificate = (pem: string): boolean => {
+const isCertificate = (pem: string): boolean => orUndefined(() => new X509Certificate(pem)) !== undefined
+
+/** In PEM. */
+export const privateKey =
+  (certificate: string | undefined): Parser<string> =>
+  (value) => {
+    const key = orUndefined(() => createPrivateKey(value))
+    if (!key) throw new Error('must be a private key in PEM, without a passphrase')
+    if (certificate && !new X509Certificate(certificate).checkPrivateKey(key))
+      throw new Error('is not the key of the certificate beside it')
+    return value
+  }
+
+function orUndefined<T>(read: () => T): T | undefined {
   try {
-    return new X509Certificate(pem).raw.length > 0
+    return read()
   } catch {
-    return false
+    return undefined
   }
 }
 
@@ -65,6 +86,22 @@ export const brokerList: Parser<string[]> = (value) => {
   if (brokers.every(isBroker)) return brokers
   throw new Error(`must be a comma-separated list of host:port, but is ${quoted(value)}`)
 }
+
+const mechanisms = oneOf('plain', 'scram-sha-256', 'scram-sha-512')
+
+/** The others prove a password without sending it. */
+export const saslMechanism =
+  (
+    isEncrypted: boolean | undefined,
+    brokers: readonly string[] = [],
+  ): Parser<ReturnType<typeof mechanisms>> =>
+  (value) => {
+    const mechanism = mechanisms(value)
+    if (mechanism !== 'plain' || isEncrypted || brokers.every((one) => loopback.test(one))) return mechanism
+    throw new Error('is plain, which sends the password readable: set KAFKA_SSL=true, or use scram-sha-512')
+  }
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/i
 
 const isBroker = (text: string): boolean => {
   const number = Number(/^(?:[^\s:/]+|\[[0-9a-f:]+\]):(\d{1,5})$/i.exec(text)?.[1])

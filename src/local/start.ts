@@ -50,8 +50,18 @@ const sameKeyMs = 1000
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
-/** What the shell may have set for services elsewhere: on this machine there is no TLS. */
-const ofDeployments = ['TLS_CERT_FILE', 'TLS_KEY_FILE', 'DATABASE_CA', 'DATABASE_CA_FILE']
+/** What the shell may have set for services elsewhere: on this machine there is no TLS and no login. */
+const ofDeployments = [
+  ...[
+    'TLS_CERT_FILE',
+    'TLS_KEY_FILE',
+    'DATABASE_CA',
+    'DATABASE_CA_FILE',
+    'KAFKA_SSL',
+    'KAFKA_SASL_MECHANISM',
+  ],
+  ...['KAFKA_CA', 'KAFKA_CA_FILE', 'KAFKA_CERT', 'KAFKA_CERT_FILE', 'KAFKA_KEY', 'KAFKA_KEY_FILE'],
+]
 
 /** An error that the user can fix. Shown without a stack trace. */
 class StartError extends Error {}

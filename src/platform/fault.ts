@@ -37,7 +37,7 @@ export const messageOf = (error: unknown): string => {
   if (error instanceof DrizzleQueryError) return error.cause ? messageOf(error.cause) : 'query failed'
   const errors = errorsIn(error)
   if (error instanceof Error && errors.length > 0) {
-    const each = errors.map(messageOf).join('; ')
+    const each = [...new Set(errors.map(messageOf))].join('; ')
     return error.message ? `${error.message}: ${each}` : each
   }
   if (error instanceof Error) return error.message || ('code' in error ? String(error.code) : error.name)

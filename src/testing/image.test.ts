@@ -192,7 +192,11 @@ test('compose: the broker syncs before it acknowledges, and creates no topics it
 
 test('the documentation lists exactly the variables that a service reads', async () => {
   const variables = new Set<string>()
-  const sasl = { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'user', KAFKA_SASL_PASSWORD: 'password' }
+  const sasl = {
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    KAFKA_SASL_USERNAME: 'user',
+    KAFKA_SASL_PASSWORD: 'password',
+  }
   const env: Environment = { ...enough, ...sasl, SERVICE: 'balances' }
   const watched = new Proxy(env, {
     get(target, name: string) {

@@ -16,6 +16,10 @@ type KafkaOptions = {
   brokers: string[]
   clientId: string
   ssl: boolean
+  /** Instead of the public CAs, and what the broker may ask for. In PEM. */
+  ca?: string | undefined
+  cert?: string | undefined
+  key?: string | undefined
   sasl:
     | { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
     | undefined
@@ -32,9 +36,10 @@ export function connectKafka(options: KafkaOptions, log: Log) {
   const client = new KafkaClient({
     clientId: options.clientId,
     brokers: options.brokers,
-    ssl: options.ssl,
-    // The library's type has a variant for each mechanism; the configuration checks the values.
-    sasl: options.sasl as never,
+    ssl: options.ssl && tlsOf(options),
+    // A copy, because the library adds a function, which a configuration for another thread cannot have. Its
+    // type has a variant for each mechanism; the configuration checks the values.
+    sasl: (options.sasl && { ...options.sasl }) as never,
     connectionTimeout: 2000,
     requestTimeout: 5000,
     enforceRequestTimeout: true,
@@ -55,6 +60,11 @@ export function connectKafka(options: KafkaOptions, log: Log) {
       subscribe(client, subscription, options.sessionTimeoutMs ?? 6000),
   }
 }
+
+const tlsOf = ({ ca, cert, key }: KafkaOptions) => ({
+  ...(ca === undefined ? {} : { ca }),
+  ...(cert === undefined || key === undefined ? {} : { cert, key }),
+})
 
 /** What kafkajs logs as errors are mostly retries of its own. */
 const quietLog =

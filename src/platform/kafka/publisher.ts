@@ -4,7 +4,7 @@
  */
 import type { IHeaders, Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
-import { brokerFault, protocolErrorOf } from './broker-fault'
+import { brokerFault, onTopics, protocolErrorOf } from './broker-fault'
 import { partitionName, type RecordCoordinates } from './offsets'
 import { notingPartitioner, type PlacedMessage } from './partitioner'
 import type { RecordHeader } from './record-set'
@@ -39,7 +39,7 @@ export function createPublisher(client: KafkaClient) {
       return coordinatesOf(records, messages, answers)
     } catch (error) {
       connected = undefined
-      throw brokerFault(error)
+      throw brokerFault(error, `Write ${onTopics(topicMessages.map(({ topic }) => topic))}`)
     }
   }
 

@@ -1,7 +1,7 @@
 /** Reads records without a consumer group, and commits nothing. */
 import type { Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
-import { brokerFault } from './broker-fault'
+import { brokerFault, onTopics } from './broker-fault'
 import { openReader, type PartitionReader } from './kafkajs-internals'
 import { type OffsetRange, type PartitionOffset, partitionName } from './offsets'
 import { type IncomingBatch, type IncomingRecord, toIncomingBatch } from './records'
@@ -16,9 +16,12 @@ export async function* readRanges(client: KafkaClient, ranges: OffsetRange[]): A
     await using reader = await openReader(client, ranges)
     for (const range of ranges) yield* readRange(reader, range)
   } catch (error) {
-    throw brokerFault(error)
+    throw brokerFault(error, rightsFor(ranges))
   }
 }
+
+const rightsFor = (targets: readonly { topic: string }[]) =>
+  `Read ${onTopics(targets.map(({ topic }) => topic))}`
 
 async function* readRange(reader: PartitionReader, range: OffsetRange): AsyncGenerator<IncomingBatch> {
   const { topic, partition, first, offset: end } = range
@@ -52,7 +55,7 @@ export async function readRecordsAt(
     for (const one of offsets) records.push(await readRecordAt(reader, one))
     return records
   } catch (error) {
-    throw brokerFault(error)
+    throw brokerFault(error, rightsFor(offsets))
   }
 }
 

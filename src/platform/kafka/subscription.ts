@@ -3,7 +3,7 @@
  * an offset is committed only after its batch.
  */
 import type { EachBatchPayload, Kafka as KafkaClient } from 'kafkajs'
-import { brokerFault } from './broker-fault'
+import { brokerFault, onTopics } from './broker-fault'
 import type { Fetched } from './kafkajs-internals'
 import type { PartitionOffset } from './offsets'
 import { type IncomingBatch, toIncomingBatch } from './records'
@@ -34,6 +34,7 @@ export type SubscriptionOptions = {
 export async function subscribe(client: KafkaClient, options: SubscriptionOptions, sessionTimeoutMs: number) {
   const { topics, ahead, onBatch, onAssigned, onTrouble } = options
   const everyMs = sessionTimeoutMs / 6
+  const rights = `Read ${onTopics(topics)} and on the group ${options.groupId}`
   const consumer = client.consumer({
     groupId: options.groupId,
     sessionTimeout: sessionTimeoutMs,
@@ -66,7 +67,8 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
   consumer.on(consumer.events.REBALANCING, () => lost.abort())
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     lost.abort()
-    onTrouble(payload.error, !payload.restart)
+    const isOfBroker = payload.error.name.startsWith('KafkaJS')
+    onTrouble(isOfBroker ? brokerFault(payload.error, rights) : payload.error, !payload.restart)
   })
 
   const handle = async (payload: EachBatchPayload) => {
@@ -92,7 +94,7 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
     await consumer.subscribe({ topics, fromBeginning: true })
   } catch (error) {
     await consumer.disconnect().catch(() => {})
-    throw brokerFault(error)
+    throw brokerFault(error, rights)
   }
   await consumer.run({
     autoCommit: false,

@@ -3,7 +3,7 @@ import type { Admin, Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
 import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
-import { brokerFault, protocolErrorOf } from './broker-fault'
+import { brokerFault, onTopics, protocolErrorOf } from './broker-fault'
 import type { OffsetRange } from './offsets'
 
 /** One connection for all questions, opened at the first and replaced after a failure. */
@@ -16,7 +16,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
     return admin
   }
 
-  async function ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+  async function ask<T>(question: (admin: Admin) => Promise<T>, rights?: string): Promise<T> {
     connected ??= connect()
     const current = connected
     try {
@@ -24,7 +24,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
     } catch (error) {
       if (connected === current) connected = undefined
       current.then((admin) => admin.disconnect()).catch(() => {})
-      throw brokerFault(error)
+      throw brokerFault(error, rights)
     }
   }
 
@@ -41,7 +41,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
         await createMissingTopics(admin, topics, partitions, log)
         await untilServed(admin, topics)
       } catch (error) {
-        throw brokerFault(error)
+        throw brokerFault(error, `Describe ${onTopics(topics)}, and Create where one does not exist yet`)
       } finally {
         admin.disconnect().catch(() => {})
       }
@@ -57,18 +57,21 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
       }),
     /** Of each partition the end of its log now, and its oldest offset. */
     endOffsets: (topics: string[]): Promise<OffsetRange[]> =>
-      ask(async (admin) => {
-        const ofTopics = topics.map(async (topic) => {
-          const partitions = await admin.fetchTopicOffsets(topic)
-          return partitions.map(({ partition, low, high }) => ({
-            topic,
-            partition,
-            first: BigInt(low),
-            offset: BigInt(high),
-          }))
-        })
-        return (await Promise.all(ofTopics)).flat()
-      }),
+      ask(
+        async (admin) => {
+          const ofTopics = topics.map(async (topic) => {
+            const partitions = await admin.fetchTopicOffsets(topic)
+            return partitions.map(({ partition, low, high }) => ({
+              topic,
+              partition,
+              first: BigInt(low),
+              offset: BigInt(high),
+            }))
+          })
+          return (await Promise.all(ofTopics)).flat()
+        },
+        `Describe ${onTopics(topics)}`,
+      ),
     /** Whether the broker answers now, within two seconds or so. */
     isReachable: (): Promise<boolean> =>
       ask((admin) => admin.describeCluster()).then(

@@ -159,6 +159,22 @@ test('without the broker money moves, readiness warns, and everything is publish
   await stack.expectDelivered(wallet, ids)
 })
 
+test('a broker that is not there shows at the start, while there is nothing to publish', async () => {
+  const shared = await backing()
+  const database = await shared.createDatabase('relay', 'wallet')
+  const settings = { database, brokers: ['127.0.0.1:1'], topicPrefix: '', seed: false }
+  const wallet = await startWallet(serviceConfig('wallet', settings), log)
+  try {
+    await eventually(async () => {
+      const { status, body } = await callerOf('wallet', wallet.port).get('/readyz')
+      const output = expect.stringMatching(/^0 events wait.*broker unavailable: .*ECONNREFUSED/)
+      expect([status, body]).toMatchObject([200, { checks: { outbox: { status: 'warn', output } } }])
+    })
+  } finally {
+    await wallet.stop()
+  }
+})
+
 test('an acknowledgement that is lost repeats events, under the same id, and loses none', async () => {
   await using stack = await start()
   const wallet = only(stack.callers)

@@ -29,7 +29,7 @@ export type RelayOptions = {
   /** The relay has a connection of its own, since the leader's lock belongs to its session. */
   databaseUrl: string
   publisher: Publisher
-  /** Creates the topics. Called before the first send, until it succeeds. */
+  /** Creates the topics. Called until it succeeds. */
   prepareBroker: () => Promise<void>
   topicPrefix: string
   /** Absent where records are not signed. */
@@ -85,6 +85,8 @@ export function createRelay(options: RelayOptions): Relay {
         ;({ leads, session } = await tryLead(sql))
         if (leads) log.info({}, 'acquired outbox relay leadership')
       }
+      // Also while nothing is pending: wrong settings show at the start, not at the first payment.
+      if (leads) await drain.prepareBroker()
       if (leads && !(await drain.run(session))) {
         leads = false
         lostSession = session
@@ -173,10 +175,15 @@ class OutboxDrain {
         if (this.#refused.size === 0) this.#progressMs = performance.now()
         return true
       }
-      if (!this.#isPrepared) await this.#options.prepareBroker()
-      this.#isPrepared = true
+      await this.prepareBroker()
       await this.#publish(pending.rows)
     }
+  }
+
+  /** Until it succeeds once. */
+  async prepareBroker(): Promise<void> {
+    if (!this.#isPrepared) await this.#options.prepareBroker()
+    this.#isPrepared = true
   }
 
   state(): Pick<RelayState, 'refused' | 'standstillMs'> {
