@@ -197,14 +197,14 @@ test('the documentation lists exactly the variables that a service reads', async
     KAFKA_SASL_USERNAME: 'user',
     KAFKA_SASL_PASSWORD: 'password',
   }
-  const env: Environment = { ...enough, ...sasl, SERVICE: 'balances' }
-  const watched = new Proxy(env, {
-    get(target, name: string) {
-      variables.add(name)
-      return target[name]
-    },
-  })
-  readServiceConfig(watched)
+  const watch = (env: Environment) =>
+    new Proxy(env, {
+      get(target, name: string) {
+        variables.add(name)
+        return target[name]
+      },
+    })
+  for (const service of serviceNames) readServiceConfig(watch({ ...enough, ...sasl, SERVICE: service }))
 
   const [, configuration = ''] = (await read('docs/running.md')).split('## Configuration')
   // Each may be given as a file.
