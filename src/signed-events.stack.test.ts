@@ -12,9 +12,10 @@ import type { IncomingRecord, OutgoingRecord } from './platform/kafka/records'
 import { openDatabase } from './platform/postgres/database'
 import type { RunningService } from './platform/process/service'
 import { createLog } from './platform/telemetry/log'
+import { reconcile } from './reconcile/reconcile'
 import { eventually } from './testing/eventually'
 import { headersOf, headerText } from './testing/headers'
-import { type Caller, callerOf, startStack } from './testing/stack'
+import { type Caller, callerOf, type Stack, startStack } from './testing/stack'
 import { eva, frank } from './testing/wallets'
 import { republishAll } from './wallet/republish/republish'
 import { startWallet } from './wallet/service'
@@ -131,6 +132,26 @@ async function rebuilt(balances: Caller): Promise<Record<string, unknown>> {
   )
 }
 
+const reconciled = (
+  { config, databases }: Pick<Stack, 'config' | 'databases'>,
+  events = config.balances.events,
+) =>
+  reconcile(
+    {
+      walletUrl: databases.wallet.serviceUrl,
+      balancesUrl: databases.balances.url,
+      kafka: config.balances.kafka,
+      events,
+      remedy: '',
+    },
+    {
+      waitMs: 20_000,
+      differencesMax: 100,
+      showProgress: () => ({ add() {}, end() {} }),
+      signal: new AbortController().signal,
+    },
+  )
+
 /** Those that are not signed with the key. */
 const notSignedBy = (key: SigningKey, records: Placed[]) => {
   const verify = createVerifier([key])
@@ -221,6 +242,16 @@ test('forged and changed records move nothing, and each is a dead letter with it
   expect(await lettersOf(balances)).toEqual(letters)
   expect(await stage.tables()).toEqual(before)
 
+  // Another program finds out from the records themselves.
+  const report = await reconciled(stage)
+  const refused = report.differences.filter(({ problem }) => problem.startsWith('invalid signature'))
+  expect([report.counts.unsigned, refused.length, report.lacksKeys]).toEqual([4, 9, false])
+  expect(refused).toContainEqual(
+    expect.objectContaining({ where: 'topic', place: expect.stringContaining('/0/') }),
+  )
+  const blind = await reconciled(stage, { ...stage.config.balances.events, verify: undefined })
+  expect([blind.counts.unsigned, blind.total, blind.lacksKeys]).toEqual([null, report.total - 9, true])
+
   // Neither a redrive nor a rebuild applies them.
   const redriven = await balances.post('/dead-letters/redrive', { all: true })
   expect(redriven.body.counts).toMatchObject({ still_failing: 12, applied: 0, skipped: 0 })
@@ -303,4 +334,5 @@ test('records from before the keys are replaced by republished ones', async () =
   expect(await rebuilt(balances)).toMatchObject({ state: 'swapped', divergence: noDivergence })
   expect(await lettersOf(balances)).toEqual({})
   expect(notSignedBy(second, await stage.records())).toEqual([])
+  expect(await reconciled(stage)).toMatchObject({ differences: [], counts: { unsigned: 0 } })
 })

@@ -98,8 +98,11 @@ function shownAs(name: string, value: unknown, currency: unknown): unknown {
   return (typeof currency === 'string' ? presentMoney(value, currency) : null) ?? `${value} minor units`
 }
 
-function describeReport(result: Result, { watermark, total, differences, counts }: Report): string {
-  const { entries, outbox, records, shown, waiting, behind, lag, unchecked, skipped } = counts
+function describeReport(
+  result: Result,
+  { watermark, total, differences, counts, lacksKeys }: Report,
+): string {
+  const { entries, outbox, records, shown, waiting, behind, lag, unchecked, skipped, unsigned } = counts
   const verdicts = {
     clean: 'No difference.',
     different: `Differences: ${total}${total > differences.length ? `, ${differences.length} shown` : ''}.`,
@@ -115,6 +118,9 @@ function describeReport(result: Result, { watermark, total, differences, counts 
     unchecked > 0 &&
       `Not checked: ${unchecked} entries and notifications (their records may be past topic retention).`,
     skipped > 0 && `Skipped: ${skipped} unreadable or unknown records.`,
+    unsigned && `Not signed: ${unsigned} records, which balances does not accept.`,
+    lacksKeys &&
+      'Not checked: signatures, which balances requires. Set EVENTS_VERIFY and EVENTS_VERIFY_KEYS, too.',
   ]
   return lines.filter(Boolean).join('\n')
 }
@@ -144,5 +150,6 @@ function describeDifference(difference: Record<string, unknown>): string {
     transaction && `transaction ${transaction}`,
   ]
   const what = [[event, place].filter(Boolean).join(' at '), problem, contrast.join(', '), deadLetter]
-  return `${where}: ${about.filter(Boolean).join(', ') || currency}\n    ${what.filter(Boolean).join(': ')}`
+  const whose = about.filter(Boolean).join(', ') || (currency ?? 'record')
+  return `${where}: ${whose}\n    ${what.filter(Boolean).join(': ')}`
 }

@@ -26,7 +26,7 @@ export type Where = 'ledger' | 'outbox' | 'topic' | 'read model'
 export type Difference = {
   where: Where
   problem: string
-  /** Or a client. Absent where it is about all accounts of a currency. */
+  /** Or a client. Absent where it is about all accounts of a currency, or about a record itself. */
   accountId?: string | undefined
   version?: bigint | undefined
   /** What led to the entry: a transaction, a hold, or the release of one. */
@@ -121,6 +121,11 @@ export class Comparison {
       const contrast = contrastOf(record.fields, assertion.fields)
       if (contrast) this.#report(context, 'mismatch with ledger', contrast)
     }
+  }
+
+  /** A record that is not what it was when it was signed. */
+  refuseRecord(place: string, problem: string): void {
+    this.#report({ where: 'topic', place }, problem)
   }
 
   /** All entries, ordered by account and version, after every source was observed. */

@@ -6,12 +6,15 @@
  * longer than a page.
  */
 import { listOffsets } from '../balances/projection/offsets-store'
+import { signedSince } from '../balances/projection/signed-events-store'
 import type { ReconcileConfig } from '../config/config'
 import { topics } from '../contract/events/events'
 import { decodeRecord, type ReceivedRecord } from '../contract/wire/envelope'
+import { createVerifier } from '../contract/wire/signature'
 import { messageOf } from '../platform/fault'
 import { connectKafka } from '../platform/kafka/client'
 import { type OffsetRange, partitionName } from '../platform/kafka/offsets'
+import type { IncomingRecord } from '../platform/kafka/records'
 import { openDatabase } from '../platform/postgres/database'
 import { inSnapshot } from '../platform/postgres/statements'
 import type { showProgressBar } from '../platform/process/progress-bar'
@@ -50,12 +53,17 @@ export type ReconcileOptions = {
 }
 
 /** `skipped`: unreadable or unknown records, which change nothing. `lag`: records not yet consumed. */
-type ReadCounts = Record<'outbox' | 'records' | 'shown' | 'entries' | 'skipped' | 'lag', number>
+type ReadCounts = Record<'outbox' | 'records' | 'shown' | 'entries' | 'skipped' | 'lag', number> & {
+  /** Records without a signature, or with one of an unknown key; null where signatures are not verified. */
+  unsigned: number | null
+}
 
 export type Report = Pick<Comparison, 'differences' | 'total'> & {
   /** Everything committed by then is compared. */
   watermark: Date
   counts: Comparison['counts'] & ReadCounts
+  /** Balances verifies signatures, and this comparison did not. */
+  lacksKeys: boolean
 }
 
 /** The next offset to apply, by `topic/partition`. */
@@ -80,7 +88,8 @@ class Reconciliation {
   readonly #kafka
   readonly #comparison
   readonly #topicPrefix
-  readonly #counts: ReadCounts = { outbox: 0, records: 0, shown: 0, entries: 0, skipped: 0, lag: 0 }
+  readonly #verify
+  readonly #counts: ReadCounts
 
   constructor(
     readonly config: ReconcileConfig,
@@ -95,6 +104,10 @@ class Reconciliation {
     this.#kafka = connectKafka(config.kafka, log)
     this.#comparison = new Comparison(options.differencesMax)
     this.#topicPrefix = config.kafka.topicPrefix
+    const { verify, verifyKeys } = config.events
+    this.#verify = verify === 'required' ? createVerifier(verifyKeys) : undefined
+    const none = { outbox: 0, records: 0, shown: 0, entries: 0, skipped: 0, lag: 0 }
+    this.#counts = { ...none, unsigned: this.#verify ? 0 : null }
   }
 
   async run(): Promise<Report> {
@@ -117,8 +130,9 @@ class Reconciliation {
     await this.#refuseRestoredModel(clusterId, applied)
     await this.#verifyLedger()
     await this.#addDeadLetters(clusterId)
+    const lacksKeys = !this.#verify && (await signedSince(this.#model.sql)) !== undefined
     const { differences, total, counts } = this.#comparison
-    return { watermark, differences, total, counts: { ...counts, ...this.#counts } }
+    return { watermark, differences, total, counts: { ...counts, ...this.#counts }, lacksKeys }
   }
 
   async close(): Promise<void> {
@@ -184,6 +198,7 @@ class Reconciliation {
       const name = partitionName(topic, partition)
       const next = applied.get(name) ?? 0n
       const sources = records.flatMap((record) => {
+        this.#verifyRecord(topic, record, `${name}/${record.offset}`)
         const bits = evidence.published | (record.offset < next ? evidence.consumed : 0)
         return this.#sourcesOf(record, { where: 'topic', place: `${name}/${record.offset}`, evidence: bits })
       })
@@ -266,6 +281,17 @@ class Reconciliation {
       const next = applied.get(partitionName(topic, partition)) ?? first
       return sum + Math.max(0, Number(offset - next))
     }, 0)
+  }
+
+  /**
+   * A signature that does not fit its record is a difference, also of a true one. Those without
+   * one may be older than the first key, and are compared as any other.
+   */
+  #verifyRecord(topic: string, record: IncomingRecord, place: string): void {
+    const fault = record.unreadable ? undefined : this.#verify?.(topic, record)
+    if (fault?.cause === 'signature_invalid')
+      this.#comparison.refuseRecord(place, `invalid signature: ${fault.detail}`)
+    else if (fault) this.#counts.unsigned = (this.#counts.unsigned ?? 0) + 1
   }
 
   #sourcesOf(record: ReceivedRecord, source: Omit<Source, 'event' | 'assertions'>): Source[] {
