@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import type { Use } from '../contract/docs/asyncapi'
+import { topicSettings } from '../contract/events/events'
 import { messageOf } from '../platform/fault'
 import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
@@ -79,7 +80,7 @@ export function startBalances(
   const { shutdownTimeoutMs } = config
   const service = createService({ name: 'balances', log, shutdownTimeoutMs })
   const { reading, database } = openDatabases(config)
-  const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs }, log)
+  const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs, topicSettings }, log)
   const read = createRecordReader(config.events)
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)

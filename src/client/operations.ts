@@ -81,6 +81,7 @@ export const problemNames: readonly string[] = [
   'dead-letter-not-found',
   'rebuild-conflict',
   'client-not-found',
+  'client-erased',
   'transaction-not-found',
   'same-account',
   'currency-mismatch',

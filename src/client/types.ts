@@ -657,7 +657,7 @@ export type Balance<Amount = number | string> = {
   version: number
   /** The owner; null until AccountOpened has been applied. */
   client_id: string | null
-  /** Null until ClientRegistered has been applied. */
+  /** Null until PersonalDataRecorded has been applied, and once it was erased. */
   owner_name: string | null
   /** When the account was opened. */
   created_at: string
@@ -728,10 +728,10 @@ export type BatchPreview<Amount = number | string> = {
 export type Client = {
   /** The client. */
   id: string
-  /** As it was sent. */
-  name: string
-  /** As it was sent. */
-  email: string
+  /** As it was sent. Null once it was erased. */
+  name: string | null
+  /** As it was sent. Null once it was erased. */
+  email: string | null
   /** 1 at first, and one more with each change. */
   version: number
   /** Who registered it, by the name of the API key. Null without one. */
@@ -742,15 +742,17 @@ export type Client = {
   created_at: string
   /** When this version was written. */
   updated_at: string
+  /** When its personal data was erased. Null while it is there. */
+  erased_at: string | null
 }
 
 export type ClientChangePreview = {
   /** The client. */
   id: string
-  /** As it was sent. */
-  name: string
-  /** As it was sent. */
-  email: string
+  /** As it was sent. Null once it was erased. */
+  name: string | null
+  /** As it was sent. Null once it was erased. */
+  email: string | null
   /** 1 at first, and one more with each change. */
   version: number
   /** Who registered it, by the name of the API key. Null without one. */
@@ -761,6 +763,8 @@ export type ClientChangePreview = {
   created_at: string
   /** When this version was written. */
   updated_at: string
+  /** When its personal data was erased. Null while it is there. */
+  erased_at: string | null
   /** It answers a preview: nothing was written. */
   dry_run: true
   /** Of a preview: the client, as it was. */
@@ -770,10 +774,10 @@ export type ClientChangePreview = {
 export type ClientPreview = {
   /** It would be a new one. */
   id: null
-  /** As it was sent. */
-  name: string
-  /** As it was sent. */
-  email: string
+  /** As it was sent. Null once it was erased. */
+  name: string | null
+  /** As it was sent. Null once it was erased. */
+  email: string | null
   /** 1 at first, and one more with each change. */
   version: number
   /** Who registered it, by the name of the API key. Null without one. */
@@ -784,6 +788,8 @@ export type ClientPreview = {
   created_at: string
   /** When this version was written. */
   updated_at: string
+  /** When its personal data was erased. Null while it is there. */
+  erased_at: string | null
   /** It answers a preview: nothing was written. */
   dry_run: true
   /** Of a preview: the accounts of the request, as they were. Those that exist. */
@@ -2006,6 +2012,11 @@ export type Problems = {
     status: 404
     code: 'CLIENT_NOT_FOUND'
   }
+  /** Client erased. Register a new client with POST /clients. */
+  'client-erased': {
+    status: 422
+    code: 'CLIENT_ERASED'
+  }
   /** Transaction not found. Use the id of the response, or of GET /transactions. */
   'transaction-not-found': {
     status: 404
@@ -2137,6 +2148,7 @@ export type ProblemsOf = {
   client: 'client-not-found'
   updateClient:
     | 'client-not-found'
+    | 'client-erased'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'
   openAccount:

@@ -99,6 +99,14 @@ export const problems = {
     remedy: 'Register it first with POST /clients.',
     retry: 'changed',
   },
+  clientErased: {
+    name: 'client-erased',
+    status: 422,
+    title: 'Client erased',
+    cause: 'The personal data of the client was erased, which is final. Its accounts go on.',
+    remedy: 'Register a new client with POST /clients.',
+    retry: 'never',
+  },
   transactionNotFound: {
     name: 'transaction-not-found',
     status: 404,

@@ -18,9 +18,16 @@ export type Assertion = Reference & {
 
 export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Assertion[] {
   if (subject === 'BalanceUpdated') return assertionsOfBalances(payload)
-  if (subject === 'ClientRegistered') return [assertionOfClient({ ...payload, version: 1n })]
-  if (subject === 'ClientUpdated')
-    return [assertionOfClient({ ...payload, version: BigInt(payload.version) })]
+  if (subject === 'ClientRegistered') return [{ subject, name: payload.id, fields: {}, isEvidence: true }]
+  if (subject === 'ClientUpdated') {
+    const fields = { erasedAt: payload.erased_at ?? null }
+    return [{ subject, name: `${payload.id}:${payload.version}`, fields, isEvidence: true }]
+  }
+  if (subject === 'PersonalDataErased') return [assertionOfClient({ ...payload, name: null })]
+  if (subject === 'PersonalDataRecorded') {
+    const { fields, ...assertion } = assertionOfClient(payload)
+    return [{ ...assertion, fields: { ...fields, email: payload.email } }]
+  }
   if (subject === 'AccountUpdated') {
     const {
       change_id: transactionId,
@@ -142,11 +149,14 @@ export function assertionOfEntry(entry: ModelEntry): Assertion {
   return { ...referenceOf(accountId, version), fields: { ...fields, ...terms }, isEvidence: true }
 }
 
-/** The registration, or a later version. */
-export const assertionOfClient = ({ id, name, email, version }: ModelClient): Assertion => ({
-  ...(version === 1n
-    ? { subject: 'ClientRegistered', name: id }
-    : { subject: 'ClientUpdated', name: `${id}:${version}` }),
-  fields: { clientName: name, email },
+/** A client without a name was erased. */
+export const assertionOfClient = ({
+  id,
+  name,
+  version,
+}: Pick<ModelClient, 'id' | 'name'> & { version: bigint | number }): Assertion => ({
+  subject: name === null ? 'PersonalDataErased' : 'PersonalDataRecorded',
+  name: `${id}:${version}`,
+  fields: name === null ? {} : { clientName: name },
   isEvidence: true,
 })

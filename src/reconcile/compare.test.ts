@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { project } from '../balances/projection/project'
 import type { SaldoEvent } from '../contract/events/events'
-import { decodeRecord, type EncodedEvent } from '../contract/wire/envelope'
+import { decodeRecord, type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
 import { worldIdOf } from '../wallet/domain/account'
 import { applyFact, type Book, type Command, decide, emptyBook } from '../wallet/domain/book'
 import type { Posting } from '../wallet/domain/postings'
@@ -21,7 +21,7 @@ const people = [idOf(2), idOf(3), idOf(4)] as const
 type Step = {
   kind:
     | ('transfer' | 'postings' | 'reversal' | 'hold' | 'capture' | 'release')
-    | ('status' | 'overdraft' | 'extension' | 'update')
+    | ('status' | 'overdraft' | 'extension' | 'update' | 'erasure')
   from: number
   to: number
   amount: number
@@ -48,17 +48,15 @@ function systemOf(steps: Step[]) {
   )
   const eva: Client = {
     ...{ id: client, name: 'Eva', email: 'eva@example.com', version: 1n },
-    ...{ actor: null, changedActor: null, createdAt: at, updatedAt: at },
+    ...{ actor: null, changedActor: null, createdAt: at, updatedAt: at, erasedAt: null },
   }
   book.clients.set(client, eva)
   const entries: (LedgerEntry & Terms)[] = []
   const records = new Map<string, LedgerRecord>()
-  const published: EncodedEvent[] = [clientToEvent(eva)]
-  records.set(`ClientRegistered ${client}`, {
-    holderId: client,
-    version: 0n,
-    fields: { clientName: 'Eva', email: 'eva@example.com' },
-  })
+  const registered = { changeId: client, client: eva }
+  const published: EncodedEvent[] = [clientToEvent(registered), personalEventOf(registered)]
+  records.set(`ClientRegistered ${client}`, { holderId: client, version: 0n, fields: {} })
+  records.set(...personalRecordOf(eva))
   for (const id of ids) {
     const clientId = id === world ? null : client
     published.push(
@@ -76,8 +74,11 @@ function systemOf(steps: Step[]) {
     if (!decision?.accepted) continue
     for (const fact of decision.facts) {
       applyFact(book, fact)
-      published.push(...toEvents(fact as Parameters<typeof toEvents>[0]))
-      if ('client' in fact) records.set(...recordOfClient(fact.client))
+      const [first, ...others] = toEvents(fact as Parameters<typeof toEvents>[0]) as [EncodedEvent]
+      const version = 'client' in fact ? { changeId: fact.id, client: fact.client } : undefined
+      published.push(first, ...(version ? [personalEventOf(version)] : others))
+      if (version) records.set(...recordOfClient(version.client))
+      if (version) records.set(...personalRecordOf(version.client))
       if (!('entries' in fact)) continue
       entries.push(...entriesOf(fact))
       if (fact.type === 'leg' && fact.whole && step.kind === 'postings')
@@ -92,11 +93,16 @@ function systemOf(steps: Step[]) {
     decoded.map((one) => ({ decoded: one, timestampMs: 0, origin: 0 })),
     new Map(),
   )
-  const { version } = book.clients.get(client) as Client
+  const { version, erasedAt } = book.clients.get(client) as Client
+  const erasure = erasedAt && 'pending'
   const holders: Holder[] = [
-    ...book.accounts.values(),
-    { id: client, ...money, currency: null, version: version - 1n },
+    ...[...book.accounts.values()].map((account) => ({ ...account, erasure: null })),
+    { id: client, ...money, currency: null, version: version - 1n, erasure },
   ]
+  const erasedFields = { clientName: null, email: null }
+  if (erasedAt)
+    for (const [key, record] of records)
+      if (key.startsWith('PersonalDataRecorded')) records.set(key, { ...record, fields: erasedFields })
   return {
     holders: structuredClone(holders),
     entries,
@@ -130,10 +136,25 @@ const entriesOf = (fact: Movement): (LedgerEntry & Terms)[] =>
     }
   })
 
-const recordOfClient = ({ id, name, email, version }: Client): [string, LedgerRecord] => [
+const recordOfClient = ({ id, version, erasedAt }: Client): [string, LedgerRecord] => [
   `ClientUpdated ${id}:${version}`,
-  { holderId: id, version: version - 1n, fields: { clientName: name, email } },
+  { holderId: id, version: version - 1n, fields: { erasedAt: erasedAt?.toISOString() ?? null } },
 ]
+
+const personalRecordOf = ({ id, name, email, version, erasedAt }: Client): [string, LedgerRecord] => [
+  `${erasedAt ? 'PersonalDataErased' : 'PersonalDataRecorded'} ${id}:${version}`,
+  { holderId: id, version: version - 1n, fields: erasedAt ? {} : { clientName: name, email } },
+]
+
+/** As the relay publishes it. */
+function personalEventOf({ changeId, client }: { changeId: string; client: Client }): EncodedEvent {
+  const { id, name, email } = client
+  const created_at = client.updatedAt.toISOString()
+  const payload = { change_id: changeId, id, version: Number(client.version), created_at }
+  return name === null || email === null
+    ? encodeEvent({ name: 'PersonalDataErased', payload }, created_at)
+    : encodeEvent({ name: 'PersonalDataRecorded', payload: { ...payload, name, email } }, created_at)
+}
 
 /** What the ledger has about the notification of a movement. */
 function recordOf(fact: Movement): [string, LedgerRecord] {
@@ -191,6 +212,7 @@ function commandOf({ kind, from, to, amount }: Step, id: string, book: Book): Co
   if (kind === 'overdraft')
     return { type: 'overdraft', ...change, overdraftLimitMinor: 100_000n + BigInt(to) }
   if (kind === 'update') return { type: 'update', id, clientId: client, name: `Eva ${amount}`, email: null }
+  if (kind === 'erasure') return { type: 'erasure', id, clientId: client }
   if (kind === 'postings') {
     const [first, second] = [
       movement,
@@ -273,7 +295,7 @@ function compare(system: System): Comparison {
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom(
     ...(['transfer', 'transfer', 'postings', 'reversal', 'hold', 'capture', 'release'] as const),
-    ...(['status', 'overdraft', 'extension', 'update'] as const),
+    ...(['status', 'overdraft', 'extension', 'update', 'erasure'] as const),
   ),
   from: fc.integer({ min: 0, max: 3 }),
   to: fc.integer({ min: 0, max: 3 }),
@@ -517,12 +539,86 @@ test('events in flight are pending, not differences', () => {
   })
 })
 
+const updates: Step[] = [
+  { kind: 'update', from: 0, to: 0, amount: 1 },
+  { kind: 'update', from: 0, to: 0, amount: 2 },
+]
+const erasing: Step[] = [...updates, { kind: 'erasure', from: 0, to: 0, amount: 0 }]
+const holderOf = ({ holders }: System) => holders.find(({ id }) => id === client) as Holder
+const ofNames = (events: SaldoEvent[]) => events.filter(({ name }) => name === 'PersonalDataRecorded')
+
+test('of personal data only the newest version has to be published, or a newer one', () => {
+  const system = systemOf(updates)
+  const [first, second, newest] = ofNames(system.events) as [SaldoEvent, SaldoEvent, SaldoEvent]
+  system.events = system.events.filter((event) => event !== first && event !== second)
+  expect(compare(system).differences).toEqual([])
+  // At the watermark the second was the newest.
+  holderOf(system).version = 1n
+  expect(compare(system).differences).toEqual([])
+  holderOf(system).version = 2n
+  system.events = system.events.map((event) => (event === newest ? second : event))
+  const missing = { where: 'topic', accountId: client, version: 2n, event: 'PersonalDataRecorded' } as const
+  expect(compare(system).differences).toMatchObject([missing])
+})
+
+test('another name than in the ledger is reported, and not repeated', () => {
+  const system = systemOf(updates)
+  const fields = { clientName: '(not shown)' }
+  const mismatch = { accountId: client, version: 2n, expected: fields, found: fields }
+  for (const row of system.clients) row.name = 'Mallory'
+  const { differences } = compare(system)
+  expect(differences).toMatchObject([{ where: 'read model', ...mismatch }])
+  for (const event of ofNames(system.events).slice(-1))
+    Object.assign(event.payload, { email: 'm@example.com' })
+  expect(compare(system).differences[0]).toMatchObject({ where: 'topic', found: { email: '(not shown)' } })
+  expect(Bun.inspect(compare(system).differences)).not.toMatch(/Mallory|Eva|example/)
+})
+
+test('an erased client is no difference, its name at the read side or on the purged topic is one', () => {
+  const system = systemOf(erasing)
+  expect(compare(system).differences).toEqual([])
+  const { events, clients } = system
+  holderOf(system).erasure = 'purged'
+  const left = { where: 'topic', accountId: client, problem: 'holds personal data that was erased' } as const
+  expect(compare(system).differences).toMatchObject([left, left, left])
+  system.events = events.filter((event) => !ofNames(events).includes(event))
+  expect(compare(system).differences).toEqual([])
+
+  system.clients = [{ id: client, name: 'Eva 2', version: 3n }]
+  const kept = { where: 'read model', accountId: client, version: 3n, problem: missing } as const
+  expect(compare(system).differences).toMatchObject([kept])
+  // Until the erasure is consumed.
+  system.consumed = 0
+  expect(compare(system)).toMatchObject({ differences: [], counts: { waiting: 0 } })
+  system.consumed = Number.POSITIVE_INFINITY
+  system.clients = clients
+  system.events = system.events.filter(({ name }) => name !== 'PersonalDataErased')
+  const lost = { where: 'topic', accountId: client, event: 'PersonalDataErased' } as const
+  expect(compare(system).differences).toMatchObject([lost])
+})
+
+test('personal data that waits in the outbox is pending', () => {
+  const system = systemOf(erasing)
+  system.events = system.events.filter(({ name }) => name !== 'PersonalDataErased')
+  const comparison = new Comparison(20)
+  comparison.track(system.holders.filter(({ id }) => id === client))
+  comparison.trackWaitingClients([client, 'unknown'])
+  for (const event of system.events)
+    if ('id' in event.payload && event.payload.id === client)
+      comparison.observe(
+        { where: 'topic', place: '', evidence: evidence.published, assertions: assertionsOfEvent(event) },
+        system.records,
+      )
+  comparison.summarize()
+  expect(comparison).toMatchObject({ differences: [], counts: { waiting: 1 } })
+})
+
 test('what is written after the watermark is not missed', () => {
   const before = systemOf([])
   const system = systemOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
   const comparison = new Comparison(20)
   comparison.track(before.holders)
-  for (const topic of ['clients', 'accounts', 'transactions', 'balances'])
+  for (const topic of ['clients', 'personal-data', 'accounts', 'transactions', 'balances'])
     comparison.truncatedTopics.add(topic)
   comparison.verifyEntries(system.entries)
   comparison.confirmHolders(system.holders)
@@ -533,9 +629,10 @@ test('what is written after the watermark is not missed', () => {
 test('records past retention are unchecked, but a stale read model still is a difference', () => {
   const system = systemOf([{ kind: 'transfer', from: 0, to: 1, amount: 100 }])
   system.events = []
-  system.truncated = ['clients', 'accounts', 'transactions', 'balances']
+  system.truncated = ['clients', 'personal-data', 'accounts', 'transactions', 'balances']
   system.shown = []
-  const unchecked = system.holders.length + 2 + 1
+  // The client and its personal data, the accounts, two entries and a notification.
+  const unchecked = system.holders.length + 1 + 2 + 1
   expect(compare(system)).toMatchObject({ differences: [], counts: { waiting: 0, behind: 0, unchecked } })
 
   for (const balance of system.balances) if (balance.accountId === world) balance.version = 0n
@@ -549,5 +646,5 @@ test('differences are kept up to the limit per source, and all are counted', () 
   comparison.track(system.holders)
   comparison.summarize()
   expect(comparison.differences).toHaveLength(2)
-  expect(comparison.total).toBe(system.holders.length)
+  expect(comparison.total).toBe(system.holders.length + 1)
 })

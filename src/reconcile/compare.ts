@@ -9,6 +9,7 @@ import type { Assertion } from './assertions'
 import {
   type Fields,
   type Holder,
+  isPersonal,
   isVersioned,
   keyOf,
   type LedgerEntry,
@@ -114,10 +115,14 @@ export class Comparison {
         this.#report(context, 'not in the ledger', { found: assertion.fields })
         continue
       }
-      const holder = assertion.isEvidence ? this.#holders.get(record.holderId) : undefined
-      const found = isNotification(assertion) ? holder?.notifications : holder?.evidence
-      const version = Number(record.version)
-      if (found) found[version] = (found[version] ?? 0) | bits
+      const holder = this.#holders.get(record.holderId)
+      if (assertion.subject === 'PersonalDataRecorded' && record.fields.clientName === null) {
+        // Of the read model an erasure that it has consumed and does not show is reported.
+        if (holder?.erasure === 'purged' && source.where === 'topic')
+          this.#report(context, 'holds personal data that was erased')
+        continue
+      }
+      if (assertion.isEvidence && holder) leave(holder, assertion, record.version, bits)
       const contrast = contrastOf(record.fields, assertion.fields)
       if (contrast) this.#report(context, 'mismatch with ledger', contrast)
     }
@@ -126,6 +131,14 @@ export class Comparison {
   /** A record that is not what it was when it was signed. */
   refuseRecord(place: string, problem: string): void {
     this.#report({ where: 'topic', place }, problem)
+  }
+
+  /** The newest personal data of these clients is about to be published. */
+  trackWaitingClients(clientIds: readonly string[]): void {
+    for (const id of clientIds) {
+      const holder = this.#holders.get(id)
+      if (holder) leave(holder, { subject: 'PersonalDataRecorded' }, holder.version, evidence.waiting)
+    }
   }
 
   /** All entries, ordered by account and version, after every source was observed. */
@@ -168,15 +181,16 @@ export class Comparison {
     }
   }
 
-  /** The read model shows the newest version alone. */
+  /** Every version is published, of its personal data the newest alone. */
   #summarizeClient(holder: TrackedHolder): void {
     const { id: accountId, version: newest } = holder
+    const contextOf = (version: bigint) => ({ where: 'ledger', accountId, version }) as const
     for (let version = 0n; version <= newest; version++) {
-      const context = { where: 'ledger', accountId, version } as const
-      const event = version === 0n ? 'ClientRegistered' : 'ClientUpdated'
-      if (version === newest) this.#expectShown(holder, context, event)
-      else this.#expectEvent(context, holder.evidence[Number(version)] ?? 0, event)
+      const bits = holder.notifications[Number(version)] ?? 0
+      this.#expectEvent(contextOf(version), bits, version === 0n ? 'ClientRegistered' : 'ClientUpdated')
     }
+    const event = holder.erasure === null ? 'PersonalDataRecorded' : 'PersonalDataErased'
+    this.#expectShown(holder, contextOf(newest), event)
   }
 
   #verifyEntry(entry: LedgerEntry, holder: TrackedHolder): void {
@@ -246,8 +260,16 @@ function notificationOf(heldMinor: bigint, changeKind: LedgerEntry['changeKind']
   return changeKind === null ? undefined : changeKind === 'expiry' ? 'HoldExtended' : 'AccountUpdated'
 }
 
-const isNotification = ({ subject }: Assertion): boolean =>
-  subject !== 'entry' && (events[subject].topic === 'transactions' || subject === 'AccountUpdated')
+const isNotification = ({ subject }: Pick<Assertion, 'subject'>): boolean =>
+  subject === 'AccountUpdated' ||
+  (subject !== 'entry' && ['transactions', 'clients'].includes(events[subject].topic))
+
+/** Leaves evidence of a version. Personal data may be newer than the watermark, and covers it. */
+function leave(holder: TrackedHolder, about: Pick<Assertion, 'subject'>, version: bigint, bits: number) {
+  const found = isNotification(about) ? holder.notifications : holder.evidence
+  const index = Number(isPersonal(about.subject) && version > holder.version ? holder.version : version)
+  found[index] = (found[index] ?? 0) | bits
+}
 
 /** What an assertion is about, by the ledger or else by itself. */
 function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | undefined): Context {
@@ -265,9 +287,15 @@ function contextOf({ subject, name, fields }: Assertion, record: LedgerRecord | 
   }
 }
 
+/** Fields whose values are not repeated in a report. */
+const personalFields = ['clientName', 'email']
+
 /** The fields found to be other than expected; undefined when there are none. */
 function contrastOf(expected: Fields, found: Fields): { expected: Fields; found: Fields } | undefined {
   const wrong = Object.keys(found).filter((field) => found[field] !== expected[field])
-  const only = (fields: Fields) => Object.fromEntries(wrong.map((field) => [field, fields[field] ?? null]))
+  const only = (fields: Fields) =>
+    Object.fromEntries(
+      wrong.map((field) => [field, personalFields.includes(field) ? '(not shown)' : (fields[field] ?? null)]),
+    )
   return wrong.length > 0 ? { expected: only(expected), found: only(found) } : undefined
 }

@@ -15,6 +15,8 @@ export type Holder = {
   version: bigint
   balanceMinor: bigint
   heldMinor: bigint
+  /** Of a client, whose personal data was erased; `purged` once it was deleted from its topic, too. */
+  erasure: 'pending' | 'purged' | null
 }
 
 export type LedgerEntry = {
@@ -35,10 +37,13 @@ export type LedgerEntry = {
 export const listHolders = (sql: Statements): AsyncGenerator<Holder[]> =>
   pagesOf(
     (after, limit) => sql<Holder[]>`
-      select id, currency, version, balance_minor as "balanceMinor", held_minor as "heldMinor"
+      select id, currency, version, balance_minor as "balanceMinor", held_minor as "heldMinor",
+        null::text as erasure
       from accounts where id > ${after?.id ?? nilUuid}::uuid
       union all
-      select id, null::text, version - 1, 0::bigint, 0::bigint from clients
+      select id, null::text, version - 1, 0::bigint, 0::bigint,
+        case when purged_at is not null then 'purged' when client_id is not null then 'pending' end
+      from clients left join erasures on client_id = id
       where id > ${after?.id ?? nilUuid}::uuid
       order by id limit ${limit}`,
   )
@@ -75,12 +80,13 @@ const hasLegs = (sql: Statements) => sql`(
     and exists (select from transactions as other where other.id = transactions.id and other.leg = 1)))`
 
 /** An event that is committed and not yet known to be published. */
-export type OutboxRow = { id: bigint; value: string }
+export type OutboxRow = { id: bigint; topic: string; key: string; value: string }
 
 export const listOutbox = (sql: Statements): AsyncGenerator<OutboxRow[]> =>
   pagesOf(
     (after, limit) => sql<OutboxRow[]>`
-      select id, payload as value from outbox where id > ${String(after?.id ?? 0)}::bigint
+      select id, aggregatetype as topic, aggregateid as key, payload as value from outbox
+      where id > ${String(after?.id ?? 0)}::bigint
       order by id limit ${limit}`,
   )
 
@@ -132,7 +138,11 @@ export async function loadRecords(
 }
 
 export const isVersioned = (subject: Subject): boolean =>
-  subject === 'entry' || subject === 'AccountUpdated' || subject === 'ClientUpdated'
+  subject === 'entry' || subject === 'AccountUpdated' || subject === 'ClientUpdated' || isPersonal(subject)
+
+/** Of the personal data of a client only the newest version is published. */
+export const isPersonal = (subject: Subject): boolean =>
+  subject === 'PersonalDataRecorded' || subject === 'PersonalDataErased'
 
 /** Events of other publishers may refer to anything; the ledger has UUIDs and versions. */
 function canExist({ subject, name }: Reference): boolean {
@@ -158,6 +168,10 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
   const named = sql`unnest(
     ${arrayOf(parts.map(([id]) => id))}::uuid[], ${arrayOf(parts.map(([, version]) => version))}::bigint[]
   ) as named (holder_id, version)`
+  const ofClient = sql`
+    holder_id || ':' || named.version as id, holder_id as "holderId", named.version - 1 as version`
+  const versions = sql`
+    client_versions as past on past.client_id = holder_id and past.version = named.version`
   switch (subject) {
     case 'entry':
       return sql`
@@ -185,10 +199,18 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
         join accounts on accounts.id = account_id`
     case 'ClientUpdated':
       return sql`
-        select client_id || ':' || named.version as id, client_id as "holderId",
-          named.version - 1 as version, name as "clientName", email
-        from ${named}
-        join client_versions on client_id = holder_id and client_versions.version = named.version`
+        select ${ofClient}, ${instant(sql`case when is_erasure then created_at end`)} as "erasedAt"
+        from ${named} join ${versions}`
+    case 'PersonalDataErased':
+      return sql`select ${ofClient} from ${named} join ${versions} where is_erasure`
+    // Null where it was erased.
+    case 'PersonalDataRecorded':
+      return sql`
+        select ${ofClient}, name as "clientName", email
+        from ${named} join ${versions}
+        left join personal_data
+          on personal_data.client_id = holder_id and personal_data.version = named.version
+        where not is_erasure`
     case 'HoldExtended':
       return sql`
         select changes.id, account_id_from as "holderId", account_id_from as "accountIdFrom",
@@ -225,8 +247,7 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
         from accounts where ${isNamed}`
     case 'ClientRegistered':
       return sql`
-        select id as "holderId", 0::bigint as version, name as "clientName", email
-        from client_versions where ${isNamed} and version = 1`
+        select id as "holderId", 0::bigint as version from client_versions where ${isNamed} and version = 1`
   }
   // `instant`: as events write a time.
   function instant(time: ReturnType<Statements>) {

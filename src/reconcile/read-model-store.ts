@@ -48,15 +48,15 @@ export const listAllEntries = (sql: Statements): AsyncGenerator<ModelEntry[]> =>
       order by account_id, version limit ${limit}`,
   )
 
-export type ModelClient = Pick<ClientRow, 'id' | 'name' | 'email' | 'version'>
+export type ModelClient = ClientRow
 
 export const listAllClients = (sql: Statements): AsyncGenerator<ModelClient[]> =>
   pagesOf(
     (after, limit) => sql<ModelClient[]>`
-      select id, name, email, version from clients where id > ${after?.id ?? ''} order by id limit ${limit}`,
+      select id, name, version from clients where id > ${after?.id ?? ''} order by id limit ${limit}`,
   )
 
-/** Describes the newest dead letter whose value contains an id. */
+/** Describes the newest dead letter that is about an id: its value contains it, or its key is it. */
 export async function findDeadLetterMentioning(
   sql: Statements,
   clusterId: string,
@@ -65,7 +65,9 @@ export async function findDeadLetterMentioning(
   const [row] = await sql<{ description: string }[]>`
     select format('dead letter %s (%s) at %s/%s/%s', id, cause, topic, partition, record_offset)
       as description
-    from dead_letters where cluster_id = ${clusterId} and position(convert_to(${id}, 'UTF8') in value) > 0
+    from dead_letters
+    where cluster_id = ${clusterId}
+      and (position(convert_to(${id}, 'UTF8') in value) > 0 or key = convert_to(${id}, 'UTF8'))
     order by id desc limit 1`
   return row?.description
 }

@@ -291,8 +291,8 @@ test('changes of accounts, holds and clients are compared as movements are', asy
       expect.arrayContaining([
         ['read model', 'balances', jane, { status: 'open' }],
         ['read model', 'entries', jane, { overdraftLimitMinor: 1n }],
-        ['read model', 'clients', owner, { clientName: 'Eva' }],
-        ['read model', 'clients', other, { clientName: 'John John' }],
+        ['read model', 'clients', owner, { clientName: '(not shown)' }],
+        ['read model', 'clients', other, { clientName: '(not shown)' }],
       ]),
     )
   } finally {

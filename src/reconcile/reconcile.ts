@@ -7,8 +7,9 @@
  */
 import { listOffsets } from '../balances/projection/offsets-store'
 import { signedSince } from '../balances/projection/signed-events-store'
+import { topics as consumedTopics } from '../balances/projection/topics'
 import type { ReconcileConfig } from '../config/config'
-import { topics } from '../contract/events/events'
+import { events, topics } from '../contract/events/events'
 import { decodeRecord, type ReceivedRecord } from '../contract/wire/envelope'
 import { createVerifier } from '../contract/wire/signature'
 import { messageOf } from '../platform/fault'
@@ -160,7 +161,10 @@ class Reconciliation {
   async #observeOutbox(): Promise<void> {
     const { sql } = this.#ledger
     for await (const rows of this.#counted('outbox', await countOutbox(sql), listOutbox(sql))) {
-      const sources = rows.flatMap(({ id, value }) => {
+      const personal = rows.filter(({ topic }) => topic === personalTopic)
+      this.#comparison.trackWaitingClients(personal.map(({ key }) => key))
+      const sources = rows.flatMap(({ id, topic, value }) => {
+        if (topic === personalTopic) return []
         const source = { where: 'outbox', place: `row ${id}`, evidence: evidence.waiting } as const
         return this.#sourcesOf({ value: Buffer.from(value) }, source)
       })
@@ -190,8 +194,11 @@ class Reconciliation {
   }
 
   async #observeTopics(ranges: OffsetRange[], applied: AppliedOffsets): Promise<void> {
-    for (const { topic, first } of ranges)
-      if (first > 0n) this.#comparison.truncatedTopics.add(topic.slice(this.#topicPrefix.length))
+    for (const { topic, first } of ranges) {
+      const name = topic.slice(this.#topicPrefix.length)
+      // What is deleted from that of personal data was published again first.
+      if (first > 0n && name !== personalTopic) this.#comparison.truncatedTopics.add(name)
+    }
     const total = ranges.reduce((sum, { first, offset }) => sum + Number(offset - first), 0)
     const batches = this.#counted('records', total, this.#kafka.read(ranges))
     for await (const { topic, partition, records } of batches) {
@@ -274,9 +281,10 @@ class Reconciliation {
     )
   }
 
-  /** Records not yet consumed. The read side does not consume notifications. */
+  /** Records not yet consumed, of those that the read side consumes. */
   #lagOf(ranges: OffsetRange[], applied: AppliedOffsets): number {
-    const consumed = ranges.filter(({ topic }) => topic !== `${this.#topicPrefix}transactions`)
+    const names = consumedTopics.map((topic) => this.#topicPrefix + topic)
+    const consumed = ranges.filter(({ topic }) => names.includes(topic))
     return consumed.reduce((sum, { topic, partition, first, offset }) => {
       const next = applied.get(partitionName(topic, partition)) ?? first
       return sum + Math.max(0, Number(offset - next))
@@ -308,6 +316,8 @@ class Reconciliation {
     for (const source of sources) this.#comparison.observe(source, records)
   }
 }
+
+const personalTopic = events.PersonalDataRecorded.topic
 
 const units = {
   outbox: 'events in the outbox',

@@ -100,7 +100,8 @@ test('the examples of the wallet', async () => {
 })
 
 test('the examples of balances', async () => {
-  await using stack = await startStack({ start: ['balances'] })
+  // Names of owners come from the wallet.
+  await using stack = await startStack()
   await sendUnreadable(stack)
   await expectExamples(stack, 'balances')
 })

@@ -4,14 +4,28 @@
  */
 import { expect, test } from 'bun:test'
 import { routesOf } from './documented'
+import { eventually } from './eventually'
 import { type HttpFileAnswers, runHttpFile } from './http-file'
-import { startStack } from './stack'
+import { type Stack, startStack } from './stack'
 
 const statuses = (answers: HttpFileAnswers) =>
   Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.status]))
 
+/** With the wallet, from which the names of owners come. */
+async function startNamed(): Promise<Stack> {
+  const stack = await startStack()
+  await eventually(async () => {
+    const { data } = (await stack.balances.get('/balances?limit=100')).body as {
+      data: { owner_name: unknown }[]
+    }
+    // All but `world`.
+    expect(data.filter(({ owner_name }) => owner_name === null)).toHaveLength(1)
+  })
+  return stack
+}
+
 test('balances.http, over the seed', async () => {
-  await using stack = await startStack({ start: ['balances'] })
+  await using stack = await startNamed()
   const answers = await runHttpFile('balances.http', stack.balances.port)
   const owned = Object.values(answers).filter((answer) => answer.body.owner_name)
   expect(owned.map(({ body }) => [body.owner_name, body.balance])).toEqual([
@@ -61,7 +75,7 @@ test('balances.http, over the seed', async () => {
 })
 
 test('balances.http explains the balances of the seed', async () => {
-  await using stack = await startStack({ start: ['balances'] })
+  await using stack = await startNamed()
   const answers = await runHttpFile('balances.http', stack.balances.port)
   const dataOf = (name: string) => answers[name]?.body.data as { [field: string]: unknown }[]
   expect(dataOf('balances')).toHaveLength(5)

@@ -90,8 +90,14 @@ export async function findFaults(sql: Sql): Promise<string[]> {
     from clients left join client_versions on client_id = clients.id
     group by clients.id
     having clients.version <> count(*) or clients.version <> max(client_versions.version)
-      or not bool_or((client_versions.version, client_versions.name, client_versions.email)
-        = (clients.version, clients.name, clients.email))
+      or (clients.erased_at is not null) <> bool_or(is_erasure)
+    union all
+    select 'client ' || id || ' has not the personal data of its versions'
+    from clients
+    left join (select client_id as id, count(*) as versions from personal_data group by client_id) as personal
+      using (id)
+    where coalesce(versions, 0) <> case when erased_at is null then version else 0 end
+      or (erased_at is null) = exists (select from erasures where client_id = id)
     union all
     select 'transaction ' || original.id || ' does not match its reversals'
     from (

@@ -4,8 +4,7 @@
  */
 import { join } from 'node:path'
 import { optionsOrExit } from '../platform/process/options.ts'
-import { toEvents } from '../wallet/events'
-import { readSeed } from '../wallet/seed/seed'
+import { readSeedEvents } from '../wallet/seed/seed'
 
 optionsOrExit(
   'Usage: bun src/testing/write-seed-events.ts\n  Writes seed/events.jsonl from seed/wallet.json.',
@@ -14,8 +13,6 @@ optionsOrExit(
 const file = join(import.meta.dir, '../../seed/events.jsonl')
 await Bun.write(
   file,
-  readSeed()
-    .flatMap(toEvents)
-    .map((event) => `${event.value}\n`),
+  readSeedEvents().map((value) => `${value}\n`),
 )
 console.log(`wrote ${file}`)

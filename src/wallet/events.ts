@@ -1,29 +1,44 @@
 /** Turns facts into events, encoded for the outbox. Pure. */
-import type { SaldoEvent } from '../contract/events/events'
+import { events, type SaldoEvent } from '../contract/events/events'
 import { exactMoney, moneyNumber } from '../contract/money'
 import { type EncodedEvent, encodeEvent } from '../contract/wire/envelope'
 import type { Account, AccountSnapshot } from './domain/account'
 import type { Change, Client, Creation, Hold, Legs, PublishedMovement, Transaction } from './domain/types'
 
-export function clientToEvent({ id, name, email, actor, createdAt }: Client): EncodedEvent {
-  const payload = { id, name, email, ...by(actor), created_at: createdAt.toISOString() }
-  return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
+/** A version of a client, by the id of the change that led to it: that of the client itself at first. */
+export type ClientVersion = {
+  changeId: string
+  client: Omit<Client, 'name' | 'email'>
 }
 
-export function clientUpdateToEvent(changeId: string, client: Client): EncodedEvent {
-  const { id, name, email, version, changedActor, createdAt, updatedAt } = client
+export function clientToEvent({ changeId, client }: ClientVersion): EncodedEvent {
+  const { id, version, actor, changedActor, createdAt, updatedAt, erasedAt } = client
+  if (version === 1n) {
+    const payload = { id, ...by(actor), created_at: createdAt.toISOString() }
+    return encodeEvent({ name: 'ClientRegistered', payload }, payload.created_at)
+  }
   const payload = {
     change_id: changeId,
     id,
-    name,
-    email,
     version: Number(version),
+    ...(erasedAt && { erased_at: erasedAt.toISOString() }),
     registered_at: createdAt.toISOString(),
     ...by(changedActor),
     created_at: updatedAt.toISOString(),
   }
   return encodeEvent({ name: 'ClientUpdated', payload }, payload.created_at)
 }
+
+/**
+ * Has the relay publish the personal data of a client, or that it was erased: as it is when it is sent. So
+ * neither the outbox nor what is read from it ever holds any.
+ */
+export function personalDataToEvent({ changeId, client }: ClientVersion): EncodedEvent {
+  const { topic, name } = client.erasedAt ? events.PersonalDataErased : events.PersonalDataRecorded
+  const time = client.updatedAt.toISOString()
+  return { topic, key: client.id, value: readWhenSent, name, subject: changeId, time }
+}
+const readWhenSent = '{}'
 
 type Opening = Pick<
   Account,
@@ -46,8 +61,10 @@ export function accountToEvent(account: Opening): EncodedEvent {
 
 /** An event that cannot be encoded fails the whole write. */
 export function toEvents(fact: PublishedMovement | Creation): EncodedEvent[] {
-  if (fact.type === 'registration') return [clientToEvent(fact.client)]
-  if (fact.type === 'update') return [clientUpdateToEvent(fact.id, fact.client)]
+  if ('client' in fact) {
+    const version = { changeId: fact.id, client: fact.client }
+    return [clientToEvent(version), personalDataToEvent(version)]
+  }
   if (fact.type === 'opening') return fact.accounts.map(accountToEvent)
   const createdAt = fact.createdAt.toISOString()
   // The notification first, as in the course's wallet, then both balances.

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
-import { topics } from '../contract/events/events'
+import { topicSettings, topics } from '../contract/events/events'
 import { createSigner } from '../contract/wire/signature'
 import { listen } from '../platform/http/server'
 import { connectKafka } from '../platform/kafka/client'
@@ -55,7 +55,7 @@ export function startWallet(
 ): Promise<RunningService> {
   const { shutdownTimeoutMs, kafka: kafkaConfig } = config
   const service = createService({ name: 'wallet', log, shutdownTimeoutMs })
-  const kafka = connectKafka(kafkaConfig, log)
+  const kafka = connectKafka({ ...kafkaConfig, topicSettings }, log)
   const optimistic = createOptimisticState()
   const { database, writer, previews } = openDatabases(config, () => forgetSession(optimistic))
 

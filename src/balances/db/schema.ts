@@ -131,13 +131,12 @@ export const changes = pgTable('changes', {
   versions: bigint({ mode: 'bigint' }).array().notNull(),
 })
 
+/** Names of owners. Nothing here needs their e-mail addresses. */
 export const clients = pgTable('clients', {
   id: text().primaryKey(),
-  name: text().notNull(),
-  email: text().notNull(),
-  /** 1 until it was changed. */
+  /** Null once it was erased, which no older record undoes. */
+  name: text(),
   version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
-  createdAt: time('created_at').notNull(),
 })
 
 /** The applied offset of each partition, authoritative: the group's offsets at the broker are a copy. */

@@ -71,7 +71,10 @@ const BalanceResponse = closedObject('Balance', {
   currency: CurrencyCode,
   version: version('The version of the account at the wallet.'),
   client_id: nullable(Type.String(), 'The owner; null until AccountOpened has been applied.'),
-  owner_name: nullable(Type.String(), 'Null until ClientRegistered has been applied.'),
+  owner_name: nullable(
+    Type.String(),
+    'Null until PersonalDataRecorded has been applied, and once it was erased.',
+  ),
   created_at: time('When the account was opened.'),
   updated_at: time('When its newest entry was written.'),
 })

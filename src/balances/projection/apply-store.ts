@@ -97,8 +97,8 @@ export async function applyProjection(sql: Statements, claim: Claim, rows: Rows)
       ${clientRows.insert(sql, clients)}
       where exists (select from claimed)
       on conflict (id) do update set
-        name = excluded.name, email = excluded.email, version = excluded.version
-      where stored.version < excluded.version
+        name = excluded.name, version = excluded.version
+      where stored.name is not null and (stored.version < excluded.version or excluded.name is null)
     ),
     dead_lettered as (
       ${deadLetterRows.insert(sql, deadLetters)}

@@ -240,8 +240,9 @@ test('a record too large for an index is dead-lettered and does not block', asyn
   const member = await desk.join()
   await member.assign()
   const id = Array.from({ length: 200 }, () => crypto.randomUUID()).join('')
-  const payload = { id, name: 'Eva', email: 'eva@example.com', created_at: '2024-01-27T00:00:00Z' }
-  const client = JSON.stringify({ Name: 'ClientRegistered', Payload: payload })
+  const state = { version: 1, created_at: '2024-01-27T00:00:00Z' }
+  const payload = { change_id: id, id, name: 'Eva', email: 'eva@example.com', ...state }
+  const client = JSON.stringify({ Name: 'PersonalDataRecorded', Payload: payload })
   expect(await member.deliver(batchOf(0, [client, course('a', 1)]))).toBe(2n)
   expect(await desk.accounts('a')).toEqual(['a v1 100'])
   expect(await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })).toHaveLength(1)

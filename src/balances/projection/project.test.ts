@@ -43,9 +43,16 @@ const opened = (id: string, extra: object = {}) => ({
   Payload: { id, client_id: 'eva', currency: 'BRL', created_at: at(59), ...extra },
 })
 
-const registered = (id: string, name: string) => ({
-  Name: 'ClientRegistered',
-  Payload: { id, name, email: `${id}@email.com`, created_at: at(0) },
+const recorded = (id: string, name: string, version = 1) => ({
+  Name: 'PersonalDataRecorded',
+  Payload: {
+    ...{ change_id: `change ${version}`, id, name, email: `${id}@email.com`, version },
+    created_at: at(version),
+  },
+})
+const erased = (id: string, version: number) => ({
+  Name: 'PersonalDataErased',
+  Payload: { change_id: `change ${version}`, id, version, created_at: at(version) },
 })
 
 /** `account version amount balance held`, in the order of the log. */
@@ -281,26 +288,33 @@ test('the held amount belongs to the newest version', () => {
   expect(projecting([hold(3, 2), hold(2, 5)]).balances[0]).toMatchObject({ version: 3n, heldMinor: 200n })
 })
 
-test('a client is registered once', () => {
-  const { clients } = projecting([registered('eva', 'Eva'), registered('eva', 'Frank')])
-  expect(clients).toEqual([{ id: 'eva', name: 'Eva', email: 'eva@email.com', version: 1n, createdAt: at(0) }])
-})
-
-test('the newest version of a client wins, in any order, also without its registration', () => {
-  const updated = (version: number, name: string) => ({
-    Name: 'ClientUpdated',
-    Payload: {
-      ...{ change_id: `change ${version}`, id: 'eva', name, email: 'eva@email.com', version },
-      ...{ registered_at: at(0), created_at: at(version) },
-    },
-  })
-  const events = [registered('eva', 'Eva'), updated(2, 'Eva Maria'), updated(3, 'Eva Costa')]
+test('the newest name of a client wins, in any order, and no e-mail address is stored', () => {
+  const events = [recorded('eva', 'Eva'), recorded('eva', 'Eva Maria', 2), recorded('eva', 'Eva Costa', 3)]
   for (const order of [[2, 1, 0], [0, 1, 2], [1, 2, 0], [2]]) {
     const { clients } = projecting(order.map((index) => events[index]))
-    expect(clients).toEqual([
-      { id: 'eva', name: 'Eva Costa', email: 'eva@email.com', version: 3n, createdAt: at(0) },
-    ])
+    expect(clients).toEqual([{ id: 'eva', name: 'Eva Costa', version: 3n }])
   }
+  expect(projecting([recorded('eva', 'Eva'), recorded('eva', 'Frank')]).clients[0]?.name).toBe('Eva')
+})
+
+test('an erased name stays erased, in any order with the records that have it', () => {
+  const events = [recorded('eva', 'Eva'), recorded('eva', 'Eva Maria', 2), erased('eva', 3)]
+  for (const order of [[2, 1, 0], [0, 1, 2], [1, 2, 0], [2]]) {
+    const { clients } = projecting(order.map((index) => events[index]))
+    expect(clients).toEqual([{ id: 'eva', name: null, version: 3n }])
+  }
+  // No version is newer than an erasure.
+  expect(projecting([erased('eva', 3), recorded('eva', 'Eva', 4)]).clients[0]?.name).toBeNull()
+  expect(projecting([recorded('eva', 'Eva', 4), erased('eva', 3)]).clients[0]?.name).toBeNull()
+})
+
+test('of registrations and changes of clients nothing is stored, not even a name in a record', () => {
+  const former = { id: 'eva', name: 'Eva', email: 'eva@email.com', created_at: at(0) }
+  const { clients, deadLetters, unknown } = projecting([
+    { Name: 'ClientRegistered', Payload: former },
+    { Name: 'ClientUpdated', Payload: { ...former, change_id: 'c', version: 2, registered_at: at(0) } },
+  ])
+  expect([clients, deadLetters, unknown]).toEqual([[], [], []])
 })
 
 test('status and overdraft limit belong to the newest version; the limit of the opening stays', () => {
@@ -379,7 +393,7 @@ const dead: [cause: string, detail: RegExp, value: unknown][] = [
   ['payload_invalid', /effective_at/, moved('a', 'b', 1, { effective_at: '2026-02-29T00:00:00Z' })],
   ['payload_invalid', /currency: is not an ISO 4217/, opened('a', { currency: 'ABC' })],
   ['payload_invalid', /client_id/, opened('a', { client_id: '\0' })],
-  ['payload_invalid', /name/, registered('eva', 'E\0a')],
+  ['payload_invalid', /name/, recorded('eva', 'E\0a')],
   ['payload_invalid', /effective_at: is not an RFC 3339 time/, moved('a', 'b', 1, { effective_at: 'soon' })],
   ['payload_invalid', /transaction_id: has a NUL/, moved('a', 'b', 1, { transaction_id: '\0' })],
   ['payload_invalid', /hold_id: has a NUL/, moved('a', 'b', 1, { hold_id: '\0' })],
@@ -403,11 +417,7 @@ const dead: [cause: string, detail: RegExp, value: unknown][] = [
 ]
 
 test.each(dead)('%s: %p is dead-lettered, and nothing else', (cause, detail, value) => {
-  const { balances, clients, deadLetters } = projecting([
-    value,
-    course('x', 'y', 1, 2),
-    registered('z', 'Zoe'),
-  ])
+  const { balances, clients, deadLetters } = projecting([value, course('x', 'y', 1, 2), recorded('z', 'Zoe')])
   expect(deadLetters).toMatchObject([{ origin: 0, reason: { cause, detail: expect.stringMatching(detail) } }])
   expect(brief(balances)).toEqual(['x 1 BRL 100', 'y 1 BRL 200'])
   expect(clients.map((client) => client.id)).toEqual(['z'])
@@ -584,7 +594,7 @@ test('a balance of more than 15 digits is read from its text, if that agrees wit
 
 test('only partial events need stored accounts', () => {
   const toLoad = (...values: unknown[]) => accountsToLoad(readAll(values)).sort()
-  expect(toLoad(moved('a', 'b', 1), opened('c'), registered('d', 'D'))).toEqual([])
+  expect(toLoad(moved('a', 'b', 1), opened('c'), recorded('d', 'D'))).toEqual([])
   expect(toLoad(course('a', 'b', 1, 1), course('a', 'c\0', 1, 1))).toEqual(['a', 'b'])
   expect(toLoad(course('a', 'b', 1, 1, versions(1, 1)))).toEqual(['a', 'b'])
   expect(toLoad(moved('a', 'b', 1, { version_account_id_to: undefined }))).toEqual(['b'])
@@ -595,7 +605,7 @@ test('all accounts of events are listed', () => {
   const log = [
     moved('a', 'b', 1),
     opened('c'),
-    registered('d', 'D'),
+    recorded('d', 'D'),
     course('e', 'e', 1, 1),
     'rubbish',
     opened('f\0'),

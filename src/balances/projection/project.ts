@@ -6,9 +6,9 @@ import { Dispatcher } from '../../contract/events/dispatcher'
 import type {
   AccountOpened,
   BalanceUpdated,
-  ClientRegistered,
-  ClientUpdated,
   Payloads,
+  PersonalDataErased,
+  PersonalDataRecorded,
 } from '../../contract/events/events'
 import {
   currencyDefault,
@@ -88,40 +88,37 @@ type Context = {
   timestampMs: number
 }
 
-/** Notifications and AccountUpdated have no handler: BalanceUpdated carries all that is stored of them. */
+/**
+ * Notifications and AccountUpdated have no handler: BalanceUpdated carries all that is stored of them. Nor
+ * have ClientRegistered and ClientUpdated, of which nothing is stored.
+ */
 const projection = new Dispatcher<Payloads, Context, DeadLetterReason | undefined>()
-  .register('ClientRegistered', registerClient)
-  .register('ClientUpdated', updateClient)
+  .register('PersonalDataRecorded', recordName)
+  .register('PersonalDataErased', eraseName)
   .register('AccountOpened', openAccount)
   .register('BalanceUpdated', updateBalances)
 
-/** The first registration counts. */
-function registerClient(
-  { id, name, email, created_at }: ClientRegistered,
-  { clients }: Context,
+function recordName(
+  { id, name, version }: PersonalDataRecorded,
+  context: Context,
 ): DeadLetterReason | undefined {
-  const createdAt = parseTime(created_at)
-  return createdAt
-    ? putClient({ id, name, email, version: 1n, createdAt }, clients)
-    : invalid('/created_at', noTime)
+  return isStorable(name) ? putClient({ id, name, version }, context) : invalid('/name', notStorable)
 }
 
-function updateClient(
-  { id, name, email, version, registered_at }: ClientUpdated,
+function eraseName({ id, version }: PersonalDataErased, context: Context): DeadLetterReason | undefined {
+  return putClient({ id, name: null, version }, context)
+}
+
+/** The newest version wins, in any order, and an erasure over all of them. */
+function putClient(
+  { id, name, version }: Omit<ClientRow, 'version'> & { version: number },
   { clients }: Context,
 ): DeadLetterReason | undefined {
-  const createdAt = parseTime(registered_at)
-  if (!createdAt) return invalid('/registered_at', noTime)
+  if (!isStorable(id)) return invalid('/id', notStorable)
   if (!Number.isSafeInteger(version)) return invalid('/version', 'is too large')
-  return putClient({ id, name, email, version: BigInt(version), createdAt }, clients)
-}
-
-/** The newest version wins, in any order. */
-function putClient(client: ClientRow, clients: Context['clients']): DeadLetterReason | undefined {
-  const { id, name, email, version } = client
-  const texts = { '/id': id, '/name': name, '/email': email }
-  for (const [path, text] of Object.entries(texts)) if (!isStorable(text)) return invalid(path, notStorable)
-  if ((clients.get(id)?.version ?? 0n) < version) clients.set(id, client)
+  const before = clients.get(id)
+  const isNewer = before === undefined || (before.name !== null && before.version < version)
+  if (isNewer || name === null) clients.set(id, { id, name, version: BigInt(version) })
 }
 
 /** An account starts at zero, version 0. After a balance, only owner and opening time are new. */

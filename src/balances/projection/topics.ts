@@ -1,8 +1,11 @@
 import { type Decoded, decodeRecord, type ReceivedRecord } from '../../contract/wire/envelope'
 import { createVerifier, type SigningKey } from '../../contract/wire/signature'
 
-/** Topics of the projection. Not `transactions`: BalanceUpdated carries all that is stored. */
-export const topics = ['clients', 'accounts', 'balances'] as const
+/**
+ * Topics of the projection. Not `transactions`: BalanceUpdated carries all that is stored. Not `clients`:
+ * nothing is stored of a client but its name, which `personal-data` has.
+ */
+export const topics = ['personal-data', 'accounts', 'balances'] as const
 
 /** Whether events have to be signed, and the keys that are accepted. */
 export type Verification = { verify: 'off' | 'required' | undefined; verifyKeys: readonly SigningKey[] }

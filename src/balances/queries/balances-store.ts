@@ -4,7 +4,7 @@ import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { balances } from '../db/schema'
 import type { BalanceRow } from '../projection/types'
 
-/** `ownerName` is null until ClientRegistered has been applied. */
+/** `ownerName` is null until PersonalDataRecorded is applied, and from PersonalDataErased on. */
 export type Balance = Omit<BalanceRow, 'source' | 'opened'> & { ownerName: string | null }
 
 const columns = selectList(balances, keysOf(balances, ['source', 'opened']))

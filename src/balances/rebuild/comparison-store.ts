@@ -64,8 +64,7 @@ const divergingClients = (sql: Statements) => sql`
   select from public.clients as live
   left join shadow.clients as shadow using (id)
   where shadow.id is null or shadow.version < live.version
-    or (shadow.version = live.version
-      and (shadow.name, shadow.email) is distinct from (live.name, live.email))`
+    or (shadow.version = live.version and shadow.name is distinct from live.name)`
 
 const countAll = (sql: Statements, table: string) => sql`(select count(*)::integer from ${sql(table)})`
 

@@ -3,6 +3,7 @@
  * the configuration; `stop` leaves the rebuild unfinished. Answers once, when it ends.
  */
 import type { ServiceConfig } from '../../config/config'
+import { topicSettings } from '../../contract/events/events'
 import { messageOf } from '../../platform/fault'
 import { connectKafka } from '../../platform/kafka/client'
 import { openDatabase } from '../../platform/postgres/database'
@@ -29,7 +30,7 @@ self.onmessage = async ({ data: config }: MessageEvent<WorkerMessage>) => {
     // An index over many entries takes minutes.
     silenceMs: 600_000,
   })
-  const kafka = connectKafka(config.kafka, log)
+  const kafka = connectKafka({ ...config.kafka, topicSettings }, log)
   let failure: string | null = null
   try {
     const source = { ...subscriptionOf(config.kafka), read: createRecordReader(config.events) }

@@ -30,7 +30,7 @@ const wallet = asyncApi({
 const balances = asyncApi({
   service: 'balances',
   action: 'receive',
-  uses: (['clients', 'accounts', 'balances'] as const).map((topic) => ({
+  uses: (['personal-data', 'accounts', 'balances'] as const).map((topic) => ({
     topic,
     groupId: `readers-of-${topic}`,
   })),
@@ -68,6 +68,7 @@ test('the wallet sends and balances receives, at the addresses of the installati
     ])
   expect(of(wallet)).toEqual([
     ['send-clients', 'shop.clients', 'ClientRegistered', 'ClientUpdated'],
+    ['send-personal-data', 'shop.personal-data', 'PersonalDataRecorded', 'PersonalDataErased'],
     ['send-accounts', 'shop.accounts', 'AccountOpened', 'AccountUpdated'],
     [
       ...['send-transactions', 'shop.transactions'],
@@ -76,7 +77,7 @@ test('the wallet sends and balances receives, at the addresses of the installati
     ['send-balances', 'shop.balances', 'BalanceUpdated'],
   ])
   expect(of(balances)).toEqual([
-    ['receive-clients', 'shop.clients', 'ClientRegistered', 'ClientUpdated'],
+    ['receive-personal-data', 'shop.personal-data', 'PersonalDataRecorded', 'PersonalDataErased'],
     ['receive-accounts', 'shop.accounts', 'AccountOpened', 'AccountUpdated'],
     ['receive-balances', 'shop.balances', 'BalanceUpdated'],
   ])

@@ -40,24 +40,19 @@ export const ClientRegistered = defineEvent({
   name: 'ClientRegistered',
   topic: 'clients',
   version: 1,
-  kind: 'event-carried state transfer',
-  description: 'A client was registered, with all its data: readers need no query.',
+  kind: 'event collaboration',
+  description: 'A client was registered. Its name and e-mail address are in PersonalDataRecorded.',
   key: 'id',
   payload: Type.Object({
     id: id('The client.'),
-    name: text('The display name.'),
-    email: text('The e-mail address, as registered.'),
     actor,
     created_at: text('When it was registered.'),
   }),
   example: {
     id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
-    name: 'Eva',
-    email: 'eva@example.com',
     created_at: '2020-01-01T00:00:00.000Z',
   },
 })
-export type ClientRegistered = Static<typeof ClientRegistered.payload>
 
 export const AccountOpened = defineEvent({
   name: 'AccountOpened',
@@ -88,19 +83,19 @@ export const ClientUpdated = defineEvent({
   name: 'ClientUpdated',
   topic: 'clients',
   version: 1,
-  kind: 'event-carried state transfer',
+  kind: 'event notification',
   description:
-    'The data of a client changed: all of it, as it is now. The highest version wins, in any order.',
+    'The personal data of a client changed, or was erased. PersonalDataRecorded has what it is now, ' +
+    'PersonalDataErased follows its erasure.',
   key: 'id',
   payload: Type.Object({
     change_id: id('The change.'),
     id: id('The client.'),
-    name: text('The display name.'),
-    email: text('The e-mail address.'),
     version: Type.Integer({
       minimum: 2,
       description: 'Number of this state: 1 was that of ClientRegistered.',
     }),
+    erased_at: optional(text('When its personal data was erased, which is its last change.')),
     registered_at: text('When the client was registered.'),
     actor,
     created_at: text('When it was changed.'),
@@ -108,14 +103,67 @@ export const ClientUpdated = defineEvent({
   example: {
     change_id: '019ac1f0-5b7e-7d10-8c55-3b9b7e0f1a01',
     id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
-    name: 'Eva Maria',
-    email: 'eva@example.com',
     version: 2,
     registered_at: '2020-01-01T00:00:00.000Z',
     created_at: '2024-02-01T09:00:00.000Z',
   },
 })
-export type ClientUpdated = Static<typeof ClientUpdated.payload>
+
+const personal = {
+  topic: 'personal-data',
+  version: 1,
+  kind: 'event-carried state transfer',
+  key: 'id',
+} as const
+
+export const PersonalDataRecorded = defineEvent({
+  name: 'PersonalDataRecorded',
+  ...personal,
+  description:
+    'The name and the e-mail address of a client, as they are now: readers need no query. The highest ' +
+    'version wins, in any order. When the data of a client is erased, all that is left is published again, ' +
+    'and the records before are deleted.',
+  payload: Type.Object({
+    change_id: id('The change that led to it; the client itself when nothing has changed since.'),
+    id: id('The client.'),
+    name: text('The display name.'),
+    email: text('The e-mail address.'),
+    version: Type.Integer({ minimum: 1, description: 'Number of this state of the client.' }),
+    actor,
+    created_at: text('Since when it is so.'),
+  }),
+  example: {
+    change_id: '019ac1f0-5b7e-7d10-8c55-3b9b7e0f1a01',
+    id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
+    name: 'Eva Maria',
+    email: 'eva@example.com',
+    version: 2,
+    created_at: '2024-02-01T09:00:00.000Z',
+  },
+})
+export type PersonalDataRecorded = Static<typeof PersonalDataRecorded.payload>
+
+export const PersonalDataErased = defineEvent({
+  name: 'PersonalDataErased',
+  ...personal,
+  description:
+    'The name and the e-mail address of a client were erased: readers erase what they keep of them. It is ' +
+    'the last state of the client.',
+  payload: Type.Object({
+    change_id: id('The erasure.'),
+    id: id('The client.'),
+    version: Type.Integer({ minimum: 2, description: 'Number of this state of the client.' }),
+    actor,
+    created_at: text('When it was erased.'),
+  }),
+  example: {
+    change_id: '019ac5a0-7c11-7e02-9d40-5b2e8f1a6c07',
+    id: 'd6a3b836-bbd0-11ee-8a24-0242ac120003',
+    version: 3,
+    created_at: '2024-03-01T10:00:00.000Z',
+  },
+})
+export type PersonalDataErased = Static<typeof PersonalDataErased.payload>
 
 export const AccountUpdated = defineEvent({
   name: 'AccountUpdated',
@@ -392,6 +440,8 @@ export type BalanceUpdated = Static<typeof BalanceUpdated.payload>
 export const events = {
   ClientRegistered,
   ClientUpdated,
+  PersonalDataRecorded,
+  PersonalDataErased,
   AccountOpened,
   AccountUpdated,
   TransactionCreated,
@@ -409,5 +459,14 @@ export type Payloads = { [Name in EventName]: Static<(typeof events)[Name]['payl
 export type SaldoEvent = { [Name in EventName]: { name: Name; payload: Payloads[Name] } }[EventName]
 
 /** All topics of the wallet, in the order in which a movement's events are sent. */
-export const topics = ['clients', 'accounts', 'transactions', 'balances'] as const
+export const topics = ['clients', 'personal-data', 'accounts', 'transactions', 'balances'] as const
 export type Topic = (typeof topics)[number]
+
+/**
+ * What a topic needs beside the broker's defaults, by its name with any prefix. Personal data is there until
+ * it is erased, and does not expire before; short segments leave the disk soon after.
+ */
+export const topicSettings = (topic: string): Readonly<Record<string, string>> =>
+  topic.endsWith(personal.topic)
+    ? { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'segment.ms': '600000' }
+    : {}

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Kafka as KafkaClient, logLevel } from 'kafkajs'
+import { ConfigResourceTypes, Kafka as KafkaClient, logLevel } from 'kafkajs'
 import { startBroker } from '../../local/broker/broker'
 import { backing } from '../../testing/backing'
 import { createLog } from '../telemetry/log'
@@ -62,5 +62,31 @@ test('topics can be used once they are ensured, also where a broker serves them 
     await kafka.close()
     await broker.stop()
     rmSync(dataDir, { recursive: true, force: true })
+  }
+})
+
+test('a new topic gets its settings, or the defaults where the broker refuses them', async () => {
+  const { brokers, topicPrefix } = await backing()
+  const prefix = topicPrefix()
+  const [kept, refused] = [`${prefix}kept`, `${prefix}refused`]
+  const topicSettings = (topic: string): Record<string, string> =>
+    topic === kept ? { 'retention.ms': '-1' } : { 'retention.ms': 'for ever' }
+  const options = { brokers, clientId: 'settings', ssl: false, sasl: undefined, topicSettings }
+  const kafka = connectKafka(options, log)
+  const admin = new KafkaClient({ brokers, logLevel: logLevel.NOTHING }).admin()
+  try {
+    await admin.connect()
+    await kafka.ensureTopics([kept], 1)
+    await kafka.ensureTopics([refused], 2)
+    const configNames = ['retention.ms']
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [kept, refused].map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames })),
+    })
+    const values = resources.map(({ configEntries: [entry] }) => entry?.configValue)
+    expect(values).toEqual(['-1', expect.stringMatching(/^\d+$/)])
+    expect(await kafka.endOffsets([refused])).toHaveLength(2)
+  } finally {
+    await Promise.all([admin.disconnect(), kafka.close()])
   }
 })

@@ -10,7 +10,7 @@ import type { OffsetRange, PartitionOffset } from './offsets'
 import { createPublisher } from './publisher'
 import { readRanges, readRecordsAt } from './reader'
 import { type SubscriptionOptions, subscribe } from './subscription'
-import { createTopicAdmin } from './topics'
+import { createTopicAdmin, type TopicSettings } from './topics'
 
 type KafkaOptions = {
   brokers: string[]
@@ -28,6 +28,7 @@ type KafkaOptions = {
    * accept.
    */
   sessionTimeoutMs?: number | undefined
+  topicSettings?: TopicSettings
 }
 
 export type Kafka = ReturnType<typeof connectKafka>
@@ -49,7 +50,7 @@ export function connectKafka(options: KafkaOptions, log: Log) {
   })
   instrument(client)
   return {
-    ...createTopicAdmin(client, log),
+    ...createTopicAdmin(client, log, options.topicSettings),
     /** All records of these ranges, one partition after the other. Without a group; commits nothing. */
     read: (ranges: OffsetRange[]) => readRanges(client, ranges),
     /** The records at these offsets; undefined where the log has none, or none that can be read. */

@@ -1,13 +1,16 @@
 /** Questions about topics and the cluster. */
-import type { Admin, Kafka as KafkaClient } from 'kafkajs'
+import type { Admin, ITopicConfig, Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
 import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import { brokerFault, onTopics, protocolErrorOf } from './broker-fault'
 import type { OffsetRange } from './offsets'
 
+/** By name, prefix included: what a new topic needs beside the broker's defaults. */
+export type TopicSettings = (topic: string) => Readonly<Record<string, string>>
+
 /** One connection for all questions, opened at the first and replaced after a failure. */
-export function createTopicAdmin(client: KafkaClient, log: Log) {
+export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicSettings = () => ({})) {
   let connected: Promise<Admin> | undefined
 
   async function connect(): Promise<Admin> {
@@ -38,7 +41,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
       const admin = client.admin()
       try {
         await admin.connect()
-        await createMissingTopics(admin, topics, partitions, log)
+        await createMissingTopics(admin, { topics, partitions, settings }, log)
         await untilServed(admin, topics)
       } catch (error) {
         throw brokerFault(error, `Describe ${onTopics(topics)}, and Create where one does not exist yet`)
@@ -84,16 +87,35 @@ export function createTopicAdmin(client: KafkaClient, log: Log) {
   }
 }
 
-async function createMissingTopics(admin: Admin, topics: string[], partitions: number, log: Log) {
+type Wanted = { topics: string[]; partitions: number; settings: TopicSettings }
+
+async function createMissingTopics(admin: Admin, { topics, partitions, settings }: Wanted, log: Log) {
   const existing = new Set(await admin.listTopics())
   const missing = topics.filter((topic) => !existing.has(topic))
   if (missing.length === 0) return
   const { brokers } = await admin.describeCluster()
   const replicationFactor = Math.min(3, brokers.length)
-  const created = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
+  const plain = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
+  const configured = plain.map((one) => ({ ...one, configEntries: entriesOf(settings(one.topic)) }))
   // Resolves also where another replica was faster.
-  await admin.createTopics({ topics: created, waitForLeaders: false })
+  const create = (created: ITopicConfig[]) => admin.createTopics({ topics: created, waitForLeaders: false })
+  await create(configured).catch((error) => {
+    // A managed broker may allow other values.
+    if (!typesIn(error).includes('INVALID_CONFIG')) throw error
+    log.warn({ topics: configured }, 'broker refuses the settings of topics, which now have its defaults')
+    return create(plain)
+  })
   log.info({ topics: missing, partitions, replicationFactor }, 'topics created')
+}
+
+const entriesOf = (settings: ReturnType<TopicSettings>) =>
+  Object.entries(settings).map(([name, value]) => ({ name, value }))
+
+/** Of an error of the broker and of those that it holds. */
+const typesIn = (error: unknown): unknown[] => {
+  if (!(error instanceof Error)) return []
+  const { type, errors = [], cause } = error as Error & { type?: unknown; errors?: unknown[] }
+  return [type, ...errors.flatMap(typesIn), ...typesIn(cause)]
 }
 
 /** How long a topic may take until it is served, in milliseconds. */

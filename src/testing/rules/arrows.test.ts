@@ -60,6 +60,7 @@ const arrows = {
     'balances/projection',
     'balances/seed',
     'config',
+    'contract',
     'platform',
   ],
   'balances/http': ['balances', 'config', 'contract', 'platform'],

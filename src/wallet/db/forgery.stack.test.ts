@@ -107,12 +107,22 @@ async function forger(sql: postgres.Sql) {
 const pay = async ({ wallet }: Wallets, amount = 1) =>
   String((await wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount })).body.id)
 
+/** In its second version. */
+async function erasedClient({ wallet, sql }: Wallets): Promise<string> {
+  const id = String((await wallet.post('/clients', { name: 'Ivy', email: 'ivy@example.com' })).body.id)
+  await sql`
+    insert into client_versions (client_id, version, id, is_erasure, created_at)
+    values (${id}, 2, gen_random_uuid(), true, now())`
+  return id
+}
+
 test('with the service password one can append only what balances and is published', async () => {
   await using wallets = await startWallets()
   await using service = connect(wallets.config.database.url)
   const paid = await pay(wallets)
   const hold = String((await wallets.wallet.post('/holds', { account_id_from: eva, amount: 5 })).body.id)
   const { frozen, debitsFrozen, closed } = await restrictedAccounts(wallets)
+  const erased = await erasedClient(wallets)
   const { entries, transaction, pair, together, at } = await forger(service)
   const fresh = () => crypto.randomUUID()
   const [a, b, c] = [fresh(), fresh(), fresh()]
@@ -178,9 +188,12 @@ test('with the service password one can append only what balances and is publish
       placed(id, { ...own, version_placed: String(at(account).version + 1) }),
     )
   }
-  const named = (version: number, client = ownerOfEva) => `
-    insert into client_versions (client_id, version, id, name, email, created_at)
-    values ('${client}', ${version}, gen_random_uuid(), 'Mallory', 'm@example.com', now())`
+  const version = (number: number, client = ownerOfEva, isErasure = false) => `
+    insert into client_versions (client_id, version, id, is_erasure, created_at)
+    values ('${client}', ${number}, gen_random_uuid(), ${isErasure}, now())`
+  const named = (number: number, client = ownerOfEva) => `
+    insert into personal_data (client_id, version, name, email)
+    values ('${client}', ${number}, 'Mallory', 'm@example.com')`
 
   const refused: [wanted: string, statement: string][] = [
     // Money from nothing, and histories that do not follow on.
@@ -251,18 +264,41 @@ test('with the service password one can append only what balances and is publish
     ['entries_within_status', heldOf(frozen)],
     ['entries_within_status', heldOf(debitsFrozen)],
     // Versions of clients that do not follow on.
-    ['client_versions_follow_on', named(3)],
-    ['client_versions_pkey', named(1)],
-    ['client_versions_follow_on', named(2, fresh())],
-    ['client_versions_follow_on', named(1, fresh())],
+    ['client_versions_follow_on', together(version(3), named(3))],
+    ['client_versions_pkey', version(1)],
+    ['personal_data_versioned', together(version(2, a), named(2, a))],
+    ['client_versions_follow_on', version(2, a)],
+    ['client_versions_follow_on', version(1, fresh())],
+    // A version without personal data, personal data without a version, an erasure with some.
+    ['client_versions_follow_on', version(2)],
+    ['personal_data_versioned', named(2)],
+    ['personal_data_pkey', named(1)],
+    ['personal_data_versioned', named(1, fresh())],
+    ['client_versions_follow_on', together(version(2, ownerOfEva, true), named(2))],
+    ['client_versions_follow_on', version(3, ownerOfEva, true)],
+    [
+      'client_versions_follow_on',
+      `insert into clients (id, created_at, updated_at) values (gen_random_uuid(), now(), now())`,
+    ],
+    // A client that was erased stays so.
+    ['personal_data_versioned', together(version(3, erased), named(3, erased))],
+    ['client_versions_follow_on', version(3, erased)],
+    ['client_versions_follow_on', version(3, erased, true)],
+    ['personal_data_versioned', named(1, erased)],
+    ['personal_data_versioned', named(2, erased)],
     // What is not granted.
-    ['42501', `update clients set name = 'Mallory'`],
+    ['42501', `update personal_data set name = 'Mallory'`],
+    ['42501', 'delete from personal_data'],
+    ['42501', 'delete from erasures'],
+    ['42501', 'update erasures set erased_at = now()'],
+    ['42501', `insert into erasures (client_id, erased_at) values ('${ownerOfEva}', now())`],
+    ['42501', 'update clients set erased_at = null'],
     [
       '42501',
-      `insert into clients (id, name, email, version, created_at, updated_at)
-      values (gen_random_uuid(), 'Mallory', 'm@example.com', 7, now(), now())`,
+      `insert into clients (id, version, created_at, updated_at)
+      values (gen_random_uuid(), 7, now(), now())`,
     ],
-    ['42501', 'update client_versions set name = name'],
+    ['42501', 'update client_versions set is_erasure = false'],
     ['42501', 'delete from changes'],
     ['42501', `update accounts set status = 'open'`],
     ['42501', 'update accounts set opening_limit_minor = 1'],
@@ -308,7 +344,7 @@ test('with the service password one can append only what balances and is publish
 
   // The same, unforged.
   expect(await answerTo(service.unsafe(claim(a)))).toBe('accepted')
-  expect(await answerTo(service.unsafe(named(2)))).toBe('accepted')
+  expect(await answerTo(service.unsafe(together(version(2), named(2))))).toBe('accepted')
   await expectSoundLedger(wallets)
 })
 

@@ -13,9 +13,11 @@ export const grants = {
   changes: ['select', 'insert'],
   client_versions: ['select', 'insert'],
   // Triggers write the first version of a client, and copy later ones from there.
-  clients: ['select', 'insert (id, name, email, actor, created_at, updated_at)'],
+  clients: ['select', 'insert (id, actor, created_at, updated_at)'],
   deliveries: ['select', 'insert', 'delete'],
   entries: ['select', 'insert'],
+  // A trigger of an erasure inserts the row.
+  erasures: ['select', 'update (purged_at)'],
   // A hold is extended by its changes alone.
   holds: [
     'select',
@@ -29,5 +31,7 @@ export const grants = {
   // A policy of the table limits the deletion to expired keys.
   idempotency_keys: ['select', 'insert', 'delete'],
   outbox: ['select', 'insert', 'delete'],
+  // A trigger of an erasure deletes the rows.
+  personal_data: ['select', 'insert'],
   transactions: ['select', 'insert'],
 } as const satisfies Grants

@@ -6,6 +6,7 @@ import { sql } from 'drizzle-orm'
 import {
   type AnyPgColumn,
   bigint,
+  boolean,
   check,
   customType,
   index,
@@ -56,23 +57,20 @@ const worldId = (currency: AnyPgColumn) => {
 export const searchable = (metadata: AnyPgColumn) =>
   sql`(case when position('\\u0000' in ${metadata}::text) > 0 then null else ${metadata}::jsonb end)`
 
-export const clients = pgTable(
-  'clients',
-  {
-    id: uuid().primaryKey(),
-    name: text().notNull(),
-    email: text().notNull(),
-    version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
-    /** Who registered it: the name of an API key, here and everywhere. */
-    actor: text(),
-    /** Who made this version, from the second on. */
-    changedActor: text('changed_actor'),
-    createdAt: time('created_at').notNull(),
-    /** When this version was written. */
-    updatedAt: time('updated_at').notNull(),
-  },
-  (table) => [index('clients_email').on(sql`lower(${table.email})`, table.id)],
-)
+/** Who owns accounts. Names and e-mail addresses are in `personal_data` alone. */
+export const clients = pgTable('clients', {
+  id: uuid().primaryKey(),
+  version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
+  /** Who registered it: the name of an API key, here and everywhere. */
+  actor: text(),
+  /** Who made this version, from the second on. */
+  changedActor: text('changed_actor'),
+  createdAt: time('created_at').notNull(),
+  /** When this version was written. */
+  updatedAt: time('updated_at').notNull(),
+  /** With the last version. */
+  erasedAt: time('erased_at'),
+})
 
 /** Version by version; `clients` has the newest. A trigger of `clients` inserts the first. */
 export const clientVersions = pgTable(
@@ -82,8 +80,8 @@ export const clientVersions = pgTable(
     version: bigint({ mode: 'bigint' }).notNull(),
     /** The client itself, or the command that changed it. */
     id: uuid().notNull(),
-    name: text().notNull(),
-    email: text().notNull(),
+    /** Of its personal data, in all versions. A trigger deletes the rows. */
+    isErasure: boolean('is_erasure').notNull().default(false),
     actor: text(),
     createdAt: time('created_at').notNull(),
   },
@@ -91,6 +89,33 @@ export const clientVersions = pgTable(
     primaryKey({ name: 'client_versions_pkey', columns: [table.clientId, table.version] }),
     uniqueIndex('client_versions_id').on(table.id),
   ],
+)
+
+/** What is known of a client as a person, in each version. Erased by a version of the client, as a whole. */
+export const personalData = pgTable(
+  'personal_data',
+  {
+    clientId: uuid('client_id').notNull(),
+    version: bigint({ mode: 'bigint' }).notNull(),
+    name: text().notNull(),
+    email: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'personal_data_pkey', columns: [table.clientId, table.version] }),
+    index('personal_data_email').on(sql`lower(${table.email})`, table.clientId),
+  ],
+)
+
+/** Clients whose personal data was erased here, and when it was deleted from the topic. */
+export const erasures = pgTable(
+  'erasures',
+  {
+    clientId: uuid('client_id').primaryKey(),
+    erasedAt: time('erased_at').notNull(),
+    /** Null until then. */
+    purgedAt: time('purged_at'),
+  },
+  (table) => [index('erasures_pending').on(table.clientId).where(sql`${table.purgedAt} is null`)],
 )
 
 /** The latest state of each account, derived from its entries and changes by a trigger. */
@@ -320,7 +345,7 @@ export const outbox = pgTable('outbox', {
   aggregateid: text().notNull(),
   /** Event name. */
   type: text().notNull(),
-  /** Record value, exactly as it is sent. */
+  /** Record value, exactly as it is sent. Of topic `personal-data`, `{}`: it is read when it is sent. */
   payload: text().notNull(),
   subject: text().notNull(),
   traceparent: text(),

@@ -2,9 +2,11 @@
 import { type Account, worldIdOf } from './account'
 import { decideOverdraft, decideStatus, type SetOverdraft, type SetStatus } from './change'
 import {
+  decideErasure,
   decideOpening,
   decideRegistration,
   decideUpdate,
+  type EraseClient,
   type OpenAccount,
   type RegisterClient,
   type UpdateClient,
@@ -28,6 +30,7 @@ import { type Client, type Decision, type Fact, type Hold, type Legs, type Rejec
 export type Command =
   | RegisterClient
   | UpdateClient
+  | EraseClient
   | OpenAccount
   | SetStatus
   | SetOverdraft
@@ -55,7 +58,7 @@ export type Reads = { [Part in 'clients' | 'accounts' | 'holds' | 'originals']?:
 
 export function readsOf(command: Command): Reads {
   if (command.type === 'registration') return {}
-  if (command.type === 'update') return { clients: [command.clientId] }
+  if (command.type === 'update' || command.type === 'erasure') return { clients: [command.clientId] }
   if (command.type === 'status' || command.type === 'overdraft')
     return { accounts: [command.accountId, worldIdOf(command.currency)] }
   if (command.type === 'opening')
@@ -92,6 +95,7 @@ export function decide(command: Command, book: Book, at: Date): Decision<Fact> {
   const { accounts, holds, originals } = book
   if (command.type === 'registration') return decideRegistration(command, at)
   if (command.type === 'update') return decideUpdate(command, book.clients, at)
+  if (command.type === 'erasure') return decideErasure(command, book.clients, at)
   if (command.type === 'status') return decideStatus(command, accounts, at)
   if (command.type === 'overdraft') return decideOverdraft(command, accounts, at)
   if (command.type === 'opening') return decideOpening(command, book, at)
@@ -115,8 +119,7 @@ export function decide(command: Command, book: Book, at: Date): Decision<Fact> {
 
 /** Updates the book for the next command. Returns how to undo that. */
 export function applyFact(book: Book, fact: Fact): () => void {
-  if (fact.type === 'registration' || fact.type === 'update')
-    return put(book.clients, fact.client.id, fact.client)
+  if ('client' in fact) return put(book.clients, fact.client.id, fact.client)
   const accounts = fact.type === 'opening' ? fact.accounts : [fact.from, fact.to]
   const undo = accounts.map((account) => put(book.accounts, account.id, account))
   const { hold, transaction } = fact.type === 'opening' ? {} : fact
@@ -177,7 +180,7 @@ const rejected = ({ accepted: _, ...rejection }: Rejected): CommandResult => ({
 /** The result of a capture is its transaction, that of a command that changed nothing what it is about. */
 function resultOf(command: Command, [fact]: Fact[], book: Book): CommandResult {
   if (!fact) return unchanged(command, book)
-  if (fact.type === 'registration' || fact.type === 'update') return { kind: 'client', client: fact.client }
+  if ('client' in fact) return { kind: 'client', client: fact.client }
   if (fact.type === 'change') return { kind: 'account', account: fact.from }
   if (fact.type === 'opening') return { kind: 'account', account: fact.accounts.at(-1) as Account }
   if (fact.type === 'leg' && fact.whole) return { kind: 'transaction', legs: fact.whole }

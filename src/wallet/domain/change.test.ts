@@ -4,7 +4,7 @@ import { testAccount } from '../../testing/accounts'
 import { type Account, type AccountStatus, accountStatuses, worldIdOf } from './account'
 import { type Book, type Command, decideAll, emptyBook } from './book'
 import { decideOverdraft, decideStatus } from './change'
-import { decideUpdate } from './creation'
+import { decideErasure, decideUpdate } from './creation'
 import type { Rejection } from './rejection'
 import type { Client } from './types'
 
@@ -129,6 +129,7 @@ describe('a client', () => {
     changedActor: null,
     createdAt: at,
     updatedAt: at,
+    erasedAt: null,
   }
   const update = (name: string | null, email: string | null, clientId = 'c') =>
     decideUpdate({ type: 'update', id: 'u1', clientId, name, email }, new Map([['c', eva]]), later)
@@ -155,6 +156,23 @@ describe('a client', () => {
       expect(update(name, email)).toEqual({ accepted: true, facts } as never)
     },
   )
+
+  const erase = (client: Client, clientId = 'c') =>
+    decideErasure({ type: 'erasure', id: 'e1', clientId }, new Map([['c', client]]), later)
+  const gone = { name: null, email: null, version: 2n, updatedAt: later, erasedAt: later }
+  const erased: Client = { ...eva, ...gone }
+
+  test('is erased as its last version', () => {
+    const facts = [{ type: 'erasure', id: 'e1', createdAt: later, client: erased }]
+    expect(erase(eva)).toEqual({ accepted: true, facts } as never)
+    expect(erase(eva, 'd')).toEqual({ accepted: false, rejection: 'client_not_found' })
+  })
+  test('that was erased is so already, and has no other name again', () => {
+    expect(erase(erased)).toEqual(unchanged)
+    const update = { type: 'update', id: 'u1', clientId: 'c', name: 'Eva', email: null } as const
+    const clients = new Map([['c', erased]])
+    expect(decideUpdate(update, clients, later)).toEqual({ accepted: false, rejection: 'client_erased' })
+  })
 })
 
 /** Movements between two accounts, by what they do. Eva pays, Frank is paid. */

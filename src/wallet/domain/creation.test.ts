@@ -25,7 +25,15 @@ test('the first account of a currency opens world with it; another one does not'
   expect(opened).toEqual([[], [worldIdOf('BRL'), 'a1'], ['a2'], [worldIdOf('USD'), 'a3']])
   expect(results[0]).toEqual({
     kind: 'client',
-    client: { ...grace, version: 1n, actor: null, changedActor: null, createdAt: at, updatedAt: at },
+    client: {
+      ...grace,
+      version: 1n,
+      actor: null,
+      changedActor: null,
+      createdAt: at,
+      updatedAt: at,
+      erasedAt: null,
+    },
   })
   const account: Account = {
     ...{ id: 'a1', clientId: 'c1', currency: 'BRL', overdraftLimitMinor: 500n, createdAt: at, updatedAt: at },

@@ -1,4 +1,4 @@
-/** Decides registrations and updates of clients, and openings of accounts. Pure. */
+/** Decides registrations, updates and erasures of clients, and openings of accounts. Pure. */
 import { type Account, worldIdOf } from './account'
 import type { Accounts } from './parties'
 import { type Client, type Creation, type Decision, reject, type Sent } from './types'
@@ -30,11 +30,20 @@ export type UpdateClient = Sent & {
   email: string | null
 }
 
+/** Of what is known of a client as a person. Final. */
+export type EraseClient = Sent & {
+  type: 'erasure'
+  /** Becomes that of the change. */
+  id: string
+  clientId: string
+}
+
 export function decideRegistration(
   { type, actor = null, ...terms }: RegisterClient,
   at: Date,
 ): Decision<Creation> {
-  const client = { ...terms, version: 1n, actor, changedActor: null, createdAt: at, updatedAt: at }
+  const dates = { createdAt: at, updatedAt: at, erasedAt: null }
+  const client = { ...terms, version: 1n, actor, changedActor: null, ...dates }
   return { accepted: true, facts: [{ type, id: terms.id, createdAt: at, client }] }
 }
 
@@ -45,11 +54,25 @@ export function decideUpdate(
 ): Decision<Creation> {
   const before = clients.get(clientId)
   if (!before) return reject('client_not_found')
+  if (before.erasedAt) return reject('client_erased')
   const { name, email } = before
   const wanted = { name: terms.name ?? name, email: terms.email ?? email }
   if (wanted.name === name && wanted.email === email) return { accepted: true, facts: [] }
   const version = before.version + 1n
   const client = { ...before, ...wanted, version, changedActor: actor, updatedAt: at }
+  return { accepted: true, facts: [{ type, id, createdAt: at, client }] }
+}
+
+export function decideErasure(
+  { type, id, clientId, actor = null }: EraseClient,
+  clients: ReadonlyMap<string, Client>,
+  at: Date,
+): Decision<Creation> {
+  const before = clients.get(clientId)
+  if (!before) return reject('client_not_found')
+  if (before.erasedAt) return { accepted: true, facts: [] }
+  const gone = { name: null, email: null, updatedAt: at, erasedAt: at }
+  const client = { ...before, ...gone, version: before.version + 1n, changedActor: actor }
   return { accepted: true, facts: [{ type, id, createdAt: at, client }] }
 }
 

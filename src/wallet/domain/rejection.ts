@@ -14,6 +14,7 @@ export const rejectionCodes = [
   'amount_exceeds_hold',
   'expires_at_not_later',
   'client_not_found',
+  'client_erased',
   'accounts_not_different',
   'account_from_not_found',
   'account_to_not_found',

@@ -108,20 +108,22 @@ export type Fact = Movement | Creation
 /** Owns accounts. Its versions are 1, 2, 3 … */
 export type Client = {
   id: string
-  name: string
-  email: string
+  /** Null once its personal data was erased. */
+  name: string | null
+  email: string | null
   version: bigint
   /** Who registered it, and who made this version of it; null for the first. */
   actor: string | null
   changedActor: string | null
   createdAt: Date
   updatedAt: Date
+  erasedAt: Date | null
 }
 
 /** A client, new or changed, or accounts that are new. */
 export type Creation = { id: string; createdAt: Date } & (
   | { type: 'registration'; client: Client }
-  | { type: 'update'; client: Client }
+  | { type: 'update' | 'erasure'; client: Client }
   | { type: 'opening'; accounts: Account[] }
 )
 

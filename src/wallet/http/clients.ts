@@ -10,7 +10,7 @@ import { responseHeaders } from '../../platform/http/headers'
 import { listResponse, pageHeaders, paging } from '../../platform/http/list'
 import { AssumedClientVersions } from '../../platform/http/preview'
 import { answer, route } from '../../platform/http/route'
-import { closed, closedObject, described, notEmpty } from '../../platform/http/schemas'
+import { closed, closedObject, described, notEmpty, nullable } from '../../platform/http/schemas'
 import type { Client } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findClient } from '../ledger/store/rows'
@@ -37,13 +37,14 @@ const ClientUpdate = notEmpty(
 
 const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),
-  name: Type.String({ description: 'As it was sent.' }),
-  email: Type.String({ description: 'As it was sent.' }),
+  name: nullable(Type.String(), 'As it was sent. Null once it was erased.'),
+  email: nullable(Type.String(), 'As it was sent. Null once it was erased.'),
   version: version('1 at first, and one more with each change.'),
   actor: actor('Who registered it'),
   changed_actor: actor('Who last changed it'),
   created_at: time('When it was registered.'),
   updated_at: time('When this version was written.'),
+  erased_at: nullable(time('When its personal data was erased. Null while it is there.')),
 })
 
 const ClientChangePreview = closedObject('ClientChangePreview', {
@@ -61,6 +62,7 @@ const presentClient = (client: Client): Static<typeof ClientResponse> => ({
   changed_actor: client.changedActor,
   created_at: client.createdAt.toISOString(),
   updated_at: client.updatedAt.toISOString(),
+  erased_at: client.erasedAt?.toISOString() ?? null,
 })
 
 const respondWithClient: Responder<'client'> = {
@@ -137,7 +139,7 @@ export const clientRoutes = (wallet: Wallet) => [
     params: { id: pathId('The client.') },
     body: ClientUpdate,
     responses: { 200: answer(ClientResponse, { preview: answer(ClientChangePreview) }) },
-    problems: [problems.clientNotFound],
+    problems: [problems.clientNotFound, problems.clientErased],
     examples: clientExamples.updateClient,
     handle({ body, params, call }) {
       if (!isUuid(params.id)) return refuseClient(call.request, params.id)

@@ -263,6 +263,10 @@ const refusals = {
   amount_exceeds_hold: [problems.amountExceedsHold, () => 'the amount is more than the hold'],
   expires_at_not_later: [problems.expiryNotLater, () => 'the hold expires later than that already'],
   client_not_found: [problems.clientNotFound, ({ clientId }) => `client ${clientId} does not exist`],
+  client_erased: [
+    problems.clientErased,
+    ({ clientId }) => `the personal data of client ${clientId} was erased`,
+  ],
   accounts_not_different: [problems.sameAccount, () => 'an account cannot transfer to itself'],
   account_from_not_found: [
     problems.accountNotFound,

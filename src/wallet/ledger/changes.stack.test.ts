@@ -337,7 +337,7 @@ test('changes whose answer is lost with the connection take effect once', async 
       else to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') end as value
     from changes
     union all
-    select 'name', name from client_versions where version > 1`
+    select 'name', name from personal_data where version > 1`
   const made = Map.groupBy(rows, ({ kind, value }) => `${kind} ${value}`)
   for (const [kind, value, status] of wanted) {
     const times = made.get(`${kind} ${value}`)?.length ?? 0

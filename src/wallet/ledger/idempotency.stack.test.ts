@@ -390,7 +390,7 @@ test('clients and accounts are made once under a key, and answered as they were'
     expect(refused).toMatchObject({ status: 404, body: { code: 'CLIENT_NOT_FOUND' } })
     expect(refused.headers.get('idempotency-replayed')).toBe(replayed)
   }
-  expect(Number((await sql`select count(*) from clients where name = 'Olivia'`)[0]?.count)).toBe(1)
+  expect(Number((await sql`select count(*) from personal_data where name = 'Olivia'`)[0]?.count)).toBe(1)
   expect(
     Number((await sql`select count(*) from accounts where client_id = ${memberOf('id', client)}`)[0]?.count),
   ).toBe(1)

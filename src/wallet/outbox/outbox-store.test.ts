@@ -31,16 +31,10 @@ test('the columns of the router exist, and none of them is nullable', () => {
 
 test('what the router sends of a row is read like what the relay sends', () => {
   const createdAt = new Date('2026-01-31T00:00:00Z')
-  const event = clientToEvent({
-    id: crypto.randomUUID(),
-    name: 'Grace',
-    email: 'grace@example.com',
-    version: 1n,
-    actor: null,
-    changedActor: null,
-    createdAt,
-    updatedAt: createdAt,
-  })
+  const id = crypto.randomUUID()
+  const dates = { createdAt, updatedAt: createdAt, erasedAt: null }
+  const client = { id, version: 1n, actor: null, changedActor: null, ...dates }
+  const event = clientToEvent({ changeId: id, client })
   const headers = headersOf({ id: '42', type: event.name, subject: event.subject })
   expect(decodeRecord({ value: Buffer.from(event.value), headers })).toEqual({
     kind: 'event',

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import postgres from 'postgres'
+import { topics } from '../../contract/events/events'
 import { startBroker } from '../../local/broker/broker'
 import { connectKafka } from '../../platform/kafka/client'
 import { requestBytesMax } from '../../platform/kafka/publisher'
@@ -27,7 +28,7 @@ async function start(batchBytesMax: number, patience = { standstillMaxMs: 60_000
   const topicPrefix = shared.topicPrefix()
   const admin = new Kafka({ brokers: [broker.brokers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
-  const names = ['clients', 'accounts', 'transactions', 'balances'].map((topic) => topicPrefix + topic)
+  const names = topics.map((topic) => topicPrefix + topic)
   const configEntries = [{ name: 'max.message.bytes', value: String(batchBytesMax) }]
   await admin.createTopics({ topics: names.map((topic) => ({ topic, numPartitions: 1, configEntries })) })
   const config = serviceConfig('wallet', { database, brokers: [broker.brokers], topicPrefix, seed: true })
@@ -190,7 +191,7 @@ test('the largest events that requests can lead to are far smaller than what bro
     }
   }
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  for (const topic of ['clients', 'accounts', 'transactions', 'balances'])
+  for (const topic of topics)
     for (const { value } of await stack.records(topic))
       expect(value?.length ?? 0).toBeLessThan(requestBytesMax / 100)
 })

@@ -3,6 +3,7 @@
  * replicas acknowledged it, in the statement that records its delivery. One relay per database
  * leads, any number stand by. A crash repeats events and never loses one.
  */
+import { events } from '../../contract/events/events'
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { type Sign, signatureHeader } from '../../contract/wire/signature'
 import { messageOf } from '../../platform/fault'
@@ -17,6 +18,7 @@ import type { Log } from '../../platform/telemetry/log'
 import { continueTrace } from '../../platform/telemetry/trace'
 import { endSessions } from '../db/sessions'
 import {
+  type OutboxRow,
   openOutbox,
   outboxChannel,
   type PendingRow,
@@ -24,6 +26,7 @@ import {
   removePublished,
   tryLead,
 } from './outbox-store'
+import { loadPersonalData } from './personal-data-store'
 
 export type RelayOptions = {
   /** The relay has a connection of its own, since the leader's lock belongs to its session. */
@@ -199,7 +202,8 @@ class OutboxDrain {
    */
   async #publish(rows: PendingRow[]): Promise<void> {
     const { publisher, refusedMs, log } = this.#options
-    const records = rows.map((row) => recordOf(row, this.#options))
+    const current = await withPersonalData(this.#sql, rows)
+    const records = current.map((event) => recordOf(event, this.#options))
     const sent = await publisher.send(records)
     let first: RefusedEvent | undefined
     for (const [index, coordinates] of sent.entries()) {
@@ -221,13 +225,25 @@ class OutboxDrain {
   }
 }
 
-function recordOf(row: PendingRow, { topicPrefix, sign }: RelayOptions) {
-  // Events without a request (expiry, republication) start a new trace.
+/** The rows that stand for personal data, with what is known of their clients now. */
+async function withPersonalData(sql: Statements, rows: readonly OutboxRow[]): Promise<OutboxRow[]> {
+  const { topic } = events.PersonalDataRecorded
+  const clientIds = rows.flatMap((row) => (row.topic === topic ? row.key : []))
+  if (clientIds.length === 0) return [...rows]
+  const current = await loadPersonalData(sql, clientIds)
+  return rows.map((row) => (row.topic === topic ? { ...row, ...current.get(row.key) } : row))
+}
+
+/** Events without a request (expiry, republication) start a new trace. */
+export function recordOf(
+  event: OutboxRow,
+  { topicPrefix, sign }: Pick<RelayOptions, 'topicPrefix' | 'sign'>,
+): OutgoingRecord {
   const headers: Record<string, string> = {
-    ...cloudEventHeaders(walletSource, row),
-    traceparent: row.traceparent ?? continueTrace(undefined),
+    ...cloudEventHeaders(walletSource, event),
+    traceparent: event.traceparent ?? continueTrace(undefined),
   }
-  const record = { topic: topicPrefix + row.topic, key: row.key, value: row.value, headers }
+  const record = { topic: topicPrefix + event.topic, key: event.key, value: event.value, headers }
   if (sign) headers[signatureHeader] = sign({ ...record, headers: Object.entries(headers) })
   return record
 }

@@ -1,24 +1,25 @@
 /** Clients, accounts and holds in pages, each in the order of its ids. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../platform/postgres/database'
-import { accounts, clients, holds } from '../db/schema'
+import { accounts, clients, holds, personalData } from '../db/schema'
 import type { Account, AccountStatus } from '../domain/account'
 import type { Client, Hold, HoldStatus } from '../domain/types'
+import { selectClients } from '../ledger/store/rows'
 
 /** `after`: the id that the page before ended with. */
 export type IdPage = { after: string | undefined; limit: number }
 
 /** Letter case makes no difference in an e-mail address. */
 export function listClients(
-  { orm }: Database,
+  database: Database,
   { email }: { email: string | undefined },
   { after, limit }: IdPage,
 ): Promise<Client[]> {
   const matches = and(
-    where(email, (value) => sql`lower(${clients.email}) = lower(${value})`),
+    where(email, (value) => sql`lower(${personalData.email}) = lower(${value})`),
     where(after, (id) => gt(clients.id, id)),
   )
-  return orm.select().from(clients).where(matches).orderBy(asc(clients.id)).limit(limit)
+  return selectClients(database).where(matches).orderBy(asc(clients.id)).limit(limit)
 }
 
 export type AccountFilter = {

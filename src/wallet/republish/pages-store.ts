@@ -5,7 +5,7 @@ import type { Database } from '../../platform/postgres/database'
 import { pagesOf } from '../../platform/postgres/statements'
 import { accounts, clients, clientVersions } from '../db/schema'
 import type { Account } from '../domain/account'
-import type { Client } from '../domain/types'
+import type { ClientVersion } from '../events'
 
 /** One account or all, changed at a time or later. */
 export type AccountFilter = { accountId: string | undefined; since: Date }
@@ -34,8 +34,7 @@ export async function countEntries({ orm }: Database, filter: AccountFilter): Pr
   return Number(row?.entries ?? 0)
 }
 
-/** A client after its registration or a later change, by the id of that. */
-export type ClientVersion = { changeId: string; client: Client }
+export type PastClient = ClientVersion & { isNewest: boolean }
 
 /**
  * All versions that were written at a time or later, by client and version. With an account, only of its
@@ -46,19 +45,25 @@ export function clientPages({ orm }: Database, { accountId, since }: AccountFilt
     ? orm.select({ id: accounts.clientId }).from(accounts).where(eq(accounts.id, accountId))
     : undefined
   const { clientId, version } = clientVersions
-  return pagesOf<ClientVersion>(async (last, limit) => {
+  return pagesOf<PastClient>(async (last, limit) => {
     const after = last?.client ?? { id: nilUuid, version: 0n }
     const isNext = or(gt(clientId, after.id), and(eq(clientId, after.id), gt(version, after.version)))
     const rows = await orm
-      .select({ past: clientVersions, actor: clients.actor, createdAt: clients.createdAt })
+      .select({ past: clientVersions, client: clients })
       .from(clientVersions)
       .innerJoin(clients, eq(clients.id, clientId))
       .where(and(isNext, gte(clientVersions.createdAt, since), owner && inArray(clientId, owner)))
       .orderBy(clientId, version)
       .limit(limit)
-    return rows.map(({ past: { id: changeId, clientId: id, createdAt: updatedAt, ...past }, ...client }) => ({
-      changeId,
-      client: { ...past, ...client, id, changedActor: past.version > 1n ? past.actor : null, updatedAt },
-    }))
+    return rows.map(({ past, client: { actor, createdAt, version: newest } }) => {
+      const { id: changeId, clientId: id, createdAt: updatedAt, version, isErasure } = past
+      const changedActor = version > 1n ? past.actor : null
+      const erasedAt = isErasure ? updatedAt : null
+      return {
+        changeId,
+        client: { id, version, actor, changedActor, createdAt, updatedAt, erasedAt },
+        isNewest: version === newest,
+      }
+    })
   }, size)
 }

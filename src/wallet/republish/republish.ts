@@ -7,10 +7,10 @@ import type { EncodedEvent } from '../../contract/wire/envelope'
 import type { Database } from '../../platform/postgres/database'
 import type { ProgressBar } from '../../platform/process/progress-bar'
 import { pause } from '../../platform/process/retry'
-import { accountToEvent, clientToEvent, clientUpdateToEvent, toEvents } from '../events'
+import { accountToEvent, clientToEvent, personalDataToEvent, toEvents } from '../events'
 import { enqueueReplay, measureOutbox } from '../outbox/outbox-store'
 import { type EntryRange, loadFacts, type ReleasedHolds } from './facts-store'
-import { type AccountFilter, accountPages, type ClientVersion, clientPages } from './pages-store'
+import { type AccountFilter, accountPages, clientPages, type PastClient } from './pages-store'
 
 /** Clients, accounts or entries in a page. An entry makes two events. */
 const pageSize = 1000
@@ -50,7 +50,7 @@ type EventPage = { events: EncodedEvent[]; entries: number }
 /** Clients first, then per account its opening and what it paid and reserved, by version. */
 async function* eventPages(database: Database, filter: AccountFilter): AsyncGenerator<EventPage> {
   for await (const clients of clientPages(database, filter, pageSize))
-    yield { events: clients.map(clientVersionToEvent), entries: 0 }
+    yield { events: clients.flatMap(clientToEvents), entries: 0 }
 
   const { accountId, since } = filter
   const releasedHolds: ReleasedHolds = new Map()
@@ -65,8 +65,11 @@ async function* eventPages(database: Database, filter: AccountFilter): AsyncGene
   }
 }
 
-const clientVersionToEvent = ({ changeId, client }: ClientVersion): EncodedEvent =>
-  client.version === 1n ? clientToEvent(client) : clientUpdateToEvent(changeId, client)
+/** Of personal data only what it is now. */
+const clientToEvents = (past: PastClient): EncodedEvent[] => [
+  clientToEvent(past),
+  ...(past.isNewest ? [personalDataToEvent(past)] : []),
+]
 
 /** All entries of the accounts, in order, `size` at a time: memory is bounded for any account. */
 export function* entryRanges(

@@ -1,6 +1,7 @@
 /** The sample data: applied once, through the same decisions and the same append as any other. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { events } from '../../contract/events/events'
 import { parseMoney } from '../../contract/money'
 import type { Database } from '../../platform/postgres/database'
 import { withPreparationLock } from '../../platform/postgres/migrate'
@@ -67,6 +68,12 @@ export function readSeed({ currency, clients, accounts, transactions } = readSee
     return decision.facts
   })
 }
+
+/** Values of the records that lead to it, without personal data: that comes from the topic alone. */
+export const readSeedEvents = (): string[] =>
+  readSeed()
+    .flatMap(toEvents)
+    .flatMap(({ topic, value }) => (topic === events.PersonalDataRecorded.topic ? [] : value))
 
 /** Writes the seed in one transaction, unless it was applied before. */
 export async function seedWallet(url: string, database: Database, log: Log): Promise<void> {

@@ -9,6 +9,7 @@ const irene = {
   changed_actor: null,
   created_at: '2024-11-23T14:02:11.083Z',
   updated_at: '2024-11-23T14:02:11.083Z',
+  erased_at: null,
 }
 
 export const clientExamples = {

@@ -54,7 +54,11 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
 }
 
 // Triggers write the rest of clients, accounts and holds.
-const clientRows = rowStatements(tables.clients, keysOf(tables.clients, ['version', 'changedActor']))
+const clientRows = rowStatements(
+  tables.clients,
+  keysOf(tables.clients, ['version', 'changedActor', 'erasedAt']),
+)
+const personalRows = rowStatements(tables.personalData, keysOf(tables.personalData))
 const clientVersionRows = rowStatements(tables.clientVersions, keysOf(tables.clientVersions))
 const accountRows = rowStatements(
   tables.accounts,
@@ -76,20 +80,20 @@ const changeRows = rowStatements(tables.changes, keysOf(tables.changes, shared),
 
 const appendCreations = (sql: Statements, facts: Fact[]) => {
   const clients = facts.flatMap((fact) => (fact.type === 'registration' ? fact.client : []))
-  const updates = facts.flatMap(({ id, ...fact }) =>
-    fact.type === 'update'
-      ? {
-          ...fact.client,
-          id,
-          clientId: fact.client.id,
-          actor: fact.client.changedActor,
-          createdAt: fact.client.updatedAt,
-        }
-      : [],
-  )
+  const updates = facts.flatMap(({ id, ...fact }) => {
+    if (fact.type !== 'update' && fact.type !== 'erasure') return []
+    const { id: clientId, version, changedActor: actor, updatedAt: createdAt } = fact.client
+    return { id, clientId, version, actor, createdAt, isErasure: fact.type === 'erasure' }
+  })
+  const personal = facts.flatMap((fact) => {
+    if (fact.type !== 'registration' && fact.type !== 'update') return []
+    const { id: clientId, version, name, email } = fact.client
+    return { clientId, version, name, email }
+  })
   const accounts = facts.flatMap((fact) => (fact.type === 'opening' ? fact.accounts : []))
   return sql`
     , appended_clients as (${clientRows.insert(sql, clients)})
+    , appended_personal_data as (${personalRows.insert(sql, personal)})
     , appended_versions as (${clientVersionRows.insert(sql, updates)})
     , appended_accounts as (${accountRows.insert(sql, accounts)})`
 }
@@ -129,6 +133,7 @@ const conflicts = new Set([
   'clients_pkey',
   'client_versions_pkey',
   'client_versions_id',
+  'personal_data_pkey',
   // Both before the entry that collides as well.
   'changes_pkey',
   'changes_version',

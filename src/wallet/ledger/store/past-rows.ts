@@ -68,26 +68,33 @@ export async function loadPastHolds(
   )
 }
 
-type PastClient = Omit<Client, 'createdAt' | 'updatedAt'> & { createdAt: string; updatedAt: string }
+type PastClient = Pick<Client, 'id' | 'name' | 'email' | 'version' | 'actor' | 'changedActor'> &
+  Record<'createdAt' | 'updatedAt', string> & { erasedAt: string | null }
 
-const clientOf = ({ createdAt, updatedAt, ...client }: PastClient): Client => ({
+const clientOf = ({ createdAt, updatedAt, erasedAt, ...client }: PastClient): Client => ({
   ...client,
   createdAt: new Date(createdAt),
   updatedAt: new Date(updatedAt),
+  erasedAt: erasedAt === null ? null : new Date(erasedAt),
 })
 
+/** The personal data of a version is gone once the client was erased, and its answer shows that. */
 const clientColumns = (sql: Statements) => sql`
-  client_id as id, past.version, past.name, past.email, past.created_at as "updatedAt",
-  case when past.version > 1 then past.actor end as "changedActor",
-  (select actor from clients where clients.id = client_id),
-  (select created_at from clients where clients.id = client_id) as "createdAt"`
+  past.client_id as id, past.version, personal_data.name, personal_data.email,
+  past.created_at as "updatedAt", case when past.version > 1 then past.actor end as "changedActor",
+  clients.actor, clients.created_at as "createdAt", clients.erased_at as "erasedAt"`
+const clientTables = (sql: Statements) => sql`
+  client_versions as past
+  join clients on clients.id = past.client_id
+  left join personal_data
+    on personal_data.client_id = past.client_id and personal_data.version = past.version`
 
 /** By `nameOfPast`. */
 export async function loadPastClients(sql: Statements, past: readonly Past[]): Promise<Map<string, Client>> {
   if (past.length === 0) return new Map()
   const rows = await sql<PastClient[]>`
-    select ${clientColumns(sql)} from ${named(sql, past)}
-    join client_versions as past on client_id = named.id and past.version = named.version`
+    select ${clientColumns(sql)} from ${clientTables(sql)}
+    join ${named(sql, past)} on past.client_id = named.id and past.version = named.version`
   return new Map(rows.map((row) => [nameOfPast(row), clientOf(row)]))
 }
 
@@ -99,6 +106,6 @@ export async function loadChangedClients(
   if (commandIds.length === 0) return new Map()
   const rows = await sql<(PastClient & { commandId: string })[]>`
     select past.id as "commandId", ${clientColumns(sql)}
-    from client_versions as past where id = any(${arrayOf(commandIds)}::uuid[])`
+    from ${clientTables(sql)} where past.id = any(${arrayOf(commandIds)}::uuid[])`
   return new Map(rows.map(({ commandId, ...row }) => [commandId, clientOf(row)]))
 }

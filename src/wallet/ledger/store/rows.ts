@@ -1,15 +1,15 @@
 /** Reads what `append` has written, by id. */
-import { and, asc, eq, inArray, lte, sql, sum } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, inArray, lte, sql, sum } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '../../../platform/postgres/database'
 import { selectList } from '../../../platform/postgres/rows'
 import { arrayOf, type Statements } from '../../../platform/postgres/statements'
-import { accounts, changes, clients, holds, transactions } from '../../db/schema'
+import { accounts, changes, clients, holds, personalData, transactions } from '../../db/schema'
 import type { Account } from '../../domain/account'
 import type { Original } from '../../domain/reversal'
-import type { Hold, Legs } from '../../domain/types'
+import type { Client, Hold, Legs } from '../../domain/types'
 
-type Table = typeof accounts | typeof changes | typeof clients | typeof holds
+type Table = typeof accounts | typeof changes | typeof holds
 
 /** Missing rows are absent. */
 const loader =
@@ -24,10 +24,27 @@ const loader =
     return new Map((rows as T['$inferSelect'][]).map((row) => [row.id, row]))
   }
 
-const isAnyOf = ({ id }: Pick<Table, 'id'> | Pick<typeof transactions, 'id'>, ids: string[]) =>
-  sql`${id} = any(${arrayOf(ids)}::uuid[])`
+type Identified = Pick<Table, 'id'> | Pick<typeof transactions | typeof clients, 'id'>
 
-export const loadClients = loader(clients)
+const isAnyOf = ({ id }: Identified, ids: string[]) => sql`${id} = any(${arrayOf(ids)}::uuid[])`
+
+/** With their personal data. */
+export const selectClients = ({ orm }: Database) => {
+  const { version, name, email } = personalData
+  return orm
+    .select({ ...getTableColumns(clients), name, email })
+    .from(clients)
+    .leftJoin(personalData, and(eq(personalData.clientId, clients.id), eq(version, clients.version)))
+    .$dynamic()
+}
+
+export async function loadClients(database: Database, ids: Iterable<string>): Promise<Map<string, Client>> {
+  const list = [...ids]
+  if (list.length === 0) return new Map()
+  const rows = await selectClients(database).where(isAnyOf(clients, list))
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
 export const loadHolds = loader(holds)
 export const loadChanges = loader(changes)
 
@@ -43,14 +60,16 @@ export async function loadTransactions({ orm }: Database, ids: Iterable<string>)
   return Map.groupBy(rows, ({ id }) => id) as Map<string, unknown> as Map<string, Legs>
 }
 
-const finder = <T extends Table>(table: T) => {
-  const load = loader(table)
-  return async (database: Database, id: string) => (await load(database, [id])).get(id)
-}
+type Load<Row> = (database: Database, ids: string[]) => Promise<Map<string, Row>>
 
-export const findAccount = finder(accounts)
-export const findClient = finder(clients)
-export const findHold = finder(holds)
+const finder =
+  <Row>(load: Load<Row>) =>
+  async (database: Database, id: string) =>
+    (await load(database, [id])).get(id)
+
+export const findAccount = finder(loader(accounts))
+export const findClient = finder(loadClients)
+export const findHold = finder(loadHolds)
 export const findTransaction = async (database: Database, id: string): Promise<Legs | undefined> =>
   (await loadTransactions(database, [id])).get(id)
 
