@@ -11,13 +11,11 @@ export type Outgoing = {
   method: string
   headers: Headers
   body?: string
-  /** Whether sending it twice has the effect of sending it once. */
-  isRepeatable: boolean
 }
 
 /** What `read` makes of the response. Throws a `SaldoError`, or the reason of the signal. */
 export async function send<T>(
-  { url, isRepeatable, ...init }: Outgoing,
+  { url, ...init }: Outgoing,
   { fetch, read }: { fetch: Fetch; read: (response: Response, text: string) => T },
   { timeoutMs, deadlineMs, retries, signal }: typeof defaults & Pick<Limits, 'signal'>,
 ): Promise<T> {
@@ -37,8 +35,7 @@ export async function send<T>(
       signal?.throwIfAborted()
       failure = toFailure(error)
     }
-    if (!isRepeatable || !mayPass(failure) || attempt >= retries || Date.now() + pauseMs >= endsAt)
-      throw failure
+    if (!mayPass(failure) || attempt >= retries || Date.now() + pauseMs >= endsAt) throw failure
     await sleep(pauseMs, signal)
   }
 }

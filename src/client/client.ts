@@ -95,7 +95,7 @@ class Client {
   async #call({ operation, ids, options }: Call, input: unknown): Promise<any> {
     const { service, method, flags } = operation
     const limits = this.#limitsOf(options)
-    const idempotencyKey = flags.includes('key') ? (options.idempotencyKey ?? newKey()) : undefined
+    const idempotencyKey = method === 'GET' ? undefined : (options.idempotencyKey ?? newKey())
     const isFresh = flags.includes('token') && !options.allowStale
     const token = isFresh ? this.#versions.tokenFor(ids[0]) : undefined
     const waitSeconds = options.waitSeconds ?? (token && Math.min(30, Math.floor(limits.timeoutMs / 2000)))
@@ -110,7 +110,6 @@ class Client {
         prefer: waitSeconds === undefined ? undefined : `wait=${waitSeconds}`,
       }),
       ...(body !== undefined && { body }),
-      isRepeatable: method === 'GET' || idempotencyKey !== undefined,
     }
     // Its versions are those that would be.
     const isPreview = (input as { dry_run?: boolean } | undefined)?.dry_run === true

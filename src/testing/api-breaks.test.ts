@@ -132,7 +132,6 @@ test.each<[string, Parameters<typeof changed>[0]]>([
     `${at}: the operation was sendParcel and is send`,
     (_, { post }) => Object.assign(post, { operationId: 'send' }),
   ],
-  [`${at}: is not idempotent any more`, (_, { post }) => Object.assign(post, { 'x-idempotency': 'none' })],
   [`${at}: query limit is gone`, (_, { post }) => post.parameters.splice(1, 1)],
   [`${at}: header Prefer is gone`, (_, { post }) => post.parameters.pop()],
   [

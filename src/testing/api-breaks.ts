@@ -27,8 +27,6 @@ function ofOperation(was: Operation, is: Operation, documents: Documents): strin
   const found: string[] = []
   if (was.operationId !== is.operationId)
     found.push(`the operation was ${was.operationId} and is ${is.operationId}`)
-  if (was['x-idempotency'] !== is['x-idempotency'] && is['x-idempotency'] === 'none')
-    found.push('is not idempotent any more')
   return [
     ...found,
     ...ofParameters(was.parameters ?? [], is.parameters ?? [], documents),

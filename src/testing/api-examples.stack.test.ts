@@ -29,16 +29,14 @@ const withIds = <T>(value: T, ids: Ids): T =>
 /** When the documented requests were sent. What they name of the future is as far from now. */
 const documentedAt = Date.parse('2024-11-23T14:00:00Z')
 
-const withFuture = (body: unknown): unknown =>
+const withFuture = <T>(value: T): T =>
   JSON.parse(
-    JSON.stringify(body).replace(/(?<="expires_at":")[^"]+/g, (time) =>
+    JSON.stringify(value).replace(/(?<="expires_at":")[^"]+/g, (time) =>
       new Date(Date.now() + Date.parse(time) - documentedAt).toISOString(),
     ),
   )
 
-function send(caller: Caller, route: Route, example: Example): Promise<Answer> {
-  const { query, headers, params } = example
-  const body = example.body === undefined ? undefined : withFuture(example.body)
+function send(caller: Caller, route: Route, { query, headers, params, body }: Example): Promise<Answer> {
   const path = route.path.replace(/:(\w+)/g, (_, name) => (params as Record<string, string>)[name] ?? '')
   const target = query ? `${path}?${new URLSearchParams(query)}` : path
   if (route.method === 'GET') return caller.get(target, headers)
@@ -71,6 +69,20 @@ function expectSame(actual: unknown, documented: unknown, { at, ids }: { at: str
   expect([at, actual]).toEqual([at, documented])
 }
 
+/** What is sent again under its key, and answered alike. */
+const hasEffect = ({ method }: Route, { status, body }: Example): boolean =>
+  method !== 'GET' && status < 400 && !(body as { dry_run?: boolean } | undefined)?.dry_run
+
+test('every route that may write has an example of its effect, which is sent again under its key', () => {
+  const writing = Object.values(routesOf).flatMap((routes) => routes.filter(({ method }) => method !== 'GET'))
+  expect(new Set(writing.map(({ method }) => method))).toEqual(new Set(['POST', 'PATCH']))
+  for (const route of writing)
+    expect([route.id, Object.values(route.examples).some((one) => hasEffect(route, one))]).toEqual([
+      route.id,
+      true,
+    ])
+})
+
 async function expectExamples(stack: Stack, service: ServiceName): Promise<void> {
   const ids: Ids = new Map()
   for (const route of routesOf[service])
@@ -86,8 +98,16 @@ async function expectExample(
   { route, example, at, ids }: { route: Route; example: Example; at: string; ids: Ids },
 ): Promise<void> {
   const { response } = example
-  const { status, body } = await send(caller, route, withIds(example, ids))
+  const headers = { 'idempotency-key': at, ...Object.fromEntries(new Headers(example.headers)) }
+  const request = withFuture(withIds({ ...example, headers }, ids))
+  const answer = await send(caller, route, request)
+  const { status, body } = answer
   expect([at, status, status === example.status ? '' : body]).toEqual([at, example.status, ''])
+  if (hasEffect(route, example)) {
+    const again = await send(caller, route, request)
+    const isReplayed = again.headers.get('idempotency-replayed')
+    expect([at, again.status, isReplayed, again.body]).toEqual([at, status, 'true', body])
+  }
   if (response === undefined || 'text' in body) return
   if (status in route.answers) expectSame(body, response, { at, ids })
   // A refusal documents only what differs from the others.

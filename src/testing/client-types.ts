@@ -400,7 +400,6 @@ function* wordsOf(method: Method): Generator<string> {
   if (bodyOf(method)) yield 'body'
   if (isStream(method)) return yield 'stream'
   if (parametersOf(method, 'query').length > 0) yield 'query'
-  if (method.operation['x-idempotency'] === 'key') yield 'key'
   if (parametersOf(method, 'header').some(({ name }) => name === 'Consistency-Token')) yield 'token'
   if (isList(method)) yield 'pages'
 }

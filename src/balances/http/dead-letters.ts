@@ -7,7 +7,6 @@ import { refuse } from '../../platform/http/app'
 import { encodeCursor, type Filter } from '../../platform/http/cursor'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
-import { keyed } from '../../platform/http/keyed'
 import {
   listResponse,
   pageHeaders,
@@ -280,7 +279,6 @@ export const deadLetterRoutes = (
       200: answer(RedriveResponse, { headers: [responseHeaders.cacheControl('no-store')] }),
     },
     examples: deadLetterExamples.redriveDeadLetters,
-    traits: [keyed],
     async handle({ body, ...call }) {
       const { dry_run: dryRun = false } = body
       const { selection, filter } = parseRedrive(body)

@@ -6,7 +6,6 @@ import { time } from '../../contract/schemas'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
 import { InvalidValue } from '../../platform/http/invalid'
-import { keyed } from '../../platform/http/keyed'
 import { answer, route } from '../../platform/http/route'
 import { closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { Once } from '../idempotency/once'
@@ -109,7 +108,6 @@ export const rebuildRoutes = (rebuilding: Rebuilding, once: Once) => [
     body: NewRebuild,
     responses: { 202: answer(RebuildResponse, { headers }) },
     examples: rebuildExamples.requestRebuild,
-    traits: [keyed],
     problems: [problems.rebuildConflict],
     handle({ body, ...call }) {
       const command = parseRebuild(body)

@@ -32,12 +32,6 @@ export function requireValidIdempotencyKey({ request }: { request: Request }): v
   readIdempotencyKey(request)
 }
 
-/** A caller who sends a key relies on it, so a route that does not support keys refuses one. */
-export function rejectIdempotencyKey({ request }: { request: Request }): void {
-  if (request.headers.has('idempotency-key'))
-    throw new MalformedRequest('this route does not support Idempotency-Key; send the request without it')
-}
-
 /**
  * What a key stands for: SHA-256, in hex, of method, route and request, independent of the order of
  * members.

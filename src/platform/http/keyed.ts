@@ -1,18 +1,9 @@
 /** Requests under an `Idempotency-Key`: what the key stands for, and how they are answered. */
 import type { IdempotencyKey } from '../idempotency'
 import { refuse } from './app'
-import { requestHeaders, responseHeaders, sometimes } from './headers'
 import { fingerprint, readIdempotencyKey } from './idempotency-key'
 import { principalOf } from './principal'
 import { keyProblems } from './problem'
-import type { Trait } from './route'
-
-/** Of every route that honours `Idempotency-Key`. */
-export const keyed: Trait = {
-  requestHeaders: [requestHeaders.idempotencyKey],
-  responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
-  problems: [keyProblems.reused, keyProblems.inProgress],
-}
 
 /** A request, as its route sees it. `route` is the path with its parameters by name. */
 export type KeyedCall = { request: Request; route: string; params: Readonly<Record<string, string>> }

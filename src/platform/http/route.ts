@@ -5,9 +5,9 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
 import { type BodySchema, bodyOf } from './body-schema'
 import type { Guard, Guarded } from './guard'
-import { type HeaderField, requestHeaders } from './headers'
-import { rejectIdempotencyKey, requireValidIdempotencyKey } from './idempotency-key'
-import { commonProblems, mergeProblems, type ProblemKind } from './problem'
+import { type HeaderField, requestHeaders, responseHeaders, sometimes } from './headers'
+import { requireValidIdempotencyKey } from './idempotency-key'
+import { commonProblems, keyProblems, mergeProblems, type ProblemKind } from './problem'
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
@@ -95,8 +95,6 @@ export type Route = Guarded<RouteContext<never, never, never>> & {
   responseHeaders: readonly HeaderField[]
   /** All that it answers, each once. */
   problems: readonly ProblemKind[]
-  /** Whether `Idempotency-Key` is honoured. */
-  isKeyed: boolean
   examples: Readonly<Record<string, Example>>
   handle(context: RouteContext<never, never, never>): Response | Promise<Response>
 }
@@ -135,7 +133,8 @@ export function route<
   Query extends TSchema = TSchema,
   Body extends BodySchema = TObject,
 >(definition: Definition<Path, Query, Body>): Route {
-  const { responses, traits = [], problems = [], common, ...rest } = definition
+  const { responses, problems = [], common, ...rest } = definition
+  const traits = [...(isRead(definition.method) ? [] : [keyed]), ...(definition.traits ?? [])]
   const asked = traits.flatMap((trait) => trait.requestHeaders)
   return {
     params: {},
@@ -149,11 +148,17 @@ export function route<
       ...(common ?? commonProblemsOf(definition)),
       ...keyProblemsOf(definition),
     ]),
-    isKeyed: asked.includes(requestHeaders.idempotencyKey),
   } as Route
 }
 
 const isRead = (method: Method) => method === 'GET'
+
+/** Of every write: its handler answers the same request under the same key alike. */
+const keyed: Trait = {
+  requestHeaders: [requestHeaders.idempotencyKey],
+  responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
+  problems: [keyProblems.reused, keyProblems.inProgress],
+}
 
 /** A schema is that of a JSON body. */
 export const asAnswer = (one: TSchema | Answer | null): Answer =>
@@ -207,11 +212,11 @@ type Context = RouteContext<unknown, unknown, unknown>
 /** Adds the routes to an Elysia app, each behind the guard. */
 export function mount<App>(app: App, routes: readonly Route[], guard?: Guard): App {
   for (const route of routes) {
-    const { method, path, query, body, isKeyed } = route
+    const { method, path, query, body } = route
     const hooks = {
       ...(query && { query }),
       ...(body && { body: bodyOf(body) }),
-      ...(!isRead(method) && { transform: isKeyed ? requireValidIdempotencyKey : rejectIdempotencyKey }),
+      ...(!isRead(method) && { transform: requireValidIdempotencyKey }),
     }
     const handler = handlerOf(path, guard ? behind(guard, route) : handleOf(route), { query, body })
     ;(app as Router).route(method, path, handler, hooks)

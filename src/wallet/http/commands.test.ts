@@ -6,12 +6,12 @@ import { routesOf } from '../../testing/documented'
 const membersOf = (schema?: TSchema): string[][] =>
   ((schema?.anyOf ?? [schema]) as TSchema[]).map((form) => Object.keys(form?.properties ?? {}))
 
-test('every route that changes the ledger has an idempotency key and a preview', () => {
+test('every route that changes the ledger has a preview', () => {
   const writing = routesOf.wallet.filter(({ method }) => method !== 'GET')
   expect(writing.length).toBeGreaterThan(9)
-  for (const { id, body, answers, isKeyed } of writing) {
+  for (const { id, body, answers } of writing) {
     for (const members of membersOf(body))
-      expect([id, isKeyed, members]).toEqual([id, true, expect.arrayContaining(['dry_run'])])
+      expect([id, members]).toEqual([id, expect.arrayContaining(['dry_run'])])
     for (const { preview } of Object.values(answers)) {
       for (const members of membersOf(preview?.content?.schema))
         expect([id, members]).toEqual([id, expect.arrayContaining(['dry_run', 'assumed'])])

@@ -11,7 +11,7 @@ import type { Guarded } from '../../platform/http/guard'
 import { header, requestHeaders } from '../../platform/http/headers'
 import { fingerprint } from '../../platform/http/idempotency-key'
 import { InvalidValue } from '../../platform/http/invalid'
-import { type KeyedCall, keyed, keyOf, refuseKey, replayed } from '../../platform/http/keyed'
+import { type KeyedCall, keyOf, refuseKey, replayed } from '../../platform/http/keyed'
 import { DryRun, markPreview } from '../../platform/http/preview'
 import { principalOf } from '../../platform/http/principal'
 import { commonProblems, type ProblemDetails, type ProblemKind } from '../../platform/http/problem'
@@ -112,7 +112,7 @@ export function commandRoute<const Path extends string, Body extends BodySchema>
   const head: RouteHead<Path> = {
     ...definition,
     responses: Object.fromEntries(answers),
-    traits: [keyed, queued, ...traits],
+    traits: [queued, ...traits],
   }
   const rest: RouteBody<Path, TSchema, BodySchema> = {
     examples: definition.examples as RouteBody<Path, TSchema, BodySchema>['examples'],

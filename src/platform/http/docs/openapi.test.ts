@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Type } from '@sinclair/typebox'
-import { requestHeaders, responseHeaders, sometimes } from '../headers'
+import { responseHeaders } from '../headers'
 import type { ProblemKind } from '../problem'
 import { answer, route, type Trait } from '../route'
 import { closedObject } from '../schemas'
@@ -9,16 +9,16 @@ import { openApi } from './openapi'
 
 const lost: ProblemKind = {
   name: 'lost',
-  status: 409,
+  status: 410,
   title: 'Lost',
   cause: 'It fell off.',
   remedy: 'Send another.',
   retry: 'same',
   codes: ['LOST', 'STOLEN'],
 }
-const keyed: Trait = {
-  requestHeaders: [requestHeaders.idempotencyKey],
-  responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
+const burnt: Trait = {
+  requestHeaders: [],
+  responseHeaders: [],
   problems: [{ ...lost, codes: ['BURNT'] }],
 }
 const tag = { name: 'Parcels', description: 'Boxes.' }
@@ -35,14 +35,14 @@ const routes = [
     responses: {
       201: answer(closedObject('Sending', { to: Type.String() }), { headers: [responseHeaders.location] }),
     },
-    traits: [keyed],
+    traits: [burnt],
     problems: [lost],
     examples: {
       home: { params: { id: '7' }, body: { to: 'home' }, status: 201, response: { to: 'home' } },
       gone: {
         params: { id: '8' },
         body: { to: 'home' },
-        status: 409,
+        status: 410,
         response: { type: '/problems/lost', code: 'STOLEN' },
       },
     },
@@ -85,13 +85,13 @@ test('an answer has its header fields, and those of its traits, where they apply
 })
 
 test('a problem is answered once, with all of its codes and its own examples', () => {
-  expect(send?.responses[409]).toMatchObject({
+  expect(send?.responses[410]).toMatchObject({
     'x-problems': ['lost'],
     headers: { 'Retry-After': { required: true }, 'Idempotency-Replayed': { required: false } },
     content: {
       'application/problem+json': {
         schema: { allOf: [{}, { properties: { code: { enum: ['LOST', 'STOLEN', 'BURNT'] } } }] },
-        examples: { gone: { value: { status: 409, code: 'STOLEN', instance: '/parcels/8/send' } } },
+        examples: { gone: { value: { status: 410, code: 'STOLEN', instance: '/parcels/8/send' } } },
       },
     },
   })
@@ -116,8 +116,8 @@ test('an event of a stream has its data as text', () => {
 
 test('the page of errors names for each problem what answers it', () => {
   const page = describeErrors({ post: routes })
-  expect(page).toContain('| [lost](#lost) | 409 | `LOST`, `STOLEN`, `BURNT` | same |')
-  expect(page).toMatch(/## lost\n\nLost: 409[^#]+It fell off\.[^#]+Send another\.[^#]+- post: every write/)
+  expect(page).toContain('| [lost](#lost) | 410 | `LOST`, `STOLEN`, `BURNT` | same |')
+  expect(page).toMatch(/## lost\n\nLost: 410[^#]+It fell off\.[^#]+Send another\.[^#]+- post: every write/)
   expect(page).toMatch(/## malformed[^#]+- post: every route/)
   expect(page).toMatch(/## method-not-allowed[^#]+Answered outside of any route\./)
 })

@@ -86,14 +86,12 @@ const sorted = <Value>(named: Map<string, Value>): Record<string, Value> =>
 export const pathOf = ({ path }: Pick<Route, 'path'>): string => path.replace(/:(\w+)/g, '{$1}')
 
 /** What repeating a request does. */
-export function idempotencyOf({ method, isKeyed }: Pick<Route, 'method' | 'isKeyed'>) {
+export function idempotencyOf({ method }: Pick<Route, 'method'>) {
   if (method === 'GET') return { kind: 'safe', text: 'Changes nothing.' } as const
-  if (isKeyed)
-    return {
-      kind: 'key',
-      text: 'Idempotent under an `Idempotency-Key`; without one, each request takes effect.',
-    } as const
-  return { kind: 'none', text: 'Not idempotent: each request takes effect.' } as const
+  return {
+    kind: 'key',
+    text: 'Idempotent under an `Idempotency-Key`; without one, each request takes effect.',
+  } as const
 }
 
 function operationOf(route: Route, shared: Shared): Operation {
