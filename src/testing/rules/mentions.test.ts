@@ -31,6 +31,13 @@ test('no service calls another: a client for the database, one for the broker, a
   expect(await mentions(client, /^(local|testing|client)\//)).toEqual([])
 })
 
+test('records are decoded where their signature is verified, and sent where they are signed', async () => {
+  const reading = /^(contract|reconcile|testing)\/|^balances\/(projection\/topics|seed\/seed)\.ts$/
+  expect(await mentions(/\bdecode(Record|From)\b/, reading)).toEqual([])
+  const sending = /^(contract|testing)\/|^wallet\/outbox\/relay\.ts$/
+  expect(await mentions(/\bcloudEventHeaders\b/, sending)).toEqual([])
+})
+
 test('kafkajs is used in platform/kafka, and its inner modules in one file of it', () => {
   const elsewhere = imports.filter(({ from, to, typesOnly }) => {
     if (!/^kafkajs($|\/)/.test(to) || isTest(from) || /^(testing|local\/broker)\//.test(from)) return false
