@@ -1,5 +1,5 @@
 /** Signed events, from the wallet's relay to everything that reads them. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { topics as consumed } from './balances/projection/topics'
 import { startBalances } from './balances/service'
@@ -19,8 +19,6 @@ import { type Caller, callerOf, type Stack, startStack } from './testing/stack'
 import { eva, frank } from './testing/wallets'
 import { republishAll } from './wallet/republish/republish'
 import { startWallet } from './wallet/service'
-
-setDefaultTimeout(90_000)
 
 // Dead letters are warnings.
 const log = createLog({ service: 'test', level: 'error', format: 'json' })

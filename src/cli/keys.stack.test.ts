@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, spyOn, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,6 @@ import { backing } from '../testing/backing'
 import { eventually } from '../testing/eventually'
 import { type Caller, startStack } from '../testing/stack'
 import { keys } from './keys'
-
-setDefaultTimeout(60_000)
 
 /** In this process: what it prints, and the exit code or the error. */
 async function run(env: Record<string, string | undefined>, ...args: string[]) {

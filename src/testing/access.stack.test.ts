@@ -1,5 +1,5 @@
 /** Every route of both services with every kind of key. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { revokeKey } from '../access/manage'
 import { createToken } from '../access/token'
 import { type ServiceName, serviceNames } from '../config/config'
@@ -9,8 +9,6 @@ import { openKeys, type TestKeys } from './api-keys'
 import { expectDocumented, routesOf } from './documented'
 import { eventually } from './eventually'
 import { startStack } from './stack'
-
-setDefaultTimeout(120_000)
 
 /** What a request has to be answered. Undefined: neither 401 nor 403. */
 type Expected = `${401 | 403} ${string}` | undefined

@@ -1,11 +1,9 @@
 /** Keys that are restricted to accounts or a client: what they may do, and that they do nothing else. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { openKeys, type TestKeys } from './api-keys'
 import { eventually } from './eventually'
 import { type Caller, type Stack, startStack } from './stack'
 import { eva, frank, world } from './wallets'
-
-setDefaultTimeout(60_000)
 
 type Header = { authorization: string }
 

@@ -1,5 +1,5 @@
 /** Rebuilds and redrives under a key, at several processes, some of which are killed. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import type { Statements } from '../../platform/postgres/statements'
 import { log } from '../../testing/backing'
@@ -8,8 +8,6 @@ import { type Answer, type Caller, callerOf, type Stack, spawnService, startStac
 import { applyProjection } from '../projection/apply-store'
 import { startBalances } from '../service'
 import { removeExpiredKeys } from './idempotency-keys-store'
-
-setDefaultTimeout(60_000)
 
 let stack: Stack
 let second: Awaited<ReturnType<typeof startBalances>>

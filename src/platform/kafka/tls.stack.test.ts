@@ -1,12 +1,10 @@
 /** What a client says that cannot trust the broker, or the other way round. No broker is needed for that. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import net from 'node:net'
 import tls from 'node:tls'
 import { log } from '../../testing/backing'
 import { createAuthority } from '../../testing/certificates'
 import { connectKafka } from './client'
-
-setDefaultTimeout(60_000)
 
 const ours = createAuthority('ours')
 const theirs = createAuthority('theirs')

@@ -1,13 +1,11 @@
 /** The migration that takes names and e-mail addresses out of the append-only tables. */
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSession } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { backing, log } from '../../testing/backing'
-
-setDefaultTimeout(60_000)
 
 const migrations = join(import.meta.dir, '../../../migrations/wallet')
 
