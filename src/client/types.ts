@@ -965,8 +965,6 @@ export type Entry<Amount = number | string> = {
   hold_id: string | null
   /** The other account. */
   counterparty_account_id: string | null
-  /** Who did it, by the name of the API key. Null without one. */
-  actor: string | null
   /** From when it counts in the books. */
   effective_at: string
   /** When it was written. */
@@ -1715,8 +1713,6 @@ export type StreamedEntry<Amount = number | string> = {
   hold_id: string | null
   /** The other account. */
   counterparty_account_id: string | null
-  /** Who did it, by the name of the API key. Null without one. */
-  actor: string | null
   /** From when it counts in the books. */
   effective_at: string
   /** When it was written. */
@@ -1915,7 +1911,7 @@ export type Problems = {
     status: 403
     code: 'INSUFFICIENT_SCOPE' | 'KEY_RESTRICTED'
   }
-  /** Host name not allowed. Use localhost, or add the name to `ALLOWED_HOSTS`. */
+  /** Host name not allowed. Use localhost or an API key, or add the name to `ALLOWED_HOSTS`. */
   'host-not-allowed': {
     status: 403
     code: 'HOST_NOT_ALLOWED'

@@ -55,7 +55,7 @@ function systemOf(steps: Step[]) {
   const records = new Map<string, LedgerRecord>()
   const registered = { changeId: client, client: eva }
   const published: EncodedEvent[] = [clientToEvent(registered), personalEventOf(registered)]
-  records.set(`ClientRegistered ${client}`, { holderId: client, version: 0n, fields: { actor: null } })
+  records.set(`ClientRegistered ${client}`, { holderId: client, version: 0n, fields: {} })
   records.set(...personalRecordOf(eva))
   for (const id of ids) {
     const clientId = id === world ? null : client
@@ -65,27 +65,25 @@ function systemOf(steps: Step[]) {
         ...{ overdraftLimitMinor: null, openingLimitMinor: null, actor: null },
       }),
     )
-    const fields = { clientId, currency: 'BRL', actor: null }
-    records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields })
+    records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
   }
 
   for (const [index, step] of steps.entries()) {
     const command = commandOf(step, idOf(100 + index), book)
-    const actor = index % 3 === 0 ? null : `key ${index % 3}`
-    const decision = command && decide({ ...command, actor }, book, at)
+    const decision = command && decide(command, book, at)
     if (!decision?.accepted) continue
     for (const fact of decision.facts) {
       applyFact(book, fact)
       const [first, ...others] = toEvents(fact as Parameters<typeof toEvents>[0]) as [EncodedEvent]
       const version = 'client' in fact ? { changeId: fact.id, client: fact.client } : undefined
       published.push(first, ...(version ? [personalEventOf(version)] : others))
-      if (version) records.set(...recordOfClient(version.client, actor))
+      if (version) records.set(...recordOfClient(version.client))
       if (version) records.set(...personalRecordOf(version.client))
       if (!('entries' in fact)) continue
-      entries.push(...entriesOf(fact, actor))
+      entries.push(...entriesOf(fact))
       if (fact.type === 'leg' && fact.whole && step.kind === 'postings')
         book.originals.set(fact.id, { legs: fact.whole, reversedMinor: 0n })
-      records.set(...recordOf(fact, actor))
+      records.set(...recordOf(fact))
     }
   }
   entries.sort((a, b) => a.accountId.localeCompare(b.accountId) || Number(a.version - b.version))
@@ -120,10 +118,9 @@ function systemOf(steps: Step[]) {
   }
 }
 type System = ReturnType<typeof systemOf>
-type Terms = { status: string; overdraftLimitMinor: bigint | null; actor: Actor }
-type Actor = string | null
+type Terms = { status: string; overdraftLimitMinor: bigint | null }
 
-const entriesOf = (fact: Movement, actor: Actor): (LedgerEntry & Terms)[] =>
+const entriesOf = (fact: Movement): (LedgerEntry & Terms)[] =>
   fact.entries.map((entry) => {
     const { status, overdraftLimitMinor, openingLimitMinor } =
       entry.accountId === fact.from.id ? fact.from : fact.to
@@ -134,15 +131,14 @@ const entriesOf = (fact: Movement, actor: Actor): (LedgerEntry & Terms)[] =>
       bookedMinor: fact.transaction ? entry.amountMinor : null,
       changeKind: 'change' in fact ? fact.change.kind : null,
       isLeg: fact.type === 'leg',
-      actor,
       status,
       overdraftLimitMinor: isAsOpened ? null : overdraftLimitMinor,
     }
   })
 
-const recordOfClient = ({ id, version, erasedAt }: Client, actor: Actor): [string, LedgerRecord] => [
+const recordOfClient = ({ id, version, erasedAt }: Client): [string, LedgerRecord] => [
   `ClientUpdated ${id}:${version}`,
-  { holderId: id, version: version - 1n, fields: { erasedAt: erasedAt?.toISOString() ?? null, actor } },
+  { holderId: id, version: version - 1n, fields: { erasedAt: erasedAt?.toISOString() ?? null } },
 ]
 
 const personalRecordOf = ({ id, name, email, version, erasedAt }: Client): [string, LedgerRecord] => [
@@ -161,13 +157,13 @@ function personalEventOf({ changeId, client }: { changeId: string; client: Clien
 }
 
 /** What the ledger has about the notification of a movement. */
-function recordOf(fact: Movement, actor: Actor): [string, LedgerRecord] {
+function recordOf(fact: Movement): [string, LedgerRecord] {
   const holderId = fact.from.id
   const { version } = fact.from
   if (fact.type === 'change') {
     const { status, overdraftLimitMinor } = fact.change
     const { clientId } = fact
-    const fields = { transactionId: fact.id, clientId, currency: 'BRL', status, overdraftLimitMinor, actor }
+    const fields = { transactionId: fact.id, clientId, currency: 'BRL', status, overdraftLimitMinor }
     return [`AccountUpdated ${holderId}:${version}`, { holderId, version, fields }]
   }
   const { id, accountIdFrom, accountIdTo, amountMinor, currency } = fact.transaction ?? fact.hold
@@ -179,10 +175,8 @@ function recordOf(fact: Movement, actor: Actor): [string, LedgerRecord] {
     release: 'HoldReleased',
     extension: 'HoldExtended',
   }
-  const fields: LedgerRecord['fields'] = {
-    ...{ accountIdFrom, accountIdTo, amountMinor, currency, actor },
-    ...(fact.hold && !fact.transaction && { expiresAt: fact.hold.expiresAt.toISOString() }),
-  }
+  const fields: Record<string, string | bigint> = { accountIdFrom, accountIdTo, amountMinor, currency }
+  if (fact.hold && !fact.transaction) fields.expiresAt = fact.hold.expiresAt.toISOString()
   const leg = fact.type === 'leg' ? `/${fact.transaction.leg}` : ''
   const name = `${fact.type === 'extension' ? fact.id : id}${leg}`
   return [`${names[fact.type]} ${name}`, { holderId, version, fields }]
@@ -286,9 +280,9 @@ function compare(system: System): Comparison {
   comparison.observe({ ...shown, assertions: system.balances.flatMap(assertionsOfBalance) }, records)
   const assertions = system.shown.map(
     ({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId, ...more }) => {
-      const { status, overdraftLimitMinor, actor } = more
+      const { status, overdraftLimitMinor } = more
       const amounts = { amountMinor, balanceMinor, heldMinor, overdraftLimitMinor }
-      return assertionOfEntry({ accountId, version, ...amounts, transactionId, status, actor })
+      return assertionOfEntry({ accountId, version, ...amounts, transactionId, status })
     },
   )
   comparison.observe({ ...shown, assertions }, records)
@@ -427,16 +421,6 @@ const faults: Record<string, Fault> = {
     const event = pick(eventsNamed(system, /Transaction|Hold/))
     if ('amount' in event.payload && event.payload.amount) event.payload.amount += 1
     return { where: 'topic', problem: 'mismatch with ledger' }
-  },
-  'another actor in a published event': (system, pick) => {
-    const { payload } = pick(system.events)
-    payload.actor = payload.actor === undefined ? 'key 0' : undefined
-    return { where: 'topic', problem: 'mismatch with ledger', found: { actor: payload.actor ?? null } }
-  },
-  'another actor in the read model': (system, pick) => {
-    const row = pick(system.shown)
-    row.actor = 'key 0'
-    return { where: 'read model', ...keyOfEntry(row), found: { actor: 'key 0' } }
   },
   'a balance event of an unknown account': (system, pick) => {
     const event = structuredClone(pick(eventsNamed(system, /Balance/)))

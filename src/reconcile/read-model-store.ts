@@ -33,7 +33,6 @@ export type ModelEntry = Pick<
   | 'balanceMinor'
   | 'heldMinor'
   | 'transactionId'
-  | 'actor'
   | 'status'
   | 'overdraftLimitMinor'
 >
@@ -43,7 +42,7 @@ export const listAllEntries = (sql: Statements): AsyncGenerator<ModelEntry[]> =>
     (after, limit) => sql<ModelEntry[]>`
       select account_id as "accountId", version, amount_minor as "amountMinor",
         balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
-        actor, status, overdraft_limit_minor as "overdraftLimitMinor"
+        status, overdraft_limit_minor as "overdraftLimitMinor"
       from entries
       where (account_id, version) > (${after?.accountId ?? ''}, ${String(after?.version ?? 0)}::bigint)
       order by account_id, version limit ${limit}`,

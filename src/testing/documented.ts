@@ -8,6 +8,7 @@ import { parseInstant } from '../contract/time'
 import { type HeaderField, header, isHeader, responseHeaders } from '../platform/http/headers'
 import { codesOf, commonProblems, headersOf, ProblemResponse } from '../platform/http/problem'
 import { type Content, type Route, routerOf } from '../platform/http/route'
+import { securityHeaders } from '../platform/http/security-headers'
 import { walletRoutes } from '../wallet/http/app'
 
 FormatRegistry.Set('date-time', (text) => parseInstant(text) !== undefined)
@@ -33,6 +34,12 @@ export type Exchange = {
 export function expectDocumented(service: ServiceName, exchange: Exchange): void {
   const fault = undocumented(routesOf[service], exchange)
   if (fault) throw new Error(`${service}: ${fault}`)
+}
+
+/** Throws for an answer without the header fields of every answer. */
+export function expectSecured(headers: Headers): void {
+  const missing = Object.keys(securityHeaders).filter((name) => !headers.has(name))
+  if (missing.length > 0) throw new Error(`an answer without ${missing.join(', ')}`)
 }
 
 /** The first undocumented part of a response, if any. */
@@ -100,9 +107,17 @@ const allow = header('Allow', 'The methods of the path.')
 const transport =
   /^(content-type|content-length|date|connection|keep-alive|transfer-encoding|vary|access-control-.+)$/
 
+/** As answers of all routes have it. */
+const isSecurity = (name: string, sent: Headers): boolean =>
+  sent.get(name) === (securityHeaders as Record<string, string>)[name]
+
 function faultOfHeaders(sent: Headers, documented: readonly HeaderField[]): string | undefined {
   for (const name of sent.keys())
-    if (!transport.test(name) && !documented.some((field) => isHeader(field, name)))
+    if (
+      !transport.test(name) &&
+      !isSecurity(name, sent) &&
+      !documented.some((field) => isHeader(field, name))
+    )
       return `header ${name}, which is not documented`
   for (const { name, schema, isRequired } of documented) {
     const value = sent.get(name)

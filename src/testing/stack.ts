@@ -8,7 +8,7 @@ import { startBalances } from '../balances/service'
 import type { ServiceConfig, ServiceName } from '../config/config'
 import { startWallet } from '../wallet/service'
 import { type Backing, backing, log, type TestDatabase } from './backing'
-import { expectDocumented } from './documented'
+import { expectDocumented, expectSecured } from './documented'
 import { eventually } from './eventually'
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> }
@@ -139,6 +139,7 @@ export function callerOf(service: ServiceName, port: number): Caller {
     const { status, headers } = response
     const type = headers.get('content-type') ?? ''
     // Streams do not end: see `readEvents`.
+    expectSecured(headers)
     const isEndless = type === 'text/event-stream'
     if (isEndless) await response.body?.cancel()
     const text = isEndless ? '' : await response.text()

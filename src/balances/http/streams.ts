@@ -64,7 +64,6 @@ export const streamEncoder: StreamEncoder = {
       transactionId: null,
       holdId: null,
       counterpartyId: null,
-      actor: null,
       effectiveAt: null,
       createdAt: balance.updatedAt,
     }),

@@ -103,10 +103,12 @@ export function createHttp(options: HttpOptions) {
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
       return answer(commonProblems.internal, internalError)
     })
+  const findFor = (request: Request) =>
+    find(request.method === 'HEAD' ? 'GET' : request.method, pathOf(request))
   return Object.assign(mount(app, routes, guard), {
     /** What the guard says before the body is read. */
-    admit: (request: Request): Refusal =>
-      guard?.admit(request, find(request.method === 'HEAD' ? 'GET' : request.method, pathOf(request))),
+    admit: (request: Request): Refusal => guard?.admit(request, findFor(request)),
+    isOpen: (request: Request): boolean => (findFor(request)?.scope ?? 'open') === 'open',
   })
 }
 

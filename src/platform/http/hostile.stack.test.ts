@@ -1,7 +1,7 @@
 /** Hostile requests at every route of both services: a short problem, soon, and without effect. */
 import { expect, test } from 'bun:test'
 import type { ServiceName } from '../../config/config'
-import { expectDocumented, routesOf } from '../../testing/documented'
+import { expectDocumented, expectSecured, routesOf } from '../../testing/documented'
 import { head, type RawAnswer, rawRequest } from '../../testing/raw-http'
 import { startStack } from '../../testing/stack'
 import type { Route } from './route'
@@ -15,6 +15,7 @@ const pathOf = ({ path }: { path: string }) => path.replace(/:\w+/g, eva)
 function expectProblem(answer: RawAnswer, status: number) {
   expect([answer.status, answer.text.slice(0, 200)]).toEqual([status, expect.anything()])
   expect(answer.headers.get('content-type')).toBe('application/problem+json')
+  expectSecured(answer.headers)
   expect(JSON.parse(answer.text)).toMatchObject({ status: answer.status, code: expect.any(String) })
   expect(answer.text.length).toBeLessThan(8000)
   expect(answer.text).not.toMatch(/node_modules|\bat \w+ \(|<html/i)

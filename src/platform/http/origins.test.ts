@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type OriginRules, refuseWrite } from './origins'
+import { type OriginRules, refuseRead, refuseWrite } from './origins'
 
 const local: OriginRules = { allowedHosts: [], corsOrigins: [] }
 const named: OriginRules = {
@@ -75,4 +75,20 @@ test.each(cases)('%j with %j: %p', (rules, headers, reason) => {
   for (const method of ['PUT', 'DELETE', 'PATCH', 'PROPFIND'])
     expect(reasonOf(rules, headers, method)).toBe(reason)
   for (const method of ['GET', 'HEAD', 'OPTIONS']) expect(reasonOf(rules, headers, method)).toBeUndefined()
+})
+
+test.each([
+  [local, 'evil.example', true],
+  [local, '127.0.0.1.evil.example:3003', true],
+  [local, 'xlocalhost.example', true],
+  [named, 'app.example.com', true],
+  [named, 'api.example.com', false],
+  [any, 'evil.example', false],
+  ...['localhost:3003', 'a.localhost', '127.0.0.1', '192.168.1.7:3003', '[::2]', 'balances:3003'].map(
+    (host): [OriginRules, string, boolean] => [local, host, false],
+  ),
+])('a read with %j at host %s is refused: %p', (rules, host, isRefused) => {
+  const request = new Request('http://x/', { headers: { host } })
+  expect(refuseRead(request, rules, () => false)?.reason).toBe(isRefused ? 'host' : undefined)
+  expect(refuseRead(request, rules, () => true)).toBeUndefined()
 })

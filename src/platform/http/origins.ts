@@ -1,10 +1,12 @@
 /**
- * Protects writes without authentication from other sites in a browser. A request from another site
- * carries its `Origin`; one by DNS rebinding carries a foreign name in `Host`.
+ * Protects requests without a key from other sites in a browser. A request from another site carries its
+ * `Origin`, and the browser shows it no answer. One by DNS rebinding carries a foreign name in `Host`.
  */
 
+import { isIP } from 'node:net'
+
 export type OriginRules = {
-  /** Host names that accept writes, beside those of this machine; `*` for any. */
+  /** Host names that are accepted beside those of this machine; `*` for any. */
   allowedHosts: readonly string[]
   /** Origins whose pages may read and write, such as https://app.example.com. */
   corsOrigins: readonly string[]
@@ -24,6 +26,24 @@ export const isLoopback = (name: string): boolean =>
 
 const methodsOfReads = new Set(['GET', 'HEAD', 'OPTIONS'])
 export const isRead = (method: string): boolean => methodsOfReads.has(method)
+
+/**
+ * Of reads only a name that a site can have is refused: not an address, and not a name without a dot, as
+ * containers call each other. `isOpen` says whether the answer is nobody's secret.
+ */
+export function refuseRead(
+  { headers }: Request,
+  rules: OriginRules,
+  isOpen: () => boolean,
+): OriginRefusal | undefined {
+  const host = hostNameOf(headers.get('host')) ?? ''
+  if (!host.includes('.') || isAddress(host) || rules.allowedHosts.includes('*')) return undefined
+  if (isAllowedHost(host, rules) || isOpen()) return undefined
+  const remedy = 'use localhost, an API key, or add it to ALLOWED_HOSTS'
+  return { reason: 'host', detail: `reads from host ${host} are not allowed: ${remedy}` }
+}
+
+const isAddress = (host: string): boolean => isIP(host) !== 0 || host.startsWith('[')
 
 /** Undefined when the request is accepted. */
 export function refuseWrite(request: Request, rules: OriginRules): OriginRefusal | undefined {

@@ -11,5 +11,6 @@ test('Markdown becomes a page with title, anchors and tables, without further re
   expect(html).toContain('<title>All of it</title>')
   expect(html).toContain('<h2 id="some-part">Some part</h2>')
   expect(html).toContain('<td>2 &lt; 3</td>')
+  expect(headers['content-security-policy']).not.toContain('unsafe')
   expect(html).not.toMatch(/<script|<link|<img|@import|url\(/)
 })

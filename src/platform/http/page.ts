@@ -1,4 +1,5 @@
 /** Markdown as a self-contained page: no scripts, no fonts, no further requests. */
+import { createHash } from 'node:crypto'
 
 /** The first line is the title. For trusted text only: HTML is not escaped. */
 export function markdownPage(markdown: string): { text: string; headers: Record<string, string> } {
@@ -15,7 +16,7 @@ ${body.replace(/<table>[\s\S]*?<\/table>/g, '<div>$&</div>')}</main>
 `
   const headers = {
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+    'content-security-policy': policy,
   }
   return { text, headers }
 }
@@ -39,3 +40,10 @@ code, pre { font: .86em/1.55 ui-monospace, 'SF Mono', Menlo, Consolas, monospace
 pre { background: var(--soft); border-radius: 8px; padding: 1rem 1.25rem; overflow-x: auto }
 li { margin: .3rem 0 }
 `
+
+/** Allows this style and nothing else. */
+const policy = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+].join('; ')

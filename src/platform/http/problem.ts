@@ -137,10 +137,10 @@ export const commonProblems = {
     status: 403,
     title: 'Host name not allowed',
     cause:
-      'Without authentication, writes are accepted only under known host names: localhost, loopback ' +
-      'addresses, and those in `ALLOWED_HOSTS`. This protects against DNS rebinding by web pages. ' +
-      'Nothing was done.',
-    remedy: 'Use localhost, or add the name to `ALLOWED_HOSTS`.',
+      'Without an API key, only known host names are accepted: for writes localhost, loopback addresses ' +
+      'and those in `ALLOWED_HOSTS`; for reads also other addresses and names without a dot. This protects ' +
+      'against DNS rebinding by web pages. Nothing was done.',
+    remedy: 'Use localhost or an API key, or add the name to `ALLOWED_HOSTS`.',
     retry: 'changed',
   },
   originNotAllowed: {

@@ -179,16 +179,15 @@ export function answer(
 /** Those that precede any handler, and those of a failed dependency. */
 function commonProblemsOf({
   method,
+  scope,
   body,
-}: {
-  method: Method
-  body?: BodySchema | undefined
-}): ProblemKind[] {
+}: Pick<Route, 'method' | 'scope'> & { body?: BodySchema | undefined }): ProblemKind[] {
   const { hostNotAllowed, originNotAllowed, bodyTooLarge, bodyTimeout, unsupportedMediaType } = commonProblems
   const { malformed, validation, unavailable, overloaded, internal } = commonProblems
   return [
     malformed,
-    ...(isRead(method) ? [] : [hostNotAllowed, originNotAllowed]),
+    ...(isRead(method) && scope === 'open' ? [] : [hostNotAllowed]),
+    ...(isRead(method) ? [] : [originNotAllowed]),
     ...(body ? [bodyTimeout, bodyTooLarge, unsupportedMediaType] : []),
     validation,
     internal,

@@ -15,12 +15,16 @@ import {
   corsHeaders,
   hostNameOf,
   isLoopback,
+  isRead,
   type OriginRules,
   preflightHeaders,
+  refuseRead,
   refuseWrite,
 } from './origins'
+import { principalOf } from './principal'
 import { commonProblems, problemResponse } from './problem'
 import { readBody } from './request-body'
+import { secured } from './security-headers'
 
 type ListenOptions = {
   host: string
@@ -36,6 +40,8 @@ type App = {
   routes: readonly object[]
   /** Why a request is refused before its body is read. */
   admit?: (request: Request) => Refusal
+  /** Whether it is for a route that says nothing of anybody, or for none. */
+  isOpen?: (request: Request) => boolean
 }
 
 /** Idle connections are closed after this, in seconds. */
@@ -49,7 +55,7 @@ export function listen(app: App, options: ListenOptions, log: Log) {
   const logAccess = createAccessLog(app, log)
   const fetch = async (request: Request) => {
     const startedMs = performance.now()
-    const response = await answer(app, request, rules, log)
+    const response = secured(await answer(app, request, rules, log))
     logAccess(request, response, startedMs)
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
@@ -97,7 +103,7 @@ function bind({ host: hostname, port, certificate, isSecond }: BindOptions, fetc
       // Bun's own error page shows source and paths.
       development: false,
       error: () =>
-        problemResponse(commonProblems.internal, internalError, '/', traceIdOf(continueTrace(null))),
+        secured(problemResponse(commonProblems.internal, internalError, '/', traceIdOf(continueTrace(null)))),
       // `readBody` bounds bodies. Above its own limit Bun responds without a reason.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     })
@@ -123,15 +129,15 @@ function bindFault(hostname: string, code = 'unknown cause'): string {
 
 async function answer(app: App, request: Request, rules: OriginRules, log: Log): Promise<Response> {
   try {
-    const refusal = refuseEarly(app, request, rules)
-    if (refusal) {
-      await readBody(request, { keep: false })
-      return withHeaders(refusal, corsHeaders(request, rules))
-    }
+    const early = answerEarly(app, request, rules)
+    if (early) return withHeaders(await withoutBody(request, early), corsHeaders(request, rules))
     const refused = app.admit?.(request)
     const unadmitted = refused instanceof Promise ? await refused : refused
     // Without its body: the runtime drops that as it comes. A caller without a key costs no more.
     if (unadmitted) return withHeaders(unadmitted, corsHeaders(request, rules))
+    // A browser sends no key by itself, so a request that has one is meant.
+    const foreign = principalOf(request) ? undefined : refuseForeign(app, request, rules)
+    if (foreign) return withHeaders(await withoutBody(request, foreign), corsHeaders(request, rules))
     if (request.body) await takeBody(request)
     if (request.signal.aborted) return refuseBody(request, 'cut_off')
     const response = request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
@@ -144,8 +150,13 @@ async function answer(app: App, request: Request, rules: OriginRules, log: Log):
   }
 }
 
-/** Also answers `OPTIONS`, which has no routes. */
-function refuseEarly(app: App, request: Request, rules: OriginRules): Response | undefined {
+async function withoutBody(request: Request, response: Response): Promise<Response> {
+  await readBody(request, { keep: false })
+  return response
+}
+
+/** What is no request to a route, and `OPTIONS`, which has none. */
+function answerEarly(app: App, request: Request, rules: OriginRules): Response | undefined {
   if (hostNameOf(request.headers.get('host')) === undefined)
     return refuse(request, commonProblems.malformed, {
       detail: 'the Host header is missing or invalid',
@@ -154,15 +165,20 @@ function refuseEarly(app: App, request: Request, rules: OriginRules): Response |
     return refuse(request, commonProblems.malformed, {
       detail: 'the request target is not an http URL of this service',
     })
-  const refused = refuseWrite(request, rules)
-  if (refused) {
-    const kind = refused.reason === 'host' ? commonProblems.hostNotAllowed : commonProblems.originNotAllowed
-    return refuse(request, kind, { detail: refused.detail })
-  }
   if (request.method !== 'OPTIONS') return undefined
   const allow = allowedAt(app, pathOf(request))
   if (allow === undefined) return undefined
   return new Response(null, { status: 204, headers: { allow, ...preflightHeaders(request, rules, allow) } })
+}
+
+/** Without a key: what a page of another site may have sent. */
+function refuseForeign(app: App, request: Request, rules: OriginRules): Response | undefined {
+  const refused = isRead(request.method)
+    ? refuseRead(request, rules, () => app.isOpen?.(request) ?? false)
+    : refuseWrite(request, rules)
+  if (!refused) return undefined
+  const kind = refused.reason === 'host' ? commonProblems.hostNotAllowed : commonProblems.originNotAllowed
+  return refuse(request, kind, { detail: refused.detail })
 }
 
 /** The response to GET without its body. A stream is cancelled. */
