@@ -356,12 +356,12 @@ test('on topic balances an event of another name is dead-lettered, not skipped',
     ce_source: '/other',
     ce_type: 'com.example.adjusted.v1',
   }
-  const [clients] = [stage.topic.replace(/balances$/, 'clients')]
+  const accounts = stage.topic.replace(/balances$/, 'accounts')
   await stage.send([
     { key: null, value, headers: {} },
     { key: null, value: '{"some":"thing"}', headers: foreign },
     { key: null, value: 'not even JSON', headers: foreign },
-    { key: null, value, headers: {}, topic: clients },
+    { key: null, value, headers: {}, topic: accounts },
     payment('behind', 1, 500),
   ] as never)
   await eventually(async () =>
