@@ -31,13 +31,17 @@ const everyMs = 2000
 export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Access {
   const { auth, apiKeys: entries } = config
   let needed: Needed | undefined
+  let hadKeys = false
   const keys = new KeyRing({ entries, read: () => listKeys(sql), restrict: createRestrict(ownerOf) })
 
   const readAgain = async () => {
     await keys.readAgain()
     await keys.noteUses((ids) => noteUse(sql, ids))
+    if (hadKeys || keys.size === 0) return
+    hadKeys = true
+    if (auth === 'off') log.error({}, 'there is an API key now, which AUTH=off does not check')
     // The first key locks the door, for as long as the process runs.
-    if (auth !== undefined || needed !== 'none' || keys.size === 0) return
+    if (auth !== undefined) return
     needed = 'all'
     log.info({}, 'there is an API key now: requests need one')
   }
@@ -46,7 +50,8 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
     guard: auth === 'off' ? withoutKeys : createGuard({ keys, needed: () => needed }),
     async start() {
       await keys.readAgain()
-      const decision = decideStart({ ...config, hasKeys: keys.size > 0 })
+      hadKeys = keys.size > 0
+      const decision = decideStart({ ...config, hasKeys: hadKeys })
       if (decision.needed === undefined) throw new SetupError(decision.refusal)
       needed = decision.needed
       log[decision.level]({ auth: auth ?? 'unset', keys: keys.size }, decision.message)

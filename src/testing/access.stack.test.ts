@@ -8,6 +8,7 @@ import { type Scope, scopes } from '../platform/http/scope'
 import { openKeys, type TestKeys } from './api-keys'
 import { expectDocumented, routesOf } from './documented'
 import { eventually } from './eventually'
+import { head, rawRequest } from './raw-http'
 import { startStack } from './stack'
 
 /** What a request has to be answered. Undefined: neither 401 nor 403. */
@@ -98,6 +99,17 @@ test.each(serviceNames)('%s: every route, without a key and with every kind of k
   await eventually(async () =>
     expect(await refusalOf(service, port, ...requestTo(guarded, {}, guarded.method))).toBe('401 KEY_MISSING'),
   )
+  // Without waiting for a body.
+  const post = routes.find(({ body }) => body) as Route
+  const [path] = requestTo(post, {}, post.method)
+  const early = await rawRequest(port, [
+    head(`${post.method} ${path}`, {
+      'Content-Type': 'application/json',
+      'Content-Length': '100000000',
+    }),
+  ])
+  expect([early.status, JSON.parse(early.text).code]).toEqual([401, 'KEY_MISSING'])
+
   const counts = { requests: 0, refused: 0 }
   for (const { name, header, expected } of cases)
     for (const route of routes)

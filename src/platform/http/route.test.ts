@@ -56,6 +56,16 @@ test.each(cases)('%s %s is served by %p', async (method, path, expected) => {
   if (expected) expect(await response.json()).toMatchObject({ route: expected })
 })
 
+test('a route that does not say who may use it does not compile', () => {
+  const unguarded = { method: 'GET', path: '/things', id: 'getThings', tag, summary: 'Things.' } as const
+  const rest = { responses: { 200: Type.Object({}) }, examples: {}, handle: () => new Response() }
+  // @ts-expect-error: the scope is missing.
+  route({ ...unguarded, ...rest })
+  // @ts-expect-error: no such scope.
+  route({ ...unguarded, ...rest, scope: 'any' })
+  expect(route({ ...unguarded, ...rest, scope: 'admin' }).scope).toBe('admin')
+})
+
 test('a handler gets what its schemas name', async () => {
   const app = mount(new Elysia(), [
     route({
