@@ -15,8 +15,10 @@ import {
   ResourcePatternTypes,
 } from 'kafkajs'
 import pino from 'pino'
+import { topics as projected } from './balances/projection/topics'
 import { startBalances } from './balances/service'
 import type { ServiceConfig, ServiceName } from './config/config'
+import { topics } from './contract/events/events'
 import { connectKafka } from './platform/kafka/client'
 import { freePort, listenErrorOf } from './platform/process/ports'
 import { backing, log } from './testing/backing'
@@ -128,8 +130,7 @@ if (isHere) {
   })
 
   test('a missing right is named, and with those of the documentation everything works', async () => {
-    const topics = ['clients', 'accounts', 'transactions', 'balances']
-    const letters = ['clients', 'accounts', 'balances'].map((topic) => `${topic}.balances.dlq`)
+    const letters = projected.map((topic) => `${topic}.balances.dlq`)
     await createServedTopics(
       unprotected,
       [...topics, ...letters].map((topic) => ({ topic })),
@@ -145,11 +146,9 @@ if (isHere) {
       await eventually(() => {
         expect(said.wallet.join('\n')).toContain(
           'Not authorized to access topics: [Topic authorization failed]. ' +
-            'Allow Describe on clients, accounts, transactions, balances, and Create where one does not',
+            `Allow Describe on ${topics.join(', ')}, and Create where one does not exist yet`,
         )
-        expect(said.balances.join('\n')).toContain(
-          'Allow Describe on clients, accounts, balances, and Create',
-        )
+        expect(said.balances.join('\n')).toContain(`Allow Describe on ${projected.join(', ')}, and Create`)
       })
       // All but the right of the wallet to write balances, and those to be a consumer.
       const rights = documentedRights()
@@ -158,7 +157,7 @@ if (isHere) {
       await eventually(() => {
         expect(said.wallet.join('\n')).toMatch(/Allow Write on .*balances/)
         expect(said.balances.join('\n')).toContain(
-          'allow Read on clients, accounts, balances and on the group balances',
+          `allow Read on ${projected.join(', ')} and on the group balances`,
         )
       })
       await allow(late)
