@@ -965,6 +965,8 @@ export type Entry<Amount = number | string> = {
   hold_id: string | null
   /** The other account. */
   counterparty_account_id: string | null
+  /** Who did it, by the name of the API key. Null without one. */
+  actor: string | null
   /** From when it counts in the books. */
   effective_at: string
   /** When it was written. */
@@ -1713,6 +1715,8 @@ export type StreamedEntry<Amount = number | string> = {
   hold_id: string | null
   /** The other account. */
   counterparty_account_id: string | null
+  /** Who did it, by the name of the API key. Null without one. */
+  actor: string | null
   /** From when it counts in the books. */
   effective_at: string
   /** When it was written. */

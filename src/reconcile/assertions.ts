@@ -18,15 +18,17 @@ export type Assertion = Reference & {
 
 export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Assertion[] {
   if (subject === 'BalanceUpdated') return assertionsOfBalances(payload)
-  if (subject === 'ClientRegistered') return [{ subject, name: payload.id, fields: {}, isEvidence: true }]
-  if (subject === 'ClientUpdated') {
-    const fields = { erasedAt: payload.erased_at ?? null }
-    return [{ subject, name: `${payload.id}:${payload.version}`, fields, isEvidence: true }]
-  }
   if (subject === 'PersonalDataErased') return [assertionOfClient({ ...payload, name: null })]
   if (subject === 'PersonalDataRecorded') {
     const { fields, ...assertion } = assertionOfClient(payload)
     return [{ ...assertion, fields: { ...fields, email: payload.email } }]
+  }
+  const { actor = null } = payload
+  if (subject === 'ClientRegistered')
+    return [{ subject, name: payload.id, fields: { actor }, isEvidence: true }]
+  if (subject === 'ClientUpdated') {
+    const fields = { erasedAt: payload.erased_at ?? null, actor }
+    return [{ subject, name: `${payload.id}:${payload.version}`, fields, isEvidence: true }]
   }
   if (subject === 'AccountUpdated') {
     const {
@@ -42,6 +44,7 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
       currency,
       status,
       overdraftLimitMinor: minorOf(limit, currency),
+      actor,
     }
     return [{ subject, name: `${payload.id}:${payload.version}`, fields, isEvidence: true }]
   }
@@ -49,7 +52,7 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
     const { id, client_id: clientId, currency, overdraft_limit: limit } = payload
     // The first version of the event had no limit, and `world` has none.
     const limits: Fields = limit === undefined ? {} : { overdraftLimitMinor: minorOf(limit, currency) }
-    return [{ subject, name: id, fields: { clientId, currency, ...limits }, isEvidence: true }]
+    return [{ subject, name: id, fields: { clientId, currency, actor, ...limits }, isEvidence: true }]
   }
   if (subject === 'PostingsCreated') {
     const { id, currency, postings } = payload
@@ -61,6 +64,7 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
         accountIdTo: leg.account_id_to,
         amountMinor: minorOf(leg.amount, currency),
         currency,
+        actor,
       },
       isEvidence: true,
     }))
@@ -68,7 +72,7 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
   const { account_id_from: accountIdFrom, account_id_to: accountIdTo } = payload
   const { currency = currencyDefault } = payload
   const fields = {
-    ...{ accountIdFrom, accountIdTo, amountMinor: minorOf(payload.amount, currency), currency },
+    ...{ accountIdFrom, accountIdTo, amountMinor: minorOf(payload.amount, currency), currency, actor },
     ...('expires_at' in payload ? { expiresAt: payload.expires_at } : {}),
   }
   return [
@@ -77,7 +81,7 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
 }
 
 function assertionsOfBalances(payload: BalanceUpdated): Assertion[] {
-  const { transaction_id: transactionId = null, currency = currencyDefault } = payload
+  const { transaction_id: transactionId = null, currency = currencyDefault, actor = null } = payload
   const amount = minorOf(payload.amount, currency)
   return (['from', 'to'] as const).map((side) => {
     const accountId = payload[`account_id_${side}`]
@@ -93,7 +97,7 @@ function assertionsOfBalances(payload: BalanceUpdated): Assertion[] {
     // A hold does not move money to the payee: its state here belongs to another event.
     if (side === 'to' && amount === 0n) return assertionOfState(accountId, version, state)
     const amountMinor = amount && (side === 'from' ? -amount : amount)
-    const fields = { transactionId, amountMinor, ...state }
+    const fields = { transactionId, amountMinor, actor, ...state }
     return { ...referenceOf(accountId, version), fields, isEvidence: true }
   })
 }

@@ -55,7 +55,7 @@ function systemOf(steps: Step[]) {
   const records = new Map<string, LedgerRecord>()
   const registered = { changeId: client, client: eva }
   const published: EncodedEvent[] = [clientToEvent(registered), personalEventOf(registered)]
-  records.set(`ClientRegistered ${client}`, { holderId: client, version: 0n, fields: {} })
+  records.set(`ClientRegistered ${client}`, { holderId: client, version: 0n, fields: { actor: null } })
   records.set(...personalRecordOf(eva))
   for (const id of ids) {
     const clientId = id === world ? null : client
@@ -65,25 +65,27 @@ function systemOf(steps: Step[]) {
         ...{ overdraftLimitMinor: null, openingLimitMinor: null, actor: null },
       }),
     )
-    records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields: { clientId, currency: 'BRL' } })
+    const fields = { clientId, currency: 'BRL', actor: null }
+    records.set(`AccountOpened ${id}`, { holderId: id, version: 0n, fields })
   }
 
   for (const [index, step] of steps.entries()) {
     const command = commandOf(step, idOf(100 + index), book)
-    const decision = command && decide(command, book, at)
+    const actor = index % 3 === 0 ? null : `key ${index % 3}`
+    const decision = command && decide({ ...command, actor }, book, at)
     if (!decision?.accepted) continue
     for (const fact of decision.facts) {
       applyFact(book, fact)
       const [first, ...others] = toEvents(fact as Parameters<typeof toEvents>[0]) as [EncodedEvent]
       const version = 'client' in fact ? { changeId: fact.id, client: fact.client } : undefined
       published.push(first, ...(version ? [personalEventOf(version)] : others))
-      if (version) records.set(...recordOfClient(version.client))
+      if (version) records.set(...recordOfClient(version.client, actor))
       if (version) records.set(...personalRecordOf(version.client))
       if (!('entries' in fact)) continue
-      entries.push(...entriesOf(fact))
+      entries.push(...entriesOf(fact, actor))
       if (fact.type === 'leg' && fact.whole && step.kind === 'postings')
         book.originals.set(fact.id, { legs: fact.whole, reversedMinor: 0n })
-      records.set(...recordOf(fact))
+      records.set(...recordOf(fact, actor))
     }
   }
   entries.sort((a, b) => a.accountId.localeCompare(b.accountId) || Number(a.version - b.version))
@@ -118,9 +120,10 @@ function systemOf(steps: Step[]) {
   }
 }
 type System = ReturnType<typeof systemOf>
-type Terms = { status: string; overdraftLimitMinor: bigint | null }
+type Terms = { status: string; overdraftLimitMinor: bigint | null; actor: Actor }
+type Actor = string | null
 
-const entriesOf = (fact: Movement): (LedgerEntry & Terms)[] =>
+const entriesOf = (fact: Movement, actor: Actor): (LedgerEntry & Terms)[] =>
   fact.entries.map((entry) => {
     const { status, overdraftLimitMinor, openingLimitMinor } =
       entry.accountId === fact.from.id ? fact.from : fact.to
@@ -131,14 +134,15 @@ const entriesOf = (fact: Movement): (LedgerEntry & Terms)[] =>
       bookedMinor: fact.transaction ? entry.amountMinor : null,
       changeKind: 'change' in fact ? fact.change.kind : null,
       isLeg: fact.type === 'leg',
+      actor,
       status,
       overdraftLimitMinor: isAsOpened ? null : overdraftLimitMinor,
     }
   })
 
-const recordOfClient = ({ id, version, erasedAt }: Client): [string, LedgerRecord] => [
+const recordOfClient = ({ id, version, erasedAt }: Client, actor: Actor): [string, LedgerRecord] => [
   `ClientUpdated ${id}:${version}`,
-  { holderId: id, version: version - 1n, fields: { erasedAt: erasedAt?.toISOString() ?? null } },
+  { holderId: id, version: version - 1n, fields: { erasedAt: erasedAt?.toISOString() ?? null, actor } },
 ]
 
 const personalRecordOf = ({ id, name, email, version, erasedAt }: Client): [string, LedgerRecord] => [
@@ -157,13 +161,13 @@ function personalEventOf({ changeId, client }: { changeId: string; client: Clien
 }
 
 /** What the ledger has about the notification of a movement. */
-function recordOf(fact: Movement): [string, LedgerRecord] {
+function recordOf(fact: Movement, actor: Actor): [string, LedgerRecord] {
   const holderId = fact.from.id
   const { version } = fact.from
   if (fact.type === 'change') {
     const { status, overdraftLimitMinor } = fact.change
     const { clientId } = fact
-    const fields = { transactionId: fact.id, clientId, currency: 'BRL', status, overdraftLimitMinor }
+    const fields = { transactionId: fact.id, clientId, currency: 'BRL', status, overdraftLimitMinor, actor }
     return [`AccountUpdated ${holderId}:${version}`, { holderId, version, fields }]
   }
   const { id, accountIdFrom, accountIdTo, amountMinor, currency } = fact.transaction ?? fact.hold
@@ -175,8 +179,10 @@ function recordOf(fact: Movement): [string, LedgerRecord] {
     release: 'HoldReleased',
     extension: 'HoldExtended',
   }
-  const fields: Record<string, string | bigint> = { accountIdFrom, accountIdTo, amountMinor, currency }
-  if (fact.hold && !fact.transaction) fields.expiresAt = fact.hold.expiresAt.toISOString()
+  const fields: LedgerRecord['fields'] = {
+    ...{ accountIdFrom, accountIdTo, amountMinor, currency, actor },
+    ...(fact.hold && !fact.transaction && { expiresAt: fact.hold.expiresAt.toISOString() }),
+  }
   const leg = fact.type === 'leg' ? `/${fact.transaction.leg}` : ''
   const name = `${fact.type === 'extension' ? fact.id : id}${leg}`
   return [`${names[fact.type]} ${name}`, { holderId, version, fields }]
@@ -280,9 +286,9 @@ function compare(system: System): Comparison {
   comparison.observe({ ...shown, assertions: system.balances.flatMap(assertionsOfBalance) }, records)
   const assertions = system.shown.map(
     ({ accountId, version, amountMinor, balanceMinor, heldMinor, transactionId, ...more }) => {
-      const { status, overdraftLimitMinor } = more
+      const { status, overdraftLimitMinor, actor } = more
       const amounts = { amountMinor, balanceMinor, heldMinor, overdraftLimitMinor }
-      return assertionOfEntry({ accountId, version, ...amounts, transactionId, status })
+      return assertionOfEntry({ accountId, version, ...amounts, transactionId, status, actor })
     },
   )
   comparison.observe({ ...shown, assertions }, records)
@@ -421,6 +427,16 @@ const faults: Record<string, Fault> = {
     const event = pick(eventsNamed(system, /Transaction|Hold/))
     if ('amount' in event.payload && event.payload.amount) event.payload.amount += 1
     return { where: 'topic', problem: 'mismatch with ledger' }
+  },
+  'another actor in a published event': (system, pick) => {
+    const { payload } = pick(system.events)
+    payload.actor = payload.actor === undefined ? 'key 0' : undefined
+    return { where: 'topic', problem: 'mismatch with ledger', found: { actor: payload.actor ?? null } }
+  },
+  'another actor in the read model': (system, pick) => {
+    const row = pick(system.shown)
+    row.actor = 'key 0'
+    return { where: 'read model', ...keyOfEntry(row), found: { actor: 'key 0' } }
   },
   'a balance event of an unknown account': (system, pick) => {
     const event = structuredClone(pick(eventsNamed(system, /Balance/)))

@@ -161,9 +161,10 @@ type RecordRow = { id?: string; holderId: string; version: bigint } & Fields
 
 function selectRecords(sql: Statements, subject: Subject, names: string[]): PromiseLike<RecordRow[]> {
   const isNamed = sql`id = any(${arrayOf(names)}::uuid[])`
-  const movement = sql`
+  const hold = sql`
     account_id_from as "holderId", account_id_from as "accountIdFrom", account_id_to as "accountIdTo",
     amount_minor as "amountMinor", currency`
+  const movement = sql`${hold}, actor`
   const parts = isVersioned(subject) ? names.map((name) => name.split(':')) : []
   const named = sql`unnest(
     ${arrayOf(parts.map(([id]) => id))}::uuid[], ${arrayOf(parts.map(([, version]) => version))}::bigint[]
@@ -178,6 +179,11 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
         select account_id as "holderId", entries.version, transaction_id as "transactionId",
           amount_minor as "amountMinor", entries.balance_minor as "balanceMinor",
           entries.held_minor as "heldMinor", currency,
+          case when amount_minor = 0 then coalesce(
+            (select actor from changes where id = transaction_id),
+            (select actor from holds where id = transaction_id),
+            (select ended_actor from holds where ended_by = transaction_id)
+          ) else (select actor from transactions where id = transaction_id and leg = 0) end as actor,
           coalesce(terms.status, 'open') as status,
           case when opening_limit_minor is not null
             then nullif(terms.overdraft_limit_minor, opening_limit_minor) end as "overdraftLimitMinor"
@@ -193,13 +199,14 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
       return sql`
         select account_id as "holderId", changes.version, changes.id as "transactionId",
           client_id as "clientId", currency, changes.status,
-          changes.overdraft_limit_minor as "overdraftLimitMinor"
+          changes.overdraft_limit_minor as "overdraftLimitMinor", changes.actor
         from ${named}
         join changes on account_id = holder_id and changes.version = named.version
         join accounts on accounts.id = account_id`
     case 'ClientUpdated':
       return sql`
-        select ${ofClient}, ${instant(sql`case when is_erasure then created_at end`)} as "erasedAt"
+        select ${ofClient}, ${instant(sql`case when is_erasure then created_at end`)} as "erasedAt",
+          actor
         from ${named} join ${versions}`
     case 'PersonalDataErased':
       return sql`select ${ofClient} from ${named} join ${versions} where is_erasure`
@@ -215,6 +222,7 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
       return sql`
         select changes.id, account_id_from as "holderId", account_id_from as "accountIdFrom",
           account_id_to as "accountIdTo", amount_minor as "amountMinor", currency, changes.version,
+          changes.actor,
           ${instant(sql`changes.expires_at`)} as "expiresAt"
         from changes join holds on holds.id = hold_id
         where changes.id = any(${arrayOf(names)}::uuid[])`
@@ -238,16 +246,17 @@ function selectRecords(sql: Statements, subject: Subject, names: string[]): Prom
         from holds where ${isNamed}`
     case 'HoldReleased':
       return sql`
-        select id, ${movement}, version_ended as version from holds
+        select id, ${hold}, ended_actor as actor, version_ended as version from holds
         where ${isNamed} and status in ('released', 'expired')`
     case 'AccountOpened':
       return sql`
         select id as "holderId", 0::bigint as version, client_id as "clientId", currency,
-          coalesce(opening_limit_minor, overdraft_limit_minor) as "overdraftLimitMinor"
+          coalesce(opening_limit_minor, overdraft_limit_minor) as "overdraftLimitMinor", actor
         from accounts where ${isNamed}`
     case 'ClientRegistered':
       return sql`
-        select id as "holderId", 0::bigint as version from client_versions where ${isNamed} and version = 1`
+        select id as "holderId", 0::bigint as version, actor
+        from client_versions where ${isNamed} and version = 1`
   }
   // `instant`: as events write a time.
   function instant(time: ReturnType<Statements>) {

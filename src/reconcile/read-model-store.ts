@@ -33,6 +33,7 @@ export type ModelEntry = Pick<
   | 'balanceMinor'
   | 'heldMinor'
   | 'transactionId'
+  | 'actor'
   | 'status'
   | 'overdraftLimitMinor'
 >
@@ -42,7 +43,7 @@ export const listAllEntries = (sql: Statements): AsyncGenerator<ModelEntry[]> =>
     (after, limit) => sql<ModelEntry[]>`
       select account_id as "accountId", version, amount_minor as "amountMinor",
         balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
-        status, overdraft_limit_minor as "overdraftLimitMinor"
+        actor, status, overdraft_limit_minor as "overdraftLimitMinor"
       from entries
       where (account_id, version) > (${after?.accountId ?? ''}, ${String(after?.version ?? 0)}::bigint)
       order by account_id, version limit ${limit}`,

@@ -22,6 +22,7 @@ export const entryOf = (version: number, accountId = 'eva'): EntryRow => ({
   transactionId: null,
   holdId: null,
   counterpartyId: null,
+  actor: null,
   effectiveAt: null,
   createdAt,
 })

@@ -102,6 +102,8 @@ export const entries = pgTable(
     transactionId: text('transaction_id'),
     holdId: text('hold_id'),
     counterpartyId: text('counterparty_id'),
+    /** Who did it. */
+    actor: text(),
   },
   (table) => [
     primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] }),

@@ -64,6 +64,7 @@ export const streamEncoder: StreamEncoder = {
       transactionId: null,
       holdId: null,
       counterpartyId: null,
+      actor: null,
       effectiveAt: null,
       createdAt: balance.updatedAt,
     }),

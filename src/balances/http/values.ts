@@ -3,7 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { canonicalId } from '../../contract/id'
 import { presentMoney, type ShownMoney } from '../../contract/money'
 import { problems } from '../../contract/problems'
-import { Money, time, version } from '../../contract/schemas'
+import { actor, Money, time, version } from '../../contract/schemas'
 import { type Instant, parseInstant, sqlBoundOf, timeExpected } from '../../contract/time'
 import { refuse } from '../../platform/http/app'
 import { responseHeaders } from '../../platform/http/headers'
@@ -90,6 +90,7 @@ const entry = {
   transaction_id: nullable(Type.String(), 'The transaction, hold, release or change that led to it.'),
   hold_id: nullable(Type.String(), 'The hold that was placed, extended, captured or released.'),
   counterparty_account_id: nullable(Type.String(), 'The other account.'),
+  actor: actor('Who did it'),
   effective_at: time('From when it counts in the books.'),
   created_at: time('When it was written.'),
 }
@@ -119,6 +120,7 @@ export const presentEntry = (entry: Entry, account: AccountTerms): Static<typeof
   transaction_id: entry.transactionId,
   hold_id: entry.holdId,
   counterparty_account_id: entry.counterpartyId,
+  actor: entry.actor,
   effective_at: entry.effectiveAt ?? entry.createdAt,
   created_at: entry.createdAt,
 })

@@ -143,6 +143,7 @@ const entry = (version: bigint, extra: Partial<EntryRow> = {}): EntryRow => ({
   transactionId: 'NULL',
   holdId: null,
   counterpartyId: 'b',
+  actor: 'a "key"',
   effectiveAt: null,
   createdAt: '2020-01-07T00:00:00.000Z',
   ...extra,
@@ -164,7 +165,7 @@ test('an entry is inserted once: the first one wins, and is read back as it was 
     select account_id as "accountId", version, amount_minor as "amountMinor",
       balance_minor as "balanceMinor", held_minor as "heldMinor", transaction_id as "transactionId",
       hold_id as "holdId", counterparty_id as "counterpartyId", effective_at as "effectiveAt",
-      created_at as "createdAt", status, overdraft_limit_minor as "overdraftLimitMinor"
+      created_at as "createdAt", status, overdraft_limit_minor as "overdraftLimitMinor", actor
     from entries order by version`
   expect([...stored]).toEqual([entry(1n, partial), entry(2n), entry(3n)])
 })

@@ -269,16 +269,17 @@ for (const { name, given, when, expected } of entryTables) {
   test(`entries: ${name}`, () => expect(briefEntries(projecting(when, given).entries)).toEqual(expected))
 }
 
-test('an entry has its cause, counterparty and effective time', () => {
-  const [from, to] = projecting([moved('a', 'b', 5, { hold_id: 'h', effective_at: at(7) })]).entries
-  const both = { transactionId: 't', holdId: 'h', effectiveAt: at(7), createdAt: at(50) }
+test('an entry has its cause, actor, counterparty and effective time', () => {
+  const event = moved('a', 'b', 5, { hold_id: 'h', actor: 'shop', effective_at: at(7) })
+  const [from, to] = projecting([event]).entries
+  const both = { transactionId: 't', holdId: 'h', actor: 'shop', effectiveAt: at(7), createdAt: at(50) }
   expect(from).toMatchObject({ ...both, accountId: 'a', counterpartyId: 'b' })
   expect(to).toMatchObject({ ...both, accountId: 'b', counterpartyId: 'a' })
   expect(projecting([moved('a', 'b', 5, { effective_at: at(50) })]).entries[0]).toMatchObject({
     effectiveAt: null,
   })
   expect(projecting([course('a', 'a', 1, 2)]).entries).toMatchObject([
-    { counterpartyId: null, transactionId: null },
+    { counterpartyId: null, transactionId: null, actor: null },
   ])
 })
 
@@ -397,6 +398,7 @@ const dead: [cause: string, detail: RegExp, value: unknown][] = [
   ['payload_invalid', /effective_at: is not an RFC 3339 time/, moved('a', 'b', 1, { effective_at: 'soon' })],
   ['payload_invalid', /transaction_id: has a NUL/, moved('a', 'b', 1, { transaction_id: '\0' })],
   ['payload_invalid', /hold_id: has a NUL/, moved('a', 'b', 1, { hold_id: '\0' })],
+  ['payload_invalid', /actor: has a NUL/, moved('a', 'b', 1, { actor: '\0' })],
   ['balance_invalid', /amount: must have at most 2/, moved('a', 'b', 1, { amount: 0.001 })],
   [
     'balance_invalid',

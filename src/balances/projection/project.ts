@@ -159,7 +159,7 @@ function openAccount(
 
 function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterReason | undefined {
   const { balances, entries, timestampMs } = context
-  const { transaction_id: transactionId = null, hold_id: holdId = null } = payload
+  const { transaction_id: transactionId = null, hold_id: holdId = null, actor = null } = payload
   const createdAt = payload.created_at === undefined ? recordTime(timestampMs) : parseTime(payload.created_at)
   if (!createdAt)
     return invalid(
@@ -171,6 +171,7 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
   if (!effectiveAt) return invalid('/effective_at', noTime)
   if (transactionId !== null && !isStorable(transactionId)) return invalid('/transaction_id', notStorable)
   if (holdId !== null && !isStorable(holdId)) return invalid('/hold_id', notStorable)
+  if (actor !== null && !isStorable(actor)) return invalid('/actor', notStorable)
 
   const updates: Update[] = []
   for (const side of sidesOf(payload)) {
@@ -195,6 +196,7 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
         overdraftLimitMinor,
         transactionId,
         holdId,
+        actor,
         counterpartyId: updates.find((other) => other.accountId !== accountId)?.accountId ?? null,
         effectiveAt: effectiveAt === createdAt ? null : effectiveAt,
         createdAt,

@@ -53,6 +53,7 @@ function historyOf(accountId: string, steps: Step[], dense: boolean): History {
       transactionId: `${accountId}-${index + 1}`,
       holdId: null,
       counterpartyId: 'world',
+      actor: null,
       effectiveAt: backBy === 0 ? null : day(today - backBy),
       createdAt: day(today),
     }

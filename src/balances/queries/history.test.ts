@@ -12,6 +12,7 @@ const entry = (version: number, amount: number | null, balance: number): Entry =
   transactionId: null,
   holdId: null,
   counterpartyId: null,
+  actor: null,
   effectiveAt: null,
   createdAt: '2024-01-27T17:00:00.000Z',
 })

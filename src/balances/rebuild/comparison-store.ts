@@ -58,7 +58,8 @@ const divergingEntries = (sql: Statements) => sql`
     or (shadow.balance_minor, shadow.held_minor, shadow.status, shadow.overdraft_limit_minor)
       is distinct from (live.balance_minor, live.held_minor, live.status, live.overdraft_limit_minor)
     or (live.amount_minor is not null and shadow.amount_minor is distinct from live.amount_minor)
-    or (live.transaction_id is not null and shadow.transaction_id is distinct from live.transaction_id)`
+    or (live.transaction_id is not null and shadow.transaction_id is distinct from live.transaction_id)
+    or (live.actor is not null and shadow.actor is distinct from live.actor)`
 
 const divergingClients = (sql: Statements) => sql`
   select from public.clients as live

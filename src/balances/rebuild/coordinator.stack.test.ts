@@ -112,6 +112,7 @@ test('a difference is named and refused unless forced, and a swap can be rolled 
   const balanceOf = async (id: string) => (await stack.balances.get(`/balances/${id}`)).body.balance
   expect(await balanceOf(frank)).toBe(1300)
   await sql`update balances set balance_minor = balance_minor + 1 where account_id = ${frank}`
+  await sql`update entries set actor = 'shop' where account_id = ${frank} and version = 1`
 
   for (const [action, detail] of [
     ['swap', 'no rebuild that is ready'],
@@ -130,8 +131,8 @@ test('a difference is named and refused unless forced, and a swap can be rolled 
   await stack.balances.post('/rebuild', {})
   await reaches(stack, 'refused')
   expect(await rebuildOf(stack)).toMatchObject({
-    divergence: { accounts: 1, entries: 0, examples: [`account ${frank}`] },
-    message: expect.stringContaining(`Differs from the live tables: 1 account: account ${frank}.`),
+    divergence: { accounts: 1, entries: 1, examples: [`account ${frank}`, `account ${frank} version 1`] },
+    message: expect.stringContaining(`Differs from the live tables: 1 account, 1 entry: account ${frank}; `),
   })
   expect(await balanceOf(frank)).toBe(1300.01)
   expect((await stack.balances.post('/rebuild', { action: 'swap' })).body.detail).toContain(

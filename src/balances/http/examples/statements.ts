@@ -12,6 +12,7 @@ const entry = {
   transaction_id: '018d4be9-c4e0-7a17-9a31-a41e86ac2bb6',
   hold_id: null,
   counterparty_account_id: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
+  actor: null,
   effective_at: '2024-01-27T17:13:55.000Z',
   created_at: '2024-01-27T17:13:55.000Z',
 }

@@ -13,6 +13,7 @@ const entry = {
   transaction_id: '01935a52-3f4b-7c1e-a1d0-2f6f8f4f9a10',
   hold_id: null,
   counterparty_account_id: 'd6a41504-bbd0-11ee-8a24-0242ac120003',
+  actor: null,
   effective_at: '2024-11-23T14:05:19.499Z',
   created_at: '2024-11-23T14:05:19.499Z',
 }
