@@ -9,10 +9,17 @@ import { createGuard, withoutKeys } from './guard'
 import { type KeyEntry, KeyRing, staleMaxMs } from './key-ring'
 import { listKeys, noteUse } from './keys-store'
 import { type AuthMode, decideStart, type Needed } from './policy'
+import { createRateLimits, type RateLimitOptions } from './rate-limits'
 import { createRestrict, type OwnerOf } from './restriction'
 
 export type AccessOptions = {
-  config: { service: string; host: string; auth: AuthMode; apiKeys: readonly KeyEntry[] }
+  config: {
+    service: string
+    host: string
+    auth: AuthMode
+    apiKeys: readonly KeyEntry[]
+    rateLimits: RateLimitOptions
+  }
   sql: Statements
   ownerOf: OwnerOf
   log: Log
@@ -32,6 +39,7 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
   const { auth, apiKeys: entries } = config
   let needed: Needed | undefined
   let hadKeys = false
+  const limits = createRateLimits(config.rateLimits)
   const keys = new KeyRing({ entries, read: () => listKeys(sql), restrict: createRestrict(ownerOf) })
 
   const readAgain = async () => {
@@ -47,7 +55,7 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
   }
 
   return {
-    guard: auth === 'off' ? withoutKeys : createGuard({ keys, needed: () => needed }),
+    guard: auth === 'off' ? withoutKeys : createGuard({ keys, needed: () => needed, limits }),
     async start() {
       await keys.readAgain()
       hadKeys = keys.size > 0

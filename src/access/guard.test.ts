@@ -25,6 +25,7 @@ async function guardOf(given: Partial<KeyEntry> = {}, needed: Needed | undefined
   return createGuard({ keys, needed: () => needed })
 }
 
+const nowhere = () => undefined
 const requestWith = (authorization?: string) =>
   new Request('http://host/', authorization === undefined ? {} : { headers: { authorization } })
 
@@ -39,7 +40,7 @@ test('a valid key with the scope is admitted, and its name is the principal', as
   const guard = await guardOf()
   for (const header of [`Bearer ${token}`, `bearer ${token}`, `BEARER   ${token} `]) {
     const request = requestWith(header)
-    expect(guard.admit(request, writing)).toBeUndefined()
+    expect(guard.admit(request, writing, nowhere)).toBeUndefined()
     expect(principalOf(request)).toMatchObject({ keyId: 'k', name: 'terminal' })
   }
 })
@@ -62,14 +63,14 @@ test.each<[Needed | undefined, Route | undefined, [number, string] | undefined]>
   const restrict = createRestrict(async () => null)
   const keys = new KeyRing({ entries: [], restrict, read: async () => [] })
   const guard = createGuard({ keys, needed: () => needed })
-  expect(await codeOf(guard.admit(requestWith(), route))).toEqual(expected)
+  expect(await codeOf(guard.admit(requestWith(), route, nowhere))).toEqual(expected)
   if (route) expect(await codeOf(guard.permit(route, { request: requestWith() }))).toEqual(expected)
 })
 
 test('a refusal names the scheme, the error and the scope that is needed', async () => {
   const guard = await guardOf()
   const challengeOf = async (header: string | undefined, route: Route) =>
-    (await guard.admit(requestWith(header), route))?.headers.get('www-authenticate')
+    (await guard.admit(requestWith(header), route, nowhere))?.headers.get('www-authenticate')
   expect(await challengeOf(undefined, reading)).toBe('Bearer realm="saldo", scope="read"')
   expect(await challengeOf('Bearer x', reading)).toBe('Bearer realm="saldo", error="invalid_token"')
   expect(await challengeOf(`Bearer ${token}`, reading)).toBe(
@@ -85,7 +86,7 @@ test.each<[string, Partial<KeyEntry>, [number, string]]>([
   ['of another hash', { hash: 'a'.repeat(64) }, [401, 'KEY_UNKNOWN']],
 ])('a key that is %s is refused', async (_, given, expected) => {
   const guard = await guardOf(given)
-  expect(await codeOf(guard.admit(requestWith(`Bearer ${token}`), writing))).toEqual(expected)
+  expect(await codeOf(guard.admit(requestWith(`Bearer ${token}`), writing, nowhere))).toEqual(expected)
 })
 
 test('a bad key is refused also where none is needed', async () => {
@@ -93,18 +94,24 @@ test('a bad key is refused also where none is needed', async () => {
   for (const needed of ['none', 'beyond_reads', 'all'] as const) {
     const guard = await guardOf({}, needed)
     for (const route of [reading, free, undefined])
-      expect(await codeOf(guard.admit(requestWith(`Bearer ${bad}`), route))).toEqual([401, 'KEY_UNKNOWN'])
+      expect(await codeOf(guard.admit(requestWith(`Bearer ${bad}`), route, nowhere))).toEqual([
+        401,
+        'KEY_UNKNOWN',
+      ])
   }
-  expect(await codeOf(withoutKeys.admit(requestWith(`Bearer ${bad}`), free))).toEqual([401, 'KEY_UNKNOWN'])
+  expect(await codeOf(withoutKeys.admit(requestWith(`Bearer ${bad}`), free, nowhere))).toEqual([
+    401,
+    'KEY_UNKNOWN',
+  ])
   // What stands before a service without keys may have a scheme of its own.
   for (const other of ['Basic dTpw', 'Bearer eyJhbGciOiJub25lIn0.e30.'])
-    expect(withoutKeys.admit(requestWith(other), free)).toBeUndefined()
+    expect(withoutKeys.admit(requestWith(other), free, nowhere)).toBeUndefined()
 })
 
 test('a route is checked for itself, although another one was admitted for the request', async () => {
   const guard = await guardOf()
   const request = requestWith(`Bearer ${token}`)
-  expect(guard.admit(request, writing)).toBeUndefined()
+  expect(guard.admit(request, writing, nowhere)).toBeUndefined()
   expect(guard.permit(writing, { request })).toBeUndefined()
   expect(await codeOf(guard.permit(reading, { request }))).toEqual([403, 'INSUFFICIENT_SCOPE'])
 })
@@ -122,7 +129,7 @@ test.each<[string, Route, [number, string] | undefined]>([
 ])('a restricted key and a request about %s', async (_, route, expected) => {
   const guard = await guardOf({ accountIds: ['eva'] })
   const request = requestWith(`Bearer ${token}`)
-  expect(guard.admit(request, route)).toBeUndefined()
+  expect(guard.admit(request, route, nowhere)).toBeUndefined()
   expect(await codeOf(guard.permit(route, { request }))).toEqual(expected)
 })
 
@@ -132,7 +139,7 @@ test('keys that could not be read for a minute are not taken', async () => {
   const keys = new KeyRing({ entries: [entry], restrict, read: async () => [], elapsed: () => ms })
   await keys.readAgain()
   const guard = createGuard({ keys, needed: () => 'all' })
-  const ask = () => codeOf(guard.admit(requestWith(`Bearer ${token}`), writing))
+  const ask = () => codeOf(guard.admit(requestWith(`Bearer ${token}`), writing, nowhere))
   ms = 60_000
   expect(await ask()).toBeUndefined()
   ms = 60_001
@@ -153,7 +160,7 @@ test('anything else in the header is refused, and never an error', async () => {
   const codes = new Map<string, number>()
   await fc.assert(
     fc.asyncProperty(header, async (value) => {
-      const [status, code] = (await codeOf(guard.admit(requestWith(value), writing))) ?? []
+      const [status, code] = (await codeOf(guard.admit(requestWith(value), writing, nowhere))) ?? []
       codes.set(String(code), (codes.get(String(code)) ?? 0) + 1)
       expect([value, status]).toEqual([value, 401])
     }),

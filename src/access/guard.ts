@@ -1,6 +1,6 @@
 /**
- * Who may use a route. The key of a request exists, is not revoked, has not expired, has the scope of the
- * route, and is not restricted to something else: checked in this order.
+ * Who may use a route. The key of a request exists, is not revoked, has not expired, is within its rate
+ * limit, has the scope of the route, and is not restricted to something else: checked in this order.
  */
 import { refuse } from '../platform/http/app'
 import type { Guard, Guarded, Refusal } from '../platform/http/guard'
@@ -8,6 +8,8 @@ import { principalOf, type Restriction, setPrincipal } from '../platform/http/pr
 import { commonProblems } from '../platform/http/problem'
 import { type Key, type KeyRing, staleMaxMs } from './key-ring'
 import type { Needed } from './policy'
+import { networkOf } from './rate-limit'
+import { createRateLimits, type RateLimits } from './rate-limits'
 import { hashOf, isWellFormed } from './token'
 
 type Route = Guarded<never>
@@ -16,60 +18,81 @@ export type GuardOptions = {
   keys: Pick<KeyRing, 'find' | 'use' | 'readAgain' | 'ageMs'>
   /** Undefined until the keys were read for the first time: only open routes are served. */
   needed: () => Needed | undefined
+  limits?: RateLimits
 }
 
-export function createGuard({ keys, needed }: GuardOptions): Guard {
+/** Counts a request against the limit of its key, or of its address where it has no valid key. */
+type Count = (key?: Key) => Response | undefined
+
+export function createGuard({ keys, needed, limits = createRateLimits() }: GuardOptions): Guard {
   const admitted = new WeakMap<Request, Route | undefined>()
 
-  const admitKey = (request: Request, route: Route | undefined, key: Key): Refusal => {
+  const checkKey = (request: Request, route: Route | undefined, key: Key, count: Count): Refusal => {
     if (key.state !== 'valid')
-      return refuseKey(request, key.state === 'revoked' ? 'KEY_REVOKED' : 'KEY_EXPIRED')
+      return count() ?? refuseKey(request, key.state === 'revoked' ? 'KEY_REVOKED' : 'KEY_EXPIRED')
     keys.use(key)
     // Known also where the request is refused.
     setPrincipal(request, key.principal)
+    const exceeded = count(key)
+    if (exceeded) return exceeded
     if (route && route.scope !== 'open' && !key.scopes.has(route.scope))
       return refuseScope(request, route, key)
     admitted.set(request, route)
     return undefined
   }
 
-  const admit = (request: Request, route: Route | undefined): Refusal => {
+  const check = (request: Request, route: Route | undefined, count: Count): Refusal => {
     const need = needed()
     if (need === undefined)
       return isOpen(route) ? undefined : refuseFor(request, 'the service is starting or stopping')
     const header = request.headers.get('authorization')
     if (header === null) {
+      const exceeded = count()
+      if (exceeded) return exceeded
       if (!isOpen(route) && !isFree(route, need)) return refuseKey(request, 'KEY_MISSING', route)
       admitted.set(request, route)
       return undefined
     }
     if (keys.ageMs > staleMaxMs) return refuseFor(request, unreadable)
     const token = tokenOf(header)
-    if (token === undefined) return refuseKey(request, 'KEY_MALFORMED')
+    if (token === undefined) return count() ?? refuseKey(request, 'KEY_MALFORMED')
     const hash = hashOf(token)
     const key = keys.find(hash)
-    if (key) return admitKey(request, route, key)
+    if (key) return checkKey(request, route, key, count)
+    const exceeded = count()
+    if (exceeded) return exceeded
     // It may have been created a moment ago.
     return keys.readAgain().then(
       () => {
         const created = keys.find(hash)
-        return created ? admitKey(request, route, created) : refuseKey(request, 'KEY_UNKNOWN')
+        return created ? checkKey(request, route, created, count) : refuseKey(request, 'KEY_UNKNOWN')
       },
       () => refuseFor(request, unreadable),
     )
   }
 
   return {
-    admit,
+    admit(request, route, addressOf) {
+      if (route?.isUnlimited) return check(request, route, uncounted)
+      return check(request, route, (key) => {
+        if (key) return limits.count(request, 'key', key.principal.keyId)
+        if (needed() === 'none') return undefined
+        return limits.count(request, 'address', networkOf(addressOf() ?? ''))
+      })
+    },
     permit(route, context) {
       const { request } = context
       const isAdmitted = admitted.has(request) && admitted.get(request) === route
-      const refusal = isAdmitted ? undefined : admit(request, route)
+      // `admit` has counted it.
+      const refusal = isAdmitted ? undefined : check(request, route, uncounted)
       if (refusal instanceof Promise) return refusal.then((one) => one ?? permitRestricted(route, context))
       return refusal ?? permitRestricted(route, context)
     },
+    quotaHeadersOf: limits.headersOf,
   }
 }
+
+const uncounted: Count = () => undefined
 
 const isOpen = (route: Route | undefined): route is undefined | (Route & { scope: 'open' }) =>
   route === undefined || route.scope === 'open'
@@ -84,6 +107,7 @@ export const withoutKeys: Guard = {
       ? refuseKey(request, 'KEY_UNKNOWN')
       : undefined,
   permit: () => undefined,
+  quotaHeadersOf: () => undefined,
 }
 
 /** The token of `Authorization: Bearer …`; undefined if it cannot be one. */

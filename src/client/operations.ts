@@ -65,6 +65,7 @@ export const problemNames: readonly string[] = [
   'body-timeout',
   'unauthenticated',
   'insufficient-scope',
+  'quota-exceeded',
   'host-not-allowed',
   'origin-not-allowed',
   'unsupported-media-type',

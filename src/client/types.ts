@@ -1506,6 +1506,8 @@ export type ProblemDetails = {
   errors?: ProblemError[]
   /** The trace under which the logs have the cause. */
   trace_id: string
+  /** The rate limits that were exceeded, if it is about those: `key` or `address`. */
+  'violated-policies'?: string[]
   /** It answers a preview: nothing was written. */
   dry_run?: true
   /** Of a preview: the accounts of the request, as they were. Those that exist. */
@@ -1915,6 +1917,14 @@ export type Problems = {
     status: 403
     code: 'INSUFFICIENT_SCOPE' | 'KEY_RESTRICTED'
   }
+  /**
+   * Too many requests. Retry after `Retry-After` seconds, and send less often: `RateLimit`
+   * says what is left.
+   */
+  'quota-exceeded': {
+    status: 429
+    code: 'QUOTA_EXCEEDED'
+  }
   /** Host name not allowed. Use localhost or an API key, or add the name to `ALLOWED_HOSTS`. */
   'host-not-allowed': {
     status: 403
@@ -2137,6 +2147,7 @@ export type CommonProblem =
   | 'body-timeout'
   | 'unauthenticated'
   | 'insufficient-scope'
+  | 'quota-exceeded'
   | 'host-not-allowed'
   | 'origin-not-allowed'
   | 'unsupported-media-type'

@@ -62,6 +62,11 @@ export function readServiceConfig(env: Environment) {
       auth: variable('AUTH', oneOf('keys', 'anonymous-read', 'off'), undefined),
       /** Keys beside those of the database. */
       apiKeys: variable('API_KEYS', keyEntries, []),
+      /** Requests a second; 0 for no limit. */
+      rateLimits: {
+        perKey: variable('RATE_LIMIT_KEY', integer(0, 1_000_000), 1000),
+        perAddress: variable('RATE_LIMIT_ADDRESS', integer(0, 1_000_000), 20),
+      },
       logLevel: variable('LOG_LEVEL', oneOf('debug', 'info', 'warn', 'error'), 'info'),
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {

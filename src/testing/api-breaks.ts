@@ -75,18 +75,19 @@ function ofResponses(
     const gone = ((sides.was['x-problems'] ?? []) as string[]).filter((name) => !problems.includes(name))
     return [
       ...gone.map((name) => `${status}: problem ${name} is gone`),
-      ...ofHeaders(sides, status),
+      ...ofHeaders(sides, status, documents),
       ...ofContent(sides, { at: status, direction: 'response', documents }),
     ]
   })
 }
 
-function ofHeaders({ was, is }: Sides, status: string): string[] {
+function ofHeaders({ was, is }: Sides, status: string, { released, current }: Documents): string[] {
   const now = (is.headers ?? {}) as Record<string, Json>
   return Object.entries((was.headers ?? {}) as Record<string, Json>).flatMap(([name, old]) => {
     const kept = now[name]
     if (!kept) return [`${status}: header ${name} is gone`]
-    return isAlways(old) && !isAlways(kept) ? [`${status}: header ${name} is not always sent`] : []
+    const isLess = isAlways(resolve(old, released)) && !isAlways(resolve(kept, current))
+    return isLess ? [`${status}: header ${name} is not always sent`] : []
   })
 }
 

@@ -162,7 +162,8 @@ class Types {
       const type = this.of(one)
       if (/\bAmount\b(?!>)/.test(type) && !type.includes('{')) this.amountNames.add(name)
       else if (type === 'number' || type === 'number | null') this.numberNames.add(name)
-      return `${comment(one.description as string)}${name}${optional}: ${type}`
+      const member = /\W/.test(name) ? `'${name}'` : name
+      return `${comment(one.description as string)}${member}${optional}: ${type}`
     })
     return `{\n${indent(members.join('\n'))}\n}`
   }

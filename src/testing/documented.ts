@@ -7,7 +7,7 @@ import { isUuid } from '../contract/id'
 import { parseInstant } from '../contract/time'
 import { type HeaderField, header, isHeader, responseHeaders } from '../platform/http/headers'
 import { codesOf, commonProblems, headersOf, ProblemResponse } from '../platform/http/problem'
-import { type Content, type Route, routerOf } from '../platform/http/route'
+import { type Content, limited, type Route, routerOf } from '../platform/http/route'
 import { securityHeaders } from '../platform/http/security-headers'
 import { walletRoutes } from '../wallet/http/app'
 
@@ -97,7 +97,7 @@ function faultOfProblem(route: Route | undefined, { status, headers, text }: Exc
   if (!codesOf(kind).includes(code)) return `${code} is not among the codes of ${type}`
   const allowed = type === '/problems/method-not-allowed' ? [allow] : []
   const ofKind = [noStore, ...headersOf(kind), ...allowed]
-  return faultOfHeaders(headers, [...ofKind, ...(route?.responseHeaders ?? [])])
+  return faultOfHeaders(headers, [...ofKind, ...(route ?? limited).responseHeaders])
 }
 
 const noStore = responseHeaders.cacheControl('no-store')

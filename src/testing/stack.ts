@@ -109,6 +109,7 @@ export function serviceConfig(
     corsOrigins: [],
     auth: undefined,
     apiKeys: [],
+    rateLimits: { perKey: 0, perAddress: 0 },
     logLevel: 'error',
     logFormat: 'json',
     database: { ...urls, poolMax: 5, prepare: true },

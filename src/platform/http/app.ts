@@ -9,7 +9,7 @@ import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { faultText, missingBody } from './body-schema'
 import { describeApi } from './docs/markdown'
 import { type ApiInfo, openApi } from './docs/openapi'
-import type { Guard, Refusal } from './guard'
+import type { AddressOf, Guard, Refusal } from './guard'
 import { responseHeaders } from './headers'
 import { InvalidValue, MalformedRequest } from './invalid'
 import { markdownPage } from './page'
@@ -107,8 +107,10 @@ export function createHttp(options: HttpOptions) {
     find(request.method === 'HEAD' ? 'GET' : request.method, pathOf(request))
   return Object.assign(mount(app, routes, guard), {
     /** What the guard says before the body is read. */
-    admit: (request: Request): Refusal => guard?.admit(request, findFor(request)),
+    admit: (request: Request, addressOf: AddressOf): Refusal =>
+      guard?.admit(request, findFor(request), addressOf),
     isOpen: (request: Request): boolean => (findFor(request)?.scope ?? 'open') === 'open',
+    quotaHeadersOf: (request: Request) => guard?.quotaHeadersOf(request),
   })
 }
 
@@ -161,6 +163,7 @@ const healthRoute = (path: keyof typeof healthIds, summary: string, health: Heal
     path,
     id: healthIds[path],
     scope: 'open',
+    isUnlimited: true,
     tag: serviceTag,
     summary,
     responses: {

@@ -7,6 +7,8 @@ export type HeaderField = {
   schema: TSchema
   /** Sent with each response that lists it. Of a request, none is. */
   isRequired: boolean
+  /** Sent by so many routes that the documents describe it once. */
+  isShared?: true
 }
 
 /** Header names are the same in any letter case. */
@@ -22,6 +24,8 @@ export const header = (name: string, description: string, schema: TSchema = Type
 
 /** The same field where it is not always sent. */
 export const sometimes = (field: HeaderField): HeaderField => ({ ...field, isRequired: false })
+
+export const shared = (field: HeaderField): HeaderField => ({ ...field, isShared: true })
 
 const constant = (value: string) => Type.String({ const: value })
 
@@ -86,6 +90,18 @@ export const responseHeaders = {
     'Preference-Applied',
     'How long the read was willing to wait, where the request had a reason to wait.',
     Type.String({ examples: ['wait=2'] }),
+  ),
+  rateLimit: header(
+    'RateLimit',
+    'The rate limit that applied: `r` requests may follow at once, and in `t` seconds there is one more ' +
+      '(draft-ietf-httpapi-ratelimit-headers-10).',
+    Type.String({ pattern: '^"(key|address)";r=\\d+;t=\\d+$', examples: ['"key";r=1999;t=1'] }),
+  ),
+  rateLimitPolicy: header(
+    'RateLimit-Policy',
+    'Of this API key, or of this address without a valid key: at most `q` requests at once, which come ' +
+      'back within `w` seconds.',
+    Type.String({ pattern: '^"(key|address)";q=\\d+;w=\\d+$', examples: ['"key";q=2000;w=2'] }),
   ),
   retryAfter: header(
     'Retry-After',

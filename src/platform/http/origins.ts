@@ -74,7 +74,7 @@ const isAllowedHost = (name: string | undefined, { allowedHosts }: OriginRules):
 
 const exposedHeaders =
   'Balances-As-Of, Balances-Lag, Consistency-Token, ETag, Idempotency-Replayed, Link, Location, ' +
-  'Preference-Applied, Retry-After, WWW-Authenticate'
+  'Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate'
 const acceptedHeaders =
   'Authorization, Consistency-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, ' +
   'Last-Event-ID, Prefer, traceparent, tracestate'

@@ -49,6 +49,8 @@ export type ProblemDetails = {
   code?: string
   /** A `pointer` is `#` and a JSON Pointer, not percent-encoded yet. */
   errors?: { detail: string; pointer: string }[]
+  /** Names of the limits that were exceeded. */
+  violatedPolicies?: string[]
   headers?: Record<string, string>
   /** Whether it refuses a preview, and the versions on which that was decided. */
   isPreview?: boolean
@@ -131,6 +133,17 @@ export const commonProblems = {
     retry: 'changed',
     codes: ['INSUFFICIENT_SCOPE', 'KEY_RESTRICTED'],
     headers: [responseHeaders.authenticate],
+  },
+  quotaExceeded: {
+    name: 'quota-exceeded',
+    status: 429,
+    title: 'Too many requests',
+    cause:
+      'The API key, or the address without a valid key, has sent more requests than its rate limit allows; ' +
+      '`violated-policies` says which limit. Nothing was done.',
+    remedy: 'Retry after `Retry-After` seconds, and send less often: `RateLimit` says what is left.',
+    retry: 'same',
+    headers: [responseHeaders.rateLimit, responseHeaders.rateLimitPolicy],
   },
   hostNotAllowed: {
     name: 'host-not-allowed',
@@ -244,6 +257,11 @@ export const ProblemResponse = closedObject('ProblemDetails', {
     pattern: '^[0-9a-f]{32}$',
     description: 'The trace under which the logs have the cause.',
   }),
+  'violated-policies': Type.Optional(
+    Type.Array(Type.String(), {
+      description: 'The rate limits that were exceeded, if it is about those: `key` or `address`.',
+    }),
+  ),
   dry_run: Type.Optional(DryRunMark),
   assumed: Type.Optional(AssumedVersions),
 })
@@ -254,7 +272,8 @@ export function problemResponse(
   instance: string,
   traceId: string,
 ): Response {
-  const { detail, code = upperSnake(kind.name), errors, headers, isPreview, assumed } = details
+  const { detail, code = upperSnake(kind.name), errors, violatedPolicies } = details
+  const { headers, isPreview, assumed } = details
   const body: Static<typeof ProblemResponse> = {
     type: `/problems/${kind.name}`,
     title: kind.title,
@@ -272,6 +291,7 @@ export function problemResponse(
         }
       : {}),
     trace_id: traceId,
+    ...(violatedPolicies && { 'violated-policies': violatedPolicies }),
     ...(isPreview && { dry_run: true }),
     ...(assumed && { assumed }),
   }

@@ -5,7 +5,7 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
 import { type BodySchema, bodyOf } from './body-schema'
 import type { Guard, Guarded } from './guard'
-import { type HeaderField, requestHeaders, responseHeaders, sometimes } from './headers'
+import { type HeaderField, requestHeaders, responseHeaders, shared, sometimes } from './headers'
 import { requireValidIdempotencyKey } from './idempotency-key'
 import { commonProblems, keyProblems, mergeProblems, type ProblemKind } from './problem'
 
@@ -102,7 +102,7 @@ export type Route = Guarded<RouteContext<never, never, never>> & {
 /** The part of a definition that has nothing to do with its body. */
 export type RouteHead<Path extends string> = Pick<
   Route,
-  'method' | 'id' | 'scope' | 'tag' | 'summary' | 'description'
+  'method' | 'id' | 'scope' | 'isUnlimited' | 'tag' | 'summary' | 'description'
 > & {
   path: Path
   /** By status. A schema is that of a JSON body; null for no body. */
@@ -134,7 +134,11 @@ export function route<
   Body extends BodySchema = TObject,
 >(definition: Definition<Path, Query, Body>): Route {
   const { responses, problems = [], common, ...rest } = definition
-  const traits = [...(isRead(definition.method) ? [] : [keyed]), ...(definition.traits ?? [])]
+  const traits = [
+    ...(definition.isUnlimited ? [] : [limited]),
+    ...(isRead(definition.method) ? [] : [keyed]),
+    ...(definition.traits ?? []),
+  ]
   const asked = traits.flatMap((trait) => trait.requestHeaders)
   return {
     params: {},
@@ -158,6 +162,15 @@ const keyed: Trait = {
   requestHeaders: [requestHeaders.idempotencyKey],
   responseHeaders: [sometimes(responseHeaders.idempotencyReplayed)],
   problems: [keyProblems.reused, keyProblems.inProgress],
+}
+
+/** Of every route that has a rate limit. */
+export const limited: Trait = {
+  requestHeaders: [],
+  responseHeaders: [responseHeaders.rateLimit, responseHeaders.rateLimitPolicy].map((field) =>
+    shared(sometimes(field)),
+  ),
+  problems: [commonProblems.quotaExceeded],
 }
 
 /** A schema is that of a JSON body. */

@@ -10,7 +10,7 @@ import { continueTrace, traceIdOf } from '../telemetry/trace'
 import { createAccessLog } from './access-log'
 import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
 import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
-import type { Refusal } from './guard'
+import type { AddressOf, Guard, Refusal } from './guard'
 import {
   corsHeaders,
   hostNameOf,
@@ -39,9 +39,11 @@ type App = {
   fetch: (request: Request) => Response | Promise<Response>
   routes: readonly object[]
   /** Why a request is refused before its body is read. */
-  admit?: (request: Request) => Refusal
+  admit?: (request: Request, addressOf: AddressOf) => Refusal
   /** Whether it is for a route that says nothing of anybody, or for none. */
   isOpen?: (request: Request) => boolean
+  /** About the rate limit of a request, for its answer. */
+  quotaHeadersOf?: Guard['quotaHeadersOf']
 }
 
 /** Idle connections are closed after this, in seconds. */
@@ -53,14 +55,16 @@ const hsts = { 'strict-transport-security': 'max-age=31536000' }
 export function listen(app: App, options: ListenOptions, log: Log) {
   const { host, port, tls: files, certificateEveryMs: everyMs = 10_000, ...rules } = options
   const logAccess = createAccessLog(app, log)
-  const fetch = async (request: Request) => {
+  const respond: Respond = async (request, addressOf) => {
     const startedMs = performance.now()
-    const response = secured(await answer(app, request, rules, log))
+    const response = secured(await answer(app, { request, addressOf }, rules, log))
+    const quota = app.quotaHeadersOf?.(request)
+    if (quota) withHeaders(response, quota)
     logAccess(request, response, startedMs)
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
   const certificate = files && readCertificate(files)
-  const servers = [bind({ host, port, certificate }, fetch)]
+  const servers = [bind({ host, port, certificate }, respond)]
   const bound = servers[0]?.port ?? port
 
   /**
@@ -69,7 +73,7 @@ export function listen(app: App, options: ListenOptions, log: Log) {
    */
   function replace(next: Certificate): void {
     const former = servers.at(-1)
-    servers.push(bind({ host, port: bound, certificate: next, isSecond: true }, fetch))
+    servers.push(bind({ host, port: bound, certificate: next, isSecond: true }, respond))
     former?.stop().then(() => servers.splice(servers.indexOf(former), 1))
   }
 
@@ -85,9 +89,11 @@ export function listen(app: App, options: ListenOptions, log: Log) {
   return { port: bound, parts, close }
 }
 
+type Received = { request: Request; addressOf: AddressOf }
+type Respond = (request: Request, addressOf: AddressOf) => Promise<Response>
 type BindOptions = { host: string; port: number; certificate: Certificate | undefined; isSecond?: boolean }
 
-function bind({ host: hostname, port, certificate, isSecond }: BindOptions, fetch: App['fetch']) {
+function bind({ host: hostname, port, certificate, isSecond }: BindOptions, respond: Respond) {
   try {
     // A listener that may be followed by a second one has to share its port, but with no other process.
     const taken = certificate && !isSecond && port !== 0 ? listenErrorOf(port, hostname) : null
@@ -95,7 +101,7 @@ function bind({ host: hostname, port, certificate, isSecond }: BindOptions, fetc
     return Bun.serve({
       hostname,
       port,
-      fetch,
+      fetch: (request, server) => respond(request, () => server.requestIP(request)?.address),
       idleTimeout,
       // Otherwise two processes could share the port, each with some of the requests.
       reusePort: certificate !== undefined,
@@ -127,11 +133,16 @@ function bindFault(hostname: string, code = 'unknown cause'): string {
   return isIP(hostname) ? code : 'neither a name nor an address of this machine'
 }
 
-async function answer(app: App, request: Request, rules: OriginRules, log: Log): Promise<Response> {
+async function answer(
+  app: App,
+  { request, addressOf }: Received,
+  rules: OriginRules,
+  log: Log,
+): Promise<Response> {
   try {
     const early = answerEarly(app, request, rules)
     if (early) return withHeaders(await withoutBody(request, early), corsHeaders(request, rules))
-    const refused = app.admit?.(request)
+    const refused = app.admit?.(request, addressOf)
     const unadmitted = refused instanceof Promise ? await refused : refused
     // Without its body: the runtime drops that as it comes. A caller without a key costs no more.
     if (unadmitted) return withHeaders(unadmitted, corsHeaders(request, rules))

@@ -21,6 +21,7 @@ export type OpenApi = {
   info: JsonSchema
   paths: Record<string, Record<string, Operation>>
   components: {
+    headers: Record<string, JsonSchema>
     responses: Record<string, JsonSchema>
     schemas: Record<string, JsonSchema>
     securitySchemes: Record<string, JsonSchema>
@@ -35,13 +36,17 @@ export type Operation = {
   [member: string]: unknown
 }
 
-type Shared = { schemas: SharedSchemas; responses: Map<string, JsonSchema> }
+type Shared = {
+  schemas: SharedSchemas
+  headers: Map<string, JsonSchema>
+  responses: Map<string, JsonSchema>
+}
 
 export function openApi(
   routes: readonly Route[],
   { title, version, description, servers }: Omit<ApiInfo, 'url'>,
 ): OpenApi {
-  const shared: Shared = { schemas: new Map(), responses: new Map() }
+  const shared: Shared = { schemas: new Map(), headers: new Map(), responses: new Map() }
   const paths: OpenApi['paths'] = {}
   for (const route of routes) {
     const path = pathOf(route)
@@ -55,6 +60,7 @@ export function openApi(
     tags: [...tags.values()],
     paths,
     components: {
+      headers: sorted(shared.headers),
       responses: sorted(shared.responses),
       schemas: sorted(shared.schemas),
       securitySchemes: { apiKey },
@@ -277,10 +283,10 @@ export function shownAnswer({ content }: Answer, response: unknown): unknown {
   return { ...event, data: JSON.stringify(data) }
 }
 
-function headersMember(headers: readonly Conditional[], { schemas }: Shared): object {
+function headersMember(headers: readonly Conditional[], shared: Shared): object {
   if (headers.length === 0) return {}
-  const members = headers.map(({ name, description, isRequired, schema, unless }) => {
-    const { examples, ...shown } = toJsonSchema(schema, schemas, 'response')
+  const members = headers.map(({ name, description, isRequired, isShared, schema, unless }) => {
+    const { examples, ...shown } = toJsonSchema(schema, shared.schemas, 'response')
     const [example] = (examples as unknown[] | undefined) ?? []
     const whole = {
       description,
@@ -289,7 +295,9 @@ function headersMember(headers: readonly Conditional[], { schemas }: Shared): ob
       schema: shown,
       ...(example !== undefined && { example }),
     }
-    return [name, whole]
+    if (!isShared) return [name, whole]
+    shared.headers.set(name, whole)
+    return [name, { $ref: `#/components/headers/${name}` }]
   })
   return { headers: Object.fromEntries(members) }
 }
