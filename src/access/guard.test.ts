@@ -116,6 +116,21 @@ test('a route is checked for itself, although another one was admitted for the r
   expect(await codeOf(guard.permit(reading, { request }))).toEqual([403, 'INSUFFICIENT_SCOPE'])
 })
 
+test('a key that ends while its request is still being read is refused before the handler', async () => {
+  let isThere = true
+  const restrict = createRestrict(async () => null)
+  const stored = { ...entry, env: 'live', hint: '', createdAt: '', revokedAt: null, lastUsedOn: null }
+  const read = async () => (isThere ? [{ ...stored, readAt: new Date().toISOString() }] : [])
+  const keys = new KeyRing({ entries: [], restrict, read })
+  await keys.readAgain()
+  const guard = createGuard({ keys, needed: () => 'all' })
+  const request = requestWith(`Bearer ${token}`)
+  expect(guard.admit(request, writing, nowhere)).toBeUndefined()
+  isThere = false
+  await keys.readAgain()
+  expect(await codeOf(guard.permit(writing, { request }))).toEqual([401, 'KEY_UNKNOWN'])
+})
+
 test.each<[string, Route, [number, string] | undefined]>([
   ['one of its accounts', { scope: 'write', subjects: () => [{ account: 'eva' }] }, undefined],
   [

@@ -82,7 +82,9 @@ export function createGuard({ keys, needed, limits = createRateLimits() }: Guard
     },
     permit(route, context) {
       const { request } = context
-      const isAdmitted = admitted.has(request) && admitted.get(request) === route
+      // The key may have ended while the body was read.
+      const hasEnded = principalOf(request)?.ended?.aborted ?? false
+      const isAdmitted = !hasEnded && admitted.has(request) && admitted.get(request) === route
       // `admit` has counted it.
       const refusal = isAdmitted ? undefined : check(request, route, uncounted)
       if (refusal instanceof Promise) return refusal.then((one) => one ?? permitRestricted(route, context))
