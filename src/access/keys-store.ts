@@ -48,12 +48,17 @@ export async function insertKey(sql: Statements, key: NewKey): Promise<void> {
     )`
 }
 
-/** Keys that can still be used, by their id or their name, the newest first. Locked. */
-export const lockValidKeys = (tx: Statements, idOrName: string): Promise<StoredKey[]> =>
-  tx<StoredKey[]>`${selectKeys(tx)}
+/**
+ * Keys that can still be used, by their id or their name, the newest first. Locks the table, not the rows:
+ * no key of the name is made meanwhile, either.
+ */
+export async function lockValidKeys(tx: Statements, idOrName: string): Promise<StoredKey[]> {
+  await tx`lock table api_keys in share row exclusive mode`
+  return tx<StoredKey[]>`${selectKeys(tx)}
     where (id::text = ${idOrName} or name = ${idOrName})
       and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
-    order by created_at desc, id desc for update`
+    order by created_at desc, id desc`
+}
 
 export async function revokeKeys(tx: Statements, ids: readonly string[]): Promise<void> {
   await tx`update api_keys set revoked_at = clock_timestamp() where id = any(${arrayOf(ids)}::uuid[])`
