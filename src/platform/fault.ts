@@ -9,6 +9,7 @@ type FaultCode =
   | 'broker_unavailable'
   | 'overloaded'
   | 'deadline_exceeded'
+  | 'too_many_streams'
   /** A write was sent, and the connection was lost before the response. */
   | 'outcome_unknown'
 

@@ -24,8 +24,8 @@ import { type Balance, findBalances } from '../queries/balances-store'
 import { type AccountEntry, listFollowing } from '../queries/entries-store'
 import { listChanges, newestPosition, pruneChanges } from './changes-store'
 
-/** Open streams in one process. */
-const streamsMax = 2000
+/** Open streams in one process, and of one key. */
+const [streamsMax, streamsOfKeyMax] = [2000, 1000]
 /**
  * Entries read at once per stream: the more streams are at different positions, the fewer, which
  * bounds the one query. A page shorter than the minimum was the last.
@@ -68,7 +68,7 @@ export type StreamsOptions = {
 
 export class BalanceStreams {
   readonly #options: Required<StreamsOptions>
-  readonly #streams = createEventStreams({ openMax: streamsMax, stalledMs })
+  readonly #streams = createEventStreams({ openMax: streamsMax, ofKeyMax: streamsOfKeyMax, stalledMs })
   readonly #wakeups = new EventEmitter().setMaxListeners(0)
   #pruning: Timer | undefined
   /** Backoff while everything new is held back. */

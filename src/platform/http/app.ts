@@ -96,8 +96,7 @@ export function createHttp(options: HttpOptions) {
       const fault = cause instanceof Fault ? cause : databaseFault(cause)
       if (fault) {
         log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, fault.message)
-        const isLoad = fault.code === 'overloaded' || fault.code === 'deadline_exceeded'
-        const kind = isLoad ? commonProblems.overloaded : commonProblems.unavailable
+        const kind = isLoad.has(fault.code) ? commonProblems.overloaded : commonProblems.unavailable
         return answer(kind, { detail: faultDetails[fault.code] })
       }
       log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
@@ -399,6 +398,8 @@ class UnsupportedMedia extends Error {
   }
 }
 
+const isLoad: ReadonlySet<Fault['code']> = new Set(['overloaded', 'deadline_exceeded', 'too_many_streams'])
+
 const faultDetails = {
   database_unavailable: 'the database is unavailable; nothing was done',
   outcome_unknown:
@@ -407,6 +408,7 @@ const faultDetails = {
   broker_unavailable: 'the broker is unavailable',
   overloaded: 'too many requests are waiting',
   deadline_exceeded: 'the request waited too long; nothing was done',
+  too_many_streams: 'too many streams are open, in all or of this API key: close some, or retry later',
 } as const satisfies Record<Fault['code'], string>
 
 /** For queries: `bodyOf` validates bodies. One error per value. */

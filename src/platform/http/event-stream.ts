@@ -1,5 +1,6 @@
 /** Server-sent events: their encoding, and responses that stream until the client disconnects. */
 import { Fault } from '../fault'
+import { refusedByLimit } from './limits'
 import type { Principal } from './principal'
 
 export type ServerEvent = { event: string; id: string; data: object }
@@ -19,18 +20,33 @@ export type Chunks = (signal: AbortSignal) => AsyncGenerator<string | Uint8Array
 
 export type EventStreams = ReturnType<typeof createEventStreams>
 
+type Options = {
+  openMax: number
+  /** Of one key, so that the others get some. */
+  ofKeyMax: number
+  stalledMs: number
+}
+
 /** A client that takes no chunk for `stalledMs` is disconnected after that chunk. */
-export function createEventStreams({ openMax, stalledMs }: { openMax: number; stalledMs: number }) {
-  const open = new Set<() => void>()
+export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
+  /** How to end each, with the id of its key. */
+  const open = new Map<() => void, string | undefined>()
+
+  const requireRoom = (keyId: string | undefined): void => {
+    const ofKey = keyId === undefined ? 0 : [...open.values()].filter((one) => one === keyId).length
+    if (open.size < openMax && ofKey < ofKeyMax) return
+    refusedByLimit.streams++
+    throw new Fault('too_many_streams', `${open.size} streams are open, ${ofKey} of this key`)
+  }
 
   return {
     /**
      * A chunk is produced only after the client has taken the one before, so a slow client costs a
      * single chunk. Ends with the key that it was opened with. Throws a `Fault` when too many streams are
-     * open.
+     * open, in all or of this key.
      */
     open(chunks: Chunks, principal?: Principal): Response {
-      if (open.size >= openMax) throw new Fault('overloaded', `${open.size} streams are open`)
+      requireRoom(principal?.keyId)
       const aborting = new AbortController()
       const producer = chunks(aborting.signal)
       let stalled: Timer | undefined
@@ -42,7 +58,7 @@ export function createEventStreams({ openMax, stalledMs }: { openMax: number; st
         // Ends a suspended generator; a running one sees the signal.
         void producer.return()
       }
-      open.add(end)
+      open.set(end, principal?.keyId)
       principal?.ended?.addEventListener('abort', end)
       if (principal?.ended?.aborted) end()
 
@@ -71,7 +87,7 @@ export function createEventStreams({ openMax, stalledMs }: { openMax: number; st
     },
     /** Ends all open streams. */
     stop(): void {
-      for (const end of open) end()
+      for (const end of open.keys()) end()
     },
   }
 }

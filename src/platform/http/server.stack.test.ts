@@ -1,5 +1,6 @@
 /** What reaches a service over a socket, and no HTTP library would send. */
 import { expect, test } from 'bun:test'
+import { connect } from 'node:net'
 import { Type } from '@sinclair/typebox'
 import { parseJson } from '../../contract/wire/json'
 import { head, type RawAnswer, type RawPart, rawRequest } from '../../testing/raw-http'
@@ -421,3 +422,24 @@ test('a page of an origin in CORS_ORIGINS may write and read; another gets no CO
   expect(elsewhere.headers.get('access-control-allow-origin')).toBeNull()
   expect(elsewhere.headers.get('access-control-allow-methods')).toBeNull()
 })
+
+test('the runtime bounds a head: its size, its fields, and the time that it takes', async () => {
+  await using server = serve()
+  const fields = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`X-${index}`, '1']))
+  const statusOf = async (...of: Parameters<typeof head>) => (await server.send(head(...of))).status
+  expect(await statusOf(`GET /things/${'a'.repeat(15_000)}`)).toBe(200)
+  expect(await statusOf(`GET /things/${'a'.repeat(17_000)}`)).toBe(431)
+  expect(await statusOf('GET /things/1', { 'X-A': 'a'.repeat(17_000) })).toBe(431)
+  expect(await statusOf('GET /things/1', fields(190))).toBe(200)
+  expect(await statusOf('GET /things/1', fields(250))).toBe(431)
+
+  // However steadily its bytes come.
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write('GET /things/1 HTTP/1.1\r\nHost: localhost\r\n')
+  const dripping = setInterval(() => socket.write('X: 1\r\n'), 500)
+  const startedAt = performance.now()
+  await new Promise((resolve) => socket.on('error', () => {}).on('close', resolve))
+  clearInterval(dripping)
+  expect(performance.now() - startedAt).toBeLessThan(30_000)
+}, 60_000)
