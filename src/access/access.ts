@@ -39,6 +39,7 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
   const { auth, apiKeys: entries } = config
   let needed: Needed | undefined
   let hadKeys = false
+  const locking = new AbortController()
   const limits = createRateLimits(config.rateLimits)
   const keys = new KeyRing({ entries, read: () => listKeys(sql), restrict: createRestrict(ownerOf) })
 
@@ -51,11 +52,15 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
     // The first key locks the door, for as long as the process runs.
     if (auth !== undefined) return
     needed = 'all'
+    locking.abort()
     log.info({}, 'there is an API key now: requests need one')
   }
 
   return {
-    guard: auth === 'off' ? withoutKeys : createGuard({ keys, needed: () => needed, limits }),
+    guard:
+      auth === 'off'
+        ? withoutKeys
+        : createGuard({ keys, needed: () => needed, locked: locking.signal, limits }),
     async start() {
       await keys.readAgain()
       hadKeys = keys.size > 0

@@ -4,7 +4,13 @@
  */
 import { refuse } from '../platform/http/app'
 import type { Guard, Guarded, Refusal } from '../platform/http/guard'
-import { principalOf, type Restriction, setPrincipal } from '../platform/http/principal'
+import {
+  admissionOf,
+  principalOf,
+  type Restriction,
+  setAdmission,
+  setPrincipal,
+} from '../platform/http/principal'
 import { commonProblems } from '../platform/http/problem'
 import { type Key, type KeyRing, staleMaxMs } from './key-ring'
 import type { Needed } from './policy'
@@ -18,13 +24,15 @@ export type GuardOptions = {
   keys: Pick<KeyRing, 'find' | 'use' | 'readAgain' | 'ageMs'>
   /** Undefined until the keys were read for the first time: only open routes are served. */
   needed: () => Needed | undefined
+  /** Aborted when requests begin to need a key. */
+  locked?: AbortSignal
   limits?: RateLimits
 }
 
 /** Counts a request against the limit of its key, or of its address where it has no valid key. */
 type Count = (key?: Key) => Response | undefined
 
-export function createGuard({ keys, needed, limits = createRateLimits() }: GuardOptions): Guard {
+export function createGuard({ keys, needed, locked, limits = createRateLimits() }: GuardOptions): Guard {
   const admitted = new WeakMap<Request, Route | undefined>()
 
   const checkKey = (request: Request, route: Route | undefined, key: Key, count: Count): Refusal => {
@@ -50,6 +58,7 @@ export function createGuard({ keys, needed, limits = createRateLimits() }: Guard
       const exceeded = count()
       if (exceeded) return exceeded
       if (!isOpen(route) && !isFree(route, need)) return refuseKey(request, 'KEY_MISSING', route)
+      if (locked && need === 'none' && !isOpen(route)) setAdmission(request, { ended: locked })
       admitted.set(request, route)
       return undefined
     }
@@ -82,8 +91,8 @@ export function createGuard({ keys, needed, limits = createRateLimits() }: Guard
     },
     permit(route, context) {
       const { request } = context
-      // The key may have ended while the body was read.
-      const hasEnded = principalOf(request)?.ended?.aborted ?? false
+      // What let it in may have ended while the body was read.
+      const hasEnded = admissionOf(request)?.ended?.aborted ?? false
       const isAdmitted = !hasEnded && admitted.has(request) && admitted.get(request) === route
       // `admit` has counted it.
       const refusal = isAdmitted ? undefined : check(request, route, uncounted)

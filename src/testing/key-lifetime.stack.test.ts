@@ -34,11 +34,9 @@ test('an idempotency key belongs to the actor: not to others, and over a roll', 
   expect(transaction.body.actor).toBe('bank')
 })
 
-test('streams end when their key is revoked or expires, and others go on', async () => {
+test('streams end when their key is revoked or expires, or one is needed, and others go on', async () => {
   await using stack = await startStack({ start: ['balances'] })
   await using keys = openKeys(stack.databases.balances)
-  const revoked = await keys.create({ name: 'revoked' })
-  const kept = await keys.create()
   const ends: string[] = []
   const open = async (name: string, headers: Record<string, string>, path: string) => {
     const response = await fetch(`http://127.0.0.1:${stack.balances.port}${path}`, { headers })
@@ -51,12 +49,16 @@ test('streams end when their key is revoked or expires, and others go on', async
     drain().catch(() => {})
     return () => reader?.cancel()
   }
+  // Before there is a key.
+  await open('without a key', {}, '/balances/stream')
+  const revoked = await keys.create({ name: 'revoked' })
+  const kept = await keys.create()
   await open('revoked', revoked, `/balances/${eva}/stream`)
   const expiresAt = new Date(Date.now() + 10_000).toISOString()
   await open('expired', await keys.create({ expiresAt }), '/balances/stream')
   const close = await open('kept', kept, `/balances/${eva}/stream`)
   await revokeKey(keys.sql, 'revoked')
-  await eventually(() => expect(ends.toSorted()).toEqual(['expired', 'revoked']))
+  await eventually(() => expect(ends.toSorted()).toEqual(['expired', 'revoked', 'without a key']))
   const again = await stack.balances.get(`/balances/${eva}/stream`, revoked)
   expect([again.status, again.body.code]).toEqual([401, 'KEY_REVOKED'])
   await close()

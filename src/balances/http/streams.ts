@@ -6,7 +6,7 @@ import { version } from '../../contract/schemas'
 import type { ServerEvent } from '../../platform/http/event-stream'
 import { requestHeaders, responseHeaders } from '../../platform/http/headers'
 import { MalformedRequest } from '../../platform/http/invalid'
-import { principalOf } from '../../platform/http/principal'
+import { admissionOf } from '../../platform/http/principal'
 import { answer, route, type Trait } from '../../platform/http/route'
 import { closed, closedObject } from '../../platform/http/schemas'
 import type { AccountEntry } from '../queries/entries-store'
@@ -99,7 +99,7 @@ export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'accoun
     responses: { 200: streamAnswer },
     traits: [resumable],
     examples: streamExamples.streamBalances,
-    handle: ({ query, request }) => streams.all(parseLastPosition(request, query), principalOf(request)),
+    handle: ({ query, request }) => streams.all(parseLastPosition(request, query), admissionOf(request)),
   }),
   route({
     method: 'GET',
@@ -121,7 +121,7 @@ export const streamRoutes = (reads: Reads, streams: Pick<BalanceStreams, 'accoun
       const since = parseLastVersion(request, query)
       const balance = canExist(accountId) ? await reads.balance(accountId) : undefined
       return balance
-        ? streams.account(balance, since, principalOf(request))
+        ? streams.account(balance, since, admissionOf(request))
         : refuseAccount(request, accountId)
     },
   }),

@@ -15,7 +15,7 @@ import {
   retryAfter,
   type ServerEvent,
 } from '../../platform/http/event-stream'
-import type { Principal } from '../../platform/http/principal'
+import type { Admission } from '../../platform/http/principal'
 import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Log } from '../../platform/telemetry/log'
@@ -85,11 +85,11 @@ export class BalanceStreams {
    * Resumes after a version, or begins with the current balance. A version from the future was
    * issued by other tables: the stream resets.
    */
-  account(balance: Balance, after: bigint | undefined, principal?: Principal): Response {
+  account(balance: Balance, after: bigint | undefined, admission?: Admission): Response {
     const { accountId } = balance
     let version = after !== undefined && after <= balance.version ? after : undefined
     let missingSince = Number.POSITIVE_INFINITY
-    return this.#follow(`account ${accountId}`, principal, async () => {
+    return this.#follow(`account ${accountId}`, admission, async () => {
       if (version === undefined) {
         const first = await this.#begin(balance, after)
         version = first.version
@@ -109,9 +109,9 @@ export class BalanceStreams {
   }
 
   /** Resumes after a position that was issued as an event id, or begins now. */
-  all(after = unknownPosition, principal?: Principal): Response {
+  all(after = unknownPosition, admission?: Admission): Response {
     let position = after
-    return this.#follow('all', principal, async () => {
+    return this.#follow('all', admission, async () => {
       const page = (await this.#changesAfter(position)) as Frame & { next: string }
       position = page.next
       return page
@@ -170,7 +170,7 @@ export class BalanceStreams {
   }
 
   /** Polls for frames whenever the wakeup fires, and pings in between. */
-  #follow(wakeup: string, principal: Principal | undefined, nextFrame: () => Promise<Frame>): Response {
+  #follow(wakeup: string, admission: Admission | undefined, nextFrame: () => Promise<Frame>): Response {
     const { log, pingMs } = this.#options
     const wakeups = this.#wakeups
     const failed = (error: unknown): Frame => {
@@ -199,7 +199,7 @@ export class BalanceStreams {
         wakeups.off(wakeup, wake)
       }
     }
-    return this.#streams.open(chunks, principal)
+    return this.#streams.open(chunks, admission)
   }
 }
 

@@ -92,7 +92,7 @@ test('one key cannot take all streams', () => {
   const open = (keyId?: string) =>
     streams.open(
       silence(() => {}),
-      keyId ? { keyId, name: 'same' } : undefined,
+      keyId ? { keyId } : undefined,
     )
   const before = refusedByLimit.streams
   for (const keyId of ['a', 'a', 'b']) open(keyId)

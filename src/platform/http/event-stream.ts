@@ -1,7 +1,7 @@
 /** Server-sent events: their encoding, and responses that stream until the client disconnects. */
 import { Fault } from '../fault'
 import { refusedByLimit } from './limits'
-import type { Principal } from './principal'
+import type { Admission } from './principal'
 
 export type ServerEvent = { event: string; id: string; data: object }
 
@@ -42,25 +42,25 @@ export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
   return {
     /**
      * A chunk is produced only after the client has taken the one before, so a slow client costs a
-     * single chunk. Ends with the key that it was opened with. Throws a `Fault` when too many streams are
+     * single chunk. Ends with what let it in. Throws a `Fault` when too many streams are
      * open, in all or of this key.
      */
-    open(chunks: Chunks, principal?: Principal): Response {
-      requireRoom(principal?.keyId)
+    open(chunks: Chunks, admission?: Admission): Response {
+      requireRoom(admission?.keyId)
       const aborting = new AbortController()
       const producer = chunks(aborting.signal)
       let stalled: Timer | undefined
       const end = () => {
         open.delete(end)
-        principal?.ended?.removeEventListener('abort', end)
+        admission?.ended?.removeEventListener('abort', end)
         clearTimeout(stalled)
         aborting.abort()
         // Ends a suspended generator; a running one sees the signal.
         void producer.return()
       }
-      open.set(end, principal?.keyId)
-      principal?.ended?.addEventListener('abort', end)
-      if (principal?.ended?.aborted) end()
+      open.set(end, admission?.keyId)
+      admission?.ended?.addEventListener('abort', end)
+      if (admission?.ended?.aborted) end()
 
       const body = new ReadableStream<string | Uint8Array>(
         {

@@ -30,3 +30,15 @@ export const principalOf = (request: Request): Principal | undefined => principa
 
 export const setPrincipal = (request: Request, principal: Principal): void =>
   void principals.set(request, principal)
+
+/** What let a request in: a key, or that none was needed. */
+export type Admission = Pick<Principal, 'ended'> & Partial<Pick<Principal, 'keyId'>>
+
+const admissions = new WeakMap<Request, Admission>()
+
+export const admissionOf = (request: Request): Admission | undefined =>
+  principalOf(request) ?? admissions.get(request)
+
+/** Of a request without a key, as long as none is needed. */
+export const setAdmission = (request: Request, admission: Admission): void =>
+  void admissions.set(request, admission)
