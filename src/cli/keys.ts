@@ -76,7 +76,12 @@ const verbs = {
     const expiresAt = expires === undefined ? undefined : expiryOf(expires)
     const created = await withKeys(service, (sql) => rollKey(sql, target, { overlapMs, expiresAt }))
     showToken(created, json)
-    console.error(`The former key stays valid for ${overlap}.`)
+    const isAtOnce = overlapMs === 0
+    console.error(
+      isAtOnce
+        ? 'The former key has ended. Services refuse it within five seconds.'
+        : `The former key stays valid for ${overlap}.`,
+    )
   },
 }
 
