@@ -39,6 +39,12 @@ test.each([
   ['no scope', JSON.stringify({ ...terminal, scopes: [] }), 'has no valid scopes'],
   ['a name with a space', JSON.stringify({ ...terminal, name: 'a b' }), 'has no valid name'],
   ['no day', JSON.stringify({ ...terminal, expires_at: 'soon' }), 'has no valid expires_at'],
+  ['a day that is none', JSON.stringify({ ...terminal, expires_at: '2026-02-30T00:00:00Z' }), 'expires_at'],
+  [
+    'a time without its zone',
+    JSON.stringify({ ...terminal, expires_at: '2027-01-31T00:00:00' }),
+    'expires_at',
+  ],
   ['one key twice', `${JSON.stringify(terminal)}\n${JSON.stringify(terminal)}`, 'have the same id'],
 ])('%s is refused, and not repeated', (_, text, reason) => {
   let message = ''

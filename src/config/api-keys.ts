@@ -66,6 +66,13 @@ const listOf = (isValid: (value: unknown) => boolean) => (value: unknown) =>
   Array.isArray(value) && value.length > 0 && value.every(isValid)
 const id = matches(/^\S{1,255}$/)
 
+/** Without a zone it would be the time of this machine, and a day that is none would be a later one. */
+const isUtcTime = (value: unknown): boolean =>
+  typeof value === 'string' &&
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/.test(value) &&
+  !Number.isNaN(Date.parse(value)) &&
+  new Date(value).toISOString().startsWith(value.slice(0, 19))
+
 const members: Record<keyof Written, (value: unknown) => boolean> = {
   id: matches(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
   name: matches(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/),
@@ -73,9 +80,7 @@ const members: Record<keyof Written, (value: unknown) => boolean> = {
   scopes: listOf((value) => scopes.some((scope) => scope === value)),
   accounts: orNull(listOf(id)),
   client: orNull(id),
-  expires_at: orNull(
-    (value) => matches(/^\d{4}-\d\d-\d\dT/)(value) && !Number.isNaN(Date.parse(String(value))),
-  ),
+  expires_at: orNull(isUtcTime),
 }
 
 const entryOf = ({ accounts = null, client = null, expires_at = null, ...entry }: Written): KeyEntry => ({
