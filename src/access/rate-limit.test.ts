@@ -49,14 +49,14 @@ test('in no period more than the burst and the rate, and what fits into these is
   )
 })
 
-test('memory is bounded: the bucket that was used longest ago goes', () => {
-  const { buckets, take } = manual(1, 3)
-  for (const name of ['a', 'b', 'c', 'a', 'd']) take(name)
-  expect(buckets.size).toBe(3)
+test('memory is bounded: buckets that were used longest ago go', () => {
+  const { buckets, take } = manual(1, 4)
+  for (const name of ['a', 'b', 'a', 'c', 'a']) take(name)
+  expect(buckets.size).toBe(2)
   expect(take('a').isWithin).toBe(false)
   expect(take('b')).toMatchObject({ isWithin: true, remaining: 1 })
   for (let index = 0; index < 1000; index++) take(String(index))
-  expect(buckets.size).toBe(3)
+  expect(buckets.size).toBeLessThan(5)
 })
 
 test.each([

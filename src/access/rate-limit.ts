@@ -16,15 +16,17 @@ export const burstSeconds = 2
 const cost = 1000
 
 /**
- * A bucket for each name, full at first. Memory is bounded: of too many, the one that was used longest ago
- * is dropped, and is full when its name comes again.
+ * A bucket for each name, full at first. Memory is bounded: of too many, those that were used longest ago
+ * are dropped, and are full when their names come again.
  */
 export class TokenBuckets {
   readonly #perSecond: number
   readonly #bucketsMax: number
   readonly #now: () => number
-  /** By name, the time at which it is full, times the rate. The one that was used last comes last. */
-  readonly #fullAt = new Map<string, number>()
+  /** By name, the time at which it is full, times the rate. */
+  #recent = new Map<string, number>()
+  /** Dropped as a whole: a map from which the first is deleted again and again takes ever longer. */
+  #former: Map<string, number> = new Map()
 
   /** `now`: whole milliseconds of a clock that only goes forward. */
   constructor(perSecond: number, { bucketsMax = 10_000, now = elapsedMs } = {}) {
@@ -34,7 +36,7 @@ export class TokenBuckets {
   }
 
   get size(): number {
-    return this.#fullAt.size
+    return new Set([...this.#recent.keys(), ...this.#former.keys()]).size
   }
 
   get burst(): number {
@@ -43,13 +45,12 @@ export class TokenBuckets {
 
   take(name: string): Quota {
     const now = this.#now() * this.#perSecond
-    const missing = Math.max(0, (this.#fullAt.get(name) ?? 0) - now)
+    const missing = Math.max(0, (this.#recent.get(name) ?? this.#former.get(name) ?? 0) - now)
     const capacity = this.burst * cost
     const isWithin = missing + cost <= capacity
     const left = capacity - missing - (isWithin ? cost : 0)
-    this.#fullAt.delete(name)
-    this.#fullAt.set(name, now + capacity - left)
-    if (this.#fullAt.size > this.#bucketsMax) this.#dropOldest()
+    this.#recent.set(name, now + capacity - left)
+    if (this.#recent.size >= this.#bucketsMax / 2) this.#turn()
     const toNext = left === capacity ? 0 : cost - (left % cost)
     return {
       isWithin,
@@ -58,9 +59,9 @@ export class TokenBuckets {
     }
   }
 
-  #dropOldest(): void {
-    const [oldest] = this.#fullAt.keys()
-    if (oldest !== undefined) this.#fullAt.delete(oldest)
+  #turn(): void {
+    this.#former = this.#recent
+    this.#recent = new Map()
   }
 }
 
