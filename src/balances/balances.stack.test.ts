@@ -287,7 +287,7 @@ test.concurrent('a database restart in mid-stream loses no record', async () => 
   }
   const config = await freshConfig()
   const server = await startPostgres(options)
-  config.database.url = server.url('balances')
+  config.database = { ...config.database, url: server.url('balances'), migrationUrl: undefined }
   await using balances = await start(config)
   await using wallet = await courseWallet(config)
   const count = 3000

@@ -21,6 +21,7 @@ import {
   restartable,
 } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
+import { grants } from './db/grants'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
 import { createDeadLetterPublisher } from './dead-letters/publisher'
 import { openDeadLetterQueries } from './dead-letters/queries'
@@ -43,7 +44,7 @@ import { openReads } from './queries/queries'
 import { startLargeMovements } from './reactions/large-movements'
 import { listLargeMovements } from './reactions/large-movements-store'
 import { RebuildCoordinator } from './rebuild/coordinator'
-import { tablesChannel } from './rebuild/shadow-store'
+import { grantAllAsLive, tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
 import { BalanceStreams } from './streams/streams'
 
@@ -134,6 +135,9 @@ export function startBalances(
       // Stopped before the HTTP server: these end the requests that wait or stream.
       {
         name: 'watermark',
+        async run() {
+          monitor.start()
+        },
         ready: () => monitor.waitForFirstSample(firstSampleMaxMs),
         stop: () => monitor.stop(),
       },
@@ -141,9 +145,10 @@ export function startBalances(
       { name: 'read_your_writes', stop: async () => consistency.stop() },
     ],
     async prepare(signal) {
-      const { url } = config.database
+      const { url, migrationUrl: ownerUrl } = config.database
       const migrate = config.migrateOnStart
-      await prepareDatabase({ url, folder: migrationsFolder, migrate, log, signal })
+      const rights = { grants, grantMore: grantAllAsLive }
+      await prepareDatabase({ url, ownerUrl, ...rights, folder: migrationsFolder, migrate, log, signal })
       await access.start()
       await settleVerification(database.sql, config.events, log)
       await streams.start()

@@ -28,7 +28,7 @@ type DatabaseCommand = Pick<Preparation, 'url'> & {
   service: 'wallet' | 'balances'
   prepare?: boolean
   /** Migrates; without it the schema is only checked. */
-  migration?: Pick<Preparation, 'ownerUrl' | 'grants'>
+  migration?: Pick<Preparation, 'ownerUrl' | 'grants' | 'grantMore'>
   /** When the database, or anything else that `work` uses, cannot be reached. */
   remedy: string
   signal: AbortSignal

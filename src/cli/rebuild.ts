@@ -69,7 +69,8 @@ async function follow(
 ): Promise<number> {
   const outcome = request && (await coordinator.request(request))
   if (outcome?.kind === 'refused' && outcome.refusal !== 'already_building') {
-    console.error(`Refused: ${outcome.refusal.replaceAll('_', ' ')}.`)
+    const remedy = outcome.refusal === 'owner_needed' ? ': set MIGRATION_DATABASE_URL' : ''
+    console.error(`Refused: ${outcome.refusal.replaceAll('_', ' ')}${remedy}.`)
     return 1
   }
   for (;;) {

@@ -7,6 +7,7 @@ import {
   ConfigError,
   type Environment,
   readLedgerUrl,
+  readReadSideConfig,
   readReconcileConfig,
   readServiceConfig,
   readStartConfig,
@@ -49,7 +50,7 @@ test('reconcile needs all addresses, or none for what npm start runs', () => {
     readReconcileConfig({ KAFKA_PORT: '9', POSTGRES_PORT: '8', DATABASE_URL: 'unrelated' }),
   ).toMatchObject({
     walletUrl: 'postgres://wallet_service:wallet_service@127.0.0.1:8/wallet',
-    balancesUrl: 'postgres://balances:balances@127.0.0.1:8/balances',
+    balancesUrl: 'postgres://balances_service:balances_service@127.0.0.1:8/balances',
     kafka: { brokers: ['127.0.0.1:9'], clientId: 'reconcile', topicPrefix: '' },
     remedy: expect.stringContaining('npm start'),
   })
@@ -148,17 +149,33 @@ test.each([
   expect(faults).not.toMatch(/hun|ter2|sasl\.|token/)
 })
 
-test('the database owner is for the wallet only, and optional', () => {
+test('the database owner is optional', () => {
   const owner = { MIGRATION_DATABASE_URL: 'postgres://owner:secret@localhost/wallet' }
   expect(readServiceConfig(enough).database.migrationUrl).toBeUndefined()
-  expect(readServiceConfig({ ...enough, ...owner }).database.migrationUrl).toBe(owner.MIGRATION_DATABASE_URL)
+  for (const SERVICE of ['wallet', 'balances'])
+    expect(readServiceConfig({ ...enough, ...owner, SERVICE }).database.migrationUrl).toBe(
+      owner.MIGRATION_DATABASE_URL,
+    )
   expect(faultsOf({ ...enough, MIGRATION_DATABASE_URL: 'localhost', PORT: '80x' })).toEqual([
     'PORT must be a whole number from 0 to 65535, but is "80x"',
     'MIGRATION_DATABASE_URL must be a URL like postgres://user:password@host:5432/database',
   ])
-  expect(faultsOf({ ...enough, ...owner, SERVICE: 'balances' })).toEqual([
-    'MIGRATION_DATABASE_URL is for the wallet only; balances runs as the owner of its database',
-  ])
+})
+
+test('a command on the read side has the owner of npm start, but not where another database is named', () => {
+  const [service, owner] = ['balances_service:balances_service', 'balances:balances'].map(
+    (login) => `postgres://${login}@127.0.0.1:8/balances`,
+  )
+  const urlsOf = (env: Record<string, string>) => {
+    const { url, migrationUrl } = readReadSideConfig({ POSTGRES_PORT: '8', ...env }).database
+    return [url, migrationUrl]
+  }
+  const elsewhere = { DATABASE_URL: enough.DATABASE_URL }
+  const other = { MIGRATION_DATABASE_URL: 'postgres://other:secret@localhost/balances' }
+  expect(urlsOf({})).toEqual([service, owner])
+  expect(urlsOf(other)).toEqual([service, other.MIGRATION_DATABASE_URL])
+  expect(urlsOf(elsewhere)).toEqual([enough.DATABASE_URL, undefined])
+  expect(urlsOf({ ...elsewhere, ...other })).toEqual([enough.DATABASE_URL, other.MIGRATION_DATABASE_URL])
 })
 
 test('a certificate needs its key, and the other way round', () => {

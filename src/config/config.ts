@@ -12,7 +12,6 @@ import {
   integer,
   keyList,
   notFalse,
-  notForBalances,
   oneOf,
   onlyIfRequired,
   originList,
@@ -71,12 +70,8 @@ export function readServiceConfig(env: Environment) {
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
       database: {
         url: variable('DATABASE_URL', address),
-        /** The owner, for migrations only, when `url` is a restricted role. */
-        migrationUrl: variable(
-          'MIGRATION_DATABASE_URL',
-          service === 'balances' ? notForBalances : address,
-          undefined,
-        ),
+        /** The owner, for migrations and rebuilds only, when `url` is a restricted role. */
+        migrationUrl: variable('MIGRATION_DATABASE_URL', address, undefined),
         poolMax: variable('DATABASE_POOL_MAX', integer(2, 1000), 10),
         prepare: variable('DATABASE_PREPARE', flag, true),
       },
@@ -152,7 +147,7 @@ const localAddresses = (env: Environment) =>
     const postgresPort = variable('POSTGRES_PORT', port, localPorts.postgres)
     return {
       WALLET_DATABASE_URL: localDatabaseUrl('wallet', postgresPort, 'wallet_service'),
-      BALANCES_DATABASE_URL: localDatabaseUrl('balances', postgresPort),
+      BALANCES_DATABASE_URL: localDatabaseUrl('balances', postgresPort, 'balances_service'),
       KAFKA_BROKERS: `127.0.0.1:${variable('KAFKA_PORT', port, localPorts.kafka)}`,
     }
   })
@@ -194,9 +189,11 @@ export const readOwnerUrl = (env: Environment, service: ServiceName): string =>
 export function readReadSideConfig(env: Environment): ServiceConfig {
   const local = localAddresses(env)
   return readServiceConfig({
-    DATABASE_URL: env.DATABASE_URL_FILE ? undefined : local.BALANCES_DATABASE_URL,
-    KAFKA_BROKERS: env.KAFKA_BROKERS_FILE ? undefined : local.KAFKA_BROKERS,
     ...env,
+    ...(isSet(env, 'DATABASE_URL')
+      ? {}
+      : { DATABASE_URL: local.BALANCES_DATABASE_URL, MIGRATION_DATABASE_URL: readOwnerUrl(env, 'balances') }),
+    ...(isSet(env, 'KAFKA_BROKERS') ? {} : { KAFKA_BROKERS: local.KAFKA_BROKERS }),
     SERVICE: 'balances',
   })
 }

@@ -76,11 +76,6 @@ function orUndefined<T>(read: () => T): T | undefined {
   }
 }
 
-/** Reject rather than ignore: it would suggest that balances runs with reduced privileges. */
-export const notForBalances: Parser<string> = () => {
-  throw new Error('is for the wallet only; balances runs as the owner of its database')
-}
-
 export const brokerList: Parser<string[]> = (value) => {
   const brokers = listOf(value)
   if (brokers.every(isBroker)) return brokers

@@ -149,9 +149,9 @@ function servicePart(name: ServiceName): Part {
     SERVICE: name,
     HOST: host,
     PORT: String(portOf(name)),
-    // The wallet works as a role that it makes for itself, as the owner. Empty is as good as absent.
-    DATABASE_URL: name === 'wallet' ? localDatabaseUrl(name, config.postgresPort, 'wallet_service') : owner,
-    MIGRATION_DATABASE_URL: name === 'wallet' ? owner : '',
+    // A service works as a role that it makes for itself, as the owner.
+    DATABASE_URL: localDatabaseUrl(name, config.postgresPort, `${name}_service`),
+    MIGRATION_DATABASE_URL: owner,
     KAFKA_BROKERS: `${host}:${config.kafkaPort}`,
     MIGRATE_ON_START: 'true',
     SEED_ON_START: 'true',

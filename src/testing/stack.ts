@@ -89,17 +89,11 @@ export type Settings = {
   partitions?: number
 }
 
-/**
- * As in production: the wallet runs with a service role, balances as the owner of its database.
- */
+/** As in production: each service works as a role of its own, which the owner of its database makes. */
 export function serviceConfig(
   service: ServiceName,
   { database, brokers, topicPrefix, seed, partitions = 3 }: Settings,
 ): ServiceConfig {
-  const urls =
-    service === 'wallet'
-      ? { url: database.serviceUrl, migrationUrl: database.url }
-      : { url: database.url, migrationUrl: undefined }
   return {
     service,
     host: '127.0.0.1',
@@ -112,7 +106,7 @@ export function serviceConfig(
     rateLimits: { perKey: 0, perAddress: 0 },
     logLevel: 'error',
     logFormat: 'json',
-    database: { ...urls, poolMax: 5, prepare: true },
+    database: { url: database.serviceUrl, migrationUrl: database.url, poolMax: 5, prepare: true },
     kafka: {
       brokers,
       clientId: service,

@@ -41,7 +41,10 @@ async function openStage() {
   const { topicPrefix } = settings
   const patience = { lookEveryMs: 50, standstillMaxMs: 200, sessionTimeoutMs: 2000 }
   const service = await startBalances(config, log, patience)
-  const client = openDatabase({ ...config.database, poolMax: 1, applicationName: 'test' })
+  const { url } = database
+  const client = openDatabase({ url, prepare: true, poolMax: 1, applicationName: 'test' })
+  // Otherwise the owner could not end the sessions of the service.
+  await client.sql.unsafe(`grant "${new URL(database.serviceUrl).username}" to current_user`)
   const { sql } = client
   const kafka = connectKafka(config.kafka, log)
   const publisher = kafka.publisher()

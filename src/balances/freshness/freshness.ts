@@ -90,11 +90,13 @@ export class FreshnessMonitor {
   readonly #tracker = new WatermarkTracker()
   readonly #sampled = new EventEmitter().setMaxListeners(0)
   #freshness: Freshness = { asOf: undefined, lag: undefined }
-  readonly #sampling: Promise<void>
+  #sampling: Promise<void> | undefined
 
-  /** Starts sampling. */
-  constructor(readonly options: FreshnessOptions) {
-    this.#sampling = this.#run()
+  constructor(readonly options: FreshnessOptions) {}
+
+  /** Starts sampling. Not before the database is prepared: the service's role may not exist yet. */
+  start(): void {
+    this.#sampling ??= this.#run()
   }
 
   readonly freshness = (): Freshness => this.#freshness

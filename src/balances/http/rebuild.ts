@@ -154,4 +154,7 @@ const refusals = {
     'the rebuild was refused because the tables differ (see GET /rebuild): swap it with force, or cancel it',
   nothing_to_roll_back: 'no previous generation to roll back to',
   nothing_to_cancel: 'there is no rebuild that could be cancelled',
+  owner_needed:
+    'a rebuild needs the owner of the tables, which this service does not have: ' +
+    'set MIGRATION_DATABASE_URL, or run `npm run rebuild` with it',
 } as const satisfies Record<RebuildRefusal, string>

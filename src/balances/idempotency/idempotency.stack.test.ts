@@ -18,8 +18,10 @@ beforeAll(async () => {
   stack = await startStack({ start: ['balances'] })
   second = await startBalances(stack.config.balances, log)
   ;[one, other] = [stack.balances, callerOf('balances', second.port)]
-  const { url } = stack.databases.balances
+  const { url, serviceUrl } = stack.databases.balances
   database = openDatabase({ url, poolMax: 3, prepare: true, applicationName: 'test' })
+  // Otherwise the owner sees that the service has connections, and not what they do.
+  await database.sql.unsafe(`grant "${new URL(serviceUrl).username}" to current_user`)
 })
 afterAll(async () => {
   await database.close()

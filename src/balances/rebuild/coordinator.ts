@@ -11,6 +11,7 @@ import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
 import type { Offsets } from '../projection/offsets'
 import { readShadowOffsets } from './comparison-store'
+import { asOwner, mayRebuild } from './owner'
 import {
   cancelRebuild,
   findRebuild,
@@ -72,14 +73,17 @@ export class RebuildCoordinator implements Part {
     request: RebuildRequest,
     record: (outcome: RebuildOutcome, tx: Statements) => Promise<void> = async () => {},
   ): Promise<RebuildOutcome> {
-    const { database, log } = this.#options
+    const { database, config, log } = this.#options
+    const isOwner = await mayRebuild(config, database.sql)
     // In one transaction, so that of two requests the second finds what the first has done.
-    const outcome = await withRebuildLock(database.sql, async (tx) => {
-      const refusal = await this.#execute(tx, request)
-      const outcome = refusal ? ({ kind: 'refused', refusal } as const) : await acceptedBy(tx)
-      await record(outcome, tx)
-      return outcome
-    })
+    const decide = (sql: Database['sql']) =>
+      withRebuildLock(sql, async (tx) => {
+        const refusal = isOwner ? await this.#execute(tx, request) : 'owner_needed'
+        const outcome = refusal ? ({ kind: 'refused', refusal } as const) : await acceptedBy(tx)
+        await record(outcome, tx)
+        return outcome
+      })
+    const outcome = await (isOwner ? asOwner(config, decide) : decide(database.sql))
     if (outcome.kind === 'accepted') {
       log.info(request, 'rebuild requested')
       this.#woken.abort()
@@ -106,7 +110,9 @@ export class RebuildCoordinator implements Part {
       this.#woken = new AbortController()
       try {
         const state = (await findRebuild(database.sql))?.state
-        if (state === 'building' || (state === 'cancelled' && (await hasShadowTables(database.sql))))
+        const isOpen =
+          state === 'building' || (state === 'cancelled' && (await hasShadowTables(database.sql)))
+        if (isOpen && (await mayRebuild(config, database.sql)))
           await whileLeading(config.database.url, () => this.#lead(signal))
         this.#failure = null
       } catch (error) {
@@ -118,12 +124,17 @@ export class RebuildCoordinator implements Part {
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
-    const { database, config, migrationsFolder, log } = this.#options
-    const { sql } = database
+    const { config } = this.#options
+    if (await asOwner(config, (sql) => this.#prepare(sql))) await runOnThread(config, signal)
+  }
+
+  /** Whether there is something to build. */
+  async #prepare(sql: Database['sql']): Promise<boolean> {
+    const { migrationsFolder, log } = this.#options
     // Again, now as the leader: the previous one may have finished it.
     const current = await findRebuild(sql)
-    if (current?.state === 'cancelled') return dropCancelled(sql)
-    if (current?.state !== 'building') return
+    if (current?.state === 'cancelled') await dropCancelled(sql)
+    if (current?.state !== 'building') return false
     if (!(await hasLiveColumns(sql, 'shadow'))) {
       log.warn({}, 'restarting a rebuild begun by a different version')
       await withRebuildLock(sql, async (tx) => {
@@ -131,7 +142,7 @@ export class RebuildCoordinator implements Part {
         if (latest?.state === 'building') await createShadow(tx, migrationsFolder, latest)
       })
     }
-    await runOnThread(config, signal)
+    return true
   }
 }
 

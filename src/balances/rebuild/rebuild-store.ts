@@ -71,6 +71,13 @@ export async function withRebuildLock<T>(
 const deadlockDetected = '40P01'
 const lockNotAvailable = '55P03'
 
+/** Whether these connections may change the tables themselves, and not only their rows. */
+export async function ownsTables(sql: Statements): Promise<boolean> {
+  const [row] = await sql<{ owns: boolean }[]>`
+    select pg_has_role(relowner, 'member') as owns from pg_class where oid = 'public.balances'::regclass`
+  return row?.owns ?? false
+}
+
 /** In the schema of the search path. */
 export async function createRebuild(
   tx: Statements,

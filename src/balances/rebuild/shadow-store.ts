@@ -39,6 +39,37 @@ export async function createShadow(
   await tx`alter table entries drop constraint entries_pkey`
   await tx`drop index entries_backdated`
   await createRebuild(tx, options)
+  await grantAsLive(tx, 'shadow')
+}
+
+/** For a rebuild that began, or ended, before a role had its rights. */
+export const grantAllAsLive = (owner: Database['sql']): Promise<void> =>
+  withRebuildLock(owner, async (tx) => {
+    for (const schema of ['shadow', 'previous'] as const) await grantAsLive(tx, schema)
+  })
+
+/**
+ * Rights belong to a table, and would go with it in a swap. So the roles that may do something with a live
+ * table may do it with the one in `schema`, and see the state of the rebuild there.
+ */
+async function grantAsLive(tx: Statements, schema: 'shadow' | 'previous'): Promise<void> {
+  const statements = await tx<{ statement: string }[]>`
+    with live as (
+      select relname, rolname, privilege_type from pg_class
+      cross join lateral aclexplode(relacl) as granted join pg_roles on pg_roles.oid = grantee
+      where relnamespace = 'public'::regnamespace and relname = any(${arrayOf(tables)}::text[])
+        and grantee <> relowner
+    ), there as (
+      select relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where nspname = ${schema} and relkind = 'r'
+    )
+    select format('grant %s on %I.%I to %I', privilege_type, ${schema}::text, relname, rolname) as statement
+    from live join there using (relname)
+    union all
+    select distinct format('grant usage on schema %1$I to %2$I; grant select on %1$I.rebuild to %2$I',
+      ${schema}::text, rolname)
+    from live where exists (select from there where relname = 'rebuild')`
+  for (const { statement } of statements) await tx.unsafe(statement)
 }
 
 /** Drops the tables of a cancelled rebuild, except its offsets, which show how far it came. */
@@ -117,6 +148,7 @@ export async function swapShadow(
       where (live.cluster_id, live.topic, live.partition, live.record_offset)
         = (shadow.cluster_id, shadow.topic, shadow.partition, shadow.record_offset)
         and (live.record_at, live.value) is not distinct from (shadow.record_at, shadow.value)`
+    await grantAsLive(tx, 'shadow')
     await tx`update shadow.rebuild set state = 'swapped', ended_at = now()`
     await tx`drop schema if exists previous cascade`
     await tx`create schema previous`
@@ -124,6 +156,7 @@ export async function swapShadow(
     await moveTables(tx, 'shadow', 'public')
     await tx`alter table shadow.rebuild set schema previous`
     await tx`drop schema shadow cascade`
+    await grantAsLive(tx, 'previous')
     return true
   })
 }
@@ -141,6 +174,7 @@ export const tablesChannel = 'saldo_tables'
 export async function rollBack(tx: Statements): Promise<boolean> {
   if (!(await hasLiveColumns(tx, 'previous'))) return false
   await lockLive(tx)
+  await grantAsLive(tx, 'previous')
   await tx`drop schema if exists shadow cascade`
   await tx`create schema shadow`
   await moveTables(tx, 'public', 'shadow')

@@ -22,6 +22,8 @@ export type RebuildRefusal =
   | 'diverges'
   | 'nothing_to_roll_back'
   | 'nothing_to_cancel'
+  /** This process has only the role that reads and writes rows. */
+  | 'owner_needed'
 
 /** Whether the current rebuild, if any, allows a request. */
 export function checkTransition(

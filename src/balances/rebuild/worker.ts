@@ -9,6 +9,7 @@ import { connectKafka } from '../../platform/kafka/client'
 import { openDatabase } from '../../platform/postgres/database'
 import { createLog } from '../../platform/telemetry/log'
 import { createRecordReader, subscriptionOf } from '../projection/topics'
+import { ownerUrlOf } from './owner'
 import { runRebuild } from './runner'
 
 export type WorkerMessage = ServiceConfig | 'stop'
@@ -21,7 +22,8 @@ const stopping = new AbortController()
 self.onmessage = async ({ data: config }: MessageEvent<WorkerMessage>) => {
   if (config === 'stop') return stopping.abort()
   const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
-  const { url, prepare } = config.database
+  const { prepare } = config.database
+  const url = ownerUrlOf(config)
   const database = openDatabase({
     url,
     prepare,

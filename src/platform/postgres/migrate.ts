@@ -3,6 +3,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
 import type postgres from 'postgres'
+import type { Sql } from 'postgres'
 import { messageOf, SetupError } from '../fault'
 import { keepTrying, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
@@ -10,15 +11,18 @@ import { openMigrationSession } from './database'
 import { isRetryable, violation } from './failures'
 import { advisoryLocks } from './locks'
 import { checkRole, type Grants, provisionRole } from './service-role'
+import type { Types } from './statements'
 import { explainTls } from './tls'
 
 export type Preparation = {
   /** The service's own connection. */
   url: string
   /** The owner of the tables, unless the service is. Used only to migrate. */
-  ownerUrl?: string
-  /** Privileges of the service's role; absent when the service owns the tables. */
+  ownerUrl?: string | undefined
+  /** Privileges of the service's role, for when it does not own the tables. */
   grants?: Grants
+  /** Grants what `grants` cannot name, as the owner, once the role has those. */
+  grantMore?: (owner: Sql<Types>) => Promise<void>
   folder: string
   migrate: boolean
   log: Log
@@ -31,7 +35,7 @@ export type Preparation = {
  * missing privileges.
  */
 export async function prepareDatabase({ log, signal, ...preparation }: Preparation): Promise<void> {
-  const { url, ownerUrl, grants, folder } = preparation
+  const { url, ownerUrl, grants, grantMore, folder } = preparation
   const remedy =
     preparation.migrate && ownerUrl
       ? 'DATABASE_URL and MIGRATION_DATABASE_URL must name the same database.'
@@ -42,6 +46,7 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
         withPreparationLock(ownerUrl ?? url, async (sql) => {
           await migrate(sql, folder, log)
           if (ownerUrl && grants) await provisionRole(sql, url, grants)
+          if (ownerUrl) await grantMore?.(sql)
         }),
       )
     return namingVariable('DATABASE_URL', url, () =>
@@ -85,7 +90,7 @@ async function namingVariable<T>(variable: string, url: string, work: () => Prom
 }
 
 /** Runs `work` under the preparation lock of this database, in the session that holds it. */
-export function withPreparationLock<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+export function withPreparationLock<T>(url: string, work: (sql: Sql<Types>) => Promise<T>): Promise<T> {
   return withSession(url, async (sql) => {
     // Polled, so that a silently lost connection is not mistaken for a waiting one.
     const isLocked = async () =>
@@ -97,7 +102,7 @@ export function withPreparationLock<T>(url: string, work: (sql: postgres.Sql) =>
 
 const lockPollMs = 200
 
-async function withSession<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+async function withSession<T>(url: string, work: (sql: Sql<Types>) => Promise<T>): Promise<T> {
   const sql = openMigrationSession(url)
   try {
     return await work(sql)

@@ -1,9 +1,10 @@
 import { expect, test } from 'bun:test'
 import pino from 'pino'
-import postgres, { type Sql } from 'postgres'
+import postgres from 'postgres'
 import type { ServiceConfig } from '../../config/config'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
+import { comparable, privilegesOf } from '../../testing/privileges'
 import { callerOf, serviceConfig } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets } from '../../testing/wallets'
 import { startWallet } from '../service'
@@ -57,28 +58,6 @@ async function freshConfig(): Promise<ServiceConfig> {
   })
 }
 
-/**
- * The verbs that a role has, by table: with its columns in parentheses where it has not all. As
- * `grants.ts` writes them.
- */
-const privilegesOf = (owner: Sql, role: string) => owner`
-  select relname as table, array_agg(name order by name) as verbs
-  from (
-    select relname, lower(privilege_type) as name from pg_class, aclexplode(relacl)
-    where grantee = ${role}::text::regrole and relnamespace = 'public'::regnamespace
-    union all
-    select relname, lower(privilege_type) || ' (' || string_agg(attname, ', ' order by attnum) || ')'
-    from pg_class join pg_attribute on attrelid = pg_class.oid, aclexplode(attacl)
-    where grantee = ${role}::text::regrole and relnamespace = 'public'::regnamespace
-    group by relname, privilege_type
-  ) as granted
-  group by 1`
-/** Columns are compared as sets. */
-const sorted = (verbs: readonly string[]) =>
-  verbs
-    .map((verb) => verb.replace(/\((.*)\)/, (_, columns) => `(${columns.split(', ').toSorted().join(', ')})`))
-    .toSorted()
-
 test('the service reads and adds to what happened; the server lets it do nothing else with it', async () => {
   await using wallets = await startWallets()
   await using service = connect(wallets.config.database.url)
@@ -117,11 +96,8 @@ test('the service role has exactly the rights in grants.ts, also after an upgrad
   await using wallets = await startWallets()
   await using service = connect(wallets.config.database.url)
   const [role] = await service`select quote_ident(current_user) as name`
-  const granted = async () =>
-    Object.fromEntries(
-      (await privilegesOf(wallets.sql, role?.name)).map(({ table, verbs }) => [table, sorted(verbs)]),
-    )
-  const wanted = Object.fromEntries(Object.entries(grants).map(([table, verbs]) => [table, sorted(verbs)]))
+  const granted = () => privilegesOf(wallets.config.database.migrationUrl ?? '', role?.name)
+  const wanted = comparable(grants)
   expect(await granted()).toEqual(wanted)
 
   await wallets.sql.unsafe(

@@ -1,0 +1,19 @@
+/** Rights of the database role of balances, by table. Only the owner can create, alter or drop one. */
+import type { Grants } from '../../platform/postgres/service-role'
+
+export const grants = {
+  // Only the owner makes and ends keys.
+  api_keys: ['select', 'update (last_used_on)'],
+  applied_seeds: ['select', 'insert (name)'],
+  balances: ['select', 'insert', 'update'],
+  changes: ['select', 'insert', 'delete'],
+  clients: ['select', 'insert', 'update'],
+  consumed_offsets: ['select', 'insert', 'update'],
+  dead_letters: ['select', 'insert', 'update', 'delete'],
+  // Derived once, from the event of its version.
+  entries: ['select', 'insert'],
+  idempotency_keys: ['select', 'insert', 'update', 'delete'],
+  large_movements: ['select', 'insert'],
+  reaction_last_records: ['select', 'insert', 'update', 'delete'],
+  signed_events: ['select', 'insert', 'delete'],
+} as const satisfies Grants
