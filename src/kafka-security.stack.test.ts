@@ -177,6 +177,9 @@ if (isHere) {
         const { body } = await reader.get('/dead-letters')
         expect(body.data).toMatchObject([{ cause: 'not_json', sent_at: expect.any(String) }])
       })
+      const data = `/clients/${(await writer.get(`/accounts/${eva}`)).body.client_id}/personal-data`
+      expect((await writer.delete(data)).status).toBe(200)
+      await eventually(async () => expect((await writer.get(data)).body.purged_at).toBeString())
       // On a thread of its own, with a group of its own.
       expect((await reader.post('/rebuild', {})).status).toBe(202)
       await eventually(async () => expect((await reader.get('/rebuild')).body.state).toBe('swapped'))
@@ -199,6 +202,7 @@ const operations = {
   Describe: AclOperationTypes.DESCRIBE,
   Read: AclOperationTypes.READ,
   Write: AclOperationTypes.WRITE,
+  Delete: AclOperationTypes.DELETE,
 }
 const kinds = { topic: AclResourceTypes.TOPIC, group: AclResourceTypes.GROUP }
 type Right = {
@@ -216,7 +220,7 @@ const isLast = ({ principal, kind, name }: Right): boolean =>
 function documentedRights(): Right[] {
   const text = readFileSync(join(import.meta.dir, '../docs/security.md'), 'utf8')
   const commands = text.split('\n').filter((line) => line.startsWith('allow --allow-principal '))
-  expect(commands.length).toBe(4)
+  expect(commands.length).toBe(6)
   return commands.flatMap((command) => {
     const [, principal = '', operation] = /--allow-principal (\S+) --operation (\S+)/.exec(command) ?? []
     return [...command.matchAll(/--(topic|group) (\S+)/g)].map(

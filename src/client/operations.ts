@@ -6,6 +6,8 @@ export const operations: Readonly<Record<string, string>> = {
   clients: 'wallet GET /clients query pages',
   client: 'wallet GET /clients/:id',
   updateClient: 'wallet PATCH /clients/:id body',
+  personalData: 'wallet GET /clients/:id/personal-data',
+  erasePersonalData: 'wallet DELETE /clients/:id/personal-data',
   openAccount: 'wallet POST /accounts body',
   accounts: 'wallet GET /accounts query pages',
   worldAccounts: 'wallet GET /world-accounts query pages',

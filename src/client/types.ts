@@ -38,6 +38,16 @@ export type Operations<Amount = number | string> = {
    */
   updateClient(clientId: string, body: ClientUpdate, options?: CallOptions): Promise<Client>
   /**
+   * All that is stored about a client as a person, in each version, and what became of its erasure.
+   * `GET /clients/{id}/personal-data` (`getPersonalData`)
+   */
+  personalData(clientId: string, options?: CallOptions): Promise<PersonalData>
+  /**
+   * Erases the name and the e-mail address of a client, in all versions, at both services. Final.
+   * `DELETE /clients/{id}/personal-data` (`erasePersonalData`)
+   */
+  erasePersonalData(clientId: string, options?: CallOptions): Promise<Client>
+  /**
    * Opens an account.
    * `POST /accounts` (`createAccount`)
    */
@@ -1397,6 +1407,31 @@ export type NoRebuild = {
   state: 'none'
 }
 
+export type PersonalData = {
+  /** The client. */
+  client_id: string
+  /** The newest last. None once they were erased. */
+  versions: PersonalDataVersion[]
+  /** When they were erased. Null while they are there. */
+  erased_at: string | null
+  /**
+   * When no record of the topics had them any more. Null before; it follows the erasure by
+   * itself.
+   */
+  purged_at: string | null
+}
+
+export type PersonalDataVersion = {
+  /** Of the client. */
+  version: number
+  /** As it was sent. */
+  name: string
+  /** As it was sent. */
+  email: string
+  /** From when it was so, until the next version. */
+  since: string
+}
+
 export type Posting<Amount = number | string> = {
   /** The account that was debited; `world` where the money entered. */
   account_id_from: string
@@ -2164,6 +2199,11 @@ export type ProblemsOf = {
   updateClient:
     | 'client-not-found'
     | 'client-erased'
+    | 'idempotency-key-reused'
+    | 'idempotency-in-progress'
+  personalData: 'client-not-found'
+  erasePersonalData:
+    | 'client-not-found'
     | 'idempotency-key-reused'
     | 'idempotency-in-progress'
   openAccount:

@@ -40,6 +40,7 @@ function send(caller: Caller, route: Route, { query, headers, params, body }: Ex
   const path = route.path.replace(/:(\w+)/g, (_, name) => (params as Record<string, string>)[name] ?? '')
   const target = query ? `${path}?${new URLSearchParams(query)}` : path
   if (route.method === 'GET') return caller.get(target, headers)
+  if (route.method === 'DELETE') return caller.delete(target, headers)
   return caller[route.method === 'POST' ? 'post' : 'patch'](target, body, headers)
 }
 
@@ -75,7 +76,7 @@ const hasEffect = ({ method }: Route, { status, body }: Example): boolean =>
 
 test('every route that may write has an example of its effect, which is sent again under its key', () => {
   const writing = Object.values(routesOf).flatMap((routes) => routes.filter(({ method }) => method !== 'GET'))
-  expect(new Set(writing.map(({ method }) => method))).toEqual(new Set(['POST', 'PATCH']))
+  expect(new Set(writing.map(({ method }) => method))).toEqual(new Set(['POST', 'PATCH', 'DELETE']))
   for (const route of writing)
     expect([route.id, Object.values(route.examples).some((one) => hasEffect(route, one))]).toEqual([
       route.id,

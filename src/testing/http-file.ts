@@ -22,16 +22,19 @@ export async function runHttpFile(name: string, port: number): Promise<HttpFileA
         String(answers[earlier]?.headers.get(name)),
       )
     const label = /^# @name (\w+)$/m.exec(block)?.[1]
-    const match = /^(GET|POST|PATCH) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(block)
+    const match = /^(GET|POST|PATCH|DELETE) \{\{host\}\}(\S+)\n((?:[\w-]+: .+\n)*)(?:\n([\s\S]*))?$/m.exec(
+      block,
+    )
     if (!label || !match) throw new Error(`${name} has an invalid request: ${block}`)
     const [, method, path = '', headerLines = '', body] = match
     const headers = Object.fromEntries(
       [...headerLines.matchAll(/^([\w-]+): (.+)$/gm)].map(([, key, value]) => [key?.toLowerCase(), value]),
     )
+    const verb = method?.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'
     answers[label] =
-      method === 'GET'
-        ? await caller.get(path, headers)
-        : await caller[method === 'POST' ? 'post' : 'patch'](path, JSON.parse(body ?? ''), headers)
+      verb === 'get' || verb === 'delete'
+        ? await caller[verb](path, headers)
+        : await caller[verb](path, JSON.parse(body ?? ''), headers)
   }
   return answers
 }

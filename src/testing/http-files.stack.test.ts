@@ -134,6 +134,8 @@ test('wallet.http, over the seed', async () => {
     changeOverdraft: 200,
     close: 200,
     renameClient: 200,
+    personalData: 200,
+    erasePersonalData: 200,
     insufficientFunds: 422,
     sameAccount: 422,
     accountNotFound: 404,
@@ -157,6 +159,8 @@ test('wallet.http, over the seed', async () => {
     expect([name, answers[name]?.body.data]).toEqual([name, [expect.anything()]])
   expect(answers.transferOfFrozen?.body).toMatchObject({ code: 'ACCOUNT_FROM_FROZEN' })
   expect(answers.renameClient?.body).toMatchObject({ name: 'Irene Costa', version: 2 })
+  expect(answers.personalData?.body.versions).toHaveLength(2)
+  expect(answers.erasePersonalData?.body).toMatchObject({ name: null, email: null, version: 3 })
   expect(answers.clientByEmail?.body.data).toMatchObject([{ name: 'Eva' }])
   expect(answers.worldAccounts?.body.data).toMatchObject([{ currency: 'BRL', client_id: null }])
   expect(answers.validation?.body.errors).toHaveLength(2)
@@ -171,7 +175,7 @@ test('every route of both services is in its `.http` file and in the documents',
   const documented = documents.join('\n')
   for (const [service, routes] of Object.entries(routesOf)) {
     const text = await Bun.file(`${root}/${service}.http`).text()
-    const shown = [...text.matchAll(/^(GET|POST|PATCH) \{\{host\}\}([^\s?]+)/gm)].map(
+    const shown = [...text.matchAll(/^(GET|POST|PATCH|DELETE) \{\{host\}\}([^\s?]+)/gm)].map(
       ([, method, path]) => `${method} ${path}`,
     )
     const missing = routes.filter(({ method, path }) => {

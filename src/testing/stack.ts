@@ -19,6 +19,7 @@ export type Caller = {
   get(path: string, headers?: Record<string, string>): Promise<Answer>
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
   patch(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+  delete(path: string, headers?: Record<string, string>): Promise<Answer>
 }
 
 export type Stack = {
@@ -146,6 +147,7 @@ export function callerOf(service: ServiceName, port: number): Caller {
     get: (path, headers = {}) => call(path, { headers }),
     post: (path, body, headers) => call(path, withBody('POST', body, headers)),
     patch: (path, body, headers) => call(path, withBody('PATCH', body, headers)),
+    delete: (path, headers = {}) => call(path, { method: 'DELETE', headers }),
   }
 }
 

@@ -5,14 +5,15 @@ import type { ServiceConfig } from '../config/config'
 import { topicSettings, topics } from '../contract/events/events'
 import { createSigner } from '../contract/wire/signature'
 import { listen } from '../platform/http/server'
-import { connectKafka } from '../platform/kafka/client'
-import { fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
+import { connectKafka, type Kafka } from '../platform/kafka/client'
+import { type Database, fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
 import { pingDatabase } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import { createService, type RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { grants } from './db/grants'
 import { sizeOf } from './domain/book'
+import { Purge } from './erasure/purge'
 import { createWalletApp } from './http/app'
 import { findOwnerIn } from './http/subjects'
 import { createClock } from './ledger/clock'
@@ -26,7 +27,7 @@ import { createOptimisticState, forgetSession } from './ledger/optimistic-state'
 import { createPreviews, previewSettings } from './ledger/preview'
 import { createSweeps } from './maintenance/sweep'
 import { outboxHealth } from './outbox/health'
-import { createRelay } from './outbox/relay'
+import { createRelay, recordOf } from './outbox/relay'
 import { seedWallet } from './seed/seed'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
@@ -68,21 +69,7 @@ export function startWallet(
   }
   const heartbeat = createHeartbeat(ledger)
   ledger.health = heartbeat
-  const [signingKey] = config.events.signingKeys
-  if (signingKey) log.info({ key: signingKey.id }, 'signing events')
-  const relay = createRelay({
-    databaseUrl: config.database.url,
-    publisher: kafka.publisher(),
-    prepareBroker: () =>
-      kafka.ensureTopics(
-        topics.map((topic) => kafkaConfig.topicPrefix + topic),
-        kafkaConfig.partitions,
-      ),
-    topicPrefix: kafkaConfig.topicPrefix,
-    sign: signingKey && createSigner(signingKey),
-    log,
-    refusedMs,
-  })
+  const { relay, purge } = createPublishing({ config, database, kafka, log, refusedMs })
   const wallet: Wallet = {
     database,
     clock: ledger.clock.now,
@@ -104,6 +91,7 @@ export function startWallet(
       { name: 'preview_connection', stop: () => previews.close() },
       heartbeat,
       { name: 'kafka', stop: () => kafka.close() },
+      { name: 'erasures', health: () => purge.health(), stop: () => purge.stop() },
       { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
       { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
       access.part,
@@ -119,6 +107,33 @@ export function startWallet(
       if (config.seedOnStart) await seedWallet(url, database, log)
     },
   })
+}
+
+/** What publishes: events in their order, and between them what an erasure leaves of its topic. */
+function createPublishing(means: {
+  config: ServiceConfig
+  database: Database
+  kafka: Kafka
+  log: Log
+  refusedMs: number
+}) {
+  const { config, database, kafka, log, refusedMs } = means
+  const { topicPrefix, partitions } = config.kafka
+  const [signingKey] = config.events.signingKeys
+  if (signingKey) log.info({ key: signingKey.id }, 'signing events')
+  const sign = signingKey && createSigner(signingKey)
+  const purge = new Purge({
+    ...{ database, kafka, topicPrefix, log, publisher: kafka.publisher() },
+    recordOf: (event) => recordOf({ ...event, traceparent: null }, { topicPrefix, sign }),
+  })
+  const names = topics.map((topic) => topicPrefix + topic)
+  const relay = createRelay({
+    ...{ databaseUrl: config.database.url, topicPrefix, sign, log, refusedMs },
+    publisher: kafka.publisher(),
+    prepareBroker: () => kafka.ensureTopics(names, partitions),
+    besides: () => purge.step(),
+  })
+  return { relay, purge }
 }
 
 /** One pool for what requests read, one connection for all that is appended, and one for previews. */

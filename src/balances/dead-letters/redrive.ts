@@ -2,6 +2,7 @@
  * Reprocesses dead letters with the current code. Each is applied and deleted in one statement, or
  * kept with its new error.
  */
+import type { Decoded, Unreadable } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import type { Database } from '../../platform/postgres/database'
 import { isDataRefused } from '../../platform/postgres/failures'
@@ -10,7 +11,7 @@ import { loadProjectedAccounts } from '../projection/accounts-store'
 import { applyProjection, isConflict, type Rows, withProjectionLock } from '../projection/apply-store'
 import { ProjectionFailed, projectSafely } from '../projection/project'
 import { accountsIn, accountsWithoutVersion } from '../projection/sides'
-import type { ReadRecord } from '../projection/topics'
+import { isPersonalTopic, type ReadRecord } from '../projection/topics'
 import type { DeadLetterReason, ProjectedAccount } from '../projection/types'
 import {
   claimDeadLetter,
@@ -94,21 +95,24 @@ async function reprocess(tx: Statements, id: bigint, read: ReadRecord): Promise<
   return { id, outcome: claimed ? decision.outcome : 'gone' }
 }
 
-export const readingOf = (
-  letter: Pick<
-    DeadLetter,
-    'topic' | 'key' | 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'
-  >,
-  read: ReadRecord,
-) => ({
-  // An unreadable batch has no record to decode.
-  decoded: read(
-    letter.topic,
-    letter.lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) },
-  ),
+type Letter = Pick<
+  DeadLetter,
+  'topic' | 'key' | 'value' | 'headers' | 'recordAt' | 'lastOffset' | 'cause' | 'detail'
+>
+
+export const readingOf = (letter: Letter, read: ReadRecord) => ({
+  decoded: decodedOf(letter, read),
   timestampMs: letter.recordAt === null ? Number.NaN : Date.parse(letter.recordAt),
   origin: letter,
 })
+
+function decodedOf(letter: Letter, read: ReadRecord): Decoded {
+  const { topic, lastOffset, cause, detail } = letter
+  // Kept without its contents: it stays what it is, and what it was about is republished.
+  if (isPersonalTopic(topic)) return { kind: 'unreadable', reason: { cause, detail } as Unreadable }
+  // An unreadable batch has no record to decode.
+  return read(topic, lastOffset === null ? letter : { ...letter, unreadable: batchReason(letter) })
+}
 
 const batchReason = ({ cause, detail }: Pick<DeadLetter, 'cause' | 'detail'>) =>
   ({ cause: cause === 'batch_too_large' ? cause : 'batch_not_readable', detail }) as const

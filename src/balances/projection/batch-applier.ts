@@ -2,6 +2,7 @@
  * Applies the records of a batch. What cannot be applied is dead-lettered in the same transaction, so
  * that no record blocks its partition.
  */
+import { isUuid } from '../../contract/id'
 import { recordTime } from '../../contract/time'
 import { messageOf } from '../../platform/fault'
 import type { IncomingRecord } from '../../platform/kafka/records'
@@ -11,12 +12,13 @@ import type { Statements } from '../../platform/postgres/statements'
 import type { Log } from '../../platform/telemetry/log'
 import { loadProjectedAccounts } from './accounts-store'
 import { applyProjection, isConflict, type NewDeadLetter, type Rows, withProjectionLock } from './apply-store'
+import { eraseInShadow } from './erasure-store'
 import { advanceOffset, type LastRecord, type Partition, type StoredOffset } from './offsets-store'
 import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
 import { accountsIn, accountsToLoad } from './sides'
-import type { ReadRecord } from './topics'
+import { isPersonalTopic, type ReadRecord } from './topics'
 import type { DeadLetterReason, Reading } from './types'
 
 export type BatchApplierOptions = {
@@ -110,6 +112,8 @@ export class BatchApplier {
       const { unknown, ...projection } = projected
       const dead = [...projection.deadLetters, ...step.rejected]
       const rows = { ...projection, deadLetters: dead.map((record) => deadLetterOf(offset, record)) }
+      const erased = rows.clients.filter(({ name }) => name === null)
+      if (erased.length > 0) await eraseInShadow(sql, erased)
       const { claimed } = await applyProjection(sql, advanceOffset(offset, step), rows)
       return claimed ? { rows, unknown } : undefined
     }
@@ -161,5 +165,13 @@ function deadLetterOf(
   const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = origin
   const recordAt = recordTime(timestampMs) ?? null
   const lastOffset = unreadable?.lastOffset ?? null
-  return { ...reason, clusterId, topic, partition, recordOffset, lastOffset, key, value, headers, recordAt }
+  const place = { clusterId, topic, partition, recordOffset, lastOffset, recordAt }
+  if (isPersonalTopic(topic)) return { ...place, ...withoutContents(reason, key) }
+  return { ...reason, ...place, key, value, headers }
 }
+
+/** A detail may quote the value, and a key may be anything but the id of a client. */
+const withoutContents = ({ cause }: DeadLetterReason, key: Buffer | null) => ({
+  ...{ cause, detail: 'the record may have personal data, which is not kept: see it on its topic' },
+  ...{ key: key && isUuid(key.toString()) ? key : null, value: null, headers: [] },
+})

@@ -118,6 +118,7 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
     clusterId: async () => clusterId,
     endOffsets: async () => [],
     recordsAt: async () => [],
+    deleteRecords: async () => {},
     read: () => {
       throw new Error('the consumer reads as a member of its group')
     },

@@ -19,6 +19,7 @@ import { BatchApplier, type BatchApplierOptions } from './batch-applier'
 import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
 import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
 import { Retries } from './retries'
+import { isPersonalTopic } from './topics'
 
 export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'read' | 'onApplied' | 'onDeadLetters'> & {
   database: Database
@@ -159,10 +160,12 @@ class ProjectionConsumer implements Consumer {
     await this.#restartIfRecreated(partition, batch, signal)
     if (batch.fetchedFrom !== partition.next) {
       if (batch.fetchedFrom < partition.next || partition.seekedTo !== partition.next) return seek(partition)
-      log.warn(
-        { topic, partition: batch.partition, from: partition.next, to: batch.fetchedFrom - 1n },
-        'records were deleted from the topic before they could be applied',
-      )
+      // After an erasure all that is left of personal data is published again.
+      if (!isPersonalTopic(topic))
+        log.warn(
+          { topic, partition: batch.partition, from: partition.next, to: batch.fetchedFrom - 1n },
+          'records were deleted from the topic before they could be applied',
+        )
     }
     const records = batch.records.filter(
       ({ offset, unreadable }) => (unreadable?.lastOffset ?? offset) >= partition.next,

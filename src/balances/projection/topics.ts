@@ -1,3 +1,4 @@
+import { events } from '../../contract/events/events'
 import { type Decoded, decodeRecord, type ReceivedRecord } from '../../contract/wire/envelope'
 import { createVerifier, type SigningKey } from '../../contract/wire/signature'
 
@@ -6,6 +7,9 @@ import { createVerifier, type SigningKey } from '../../contract/wire/signature'
  * nothing is stored of a client but its name, which `personal-data` has.
  */
 export const topics = ['personal-data', 'accounts', 'balances'] as const
+
+/** With any prefix. What is erased from it is kept nowhere else: neither in dead letters nor in logs. */
+export const isPersonalTopic = (topic: string): boolean => topic.endsWith(events.PersonalDataRecorded.topic)
 
 /** Whether events have to be signed, and the keys that are accepted. */
 export type Verification = { verify: 'off' | 'required' | undefined; verifyKeys: readonly SigningKey[] }

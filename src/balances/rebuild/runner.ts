@@ -7,7 +7,7 @@ import type { Log } from '../../platform/telemetry/log'
 import { countDeadLetters } from '../dead-letters/dead-letters-store'
 import { type Consumer, startConsumer } from '../projection/consumer'
 import type { Offsets } from '../projection/offsets'
-import type { ReadRecord } from '../projection/topics'
+import { isPersonalTopic, type ReadRecord } from '../projection/topics'
 import { applySeed } from '../seed/seed'
 import { isSeeded } from '../seed/seeds-store'
 import { compareShadow, readOffsets, type Source } from './comparison-store'
@@ -152,7 +152,9 @@ export function explain(
     ...counted(clients, 'client', 'clients'),
   ].join(', ')
   const shown = examples.slice(0, 3)
-  const truncated = Object.entries(bounds).filter(([, { first }]) => first !== '0')
+  const truncated = Object.entries(bounds).filter(
+    ([partition, { first }]) => first !== '0' && !isPersonalTopic(partition.replace(/\/\d+$/, '')),
+  )
   return [
     `Differs from the live tables: ${counts}${shown.length > 0 ? `: ${shown.join('; ')}` : ''}.`,
     ...recreated

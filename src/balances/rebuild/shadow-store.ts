@@ -12,6 +12,8 @@ import { createRebuild, isUndefinedTable, type Rebuild, withRebuildLock } from '
 
 /** What is rebuilt, in lock order: as readers and writers lock them, to avoid deadlocks. */
 const tables = ['consumed_offsets', 'balances', 'clients', 'entries', 'changes', 'dead_letters'] as const
+/** What a rollback brings back. Names are not kept after a swap: one that is erased would be left there. */
+const restored = tables.filter((table) => table !== 'clients')
 
 /** Connections that write the shadow. No wait for the disk: what a crash loses is read again. */
 export const openShadow = (options: Omit<DatabaseOptions, 'settings'>): Database =>
@@ -148,12 +150,17 @@ export async function swapShadow(
       where (live.cluster_id, live.topic, live.partition, live.record_offset)
         = (shadow.cluster_id, shadow.topic, shadow.partition, shadow.record_offset)
         and (live.record_at, live.value) is not distinct from (shadow.record_at, shadow.value)`
+    // Also where the topic has lost it.
+    await tx`
+      insert into shadow.clients as rebuilt select * from public.clients where name is null
+      on conflict (id) do update set name = null, version = greatest(rebuilt.version, excluded.version)`
     await grantAsLive(tx, 'shadow')
     await tx`update shadow.rebuild set state = 'swapped', ended_at = now()`
     await tx`drop schema if exists previous cascade`
     await tx`create schema previous`
-    await moveTables(tx, 'public', 'previous')
-    await moveTables(tx, 'shadow', 'public')
+    await moveTables(tx, restored, { from: 'public', to: 'previous' })
+    await tx`drop table public.clients`
+    await moveTables(tx, tables, { from: 'shadow', to: 'public' })
     await tx`alter table shadow.rebuild set schema previous`
     await tx`drop schema shadow cascade`
     await grantAsLive(tx, 'previous')
@@ -177,8 +184,8 @@ export async function rollBack(tx: Statements): Promise<boolean> {
   await grantAsLive(tx, 'previous')
   await tx`drop schema if exists shadow cascade`
   await tx`create schema shadow`
-  await moveTables(tx, 'public', 'shadow')
-  await moveTables(tx, 'previous', 'public')
+  await moveTables(tx, restored, { from: 'public', to: 'shadow' })
+  await moveTables(tx, restored, { from: 'previous', to: 'public' })
   await tx`drop schema shadow cascade`
   await tx`update previous.rebuild set state = 'rolled_back', ended_at = now()`
   await tx`select pg_notify(${tablesChannel}, '')`
@@ -187,13 +194,14 @@ export async function rollBack(tx: Statements): Promise<boolean> {
 
 /** Whether a schema has the columns of the live tables. A migration since then changes only those. */
 export async function hasLiveColumns(sql: Statements, schema: 'shadow' | 'previous'): Promise<boolean> {
+  const compared = schema === 'previous' ? restored : tables
   const columnsOf = (name: string) => sql`
     select table_name, column_name, data_type, is_nullable from information_schema.columns
-    where table_schema = ${name} and table_name = any(${arrayOf(tables)}::text[])`
-  const [compared] = await sql<{ same: boolean }[]>`
+    where table_schema = ${name} and table_name = any(${arrayOf(compared)}::text[])`
+  const [found] = await sql<{ same: boolean }[]>`
     select not exists ((${columnsOf('public')}) except (${columnsOf(schema)}))
       and not exists ((${columnsOf(schema)}) except (${columnsOf('public')})) as same`
-  return compared?.same ?? false
+  return found?.same ?? false
 }
 
 async function lockLive(tx: Statements): Promise<void> {
@@ -201,6 +209,10 @@ async function lockLive(tx: Statements): Promise<void> {
   for (const table of tables) await tx`lock table public.${tx(table)} in access exclusive mode`
 }
 
-async function moveTables(tx: Statements, from: string, to: string): Promise<void> {
-  for (const table of tables) await tx`alter table ${tx(from)}.${tx(table)} set schema ${tx(to)}`
+async function moveTables(
+  tx: Statements,
+  moved: readonly (typeof tables)[number][],
+  { from, to }: { from: string; to: string },
+): Promise<void> {
+  for (const table of moved) await tx`alter table ${tx(from)}.${tx(table)} set schema ${tx(to)}`
 }

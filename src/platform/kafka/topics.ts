@@ -1,10 +1,10 @@
 /** Questions about topics and the cluster. */
 import type { Admin, ITopicConfig, Kafka as KafkaClient } from 'kafkajs'
-import { Fault } from '../fault'
+import { Fault, messageOf } from '../fault'
 import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import { brokerFault, onTopics, protocolErrorOf } from './broker-fault'
-import type { OffsetRange } from './offsets'
+import type { OffsetRange, PartitionOffset } from './offsets'
 
 /** By name, prefix included: what a new topic needs beside the broker's defaults. */
 export type TopicSettings = (topic: string) => Readonly<Record<string, string>>
@@ -75,6 +75,20 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
         },
         `Describe ${onTopics(topics)}`,
       ),
+    /** Deletes the records before these offsets: no reader gets them any more, wherever it begins. */
+    deleteRecords: (offsets: PartitionOffset[]): Promise<void> =>
+      ask(async (admin) => {
+        for (const [topic, ofTopic] of Map.groupBy(offsets, (one) => one.topic)) {
+          const partitions = ofTopic.map(({ partition, offset }) => ({ partition, offset: String(offset) }))
+          // So that the library knows the leaders.
+          await admin.fetchTopicOffsets(topic)
+          await admin.deleteTopicRecords({ topic, partitions }).catch((error) => {
+            const reason = messageOf(refusalIn(error) ?? error)
+            const needs = 'its cleanup.policy has to delete, and the right DELETE on it is needed'
+            throw new Fault('broker_unavailable', `records of ${topic} are not deleted (${needs}): ${reason}`)
+          })
+        }
+      }),
     /** Whether the broker answers now, within two seconds or so. */
     isReachable: (): Promise<boolean> =>
       ask((admin) => admin.describeCluster()).then(
@@ -110,6 +124,13 @@ async function createMissingTopics(admin: Admin, { topics, partitions, settings 
 
 const entriesOf = (settings: ReturnType<TopicSettings>) =>
   Object.entries(settings).map(([name, value]) => ({ name, value }))
+
+/** What the broker says about the first partition: the library's own message does not repeat it. */
+function refusalIn(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined
+  const { partitions, cause } = error as Error & { partitions?: { error: unknown }[] }
+  return partitions?.[0]?.error ?? refusalIn(cause)
+}
 
 /** Of an error of the broker and of those that it holds. */
 const typesIn = (error: unknown): unknown[] => {

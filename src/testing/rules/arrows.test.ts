@@ -30,6 +30,7 @@ const arrows = {
   'wallet/db': ['wallet/domain', 'access/db', 'platform'],
   'wallet/events.ts': ['wallet/domain', 'contract'],
   'wallet/outbox': ['wallet/db', 'contract', 'platform'],
+  'wallet/erasure': ['wallet/db', 'wallet/outbox', 'contract', 'platform'],
   'wallet/ledger': ['wallet/domain', 'wallet/db', 'wallet/events.ts', 'wallet/outbox', 'platform'],
   'wallet/queries': ['wallet/domain', 'wallet/db', 'wallet/ledger', 'platform'],
   'wallet/maintenance': ['wallet/domain', 'wallet/ledger', 'wallet/outbox', 'platform'],

@@ -13,6 +13,7 @@ import { accountRoutes } from './accounts'
 import { batchRoutes } from './batches'
 import { clientRoutes } from './clients'
 import { holdRoutes } from './holds'
+import { personalDataRoutes } from './personal-data'
 import { transactionListRoutes } from './transaction-lists'
 import { transactionRoutes } from './transactions'
 
@@ -45,6 +46,7 @@ const httpOptions = ({ wallet, log, health, guard, isReady, kafka }: WalletOptio
   isReady,
   routes: [
     ...clientRoutes(wallet),
+    ...personalDataRoutes(wallet),
     ...accountRoutes(wallet),
     ...accountChangeRoutes(wallet),
     ...transactionRoutes(wallet, kafka),

@@ -35,7 +35,7 @@ const ClientUpdate = notEmpty(
   closedObject('ClientUpdate', { name: Type.Optional(Name), email: Type.Optional(Email) }),
 )
 
-const ClientResponse = closedObject('Client', {
+export const ClientResponse = closedObject('Client', {
   id: uuid('The client.'),
   name: nullable(Type.String(), 'As it was sent. Null once it was erased.'),
   email: nullable(Type.String(), 'As it was sent. Null once it was erased.'),
@@ -70,12 +70,12 @@ const respondWithClient: Responder<'client'> = {
   present: ({ client }) => ({ location: `/clients/${client.id}`, body: presentClient(client) }),
 }
 
-const respondWithUpdated: Responder<'client'> = {
+export const respondWithUpdated: Responder<'client'> = {
   kind: 'client',
   present: ({ client }) => ({ body: presentClient(client) }),
 }
 
-const tag = { name: 'Clients', description: 'People and companies that own accounts.' }
+export const clientsTag = { name: 'Clients', description: 'People and companies that own accounts.' }
 
 export const clientRoutes = (wallet: Wallet) => [
   commandRoute({
@@ -83,7 +83,7 @@ export const clientRoutes = (wallet: Wallet) => [
     path: '/clients',
     id: 'createClient',
     scope: 'write',
-    tag,
+    tag: clientsTag,
     summary: 'Registers a client.',
     body: NewClient,
     responses: { 201: answer(ClientResponse, { headers: [responseHeaders.location] }) },
@@ -98,7 +98,7 @@ export const clientRoutes = (wallet: Wallet) => [
     path: '/clients',
     id: 'listClients',
     scope: 'read',
-    tag,
+    tag: clientsTag,
     summary: 'Clients, in the order of their ids.',
     query: ClientQuery,
     responses: { 200: answer(listResponse('Clients', ClientResponse), { headers: pageHeaders }) },
@@ -117,7 +117,7 @@ export const clientRoutes = (wallet: Wallet) => [
     path: '/clients/:id',
     id: 'getClient',
     scope: 'read',
-    tag,
+    tag: clientsTag,
     summary: 'A client.',
     params: { id: pathId('The client.') },
     responses: { 200: ClientResponse },
@@ -134,7 +134,7 @@ export const clientRoutes = (wallet: Wallet) => [
     path: '/clients/:id',
     id: 'updateClient',
     scope: 'write',
-    tag,
+    tag: clientsTag,
     summary: 'Changes the name or the e-mail address of a client. What is absent stays.',
     params: { id: pathId('The client.') },
     body: ClientUpdate,
@@ -151,5 +151,5 @@ export const clientRoutes = (wallet: Wallet) => [
   }),
 ]
 
-const refuseClient = (request: Request, id: string): Response =>
+export const refuseClient = (request: Request, id: string): Response =>
   refuse(request, problems.clientNotFound, { detail: `client ${id} does not exist` })

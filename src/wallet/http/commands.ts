@@ -37,7 +37,7 @@ import { type Submitted, submit } from '../ledger/submit'
 import { markOf, presentRefusing, previewAnswer } from './previews'
 
 /** Of every route whose command waits in the commit queue. */
-const queued: Trait = {
+export const queued: Trait = {
   requestHeaders: [
     requestHeaders.prefer('`wait=n`: answer 503 after n seconds in the queue, with nothing done.'),
   ],
@@ -88,7 +88,7 @@ export const movementProblems: readonly ProblemKind[] = [
   problems.balanceLimit,
 ]
 
-/** Only `commandRoute` makes one. */
+/** A request whose commands are executed or previewed. */
 export type Call = KeyedCall & { isPreview: boolean }
 
 type CommandRoute<Path extends string, Body extends BodySchema> = RouteHead<Path> & {

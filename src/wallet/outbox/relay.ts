@@ -40,6 +40,8 @@ export type RelayOptions = {
   log: Log
   /** How long until a refused event is tried again, in milliseconds: an operator has to act first. */
   refusedMs: number
+  /** Work of the leader that no send may overlap, in small steps. True when there is more to do at once. */
+  besides?: () => Promise<boolean>
 }
 
 /** Rows in one send. */
@@ -97,7 +99,8 @@ export function createRelay(options: RelayOptions): Relay {
       }
       trouble = undefined
       onProgress()
-      await wakeup.wait(pollMs, signal)
+      const isBusy = leads && ((await options.besides?.()) ?? false)
+      if (!isBusy) await wakeup.wait(pollMs, signal)
     }
   }
   // The driver opens and keeps a connection for this. While it is down, polling finds new rows. Not
@@ -180,6 +183,8 @@ class OutboxDrain {
       }
       await this.prepareBroker()
       await this.#publish(pending.rows)
+      // Under load the outbox is never empty.
+      await this.#options.besides?.()
     }
   }
 

@@ -1,6 +1,6 @@
 /** Requests and answers, for documents. A test sends each. */
 
-const irene = {
+export const irene = {
   id: '01935a4f-8e0b-7b52-8f0e-3f9a5f1d2c01',
   name: 'Irene',
   email: 'irene@example.com',
