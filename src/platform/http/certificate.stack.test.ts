@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import pino from 'pino'
+import { backing, log as quiet } from '../../testing/backing'
 import { createAuthority, type KeyPair } from '../../testing/certificates'
 import { eventually } from '../../testing/eventually'
+import { serviceConfig } from '../../testing/stack'
+import { eva, frank } from '../../testing/wallets'
+import { startWallet } from '../../wallet/service'
 import type { Check } from '../process/service'
 import type { Log } from '../telemetry/log'
 import { readCertificate } from './certificate'
@@ -103,6 +107,46 @@ test('new files are served without a restart, and what is in flight goes on', as
   expect((await slow).status).toBe(200)
   expect(server.health()).toMatchObject({ status: 'pass', output: expect.stringMatching(/^expires at 20/) })
   expect(server.lines).toEqual(['TLS certificate replaced', 'TLS certificate replaced'])
+})
+
+test('a service answers over HTTPS what it answers over HTTP', async () => {
+  using folder = folderWith(issue())
+  const shared = await backing()
+  const database = await shared.createDatabase('wallet', 'wallet', true)
+  const settings = { database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed: true }
+  const config = serviceConfig('wallet', settings)
+  const [plain, secured] = await Promise.all([
+    startWallet(config, quiet),
+    startWallet({ ...config, tls: folder.files }, quiet),
+  ])
+  try {
+    const transfer = { account_id_from: eva, account_id_to: frank, amount: 1, dry_run: true }
+    const json = { 'content-type': 'application/json', 'idempotency-key': 'once' }
+    const post = (body: object) => ({ method: 'POST', headers: json, body: JSON.stringify(body) })
+    for (const [path, status, init] of [
+      ['/readyz', 200],
+      ['/accounts?limit=2', 200],
+      ['/openapi.json', 200, { method: 'HEAD' }],
+      ['/transactions', 204, { method: 'OPTIONS' }],
+      ['/nothing//there', 404],
+      ['/accounts?limit=2&colour=red', 422],
+      ['/transactions', 201, post(transfer)],
+      ['/transactions', 422, post({ ...transfer, amount: -1 })],
+      [`/accounts/${eva}`, 405, post({})],
+    ] as [string, number, RequestInit?][]) {
+      const ask = async (origin: string) => {
+        const response = await fetch(origin + path, { ...init, tls: { ca: authority.cert } })
+        const text = (await response.text()).replace(/"(trace_id|created_at|effective_at)":"[^"]*"/g, '')
+        const link = response.headers.get('link')
+        return { path, status: response.status, link, text: path === '/readyz' ? '' : text }
+      }
+      const answer = await ask(`http://localhost:${plain.port}`)
+      expect(answer.status).toBe(status)
+      expect(await ask(`https://localhost:${secured.port}`)).toEqual(answer)
+    }
+  } finally {
+    await Promise.all([plain.stop(), secured.stop()])
+  }
 })
 
 test('files that are no good change nothing, and are said once', async () => {

@@ -101,7 +101,7 @@ function bind({ host: hostname, port, certificate, isSecond }: BindOptions, resp
     return Bun.serve({
       hostname,
       port,
-      fetch: (request, server) => respond(request, () => server.requestIP(request)?.address),
+      fetch: (request, server) => respond(withPath(request), () => server.requestIP(request)?.address),
       idleTimeout,
       // Otherwise two processes could share the port, each with some of the requests.
       reusePort: certificate !== undefined,
@@ -124,6 +124,13 @@ function bind({ host: hostname, port, certificate, isSecond }: BindOptions, resp
       `cannot listen on port ${port} of ${hostname} (${bindFault(hostname, code)}): check HOST and PORT`,
     )
   }
+}
+
+/** Elysia looks for the path behind `http://`, and finds none behind `https://`. */
+function withPath(request: Request): Request {
+  const { url } = request
+  if (url.startsWith('https:')) Object.defineProperty(request, 'url', { value: `http${url.slice(5)}` })
+  return request
 }
 
 /** For a name that does not resolve, the runtime reports a stale code. */
