@@ -6,8 +6,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { localDatabaseUrl, type ServiceName, serviceNames } from '../../config/config.ts'
 import { optionsOrExit } from '../../platform/process/options.ts'
 import { freePort } from '../../platform/process/ports.ts'
+import { openKeys } from '../api-keys.ts'
 import { eventually } from '../eventually.ts'
 import { pythonWith } from '../installed.ts'
 
@@ -27,12 +29,19 @@ const secondsMax = 600
 async function fuzz(program: string): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-fuzz-'))
   const ports = { wallet: freePort(), balances: freePort() }
-  const stack = startStack(folder, ports)
+  const postgresPort = freePort()
+  const stack = startStack(folder, { ...ports, postgres: postgresPort })
   try {
     const outcomes = await Promise.all(
-      Object.entries(ports).map(async ([service, port]) => {
+      serviceNames.map(async (service) => {
+        const port = ports[service]
         await waitUntilReady(stack, port)
-        return attack(program, { service, port, folder })
+        await using keys = openKeys({ url: localDatabaseUrl(service, postgresPort) })
+        const headers = await keys.create()
+        // A key that is not known would have all requests refused, which is documented as well.
+        const { status } = await fetch(`http://127.0.0.1:${port}${anyRead[service]}`, { headers })
+        if (status !== 200) throw new Error(`${service} refuses its key: ${status}`)
+        return attack(program, { service, port, folder, ...headers })
       }),
     )
     const failed = outcomes.filter((passed) => !passed).length
@@ -45,14 +54,20 @@ async function fuzz(program: string): Promise<number> {
   }
 }
 
+const anyRead = { wallet: '/accounts', balances: '/balances' }
+
 type Stack = ReturnType<typeof startStack>
 
-const startStack = (folder: string, { wallet, balances }: Record<'wallet' | 'balances', number>) =>
+type Ports = Record<ServiceName | 'postgres', number>
+
+const startStack = (folder: string, { wallet, balances, postgres }: Ports) =>
   Bun.spawn([process.execPath, join(here, '../../local/start.ts')], {
     env: {
       ...{ PATH: process.env.PATH, HOME: process.env.HOME },
       ...{ WALLET_PORT: String(wallet), BALANCES_PORT: String(balances) },
-      ...{ POSTGRES_PORT: String(freePort()), KAFKA_PORT: String(freePort()) },
+      ...{ POSTGRES_PORT: String(postgres), KAFKA_PORT: String(freePort()) },
+      // With keys, as the documents say, and without an end to what one caller may send.
+      ...{ AUTH: 'keys', RATE_LIMIT_KEY: '0', RATE_LIMIT_ADDRESS: '0' },
       DATA_DIR: join(folder, 'data'),
     },
     stdin: 'ignore',
@@ -70,7 +85,7 @@ const waitUntilReady = (stack: Stack, port: number): Promise<void> =>
     { timeoutMs: 120_000 },
   )
 
-type Target = { service: string; port: number; folder: string }
+type Target = { service: string; port: number; folder: string; authorization: string }
 
 /** Prints what it found, or one line. */
 async function attack(program: string, target: Target): Promise<boolean> {
@@ -87,10 +102,10 @@ async function attack(program: string, target: Target): Promise<boolean> {
 }
 
 /** Sends requests for so long. */
-async function send(program: string, { port, folder }: Target, seconds: number) {
+async function send(program: string, { port, folder, authorization }: Target, seconds: number) {
   const command = [
     ...[program, '--config-file', join(here, 'schemathesis.toml'), 'run'],
-    ...[`http://127.0.0.1:${port}/openapi.json`, '--no-color'],
+    ...[`http://127.0.0.1:${port}/openapi.json`, '--no-color', '--header', `Authorization: ${authorization}`],
     ...['--max-time', String(seconds), '--seed', options.seed],
   ]
   const child = Bun.spawn(command, {
