@@ -233,8 +233,9 @@ test('times are compared with the time of the database, however late the wallet 
   await database.close()
 })
 
-test('every route that changes the ledger is among the random commands', () => {
-  const writing = routesOf.wallet.filter(({ method }) => method !== 'GET').map(({ id }) => id)
+test('every route that has a preview is among the random commands', () => {
+  // Without a body there is no member `dry_run`.
+  const writing = routesOf.wallet.filter(({ body }) => body).map(({ id }) => id)
   expect(previewedRoutes.toSorted()).toEqual(writing.toSorted())
 })
 
