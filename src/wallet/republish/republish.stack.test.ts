@@ -308,6 +308,8 @@ test('the command prints the number of events, and that it was interrupted', asy
 
 test('a consumer that has all events is unchanged, and a new one ends with the same rows', async () => {
   const { shared, config, owner } = town
+  // A purge of the topic would publish more than what is counted here.
+  await owner`update erasures set purged_at = now() where purged_at is null`
   // Topics of one partition. With several, an account's last change has the time of the event that
   // brought its version first, perhaps of a hold for it.
   const read = async (topicPrefix: string) => {
