@@ -196,6 +196,18 @@ test('a server that takes nothing but TLS serves both services, a rebuild and re
       { waitMs: 10_000, differencesMax: 10, showProgress: () => ({ add() {}, end() {} }), signal },
     )
     expect(report.differences).toEqual([])
+
+    // Of another CA while it serves: no connection is made, until the right one is back.
+    const ends = 'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()'
+    await useCertificate(other.issue(names))
+    await admin.unsafe(`${ends} and usename is not null`)
+    await eventually(async () => {
+      const { status, body } = await read.get('/readyz')
+      const output = 'unable to verify the first certificate'
+      expect([status, body]).toMatchObject([503, { checks: { database: { status: 'fail', output } } }])
+    })
+    await useCertificate(authority.issue(names))
+    await eventually(async () => expect((await read.get('/readyz')).status).toBe(200))
   } finally {
     await Promise.all([wallet.stop(), balances.stop()])
   }
