@@ -91,7 +91,7 @@ export function startWallet(
       { name: 'preview_connection', stop: () => previews.close() },
       heartbeat,
       { name: 'kafka', stop: () => kafka.close() },
-      { name: 'erasures', health: () => purge.health(), stop: () => purge.stop() },
+      { name: 'erasures', health: () => purge.health(relay.state().leads), stop: () => purge.stop() },
       { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
       { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
       access.part,

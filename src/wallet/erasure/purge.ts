@@ -71,8 +71,9 @@ export class Purge {
     }
   }
 
-  health(): Check {
-    if (this.#trouble === undefined) return { status: 'pass' }
+  /** Of the process that leads: what another one ran into is over. */
+  health(leads: boolean): Check {
+    if (!leads || this.#trouble === undefined) return { status: 'pass' }
     const count = this.#pending === 1 ? 'an erased client' : `${this.#pending} erased clients`
     return { status: 'warn', output: `topic ${topic} still has data of ${count}: ${this.#trouble}` }
   }
