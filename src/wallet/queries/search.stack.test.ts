@@ -253,7 +253,7 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
       const rows = await sql<{ name: string; scans: bigint }[]>`
         select indexrelname as name, idx_scan::int as scans from pg_stat_user_indexes
         where relname = 'transactions'
-        union all select 'none', seq_tup_read::int from pg_stat_user_tables where relname = 'transactions'`
+        union all select 'none', seq_scan::int from pg_stat_user_tables where relname = 'transactions'`
       return new Map(rows.map((row) => [row.name, Number(row.scans)]))
     }
     const before = await scans()
@@ -267,7 +267,17 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
     ]
     for (const [, query, found] of queries)
       expect([query, (await idsFor(wallet, query)).length]).toEqual([query, found])
+    await eventually(async () => {
+      const after = await scans()
+      const counts = queries.map(([index]) => [index, (after.get(index) ?? 0) > (before.get(index) ?? 0)])
+      expect(counts).toEqual(queries.map(([index]) => [index, true]))
+      // Once a search of metadata, and never to find a rare value.
+      const walks = 'transactions_with_metadata'
+      expect((after.get(walks) ?? 0) - (before.get(walks) ?? 0)).toBe(3)
+      expect(after.get('none')).toBe(before.get('none'))
+    })
     // However few of a frequent reference match, a page looks at some of them only, and the next one goes on.
+    // By which way is up to the planner: it may also sort the table.
     const rare = await pay(wallet, { reference: 'bulk', effective_at: '2024-02-01T00:00:00Z' })
     await sql`update transactions set created_at = '2020-01-01' where id = ${rare}`
     const [last] = await sql<{ id: string }[]>`
@@ -283,16 +293,6 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
       rare,
     ])
     expect(await idsFor(wallet, { ...inFebruary, until: '2021-01-01T00:00:00Z' })).toEqual([rare])
-    await eventually(async () => {
-      const after = await scans()
-      const counts = queries.map(([index]) => [index, (after.get(index) ?? 0) > (before.get(index) ?? 0)])
-      expect(counts).toEqual(queries.map(([index]) => [index, true]))
-      // Once a search of metadata, and never to find a rare value.
-      const walks = 'transactions_with_metadata'
-      expect((after.get(walks) ?? 0) - (before.get(walks) ?? 0)).toBe(3)
-      // Work in the background may have read the table once.
-      expect((after.get('none') ?? 0) - (before.get('none') ?? 0)).toBeLessThan(100_000)
-    })
   } finally {
     await sql.end()
   }
