@@ -427,6 +427,15 @@ function validationDetails(error: ValidationError): ProblemDetails {
 /** Routes of Elysia, which have the members of ours that are needed to find them. */
 type Routes = { routes: readonly object[] }
 
+const routers = new WeakMap<Routes, FindRoute<Route>>()
+
+/** The router over all routes of an app, made when it is first needed. */
+export function routerIn(app: Routes): FindRoute<Route> {
+  const find = routers.get(app) ?? routerOf(app.routes as readonly Route[])
+  routers.set(app, find)
+  return find
+}
+
 /** Distinguishes a wrong method from a wrong path. */
 function notFound(app: Routes, request: Request, path: string): Response {
   const allow = allowedAt(app, path)
@@ -440,7 +449,7 @@ function notFound(app: Routes, request: Request, path: string): Response {
 /** The methods of a path, as `Allow` lists them; undefined where there is no route. */
 export function allowedAt(app: Routes, path: string): string | undefined {
   const routes = app.routes as readonly Route[]
-  const find = routerOf(routes)
+  const find = routerIn(app)
   const methods = new Set<string>(routes.map(({ method }) => method))
   const allowed = [...methods].filter((method) => find(method, path))
   if (allowed.length === 0) return undefined
