@@ -2,8 +2,7 @@
 import { SetupError } from '../platform/fault'
 import type { Guard } from '../platform/http/guard'
 import type { Statements } from '../platform/postgres/statements'
-import { pause } from '../platform/process/retry'
-import type { Part } from '../platform/process/service'
+import { every, type Part } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import { createGuard, withoutKeys } from './guard'
 import { type KeyEntry, KeyRing, staleMaxMs } from './key-ring'
@@ -70,14 +69,8 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
       log[decision.level]({ auth: auth ?? 'unset', keys: keys.size }, decision.message)
     },
     part: {
-      name: 'api_keys',
+      ...every(everyMs, 'api_keys', readAgain),
       failure: 'reading API keys failed',
-      async run(signal, onProgress) {
-        for (await pause(everyMs, signal); !signal.aborted; await pause(everyMs, signal)) {
-          await readAgain()
-          onProgress()
-        }
-      },
       health() {
         const seconds = Math.round(keys.ageMs / 1000)
         if (keys.ageMs < 5 * everyMs) return { status: 'pass' }
