@@ -18,7 +18,8 @@ export function protocolErrorOf(error: unknown): KafkaJSProtocolError | undefine
   return causesOf(error).find((one) => one instanceof KafkaJSProtocolError)
 }
 
-function causesOf(error: unknown): Error[] {
+/** The error, and those that it holds and comes from. */
+export function causesOf(error: unknown): Error[] {
   if (!(error instanceof Error)) return []
   const within = 'errors' in error && Array.isArray(error.errors) ? error.errors : []
   return [error, ...[...within, error.cause].flatMap(causesOf)]

@@ -3,7 +3,7 @@ import type { Admin, ITopicConfig, Kafka as KafkaClient } from 'kafkajs'
 import { Fault, messageOf } from '../fault'
 import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
-import { brokerFault, onTopics, protocolErrorOf } from './broker-fault'
+import { brokerFault, causesOf, onTopics, protocolErrorOf } from './broker-fault'
 import type { OffsetRange, PartitionOffset } from './offsets'
 
 /** By name, prefix included: what a new topic needs beside the broker's defaults. */
@@ -115,7 +115,8 @@ async function createMissingTopics(admin: Admin, { topics, partitions, settings 
   const create = (created: ITopicConfig[]) => admin.createTopics({ topics: created, waitForLeaders: false })
   await create(configured).catch((error) => {
     // A managed broker may allow other values.
-    if (!typesIn(error).includes('INVALID_CONFIG')) throw error
+    const isRefused = causesOf(error).some((one) => 'type' in one && one.type === 'INVALID_CONFIG')
+    if (!isRefused) throw error
     log.warn({ topics: configured }, 'broker refuses the settings of topics, which now have its defaults')
     return create(plain)
   })
@@ -130,13 +131,6 @@ function refusalIn(error: unknown): unknown {
   if (!(error instanceof Error)) return undefined
   const { partitions, cause } = error as Error & { partitions?: { error: unknown }[] }
   return partitions?.[0]?.error ?? refusalIn(cause)
-}
-
-/** Of an error of the broker and of those that it holds. */
-const typesIn = (error: unknown): unknown[] => {
-  if (!(error instanceof Error)) return []
-  const { type, errors = [], cause } = error as Error & { type?: unknown; errors?: unknown[] }
-  return [type, ...errors.flatMap(typesIn), ...typesIn(cause)]
 }
 
 /** How long a topic may take until it is served, in milliseconds. */
