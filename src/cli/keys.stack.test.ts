@@ -41,7 +41,11 @@ test('a key from its creation to its end, with the service that runs meanwhile',
   const created = await key('create', '--name', 'dashboard', '--scopes', 'read', '--env', 'test')
   const [first = '', ...more] = created.out
   expect([isWellFormed(first), first.slice(0, 11), more, created.code]).toEqual([true, 'saldo_test_', [], 0])
-  expect(created.err).toMatch(/^Key dashboard \(\S+\): read; does not expire\. .*not shown again\.$/)
+  const [about, firstKey] = created.err.split('\n')
+  expect(about).toMatch(/^Key dashboard \(\S+\): read; does not expire\. .*not shown again\.$/)
+  expect(firstKey).toMatch(
+    /^It is the first key of this service, which from now on refuses requests without one/,
+  )
   // At once, although the service has not read its keys since; and the others are locked out.
   expect(await statusOf(wallet, first)).toBe(200)
   await eventually(async () => expect(await statusOf(wallet, undefined)).toBe(401))
@@ -70,7 +74,9 @@ test('a key from its creation to its end, with the service that runs meanwhile',
   expect(lines[0]).toMatch(/^dashboard {2}saldo_test_\w{4}… {2}expired {2}last used \S+ {2}read; expires /)
   expect(lines.join()).not.toContain(first)
 
-  const fourth = (await key('create', '--name', 'other', '--scopes', 'read,write')).out[0] as string
+  const another = await key('create', '--name', 'other', '--scopes', 'read,write')
+  expect(another.err).not.toContain('first key')
+  const fourth = another.out[0] as string
   expect(await statusOf(wallet, fourth)).toBe(200)
   expect((await key('revoke', 'other')).err).toMatch(/^Key other \(\S+\) is revoked\./)
   await eventually(async () => expect(await statusOf(wallet, fourth)).toBe(401))

@@ -47,7 +47,15 @@ const verbs = {
     })
     const { service, json, 'entry-file': file } = values
     const terms = termsOf(values)
-    if (file === undefined) return showToken(await withKeys(service, (sql) => createKey(sql, terms)), json)
+    if (file === undefined) {
+      const [key, isFirst] = await withKeys(service, async (sql) => {
+        const made = await createKey(sql, terms)
+        return [made, (await listKeys(sql)).length === 1] as const
+      })
+      showToken(key, json)
+      if (isFirst) console.error(firstKey)
+      return
+    }
     const created = newKey(terms)
     appendEntry(file, created)
     showToken(created, json)
@@ -84,6 +92,10 @@ const verbs = {
     )
   },
 }
+
+const firstKey =
+  'It is the first key of this service, which from now on refuses requests without one: ' +
+  'docs/security.md says when, and what AUTH changes.'
 
 function targetOf(positionals: string[]): string {
   const [first, ...others] = positionals
