@@ -12,10 +12,6 @@ const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 const transfer = JSON.stringify({ account_id_from: eva, account_id_to: frank, amount: 1 })
 
 let stack: Stack
-beforeAll(async () => {
-  stack = await startStack()
-})
-afterAll(() => stack[Symbol.asyncDispose]())
 
 /** What each attempt of the script came to, by its name. */
 type Report = Record<string, string>
@@ -70,7 +66,13 @@ async function visit(script: string, { host = 'evil.example', port = 0, replaceB
 
 const versionOf = async (account: string) => (await stack.wallet.get(`/accounts/${account}`)).body.version
 
-describe.skipIf(browser === null)(`in ${browser ?? 'a browser, which is not here'}`, () => {
+const title = browser ? `in ${browser}` : 'skipped: there is no Chromium here, and CHROMIUM names none'
+describe.skipIf(browser === null)(title, () => {
+  beforeAll(async () => {
+    stack = await startStack()
+  })
+  afterAll(() => stack[Symbol.asyncDispose]())
+
   test('a page of another site moves no money and reads nothing', async () => {
     const [wallet, balances] = [stack.wallet, stack.balances].map(({ port }) => `http://localhost:${port}`)
     const before = await versionOf(eva)
