@@ -418,6 +418,20 @@ test('a page of an origin in CORS_ORIGINS may write and read; another gets no CO
   const refused = await server.send(post({ Origin }, '{}'))
   expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([422, Origin])
 
+  const broken = listen(
+    {
+      routes: [],
+      fetch() {
+        throw new Error('nothing catches it')
+      },
+    },
+    { host: '127.0.0.1', port: 0, allowedHosts: [], corsOrigins: [Origin] },
+    silent,
+  )
+  const failed = await rawRequest(broken.port, [head('GET /things/1', { Origin })])
+  await broken.close(0)
+  expect([failed.status, failed.headers.get('access-control-allow-origin')]).toEqual([500, Origin])
+
   const elsewhere = await server.send(head('OPTIONS /things', { ...ask, Origin: 'https://evil.example' }))
   expect(elsewhere.headers.get('access-control-allow-origin')).toBeNull()
   expect(elsewhere.headers.get('access-control-allow-methods')).toBeNull()

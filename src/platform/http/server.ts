@@ -58,6 +58,7 @@ export function listen(app: App, options: ListenOptions, log: Log) {
   const respond: Respond = async (request, addressOf) => {
     const startedMs = performance.now()
     const response = secured(await answer(app, { request, addressOf }, rules, log))
+    withHeaders(response, corsHeaders(request, rules))
     const quota = app.quotaHeadersOf?.(request)
     if (quota) withHeaders(response, quota)
     logAccess(request, response, startedMs)
@@ -148,21 +149,19 @@ async function answer(
 ): Promise<Response> {
   try {
     const early = answerEarly(app, request, rules)
-    if (early) return withHeaders(await withoutBody(request, early), corsHeaders(request, rules))
+    if (early) return await withoutBody(request, early)
     const refused = app.admit?.(request, addressOf)
     const unadmitted = refused instanceof Promise ? await refused : refused
     // Without its body: the runtime drops that as it comes. A caller without a key costs no more.
-    if (unadmitted) return withHeaders(unadmitted, corsHeaders(request, rules))
+    if (unadmitted) return unadmitted
     // A browser sends no key by itself, so a request that has one is meant.
     const foreign = principalOf(request) ? undefined : refuseForeign(app, request, rules)
-    if (foreign) return withHeaders(await withoutBody(request, foreign), corsHeaders(request, rules))
+    if (foreign) return await withoutBody(request, foreign)
     if (request.body) await takeBody(request)
     if (request.signal.aborted) return refuseBody(request, 'cut_off')
-    const response = request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
-    return rules.corsOrigins.length === 0 ? response : withHeaders(response, corsHeaders(request, rules))
+    return request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
   } catch (error) {
-    if (error instanceof UnreadBody)
-      return withHeaders(refuseBody(request, error.fault), corsHeaders(request, rules))
+    if (error instanceof UnreadBody) return refuseBody(request, error.fault)
     log.error({ error, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
     return refuse(request, commonProblems.internal, internalError)
   }
