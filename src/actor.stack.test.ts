@@ -1,9 +1,9 @@
 /** Who did it, end to end: from the key of a request to everything that either service shows of it. */
 import { expect, test } from 'bun:test'
-import { reconcile } from './reconcile/reconcile'
 import { openKeys } from './testing/api-keys'
 import { readEvents } from './testing/event-source'
 import { eventually } from './testing/eventually'
+import { differencesOf, noDifference } from './testing/reconciled'
 import { type Stack, startStack } from './testing/stack'
 import { eva, frank } from './testing/wallets'
 
@@ -75,26 +75,6 @@ const expected = {
   'hold after release': ['shop', 'shop'],
 }
 
-const differencesOf = async ({ databases, config }: Stack) => {
-  const { differences, counts } = await reconcile(
-    {
-      walletUrl: databases.wallet.serviceUrl,
-      balancesUrl: databases.balances.url,
-      kafka: config.balances.kafka,
-      events: config.balances.events,
-      remedy: '',
-    },
-    {
-      waitMs: 20_000,
-      differencesMax: 20,
-      showProgress: () => ({ add() {}, end() {} }),
-      signal: new AbortController().signal,
-    },
-  )
-  expect(counts).toMatchObject({ waiting: 0, behind: 0, unchecked: 0 })
-  return differences
-}
-
 test('each step has the name of its key, in answers, lists, events, statements and streams', async () => {
   await using stack = await startStack()
   await using keys = openKeys(stack.databases.wallet)
@@ -144,10 +124,11 @@ test('each step has the name of its key, in answers, lists, events, statements a
   }
 
   // Reconcile finds another actor where it is, and nothing else.
-  expect(await differencesOf(stack)).toEqual([])
+  expect(await differencesOf(stack)).toEqual(noDifference)
   await using owner = openKeys(stack.databases.balances)
   await owner.sql`update entries set actor = 'mallory' where account_id = ${eva} and version = 5`
-  expect(await differencesOf(stack)).toMatchObject([
-    { where: 'read model', accountId: eva, version: 5n, found: { actor: 'mallory' } },
-  ])
+  expect(await differencesOf(stack)).toMatchObject({
+    ...noDifference,
+    differences: [{ where: 'read model', accountId: eva, version: 5n, found: { actor: 'mallory' } }],
+  })
 })

@@ -5,8 +5,8 @@ import { startBalances } from './balances/service'
 import { connectKafka } from './platform/kafka/client'
 import { type Database, openDatabase } from './platform/postgres/database'
 import { arrayOf } from './platform/postgres/statements'
-import { reconcile } from './reconcile/reconcile'
 import { eventually } from './testing/eventually'
+import { differencesOf, noDifference } from './testing/reconciled'
 import { type Answer, type Caller, callerOf, type Stack, startStack } from './testing/stack'
 import { eva, log } from './testing/wallets'
 
@@ -78,27 +78,6 @@ const purged = (wallet: Caller, id: string) =>
     expect((await wallet.get(`/clients/${id}/personal-data`)).body.purged_at).toBeString(),
   )
 
-const differencesOf = async ({ databases, config }: Stack) => {
-  const { differences, counts } = await reconcile(
-    {
-      walletUrl: databases.wallet.serviceUrl,
-      balancesUrl: databases.balances.url,
-      kafka: config.balances.kafka,
-      events: config.balances.events,
-      remedy: '',
-    },
-    {
-      waitMs: 20_000,
-      differencesMax: 20,
-      showProgress: () => ({ add() {}, end() {} }),
-      signal: new AbortController().signal,
-    },
-  )
-  const { waiting, behind, unchecked } = counts
-  return { differences, waiting, behind, unchecked }
-}
-const clean = { differences: [], waiting: 0, behind: 0, unchecked: 0 }
-
 const seen = ({ status, body }: Answer) => [status, body.code]
 
 test('a client that was erased is nowhere, and its money is where it was', async () => {
@@ -149,7 +128,7 @@ test('a client that was erased is nowhere, and its money is where it was', async
   await purged(wallet, id)
   expect(await topicsWith(stack)).toEqual([])
   expect(await tablesWith(model)).toEqual([])
-  expect(await differencesOf(stack)).toEqual(clean)
+  expect(await differencesOf(stack)).toEqual(noDifference)
   await eventually(async () =>
     expect((await balances.get(`/balances/${account}`)).body).toMatchObject({ balance: 10, client_id: id }),
   )
@@ -213,7 +192,7 @@ test('erasures, changes and registrations at the same time: what was not erased 
   }
   await eventually(async () => expect(await shown()).toEqual([...named('Late'), ...named('Left')]))
   expect(await tablesWith(model)).toEqual([])
-  expect(await differencesOf(stack)).toEqual(clean)
+  expect(await differencesOf(stack)).toEqual(noDifference)
 })
 
 test('a rebuild that waits, its swap and its rollback bring no erased name back', async () => {

@@ -1,9 +1,9 @@
 /** Transactions of several legs, end to end: from the wallet to everything that balances shows of them. */
 import { expect, test } from 'bun:test'
 import { republish } from './cli/republish'
-import { reconcile } from './reconcile/reconcile'
 import { eventually } from './testing/eventually'
-import { type Stack, startStack } from './testing/stack'
+import { differencesOf, noDifference } from './testing/reconciled'
+import { startStack } from './testing/stack'
 import { eva, frank, world } from './testing/wallets'
 
 const john = 'd6a4053e-bbd0-11ee-8a24-0242ac120003'
@@ -18,27 +18,6 @@ const postings = [
   { account_id_from: frank, account_id_to: eva, amount: 1.2 },
   { account_id_from: eva, amount: 100 },
 ]
-
-const differencesOf = async ({ databases, config }: Stack) => {
-  const { differences, counts } = await reconcile(
-    {
-      walletUrl: databases.wallet.serviceUrl,
-      balancesUrl: databases.balances.url,
-      kafka: config.balances.kafka,
-      events: config.balances.events,
-      remedy: '',
-    },
-    {
-      waitMs: 20_000,
-      differencesMax: 20,
-      showProgress: () => ({ add() {}, end() {} }),
-      signal: new AbortController().signal,
-    },
-  )
-  const { waiting, behind, unchecked } = counts
-  return { differences, waiting, behind, unchecked }
-}
-const clean = { differences: [], waiting: 0, behind: 0, unchecked: 0 }
 
 const start = async () => {
   const stack = await startStack()
@@ -131,15 +110,15 @@ test('each large leg is a large movement, also over pages', async () => {
 test('ledger, topics and read model agree, also after reversal, republication and rebuild', async () => {
   const { stack, id } = await start()
   await using _ = stack
-  expect(await differencesOf(stack)).toEqual(clean as never)
+  expect(await differencesOf(stack)).toEqual(noDifference)
   const back = await stack.wallet.post(`/transactions/${id}/reverse`, {})
   expect(back.status).toBe(201)
-  expect(await differencesOf(stack)).toEqual(clean as never)
+  expect(await differencesOf(stack)).toEqual(noDifference)
 
   const { databases } = stack
   const env = { DATABASE_URL: databases.wallet.url }
   expect(await republish.run([], env, new AbortController().signal)).toBe(0)
-  expect(await differencesOf(stack)).toEqual(clean as never)
+  expect(await differencesOf(stack)).toEqual(noDifference)
 
   await stack.balances.post('/rebuild', {})
   const rebuilt = await eventually(
@@ -151,5 +130,5 @@ test('ledger, topics and read model agree, also after reversal, republication an
     { intervalMs: 50 },
   )
   expect(rebuilt.divergence).toMatchObject({ accounts: 0, entries: 0, clients: 0 })
-  expect(await differencesOf(stack)).toEqual(clean as never)
+  expect(await differencesOf(stack)).toEqual(noDifference)
 })

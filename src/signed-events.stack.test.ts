@@ -12,10 +12,10 @@ import type { IncomingRecord, OutgoingRecord } from './platform/kafka/records'
 import { openDatabase } from './platform/postgres/database'
 import type { RunningService } from './platform/process/service'
 import { createLog } from './platform/telemetry/log'
-import { reconcile } from './reconcile/reconcile'
 import { eventually } from './testing/eventually'
 import { headersOf, headerText } from './testing/headers'
-import { type Caller, callerOf, type Stack, startStack } from './testing/stack'
+import { reconciled } from './testing/reconciled'
+import { type Caller, callerOf, startStack } from './testing/stack'
 import { eva, frank } from './testing/wallets'
 import { republishAll } from './wallet/republish/republish'
 import { startWallet } from './wallet/service'
@@ -130,26 +130,6 @@ async function rebuilt(balances: Caller): Promise<Record<string, unknown>> {
   )
 }
 
-const reconciled = (
-  { config, databases }: Pick<Stack, 'config' | 'databases'>,
-  events = config.balances.events,
-) =>
-  reconcile(
-    {
-      walletUrl: databases.wallet.serviceUrl,
-      balancesUrl: databases.balances.url,
-      kafka: config.balances.kafka,
-      events,
-      remedy: '',
-    },
-    {
-      waitMs: 20_000,
-      differencesMax: 100,
-      showProgress: () => ({ add() {}, end() {} }),
-      signal: new AbortController().signal,
-    },
-  )
-
 /** Those that are not signed with the key. */
 const notSignedBy = (key: SigningKey, records: Placed[]) => {
   const verify = createVerifier([key])
@@ -241,13 +221,16 @@ test('forged and changed records move nothing, and each is a dead letter with it
   expect(await stage.tables()).toEqual(before)
 
   // Another program finds out from the records themselves.
-  const report = await reconciled(stage)
+  const report = await reconciled(stage, { differencesMax: 100 })
   const refused = report.differences.filter(({ problem }) => problem.startsWith('invalid signature'))
   expect([report.counts.unsigned, refused.length, report.lacksKeys]).toEqual([4, 9, false])
   expect(refused).toContainEqual(
     expect.objectContaining({ where: 'topic', place: expect.stringContaining('/0/') }),
   )
-  const blind = await reconciled(stage, { ...stage.config.balances.events, verify: undefined })
+  const blind = await reconciled(stage, {
+    differencesMax: 100,
+    events: { ...stage.config.balances.events, verify: undefined },
+  })
   expect([blind.counts.unsigned, blind.total, blind.lacksKeys]).toEqual([null, report.total - 9, true])
 
   // Neither a redrive nor a rebuild applies them.

@@ -6,29 +6,13 @@ import postgres from 'postgres'
 import { connectKafka } from '../platform/kafka/client'
 import { eventually } from '../testing/eventually'
 import { produceRaw, RawKafka, recordBatch } from '../testing/raw-kafka'
+import { reconciled } from '../testing/reconciled'
 import { type Stack, startStack } from '../testing/stack'
 import { eva, frank, log } from '../testing/wallets'
-import { CannotCompare, type Report, reconcile } from './reconcile'
+import { CannotCompare, type Report } from './reconcile'
 
 const [jane, bob] = ['d6a40ce9-bbd0-11ee-8a24-0242ac120003', 'd6a41083-bbd0-11ee-8a24-0242ac120003']
 const transfer = { account_id_from: eva, account_id_to: frank, amount: 1.01 }
-const silent = () => ({ add() {}, end() {} })
-
-const runReconcile = (
-  { databases, config }: Stack,
-  { waitMs = 20_000, balancesUrl = databases.balances.url } = {},
-): Promise<Report> =>
-  reconcile(
-    {
-      walletUrl: databases.wallet.serviceUrl,
-      balancesUrl,
-      kafka: config.balances.kafka,
-      events: config.balances.events,
-      remedy: '',
-    },
-    { waitMs, differencesMax: 20, showProgress: silent, signal: new AbortController().signal },
-  )
-
 /** The command as a process. */
 async function runCommand(env: Record<string, string>, ...args: string[]) {
   const command = [process.execPath, join(import.meta.dir, '../cli/main.ts'), 'reconcile', ...args]
@@ -61,7 +45,7 @@ test('a cent, a lost event and a stray record are reported with account, version
       const { body } = await wallet.post('/holds', transfer)
       expect((await wallet.post(`/holds/${body.id}/${end}`, {})).status).toBeLessThan(300)
     }
-    const clean = await runReconcile(stack)
+    const clean = await reconciled(stack)
     expect(clean.differences).toEqual([])
     expect(clean.counts).toMatchObject({ waiting: 0, behind: 0, unchecked: 0, skipped: 0, lag: 0 })
     // 34 of the seed; two transactions, a capture and three steps of holds.
@@ -73,7 +57,7 @@ test('a cent, a lost event and a stray record are reported with account, version
       const others = { account_id_from: jane, account_id_to: bob, amount: 0.01 }
       while (isBusy) await wallet.post('/transactions', others)
     })()
-    for (const waitMs of [0, 20_000]) expect((await runReconcile(stack, { waitMs })).differences).toEqual([])
+    for (const waitMs of [0, 20_000]) expect((await reconciled(stack, { waitMs })).differences).toEqual([])
     isBusy = false
     await moving
 
@@ -92,7 +76,7 @@ test('a cent, a lost event and a stray record are reported with account, version
         expect((await tx`select from pg_locks where not granted`).length).toBeGreaterThan(0),
       )
       await wallet.post('/transactions', transfer)
-      later = runReconcile(stack)
+      later = reconciled(stack)
       return runCommand(env, '--wait', '0')
     })
     expect(waiting).toMatchObject({
@@ -104,12 +88,12 @@ test('a cent, a lost event and a stray record are reported with account, version
       await tx`lock table consumed_offsets in exclusive mode`
       await wallet.post('/transactions', transfer)
       await eventually(async () => expect(await ledger`select from outbox`).toHaveLength(0))
-      return runReconcile(stack, { waitMs: 0 })
+      return reconciled(stack, { waitMs: 0 })
     })
     expect(behind).toMatchObject({ differences: [], counts: { waiting: 0, behind: 2, lag: 1 } })
 
     // A failed comparison is not a difference.
-    await expect(runReconcile(stack, { balancesUrl: stack.databases.wallet.url })).rejects.toThrow(
+    await expect(reconciled(stack, { balancesUrl: stack.databases.wallet.url })).rejects.toThrow(
       CannotCompare,
     )
     const { WALLET_DATABASE_URL: _, ...incomplete } = env
@@ -121,7 +105,7 @@ test('a cent, a lost event and a stray record are reported with account, version
       alter table entries disable trigger user;
       update entries set balance_minor = balance_minor - 1 where account_id = '${eva}' and version = 5;
       update accounts set balance_minor = balance_minor + 1 where id = '${frank}'`)
-    const corrupted = await runReconcile(stack)
+    const corrupted = await reconciled(stack)
     const entry = { accountId: eva, version: 5n, transactionId: paid.body.id, currency: 'BRL' }
     const contrast = { expected: { balanceMinor: 79_899n }, found: { balanceMinor: 79_898n } }
     const reversed = { expected: contrast.found, found: contrast.expected }
@@ -143,7 +127,7 @@ test('a cent, a lost event and a stray record are reported with account, version
 
     // The owner may raise a limit, but the published opening still has the old one, and so the read model.
     await ledger`update accounts set overdraft_limit_minor = 5000 where id = ${frank}`
-    expect((await runReconcile(stack)).differences).toMatchObject([
+    expect((await reconciled(stack)).differences).toMatchObject([
       {
         ...{ where: 'topic', event: 'AccountOpened', accountId: frank },
         ...{ expected: { overdraftLimitMinor: 5000n }, found: { overdraftLimitMinor: 0n } },
@@ -155,7 +139,7 @@ test('a cent, a lost event and a stray record are reported with account, version
     await model`update balances set balance_minor = balance_minor + 1 where account_id = ${frank}`
     await model`
       update entries set balance_minor = balance_minor + 1 where account_id = ${frank} and version = 1`
-    const { differences } = await runReconcile(stack)
+    const { differences } = await reconciled(stack)
     expect(differences).toMatchObject([
       { where: 'read model', accountId: frank, version: 10n, place: 'balances' },
       { where: 'read model', accountId: frank, version: 1n, place: 'entries' },
@@ -193,7 +177,7 @@ test('a cent, a lost event and a stray record are reported with account, version
     await publisher.close()
     if (typeof coordinates !== 'object') throw new Error(`not sent: ${coordinates}`)
 
-    const late = await runReconcile(stack)
+    const late = await reconciled(stack)
     const [lostId, refusedId] = [lost.body.id, refused.body.id]
     const unstored = {
       where: 'read model',
@@ -241,7 +225,7 @@ test('unreadable records and batches are counted as skipped, and do not stop the
   ]
   for (const batch of batches) expect((await produceRaw(client, { topic, batch })).errorCode).toBe(0)
   client.close()
-  const { differences, counts } = await runReconcile(stack)
+  const { differences, counts } = await reconciled(stack)
   expect(differences).toEqual([])
   expect(counts).toMatchObject({ skipped: 3, lag: 0 })
 })
@@ -277,7 +261,7 @@ test('changes of accounts, holds and clients are compared as movements are', asy
     ...[200, 200, 200, 200, 200, 201, 200, 200, 200],
   ])
   try {
-    const clean = await runReconcile(stack)
+    const clean = await reconciled(stack)
     expect(clean.differences).toEqual([])
     expect(clean.counts).toMatchObject({ waiting: 0, behind: 0, unchecked: 0, skipped: 0, lag: 0 })
 
@@ -285,7 +269,7 @@ test('changes of accounts, holds and clients are compared as movements are', asy
     await model`update entries set overdraft_limit_minor = 1 where account_id = ${jane} and status = 'frozen'`
     await model`update clients set name = 'Eva' where id = ${owner}`
     await model`update clients set version = 1 where id = ${other}`
-    const { differences } = await runReconcile(stack)
+    const { differences } = await reconciled(stack)
     const found = differences.map(({ where, place, accountId, found }) => [where, place, accountId, found])
     expect(found).toEqual(
       expect.arrayContaining([

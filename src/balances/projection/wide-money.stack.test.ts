@@ -5,9 +5,9 @@
 import { expect, test } from 'bun:test'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { openDatabase } from '../../platform/postgres/database'
-import { reconcile } from '../../reconcile/reconcile'
 import { readEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
+import { reconciled } from '../../testing/reconciled'
 import { type Caller, type Stack, startStack } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, world } from '../../testing/wallets'
 
@@ -121,7 +121,7 @@ test('a currency unknown to this version blocks no other account', async () => {
 
 test('`world` may owe more than 15 digits; balances and reconcile agree to the cent', async () => {
   await using stack = await startStack()
-  const { wallet, balances, databases, config } = stack
+  const { wallet, balances } = stack
   const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body.id
   const rich = await Promise.all(
     [1, 2, 3].map(async () => String((await wallet.post('/accounts', { client_id: client })).body.id)),
@@ -151,22 +151,7 @@ test('`world` may owe more than 15 digits; balances and reconcile agree to the c
   const filtered = await balances.get('/balances?currency=BRL&max_balance=-10000000000000.00')
   expect(filtered.body.data).toMatchObject([{ account_id: world, balance: owed.balance }])
 
-  const report = await reconcile(
-    {
-      walletUrl: databases.wallet.serviceUrl,
-      balancesUrl: databases.balances.url,
-      kafka: config.balances.kafka,
-      events: config.balances.events,
-      remedy: '',
-    },
-    {
-      waitMs: 20_000,
-      differencesMax: 20,
-      showProgress: () => ({ add() {}, end() {} }),
-      signal: new AbortController().signal,
-    },
-  )
-  expect(report.differences).toEqual([])
+  expect((await reconciled(stack)).differences).toEqual([])
 })
 
 test('`world` may owe up to 18 digits: more is refused, and nothing else is affected', async () => {
