@@ -6,9 +6,9 @@ const shared = `
 their names. \`GET /problems/{name}\` explains each. A path without a route answers 404 \`not-found\`, a
 method that a path does not have 405 \`method-not-allowed\` with \`Allow\`.
 
-**Idempotency.** Send an \`Idempotency-Key\` with every \`POST\` and \`PATCH\`. After a lost response, send
-the same request again under the same key: it takes effect once, and the first answer is repeated with
-\`Idempotency-Replayed: true\`.
+**Idempotency.** Send an \`Idempotency-Key\` with every \`POST\`, \`PATCH\` and \`DELETE\`. After a lost
+response, send the same request again under the same key: it takes effect once, and the first answer is
+repeated with \`Idempotency-Replayed: true\`.
 
 **Methods.** \`HEAD\` works wherever \`GET\` does, and \`OPTIONS\` lists the methods of a path.
 
