@@ -40,6 +40,7 @@ async function openStage() {
   const kafka = connectKafka(config.wallet.kafka, log)
   const publisher = kafka.publisher()
   const sql = postgres(databases.balances.url, { max: 1, onnotice: () => {} })
+  const ledger = postgres(databases.wallet.url, { max: 1, onnotice: () => {} })
   const nameOf = (topic: string) => config.wallet.kafka.topicPrefix + topic
   return {
     ...stack,
@@ -62,8 +63,9 @@ async function openStage() {
         records.push(...batch.map((record) => ({ ...record, topic })))
       return records
     },
-    /** Once everything in the topics is applied. */
+    /** Once everything in the outbox is published, and everything in the topics applied. */
     async caughtUp(): Promise<void> {
+      await eventually(async () => expect(await ledger`select from outbox limit 1`).toHaveLength(0))
       const ends = await kafka.endOffsets(consumed.map(nameOf))
       await eventually(
         async () => {
@@ -97,7 +99,7 @@ async function openStage() {
       await Promise.all(running.map((service) => service.stop()))
       await publisher.close()
       await kafka.close()
-      await sql.end()
+      await Promise.all([sql.end(), ledger.end()])
     },
   }
 }
