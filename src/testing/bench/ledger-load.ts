@@ -4,6 +4,7 @@
  * client would cost more than the service.
  */
 
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { random } from '../random.ts'
 import { accountId } from './ledger-accounts.ts'
@@ -12,6 +13,8 @@ export type Load = {
   port: number
   connections: number
   accounts: number
+  /** A JSON list of account ids; otherwise they are those of `accountId`. */
+  idsFile?: string
   ms: number
   /** Transfers per request; more than one go to the batch route. */
   batch: number
@@ -43,7 +46,9 @@ export async function runLoad(load: Load): Promise<LoadAnswer> {
   return JSON.parse(output)
 }
 
-async function run({ port, connections, accounts, ms, batch, reads }: Load): Promise<LoadAnswer> {
+async function run({ port, connections, accounts, idsFile, ms, batch, reads }: Load): Promise<LoadAnswer> {
+  const ids: string[] | undefined = idsFile && JSON.parse(readFileSync(idsFile, 'utf8'))
+  const idOf = (number: number) => ids?.[number - 1] ?? accountId(number)
   const statuses: Record<string, number> = {}
   const latencies: number[] = []
   const begun = performance.now()
@@ -58,7 +63,7 @@ async function run({ port, connections, accounts, ms, batch, reads }: Load): Pro
           return
         }
         sentAt = performance.now()
-        socket.write(reads ? readOf(accounts) : requestOf(accounts, batch))
+        socket.write(reads ? readOf(accounts) : requestOf(accounts, batch, idOf))
       }
       Bun.connect({
         hostname: '127.0.0.1',
@@ -86,9 +91,11 @@ async function run({ port, connections, accounts, ms, batch, reads }: Load): Pro
   return { statuses, elapsedMs, p50: part(0.5), p99: part(0.99) }
 }
 
-function requestOf(accounts: number, batch: number): string {
-  if (batch === 1) return postOf('/transactions', transferOf(accounts))
-  const transactions = Array.from({ length: batch }, () => transferOf(accounts))
+type IdOf = (number: number) => string
+
+function requestOf(accounts: number, batch: number, idOf: IdOf): string {
+  if (batch === 1) return postOf('/transactions', transferOf(accounts, idOf))
+  const transactions = Array.from({ length: batch }, () => transferOf(accounts, idOf))
   return postOf('/transactions/batch', `{"transactions":[${transactions.join()}]}`)
 }
 
@@ -96,11 +103,11 @@ function readOf(accounts: number): string {
   return `GET /balances/${accountId(1 + Math.floor(random() * accounts))} HTTP/1.1\r\nhost: localhost\r\n\r\n`
 }
 
-function transferOf(accounts: number): string {
+function transferOf(accounts: number, idOf: IdOf): string {
   const from = 1 + Math.floor(random() * accounts)
   const other = 1 + Math.floor(random() * (accounts - 1))
   const to = other < from ? other : other + 1
-  return `{"account_id_from":"${accountId(from)}","account_id_to":"${accountId(to)}","amount":1}`
+  return `{"account_id_from":"${idOf(from)}","account_id_to":"${idOf(to)}","amount":1}`
 }
 
 function postOf(path: string, body: string): string {

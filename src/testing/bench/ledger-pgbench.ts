@@ -54,7 +54,7 @@ returning id \\gset
 insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
 values (${from}, :from_version, :id, -100, :from_balance, now()),
 (${to}, :to_version, :id, 100, :to_balance, now());
-insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at) values
+insert into bench_outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at) values
 ('transactions', ${from}::text, 'TransactionCreated',
 format('${created}', :id::text, ${from}, ${to}, now(), now()), :id::text, now()),
 ('balances', ${from}::text, 'BalanceUpdated', format('${updated}', :id::text, ${from}, ${to},
@@ -69,9 +69,17 @@ select bench_transfer(${from}, ${to});
 } as const
 export type Script = keyof typeof scripts
 
-/** Creates what the scripts need besides the tables of the wallet. */
+/**
+ * Creates what the scripts need besides accounts, transactions and entries. Their outbox has a row for
+ * each event.
+ */
 export async function preparePgbench(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
+    create table bench_outbox (
+      id bigint primary key generated always as identity, aggregatetype text not null,
+      aggregateid text not null, type text not null, payload text not null, subject text not null,
+      traceparent text, occurred_at timestamptz(3) not null, created_at timestamptz(3) not null default now()
+    );
     create table bench_rows (
       id bigint generated always as identity primary key, created_at timestamptz not null default now()
     );
@@ -92,7 +100,7 @@ export async function preparePgbench(sql: postgres.Sql): Promise<void> {
       insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
       values (id_from, from_.version, new_id, -100, from_.balance, now()),
         (id_to, to_.version, new_id, 100, to_.balance, now());
-      insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at) values
+      insert into bench_outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at) values
         ('transactions', id_from, 'TransactionCreated',
           format('${created}', new_id, id_from, id_to, now(), now()), new_id, now()),
         ('balances', id_from, 'BalanceUpdated', format('${updated}', new_id, id_from, id_to,

@@ -4,7 +4,7 @@
  * ratios are within a round. PostgreSQL syncs every commit. After each turn the ledger has to balance
  * and to contain exactly the acknowledged transfers.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '../../local/postgres/cluster.ts'
@@ -17,6 +17,7 @@ import { accountsMax, checkLedger, connect, seedAccounts } from './ledger-accoun
 import { type Load, runLoad } from './ledger-load.ts'
 import { preparePgbench, runPgbench, type Script } from './ledger-pgbench.ts'
 import { plotRates, type Rates } from './ledger-plot.ts'
+import { postgresMicrosOf } from './processes.ts'
 
 type Case = { accounts: number; connections: number }
 type Run = { done: number; perSecond: number; p50: number; p99: number }
@@ -267,30 +268,6 @@ async function measure(subject: Subject, one: Case, ms: number, postmaster: numb
   } finally {
     await sql.end()
   }
-}
-
-/**
- * CPU time of the server: of its current processes and of those that have exited. NaN except on
- * Linux.
- */
-function postgresMicrosOf(postmaster: number): number {
-  if (process.platform !== 'linux') return Number.NaN
-  let ticks = 0
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      const fields = stat
-        .slice(stat.lastIndexOf(')') + 2)
-        .split(' ')
-        .map(Number)
-      const [user = 0, system = 0, endedUser = 0, endedSystem = 0] = fields.slice(11, 15)
-      if (Number(pid) === postmaster) ticks += user + system + endedUser + endedSystem
-      else if (fields[1] === postmaster) ticks += user + system
-    } catch {
-      // The process has exited meanwhile.
-    }
-  }
-  return ticks * 10_000
 }
 
 function report({ accounts, connections }: Case, measured: Map<string, Measured[]>): void {

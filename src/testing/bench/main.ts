@@ -9,7 +9,7 @@ import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchClientFaults } from './client-faults.ts'
 import { benchLedger } from './ledger.ts'
-
+import { benchPath } from './path.ts'
 import { benchPreview } from './preview.ts'
 import { benchReads } from './reads.ts'
 import { benchRebuild } from './rebuild.ts'
@@ -34,6 +34,12 @@ const benches: Record<string, Bench> = {
     about: 'transfers, compared with a naive service and pgbench: [--full] [--plot=file.svg]',
     run: benchLedger,
   },
+  path: {
+    about:
+      'the whole path of a transfer with npm start: [--quick] [--against=checkout] [--connections=1,64] ' +
+      '[--seconds=n] [--rounds=n] [--accounts=n] [--uniform] [--hot] [--batch=n] [--json=file]',
+    run: benchPath,
+  },
   preview: {
     about: 'random commands, each previewed and then executed: [commands] [seed]',
     run: benchPreview,
@@ -56,8 +62,9 @@ const benches: Record<string, Bench> = {
   streams: { about: 'a thousand open streams while money moves: [seconds]', run: benchStreams },
 }
 
-const [name = '', ...args] = process.argv.slice(2).filter((argument) => argument !== '--lifeline')
+const [name = '', ...given] = process.argv.slice(2).filter((argument) => argument !== '--lifeline')
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+const args = joinValues(given, bench?.about ?? '')
 if (!bench && (name === 'help' || asksForHelp([name]))) showHelp(usage())
 if (!bench) refuseUsage(name && `There is no bench ${name}.`, usage())
 if (asksForHelp(args)) showHelp(usageOf(name, bench))
@@ -80,6 +87,15 @@ function usage(): string {
 function usageOf(name: string, { about }: Bench): string {
   const [does, takes = ''] = about.split(': [')
   return `Usage: npm run bench -- ${name} ${takes && `[${takes}`}\n  ${does}`
+}
+
+/** `--rounds 3` becomes `--rounds=3`, of options that have a value in `about`. */
+function joinValues(args: string[], about: string): string[] {
+  const withValues = [...about.matchAll(/\[(--[\w-]+)=/g)].map(([, option]) => option)
+  return args.flatMap((argument, index) => {
+    if (withValues.includes(args[index - 1])) return []
+    return withValues.includes(argument) ? [`${argument}=${args[index + 1] ?? ''}`] : [argument]
+  })
 }
 
 /** Checks arguments against `about`: whole numbers in order, and the options it lists. */
