@@ -94,41 +94,47 @@ const lastVersion = (sql: Statements, condition: Fragment): Fragment => sql`(
 type Fragment = PendingQuery<Row[]>
 
 /**
- * At most `size` transactions per account, newest first, one account after the other. A transaction
- * between two of the accounts is listed for the payer only, and one of several legs for the first leg
- * of the accounts. Looks at a bounded number of entries, however few of them match.
+ * At most `size` transactions per account, newest first, one account after the other, among its newest
+ * `lookedAt` entries. A transaction between two of the accounts is listed for the payer only, and one of
+ * several legs for the first leg of the accounts.
  */
 export async function listHistoryLines(
   { sql: statements }: Database,
   ranges: HistoryRange[],
   filter: TransactionFilter,
-  size: number,
+  { size, lookedAt }: { size: number; lookedAt: number },
 ): Promise<HistoryLine[]> {
   const column = (of: (range: HistoryRange) => string | bigint | null) => arrayOf(ranges.map(of))
-  const lookedAt = Math.max(size, Math.floor(lookedAtMax / Math.max(1, ranges.length)))
-  // From `entries`, whose primary key has the order of the page.
+  // Versions have no gaps, so that they bound what is read. A limit would not: where the planner expects
+  // few entries of an account, it reads and sorts all of them.
   const rows = await statements<HistoryLine[]>`
     select line.*
-    from unnest(
-      ${column(({ accountId }) => accountId)}::uuid[], ${column(({ after }) => after)}::bigint[],
-      ${column(({ before }) => before)}::bigint[]
-    ) with ordinality as history (account_id, after, before, place)
+    from (
+      select account_id, place, coalesce(after, 0) as after, least(before, version + 1) as before
+      from unnest(
+        ${column(({ accountId }) => accountId)}::uuid[], ${column(({ after }) => after)}::bigint[],
+        ${column(({ before }) => before)}::bigint[]
+      ) with ordinality as requested (account_id, after, before, place)
+      join accounts on accounts.id = account_id
+      where least(before, version + 1) > coalesce(after, 0) + 1
+    ) as history
     cross join lateral (
       select account_id as "accountId", version, transaction_id as "transactionId",
-        created_at as "createdAt", is_listed as "isListed", number = ${lookedAt} as "isLast"
+        created_at as "createdAt", is_listed as "isListed", is_last as "isLast"
       from (
         select entry.*, ${isListed(statements, ranges, filter)} as is_listed,
-          row_number() over (order by entry.version desc) as number
+          version = history.before - ${lookedAt} as is_last
         from (
           select account_id, version, transaction_id, created_at, amount_minor from entries
           where account_id = history.account_id
-            and version > coalesce(history.after, 0)
-            and version < coalesce(history.before, ${maxVersion})
-          order by version desc
-          limit ${lookedAt}
+            and version > history.after
+            and version < history.before
+            and version >= history.before - ${lookedAt}
         ) as entry
+        order by version desc
+        offset 0
       ) as candidate
-      where is_listed or number = ${lookedAt}
+      where is_listed or is_last
       order by version desc
       limit ${size}
     ) as line
@@ -136,11 +142,7 @@ export async function listHistoryLines(
   return [...rows]
 }
 
-/** Entries of one page, over all accounts. Beyond it, a page may have fewer rows than were asked for. */
-const lookedAtMax = 5000
-const maxVersion = 2n ** 63n - 1n
-
-/** Each transaction is found by its id, also where the planner expects little of a filter. */
+/** `offset 0`: each row is found by its key, never in a hash of the whole table. */
 function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFilter): Fragment {
   const { kind, effectiveSince, effectiveUntil } = filter
   // What moves nothing belongs to a hold. Entries of one transaction follow each other.
@@ -149,6 +151,7 @@ function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFi
       select from entries as before
       where before.account_id = entry.account_id and before.version = entry.version - 1
         and before.transaction_id = entry.transaction_id
+      offset 0
     )`
   const ids = arrayOf(ranges.map(({ accountId }) => accountId))
   return sql`amount_minor <> 0 and exists (
@@ -163,6 +166,7 @@ function isListed(sql: Statements, ranges: HistoryRange[], filter: TransactionFi
         select from transactions as earlier
         where earlier.id = transactions.id and earlier.leg < transactions.leg
           and array[earlier.account_id_from, earlier.account_id_to] && ${ids}::uuid[]
+        offset 0
       ))
     offset 0
   )`

@@ -1,10 +1,12 @@
 /** Pages of transactions: of an account, of all accounts of a client, or found by a search. Newest first. */
+import type { Database } from '../../platform/postgres/database'
 import { withUnavailableFault } from '../../platform/postgres/failures'
 import type { Original } from '../domain/reversal'
 import type { Wallet } from '../ledger/ledger'
 import {
   findHistoryRanges,
   type HistoryLine,
+  type HistoryRange,
   listAccountIds,
   listHistoryLines,
   type TransactionCursor,
@@ -31,13 +33,32 @@ export async function readTransactionPage(
   return withUnavailableFault(
     (async () => {
       const ranges = await findHistoryRanges(database, await accountsOf(wallet, owner), filter, page.after)
-      // One more line than the page shows whether there is another.
-      const candidates = await listHistoryLines(database, ranges, filter, page.size + 1)
-      const { lines, next } = mergeLines(candidates, page.size)
+      const { lines, next } = await readLines(database, ranges, filter, page.size)
       const ids = lines.map((line) => line.transactionId)
       return { transactions: await loadReversible(database, ids), next }
     })(),
   )
+}
+
+/** Entries that a page looks at, over all accounts. Beyond it, a page may have fewer rows than asked for. */
+const lookedAtMax = 5000
+
+/** Most pages are full after a few entries. */
+async function readLines(
+  database: Database,
+  ranges: HistoryRange[],
+  filter: TransactionFilter,
+  size: number,
+): Promise<MergedLines> {
+  const most = Math.max(size + 1, Math.floor(lookedAtMax / Math.max(1, ranges.length)))
+  const read = async (lookedAt: number) => {
+    // One more line than the page shows whether there is another.
+    const candidates = await listHistoryLines(database, ranges, filter, { size: size + 1, lookedAt })
+    return mergeLines(candidates, size)
+  }
+  const few = Math.min(2 * size + 1, most)
+  const merged = await read(few)
+  return merged.next && merged.lines.length < size && few < most ? read(most) : merged
 }
 
 export async function readSearchPage(
@@ -62,14 +83,13 @@ export async function readSearchPage(
 const accountsOf = async ({ database }: Wallet, owner: Owner) =>
   'accountId' in owner ? [owner.accountId] : listAccountIds(database, owner.clientId)
 
+type MergedLines = { lines: HistoryLine[]; next: TransactionCursor | undefined }
+
 /**
  * The newest `size` lines of all accounts, each in its own order; `next` is where the page ends if there
  * are more.
  */
-export function mergeLines(
-  candidates: HistoryLine[],
-  size: number,
-): { lines: HistoryLine[]; next: TransactionCursor | undefined } {
+export function mergeLines(candidates: HistoryLine[], size: number): MergedLines {
   const histories = [...Map.groupBy(candidates, (line) => line.accountId).values()]
   const heads = histories.map(() => 0)
   const lines: HistoryLine[] = []

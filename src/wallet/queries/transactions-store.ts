@@ -23,7 +23,11 @@ export async function loadReversible({ sql }: Database, ids: readonly string[]):
       select coalesce(sum(reversal.amount_minor), 0)::bigint
       from transactions as reversal where reversal.reverses = transactions.id
     ) as "reversedMinor"
-    from transactions where id = any(${arrayOf(ids)}::uuid[])
+    from unnest(${arrayOf(ids)}::uuid[]) as listed (id)
+    cross join lateral (
+      -- By key, also where the planner expects many legs of each.
+      select * from transactions where transactions.id = listed.id offset 0
+    ) as transactions
     order by leg`
   const found = Map.groupBy(rows, (row) => row.id)
   return ids.flatMap((id) => {
