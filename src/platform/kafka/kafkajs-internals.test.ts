@@ -3,7 +3,7 @@ import { crc32c } from '@platformatic/wasm-utils'
 import kafkajs from 'kafkajs/package.json'
 import { files, imports, textOf } from '../../testing/rules/source'
 import { decodeFetch, instrument, toFetched } from './kafkajs-internals'
-import { writeRecordBatch } from './record-set'
+import { writeRecordBatch } from './record-writer'
 import { toIncomingBatch } from './records'
 
 test('the inner modules are of the version they were read in', async () => {

@@ -1,6 +1,6 @@
 /**
  * The one file that reaches inside kafkajs, which is pinned for this reason: it replaces how records
- * are decoded and headers encoded, and reads without a group. `instrument` changes a single client.
+ * are encoded and decoded, sends, and reads without a group. `instrument` changes a single client.
  * Only the idle timer is patched for the whole process.
  */
 import type { Kafka as KafkaClient } from 'kafkajs'
@@ -11,21 +11,12 @@ import RequestQueue from 'kafkajs/src/network/requestQueue'
 // @ts-expect-error As above.
 import Decoder from 'kafkajs/src/protocol/decoder'
 // @ts-expect-error As above.
-import Encoder from 'kafkajs/src/protocol/encoder'
-// @ts-expect-error As above.
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch'
 // @ts-expect-error As above.
 import produceRequests from 'kafkajs/src/protocol/requests/produce'
 import { partitionName } from './offsets'
-import {
-  type BatchFault,
-  type FetchedRange,
-  limits,
-  type RawRecord,
-  type RecordHeader,
-  readRecordSet,
-  writeRecordBatch,
-} from './record-set'
+import { encodeProduce, type TopicRecords } from './produce-request'
+import { type BatchFault, type FetchedRange, limits, type RawRecord, readRecordSet } from './record-set'
 
 /**
  * A message of a fetched partition. The last one is a mark: no record, only the offset at which the
@@ -206,26 +197,22 @@ const mark: Omit<FetchedMessage, 'offset'> = {
   isMark: true,
 }
 
-/** What a producer of an instrumented client sends: headers as bytes, repeated and in order. */
-type OutgoingMessage = {
-  key: Buffer | string | null
-  value: Buffer | string | null
-  headers: readonly RecordHeader[]
-}
+type ProduceOptions = { acks: number; timeout: number; topicData: TopicRecords[] }
 
-type ProduceOptions = {
-  acks: number
-  timeout: number
-  topicData: { topic: string; partitions: { partition: number; messages: OutgoingMessage[] }[] }[]
-}
+/** Never reached: brokers that know no newer version than 2 know no headers. */
+const produceVersionMin = 3
 
-// The library itself takes headers only as an object of texts.
 const produceProtocol: Protocol =
   ({ version }) =>
   (options) => {
+    if (version < produceVersionMin) throw new Error('the broker is older than Apache Kafka 0.11')
+    const { acks, timeout, topicData } = options as ProduceOptions
     const exchange = (produceRequests as Definition).protocol({ version })(options)
-    if (version < 3) return exchange
-    const encode = async () => encodeProduce(options as ProduceOptions)
+    // As the library's `Encoder`, which is asked for what it has written.
+    const encode = async () => {
+      const buffer = encodeProduce(topicData, acks, timeout)
+      return { buf: buffer, buffer }
+    }
     return { ...exchange, request: { ...exchange.request, encode } }
   }
 
@@ -234,28 +221,6 @@ const protocols = new Map<Definition, Definition>([
   [fetchRequests, { ...fetchRequests, protocol: fetchProtocol }],
   [produceRequests, { ...produceRequests, protocol: produceProtocol }],
 ])
-
-/** https://kafka.apache.org/protocol#The_Messages_Produce, versions 3 to 7, without a transaction. */
-function encodeProduce({ acks, timeout, topicData }: ProduceOptions) {
-  const encoder = new Encoder().writeString(null).writeInt16(acks).writeInt32(timeout)
-  return encoder.writeArray(
-    topicData.map(({ topic, partitions }) =>
-      new Encoder().writeString(topic).writeArray(
-        partitions.map(({ partition, messages }) => {
-          const batch = writeRecordBatch(messages.map(recordOf), Date.now())
-          return new Encoder().writeInt32(partition).writeBytes(batch)
-        }),
-      ),
-    ),
-  )
-}
-
-const bytesOf = (part: Buffer | string | null) => (part === null ? null : Buffer.from(part))
-const recordOf = ({ key, value, headers }: OutgoingMessage) => ({
-  key: bytesOf(key),
-  value: bytesOf(value),
-  headers,
-})
 
 /** What the library makes of a fetched partition: it leaves out aborted transactions and their markers. */
 export const toFetched = (topic: string, offset: bigint, partition: object | undefined): Fetched =>
@@ -269,14 +234,19 @@ export type Fetched = {
   messages: FetchedMessage[]
 }
 
-/** The layer below the library's consumer, which cannot read without a group. */
+/** The layer below the library's consumer and producer: connections, and which broker leads what. */
 type Cluster = {
   connect(): Promise<void>
   disconnect(): Promise<void>
   addMultipleTargetTopics(topics: string[]): Promise<void>
+  refreshMetadata(): Promise<void>
+  refreshMetadataIfNecessary(): Promise<void>
+  removeBroker(address: { host: string; port: number }): void
+  findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
-  findBroker(options: { nodeId: string | undefined }): Promise<{
+  findBroker(options: { nodeId: string | number | undefined }): Promise<{
     fetch: (options: object) => Promise<{ responses: { partitions: object[] }[] }>
+    produce: (options: object) => Promise<{ topics: { topicName: string; partitions: ProducedBatch[] }[] }>
   }>
 }
 
@@ -318,4 +288,85 @@ export async function openReader(client: KafkaClient, targets: { topic: string }
     },
     [Symbol.asyncDispose]: () => cluster.disconnect(),
   }
+}
+
+/** Where a batch begins. */
+type ProducedBatch = { partition: number; baseOffset?: string }
+
+/** The library's default, which it has for producers of its own alone. */
+const metadataAgeMax = 300_000
+
+/**
+ * Sends what it is given, each request once. The library's own producer copies each record several times, and
+ * tries again by itself: then it keeps the answers of brokers that succeeded and skips partitions that have
+ * moved to one of them, so that records are lost without an error.
+ */
+export function openProducer(client: KafkaClient) {
+  const create = Reflect.get(client, createClusterKey(client)) as CreateCluster
+  const cluster = create({ allowAutoTopicCreation: false, metadataMaxAge: metadataAgeMax })
+  const targets = new Set<string>()
+  let isFresh = false
+  let isClosed = false
+
+  /** Connects, and looks again for brokers and leaders after a failure. */
+  async function prepare(topics: string[]): Promise<void> {
+    if (isClosed) throw new Error('the producer is closed')
+    if (!isFresh) await cluster.connect()
+    if (topics.some((topic) => !targets.has(topic))) {
+      await cluster.addMultipleTargetTopics(topics)
+      for (const topic of topics) targets.add(topic)
+    }
+    if (isFresh) await cluster.refreshMetadataIfNecessary()
+    else await cluster.refreshMetadata()
+    isFresh = true
+  }
+
+  async function sendTo(nodeId: string, topicData: TopicRecords[]) {
+    const broker = await cluster.findBroker({ nodeId })
+    const { topics } = await broker.produce({ acks: -1, topicData })
+    return topics.flatMap(({ topicName, partitions }) => partitions.map((one) => ({ topicName, ...one })))
+  }
+
+  /** Throws it on, and looks for brokers and leaders again the next time. */
+  function failed(error: unknown): never {
+    isFresh = false
+    const { name, host, port } = error as { name?: string; host: string; port: number }
+    if (name === 'KafkaJSConnectionClosedError') cluster.removeBroker({ host, port })
+    throw error
+  }
+
+  return {
+    /** How many partitions each topic has. */
+    async partitionCounts(topics: string[]): Promise<ReadonlyMap<string, number>> {
+      await prepare(topics).catch(failed)
+      return new Map(topics.map((topic) => [topic, cluster.findTopicPartitionMetadata(topic).length]))
+    },
+    /** The first offset of each partition, once all in-sync replicas have the records. */
+    async send(topics: TopicRecords[]) {
+      try {
+        const leaders = byLeader(topics, (topic) => cluster.findTopicPartitionMetadata(topic))
+        return (await Promise.all(leaders.entries().map(([nodeId, data]) => sendTo(nodeId, data)))).flat()
+      } catch (error) {
+        return failed(error)
+      }
+    },
+    async close(): Promise<void> {
+      isClosed = true
+      await cluster.disconnect()
+    },
+  }
+}
+
+function byLeader(topics: readonly TopicRecords[], metadataOf: Cluster['findTopicPartitionMetadata']) {
+  const leaders = new Map<string, TopicRecords[]>()
+  for (const { topic, partitions } of topics) {
+    const metadata = metadataOf(topic)
+    const leaderOf = (partition: number) => metadata.find((one) => one.partitionId === partition)?.leader
+    for (const [leader, led] of Map.groupBy(partitions, ({ partition }) => String(leaderOf(partition)))) {
+      const others = leaders.get(leader)
+      if (others) others.push({ topic, partitions: led })
+      else leaders.set(leader, [{ topic, partitions: led }])
+    }
+  }
+  return leaders
 }

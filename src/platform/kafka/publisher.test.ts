@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { coordinatesOf } from './publisher'
 
 const records = ['balances', 'transactions', 'balances', 'balances'].map((topic) => ({ topic }))
-const partitions = [0, 0, 1, 0].map((partition) => ({ partition }))
+const partitions = [0, 0, 1, 0]
 const answer = (topicName: string, partition: number, baseOffset: string) => ({
   topicName,
   partition,

@@ -2,12 +2,14 @@
  * Publishes records, and answers with their coordinates: in requests of a bounded size, each sent
  * once. The caller retries.
  */
-import type { IHeaders, Kafka as KafkaClient } from 'kafkajs'
+import type { Kafka as KafkaClient } from 'kafkajs'
 import { Fault } from '../fault'
 import { brokerFault, onTopics, protocolErrorOf } from './broker-fault'
+import { openProducer } from './kafkajs-internals'
 import { partitionName, type RecordCoordinates } from './offsets'
-import { notingPartitioner, type PlacedMessage } from './partitioner'
-import type { RecordHeader } from './record-set'
+import { partitionOf } from './partitioner'
+import type { TopicRecords } from './produce-request'
+import { bytesInBatch, type EncodedRecord, encodeRecords } from './record-writer'
 import type { OutgoingRecord } from './records'
 import { createParts } from './send-in-parts'
 
@@ -16,33 +18,32 @@ export type Publisher = ReturnType<typeof createPublisher>
 /** Brokers accept batches of 1,048,588 bytes by default, and a request may be a single batch. */
 export const requestBytesMax = 1_000_000
 
-export function createPublisher(client: KafkaClient) {
-  const producer = client.producer({
-    createPartitioner: notingPartitioner,
-    allowAutoTopicCreation: false,
-    // The caller sends all of it again. In its next try the library would keep the answers of
-    // brokers that succeeded and skip partitions that have moved to one of them: records lost
-    // without an error.
-    retry: { retries: 0 },
-  })
-  let connected: Promise<void> | undefined
+type Outgoing = EncodedRecord & { topic: string }
 
-  async function sendTogether(records: OutgoingRecord[]): Promise<RecordCoordinates[]> {
-    const messages = records.map(messageOf)
-    const topicMessages = [...Map.groupBy(messages.keys(), (index) => records[index]?.topic ?? '')].map(
-      ([topic, indexes]) => ({ topic, messages: indexes.map((index) => messages[index] as PlacedMessage) }),
-    )
+export function createPublisher(client: KafkaClient) {
+  const producer = openProducer(client)
+
+  async function sendTogether(records: Outgoing[]): Promise<RecordCoordinates[]> {
+    const topics = [...new Set(records.map(({ topic }) => topic))]
     try {
-      connected ??= producer.connect()
-      await connected
-      const answers = await producer.sendBatch({ acks: -1, topicMessages })
-      return coordinatesOf(records, messages, answers)
+      const partitionCounts = await producer.partitionCounts(topics)
+      const partitions = records.map(({ topic, keyHash }) =>
+        partitionOf(keyHash, partitionCounts.get(topic) ?? 1),
+      )
+      const answers = await producer.send(byPartition(records, partitions))
+      return coordinatesOf(records, partitions, answers)
     } catch (error) {
-      connected = undefined
-      throw brokerFault(error, `Write ${onTopics(topicMessages.map(({ topic }) => topic))}`)
+      throw brokerFault(error, `Write ${onTopics(topics)}`)
     }
   }
 
+  const send = createParts<Outgoing, RecordCoordinates>({
+    bytesOf: bytesInBatch,
+    isTooLarge: isTooLargeForBroker,
+    bytesMax: requestBytesMax,
+    bytesMin: 16_384,
+    send: sendTogether,
+  })
   return {
     /**
      * A result for each record, in their order: its coordinates, once all in-sync replicas have it;
@@ -50,23 +51,27 @@ export function createPublisher(client: KafkaClient) {
      * have been written: send again. A record that was written twice is at two places, and either
      * will do.
      */
-    send: createParts<OutgoingRecord, RecordCoordinates>({
-      bytesOf: bytesOnWire,
-      isTooLarge: isTooLargeForBroker,
-      bytesMax: requestBytesMax,
-      bytesMin: 16_384,
-      send: sendTogether,
-    }),
-    close: () => producer.disconnect(),
+    send: (records: readonly OutgoingRecord[]) =>
+      send(
+        encodeRecords(records).map((encoded, index) => ({
+          ...encoded,
+          topic: (records[index] as OutgoingRecord).topic,
+        })),
+      ),
+    close: () => producer.close(),
   }
 }
 
-function messageOf({ key, value, headers }: OutgoingRecord): PlacedMessage {
-  const raw = Array.isArray(headers)
-    ? headers
-    : Object.entries(headers).map(([name, text]): RecordHeader => [Buffer.from(name), Buffer.from(text)])
-  // The library passes them on to the encoder of `kafkajs-internals.ts` as they are.
-  return { key, value, headers: raw as object as IHeaders, partition: -1 }
+/** In their order within each partition. */
+function byPartition(records: readonly Outgoing[], partitions: readonly number[]): TopicRecords[] {
+  const topics = Map.groupBy(records.keys(), (index) => records[index]?.topic ?? '')
+  return Array.from(topics, ([topic, indexes]) => ({
+    topic,
+    partitions: Array.from(
+      Map.groupBy(indexes, (index) => partitions[index] as number),
+      ([partition, own]) => ({ partition, records: own.map((index) => records[index] as Outgoing) }),
+    ),
+  }))
 }
 
 /** An upper estimate: lengths, and the framing of records and batches. */
@@ -84,15 +89,15 @@ const isTooLargeForBroker = (error: unknown): boolean =>
  * request.
  */
 export function coordinatesOf(
-  records: Pick<OutgoingRecord, 'topic'>[],
-  partitions: { partition: number }[],
+  records: readonly Pick<OutgoingRecord, 'topic'>[],
+  partitions: readonly number[],
   answers: { topicName: string; partition: number; baseOffset?: string }[],
 ): RecordCoordinates[] {
   const next = new Map(
     answers.map((one) => [partitionName(one.topicName, one.partition), BigInt(one.baseOffset ?? -1)]),
   )
   return records.map(({ topic }, index) => {
-    const partition = partitions[index]?.partition ?? -1
+    const partition = partitions[index] ?? -1
     const name = partitionName(topic, partition)
     const offset = next.get(name) ?? -1n
     if (offset < 0n) throw new Fault('broker_unavailable', `broker returned no offsets for ${name}`)

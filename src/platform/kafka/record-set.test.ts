@@ -6,7 +6,8 @@ import { expect, test } from 'bun:test'
 import { crc32, gzipSync, zstdCompressSync } from 'node:zlib'
 import { crc32c, lz4Compress, snappyCompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
-import { type RawBatch, type RawRecord, readRecordSet, writeRecordBatch } from './record-set'
+import { type RawBatch, type RawRecord, readRecordSet } from './record-set'
+import { writeRecordBatch } from './record-writer'
 
 const timestampMs = 1_700_000_000_000
 const whole = { from: 0n, end: 1n << 62n }

@@ -1,7 +1,7 @@
 /**
- * Decodes and encodes record batches (format 2) and decodes the older message sets (0 and 1). Never
- * throws: a batch that is damaged, or would take too much memory, is returned with its offsets and a
- * fault, so that readers get past it. https://kafka.apache.org/documentation/#recordbatch
+ * Decodes record batches (format 2) and the older message sets (0 and 1). Never throws: a batch that is
+ * damaged, or would take too much memory, is returned with its offsets and a fault, so that readers get past
+ * it. https://kafka.apache.org/documentation/#recordbatch
  */
 import { crc32 } from 'node:zlib'
 import { buf as crc32c } from 'crc-32/crc32c.js'
@@ -268,44 +268,4 @@ function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
     if (attributes & logAppendTime) record.timestampMs = timestampMs
   }
   return { first: records[0]?.offset ?? last, ...plain, records }
-}
-
-type RecordToWrite = { key: Buffer | null; value: Buffer | null; headers: readonly RecordHeader[] }
-
-/** An uncompressed batch of records with the same timestamp, by a producer without an id. */
-export function writeRecordBatch(records: RecordToWrite[], timestampMs: number): Buffer {
-  // Producer id, epoch and sequence stay -1.
-  const header = Buffer.alloc(headerBytes, 0xff)
-  const body = Buffer.concat(records.flatMap(recordBytes))
-  header.writeBigInt64BE(0n, 0)
-  header.writeInt32BE(headerBytes + body.length - frontBytes, 8)
-  header.writeInt8(2, magicAt)
-  header.writeInt16BE(0, 21)
-  header.writeInt32BE(records.length - 1, 23)
-  header.writeBigInt64BE(BigInt(timestampMs), 27)
-  header.writeBigInt64BE(BigInt(timestampMs), 35)
-  header.writeInt32BE(records.length, 57)
-  header.writeUInt32BE(crc32c(body, crc32c(header.subarray(21), 0)) >>> 0, 17)
-  return Buffer.concat([header, body])
-}
-
-function recordBytes({ key, value, headers }: RecordToWrite, index: number): Buffer[] {
-  const nullable = (bytes: Buffer | null): Buffer[] => (bytes ? [varint(bytes.length), bytes] : [varint(-1)])
-  const parts = [
-    Buffer.from([0, 0]),
-    varint(index),
-    ...nullable(key),
-    ...nullable(value),
-    varint(headers.length),
-    ...headers.flatMap(([name, content]) => [varint(name.length), name, ...nullable(content)]),
-  ]
-  return [varint(parts.reduce((sum, part) => sum + part.length, 0)), ...parts]
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = []
-  let rest = ((value << 1) ^ (value >> 31)) >>> 0
-  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
-  bytes.push(rest)
-  return Buffer.from(bytes)
 }

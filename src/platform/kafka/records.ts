@@ -1,15 +1,11 @@
 /** Records as publishers, subscriptions and readers share them. */
 import { createHash } from 'node:crypto'
 import type { Fetched, FetchedMessage } from './kafkajs-internals'
-import type { BatchFault, RawRecord, RecordHeader } from './record-set'
+import type { BatchFault, RawRecord } from './record-set'
+import type { RecordContents } from './record-writer'
 
-export type OutgoingRecord = {
-  topic: string
-  key: string | Buffer | null
-  value: string | Buffer | null
-  /** Bytes, for records that are passed on as they were received. */
-  headers: Record<string, string> | RecordHeader[]
-}
+/** Texts and bytes in any mixture. A list of headers may repeat names, and has those without a value. */
+export type OutgoingRecord = RecordContents & { topic: string }
 
 export type IncomingRecord = RawRecord & {
   /** Set for a batch that cannot be read, from its offset to `lastOffset`; `value` is the raw batch. */

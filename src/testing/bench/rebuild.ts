@@ -12,6 +12,7 @@ import type { SaldoEvent } from '../../contract/events/events.ts'
 import { cloudEventHeaders, encodeEvent } from '../../contract/wire/envelope.ts'
 import { startPostgres } from '../../local/postgres/cluster.ts'
 import { connectKafka } from '../../platform/kafka/client.ts'
+import type { OutgoingRecord } from '../../platform/kafka/records.ts'
 import { openDatabase } from '../../platform/postgres/database.ts'
 import { prepareDatabase } from '../../platform/postgres/migrate.ts'
 import { createLog } from '../../platform/telemetry/log.ts'
@@ -145,7 +146,7 @@ async function publish(brokers: string, count: number): Promise<void> {
   const kafka = connectKafka({ brokers: [brokers], clientId: 'bench', ssl: false, sasl: undefined }, log)
   await kafka.ensureTopics(['clients', 'accounts', 'balances'], partitions)
   const publisher = kafka.publisher()
-  let records: Parameters<typeof publisher.send>[0] = []
+  let records: OutgoingRecord[] = []
   for (const event of movements(count)) {
     const { topic, key, value, ...rest } = encodeEvent(event, '')
     records.push({ topic, key, value, headers: cloudEventHeaders('/saldo/wallet', rest) })
