@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import postgres from 'postgres'
 import { type Caller, startStack } from '../../testing/stack'
 import { eva, frank, world } from '../../testing/wallets'
 
@@ -133,6 +134,34 @@ test('holds are listed newest first, by payer and status, while others are place
   expect((await list(wallet, '/holds?status=released')).data[0]).toEqual(
     (await wallet.get(`/holds/${placed[0]}`)).body as Row,
   )
+})
+
+test('a hold among many of another status is found, in pages that read a bounded part of them', async () => {
+  await using stack = await startStack({ start: ['wallet'] })
+  const { wallet, databases } = stack
+  const first = await place(wallet)
+  await wallet.post(`/holds/${first}/release`, {})
+  const sql = postgres(databases.wallet.url, { max: 1, onnotice: () => {} })
+  try {
+    await sql`alter table holds disable trigger user`
+    await sql`
+      insert into holds (id, account_id_from, account_id_to, amount_minor, currency, expires_at, created_at,
+        status, ended_by, captured_minor, version_placed)
+      select ('ffffffff-ffff-7fff-8fff-' || lpad(to_hex(n), 12, '0'))::uuid, ${frank}, ${eva}, 1, 'BRL',
+        now(), now(), 'captured', gen_random_uuid(), 1, n
+      from generate_series(1, 10000) as n`
+  } finally {
+    await sql.end()
+  }
+  for (const path of [`/holds?account_id=${frank}&status=released`, '/holds?status=released']) {
+    const page = await list(wallet, path)
+    expect([path, page.data, typeof page.next_cursor]).toEqual([path, [], 'string'])
+    expect([path, idsOf({ data: await walk(wallet, path) })]).toEqual([path, [first]])
+  }
+  expect(await list(wallet, `/holds?account_id=${frank}&status=placed`)).toEqual({
+    data: [],
+    next_cursor: null,
+  })
 })
 
 const refusals = [

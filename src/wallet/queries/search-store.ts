@@ -4,6 +4,7 @@ import type { Database } from '../../platform/postgres/database'
 import { arrayOf } from '../../platform/postgres/statements'
 import { searchable, transactions } from '../db/schema'
 import type { TransactionFilter } from './history-store'
+import { byBitmap, inIndexOrder, type Orm } from './planner-store'
 
 /** At least one member that selects: its index finds the transactions, the rest is checked. */
 export type TransactionSearch = TransactionFilter & {
@@ -32,83 +33,87 @@ export async function searchTransactions(
   page: SearchPage,
 ): Promise<Found> {
   const { reference, holdId, reverses, metadata } = search
-  const filter = narrows(search)
-  if (reference !== undefined && filter && !holdId && !reverses && metadata.length === 0)
-    return searchReference(database, search, filter, page)
+  if (holdId !== undefined || reverses !== undefined) return searchAll(database, search, page)
+  if (metadata.length === 0) return searchNewest(database, search, page, lookedAtMax)
   // The index of metadata finds all matches, in no order. Where they are many, the newest transactions
   // with metadata have enough of them.
-  const isByMetadataAlone = reference === undefined && !holdId && !reverses
-  const newest = isByMetadataAlone ? await searchNewest(database, search, page) : []
-  return { matches: newest.length === page.limit ? newest : await searchAll(database, search, page) }
+  if (reference === undefined) {
+    const found = await searchNewest(database, search, page, newestPerRow * page.limit)
+    if (found.matches.length === page.limit || !found.lookedAt) return found
+  }
+  return (await isFrequent(database, search))
+    ? searchNewest(database, search, page, lookedAtMax)
+    : byBitmap(database, (orm) => searchAll({ orm }, search, page))
 }
 
+/** Transactions that are looked at, for each row of the page, before metadata is searched by its index. */
+const newestPerRow = 10
 /** Of one page. Beyond it, a page may have fewer rows than were asked for. */
 const lookedAtMax = 5000
 
 /**
- * A reference may be that of very many transactions, of which few match the filter. Its index has them in
- * the order of the page.
+ * Looks at the newest transactions of the reference, or of all with metadata: their index has them in the
+ * order of the page.
  */
-async function searchReference(
-  { orm }: Database,
+async function searchNewest(
+  database: Database,
   search: TransactionSearch,
-  filter: SQL,
   { after, limit }: SearchPage,
+  most: number,
 ): Promise<Found> {
-  const newest = orm
-    .select()
-    .from(transactions)
-    .where(and(selects(search), isWritten(search), after && isOlder(after)))
-    .orderBy(...newestFirst)
-    .limit(lookedAtMax)
-    .as('transactions')
-  const numbered = orm
-    .select({
-      ...cursor,
-      isMatch: sql<boolean>`${filter}`.as('is_match'),
-      isLast: sql<boolean>`row_number() over (order by ${inOrder}) = ${lookedAtMax}`.as('is_last'),
-    })
-    .from(newest)
-    .as('transactions')
-  const rows = await orm
-    .select({ ...cursor, isMatch: numbered.isMatch, isLast: numbered.isLast })
-    .from(numbered)
-    .where(or(numbered.isMatch, numbered.isLast))
-    .orderBy(...newestFirst)
-    .limit(limit)
+  const { reference } = search
+  const range =
+    given(reference, (text) => eq(transactions.reference, text)) ?? isNotNull(transactions.metadata)
+  const rows = await inIndexOrder(database, (orm) => {
+    const newest = orm
+      .select()
+      .from(transactions)
+      .where(and(isWhole, range, isWritten(search), after && isOlder(after)))
+      .orderBy(...newestFirst)
+      .limit(most)
+      .as('transactions')
+    const numbered = orm
+      .select({
+        ...cursor,
+        isMatch: sql<boolean>`${and(selects(search), narrows(search))}`.as('is_match'),
+        isLast: sql<boolean>`row_number() over (order by ${inOrder}) = ${most}`.as('is_last'),
+      })
+      .from(newest)
+      .as('transactions')
+    return orm
+      .select({ ...cursor, isMatch: numbered.isMatch, isLast: numbered.isLast })
+      .from(numbered)
+      .where(or(numbered.isMatch, numbered.isLast))
+      .orderBy(...newestFirst)
+      .limit(limit)
+  })
   const [lookedAt] = cursorsOf(rows.filter(({ isLast }) => isLast))
   return { matches: cursorsOf(rows.filter(({ isMatch }) => isMatch)), lookedAt }
 }
 
-/** Transactions that are looked at, for each row of the page. */
-const newestPerRow = 10
-
-function searchNewest({ orm }: Database, search: TransactionSearch, { after, limit }: SearchPage) {
-  const newest = orm
-    .select()
-    .from(transactions)
-    .where(and(isNotNull(transactions.metadata), isWhole, after && isOlder(after)))
-    .orderBy(...newestFirst)
-    .limit(newestPerRow * limit)
-    .as('transactions')
-  return orm
-    .select(cursor)
-    .from(newest)
-    .where(and(selects(search), isWritten(search), narrows(search)))
-    .orderBy(...newestFirst)
-    .limit(limit)
-    .then(cursorsOf)
+/** Whether so many have this metadata that a page cannot look at all of them. */
+async function isFrequent(database: Database, { metadata }: TransactionSearch): Promise<boolean> {
+  const one = { exists: sql<number>`1` }
+  const more = await byBitmap(database, (orm) =>
+    orm.select(one).from(transactions).where(hasMembers(metadata)).limit(1).offset(lookedAtMax),
+  )
+  return more.length > 0
 }
 
-/** Never prepared: which index is best depends on the values. */
-const searchAll = ({ orm }: Database, search: TransactionSearch, { after, limit }: SearchPage) =>
-  orm
+/** Of few matches. Never prepared: which index is best depends on the values. */
+const searchAll = async (
+  { orm }: { orm: Orm },
+  search: TransactionSearch,
+  { after, limit }: SearchPage,
+): Promise<Found> => ({
+  matches: await orm
     .select(cursor)
     .from(transactions)
     .where(and(selects(search), isWritten(search), narrows(search), after && isOlder(after)))
-    .orderBy(...(search.metadata.length > 0 ? unindexedNewestFirst : newestFirst))
+    .orderBy(...unindexedNewestFirst)
     .limit(limit)
-    .then(cursorsOf)
+    .then(cursorsOf),
+})
 
 const cursor = { id: transactions.id, createdAt: transactions.createdAt }
 const newestFirst = [desc(transactions.createdAt), desc(transactions.id)]
@@ -128,11 +133,11 @@ const isWhole = sql`${transactions.leg} = 0`
 const selects = ({ reference, holdId, reverses, metadata }: TransactionSearch): SQL | undefined =>
   and(
     isWhole,
-    given(reference, (text) => eq(transactions.reference, text)),
+    // Never by its index, which is used where it has the order of the page.
+    given(reference, (text) => sql`${transactions.reference} || '' = ${text}`),
     given(holdId, (id) => eq(transactions.holdId, id)),
     given(reverses, (id) => eq(transactions.reverses, id)),
-    ...metadata.map(hasMember),
-    metadata.length > 0 ? isNotNull(transactions.metadata) : undefined,
+    metadata.length > 0 ? hasMembers(metadata) : undefined,
   )
 
 /** What the order of a page makes one range. */
@@ -174,6 +179,9 @@ const given = <Value>(
   value: Value | undefined,
   condition: (value: Value) => SQL | undefined,
 ): SQL | undefined => (value === undefined ? undefined : condition(value))
+
+const hasMembers = (metadata: readonly MetadataFilter[]): SQL | undefined =>
+  and(isWhole, isNotNull(transactions.metadata), ...metadata.map(hasMember))
 
 /** As a string, or as the number or boolean that the text is. */
 function hasMember({ name, value }: MetadataFilter): SQL | undefined {

@@ -293,6 +293,16 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
       rare,
     ])
     expect(await idsFor(wallet, { ...inFebruary, until: '2021-01-01T00:00:00Z' })).toEqual([rare])
+    // So it is with frequent metadata, and with both.
+    const others: Query[] = [
+      { 'metadata.channel': 'app', effective_until: '2024-03-01T00:00:00Z' },
+      { 'metadata.channel': 'app', ...inFebruary },
+    ]
+    for (const other of others) {
+      const begun = await search(wallet, other)
+      expect([other, begun.data, typeof begun.next_cursor]).toEqual([other, [], 'string'])
+      expect(idsOf({ data: await walk(wallet, { ...other, limit: '200' }) })).toEqual([last?.id as string])
+    }
   } finally {
     await sql.end()
   }

@@ -29,7 +29,7 @@ type Identified = Pick<Table, 'id'> | Pick<typeof transactions | typeof clients,
 const isAnyOf = ({ id }: Identified, ids: string[]) => sql`${id} = any(${arrayOf(ids)}::uuid[])`
 
 /** With their personal data. */
-export const selectClients = ({ orm }: Database) => {
+export const selectClients = ({ orm }: { orm: Pick<Database['orm'], 'select'> }) => {
   const { version, name, email } = personalData
   return orm
     .select({ ...getTableColumns(clients), name, email })
