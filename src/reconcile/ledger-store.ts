@@ -3,6 +3,7 @@
 import type { EventName } from '../contract/events/events'
 import { isUuid, nilUuid } from '../contract/id'
 import { arrayOf, pagesOf, type Statements } from '../platform/postgres/statements'
+import { eventsOfLines, type OutboxEvent } from '../wallet/outbox/lines'
 
 /**
  * An account as its newest entry left it, or a client, which has neither entries nor money: its
@@ -79,16 +80,22 @@ const hasLegs = (sql: Statements) => sql`(
   transactions.kind = 'postings' or transactions.leg > 0 or (transactions.kind = 'reversal'
     and exists (select from transactions as other where other.id = transactions.id and other.leg = 1)))`
 
-/** An event that is committed and not yet known to be published. */
-export type OutboxRow = { id: bigint; topic: string; key: string; value: string }
+/** An event that is committed and not yet known to be published, by its row. */
+export type PendingEvent = OutboxEvent & { id: bigint }
 
-export const listOutbox = (sql: Statements): AsyncGenerator<OutboxRow[]> =>
-  pagesOf(
-    (after, limit) => sql<OutboxRow[]>`
-      select id, aggregatetype as topic, aggregateid as key, payload as value from outbox
-      where id > ${String(after?.id ?? 0)}::bigint
+/** A row may have a thousand events. */
+const appendsMax = 50
+
+export async function* listOutbox(sql: Statements): AsyncGenerator<PendingEvent[]> {
+  const pages = pagesOf<{ id: bigint; events: string }>(
+    (after, limit) => sql`
+      select id, events from outbox where id > ${String(after?.id ?? 0)}::bigint
       order by id limit ${limit}`,
+    appendsMax,
   )
+  for await (const rows of pages)
+    yield rows.flatMap(({ id, events }) => eventsOfLines(events).map((event) => ({ id, ...event })))
+}
 
 /** The newest id in the outbox; 0 when it is empty. */
 export async function findNewestOutboxId(sql: Statements): Promise<bigint> {
@@ -96,10 +103,10 @@ export async function findNewestOutboxId(sql: Statements): Promise<bigint> {
   return row?.id ?? 0n
 }
 
-/** Rows in the outbox, or those up to an id. */
+/** Events in the outbox, or those in rows up to an id. */
 export async function countOutbox(sql: Statements, upTo = 2n ** 63n - 1n): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*)::int as count from outbox where id <= ${String(upTo)}::bigint`
+    select coalesce(sum(event_count), 0)::int as count from outbox where id <= ${String(upTo)}::bigint`
   return row?.count ?? 0
 }
 

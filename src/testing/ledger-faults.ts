@@ -168,8 +168,12 @@ export async function findOutboxFaults(sql: Sql): Promise<string[]> {
       union all
       select id, case kind when 'expiry' then 'HoldExtended' else 'AccountUpdated' end, 1 from changes
     ), events as (
-      select id as position, type, payload::json -> 'Payload' as payload
-      from outbox where aggregatetype in ('transactions', 'balances') or type = 'AccountUpdated'
+      select row_number() over (order by id, number) as position, parts[3] as type,
+        parts[7]::json -> 'Payload' as payload
+      from outbox
+      cross join lateral string_to_table(events, chr(10)) with ordinality as lines (line, number)
+      cross join lateral string_to_array(line, chr(9)) as parts
+      where parts[1] in ('transactions', 'balances') or parts[3] = 'AccountUpdated'
     ), emitted as (
       select coalesce(payload ->> 'transaction_id', payload ->> 'change_id', payload ->> 'id') as about,
         array_agg(type order by position) as types

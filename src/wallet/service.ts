@@ -64,7 +64,7 @@ export function startWallet(
     database: writer,
     log,
     clock: createClock(),
-    onAppended: () => relay.wake(),
+    onAppended: (append) => relay.handOver(append),
     optimistic,
   }
   const heartbeat = createHeartbeat(ledger)

@@ -42,7 +42,7 @@ const transactions = pgTable('transactions', {
   effectiveAt: time('effective_at'),
   createdAt: time('created_at'),
 })
-const outbox = pgTable('outbox', {
+const outbox = pgTable('bench_outbox', {
   aggregatetype: text().notNull(),
   aggregateid: text().notNull(),
   type: text().notNull(),

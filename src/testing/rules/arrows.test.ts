@@ -68,7 +68,15 @@ const arrows = {
   'balances/service.ts': ['balances', 'access', 'config', 'contract', 'platform'],
 
   // It compares the two services, and so is the one room beside them that reads both databases.
-  reconcile: ['wallet/db', 'balances/db', 'balances/projection', 'config', 'contract', 'platform'],
+  reconcile: [
+    'wallet/db',
+    'wallet/outbox',
+    'balances/db',
+    'balances/projection',
+    'config',
+    'contract',
+    'platform',
+  ],
 
   local: ['local/postgres', 'config', 'platform'],
   'local/postgres': ['local', 'platform'],

@@ -552,7 +552,10 @@ test('database functions pin their search path and belong to the owner role', as
   expect(functions.length).toBeGreaterThanOrEqual(8)
   const expected = { pinned: true, callable: false }
   // They write what the service may not.
-  const writing = ['apply_client_versions', 'assert_double_entry', 'record_actors', 'record_client']
+  const writing = [
+    ...['apply_client_versions', 'assert_double_entry', 'capture_outbox_events'],
+    ...['record_actors', 'record_client'],
+  ]
   const privileged = (name: string) => writing.includes(name)
   expect([...functions]).toEqual(
     functions.map(({ name }) => ({ name, privileged: privileged(name), ...expected })),

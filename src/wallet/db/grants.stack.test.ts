@@ -76,7 +76,7 @@ test('the service reads and adds to what happened; the server lets it do nothing
     'update changes set version = 1',
     'truncate client_versions',
     // Change data capture treats an update as an error.
-    'update outbox set payload = payload',
+    'update outbox set events = events',
     'alter table entries disable trigger all',
     'alter table transactions disable trigger transactions_append_only',
     'drop trigger entries_append_only on entries',

@@ -31,6 +31,8 @@ export const grants = {
   // A policy of the table limits the deletion to expired keys.
   idempotency_keys: ['select', 'insert', 'delete'],
   outbox: ['select', 'insert', 'delete'],
+  // Written by a trigger, as the owner.
+  outbox_events: ['select'],
   // A trigger of an erasure deletes the rows.
   personal_data: ['select', 'insert'],
   transactions: ['select', 'insert'],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { openSession } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { backing, log } from '../../testing/backing'
+import { eventsIn } from '../../testing/outbox'
 
 const migrations = join(import.meta.dir, '../../../migrations/wallet')
 
@@ -29,6 +30,12 @@ test('personal data of before is moved with all versions, and is to be published
     await sql`
       insert into client_versions (client_id, version, id, name, email, created_at)
       values (${eva}, 2, ${change}, 'Mallory After', 'after@example.com', now())`
+    const happened = '2026-01-31T00:00:00.120Z'
+    const event = { topic: 'balances', key: eva, name: 'BalanceUpdated', subject: `${change}/1` } as const
+    const { topic, key, name, subject } = event
+    await sql`
+      insert into outbox (aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at)
+      values (${topic}, ${key}, ${name}, '{"a": 1}', ${subject}, '00-1-2-01', ${happened})`
     const filesOf = () => sql`
       select relname, pg_relation_filenode(oid) as file from pg_class
       where relname in ('clients', 'client_versions')`
@@ -44,13 +51,18 @@ test('personal data of before is moved with all versions, and is to be published
         { id: eva, version: 2, name: 'Mallory After', email: 'after@example.com' },
       ]),
     )
-    const rows = await sql`select aggregatetype as topic, aggregateid as id, subject, payload from outbox`
-    expect([...rows]).toEqual(
-      expect.arrayContaining([
-        { topic: 'personal-data', id: eva, subject: change, payload: '{}' },
-        { topic: 'personal-data', id: frank, subject: frank, payload: '{}' },
-      ]),
-    )
+    const waiting = eventsIn(await sql`select events from outbox`)
+    const personal = { topic: 'personal-data', name: 'PersonalDataRecorded', value: '{}' }
+    for (const [key, subject] of [
+      [eva, change],
+      [frank, frank],
+    ] as const)
+      expect(waiting).toContainEqual(
+        expect.objectContaining({ ...personal, key, subject, traceparent: null }),
+      )
+    // What waited before that, with all there is to know of it.
+    const waited = { ...event, value: '{"a": 1}', traceparent: '00-1-2-01', time: happened }
+    expect(waiting[0]).toEqual(waited)
     // A dropped column stays in the rows until they are written again.
     for (const { relname, file } of await filesOf())
       expect(files.find((one) => one.relname === relname)?.file).not.toBe(file)

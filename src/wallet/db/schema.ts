@@ -336,8 +336,24 @@ export const idempotencyKeys = pgTable(
   ],
 )
 
-/** Committed, unpublished events, in the columns that Debezium's outbox router reads. Never updated. */
+/** Committed, unpublished events: a row for each append. Inserted and deleted, never updated. */
 export const outbox = pgTable('outbox', {
+  id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+  /** When the first of them happened. */
+  occurredAt: time('occurred_at').notNull(),
+  createdAt: time('created_at').notNull().default(sql`now()`),
+  eventCount: integer('event_count').notNull(),
+  /** Published before. */
+  isReplay: boolean('is_replay').notNull().default(false),
+  /** A line for each event: see `wallet/outbox/lines`. */
+  events: text().notNull(),
+})
+
+/**
+ * The events of the outbox, one by one, for change data capture: in the columns that Debezium's outbox router
+ * reads. A trigger that the owner may enable inserts and deletes each of them at once, so it is always empty.
+ */
+export const outboxEvents = pgTable('outbox_events', {
   id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
   /** Topic, without the installation's prefix. */
   aggregatetype: text().notNull(),
@@ -345,12 +361,11 @@ export const outbox = pgTable('outbox', {
   aggregateid: text().notNull(),
   /** Event name. */
   type: text().notNull(),
-  /** Record value, exactly as it is sent. Of topic `personal-data`, `{}`: it is read when it is sent. */
+  /** Record value, exactly as it is sent. */
   payload: text().notNull(),
   subject: text().notNull(),
   traceparent: text(),
   occurredAt: time('occurred_at').notNull(),
-  createdAt: time('created_at').notNull().default(sql`now()`),
 })
 
 /**

@@ -64,7 +64,7 @@ export function changesOf(decided: DecidedRequest[], createdAt: Date): Changes {
   return {
     createdAt,
     facts: decided.flatMap(({ facts }) => facts),
-    outbox: decided.flatMap(({ request: { traceparent }, facts }) =>
+    events: decided.flatMap(({ request: { traceparent }, facts }) =>
       facts.flatMap(toEvents).map((event) => ({ ...event, traceparent })),
     ),
     keys: decided.flatMap(({ key }) => key ?? []),

@@ -51,12 +51,12 @@ export async function execute(
       if (mayBeWritten && optimistic.lostSessions.size > 0) continue
       mayBeWritten = false
       isSent = true
-      await append(database.sql, changes)
+      const appended = await append(database.sql, changes)
       if (isLocked) await releaseContentionLock(database.sql)
       for (const [id, account] of book.accounts) optimistic.accounts.set(id, account)
       ledger.health?.succeeded()
       // After the append: a relay woken earlier would not see the rows yet, and sleep again.
-      if (again || decided.some(({ facts }) => facts.length > 0)) ledger.onAppended()
+      if (again || decided.some(({ facts }) => facts.length > 0)) ledger.onAppended(appended)
       return decided.map(({ result }) => result)
     } catch (error) {
       optimistic.accounts.clear()

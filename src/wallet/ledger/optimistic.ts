@@ -49,10 +49,10 @@ export async function tryOptimistic(
   const appending = append(database.sql, changesOf(accepted, at))
   return {
     answers: appending.then(
-      () => {
+      (appended) => {
         optimistic.pauseMs = pauseMinMs
         if (accepted.length > 0) ledger.health?.succeeded()
-        if (accepted.length > 0) ledger.onAppended()
+        if (accepted.length > 0) ledger.onAppended(appended)
         return decided.map((one) => one?.result)
       },
       (error) => {

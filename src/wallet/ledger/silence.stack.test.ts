@@ -1,6 +1,7 @@
 /** Connections to the database that are cut in silence: nothing is closed, and nothing arrives. */
 import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
+import { countPending } from '../../testing/outbox'
 import { startProxy } from '../../testing/proxy'
 import { type Caller, callerOf } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets } from '../../testing/wallets'
@@ -59,7 +60,7 @@ test.concurrent('behind a silent network, requests get 503 in time; nothing is l
 
 test.concurrent('a relay that is cut in silence goes on, and every event is published', async () => {
   await using stack = await start()
-  const pending = async () => Number((await stack.sql`select count(*)::int as count from outbox`)[0]?.count)
+  const pending = () => countPending(stack.sql)
   await eventually(async () => expect(await pending()).toBe(0))
   stack.proxy.silence()
   expect((await stack.pay()).status).toBe(201)

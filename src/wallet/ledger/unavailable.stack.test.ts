@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
+import { countPending } from '../../testing/outbox'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
 
@@ -121,7 +122,7 @@ test.concurrent('clients and accounts are answered in the same way', async () =>
 
 test.concurrent('a relay that cannot note what it published waits, and publishes nothing again', async () => {
   await using wallets = await startWallets()
-  const pending = async () => Number((await wallets.sql`select count(*)::int as count from outbox`)[0]?.count)
+  const pending = () => countPending(wallets.sql)
   await eventually(async () => expect(await pending()).toBe(0))
   const trouble = whenWriting('deliveries', '53100')
   await trouble.begin(wallets)

@@ -1,8 +1,26 @@
 import { expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
+import { fillOutboxRows } from '../../testing/outbox'
 import { findDelivery } from './deliveries-store'
-import { measureOutbox, openOutbox, pendingMax, removePublished } from './outbox-store'
+import { measureOutbox, openOutbox, type PendingAppend, pendingMax, settleAndRead } from './outbox-store'
+
+/** All of their events, wherever they are. */
+const settled = (rows: PendingAppend[]) =>
+  rows.map(({ id, events }) => ({
+    id,
+    published: events.map((event, index) => ({ event, partition: 0, offset: BigInt(index) })),
+    refused: [],
+  }))
+const event = {
+  topic: 'balances',
+  key: 'k',
+  name: 'BalanceUpdated',
+  value: '{}',
+  subject: Bun.randomUUIDv7(),
+  time: new Date().toISOString(),
+  traceparent: null,
+} as const
 
 test('however much the outbox has grown since a statement was planned, it is read by its key', async () => {
   const { url } = await (await backing()).createDatabase('outbox', 'wallet')
@@ -12,7 +30,7 @@ test('however much the outbox has grown since a statement was planned, it is rea
   // Often enough for the server to keep a plan, for an outbox that it knows to be empty.
   await pool.sql`vacuum analyze outbox`
   for (let round = 0; round < 10; round++) {
-    await removePublished(relay, [{ id: BigInt(-round), partition: 0, offset: 0n }], { limit: 500 })
+    await settleAndRead(relay, settled([{ id: BigInt(-round), events: [event] }]), { limit: 500 })
     await measureOutbox(pool.sql)
     await findDelivery(pool.sql, id)
   }
@@ -24,10 +42,7 @@ test('however much the outbox has grown since a statement was planned, it is rea
     ) values (
       ${id}, 'transfer', ${crypto.randomUUID()}, ${crypto.randomUUID()}, 1, 1, 1, 'BRL', now(), now()
     )`
-  await pool.sql`
-    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-    select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now()
-    from generate_series(1, 50000)`
+  await fillOutboxRows(pool.sql, 50_000)
 
   const read = async (sql: typeof pool.sql) => {
     await sql`select pg_stat_force_next_flush()`
@@ -35,9 +50,8 @@ test('however much the outbox has grown since a statement was planned, it is rea
     return Number(row?.scanned)
   }
   const before = await read(pool.sql)
-  const { rows } = await removePublished(relay, [], { limit: 500 })
-  const published = rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(index) }))
-  expect((await removePublished(relay, published, { limit: 1 })).rows[0]?.id).toBe(501n)
+  const { rows } = await settleAndRead(relay, [], { limit: 500 })
+  expect((await settleAndRead(relay, settled(rows), { limit: 1 })).rows[0]?.id).toBe(501n)
   expect(await read(relay)).toBe(before)
   expect(await findDelivery(pool.sql, id)).toMatchObject({ isPending: true, records: [] })
   expect(await read(pool.sql)).toBe(before)
@@ -51,9 +65,8 @@ test('however much the outbox has grown since a statement was planned, it is rea
     return Number(row?.entries)
   }
   const begun = await entriesRead()
-  const next = await removePublished(relay, [], { limit: 500 })
-  const sent = next.rows.map(({ id: row }, index) => ({ id: row, partition: 0, offset: BigInt(500 + index) }))
-  await removePublished(relay, sent, { limit: 500 })
+  const next = await settleAndRead(relay, [], { limit: 500 })
+  await settleAndRead(relay, settled(next.rows), { limit: 500 })
   expect((await entriesRead()) - begun).toBeLessThan(3000)
   await relay.end()
   await pool.close()

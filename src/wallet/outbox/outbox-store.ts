@@ -1,31 +1,26 @@
-/** Committed events that the broker has not acknowledged. Rows are inserted and deleted, never updated. */
-import type { EncodedEvent } from '../../contract/wire/envelope'
+/**
+ * Committed events that the broker has not acknowledged: a row for each append, inserted and deleted, never
+ * updated.
+ */
 import { openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
-import { arrayOf, linesOf, type Statements } from '../../platform/postgres/statements'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { deliveryDays } from './deliveries-store'
+import { eventsOfLines, linesOfEvents, type OutboxEvent } from './lines'
 
-export type OutboxRow = EncodedEvent & { traceparent: string | null }
-export type PendingRow = OutboxRow & { id: bigint }
+/** The events of an append that are pending, in their order: a row. */
+export type PendingAppend = { id: bigint; events: OutboxEvent[] }
 
 /**
- * The part of a statement that inserts outbox rows with the facts that they publish. Ids follow the
- * order of the rows. The text is the same for any number of rows, so it is prepared once.
+ * The part of a statement that inserts the events of an append with the facts that they publish. Returns
+ * `id` and `event_count`, or nothing: the database may hand events to change data capture instead.
  */
-export const insertOutbox = (sql: Statements, rows: OutboxRow[], where = sql``) => sql`
-  insert into outbox (aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at)
-  select topic, key, name, value, subject, traceparent, occurred_at::timestamptz
-  from unnest(
-    ${arrayOf(rows.map((row) => row.topic))}::text[],
-    ${arrayOf(rows.map((row) => row.key))}::text[],
-    ${arrayOf(rows.map((row) => row.name))}::text[],
-    string_to_array(${linesOf(rows.map((row) => row.value))}, chr(10)),
-    ${arrayOf(rows.map((row) => row.subject))}::text[],
-    ${arrayOf(rows.map((row) => row.traceparent))}::text[],
-    ${arrayOf(rows.map((row) => row.time))}::text[]
-  ) with ordinality as event (topic, key, name, value, subject, traceparent, occurred_at, position)
-  ${where}
-  order by position`
+export const insertOutbox = (sql: Statements, events: OutboxEvent[], { isReplay = false } = {}) => sql`
+  insert into outbox (occurred_at, event_count, is_replay, events)
+  values (
+    ${events[0]?.time ?? null}::timestamptz, ${events.length}, ${isReplay}, ${linesOfEvents(events)}
+  )
+  returning id, event_count`
 
 /**
  * A session for the relay. Its statements are planned while the outbox is nearly empty, and the
@@ -41,97 +36,131 @@ export const openOutbox = (url: string) =>
 /** Relays of other processes listen on this channel. A message means only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
 
-/** Inserts rows of earlier events, and wakes the relay of any process. */
-export async function enqueueReplay(sql: Statements, rows: OutboxRow[]): Promise<void> {
-  await insertOutbox(sql, rows)
+/** Inserts earlier events as one row, and wakes the relay of any process. */
+export async function enqueueReplay(sql: Statements, events: OutboxEvent[]): Promise<void> {
+  if (events.length === 0) return
+  await insertOutbox(sql, events, { isReplay: true })
   await sql`select pg_notify(${outboxChannel}, '')`
 }
 
-/** A row whose event the broker has acknowledged, and its coordinates there. */
-export type PublishedRow = { id: bigint; partition: number; offset: bigint }
+/** A row that can be removed, and what became of its events. */
+export type SettledAppend = {
+  id: bigint
+  published: { event: OutboxEvent; partition: number; offset: bigint }[]
+  /** They stay, as a row of their own. */
+  refused: OutboxEvent[]
+}
 
 /**
- * Removes published rows, records their deliveries, and returns the oldest pending rows in id order,
- * with the database session that answered. Removing and recording is one statement, so an event is
+ * Removes settled rows, records the deliveries of their events, and returns the oldest pending rows in id
+ * order, with the database session that answered. Removing and recording is one statement, so an event is
  * either in the outbox or has a delivery. A row that another relay removed meanwhile has the
- * delivery of that one. A republished event keeps its first delivery, and gets none after that has
+ * deliveries of that one. A republished event keeps its first delivery, and gets none after that has
  * been pruned: old deliveries must be those that are past their retention.
  *
  * Reads always start from the oldest row: ids are assigned before their transactions commit, so a
- * cursor would skip rows that commit late.
+ * cursor would skip rows that commit late. For the same reason the events that this process appended are
+ * not published because it has them in memory, but because their row is there.
  */
-export async function removePublished(
+export async function settleAndRead(
   sql: Statements,
-  published: PublishedRow[],
-  /** `except`: ids to skip. */
-  { limit, except = [] }: { limit: number; except?: bigint[] },
-): Promise<{ session: number; rows: PendingRow[] }> {
+  settled: SettledAppend[],
+  {
+    limit,
+    except = [],
+    known = new Map(),
+  }: {
+    /** Events after which no other row begins. */
+    limit: number
+    /** Ids to skip. */
+    except?: bigint[]
+    /** Events by row, which are not read again: rows never change. */
+    known?: ReadonlyMap<bigint, OutboxEvent[]>
+  },
+): Promise<{ session: number; rows: PendingAppend[] }> {
   // Pipelined on one connection. Rows are found by `any`, never by a join: the kept plan of a join
   // may scan the outbox first.
   const [, rows] = await Promise.all([
-    published.length > 0 && recordDeliveries(sql, published),
-    readOldest(sql, limit, except),
+    settled.length > 0 && recordDeliveries(sql, settled),
+    readOldest(sql, { limit, except, known: [...known.keys()] }),
   ])
   return {
     session: rows[0]?.session,
-    rows: rows
-      .filter((row) => row.id !== null)
-      .map((row) => ({
-        id: row.id,
-        topic: row.aggregatetype,
-        key: row.aggregateid,
-        name: row.type,
-        value: row.payload,
-        subject: row.subject,
-        traceparent: row.traceparent,
-        time: new Date(row.occurred_at).toISOString(),
-      })),
+    rows: rows.flatMap(({ id, events }) =>
+      id === null ? [] : { id, events: known.get(id) ?? eventsOfLines(events) },
+    ),
   }
 }
 
-const recordDeliveries = (sql: Statements, published: PublishedRow[]) => {
-  const ids = arrayOf(published.map((row) => row.id))
+const recordDeliveries = (sql: Statements, settled: SettledAppend[]) => {
+  const published = settled.flatMap((row) => row.published.map((one) => ({ id: row.id, ...one })))
+  const left = settled.filter(({ refused }) => refused.length > 0)
   return sql`
     with removed as (
-      delete from outbox where id = any(${ids}::bigint[])
-      returning id, subject, type, occurred_at
+      delete from outbox where id = any(${arrayOf(settled.map((row) => row.id))}::bigint[])
+      returning id, occurred_at, created_at, is_replay
     )
+    ${left.length > 0 ? sql`, left_over as (${reinsert(sql, left)})` : sql``}
     insert into deliveries (subject, event, leg, partition, "offset", published_at)
-    select split_part(removed.subject, '/', 1)::uuid, removed.type,
-      coalesce(nullif(split_part(removed.subject, '/', 2), '')::smallint, 0),
+    select split_part(published.subject, '/', 1)::uuid, published.event,
+      coalesce(nullif(split_part(published.subject, '/', 2), '')::smallint, 0),
       published.partition, published."offset", now()
     from removed
     join unnest(
-      ${ids}::bigint[],
-      ${arrayOf(published.map((row) => row.partition))}::int[],
-      ${arrayOf(published.map((row) => row.offset))}::bigint[]
-    ) as published (id, partition, "offset") on published.id = removed.id
-    where occurred_at > now() - make_interval(days => ${deliveryDays})
+      ${arrayOf(published.map((one) => one.id))}::bigint[],
+      ${arrayOf(published.map(({ event }) => event.subject))}::text[],
+      ${arrayOf(published.map(({ event }) => event.name))}::text[],
+      ${arrayOf(published.map(({ event }) => event.time))}::timestamptz[],
+      ${arrayOf(published.map((one) => one.partition))}::int[],
+      ${arrayOf(published.map((one) => one.offset))}::bigint[]
+    ) as published (id, subject, event, happened_at, partition, "offset") on published.id = removed.id
+    where happened_at > now() - make_interval(days => ${deliveryDays})
     on conflict do nothing`
 }
 
-const readOldest = (sql: Statements, limit: number, except: bigint[]) => sql`
+const reinsert = (sql: Statements, rows: SettledAppend[]) => sql`
+  insert into outbox (occurred_at, created_at, is_replay, event_count, events)
+  select occurred_at, created_at, is_replay, refused.event_count, refused.events
+  from removed
+  join unnest(
+    ${arrayOf(rows.map(({ id }) => id))}::bigint[],
+    ${arrayOf(rows.map(({ refused }) => refused.length))}::int[],
+    ${arrayOf(rows.map(({ refused }) => linesOfEvents(refused)))}::text[]
+  ) as refused (id, event_count, events) on refused.id = removed.id
+  order by removed.id`
+
+const readOldest = (
+  sql: Statements,
+  { limit, except, known }: { limit: number; except: bigint[]; known: bigint[] },
+) => sql`
   select pg_backend_pid() as session, pending.*
   from (select) as always left join (
-    select id, aggregatetype, aggregateid, type, payload, subject, traceparent, occurred_at
-    from outbox
-    where id <> all(${arrayOf(except)}::bigint[])
-    order by id
-    limit ${limit}
+    select id, case when id <> all(${arrayOf(known)}::bigint[]) then events end as events
+    from (
+      select id, events, sum(event_count) over (order by id rows unbounded preceding) - event_count as earlier
+      from outbox
+      where id <> all(${arrayOf(except)}::bigint[])
+      order by id
+      limit ${limit}
+    ) as oldest
+    where earlier < ${limit}
   ) as pending on true
   order by id`
 
-/** Rows are counted up to here: a full count of a long outbox costs more than publishing it. */
+/** Events are counted up to here: a full count of a long outbox costs more than publishing it. */
 export const pendingMax = 10_000
 
 /**
- * The number of pending rows (`pendingMax + 1` means more than that) and the age of the oldest.
+ * The number of pending events (`pendingMax + 1` means more than that) and the age of the oldest.
  * Planned on each call for the current size of the outbox: see `openOutbox`.
  */
 export async function measureOutbox(sql: Statements): Promise<{ pending: number; oldestAgeMs: number }> {
   const [row] = await sql.unsafe<{ pending: number; oldest_age_ms: number }[]>(`
     select
-      (select count(*)::int from (select from outbox limit ${pendingMax + 1}) as counted) as pending,
+      (
+        select least(coalesce(sum(event_count), 0), ${pendingMax + 1})::int
+        from (select event_count from outbox limit ${pendingMax + 1}) as counted
+      ) as pending,
       coalesce(
         (select extract(epoch from now() - created_at) * 1000 from outbox order by id limit 1), 0
       )::float8 as oldest_age_ms`)

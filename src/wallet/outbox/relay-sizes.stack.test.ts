@@ -15,6 +15,7 @@ import { requestBytesMax } from '../../platform/kafka/publisher'
 import type { IncomingRecord } from '../../platform/kafka/records'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
+import { countPending, fillOutbox, fillOutboxRows } from '../../testing/outbox'
 import { callerOf, serviceConfig } from '../../testing/stack'
 import { eva, frank, log } from '../../testing/wallets'
 import { startWallet } from '../service'
@@ -38,14 +39,16 @@ async function start(batchBytesMax: number, patience = { standstillMaxMs: 60_000
   return {
     wallet: callerOf('wallet', service.port),
     sql,
-    pending: async () => Number((await sql`select count(*)::int as count from outbox`)[0]?.count),
+    pending: () => countPending(sql),
     /** As a movement would leave it there, of any size. */
-    tell: (name: string, bytes: number) => sql`
-      insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-      values (
-        'transactions', ${name}, 'TransactionCreated', ${'x'.repeat(bytes)}, ${crypto.randomUUID()}, now()
-      )
-      returning id`,
+    tell: (key: string, ...bytes: number[]) =>
+      fillOutbox(
+        sql,
+        bytes.map((count) => ({
+          ...{ topic: 'transactions', name: 'TransactionCreated', key },
+          value: 'x'.repeat(count),
+        })),
+      ),
     async records(topic: string): Promise<IncomingRecord[]> {
       const records: IncomingRecord[] = []
       for await (const batch of kafka.read(await kafka.endOffsets([topicPrefix + topic])))
@@ -106,10 +109,8 @@ test.each([
 test('thousands of events that waited for the broker are sent by bytes, not by number', async () => {
   await using stack = await start(1_048_588)
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  await stack.sql`
-    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-    select 'transactions', 'one key', 'TransactionCreated', repeat('x', 9000), gen_random_uuid(), now()
-    from generate_series(1, 1000)`
+  const event = { topic: 'transactions', name: 'TransactionCreated', key: 'one key' } as const
+  await fillOutboxRows(stack.sql, 1000, { ...event, value: 'x'.repeat(9000) })
   await eventually(async () => expect(await stack.pending()).toBe(0))
   expect((await stack.records('transactions')).filter(({ key }) => String(key) === 'one key').length).toBe(
     1000,
@@ -119,7 +120,7 @@ test('thousands of events that waited for the broker are sent by bytes, not by n
 test('an event that is too large waits, readiness names the remedy, and others overtake it', async () => {
   await using stack = await start(5000)
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  const [row] = await stack.tell('too large', 9000)
+  const id = await stack.tell('too large', 9000)
   const { body: paid } = await stack.wallet.post('/transactions', {
     account_id_from: eva,
     account_id_to: frank,
@@ -132,12 +133,13 @@ test('an event that is too large waits, readiness names the remedy, and others o
     return answer
   })
   expect(status).toBe(200)
-  expect(JSON.stringify(body)).toContain(`${row?.id} (`)
+  expect(JSON.stringify(body)).toContain(`${id} (`)
   expect(JSON.stringify(body)).toContain(`topic ${stack.topic('transactions')}): raise max.message.bytes`)
   const values = (await stack.records('transactions')).map(({ value }) => String(value)).join()
   expect(values).toContain(String(paid.id))
 
-  await stack.sql`update outbox set payload = 'fits' where id = ${String(row?.id)}`
+  await stack.sql`
+    update outbox set events = replace(events, repeat('x', 9000), 'fits') where id = ${String(id)}`
   await eventually(async () => expect(await stack.pending()).toBe(0))
   await eventually(async () =>
     expect((await stack.wallet.get('/readyz')).body).toMatchObject({ status: 'pass' }),
@@ -146,12 +148,12 @@ test('an event that is too large waits, readiness names the remedy, and others o
 
 test('one that was refused and removed is forgotten', async () => {
   await using stack = await start(5000)
-  const [row] = await stack.tell('too large', 9000)
+  const id = await stack.tell('too large', 9000)
   await eventually(async () =>
     expect((await stack.wallet.get('/readyz')).body).toMatchObject({ status: 'warn' }),
   )
   await eventually(async () => expect(await stack.pending()).toBe(1))
-  await stack.sql`delete from outbox where id = ${String(row?.id)}`
+  await stack.sql`delete from outbox where id = ${String(id)}`
   await eventually(async () =>
     expect((await stack.wallet.get('/readyz')).body).toMatchObject({ status: 'pass' }),
   )
@@ -170,8 +172,8 @@ test('the wallet is unready while the broker is reachable and refuses every even
     (await stack.wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1 }))
       .status,
   ).toBe(201)
-  await stack.sql`update outbox set payload = '{}', aggregateid = 'k'`
-  await stack.sql`delete from outbox where id > (select min(id) from outbox)`
+  await stack.sql`delete from outbox`
+  await fillOutbox(stack.sql, [{ key: 'k' }])
   await eventually(async () => expect((await stack.wallet.get('/readyz')).status).toBe(200))
 })
 

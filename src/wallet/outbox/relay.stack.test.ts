@@ -11,6 +11,7 @@ import { createLog } from '../../platform/telemetry/log'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { headerText } from '../../testing/headers'
+import { countPending, fillOutbox, fillOutboxRows } from '../../testing/outbox'
 import { type Caller, callerOf, type ServiceProcess, serviceConfig, spawnService } from '../../testing/stack'
 import { startWallet } from '../service'
 import { removeOldDeliveries } from './deliveries-store'
@@ -61,7 +62,7 @@ async function start(wallets = 1) {
     async restartBroker() {
       broker = await startBroker({ dataDir, port, fsync: false })
     },
-    pending: async () => Number((await sql`select count(*)::int as count from outbox`)[0]?.count),
+    pending: () => countPending(sql),
     config,
     topicPrefix,
     /** Everything on topic `balances`, from its beginning, once `enough` says so. */
@@ -258,13 +259,9 @@ test('a row whose id was drawn early and committed late is not passed over', asy
   await eventually(async () => expect(await stack.pending()).toBe(0))
   const late = await stack.sql.reserve()
   const late7 = Bun.randomUUIDv7()
-  const payloadAbout = (subject: string) =>
-    JSON.stringify({ Name: 'BalanceUpdated', Payload: { transaction_id: subject } })
-  const row = (subject: string) => late`
-    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-    values ('balances', 'late', 'BalanceUpdated', ${payloadAbout(subject)}, ${subject}, now())`
+  const value = JSON.stringify({ Name: 'BalanceUpdated', Payload: { transaction_id: late7 } })
   await late`begin`
-  await row(late7)
+  await fillOutbox(late, [{ key: 'late', value, subject: late7 }])
   const { body } = await pay(wallet, 1)
   await stack.records((seen) => seen.some((record) => payloadOf(record).transaction_id === body.id))
   await late`commit`
@@ -369,6 +366,19 @@ test('after cuts and kills every event is at the offset that its delivery names'
     expect(ids.length).toBeGreaterThan(120)
     await eventually(async () => expect(await stack.pending()).toBe(0))
     await stack.expectDelivered(wallets[1] as Caller, ids)
+    // Of both wallets, first by first.
+    const sent = await stack.records((seen) =>
+      ids.every((id) => seen.some((record) => payloadOf(record).transaction_id === id)),
+    )
+    const versions = sent.map((record) => payloadOf(record).version_account_id_from)
+    const payers = Map.groupBy(
+      [...sent.keys()],
+      (index) => payloadOf(sent[index] as IncomingRecord).account_id_from,
+    )
+    for (const of of payers.values()) {
+      const first = [...new Set(of.map((index) => versions[index] ?? 0))]
+      expect(first).toEqual(first.toSorted((one, other) => one - other))
+    }
     // Those of requests whose answer was lost, too.
     const [without] = await stack.owner`
       select count(*)::int as count from transactions
@@ -424,10 +434,7 @@ test('readiness counts what waits up to a bound, and says that there is more', a
   const wallet = only(stack.callers)
   await eventually(async () => expect(await stack.pending()).toBe(0))
   await stack.broker().stop()
-  await stack.sql`
-    insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at, created_at)
-    select 'balances', 'many', 'BalanceUpdated', '{}', ${Bun.randomUUIDv7()}, now(), now() - interval '1 hour'
-    from generate_series(1, 10001)`
+  await fillOutboxRows(stack.sql, 10_001, {}, new Date(Date.now() - 3_600_000))
   const { body } = await wallet.get('/readyz')
   expect(JSON.stringify(body)).toMatch(/more than 10000 events wait, the oldest for 36\d\d s/)
 })

@@ -1,12 +1,13 @@
 /**
- * Publishes the outbox to the broker: all pending rows in id order, each removed only after all
- * replicas acknowledged it, in the statement that records its delivery. One relay per database
- * leads, any number stand by. A crash repeats events and never loses one.
+ * Publishes the outbox to the broker: the events of all pending rows in id order. A row is removed only
+ * after all replicas acknowledged its events, in the statement that records their deliveries. One relay per
+ * database leads, any number stand by. A crash repeats events and never loses one.
  */
 import { events } from '../../contract/events/events'
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { type Sign, signatureHeader } from '../../contract/wire/signature'
 import { messageOf } from '../../platform/fault'
+import type { RecordCoordinates } from '../../platform/kafka/offsets'
 import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import { keepListening } from '../../platform/postgres/listen'
@@ -17,13 +18,14 @@ import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
 import { continueTrace } from '../../platform/telemetry/trace'
 import { endSessions } from '../db/sessions'
+import { HandedOver } from './handed-over'
+import type { OutboxEvent } from './lines'
 import {
-  type OutboxRow,
   openOutbox,
   outboxChannel,
-  type PendingRow,
-  type PublishedRow,
-  removePublished,
+  type PendingAppend,
+  type SettledAppend,
+  settleAndRead,
   tryLead,
 } from './outbox-store'
 import { loadPersonalData } from './personal-data-store'
@@ -44,12 +46,12 @@ export type RelayOptions = {
   besides?: () => Promise<boolean>
 }
 
-/** Rows in one send. */
+/** Events in one send, after which no other append begins. */
 const batchSizeMax = 500
 /** How long the relay sleeps without a wakeup, in milliseconds. */
 const pollMs = 1000
 
-/** An event that is too large for its topic. */
+/** An event that is too large for its topic, by the row that it is in. */
 export type RefusedEvent = { id: bigint; topic: string; bytes: number }
 
 export type RelayState = {
@@ -63,8 +65,11 @@ export type RelayState = {
 
 /** Its `stop` publishes what is pending, as far as that succeeds in time. */
 export type Relay = Part & {
-  /** Notifies the relay of committed rows. Cheap enough for every commit; never throws. */
-  wake(): void
+  /**
+   * Notifies the relay of a commit, with its events where the caller has them. Cheap enough for every
+   * commit; never throws.
+   */
+  handOver(append: PendingAppend | undefined): void
   state(): RelayState
 }
 
@@ -78,7 +83,8 @@ export function createRelay(options: RelayOptions): Relay {
   let lostSession: number | undefined
   let trouble: string | undefined
   let isNotifying = false
-  const drain = new OutboxDrain(sql, options, () => {
+  const handedOver = new HandedOver()
+  const drain = new OutboxDrain(sql, options, handedOver, () => {
     trouble = undefined
   })
 
@@ -94,6 +100,7 @@ export function createRelay(options: RelayOptions): Relay {
       if (leads) await drain.prepareBroker()
       if (leads && !(await drain.run(session))) {
         leads = false
+        handedOver.clear()
         lostSession = session
         continue
       }
@@ -121,7 +128,8 @@ export function createRelay(options: RelayOptions): Relay {
         throw error
       })
     },
-    wake() {
+    handOver(append) {
+      if (leads && append) handedOver.add(append)
       if (leads) return wakeup.notify()
       if (isNotifying) return
       isNotifying = true
@@ -142,24 +150,30 @@ export function createRelay(options: RelayOptions): Relay {
   }
 }
 
+type Result = RecordCoordinates | 'too_large' | 'unsent'
+
 /** Publishes pending rows until there are none. */
 class OutboxDrain {
   readonly #sql: Statements
   readonly #options: RelayOptions
+  readonly #handedOver: HandedOver
   readonly #onPublished: () => void
   #isPrepared = false
   /**
-   * Rows that the broker has acknowledged and the outbox still holds. The next statement removes
+   * Rows whose events the broker has acknowledged and the outbox still holds. The next statement removes
    * them, in any session: published is published.
    */
-  #published: PublishedRow[] = []
-  /** With the time of the next try, on the clock of `performance.now`. */
-  readonly #refused = new Map<bigint, RefusedEvent & { retryMs: number }>()
+  #settled: SettledAppend[] = []
+  /** What became of the events of a row of which some could not be sent yet. */
+  readonly #begun = new Map<bigint, Result[]>()
+  /** By row, with the time of the next try, on the clock of `performance.now`. */
+  readonly #refused = new Map<bigint, { events: RefusedEvent[]; retryMs: number }>()
   #progressMs = performance.now()
 
-  constructor(sql: Statements, options: RelayOptions, onPublished: () => void) {
+  constructor(sql: Statements, options: RelayOptions, handedOver: HandedOver, onPublished: () => void) {
     this.#sql = sql
     this.#options = options
+    this.#handedOver = handedOver
     this.#onPublished = onPublished
   }
 
@@ -167,15 +181,18 @@ class OutboxDrain {
   async run(session: number): Promise<boolean> {
     for (;;) {
       const nowMs = performance.now()
-      const [skipped, due] = partition([...this.#refused.values()], ({ retryMs }) => retryMs > nowMs)
-      const pending = await removePublished(this.#sql, this.#published, {
+      const [skipped, due] = partition([...this.#refused], ([, { retryMs }]) => retryMs > nowMs)
+      const known = this.#handedOver.copy()
+      const pending = await settleAndRead(this.#sql, this.#settled, {
         limit: batchSizeMax,
-        except: skipped.map(({ id }) => id),
+        except: skipped.map(([id]) => id),
+        known,
       })
+      this.#handedOver.forget(idsUpTo(pending.rows.at(-1)?.id, known))
       // Another relay may have published them.
-      for (const { id } of due) if (!pending.rows.some((row) => row.id === id)) this.#refused.delete(id)
-      if (this.#published.length > 0) this.#onPublished()
-      this.#published = []
+      for (const [id] of due) if (!pending.rows.some((row) => row.id === id)) this.#refused.delete(id)
+      if (this.#settled.length > 0) this.#onPublished()
+      this.#settled = []
       if (pending.session !== session) return false
       if (pending.rows.length === 0) {
         if (this.#refused.size === 0) this.#progressMs = performance.now()
@@ -196,7 +213,7 @@ class OutboxDrain {
 
   state(): Pick<RelayState, 'refused' | 'standstillMs'> {
     return {
-      refused: [...this.#refused.values()].map(({ id, topic, bytes }) => ({ id, topic, bytes })),
+      refused: [...this.#refused.values()].flatMap(({ events }) => events),
       standstillMs: performance.now() - this.#progressMs,
     }
   }
@@ -205,33 +222,62 @@ class OutboxDrain {
    * Consumers order by version: an event that is published after later ones of its account only
    * closes the gap that it left.
    */
-  async #publish(rows: PendingRow[]): Promise<void> {
-    const { publisher, refusedMs, log } = this.#options
-    const current = await withPersonalData(this.#sql, rows)
-    const records = current.map((event) => recordOf(event, this.#options))
-    const sent = await publisher.send(records)
-    let first: RefusedEvent | undefined
-    for (const [index, coordinates] of sent.entries()) {
-      const [{ id }, record] = [rows[index] as PendingRow, records[index] as OutgoingRecord]
-      if (coordinates === 'unsent') continue
-      this.#refused.delete(id)
-      if (coordinates === 'too_large') {
-        const event = { id, topic: record.topic, bytes: bytesOnWire(record) }
-        this.#refused.set(id, { ...event, retryMs: performance.now() + refusedMs })
-        first ??= event
-      } else this.#published.push({ id, ...coordinates })
-    }
-    if (this.#published.length > 0) this.#progressMs = performance.now()
+  async #publish(rows: PendingAppend[]): Promise<void> {
+    const appends = rows.map((row) => ({ ...row, results: this.#begun.get(row.id) ?? unsentOf(row) }))
+    this.#begun.clear()
+    const unsent = appends.flatMap(({ events, results }) =>
+      events.flatMap((event, index) => (results[index] === 'unsent' ? { event, results, index } : [])),
+    )
+    const current = await withPersonalData(
+      this.#sql,
+      unsent.map(({ event }) => event),
+    )
+    const sent = await this.#options.publisher.send(current.map((event) => recordOf(event, this.#options)))
+    for (const [at, { results, index }] of unsent.entries()) results[index] = sent[at] ?? 'unsent'
+    if (sent.some((result) => typeof result === 'object')) this.#progressMs = performance.now()
+    const refused = appends.flatMap((append) => this.#conclude(append))
+    const [first] = refused
     if (first)
-      log.error(
-        { events: this.#refused.size, first },
+      this.#options.log.error(
+        { events: this.state().refused.length, first },
         'broker refused events as too large, kept in the outbox',
       )
   }
+
+  /** Returns what was refused, of a row of which nothing was published: it is kept as it is. */
+  #conclude({ id, events, results }: PendingAppend & { results: Result[] }): RefusedEvent[] {
+    if (results.includes('unsent')) {
+      this.#begun.set(id, results)
+      return []
+    }
+    this.#refused.delete(id)
+    const published = events.flatMap((event, index) => {
+      const result = results[index]
+      return typeof result === 'object' ? { event, ...result } : []
+    })
+    if (published.length > 0) {
+      // What was refused is a row of its own then, which is tried at once.
+      const refused = events.filter((_, index) => results[index] === 'too_large')
+      this.#settled.push({ id, published, refused })
+      return []
+    }
+    const refused = events.map((event) => {
+      const record = recordOf(event, this.#options)
+      return { id, topic: record.topic, bytes: bytesOnWire(record) }
+    })
+    this.#refused.set(id, { events: refused, retryMs: performance.now() + this.#options.refusedMs })
+    return refused
+  }
 }
 
+const unsentOf = ({ events }: PendingAppend): Result[] => events.map(() => 'unsent')
+
+/** Those whose rows are gone or were read, up to `last`: all of them where no row was left. */
+const idsUpTo = (last: bigint | undefined, known: ReadonlyMap<bigint, unknown>): bigint[] =>
+  [...known.keys()].filter((id) => last === undefined || id <= last)
+
 /** The rows that stand for personal data, with what is known of their clients now. */
-async function withPersonalData(sql: Statements, rows: readonly OutboxRow[]): Promise<OutboxRow[]> {
+async function withPersonalData(sql: Statements, rows: readonly OutboxEvent[]): Promise<OutboxEvent[]> {
   const { topic } = events.PersonalDataRecorded
   const clientIds = rows.flatMap((row) => (row.topic === topic ? row.key : []))
   if (clientIds.length === 0) return [...rows]
@@ -241,7 +287,7 @@ async function withPersonalData(sql: Statements, rows: readonly OutboxRow[]): Pr
 
 /** Events without a request (expiry, republication) start a new trace. */
 export function recordOf(
-  event: OutboxRow,
+  event: OutboxEvent,
   { topicPrefix, sign }: Pick<RelayOptions, 'topicPrefix' | 'sign'>,
 ): OutgoingRecord {
   const headers: Record<string, string> = {

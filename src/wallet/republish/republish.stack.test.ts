@@ -6,6 +6,7 @@ import { openDatabase, openSession } from '../../platform/postgres/database'
 import { prepareDatabase } from '../../platform/postgres/migrate'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
+import { eventsIn, fillOutboxRows } from '../../testing/outbox'
 import { serviceConfig } from '../../testing/stack'
 import { eva, frank, log, steadyClock, world } from '../../testing/wallets'
 import { grants } from '../db/grants'
@@ -140,13 +141,9 @@ async function startTown() {
   const owner = openSession({ url: place.url, applicationName: 'test' })
   const take = async (): Promise<Event[]> => {
     const rows = await owner`with taken as (delete from outbox returning *) select * from taken order by id`
-    return rows.map((row) => ({
-      topic: row.aggregatetype,
-      key: row.aggregateid,
-      name: row.type,
-      payload: JSON.parse(row.payload).Payload ?? {},
-      subject: row.subject,
-      time: row.occurred_at,
+    return eventsIn(rows).map(({ value, traceparent: _, ...event }) => ({
+      ...event,
+      payload: JSON.parse(value).Payload ?? {},
     }))
   }
   const firstTime = await owner`select * from outbox order by id`
@@ -260,9 +257,7 @@ test('since a time: events at it or later, also of holds that were placed before
 })
 
 /** More rows than republishing adds to. */
-const fill = () => town.owner`
-  insert into outbox (aggregatetype, aggregateid, type, payload, subject, occurred_at)
-  select 'balances', 'many', 'BalanceUpdated', '{}', gen_random_uuid(), now() from generate_series(1, 1001)`
+const fill = () => fillOutboxRows(town.owner, 1001)
 
 test('nothing is added to a full outbox; it goes on once there is room', async () => {
   await fill()

@@ -83,8 +83,8 @@ export async function seedWallet(url: string, database: Database, log: Log): Pro
       if (!(await markSeeded(tx, file.name))) return
       const facts = readSeed(file)
       for (const fact of facts) {
-        const outbox = toEvents(fact).map((event) => ({ ...event, traceparent: null }))
-        await append(tx, { facts: [fact], keys: [], outbox, createdAt: fact.createdAt })
+        const events = toEvents(fact).map((event) => ({ ...event, traceparent: null }))
+        await append(tx, { facts: [fact], keys: [], events, createdAt: fact.createdAt })
       }
       const count = (type: Fact['type']) => facts.filter((fact) => fact.type === type).length
       const counts = { clients: count('registration'), accounts: count('opening') }

@@ -11,10 +11,12 @@ import { keysOf, rowStatements } from '../../../platform/postgres/rows'
 import type { Statements } from '../../../platform/postgres/statements'
 import * as tables from '../../db/schema'
 import type { Change, Fact, Hold, Movement, Transaction } from '../../domain/types'
-import { insertOutbox, type OutboxRow } from '../../outbox/outbox-store'
+import type { OutboxEvent } from '../../outbox/lines'
+import { insertOutbox, type PendingAppend } from '../../outbox/outbox-store'
 import { insertKeys, type KeyRow } from './idempotency-keys'
 
-export type Changes = { facts: Fact[]; keys: KeyRow[]; outbox: OutboxRow[]; createdAt: Date }
+/** `events`: of the facts. */
+export type Changes = { facts: Fact[]; keys: KeyRow[]; events: OutboxEvent[]; createdAt: Date }
 
 /** Why an append failed. */
 export type AppendFailure =
@@ -26,11 +28,15 @@ export type AppendFailure =
   | 'unavailable'
 
 /**
- * Clients, accounts, entries, transactions, holds, changes, used keys and outbox rows; triggers update
- * the snapshots. See `classifyAppendFailure` for the errors.
+ * Clients, accounts, entries, transactions, holds, changes, used keys and the events; triggers update
+ * the snapshots. Resolves with the events if all of them are in the outbox now, for the relay. See
+ * `classifyAppendFailure` for the errors.
  */
-export async function append(sql: Statements, { facts, keys, outbox, createdAt }: Changes): Promise<void> {
-  if (facts.length === 0 && keys.length === 0) return
+export async function append(
+  sql: Statements,
+  { facts, keys, events, createdAt }: Changes,
+): Promise<PendingAppend | undefined> {
+  if (facts.length === 0 && keys.length === 0) return undefined
 
   const movements = facts.filter((fact) => 'entries' in fact)
   // Sorted, so that concurrent writers cannot deadlock.
@@ -43,14 +49,15 @@ export async function append(sql: Statements, { facts, keys, outbox, createdAt }
   const holds = holdsToWrite(movements)
   const changes = movements.flatMap((fact) => ('change' in fact ? fact.change : []))
 
-  await sql`
+  const [row] = await sql<{ id: bigint; event_count: number }[]>`
     with appended_entries as (${entryRows.insert(sql, entries, { createdAt })})
     ${movements.length < facts.length ? appendCreations(sql, facts) : sql``}
     ${transactions.length > 0 ? appendTransactions(sql, transactions, createdAt) : sql``}
     ${holds.length > 0 ? appendHolds(sql, holds) : sql``}
     ${changes.length > 0 ? appendChanges(sql, changes, createdAt) : sql``}
     ${keys.length > 0 ? sql`, used_keys as (${insertKeys(sql, keys)})` : sql``}
-    ${insertOutbox(sql, outbox)}`
+    ${events.length > 0 ? insertOutbox(sql, events) : sql`select where false`}`
+  return row?.event_count === events.length ? { id: row.id, events } : undefined
 }
 
 // Triggers write the rest of clients, accounts and holds.
