@@ -3,12 +3,12 @@ import { makeTreePrivate } from '../private-files.ts'
 import * as cluster from './apis/cluster.ts'
 import * as groupApis from './apis/groups.ts'
 import * as records from './apis/records.ts'
-import { Catalog } from './catalog.ts'
 import { Connection, connectionLimits, type Log } from './connection.ts'
 import { Faults } from './faults.ts'
 import { Groups } from './group.ts'
-import { type Damage, Disk } from './log/segment.ts'
-import { Topics } from './topics.ts'
+import { Disk } from './log/disk.ts'
+import type { Damage } from './log/segment.ts'
+import { type Place, Topics } from './topics.ts'
 
 /**
  * A broker that speaks enough of the Kafka protocol for kafkajs, librdkafka and the Java tools, and
@@ -57,11 +57,11 @@ export async function startBroker(
     resources.adopt(lockDirectory(dataDir), (lock) => lock.release())
     makeTreePrivate(dataDir)
     const disk = new Disk(fsync)
-    const catalog = resources.adopt(new Catalog(dataDir, disk), (opened) => opened.close())
-    const onDamage = (topic: string, partition: number, damage: Damage) => {
-      log('warn', explainDamage(damage), { topic, partition, ...damage })
+    const onDamage = (place: Place, damage: Damage) => {
+      log('warn', explainDamage(damage), { ...place, ...damage })
     }
-    const topics = resources.adopt(new Topics(dataDir, catalog, onDamage), (opened) => opened.close())
+    const topics = resources.adopt(new Topics(dataDir, disk, onDamage), (opened) => opened.close())
+    const { catalog } = topics
     const logGroup = (message: string, fields: object) => log('info', message, fields)
     const groups = resources.adopt(new Groups(logGroup), (opened) => opened.close())
     const connections = new Set<Connection>()

@@ -1,5 +1,5 @@
 import type { ErrorName } from './errors.ts'
-import type { Disk } from './log/segment.ts'
+import type { Disk } from './log/disk.ts'
 
 /** What may go wrong with one request. */
 export type Fault =

@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { encode, recordBatch } from '../../testing/raw-kafka.ts'
 import type { Context } from './api.ts'
 import { fetch } from './apis/records.ts'
-import { Catalog } from './catalog.ts'
-import { Disk } from './log/segment.ts'
+import { Disk } from './log/disk.ts'
 import { Topics } from './topics.ts'
 import { Reader } from './wire.ts'
 
@@ -18,16 +17,12 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
 function open() {
-  const catalog = new Catalog(dataDir, new Disk(false))
-  const topics = new Topics(dataDir, catalog)
-  const close = () => {
-    topics.close()
-    catalog.close()
-  }
-  return Object.assign(topics, { [Symbol.dispose]: close })
+  const topics = new Topics(dataDir, new Disk(false))
+  return Object.assign(topics, { [Symbol.dispose]: () => topics.close() })
 }
 
 test('files of a deleted topic left by a crash are removed, and never join a new topic', () => {
+  open().close()
   const ghost = join(dataDir, 'logs', 'a@1', '0')
   mkdirSync(ghost, { recursive: true })
   writeFileSync(join(ghost, '00000000000000000000.log'), recordBatch([{ value: 'ghost' }]))

@@ -1,15 +1,15 @@
-import { createHash } from 'node:crypto'
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makePrivate } from '../private-files.ts'
-import type { Catalog } from './catalog.ts'
+import { Catalog, type Topic, type TopicConfig } from './catalog.ts'
 import { Refusal } from './errors.ts'
+import type { Disk } from './log/disk.ts'
+import { type Entry, Journal, type Owner } from './log/journal.ts'
 import { type LogLimits, PartitionLog } from './log/partition-log.ts'
 import type { Damage } from './log/segment.ts'
 
-type TopicConfig = Record<string, string>
-type Topic = TopicRow & { uuid: Buffer; config: TopicConfig; logs: Map<number, PartitionLog> }
-type TopicRow = { id: number; name: string; partitions: number }
+/** Where damage was found; unknown where the header of a journal's entry is what was damaged. */
+export type Place = { topic: string; partition: number } | undefined
 
 /**
  * Topic settings that are accepted, with the broker's defaults. Those a single node cannot act on
@@ -30,38 +30,37 @@ export const topicConfigDefaults: TopicConfig = {
 const topicName = /^(?!\.\.?$)[a-zA-Z0-9._-]{1,249}$/
 const partitionsMax = 1_000
 
-/** Which topics there are, and their logs. Definitions are on disk before a creation is answered. */
+/** All logs, and what is known beside them. */
 export class Topics {
+  readonly catalog: Catalog
+  readonly #journal: Journal
   readonly #logsDirectory: string
-  readonly #topics = new Map<string, Topic>()
-  /** Given once per data directory, and the same after every restart. */
-  readonly clusterId: string
+  readonly #logs = new Map<string, PartitionLog>()
+  /** What the journal has of logs that were not yet opened. */
+  readonly #replayed = new Map<string, Entry[]>()
 
   constructor(
     dataDir: string,
-    readonly catalog: Catalog,
-    readonly onDamage: (topic: string, partition: number, damage: Damage) => void = () => {},
+    disk: Disk,
+    readonly onDamage: (place: Place, damage: Damage) => void = () => {},
   ) {
     this.#logsDirectory = join(dataDir, 'logs')
     makePrivate(this.#logsDirectory)
-    const [cluster] = catalog.read<{ id: string }>('select id from cluster')
-    this.clusterId = cluster?.id ?? Bun.randomUUIDv7('base64url')
-    if (!cluster) catalog.write(['insert into cluster values (?)', this.clusterId])
-    for (const row of catalog.read<TopicRow & { config: string }>('select * from topics')) {
-      this.#keep(row, JSON.parse(row.config))
-    }
+    this.#journal = new Journal(join(dataDir, 'journal'), disk)
+    this.catalog = new Catalog(dataDir, this.#journal)
+    this.#journal.replay((entry) => this.#replay(entry))
     // What a crash left of topics that were being deleted.
-    const known = new Set([...this.#topics.values()].map(directoryOf))
+    const known = new Set([...this.catalog.topics.values()].map(directoryOf))
     for (const entry of readdirSync(this.#logsDirectory)) if (!known.has(entry)) this.#remove(entry)
   }
 
   names(): string[] {
-    return [...this.#topics.keys()]
+    return [...this.catalog.topics.keys()]
   }
 
   /** Refuses a name that no topic has. */
   require(name: string): Topic {
-    const topic = this.#topics.get(name)
+    const topic = this.catalog.topics.get(name)
     if (!topic) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
     return topic
   }
@@ -69,12 +68,20 @@ export class Topics {
   /** Opened, and recovered after a crash, on first use: a start does not wait for logs that are not read. */
   partition(name: string, partition: number): PartitionLog {
     const topic = this.require(name)
+    const key = `${topic.id}/${partition}`
+    const opened = this.#logs.get(key)
+    if (opened) return opened
     if (partition < 0 || partition >= topic.partitions) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
-    const directory = join(this.#logsDirectory, directoryOf(topic), String(partition))
-    const onDamage = (damage: Damage) => this.onDamage(name, partition, damage)
-    const open = () => new PartitionLog(directory, this.catalog.disk, logLimits(topic.config), onDamage)
-    const log = topic.logs.get(partition) ?? open()
-    topic.logs.set(partition, log)
+    const log = new PartitionLog(
+      join(this.#logsDirectory, directoryOf(topic), String(partition)),
+      { topic: topic.id, partition },
+      this.#journal,
+      logLimits(topic.config),
+      (damage) => this.onDamage({ topic: name, partition }, damage),
+      this.#replayed.get(key),
+    )
+    this.#replayed.delete(key)
+    this.#logs.set(key, log)
     return log
   }
 
@@ -90,60 +97,60 @@ export class Topics {
   create(name: string, partitions = 1, config: TopicConfig = {}, validateOnly = false): void {
     if (!topicName.test(name))
       throw new Refusal('INVALID_TOPIC_EXCEPTION', `topic name ${JSON.stringify(name)}`)
-    if (this.#topics.has(name)) throw new Refusal('TOPIC_ALREADY_EXISTS', `topic ${name} already exists`)
+    if (this.catalog.topics.has(name))
+      throw new Refusal('TOPIC_ALREADY_EXISTS', `topic ${name} already exists`)
     if (partitions < 1 || partitions > partitionsMax)
       throw new Refusal('INVALID_PARTITIONS', `1 to ${partitionsMax} partitions`)
     for (const [key, value] of Object.entries(config)) checkConfig(key, value)
     if (validateOnly) return
-    const settings = { ...topicConfigDefaults, ...config }
-    const insert = 'insert into topics (name, partitions, config) values (?, ?, ?) returning id'
-    for (const { id } of this.catalog.write<{ id: number }>([
-      insert,
-      name,
-      partitions,
-      JSON.stringify(settings),
-    ])) {
-      this.#keep({ id, name, partitions }, settings)
-    }
+    this.catalog.create(name, partitions, { ...topicConfigDefaults, ...config })
   }
 
   delete(name: string): void {
     const topic = this.require(name)
-    this.catalog.write(
-      ['delete from topics where name = ?', name],
-      ['delete from commits where topic = ?', name],
-    )
-    this.#topics.delete(name)
-    for (const log of topic.logs.values()) log.close()
+    this.#journal.erase()
+    this.catalog.delete(name)
+    for (const [key, log] of this.#logs) {
+      if (log.place.topic !== topic.id) continue
+      this.#logs.delete(key)
+      log.close()
+    }
     this.#remove(directoryOf(topic))
-  }
-
-  /** A producer id that no producer had before, across restarts. */
-  newProducerId(): number {
-    const insert = 'insert into producers default values returning id'
-    const [producer] = this.catalog.write<{ id: number }>([insert], ['delete from producers'])
-    if (!producer) throw new Error('an insert returns its row')
-    return producer.id
   }
 
   /** Removes what is past its topic's limits, giving way to requests between two logs. */
   async retain(now: number): Promise<void> {
-    for (const topic of [...this.#topics.values()]) {
+    for (const topic of [...this.catalog.topics.values()]) {
+      const { retentionBytes, retentionMs } = logLimits(topic.config)
+      if (retentionBytes < 0 && retentionMs < 0) continue
       for (let partition = 0; partition < topic.partitions; partition++) {
         await new Promise((resolve) => setImmediate(resolve))
-        if (this.#topics.get(topic.name) === topic) this.partition(topic.name, partition).retain(now)
+        if (this.catalog.topics.get(topic.name) === topic) this.partition(topic.name, partition).retain(now)
       }
     }
   }
 
   close(): void {
-    for (const { logs } of this.#topics.values()) for (const log of logs.values()) log.close()
-    this.#topics.clear()
+    this.#journal.close()
+    for (const log of this.#logs.values()) log.close()
   }
 
-  #keep(row: TopicRow, config: TopicConfig): void {
-    const uuid = createHash('sha256').update(`${this.clusterId}/${row.id}`).digest().subarray(0, 16)
-    this.#topics.set(row.name, { ...row, uuid, config, logs: new Map() })
+  #replay(entry: Entry): Owner | undefined {
+    const { topic: id, partition, damaged } = entry
+    const topic = [...this.catalog.topics.values()].find((one) => one.id === id)
+    if (damaged && !topic) this.onDamage(undefined, { ...damaged, fromOffset: 0, toOffset: 0 })
+    else if (id === 0) {
+      this.catalog.replay(entry)
+      return this.catalog
+    }
+    if (!topic || partition >= topic.partitions) return undefined
+    const key = `${id}/${partition}`
+    const entries = this.#replayed.get(key)
+    entries?.push(entry)
+    if (entries) return undefined
+    this.#replayed.set(key, [entry])
+    const notYet = () => {}
+    return { written: notYet, failed: notYet, persist: () => this.partition(topic.name, partition).persist() }
   }
 
   #remove(directory: string): void {
@@ -152,7 +159,7 @@ export class Topics {
 }
 
 /** The id separates a recreated topic from what a crash may have left of the deleted one. */
-function directoryOf({ name, id }: TopicRow): string {
+function directoryOf({ name, id }: Topic): string {
   return `${name}@${id}`
 }
 

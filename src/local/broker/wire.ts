@@ -52,11 +52,15 @@ export class Reader {
   }
 }
 
-/** Builds one message in a buffer that grows. */
+/** Bytes of at least this length are not copied before the message is finished. */
+const longBytes = 1024
+
+/** Builds one message in a buffer that grows, and what is long beside it. */
 export class Writer {
   buffer = Buffer.allocUnsafe(512)
   flexible = false
   #length = 0
+  #before: Buffer[] = []
 
   constructor(readonly version = 0) {}
 
@@ -65,15 +69,27 @@ export class Writer {
     const at = this.#length
     this.#length += length
     if (this.#length > this.buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#length, 2 * this.buffer.length))
+      const larger = Buffer.allocUnsafe(Math.max(this.#length, 2 * this.buffer.length, 512))
       this.buffer.copy(larger, 0, 0, at)
       this.buffer = larger
     }
     return at
   }
 
+  put(bytes: Buffer): void {
+    if (bytes.length < longBytes) {
+      const at = this.take(bytes.length)
+      bytes.copy(this.buffer, at)
+      return
+    }
+    this.#before.push(this.buffer.subarray(0, this.#length), bytes)
+    this.buffer = this.buffer.subarray(this.#length)
+    this.#length = 0
+  }
+
   finish(): Buffer {
-    return this.buffer.subarray(0, this.#length)
+    const last = this.buffer.subarray(0, this.#length)
+    return this.#before.length > 0 ? Buffer.concat([...this.#before, last]) : last
   }
 }
 
@@ -166,8 +182,7 @@ const prefixed = <Value>(
   write(to: Writer, value: Value | null): void {
     const bytes = value === null ? null : of(value)
     lengthAs(fixed).write(to, bytes?.length ?? -1)
-    const at = to.take(bytes?.length ?? 0)
-    bytes?.copy(to.buffer, at)
+    if (bytes) to.put(bytes)
   },
 })
 
@@ -262,9 +277,10 @@ export function typeOf<S extends Shape>(shape: S): Type<WrittenOf<S>, ReadOf<S>>
   const fields = Object.entries(shape).map(([name, field]) => [name, typeOf(field as Shape)] as const)
   return {
     read(from) {
-      const value = Object.fromEntries(fields.map(([name, type]) => [name, type.read(from)])) as ReadOf<S>
+      const value: Record<string, unknown> = {}
+      for (const [name, type] of fields) value[name] = type.read(from)
       tags.skip(from)
-      return value
+      return value as ReadOf<S>
     },
     write(to, value) {
       for (const [name, type] of fields) type.write(to, (value as Record<string, never>)[name] as never)

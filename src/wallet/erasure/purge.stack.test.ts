@@ -36,7 +36,7 @@ async function openStage() {
     },
     /** Files of the broker with a byte of the person. */
     files: () =>
-      readdirSync(join(dataDir, 'logs'), { recursive: true, withFileTypes: true }).flatMap((entry) => {
+      readdirSync(dataDir, { recursive: true, withFileTypes: true }).flatMap((entry) => {
         const path = join(entry.parentPath, entry.name)
         return entry.isFile() && /quorra/i.test(readFileSync(path, 'latin1')) ? path : []
       }),

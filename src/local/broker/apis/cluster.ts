@@ -88,15 +88,16 @@ export const metadata = api('Metadata', 3, [0, 11], {
     allowedOperations: between(8, 10, int32, operationsUnasked),
   },
   async serve({ topics: named }, context) {
-    const { host, port, topics } = context
+    const { host, port, topics, catalog } = context
     const asked = named ?? topics.names().map((name) => ({ name }))
     const here = { leaderId: nodeId, replicas: [nodeId], inSync: [nodeId] }
     const described = await each(context, asked, ({ name }) => {
-      const { partitions, uuid } = topics.require(name)
-      return { id: uuid, partitions: Array.from({ length: partitions }, (_, index) => ({ index, ...here })) }
+      const topic = topics.require(name)
+      const partitions = Array.from({ length: topic.partitions }, (_, index) => ({ index, ...here }))
+      return { id: catalog.uuidOf(topic), partitions }
     })
     const brokers = [{ id: nodeId, host, port }]
-    return { brokers, clusterId: topics.clusterId, controllerId: nodeId, topics: described }
+    return { brokers, clusterId: catalog.clusterId, controllerId: nodeId, topics: described }
   },
 })
 

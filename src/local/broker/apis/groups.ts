@@ -207,7 +207,7 @@ export const offsetCommit = api('OffsetCommit', 8, [2, 8], {
       context.topics.partition(topic, partition)
       commits.push({ topic, partition, offset, metadata })
     })
-    const { errorCode } = await handle({}, () => void context.catalog.commit(groupId, commits))
+    const { errorCode } = await handle<object>({}, () => context.catalog.commit(groupId, commits))
     for (const { partitions } of checked)
       for (const partition of partitions) partition.errorCode ||= errorCode
     return { topics: checked }

@@ -77,7 +77,7 @@ export const initProducerId = api('InitProducerId', 22, [0, 4], {
   serve({ transactionalId }, context) {
     return handle(context, () => {
       if (transactionalId !== null) throw new Refusal('INVALID_REQUEST', noTransactions)
-      return { producerId: context.topics.newProducerId(), epoch: 0 }
+      return { producerId: context.catalog.newProducerId(), epoch: 0 }
     })
   },
 })

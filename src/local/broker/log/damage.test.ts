@@ -12,23 +12,22 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { openLog } from '../../../testing/partition-log.ts'
 import { recordBatch } from '../../../testing/raw-kafka.ts'
-import { PartitionLog } from './partition-log.ts'
+import { Disk } from './disk.ts'
+import type { PartitionLog } from './partition-log.ts'
 import { readHeader } from './record-batch.ts'
-import { type Damage, Disk } from './segment.ts'
+import type { Damage } from './segment.ts'
 
+let root: string
 let directory: string
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'damage-'))
+  root = mkdtempSync(join(tmpdir(), 'damage-'))
+  directory = join(root, 'log')
 })
-afterEach(() => rmSync(directory, { recursive: true, force: true }))
+afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-function open(path: string, disk = new Disk(false)) {
-  const damages: Damage[] = []
-  const limits = { batchBytesMax: 1 << 20, segmentBytes: 700, retentionBytes: -1, retentionMs: -1 }
-  const log = new PartitionLog(path, disk, limits, (damage) => damages.push(damage))
-  return Object.assign(log, { damages, [Symbol.dispose]: () => log.close() })
-}
+const open = (path = root, disk = new Disk(false)) => openLog(path, { segmentBytes: 700 }, disk)
 
 /** Values by offset, as read by a consumer that continues after each batch. */
 function readAll(log: PartitionLog): Map<number, string> {
@@ -47,29 +46,33 @@ function readAll(log: PartitionLog): Map<number, string> {
   return values
 }
 
-/** Batches of one to three records over several segments; the value of each record is its offset. */
+/**
+ * Batches of one to three records over several segments; the value of each record is its offset. In a
+ * log that was not closed the last are in the journal.
+ */
 function write(path: string, close: boolean): number {
   const log = open(path, new Disk(!close))
   let next = 0
   for (let batch = 0; batch < 24; batch++) {
     const records = Array.from({ length: 1 + (batch % 3) }, () => ({ value: `value ${next++}` }))
-    log.append(recordBatch(records))
-    log.flush()
+    log.note(recordBatch(records))
+    if (batch === 17) log.persist()
   }
-  if (close) log.close()
+  if (close) log[Symbol.dispose]()
   return next
 }
 
 test.each([true, false])(
   'a changed byte costs one batch at most, and the loss is reported (closed: %p)',
   (closed) => {
-    const original = join(directory, 'original')
+    const original = join(root, 'original')
     const count = write(original, closed)
-    const files = readdirSync(original).filter((name) => name.endsWith('.log'))
+    const names = readdirSync(original, { recursive: true }).map(String)
+    const files = names.filter((name) => /\.(log|journal)$/.test(name)).sort()
     expect(files.length).toBeGreaterThan(3)
     fc.assert(
       fc.property(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 }), (which, where, change) => {
-        const copy = join(directory, 'copy')
+        const copy = join(root, 'copy')
         rmSync(copy, { recursive: true, force: true })
         cpSync(original, copy, { recursive: true })
         const file = join(copy, files[which % files.length] ?? '')
@@ -110,7 +113,7 @@ test.each([true, false])(
 )
 
 test('offsets of a damaged last batch are not reused across restarts', () => {
-  const count = write(directory, true)
+  const count = write(root, true)
   const name =
     readdirSync(directory)
       .filter((file) => file.endsWith('.log'))
@@ -121,9 +124,8 @@ test('offsets of a damaged last batch are not reused across restarts', () => {
   bytes[bytes.length - 2] = (bytes.at(-2) ?? 0) ^ 1
   writeFileSync(file, bytes)
   for (const expected of [count, count + 1]) {
-    using log = open(directory)
-    const { baseOffset } = log.append(recordBatch([{ value: 'value 99' }]))
-    log.flush()
+    using log = open()
+    const baseOffset = log.note(recordBatch([{ value: 'value 99' }]))
     expect(baseOffset).toBe(expected)
     expect(readAll(log).get(expected)).toBe('value 99')
   }
@@ -133,19 +135,18 @@ test('a batch inside a damaged one is not recovered', () => {
   const inner = recordBatch([{ value: 'value 5' }])
   inner.writeBigInt64BE(5n, 0)
   inner.writeInt32BE(0, 12)
-  const log = open(directory)
+  const log = open()
   for (const value of ['value 0', inner, 'value 2']) {
-    log.append(recordBatch([{ value }]))
-    log.flush()
+    log.put(recordBatch([{ value }]))
   }
-  log.close()
+  log[Symbol.dispose]()
   const file = join(directory, '00000000000000000000.log')
   const bytes = readFileSync(file)
   // Before the inner batch, in the attributes of the outer.
   const at = bytes.indexOf(inner) - 30
   bytes[at] = (bytes[at] ?? 0) ^ 1
   writeFileSync(file, bytes)
-  using again = open(directory)
+  using again = open()
   expect([...readAll(again)]).toEqual([
     [0, 'value 0'],
     [2, 'value 2'],
@@ -155,18 +156,17 @@ test('a batch inside a damaged one is not recovered', () => {
 })
 
 test('a deletion takes damaged records along, and keeps those behind it as a gap', () => {
-  const log = open(directory, new Disk(true))
+  const log = open(root, new Disk(true))
   for (let number = 0; number < 6; number++) {
-    log.append(recordBatch([{ value: `value ${number}` }]))
-    log.flush()
+    log.put(recordBatch([{ value: `value ${number}` }]))
   }
-  log.close()
+  log[Symbol.dispose]()
   const file = join(directory, `${'0'.repeat(20)}.log`)
   const bytes = readFileSync(file)
   for (const number of [1, 4]) bytes[bytes.indexOf(`value ${number}`)] = 0
   writeFileSync(file, bytes)
   {
-    using damagedLog = open(directory)
+    using damagedLog = open()
     expect(damagedLog.damages.map(({ fromOffset }) => fromOffset)).toEqual([1, 4])
     damagedLog.deleteBefore(3)
   }
@@ -175,6 +175,6 @@ test('a deletion takes damaged records along, and keeps those behind it as a gap
     `${'3'.padStart(20, '0')}.log.4.damaged`,
     'start-offset',
   ])
-  using reopened = open(directory)
+  using reopened = open()
   expect([reopened.damages, [...readAll(reopened).keys()]]).toEqual([[], [3, 5]])
 })

@@ -2,9 +2,10 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { makePrivate } from '../../private-files.ts'
 import { Refusal } from '../errors.ts'
+import type { Entry, Journal, Owner } from './journal.ts'
 import { ProducerStates } from './producer-states.ts'
-import { checkProduced, stampOffset } from './record-batch.ts'
-import { type Damage, type Disk, Segment } from './segment.ts'
+import { type BatchHeader, checkProduced, findTimestamp, readHeader, stampOffset } from './record-batch.ts'
+import { type Damage, Segment } from './segment.ts'
 
 export type LogLimits = {
   /** A batch larger than this is refused. */
@@ -17,6 +18,8 @@ export type LogLimits = {
   retentionMs: number
 }
 
+type Batch = { header: BatchHeader; entry: Entry }
+
 /**
  * After a restart producers are remembered from this many of the newest segments: more than any has
  * in flight.
@@ -27,35 +30,39 @@ const producersSegments = 3
 const startFile = 'start-offset'
 
 /**
- * One partition: an append-only sequence of segments. What has been answered as durable is never
- * lost or changed, and readers see a batch (the high watermark passes it) only once it is on disk,
- * so nothing that was read can vanish in a crash.
+ * One partition: an append-only sequence of segments, and behind it the batches that only the journal
+ * has on disk, which are in memory. What has been answered as durable is never lost or changed, and
+ * readers see a batch (the high watermark passes it) only once it is on disk, so nothing that was read
+ * can vanish in a crash.
  */
-export class PartitionLog {
+export class PartitionLog implements Owner {
   /** Called whenever there is more to read, and when the log is closed. */
   readonly watchers = new Set<() => void>()
   readonly #segments: Segment[]
+  /** Behind the last record of the segments. */
+  #segmentsEnd = 0
+  /** On disk in the journal alone. */
+  #tail: Batch[] = []
+  /** Appended in this turn. */
+  #waiting: Batch[] = []
   #producers = new ProducerStates()
-  /**
-   * Where the next batch goes, and before it up to where all is on disk. Between them is what waits
-   * to be written.
-   */
+  /** Where the next batch goes. */
   #endOffset = 0
   #highWatermark = 0
   /** Records before it were deleted on request. */
   #deletedTo: number
-  #waiting: Buffer[] = []
-  #written: PromiseWithResolvers<void> | undefined
 
   /**
    * Opens the directory, makes it when it is absent, and moves aside what cannot be read, which
-   * `onDamage` is called.
+   * `onDamage` is called. The journal was found to have `entries` of this log.
    */
   constructor(
     readonly directory: string,
-    readonly disk: Disk,
+    readonly place: { topic: number; partition: number },
+    readonly journal: Journal,
     readonly limits: LogLimits,
     readonly onDamage: (damage: Damage) => void = () => {},
+    entries: Entry[] = [],
   ) {
     makePrivate(directory)
     this.#segments = fs
@@ -63,11 +70,10 @@ export class PartitionLog {
       .filter((name) => name.endsWith('.log'))
       .map((name) => Number.parseInt(name, 10))
       .sort((left, right) => left - right)
-      .map((baseOffset) => new Segment(directory, baseOffset, disk, onDamage))
+      .map((baseOffset) => new Segment(directory, baseOffset, journal.disk, onDamage))
     this.#deletedTo = readStart(directory)
     this.#removeDeleted()
-    if (this.#segments.length === 0) this.#openSegment()
-    this.#recover()
+    this.#recover(entries)
     try {
       this.#trim()
     } catch {
@@ -76,7 +82,8 @@ export class PartitionLog {
   }
 
   get startOffset(): number {
-    return Math.max(this.#segments[0]?.baseOffset ?? 0, this.#deletedTo)
+    const first = this.#segments[0]?.baseOffset ?? this.#tail[0]?.header.baseOffset ?? this.#highWatermark
+    return Math.max(first, this.#deletedTo)
   }
 
   /** One past the last record that readers may see. */
@@ -84,6 +91,7 @@ export class PartitionLog {
     return this.#highWatermark
   }
 
+  /** In segments. */
   get bytes(): number {
     return this.#segments.reduce((total, segment) => total + segment.bytes, 0)
   }
@@ -91,50 +99,56 @@ export class PartitionLog {
   /**
    * Appends the one batch in `records`, or finds that it is already there (a repeat of an
    * idempotent producer answers as the first time). Refuses with the code the producer is to see.
-   * The bytes are stamped in place. `durable` settles when the batch is on disk and readers may see
-   * it; all appends in one turn of the event loop share one write.
+   * The bytes are stamped in place. `durable` settles when the batch is on disk and readers may see it.
    */
   append(records: Buffer): { baseOffset: number; durable: Promise<void> } {
     const produced = checkProduced(records, this.limits.batchBytesMax)
     const repeated = this.#producers.check(produced)
-    if (repeated)
-      return { baseOffset: repeated.baseOffset, durable: this.#written?.promise ?? Promise.resolve() }
+    if (repeated) return { baseOffset: repeated.baseOffset, durable: this.journal.durable }
 
-    const batch = stampOffset(records, produced, this.#endOffset)
-    this.#producers.record(batch)
-    this.#endOffset = batch.lastOffset + 1
-    this.#waiting.push(records)
-    if (!this.#written) {
-      this.#written = Promise.withResolvers()
-      // With acks 0 no caller waits for it.
-      this.#written.promise.catch(() => {})
-      setImmediate(() => this.flush())
-    }
-    return { baseOffset: batch.baseOffset, durable: this.#written.promise }
+    const header = stampOffset(records, produced, this.#endOffset)
+    const entry = { ...this.place, payload: records }
+    this.#producers.record(header)
+    this.#endOffset = header.lastOffset + 1
+    this.#waiting.push({ header, entry })
+    return { baseOffset: header.baseOffset, durable: this.journal.append(entry, this) }
   }
 
-  /**
-   * Puts on disk what was appended so far, or refuses all of it. In this thread, because handing a
-   * write to another one and back costs as much processor time as the write itself; what arrives
-   * meanwhile waits in its sockets and shares the next one.
-   */
-  flush(): void {
-    const written = this.#written
-    if (!written) return
-    const batches = this.#waiting.length > 1 ? Buffer.concat(this.#waiting) : (this.#waiting[0] as Buffer)
+  written(): void {
+    for (const batch of this.#waiting) this.#tail.push(batch)
     this.#waiting = []
-    this.#written = undefined
-    try {
-      const { bytes } = this.#active
-      if (bytes > 0 && bytes + batches.length > this.limits.segmentBytes) this.#roll()
-      this.#active.write(batches)
-      this.#highWatermark = this.#endOffset
-      written.resolve()
-      this.#wake()
-    } catch (error) {
-      // As after a crash: what is not on disk never was, and producers of it are forgotten.
-      this.#recover()
-      written.reject(new Refusal('KAFKA_STORAGE_ERROR', String(error)))
+    this.#highWatermark = this.#endOffset
+    this.#wake()
+  }
+
+  failed(): void {
+    this.#waiting = []
+    this.#endOffset = this.#highWatermark
+    this.#rememberProducers()
+  }
+
+  /** Moves to segments what only the journal has. */
+  persist(): void {
+    for (let first = this.#tail[0]; first; first = this.#tail[0]) {
+      let segment = this.#segments.at(-1)
+      const isFull =
+        segment && segment.bytes > 0 && segment.bytes + first.header.bytes > this.limits.segmentBytes
+      // Where offsets are missing, the name of the next segment remembers it.
+      if (!segment || isFull || first.header.baseOffset !== this.#segmentsEnd)
+        segment = this.#openSegment(first.header.baseOffset)
+      const batches: Buffer[] = []
+      let { bytes } = segment
+      let end = first.header.baseOffset
+      for (const { header, entry } of this.#tail) {
+        const fits = bytes + header.bytes <= this.limits.segmentBytes || batches.length === 0
+        if (!fits || header.baseOffset !== end) break
+        batches.push(entry.payload)
+        bytes += header.bytes
+        end = header.lastOffset + 1
+      }
+      segment.write(Buffer.concat(batches))
+      this.#segmentsEnd = end
+      this.#tail.splice(0, batches.length)
     }
   }
 
@@ -145,13 +159,15 @@ export class PartitionLog {
   read(offset: number, bytesMax: number): Buffer {
     if (offset < this.startOffset || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
     if (offset === this.#highWatermark) return Buffer.alloc(0)
-    const first = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= offset)
-    // Records may be missing at the end of a segment: then those of the next are the ones that follow.
-    for (const segment of this.#segments.slice(first)) {
-      const batches = segment.read(offset, bytesMax)
-      if (batches.length > 0) return batches
+    if (offset < this.#segmentsEnd) {
+      const first = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= offset)
+      // Records may be missing at the end of a segment: then those of the next are the ones that follow.
+      for (const segment of this.#segments.slice(first)) {
+        const batches = segment.read(offset, bytesMax)
+        if (batches.length > 0) return batches
+      }
     }
-    return Buffer.alloc(0)
+    return this.#readTail(offset, bytesMax)
   }
 
   /** The first record at or after `timestamp` that readers may see. */
@@ -161,16 +177,20 @@ export class PartitionLog {
       // In front of the start only within the batch that holds it.
       if (found) return { ...found, offset: Math.max(found.offset, this.startOffset) }
     }
-    return undefined
+    const batch = this.#tail.find(({ header }) => header.maxTimestamp >= timestamp)
+    return batch && findTimestamp(batch.entry.payload, batch.header, timestamp)
   }
 
   /** Removes whole segments that are past the limits. */
   retain(now: number): void {
     const { retentionBytes, retentionMs } = this.limits
+    if (retentionBytes < 0 && retentionMs < 0) return
+    this.persist()
     const isOld = (segment: Segment) => retentionMs >= 0 && segment.timestampMax < now - retentionMs
-    if (this.#active.bytes > 0 && isOld(this.#active)) this.#roll()
+    const active = this.#segments.at(-1)
+    if (active && active.bytes > 0 && isOld(active)) this.#openSegment(this.#segmentsEnd)
     let { bytes } = this
-    for (let oldest = this.#segments[0]; oldest && oldest !== this.#active; oldest = this.#segments[0]) {
+    for (let oldest = this.#segments[0]; oldest && this.#segments.length > 1; oldest = this.#segments[0]) {
       const tooLarge = retentionBytes >= 0 && bytes - oldest.bytes >= retentionBytes
       if (!tooLarge && !isOld(oldest)) break
       bytes -= oldest.bytes
@@ -184,12 +204,14 @@ export class PartitionLog {
    * batches that lie before it whole.
    */
   deleteBefore(offset: number): void {
-    this.flush()
+    this.journal.flush()
     if (offset < 0 || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
     try {
+      // From here on the segments alone have it.
+      this.journal.erase()
       if (offset > this.startOffset) {
-        this.disk.checkRoom()
-        this.disk.replaceFile(join(this.directory, startFile), String(offset))
+        this.journal.disk.checkRoom()
+        this.journal.disk.replaceFile(join(this.directory, startFile), String(offset))
         this.#deletedTo = offset
       }
       this.#trim()
@@ -199,18 +221,29 @@ export class PartitionLog {
   }
 
   close(): void {
-    this.flush()
-    this.#active.seal()
-    for (const segment of this.#segments) segment.close()
     this.#wake()
-  }
-
-  get #active(): Segment {
-    return this.#segments.at(-1) as Segment
   }
 
   #wake(): void {
     for (const watcher of [...this.watchers]) watcher()
+  }
+
+  #readTail(offset: number, bytesMax: number): Buffer {
+    let [low, high] = [0, this.#tail.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#tail[middle] as Batch).header.lastOffset < offset) low = middle + 1
+      else high = middle
+    }
+    const batches: Buffer[] = []
+    let bytes = 0
+    for (let at = low; at < this.#tail.length; at++) {
+      const { payload } = (this.#tail[at] as Batch).entry
+      bytes += payload.length
+      if (batches.length > 0 && bytes > bytesMax) break
+      batches.push(payload)
+    }
+    return batches.length === 1 ? (batches[0] as Buffer) : Buffer.concat(batches)
   }
 
   /** Whole segments before the start. A crash may have left the one that was trimmed beside its successor. */
@@ -228,39 +261,60 @@ export class PartitionLog {
     if (rest === oldest) return
     if (rest) this.#segments[0] = rest
     else {
-      if (oldest === this.#active) this.#openSegment()
+      if (this.#segments.length === 1) this.#openSegment(this.#endOffset)
       this.#segments.shift()
     }
     oldest.remove()
   }
 
-  /** The last segment may be torn; those before it are read to restore producer state. */
-  #recover(): void {
-    this.#producers = new ProducerStates()
-    const active = this.#active
-    for (const segment of this.#segments.slice(-producersSegments, -1)) {
-      segment.recover((batch) => this.#producers.record(batch))
+  /** The last segment may be torn, and may hold some of what the journal has. */
+  #recover(entries: Entry[]): void {
+    const first = entries.find(({ damaged }) => !damaged)
+    const journalFrom = (first && readHeader(first.payload)?.baseOffset) ?? Number.POSITIVE_INFINITY
+    const had = this.#segments.length
+    while ((this.#segments.at(-1)?.baseOffset ?? -1) >= journalFrom) this.#segments.pop()?.remove()
+    if (this.#segments.length < had) this.journal.disk.sync(this.directory)
+    const found = this.#segments.at(-1)?.recover(journalFrom)
+    this.#segmentsEnd = found?.end ?? 0
+    this.#endOffset = Math.max(found?.endOffset ?? 0, this.#deletedTo)
+    let readableEnd = this.#segmentsEnd
+    for (const entry of entries) {
+      const header = readHeader(entry.payload)
+      if (entry.damaged) this.#skipDamaged(entry.damaged, header)
+      else if (header) {
+        this.#tail.push({ header, entry })
+        this.#endOffset = readableEnd = header.lastOffset + 1
+      }
     }
-    let readableEnd = active.baseOffset
-    this.#endOffset = active.recover((batch) => {
-      this.#producers.record(batch)
-      readableEnd = batch.lastOffset + 1
-    })
-    this.#endOffset = Math.max(this.#endOffset, this.#deletedTo)
     this.#highWatermark = this.#endOffset
+    this.#rememberProducers()
+    if (this.#endOffset === readableEnd) return
     // The name of the next segment remembers that offsets behind the last record were given.
-    if (this.#endOffset > readableEnd) this.#openSegment()
+    this.persist()
+    this.#openSegment(this.#endOffset)
   }
 
-  #roll(): void {
-    this.#active.seal()
-    this.#openSegment()
+  /** Its offsets are not given again where its header can be believed. */
+  #skipDamaged(damaged: { file: string; bytes: number }, header: BatchHeader | undefined): void {
+    const fromOffset = this.#endOffset
+    const isNext =
+      header?.baseOffset === fromOffset && header.lastOffset - fromOffset + 1 === header.recordsCount
+    if (isNext) this.#endOffset = header.lastOffset + 1
+    this.onDamage({ ...damaged, fromOffset, toOffset: this.#endOffset })
   }
 
-  #openSegment(): void {
-    this.disk.checkRoom()
-    this.#segments.push(new Segment(this.directory, this.#highWatermark, this.disk, this.onDamage))
-    this.disk.syncNames(this.directory)
+  #rememberProducers(): void {
+    this.#producers = new ProducerStates()
+    for (const segment of this.#segments.slice(-producersSegments))
+      for (const { batch } of segment.intactBatches()) this.#producers.record(batch)
+    for (const { header } of this.#tail) this.#producers.record(header)
+  }
+
+  #openSegment(baseOffset: number): Segment {
+    const segment = new Segment(this.directory, baseOffset, this.journal.disk, this.onDamage)
+    this.#segments.push(segment)
+    this.#segmentsEnd = baseOffset
+    return segment
   }
 }
 

@@ -1,44 +1,8 @@
 import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import type { Disk } from './disk.ts'
 import { type BatchHeader, findTimestamp, headerBytes, isIntact, readHeader } from './record-batch.ts'
 import { salvage } from './salvage.ts'
-
-/**
- * What all files of a broker share. With fsync off a write survives a killed process but not a lost machine.
- */
-export class Disk {
-  /** Fault on demand: every write is refused. */
-  full = false
-
-  constructor(readonly fsync: boolean) {}
-
-  /** Called in front of every write. */
-  checkRoom(): void {
-    if (this.full) throw new Error('ENOSPC: no space left on device, on demand')
-  }
-
-  /** The new content or the old one, after a crash at any point. */
-  replaceFile(path: string, content: Buffer | string): void {
-    fs.writeFileSync(`${path}.new`, content, { mode: 0o600, flush: this.fsync })
-    fs.renameSync(`${path}.new`, path)
-    this.syncNames(dirname(path))
-  }
-
-  /** Makes new names in a directory survive a lost machine. */
-  syncNames(directory: string): void {
-    if (!this.fsync) return
-    const opened = fs.openSync(directory, 'r')
-    fs.fsyncSync(opened)
-    fs.closeSync(opened)
-  }
-}
-
-/**
- * A write to disk takes half the time where the file does not grow, so records are written over
- * zeros that were set aside: as much again as there is, within these bounds.
- */
-const setAside = { bytesMin: 64 << 10, bytesMax: 1 << 20 }
-const zeros = Buffer.alloc(setAside.bytesMax)
 
 /** One index entry per this many bytes: little memory, and a read scans at most this much too far. */
 const indexEveryBytes = 4096
@@ -56,19 +20,21 @@ const damaged = /\.(\d+)\.damaged$/
 
 type IndexEntry = { offset: number; position: number }
 
+/** Those of which the index is in memory, the one that was used last at the end. */
+const loaded = new Set<Segment>()
+const loadedMax = 500
+
 /**
- * A file of record batches, named after the offset of its first; zeros may follow the last. The
- * sparse index lives in memory and is built by walking the batches when it is first needed, so
- * there is no second file that could disagree with this one; what changed on disk is found then.
+ * A file of record batches, named after the offset of its first. It is open only while it is read or
+ * written. The sparse index lives in memory and is built by walking the batches when it is first needed,
+ * so there is no second file that could disagree with this one; what changed on disk is found then.
  */
 export class Segment {
   readonly #path: string
-  #fd: number
   #bytes: number
-  /** How long the file is with the zeros. */
-  #fileBytes: number
   #index: IndexEntry[] | undefined
-  #timestampMax = -1
+  /** Kept when the index is not. */
+  #timestampMax: number | undefined
 
   constructor(
     directory: string,
@@ -77,8 +43,7 @@ export class Segment {
     readonly onDamage: (damage: Damage) => void = () => {},
   ) {
     this.#path = join(directory, nameOf(baseOffset))
-    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
-    this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
+    this.#bytes = fs.statSync(this.#path, { throwIfNoEntry: false })?.size ?? this.#create()
   }
 
   get bytes(): number {
@@ -86,78 +51,69 @@ export class Segment {
   }
 
   get timestampMax(): number {
-    this.#load()
-    return this.#timestampMax
+    if (this.#timestampMax === undefined) this.#load()
+    return this.#timestampMax ?? -1
   }
 
   /**
    * Puts whole batches, stamped with their offsets, on disk behind those that are there. When it
-   * throws nothing was written: an fsync that fails may have lost its own bytes, which are cut off,
-   * and no others, because those before had theirs.
+   * throws nothing was written.
    */
   write(batches: Buffer): void {
     this.#load()
-    const end = this.#bytes + batches.length
-    const grows = this.disk.fsync && end > this.#fileBytes
-    const bytes = grows
-      ? Buffer.concat([batches, zeros.subarray(0, Math.max(end, setAside.bytesMin))])
-      : batches
+    const fd = fs.openSync(this.#path, 'r+')
     try {
-      this.disk.checkRoom()
-      const written = fs.writeSync(this.#fd, bytes, 0, bytes.length, this.#bytes)
-      if (written < bytes.length) throw new Error(`ENOSPC: ${written} of ${bytes.length} bytes written`)
-      if (this.disk.fsync) fs.fdatasyncSync(this.#fd)
-    } catch (error) {
-      this.#truncate(this.#bytes)
-      throw error
+      this.disk.write(fd, batches, this.#bytes)
+    } finally {
+      fs.closeSync(fd)
     }
-    this.#fileBytes = Math.max(this.#fileBytes, this.#bytes + bytes.length)
     for (let at = 0, batch = readHeader(batches); batch; batch = readHeader(batches, at)) {
       this.#note(batch, this.#bytes + at)
       at += batch.bytes
     }
-    this.#bytes = end
+    this.#bytes += batches.length
   }
 
   /**
    * Walks every batch, checksums included. What cannot be read is moved to a file of its own, which
-   * `onDamage` is called; the batches behind it keep their offsets. Answers with the offset behind
-   * the last.
+   * `onDamage` is called; the batches behind it keep their offsets. Batches from `to` on are cut off.
+   * Answers with the offset behind the last record, and with the next that was not given before.
    */
-  recover(visit: (batch: BatchHeader) => void): number {
-    let end = this.#walk(visit)
-    if (end === undefined) {
-      const endOffset = this.#mend()
-      end = this.#walk(visit)
-      if (end === undefined) throw new Error(`${this.#path} cannot be mended`)
-      end.offset = Math.max(end.offset, endOffset)
+  recover(to = Number.POSITIVE_INFINITY): { end: number; endOffset: number } {
+    let found = this.#walk(to)
+    let endOffset = 0
+    if (found === undefined) {
+      endOffset = Math.min(this.#mend(), to)
+      found = this.#walk(to)
+      if (found === undefined) throw new Error(`${this.#path} cannot be mended`)
     }
-    this.#truncate(end.position)
-    // A killed process leaves bytes with the operating system that may not be on disk yet, and
-    // readers are about to see them.
-    if (this.disk.fsync && end.position > 0) fs.fsyncSync(this.#fd)
-    return end.offset
+    const { position, offset } = found
+    if (this.#bytes > position) fs.truncateSync(this.#path, position)
+    this.#bytes = position
+    // Readers are about to see what may not be on disk yet.
+    this.disk.sync(this.#path)
+    return { end: offset, endOffset: Math.max(endOffset, offset) }
   }
 
   /** Undefined when not everything is as it was written. */
-  #walk(visit: (batch: BatchHeader) => void): { position: number; offset: number } | undefined {
+  #walk(to: number): { position: number; offset: number } | undefined {
     this.#index = []
     this.#timestampMax = -1
     const end = { position: 0, offset: this.baseOffset }
     for (const { batch, position } of this.batches({ verify: true })) {
+      if (batch.baseOffset >= to) return end
       const isInPlace =
         batch.baseOffset === end.offset || (batch.baseOffset > end.offset && this.#isGap(end.offset))
       if (!isInPlace) return undefined
       this.#note(batch, position)
-      visit(batch)
       end.position = position + batch.bytes
       end.offset = batch.lastOffset + 1
     }
-    return this.#isZero(end.position) ? end : undefined
+    return end.offset >= to || this.#isZero(end.position) ? end : undefined
   }
 
   #isZero(from: number): boolean {
-    for (let at = from; at < this.#fileBytes; at += scanBytes) {
+    for (let at = from; at < this.#bytes; at += scanBytes) {
       if (this.readAt(at, scanBytes).some((byte) => byte !== 0)) return false
     }
     return true
@@ -177,9 +133,7 @@ export class Segment {
     if (damaged.length === 0)
       this.onDamage({ file: this.#path, bytes: 0, fromOffset: baseOffset, toOffset: baseOffset })
     this.disk.replaceFile(this.#path, Buffer.concat(kept))
-    fs.closeSync(this.#fd)
-    this.#fd = fs.openSync(this.#path, fs.constants.O_RDWR)
-    this.#bytes = this.#fileBytes = fs.fstatSync(this.#fd).size
+    this.#bytes = fs.statSync(this.#path).size
     return endOffset
   }
 
@@ -210,6 +164,11 @@ export class Segment {
     return found && findTimestamp(this.readAt(found.position, found.batch.bytes), found.batch, timestamp)
   }
 
+  intactBatches() {
+    this.#load()
+    return this.batches()
+  }
+
   /**
    * The batches from a position on, ending early where one is torn (and, when verifying, where a
    * checksum does not hold).
@@ -238,7 +197,12 @@ export class Segment {
   /** Shorter at the end of what was written. */
   readAt(position: number, length: number): Buffer {
     const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, this.#bytes - position)))
-    return bytes.subarray(0, fs.readSync(this.#fd, bytes, 0, bytes.length, position))
+    const fd = fs.openSync(this.#path, 'r')
+    try {
+      return bytes.subarray(0, fs.readSync(fd, bytes, 0, bytes.length, position))
+    } finally {
+      fs.closeSync(fd)
+    }
   }
 
   /**
@@ -268,36 +232,37 @@ export class Segment {
     return files.map((file) => [Number(damaged.exec(file)?.[1]), join(directory, file)])
   }
 
-  /** Takes the zeros away: nothing more will be written. */
-  seal(): void {
-    this.#truncate(this.#bytes)
-  }
-
-  close(): void {
-    fs.closeSync(this.#fd)
-  }
-
   /** With what was damaged in it. */
   remove(): void {
-    this.close()
+    loaded.delete(this)
     for (const [, file] of this.#damagedFiles()) fs.unlinkSync(file)
     fs.unlinkSync(this.#path)
   }
 
-  #truncate(bytes: number): void {
-    if (this.#fileBytes > bytes) fs.ftruncateSync(this.#fd, bytes)
-    this.#bytes = this.#fileBytes = bytes
+  /** For a new one the name is on disk, too, before anything is in it. */
+  #create(): number {
+    this.disk.checkRoom()
+    fs.closeSync(fs.openSync(this.#path, 'wx', 0o600))
+    this.disk.sync(dirname(this.#path))
+    return 0
   }
 
   #load(): IndexEntry[] {
-    if (!this.#index) this.recover(() => {})
+    if (!this.#index) this.recover()
+    loaded.delete(this)
+    loaded.add(this)
+    const [oldest] = loaded
+    if (loaded.size > loadedMax && oldest) {
+      oldest.#index = undefined
+      loaded.delete(oldest)
+    }
     return this.#index ?? []
   }
 
   #note(batch: BatchHeader, position: number): void {
     this.#index ??= []
     const index = this.#index
-    this.#timestampMax = Math.max(this.#timestampMax, batch.maxTimestamp)
+    this.#timestampMax = Math.max(this.#timestampMax ?? -1, batch.maxTimestamp)
     const last = index.at(-1)
     if (!last || position - last.position >= indexEveryBytes)
       index.push({ offset: batch.baseOffset, position })
