@@ -17,7 +17,7 @@ const firstNumber = 100_000_000_000
 
 export const accountId = (number: number): string => `${idPrefix}${firstNumber + number}`
 
-const world = '00000000-0000-0000-0000-00000042524c'
+export const world = '00000000-0000-0000-0000-00000042524c'
 
 /**
  * Inserts the accounts by SQL and funds each with a regular deposit. Leaves the outbox empty.

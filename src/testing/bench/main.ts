@@ -8,6 +8,7 @@ import { seed } from '../random.ts'
 import { benchBroker } from './broker.ts'
 import { killBroker } from './broker-kill.ts'
 import { benchClientFaults } from './client-faults.ts'
+import { benchGrowth } from './growth.ts'
 import { benchLedger } from './ledger.ts'
 import { benchPath } from './path.ts'
 import { benchPreview } from './preview.ts'
@@ -29,6 +30,12 @@ const benches: Record<string, Bench> = {
   'client-faults': {
     about: 'transfers by the client while a fifth of its requests is cut: [transfers] [seed]',
     run: benchClientFaults,
+  },
+  growth: {
+    about:
+      'a ledger filled to each size, and measured: [--at=100000,1000000] [--directory=dir] [--fill] ' +
+      '[--seconds=n] [--rounds=n] [--reconcile=max] [--json=file]',
+    run: benchGrowth,
   },
   ledger: {
     about: 'transfers, compared with a naive service and pgbench: [--full] [--plot=file.svg]',

@@ -23,6 +23,18 @@ export function reportPath({ case: { connections, accounts, batch }, figures }: 
   }
 }
 
+/** A column for each size, and how the last compares with the first. */
+export function reportSizes(all: Map<string, Figures>): void {
+  const columns = [...all.values()]
+  const [first, last] = [columns[0], columns.at(-1)]
+  console.log('')
+  row('transactions', ...all.keys(), ...(columns.length > 1 ? ['last/first'] : []))
+  for (const name of first?.keys() ?? []) {
+    const ratio = columns.length > 1 ? [show(figureOf(last, name) / figureOf(first, name), 2)] : []
+    row(name, ...columns.map((each) => show(figureOf(each, name))), ...ratio)
+  }
+}
+
 const figureOf = (figures: Figures | undefined, name: string): number => figures?.get(name) ?? Number.NaN
 
 export function median(values: number[]): number {

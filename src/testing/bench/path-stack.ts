@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import type postgres from 'postgres'
 import { localDatabaseUrl } from '../../config/config.ts'
 import { connectKafka, type Kafka } from '../../platform/kafka/client.ts'
+import { partitionName } from '../../platform/kafka/offsets.ts'
 import { freePort } from '../../platform/process/ports.ts'
 import { createLog } from '../../platform/telemetry/log.ts'
 import { eventually } from '../eventually.ts'
@@ -24,6 +25,8 @@ export type PathStack = {
   balances: postgres.Sql
   admin: postgres.Sql
   kafka: Kafka
+  /** Of the databases, as their owners. */
+  urls: Record<'wallet' | 'balances', string>
   /** From the start of the process until both services are ready. */
   readyMs: number
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
@@ -72,15 +75,18 @@ export async function startPath(checkout: string, dataDir: string): Promise<Path
   }
   const readyMs = performance.now() - begun
   const password = readFileSync(join(dataDir, 'postgres/admin-password'), 'utf8')
-  const wallet = connect(localDatabaseUrl('wallet', postgresPort))
-  const balances = connect(localDatabaseUrl('balances', postgresPort))
+  const urls = {
+    wallet: localDatabaseUrl('wallet', postgresPort),
+    balances: localDatabaseUrl('balances', postgresPort),
+  }
+  const [wallet, balances] = [connect(urls.wallet), connect(urls.balances)]
   const admin = connect(`postgres://postgres:${password}@127.0.0.1:${postgresPort}/postgres`)
   const kafka = connectKafka(
     { brokers: [`127.0.0.1:${brokerPort}`], clientId: 'bench', ssl: false, sasl: undefined },
     createLog({ service: 'bench', level: 'error', format: 'json' }),
   )
   return {
-    ...{ walletPort, balancesPort, brokerPort, wallet, balances, admin, kafka, readyMs },
+    ...{ walletPort, balancesPort, brokerPort, wallet, balances, admin, kafka, urls, readyMs },
     pids: findPids(child.pid),
     async stop(signal) {
       await Promise.all([wallet.end(), balances.end(), admin.end(), kafka.close()])
@@ -157,24 +163,28 @@ export async function copyData(from: string, to: string): Promise<void> {
   await Bun.$`mkdir -p ${to} && cp -a ${from}/. ${to} && sync -f ${to}`.quiet()
 }
 
+async function post({ walletPort }: PathStack, path: string, body: unknown): Promise<{ id: string }> {
+  const answer = await fetch(`http://127.0.0.1:${walletPort}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  if (answer.status !== 201) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`)
+  return (await answer.json()) as { id: string }
+}
+
+/** The owner of a bench's accounts. */
+export const registerClient = (stack: PathStack): Promise<{ id: string }> =>
+  post(stack, '/clients', { name: 'Bench', email: 'bench@example.com' })
+
 /** Opens funded accounts over HTTP, so that it does not depend on tables. Returns their ids. */
-export async function fillAccounts({ walletPort }: PathStack, count: number): Promise<string[]> {
-  const post = async (path: string, body: unknown) => {
-    const answer = await fetch(`http://127.0.0.1:${walletPort}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    if (answer.status !== 201)
-      throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`)
-    return (await answer.json()) as { id: string }
-  }
-  const client = await post('/clients', { name: 'Bench', email: 'bench@example.com' })
+export async function fillAccounts(stack: PathStack, count: number): Promise<string[]> {
+  const client = await registerClient(stack)
   const ids: string[] = []
   const fill = async () => {
     while (ids.length < count) {
       const place = ids.push('') - 1
-      ids[place] = (await post('/accounts', { client_id: client.id })).id
+      ids[place] = (await post(stack, '/accounts', { client_id: client.id })).id
     }
   }
   await Promise.all(Array.from({ length: 128 }, fill))
@@ -182,7 +192,7 @@ export async function fillAccounts({ walletPort }: PathStack, count: number): Pr
     const transactions = ids
       .slice(first, first + 100)
       .map((id) => ({ kind: 'deposit', account_id_to: id, amount: 1_000_000 }))
-    await post('/transactions/batch', { mode: 'atomic', transactions })
+    await post(stack, '/transactions/batch', { mode: 'atomic', transactions })
   }
   return ids
 }
@@ -194,14 +204,37 @@ export async function fillAccounts({ walletPort }: PathStack, count: number): Pr
 export async function untilSettled({ wallet, balances }: PathStack, timeoutMs = 120_000): Promise<void> {
   await eventually(
     async () => {
-      const [ledger] = await wallet<{ versions: string; waiting: boolean }[]>`
-        select sum(version)::text as versions, exists (select from outbox) as waiting from accounts`
-      const [model] = await balances<{ versions: string }[]>`
-        select sum(version)::text as versions from balances`
-      if (ledger?.waiting || ledger?.versions !== model?.versions)
-        throw new Error(`the read side has ${model?.versions} of ${ledger?.versions} versions`)
+      const [ledger] = await wallet<{ state: string; waiting: boolean }[]>`
+        select sum(version) || ' versions of ' || count(*) || ' accounts' as state,
+          exists (select from outbox) as waiting
+        from accounts`
+      const [model] = await balances<{ state: string }[]>`
+        select sum(version) || ' versions of ' || count(*) filter (where opened) || ' accounts' as state
+        from balances`
+      if (ledger?.waiting || ledger?.state !== model?.state)
+        throw new Error(`the ledger has ${ledger?.state}, the read side ${model?.state}`)
     },
     { timeoutMs, intervalMs: 25 },
+  )
+}
+
+/**
+ * Resolves once the read side has applied every record. Its rows alone do not show that after a first
+ * start, which seeds them, and names of clients have no version.
+ */
+export async function untilConsumed(stack: PathStack): Promise<void> {
+  await untilSettled(stack)
+  await eventually(
+    async () => {
+      const ends = await stack.kafka.endOffsets(['personal-data', 'accounts', 'balances'])
+      const rows = await stack.balances<{ name: string; next: string }[]>`
+        select topic || '/' || partition as name, next_offset::text as next from consumed_offsets`
+      const applied = new Map(rows.map(({ name, next }) => [name, next]))
+      for (const { topic, partition, offset } of ends)
+        if (applied.get(partitionName(topic, partition)) !== String(offset))
+          throw new Error(`${topic}/${partition} is not applied up to ${offset}`)
+    },
+    { intervalMs: 100 },
   )
 }
 

@@ -18,6 +18,7 @@ import {
   type PathStack,
   startPath,
   thisCheckout,
+  untilConsumed,
   untilSettled,
 } from './path-stack.ts'
 import { VisibleProbe } from './path-visible.ts'
@@ -112,7 +113,7 @@ async function prepare(name: string, checkout: string, directory: string, accoun
     // A first start opens the accounts of the course.
     const before = await countTransactions(stack)
     const ids = await fillAccounts(stack, accounts)
-    await untilSettled(stack)
+    await untilConsumed(stack)
     await checkPath(stack, before, accounts)
     const idsFile = join(directory, 'ids.json')
     await Bun.write(idsFile, JSON.stringify(ids))
