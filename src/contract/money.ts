@@ -52,6 +52,8 @@ export function parseMoney(value: unknown, currency: string, minorMax = moneyMin
   if (decimals === undefined) return refuse(`${JSON.stringify(currency)} is not an ISO 4217 currency`)
   if (typeof value !== 'number' && typeof value !== 'string')
     return refuse('must be a number or a plain decimal string')
+  const usual = typeof value === 'number' ? minorUnitsOf(value, decimals) : undefined
+  if (usual !== undefined) return { ok: true, minor: BigInt(usual) }
 
   // Up to 15 digits, the shortest text that reads back as the same number is what was written.
   const match = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?$/.exec(typeof value === 'number' ? numberText(value) : value)
@@ -66,6 +68,16 @@ export function parseMoney(value: unknown, currency: string, minorMax = moneyMin
   const minor = BigInt(whole + fraction.slice(0, decimals).padEnd(decimals, '0'))
   if (minor > max) return tooWide(max)
   return { ok: true, minor: sign ? -minor : minor }
+}
+
+/**
+ * The minor units whose decimal reads as this number. Of decimals with up to 15 digits at most one does, so
+ * it is what was written. The text of the number would take six times as long.
+ */
+function minorUnitsOf(value: number, decimals: number): number | undefined {
+  const unit = 10 ** decimals
+  const minor = Math.round(value * unit)
+  return minor / unit === value && Math.abs(minor) <= Number(moneyMinorMax) ? minor : undefined
 }
 
 /** Tolerance in units in the last place. Each addition or subtraction adds at most half of one. */
