@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { depthMax, membersMax, parseJson, RefusedJson, UnfaithfulJson } from './json'
+import { depthMax, membersMax, parseJson, parseRoundedJson, RefusedJson, UnfaithfulJson } from './json'
 
 test.each([
   ['{"amount":999.5}', { amount: 999.5 }],
@@ -146,4 +146,52 @@ test('short numbers with an exponent cost little more than those without', () =>
     return Math.min(...durations)
   })
   expect(withOne).toBeLessThan(6 * (without ?? 0))
+})
+
+// `parseRoundedJson` takes the scan at once, and refuses the same, except for numbers.
+test('what is accepted without a scan is what the scan accepts', () => {
+  const outcome = (parse: () => unknown) => {
+    try {
+      return { value: parse() }
+    } catch (error) {
+      const { name, message, code } = error as RefusedJson
+      return { name, message, code }
+    }
+  }
+  const compare = (text: string) => {
+    const scanned = outcome(() => parseRoundedJson(text))
+    const pointers = 'value' in scanned ? (scanned.value as { pointers: string[] }).pointers : []
+    if (pointers.length > 0)
+      return expect(outcome(() => parseJson(text))).toMatchObject({ code: 'inexact_number' })
+    const expected = 'value' in scanned ? { value: (scanned.value as { value: unknown }).value } : scanned
+    expect(outcome(() => parseJson(text))).toEqual(expected)
+  }
+  const name = fc.constantFrom('a', 'b', '__proto__', '\\u0061', 'ab', '')
+  const value = fc.letrec((tie) => ({
+    node: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom('1', '-0', '1e5', '123456789012345', '1234567890123456', '"a:,{"', '""', 'null'),
+      fc.array(tie('node'), { maxLength: 4 }).map((items) => `[${items.join()}]`),
+      fc
+        .array(fc.tuple(name, tie('node')), { maxLength: 4 })
+        .map((members) => `{${members.map(([key, one]) => `"${key}": ${one}`).join()}}`),
+    ),
+  })).node as fc.Arbitrary<string>
+  fc.assert(fc.property(value, compare), { numRuns: 2000 })
+  const token = fc.constantFrom('{', '}', '[', ']', ',', ':', '"', '"a"', '1', '-', 'e', '\\', ' ', 'null')
+  fc.assert(
+    fc.property(
+      fc.array(token, { maxLength: 12 }).map((tokens) => tokens.join('')),
+      compare,
+    ),
+    {
+      numRuns: 5000,
+    },
+  )
+  const wide = (count: number) => [
+    `[${Array(count).fill('0')}]`,
+    `{${Array.from({ length: count }, (_, at) => `"${at}":0`)}}`,
+  ]
+  for (const text of [...wide(membersMax), ...wide(membersMax + 1)]) compare(text)
+  for (const depth of [depthMax, depthMax + 1]) compare('['.repeat(depth) + ']'.repeat(depth))
 })

@@ -37,6 +37,16 @@ export class UnfaithfulJson extends RefusedJson {
  * `SyntaxError`.
  */
 export function parseJson(text: string): unknown {
+  const members = membersWritten(text)
+  if (members !== undefined) {
+    try {
+      const value: unknown = JSON.parse(text)
+      // Of members given twice `JSON.parse` keeps one.
+      if (membersOf(value) === members) return value
+    } catch {
+      // The scan may know a better reason.
+    }
+  }
   scan(text, (_, error) => {
     throw error
   })
@@ -80,12 +90,67 @@ const [
   point,
   zero,
   nine,
+  colon,
   openList,
   backslash,
   closeList,
+  lowerE,
   openObject,
   closeObject,
-] = [0x22, 0x2c, 0x2b, 0x2d, 0x2e, 0x30, 0x39, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d] as const
+] = [0x22, 0x2c, 0x2b, 0x2d, 0x2e, 0x30, 0x39, 0x3a, 0x5b, 0x5c, 0x5d, 0x65, 0x7b, 0x7d] as const
+
+/** A number of so many is exact in any double. */
+const exactDigitsMax = 15
+
+/**
+ * How many members the objects have together. Undefined where only the scan can tell whether the text is
+ * accepted. Takes less than half its time, and nearly all texts pass.
+ */
+function membersWritten(text: string): number | undefined {
+  const { length } = text
+  let members = 0
+  let commas = 0
+  let depth = 0
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === quote) {
+      for (index++; index < length; index++) {
+        const inner = text.charCodeAt(index)
+        if (inner === quote) break
+        if (inner === backslash) return undefined
+      }
+    } else if (code === colon) members++
+    else if (code === comma) commas++
+    else if (code === openObject || code === openList) {
+      if (++depth > depthMax) return undefined
+    } else if (code === closeObject || code === closeList) depth--
+    else if (isDigit(code) || code === minus) {
+      const end = endOfShortNumber(text, index)
+      if (end === undefined) return undefined
+      index = end - 1
+    }
+  }
+  return commas < membersMax ? members : undefined
+}
+
+/** Undefined for a number that is not exact by its length alone. */
+function endOfShortNumber(text: string, start: number): number | undefined {
+  let end = start + 1
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end)
+    if ((code | 0x20) === lowerE) return undefined
+    if (!isDigit(code) && code !== point && code !== plus && code !== minus) break
+  }
+  return end - start <= exactDigitsMax ? end : undefined
+}
+
+function membersOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let members = 0
+  if (Array.isArray(value)) for (const item of value) members += membersOf(item)
+  else for (const name in value) members += 1 + membersOf(value[name as keyof typeof value])
+  return members
+}
 
 /** Checks structure only: what is not JSON passes, for `JSON.parse` to reject. */
 function scan(text: string, onInexact: OnInexact): void {
@@ -160,12 +225,11 @@ function passNumber(text: string, start: number, frames: readonly Frame[], onIne
   for (; end < text.length; end++) {
     const code = text.charCodeAt(end)
     if (isDigit(code) || code === point || code === plus || code === minus) continue
-    // e and E
-    if ((code | 0x20) !== 0x65) break
+    if ((code | 0x20) !== lowerE) break
     exponentAt = end
   }
-  // Fifteen digits are exact in any double, unless the exponent takes them near the ends of its range.
-  if (end - start <= 15 && (exponentAt === 0 || end - exponentAt <= 3)) return end
+  // Unless the exponent takes it near the ends of the range.
+  if (end - start <= exactDigitsMax && (exponentAt === 0 || end - exponentAt <= 3)) return end
   const source = text.slice(start, end)
   const nearest = Number(source)
   if (isExact(source, nearest)) return end
