@@ -25,7 +25,7 @@ const log = createLog({ service: 'test', level: 'error', format: 'json' })
 const keyOf = (id: string): SigningKey => ({ id, secret: crypto.getRandomValues(new Uint8Array(32)) })
 const [first, second, stranger] = [keyOf('2025'), keyOf('2026'), keyOf('stranger')]
 
-type Placed = IncomingRecord & { topic: string }
+type Placed = Pick<IncomingRecord, 'key' | 'value' | 'headers'> & { topic: string }
 type Service = RunningService & Caller
 
 /** A stack whose services are started and stopped one by one, with keys of their own. */
@@ -60,7 +60,7 @@ async function openStage() {
       const ranges = await kafka.endOffsets(topics.map(nameOf))
       const records: Placed[] = []
       for await (const { topic, records: batch } of kafka.read(ranges))
-        records.push(...batch.map((record) => ({ ...record, topic })))
+        records.push(...batch.map(({ key, value, headers }) => ({ key, value, headers, topic })))
       return records
     },
     /** Once everything in the outbox is published, and everything in the topics applied. */

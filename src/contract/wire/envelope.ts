@@ -34,9 +34,14 @@ export type ReceivedRecord = {
   value: Uint8Array | null
   /** In their order: names may repeat, and neither names nor values have to be text. */
   headers?: readonly (readonly [name: Uint8Array, value: Uint8Array | null])[]
+  /** For those that need not read all headers: the values of the last ones with these names. */
+  lastHeaders?(names: readonly Uint8Array[]): readonly HeaderValue[]
   /** Set when the record stands for a batch that could not be read. */
   unreadable?: Unreadable
 }
+
+/** Null where the header has no value, undefined where there is none. */
+type HeaderValue = Uint8Array | null | undefined
 
 /** Why a record could not be read. Causes are part of the API. */
 export type Unreadable = {
@@ -254,10 +259,11 @@ type Failed = {
  * Unwraps the data: the record's value in binary mode and in the course's records, a member of it in
  * structured mode.
  */
-function open({ value, headers = [] }: ReceivedRecord): Data | Failed {
-  const attributes = attributesOf(headers)
+function open(record: ReceivedRecord): Data | Failed {
+  const { value } = record
+  const attributes = attributesOf(record)
   if (!attributes) return { reason: fault('cloudevent_invalid', 'a CloudEvents attribute is not UTF-8') }
-  const { 'content-type': contentType = '', ce_type: type, ce_specversion: specversion } = attributes
+  const [contentType = '', type, specversion] = attributes
   if (structuredMode.test(contentType)) return openStructured(value, contentType)
   const isCloudEvent = type !== undefined || specversion !== undefined
   const reason = isCloudEvent ? attributeFault(specversion, type) : undefined
@@ -266,27 +272,42 @@ function open({ value, headers = [] }: ReceivedRecord): Data | Failed {
 
 /** Signatures have to cover them. */
 export const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
-const namesInBytes = attributeNames.map((name) => [name, Buffer.from(name)] as const)
+const namesInBytes = attributeNames.map((name) => Buffer.from(name))
 
 /**
- * The headers that decide how to read the record. Of a repeated one the last counts; one without a
- * value is absent.
+ * The headers that decide how to read the record, undefined where one is not UTF-8. Of a repeated one the
+ * last counts; one without a value is absent.
  */
-function attributesOf(headers: NonNullable<ReceivedRecord['headers']>) {
-  const attributes: { [Name in (typeof attributeNames)[number]]?: string | undefined } = {}
+function attributesOf(record: ReceivedRecord): (string | undefined)[] | undefined {
+  const values = record.lastHeaders?.(namesInBytes) ?? lastHeaders(record.headers ?? [])
+  try {
+    return values.map((value) => (value ? textOf(value) : undefined))
+  } catch {
+    return undefined
+  }
+}
+
+function lastHeaders(headers: NonNullable<ReceivedRecord['headers']>): HeaderValue[] {
+  const values: HeaderValue[] = namesInBytes.map(() => undefined)
   for (const [name, value] of headers) {
     // Most names differ in length, which is faster to see.
-    const named = namesInBytes.find(([, bytes]) => bytes.length === name.length && bytes.equals(name))
-    if (!named) continue
-    const [attribute] = named
-    try {
-      attributes[attribute] = value ? utf8.decode(value) : undefined
-    } catch {
-      return undefined
-    }
+    const index = namesInBytes.findIndex((bytes) => bytes.length === name.length && bytes.equals(name))
+    if (index >= 0) values[index] = value
   }
-  return attributes
+  return values
 }
+
+function textOf(bytes: Uint8Array): string {
+  for (let index = 0; index < usualTexts.length; index++) {
+    const usual = usualTextsInBytes[index] as Buffer
+    if (usual.length === bytes.length && usual.equals(bytes)) return usualTexts[index] as string
+  }
+  return utf8.decode(bytes)
+}
+
+/** Compared faster than decoded. */
+const usualTexts = ['application/json', '1.0', ...Object.values(events).map(({ type }) => type)]
+const usualTextsInBytes = usualTexts.map((text) => Buffer.from(text))
 
 function openStructured(bytes: Uint8Array | null, contentType: string): Data | Failed {
   const invalid = (detail: string, type?: string) => ({ type, reason: fault('cloudevent_invalid', detail) })

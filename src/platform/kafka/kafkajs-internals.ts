@@ -9,27 +9,12 @@ import FetchedBatch from 'kafkajs/src/consumer/batch'
 // @ts-expect-error As above.
 import RequestQueue from 'kafkajs/src/network/requestQueue'
 // @ts-expect-error As above.
-import Decoder from 'kafkajs/src/protocol/decoder'
-// @ts-expect-error As above.
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch'
 // @ts-expect-error As above.
 import produceRequests from 'kafkajs/src/protocol/requests/produce'
+import { decodeFetch, type Fetched } from './fetch-response'
 import { partitionName } from './offsets'
 import { encodeProduce, type TopicRecords } from './produce-request'
-import { type BatchFault, type FetchedRange, limits, type RawRecord, readRecordSet } from './record-set'
-
-/**
- * A message of a fetched partition. The last one is a mark: no record, only the offset at which the
- * batches end.
- */
-export type FetchedMessage = Omit<RawRecord, 'offset'> & {
-  offset: string
-  isControlRecord: boolean
-  batchContext: { producerId: string; inTransaction: boolean }
-  isMark?: boolean
-  /** Set for a message that stands for an unreadable batch, from `firstOffset` to its own offset. */
-  fault?: BatchFault & { firstOffset: bigint }
-}
 
 // The library sets a timer for each response, also without pending requests or throttling: with a
 // negative delay, which burns CPU at idle and makes the runtime warn.
@@ -38,6 +23,8 @@ const schedule = RequestQueue.prototype.scheduleCheckPendingRequests
 RequestQueue.prototype.scheduleCheckPendingRequests = function (this: Queue) {
   if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
 }
+
+export type { Fetched } from './fetch-response'
 
 type Definition = { versions: number[]; protocol: Protocol }
 type Lookup = (apiKey: number, definition: Definition) => ReturnType<Protocol>
@@ -100,103 +87,6 @@ const fetchProtocol: Protocol =
     return { ...exchange, response: { ...exchange.response, decode } }
   }
 
-/** https://kafka.apache.org/protocol#The_Messages_Fetch, versions 4 to 11. */
-export function decodeFetch(answer: Buffer, version: number, fetchOffsets: ReadonlyMap<string, bigint>) {
-  const decoder: LibraryDecoder = new Decoder(answer)
-  const budget = { left: limits.inflatedBytes }
-  const throttleMs = decoder.readInt32()
-  const errorCode = version >= 7 ? decoder.readInt16() : 0
-  const sessionId = version >= 7 ? decoder.readInt32() : 0
-  const responses = decoder.readArray(() => {
-    const topicName = decoder.readString()
-    const partitions = decoder.readArray(() => {
-      const partition = decoder.readInt32()
-      const partitionError = decoder.readInt16()
-      const highWatermark = decoder.readInt64()
-      const lastStableOffset = decoder.readInt64()
-      const logStartOffset = version >= 5 ? decoder.readInt64() : -1n
-      const aborted = decoder.readArray(() => ({
-        producerId: String(decoder.readInt64()),
-        firstOffset: decoder.readInt64(),
-      }))
-      const preferredReadReplica = version >= 11 ? decoder.readInt32() : -1
-      const records = decoder.readBytes() ?? Buffer.alloc(0)
-      const from = fetchOffsets.get(partitionName(topicName, partition)) ?? 0n
-      return {
-        partition,
-        errorCode: partitionError,
-        highWatermark: String(highWatermark),
-        lastStableOffset: String(lastStableOffset),
-        lastStartOffset: String(logStartOffset),
-        // The library relies on this order, which no broker guarantees.
-        abortedTransactions: aborted
-          .sort((one, other) => Number(one.firstOffset - other.firstOffset))
-          .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: String(firstOffset) })),
-        preferredReadReplica,
-        messages: messagesOf(records, { from, end: highWatermark }, budget),
-      }
-    })
-    return { topicName, partitions }
-  })
-  // From version 8 on, throttling is left to clients: the broker responds at once.
-  return {
-    throttleTime: version >= 8 ? 0 : throttleMs,
-    clientSideThrottleTime: throttleMs,
-    errorCode,
-    sessionId,
-    responses,
-  }
-}
-
-type LibraryDecoder = {
-  readInt16(): number
-  readInt32(): number
-  readInt64(): bigint
-  readString(): string
-  readBytes(): Buffer | null
-  readArray<T>(read: () => T): T[]
-}
-
-/**
- * At least one batch of each partition, more while the response is within the budget: the rest is
- * fetched again.
- */
-function messagesOf(records: Buffer, range: FetchedRange, budget: { left: number }): FetchedMessage[] {
-  const messages: FetchedMessage[] = []
-  let last: bigint | undefined
-  for (const batch of readRecordSet(records, range)) {
-    last = batch.last
-    const context = {
-      isControlRecord: batch.isControl,
-      batchContext: { producerId: String(batch.producerId), inTransaction: batch.isTransactional },
-    }
-    for (const { offset, ...record } of batch.records) {
-      messages.push({ offset: String(offset), ...record, ...context })
-      budget.left -= (record.key?.length ?? 0) + (record.value?.length ?? 0)
-    }
-    const { fault, timestampMs } = batch
-    if (fault) {
-      const { bytes: value, ...reason } = fault
-      const substitute = { offset: String(batch.last), key: null, value, headers: [], timestampMs }
-      messages.push({ ...substitute, ...context, fault: { ...reason, firstOffset: batch.first } })
-    }
-    if (budget.left <= 0) break
-  }
-  if (last !== undefined) messages.push({ ...mark, offset: String(last) })
-  return messages
-}
-
-/** Without it, the library ignores batches without records, or fetches them for ever. */
-const mark: Omit<FetchedMessage, 'offset'> = {
-  key: null,
-  value: null,
-  headers: [],
-  timestampMs: Number.NaN,
-  isControlRecord: false,
-  batchContext: { producerId: '-1', inTransaction: false },
-  isMark: true,
-}
-
 type ProduceOptions = { acks: number; timeout: number; topicData: TopicRecords[] }
 
 /** Never reached: brokers that know no newer version than 2 know no headers. */
@@ -222,17 +112,9 @@ const protocols = new Map<Definition, Definition>([
   [produceRequests, { ...produceRequests, protocol: produceProtocol }],
 ])
 
-/** What the library makes of a fetched partition: it leaves out aborted transactions and their markers. */
+/** What the library makes of a fetched partition. */
 export const toFetched = (topic: string, offset: bigint, partition: object | undefined): Fetched =>
   new FetchedBatch(topic, String(offset), partition)
-
-export type Fetched = {
-  topic: string
-  partition: number
-  fetchedOffset: string
-  highWatermark: string
-  messages: FetchedMessage[]
-}
 
 /** The layer below the library's consumer and producer: connections, and which broker leads what. */
 type Cluster = {

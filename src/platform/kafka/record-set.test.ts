@@ -63,6 +63,21 @@ test('records come back byte for byte and in order, with null, repeated and bina
   )
 })
 
+test('single headers are found as in the list of all: the last one of a name', () => {
+  const names = ['', 'a', 'b', 'ab'].map((name) => Buffer.from(name))
+  const header = fc.tuple(fc.constantFrom(...names), nullable)
+  const record = fc.record({ key: nullable, value: nullable, headers: fc.array(header) })
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 5 }), (written) => {
+      const [batch] = read(stored(written))
+      for (const one of batch?.records ?? []) {
+        const found = names.map((name) => one.headers.findLast(([other]) => other.equals(name))?.[1])
+        expect(one.lastHeaders?.(names)).toEqual(found)
+      }
+    }),
+  )
+})
+
 const codecs: [string, number, (data: Buffer) => Buffer][] = [
   ['gzip', 1, (data) => gzipSync(data)],
   ['snappy', 2, snappyCompress],

@@ -10,12 +10,21 @@ import { decompress, TooLarge } from './decompress'
 /** As on the wire: names may repeat, and neither part has to be text. */
 export type RecordHeader = readonly [name: Buffer, value: Buffer | null]
 
-export type RawRecord = {
-  offset: bigint
-  key: Buffer | null
-  value: Buffer | null
-  headers: RecordHeader[]
-  timestampMs: number
+/**
+ * A class because its headers are read when they are asked for: a copy made by spreading would have none, and
+ * does not compile.
+ */
+export abstract class RawRecord {
+  abstract readonly offset: bigint
+  abstract readonly key: Buffer | null
+  abstract readonly value: Buffer | null
+  abstract readonly timestampMs: number
+  abstract get headers(): RecordHeader[]
+  /**
+   * The values of the last headers with these names, undefined where there is none. Faster than to read all
+   * of them; without it they have to be read.
+   */
+  lastHeaders?(names: readonly Uint8Array[]): (Buffer | null | undefined)[]
 }
 
 export type BatchFault = { cause: 'batch_too_large' | 'batch_not_readable'; detail: string }
@@ -30,6 +39,8 @@ export type RawBatch = {
   isControl: boolean
   timestampMs: number
   records: RawRecord[]
+  /** What the records take, inflated. */
+  bytes: number
   /** Why there are no records; `bytes` is the raw batch. */
   fault?: BatchFault & { bytes: Buffer }
 }
@@ -105,7 +116,7 @@ function unreadable(
   const detail = `offsets ${first} to ${last}: ${error.message.slice(0, 200)}`
   const timestampMs = hasHeader ? Number(entry.readBigInt64BE(35)) : Number.NaN
   const plain = { producerId: -1n, isTransactional: false, isControl: false, records: [] }
-  return { first, last, ...plain, timestampMs, fault: { cause, detail, bytes: entry } }
+  return { first, last, ...plain, bytes: entry.length, timestampMs, fault: { cause, detail, bytes: entry } }
 }
 
 function readBatch(entry: Buffer, bounds: Limits): RawBatch {
@@ -119,17 +130,15 @@ function readBatch(entry: Buffer, bounds: Limits): RawBatch {
   if (count > bounds.items) throw new TooLarge(`${count} records, more than ${bounds.items}`)
   const first = entry.readBigInt64BE(0)
   const maxTimestampMs = Number(entry.readBigInt64BE(35))
-  const records = readRecords(
-    decompress(attributes & codecMask, entry.subarray(headerBytes), bounds.inflatedBytes),
-    {
-      first,
-      lastDelta,
-      count,
-      baseTimestamp: entry.readBigInt64BE(27),
-      appendedAtMs: attributes & logAppendTime ? maxTimestampMs : undefined,
-      itemsMax: bounds.items,
-    },
-  )
+  const bytes = decompress(attributes & codecMask, entry.subarray(headerBytes), bounds.inflatedBytes)
+  const records = readRecords(bytes, {
+    first,
+    lastDelta,
+    count,
+    baseTimestamp: entry.readBigInt64BE(27),
+    appendedAtMs: attributes & logAppendTime ? maxTimestampMs : undefined,
+    itemsMax: bounds.items,
+  })
   return {
     first,
     last: first + BigInt(lastDelta),
@@ -138,6 +147,7 @@ function readBatch(entry: Buffer, bounds: Limits): RawBatch {
     isControl: (attributes & control) !== 0,
     timestampMs: maxTimestampMs,
     records,
+    bytes: bytes.length,
   }
 }
 
@@ -150,6 +160,7 @@ type Context = {
   itemsMax: number
 }
 
+/** Checks all of each record, and leaves its headers where they are. */
 function readRecords(bytes: Buffer, context: Context): RawRecord[] {
   const reader = new Reader(bytes)
   const records: RawRecord[] = []
@@ -159,40 +170,104 @@ function readRecords(bytes: Buffer, context: Context): RawRecord[] {
     const size = reader.varint()
     const end = reader.at + size
     if (size < 0 || end > bytes.length) throw new Error('a record exceeds its batch')
-    reader.skip(1)
-    const timestamp = context.baseTimestamp + reader.varlong()
+    // The attributes, which have no meaning yet.
+    reader.at++
+    const timestamp = reader.varlong()
     const delta = reader.varint()
     if (delta <= before || delta > context.lastDelta) throw new Error('record offsets out of order')
     before = delta
-    const key = reader.bytes()
-    const value = reader.bytes()
+    const key = reader.part()
+    const value = reader.part()
+    const headersAt = reader.at
     const headersCount = reader.varint()
     items += headersCount
     if (items > context.itemsMax) throw new TooLarge(`more than ${context.itemsMax} records and headers`)
-    const headers: RecordHeader[] = []
     for (let header = 0; header < headersCount; header++) {
-      const name = reader.bytes()
-      if (!name) throw new Error('a header without a name')
-      headers.push([name, reader.bytes()])
+      if (reader.skipPart() < 0) throw new Error('a header without a name')
+      reader.skipPart()
     }
     if (headersCount < 0 || reader.at !== end) throw new Error('a record of the wrong length')
-    const timestampMs = context.appendedAtMs ?? Number(timestamp)
-    records.push({ offset: context.first + BigInt(delta), key, value, headers, timestampMs })
+    const timestampMs = context.appendedAtMs ?? Number(context.baseTimestamp + timestamp)
+    const offset = context.first + BigInt(delta)
+    records.push(new StoredRecord({ offset, key, value, timestampMs }, bytes, headersAt))
   }
   if (reader.at !== bytes.length) throw new Error('bytes after the last record')
   return records
 }
 
-class Reader {
-  at = 0
-  constructor(readonly buffer: Buffer) {}
+class StoredRecord extends RawRecord {
+  readonly offset: bigint
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly timestampMs: number
+  readonly #bytes: Buffer
+  readonly #headersAt: number
+  #headers: RecordHeader[] | undefined
 
-  skip(bytes: number): void {
-    this.at += bytes
+  constructor(
+    { offset, key, value, timestampMs }: Pick<RawRecord, 'offset' | 'key' | 'value' | 'timestampMs'>,
+    bytes: Buffer,
+    headersAt: number,
+  ) {
+    super()
+    this.offset = offset
+    this.key = key
+    this.value = value
+    this.timestampMs = timestampMs
+    this.#bytes = bytes
+    this.#headersAt = headersAt
+  }
+
+  get headers(): RecordHeader[] {
+    if (this.#headers) return this.#headers
+    const reader = new Reader(this.#bytes, this.#headersAt)
+    const headers: RecordHeader[] = []
+    for (let left = reader.varint(); left > 0; left--) headers.push([reader.part() as Buffer, reader.part()])
+    this.#headers = headers
+    return headers
+  }
+
+  override lastHeaders(names: readonly Uint8Array[]): (Buffer | null | undefined)[] {
+    const values: (Buffer | null | undefined)[] = names.map(() => undefined)
+    const reader = new Reader(this.#bytes, this.#headersAt)
+    for (let left = reader.varint(); left > 0; left--) {
+      const length = reader.skipPart()
+      const index = indexOfName(names, this.#bytes, reader.at - length, length)
+      if (index < 0) reader.skipPart()
+      else values[index] = reader.part()
+    }
+    return values
+  }
+}
+
+function indexOfName(names: readonly Uint8Array[], bytes: Buffer, at: number, length: number): number {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] as Uint8Array
+    // Most names differ in length.
+    if (name.length !== length) continue
+    let same = 0
+    while (same < length && name[same] === bytes[at + same]) same++
+    if (same === length) return index
+  }
+  return -1
+}
+
+class Reader {
+  readonly #bytes: Buffer
+  at: number
+
+  constructor(bytes: Buffer, at = 0) {
+    this.#bytes = bytes
+    this.at = at
   }
 
   /** Zigzag-encoded, at most 32 bits. */
   varint(): number {
+    const first = this.#bytes[this.at] ?? 0
+    if (first < 0x80 && this.at < this.#bytes.length) {
+      this.at++
+      return (first >>> 1) ^ -(first & 1)
+    }
     let value = 0
     for (let shift = 0; shift < 35; shift += 7) {
       const byte = this.#byte()
@@ -203,6 +278,11 @@ class Reader {
   }
 
   varlong(): bigint {
+    // Nearly always all records of a batch are of the same millisecond.
+    if (this.#bytes[this.at] === 0) {
+      this.at++
+      return 0n
+    }
     let value = 0n
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.#byte()
@@ -212,18 +292,23 @@ class Reader {
     throw new Error('varint too long')
   }
 
-  bytes(): Buffer | null {
+  /** Returns the length, -1 for null. */
+  skipPart(): number {
     const length = this.varint()
-    if (length === -1) return null
-    const end = this.at + length
-    if (length < 0 || end > this.buffer.length) throw new Error('a record part exceeds its batch')
-    const part = this.buffer.subarray(this.at, end)
-    this.at = end
-    return part
+    if (length === -1) return length
+    if (length < 0 || this.at + length > this.#bytes.length)
+      throw new Error('a record part exceeds its batch')
+    this.at += length
+    return length
+  }
+
+  part(): Buffer | null {
+    const length = this.skipPart()
+    return length < 0 ? null : this.#bytes.subarray(this.at - length, this.at)
   }
 
   #byte(): number {
-    const byte = this.buffer[this.at++]
+    const byte = this.#bytes[this.at++]
     if (byte === undefined) throw new Error('truncated record')
     return byte
   }
@@ -248,8 +333,10 @@ function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
   }
   const [key, value] = [part(), part()]
   const plain = { producerId: -1n, isTransactional: false, isControl: false, last, timestampMs }
-  if (codec === 0)
-    return { first: last, ...plain, records: [{ offset: last, key, value, headers: [], timestampMs }] }
+  if (codec === 0) {
+    const record = { offset: last, key, value, headers: [], timestampMs }
+    return { first: last, ...plain, bytes: entry.length, records: [record] }
+  }
   if (isInner || !value) throw new Error('nested compression, or a compressed message without value')
 
   const records: RawRecord[] = []
@@ -263,9 +350,12 @@ function readMessage(entry: Buffer, bounds: Limits, isInner = false): RawBatch {
   }
   // In format 1, inner offsets are relative, and the outer one is that of the last message.
   const shift = magic === 1 ? last - (records.at(-1)?.offset ?? last) : 0n
-  for (const record of records) {
-    record.offset += shift
-    if (attributes & logAppendTime) record.timestampMs = timestampMs
-  }
-  return { first: records[0]?.offset ?? last, ...plain, records }
+  const time = attributes & logAppendTime ? { timestampMs } : {}
+  const shifted = records.map((record) => ({
+    ...record,
+    headers: [],
+    offset: record.offset + shift,
+    ...time,
+  }))
+  return { first: shifted[0]?.offset ?? last, ...plain, bytes: inner.length, records: shifted }
 }

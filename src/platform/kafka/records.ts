@@ -1,16 +1,12 @@
 /** Records as publishers, subscriptions and readers share them. */
 import { createHash } from 'node:crypto'
-import type { Fetched, FetchedMessage } from './kafkajs-internals'
-import type { BatchFault, RawRecord } from './record-set'
+import type { Fetched, FetchedRecord as IncomingRecord } from './fetch-response'
 import type { RecordContents } from './record-writer'
 
 /** Texts and bytes in any mixture. A list of headers may repeat names, and has those without a value. */
 export type OutgoingRecord = RecordContents & { topic: string }
 
-export type IncomingRecord = RawRecord & {
-  /** Set for a batch that cannot be read, from its offset to `lastOffset`; `value` is the raw batch. */
-  unreadable?: BatchFault & { lastOffset: bigint }
-}
+export type { FetchedRecord as IncomingRecord } from './fetch-response'
 
 /**
  * Records of one partition in offset order; none where the log holds only control records and aborted
@@ -39,21 +35,13 @@ export function checksumOf({ timestampMs, key, value, headers }: IncomingRecord)
 export function toIncomingBatch(fetched: Fetched): IncomingBatch {
   const { topic, partition, messages } = fetched
   const fetchedFrom = BigInt(fetched.fetchedOffset)
-  const last = messages.at(-1)
+  const [message] = messages
   return {
     topic,
     partition,
     fetchedFrom,
-    next: last ? BigInt(last.offset) + 1n : fetchedFrom,
+    next: message ? BigInt(message.offset) + 1n : fetchedFrom,
     highWatermark: BigInt(fetched.highWatermark),
-    records: messages.filter(({ isMark }) => !isMark).map(toIncomingRecord),
+    records: message?.records ?? [],
   }
-}
-
-function toIncomingRecord(message: FetchedMessage): IncomingRecord {
-  const { offset, key, value, headers, timestampMs, fault } = message
-  const record = { offset: BigInt(offset), key, value, headers, timestampMs }
-  if (!fault) return record
-  const { firstOffset, ...reason } = fault
-  return { ...record, offset: firstOffset, unreadable: { ...reason, lastOffset: record.offset } }
 }

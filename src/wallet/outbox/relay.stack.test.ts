@@ -43,7 +43,7 @@ async function start(wallets = 1) {
       onAssigned: async () => [],
       onTrouble: () => {},
       onBatch: async ({ topic, partition, records: batch, next }) => {
-        records.push(...batch.map((record) => ({ topic, partition, ...record })))
+        records.push(...batch.map((record) => ({ topic, partition, ...record, headers: record.headers })))
         return next
       },
     })
