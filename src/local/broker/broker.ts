@@ -93,7 +93,7 @@ export async function startBroker(
     const housekeeping = setInterval(async () => {
       groups.forgetIdle()
       await topics.retain(Date.now()).catch((error) => {
-        log('error', 'old segments not removed', { error: String(error) })
+        log('error', 'segments not written, or old ones not removed', { error: String(error) })
       })
     }, housekeepingMs)
     resources.defer(() => clearInterval(housekeeping))

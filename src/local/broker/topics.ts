@@ -120,6 +120,7 @@ export class Topics {
 
   /** Removes what is past its topic's limits, giving way to requests between two logs. */
   async retain(now: number): Promise<void> {
+    this.#journal.catchUp()
     for (const topic of [...this.catalog.topics.values()]) {
       const { retentionBytes, retentionMs } = logLimits(topic.config)
       if (retentionBytes < 0 && retentionMs < 0) continue

@@ -184,3 +184,18 @@ test('what was moved aside from the journal goes with the next deletion', () => 
   expect(files()).toEqual([])
   expect(numbersIn(log)).toEqual([2])
 })
+
+test('kills in short succession do not add up', async () => {
+  const value = 'v'.repeat(500_000)
+  for (let run = 0; run < 6; run++) {
+    // Not closed, and never full.
+    const topics = new Topics(root, new Disk(false))
+    if (run === 0) topics.create('a')
+    for (let number = 0; number < 10; number++)
+      await topics.partition('a', 0).append(recordBatch([{ value }])).durable
+    expect(topics.partition('a', 0).highWatermark).toBe(10 * (run + 1))
+    await eventually(async () =>
+      expect(files().reduce((total, path) => total + statSync(path).size, 0)).toBeLessThan(16 << 20),
+    )
+  }
+})

@@ -30,7 +30,7 @@ const fileBytesMax = 8 << 20
  * A small write takes a fraction of the time where the file does not grow, so it has this many zeros
  * set aside behind it for the next ones. For a larger one it makes no difference.
  */
-const setAside = Buffer.alloc(32 << 10)
+const setAside = Buffer.alloc(16 << 10)
 
 /**
  * number of the file int64 · bytes of the payload int32 · topic int32 · partition int32 · crc32 of these
@@ -69,6 +69,7 @@ export class Journal {
    */
   replay(ownerOf: (entry: Entry) => Owner | undefined): void {
     let isDamaged = false
+    let bytes = 0
     for (const path of this.#full) {
       this.#lastNumber = numberOf(path)
       // A killed process leaves bytes with the operating system that may not be on disk yet, and
@@ -76,12 +77,15 @@ export class Journal {
       this.disk.sync(path)
       for (const entry of readEntries(path, this.disk)) {
         isDamaged ||= entry.damaged !== undefined
+        bytes += entry.payload.length
         const owner = ownerOf(entry)
         if (owner) this.#behind.add(owner)
       }
     }
     // What is damaged is reported once.
     if (isDamaged || this.#behind.size === 0) this.checkpoint()
+    // Kills in short succession must not add up.
+    else if (bytes >= fileBytesMax) setImmediate(() => this.#step())
   }
 
   /** Settles when the entry is on disk, and its owner knows. All of a turn share one write. */
@@ -144,6 +148,11 @@ export class Journal {
     }
   }
 
+  /** Throws why owners could not persist, if they could not. */
+  catchUp(): void {
+    if (this.#behind.size > 0) this.#finish()
+  }
+
   /** Removes, too, what was moved aside as damaged, since its owner is not known. */
   erase(): void {
     this.checkpoint()
@@ -167,29 +176,22 @@ export class Journal {
       this.#rotate()
       setImmediate(() => this.#step())
     } catch {
-      // Tried again with the next write; until then the file grows.
+      // Tried again with the next write and with `catchUp`; until then the file grows.
     }
   }
 
   #step(): void {
-    const [owner] = this.#behind
-    if (!owner) return
     try {
-      this.#persist(owner)
-      setImmediate(() => this.#step())
+      this.#finish(1)
+      if (this.#behind.size > 0) setImmediate(() => this.#step())
     } catch {
-      // Tried again before the next file is begun.
+      // Tried again with `catchUp`, and before the next file is begun.
     }
   }
 
-  #persist(owner: Owner): void {
-    owner.persist()
-    this.#behind.delete(owner)
-    if (this.#behind.size === 0) this.#finish()
-  }
-
-  #finish(): void {
+  #finish(most = Number.POSITIVE_INFINITY): void {
     for (const owner of this.#behind) {
+      if (most-- === 0) return
       owner.persist()
       this.#behind.delete(owner)
     }
