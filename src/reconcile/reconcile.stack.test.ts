@@ -70,7 +70,7 @@ test('a cent, a lost event and a stray record are reported with account, version
     }
     let later: Promise<Report> | undefined
     const waiting = await ledger.begin(async (tx) => {
-      await tx`lock table deliveries in exclusive mode`
+      await tx`lock table append_deliveries in exclusive mode`
       await wallet.post('/transactions', transfer)
       await eventually(async () =>
         expect((await tx`select from pg_locks where not granted`).length).toBeGreaterThan(0),

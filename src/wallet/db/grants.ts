@@ -9,12 +9,14 @@ export const grants = {
   ],
   // Only the owner makes and ends keys.
   api_keys: ['select', 'update (last_used_on)'],
+  append_deliveries: ['select', 'insert', 'delete'],
   applied_seeds: ['select', 'insert (name)'],
   changes: ['select', 'insert'],
   client_versions: ['select', 'insert'],
   // Triggers write the first version of a client, and copy later ones from there.
   clients: ['select', 'insert (id, actor, created_at, updated_at)'],
-  deliveries: ['select', 'insert', 'delete'],
+  // Nothing is added any more.
+  deliveries: ['select', 'delete'],
   entries: ['select', 'insert'],
   // A trigger of an erasure inserts the row.
   erasures: ['select', 'update (purged_at)'],

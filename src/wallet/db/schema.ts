@@ -369,9 +369,23 @@ export const outboxEvents = pgTable('outbox_events', {
 })
 
 /**
- * Where each published event is on the broker, for some days. Found by subject; another index would
- * cost every event.
+ * Where the published events of an append are on the broker, for some days: a row for each append. Found by
+ * the time of the transaction, and its id among the subjects.
  */
+export const appendDeliveries = pgTable(
+  'append_deliveries',
+  {
+    occurredAt: time('occurred_at').notNull(),
+    publishedAt: time('published_at').notNull(),
+    /** See `wallet/outbox/places`. */
+    subjects: uuid().array().notNull(),
+    legs: smallint().array(),
+    runs: text().notNull(),
+  },
+  (table) => [index('append_deliveries_occurred_at').on(table.occurredAt)],
+)
+
+/** The same event by event, of what was published by an earlier version. Only read and pruned. */
 export const deliveries = pgTable(
   'deliveries',
   {

@@ -133,7 +133,7 @@ function presentDelivery(
   topicPrefix: string,
 ): Static<typeof DeliveryResponse> {
   const deliveries = eventsOf(legs).map(({ name, topic, leg }) => {
-    const record = records.find((one) => one.event === name && one.leg === (leg ?? 0))
+    const record = records.find((one) => one.topic === topic && one.leg === (leg ?? 0))
     const isPending = !record && hasPending
     return {
       name,
@@ -141,7 +141,7 @@ function presentDelivery(
       topic: topicPrefix + topic,
       status: isPending ? ('pending' as const) : ('published' as const),
       partition: record?.partition ?? null,
-      offset: record?.offset ?? null,
+      offset: record === undefined ? null : Number(record.offset),
       published_at: record?.publishedAt.toISOString() ?? null,
       waiting_seconds: isPending ? (readAt.getTime() - committedAt.getTime()) / 1000 : null,
     }

@@ -124,11 +124,13 @@ test.concurrent('a relay that cannot note what it published waits, and publishes
   await using wallets = await startWallets()
   const pending = () => countPending(wallets.sql)
   await eventually(async () => expect(await pending()).toBe(0))
-  const trouble = whenWriting('deliveries', '53100')
+  const trouble = whenWriting('append_deliveries', '53100')
   await trouble.begin(wallets)
   const { body } = await pay(wallets.wallet)
   await eventually(async () =>
-    expect(JSON.stringify((await wallets.wallet.get('/readyz')).body)).toMatch(/trouble with deliveries/),
+    expect(JSON.stringify((await wallets.wallet.get('/readyz')).body)).toMatch(
+      /trouble with append_deliveries/,
+    ),
   )
   expect(await pending()).toBe(2)
   await trouble.end(wallets)

@@ -5,8 +5,9 @@
 import { openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
-import { deliveryDays } from './deliveries-store'
+import { insertDeliveries } from './deliveries-store'
 import { eventsOfLines, linesOfEvents, type OutboxEvent } from './lines'
+import type { PublishedEvent } from './places'
 
 /** The events of an append that are pending, in their order: a row. */
 export type PendingAppend = { id: bigint; events: OutboxEvent[] }
@@ -46,7 +47,7 @@ export async function enqueueReplay(sql: Statements, events: OutboxEvent[]): Pro
 /** A row that can be removed, and what became of its events. */
 export type SettledAppend = {
   id: bigint
-  published: { event: OutboxEvent; partition: number; offset: bigint }[]
+  published: PublishedEvent[]
   /** They stay, as a row of their own. */
   refused: OutboxEvent[]
 }
@@ -81,7 +82,7 @@ export async function settleAndRead(
   // Pipelined on one connection. Rows are found by `any`, never by a join: the kept plan of a join
   // may scan the outbox first.
   const [, rows] = await Promise.all([
-    settled.length > 0 && recordDeliveries(sql, settled),
+    settled.length > 0 && removeSettled(sql, settled),
     readOldest(sql, { limit, except, known: [...known.keys()] }),
   ])
   return {
@@ -92,8 +93,7 @@ export async function settleAndRead(
   }
 }
 
-const recordDeliveries = (sql: Statements, settled: SettledAppend[]) => {
-  const published = settled.flatMap((row) => row.published.map((one) => ({ id: row.id, ...one })))
+const removeSettled = (sql: Statements, settled: SettledAppend[]) => {
   const left = settled.filter(({ refused }) => refused.length > 0)
   return sql`
     with removed as (
@@ -101,21 +101,7 @@ const recordDeliveries = (sql: Statements, settled: SettledAppend[]) => {
       returning id, occurred_at, created_at, is_replay
     )
     ${left.length > 0 ? sql`, left_over as (${reinsert(sql, left)})` : sql``}
-    insert into deliveries (subject, event, leg, partition, "offset", published_at)
-    select split_part(published.subject, '/', 1)::uuid, published.event,
-      coalesce(nullif(split_part(published.subject, '/', 2), '')::smallint, 0),
-      published.partition, published."offset", now()
-    from removed
-    join unnest(
-      ${arrayOf(published.map((one) => one.id))}::bigint[],
-      ${arrayOf(published.map(({ event }) => event.subject))}::text[],
-      ${arrayOf(published.map(({ event }) => event.name))}::text[],
-      ${arrayOf(published.map(({ event }) => event.time))}::timestamptz[],
-      ${arrayOf(published.map((one) => one.partition))}::int[],
-      ${arrayOf(published.map((one) => one.offset))}::bigint[]
-    ) as published (id, subject, event, happened_at, partition, "offset") on published.id = removed.id
-    where happened_at > now() - make_interval(days => ${deliveryDays})
-    on conflict do nothing`
+    ${insertDeliveries(sql, settled)}`
 }
 
 const reinsert = (sql: Statements, rows: SettledAppend[]) => sql`

@@ -107,6 +107,7 @@ const transfer = (amount: number, forth = true) =>
 const pay = (caller: Caller, amount: number, forth = true) =>
   caller.post('/transactions', transfer(amount, forth))
 
+type Noted = Place & { published_at: string }
 type Place = { name: string; topic: string; partition: number; offset: number }
 const placeName = ({
   topic,
@@ -318,7 +319,7 @@ test('an event whose delivery record is gone counts as published, without an off
   const wallet = only(stack.callers)
   const { body } = await pay(wallet, 1)
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  await stack.owner`delete from deliveries where subject = ${String(body.id)}`
+  await stack.owner`delete from append_deliveries where ${String(body.id)} = any(subjects)`
   const path = `/transactions/${body.id}/delivery`
   const forgotten = {
     status: 'published',
@@ -383,7 +384,10 @@ test('after cuts and kills every event is at the offset that its delivery names'
     const [without] = await stack.owner`
       select count(*)::int as count from transactions
       where created_at > now() - interval '1 day'
-        and (select count(*) from deliveries where subject = transactions.id) <> 2`
+        and (
+          select sum(cardinality(array_positions(subjects, transactions.id))) from append_deliveries
+          where occurred_at = created_at
+        ) <> 2`
     expect(without?.count).toBe(0)
   } finally {
     for (const wallet of wallets) await wallet.stop()
@@ -398,17 +402,26 @@ test('deliveries are pruned after 30 days, and not recorded again by republishin
     return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
   }
   const [old, young] = [idOf(31), idOf(29)]
-  const noted = async () => {
-    const rows = await stack.owner`select subject from deliveries where subject in (${old}, ${young})`
-    return rows.map(({ subject }) => subject).toSorted()
+  const timeOf = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString()
+  const noted = async (table: 'deliveries' | 'append_deliveries') => {
+    const subject = table === 'deliveries' ? 'subject' : 'unnest(subjects)'
+    const rows = await stack.owner.unsafe(`select ${subject} as subject from ${table}`)
+    return rows.flatMap((row) => ([old, young].includes(row.subject) ? row.subject : [])).toSorted()
   }
   await stack.owner`
     insert into deliveries (subject, event, partition, "offset", published_at)
     values (${old}, 'BalanceUpdated', 0, 0, now()), (${young}, 'BalanceUpdated', 0, 1, now())`
+  for (const [subject, days] of [
+    [old, 31],
+    [young, 29],
+  ] as const)
+    await stack.owner`
+      insert into append_deliveries (occurred_at, published_at, subjects, runs)
+      values (${timeOf(days)}, now(), array[${subject}]::uuid[], 'balances/0/0/1')`
   expect(await removeOldDeliveries(stack.owner, new Date(), 1000)).toBe(1)
-  expect(await noted()).toEqual([young])
+  for (const table of ['deliveries', 'append_deliveries'] as const)
+    expect(await noted(table)).toEqual([young])
 
-  await stack.owner`delete from deliveries where subject = ${young}`
   const event = {
     topic: 'balances',
     key: 'late',
@@ -416,17 +429,41 @@ test('deliveries are pruned after 30 days, and not recorded again by republishin
     value: '{}',
     traceparent: null,
   } as const
-  const published = [
-    [old, 31],
-    [young, 29],
-  ] as const
-  const timeOf = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString()
-  await enqueueReplay(
-    stack.owner,
-    published.map(([subject, days]) => ({ ...event, subject, time: timeOf(days) })),
-  )
+  const [oldTime, youngTime] = [timeOf(31), timeOf(29)]
+  const replay = async () => {
+    await enqueueReplay(stack.owner, [
+      { ...event, subject: old, time: oldTime },
+      { ...event, subject: young, time: youngTime },
+    ])
+    await eventually(async () => expect(await stack.pending()).toBe(0))
+  }
+  // One that has a delivery of either kind gets no other.
+  await stack.owner`delete from append_deliveries where ${young} = any(subjects)`
+  await replay()
+  expect(await noted('append_deliveries')).toEqual([])
+  await stack.owner`delete from deliveries where subject = ${young}`
+  for (let round = 0; round < 2; round++) {
+    await replay()
+    expect(await noted('append_deliveries')).toEqual([young])
+  }
+})
+
+test('deliveries that an earlier version noted, one for each event, are answered as before', async () => {
+  await using stack = await start()
+  const wallet = only(stack.callers)
+  const { body } = await pay(wallet, 1)
   await eventually(async () => expect(await stack.pending()).toBe(0))
-  expect(await noted()).toEqual([young])
+  const path = `/transactions/${body.id}/delivery`
+  const answered = (await wallet.get(path)).body
+  expect(answered.status).toBe('published')
+  await stack.owner.begin(async (owner) => {
+    for (const { name, partition, offset, ...event } of answered.events as Noted[])
+      await owner`
+        insert into deliveries (subject, event, partition, "offset", published_at)
+        values (${String(body.id)}, ${name}, ${partition}, ${offset}, ${event.published_at})`
+    await owner`delete from append_deliveries where ${String(body.id)} = any(subjects)`
+  })
+  expect((await wallet.get(path)).body).toEqual(answered)
 })
 
 test('readiness counts what waits up to a bound, and says that there is more', async () => {
