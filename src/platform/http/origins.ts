@@ -16,6 +16,15 @@ type OriginRefusal = { reason: 'host' | 'origin'; detail: string }
 
 /** The name in a `Host` header, in lower case and without the port; undefined if invalid. */
 export function hostNameOf(header: string | null): string | undefined {
+  // Nearly all requests have the same one, and each asks several times.
+  if (header !== lastHeader) [lastHeader, lastName] = [header, readHostName(header)]
+  return lastName
+}
+
+let lastHeader: string | null = null
+let lastName: string | undefined
+
+function readHostName(header: string | null): string | undefined {
   const [, name, port = '0'] = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?$/i.exec(header ?? '') ?? []
   return name === undefined || Number(port) > 65_535 ? undefined : name.toLowerCase().replace(/(?<=.)\.$/, '')
 }

@@ -28,12 +28,11 @@ export async function readBody(
   request: Request,
   { keep = true, limits = bodyLimits }: { keep?: boolean; limits?: BodyLimits } = {},
 ): Promise<ReadBody> {
-  if (!request.body) return { ok: true, bytes: empty }
-  const declared = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
+  const length = request.headers.get('content-length')
   try {
-    return keep && declared <= limits.smallMax
-      ? await readWhole(request, limits)
-      : await readStream(request.body, { keep, limits })
+    // Without asking for the stream, which the runtime would have to make.
+    if (keep && length !== null && Number(length) <= limits.smallMax) return await readWhole(request, limits)
+    return request.body ? await readStream(request.body, { keep, limits }) : { ok: true, bytes: empty }
   } catch {
     return { ok: false, fault: 'cut_off' }
   }

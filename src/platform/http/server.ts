@@ -157,7 +157,7 @@ async function answer(
     // A browser sends no key by itself, so a request that has one is meant.
     const foreign = principalOf(request) ? undefined : refuseForeign(app, request, rules)
     if (foreign) return await withoutBody(request, foreign)
-    if (request.body) await takeBody(request)
+    if (request.headers.has('content-length') || request.body) await takeBody(request)
     if (request.signal.aborted) return refuseBody(request, 'cut_off')
     return request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
   } catch (error) {
