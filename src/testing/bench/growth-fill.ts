@@ -5,9 +5,8 @@
  *
  * What depends on the tables is in `tables`, on the events in `publishMoves`.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import type postgres from 'postgres'
 import type { EncodedEvent } from '../../contract/wire/envelope.ts'
 import { offsetCommit } from '../../local/broker/apis/groups.ts'
@@ -36,7 +35,7 @@ const depositMinor = 900_000
  */
 export async function fill(dataDir: string, from: Filled, to: Filled): Promise<void> {
   const servers = await startServers(dataDir)
-  const { ledger, model, copying, kafka } = servers
+  const { ledger, model, kafka } = servers
   const progress = showProgressBar('transactions', to.transactions - from.transactions)
   try {
     await ledger.unsafe(tables.moves)
@@ -54,7 +53,7 @@ export async function fill(dataDir: string, from: Filled, to: Filled): Promise<v
         accounts: to.accounts,
         seed: done,
       })
-      await Promise.all([publishMoves(ledger, kafka), projectMoves(copying, model)])
+      await Promise.all([publishMoves(ledger, kafka), projectMoves(servers)])
       done += chunk
       progress.add(chunk)
     }
@@ -83,7 +82,7 @@ async function startServers(dataDir: string) {
   const password = readFileSync(join(dataDir, 'postgres/admin-password'), 'utf8')
   const url = (name: string) => `postgres://postgres:${password}@127.0.0.1:${server.port}/${name}`
   const [ledger, model] = [connect(url('wallet')), connect(url('balances'))]
-  // A connection takes one stream at a time.
+  // Beside the connection that reads pages.
   const copying = connect(url('wallet'))
   for (const sql of [ledger, model]) {
     await sql`set session_replication_role = replica`
@@ -98,7 +97,7 @@ async function startServers(dataDir: string) {
     createLog({ service: 'bench', level: 'error', format: 'json' }),
   )
   return {
-    ...{ ledger, model, copying, kafka, brokers: broker.brokers },
+    ...{ ledger, model, copying, kafka, dataDir, brokers: broker.brokers },
     async stop() {
       await ledger`alter system reset max_wal_size`
       await Promise.all([ledger.end(), model.end(), copying.end(), kafka.close()])
@@ -314,11 +313,12 @@ async function publish(kafka: Kafka, events: Iterable<EncodedEvent>): Promise<vo
   if (page.length > 0) await send()
 }
 
-async function projectMoves(ledger: postgres.Sql, model: postgres.Sql): Promise<void> {
-  await model`truncate growth_moves`
-  const source = await ledger.unsafe(`copy growth_moves (${tables.copied}) to stdout`).readable()
-  const target = await model.unsafe(`copy growth_moves (${tables.copied}) from stdin`).writable()
-  await pipeline(source, target)
+/** Through a file of the server, which has both databases. */
+async function projectMoves({ copying, model, dataDir }: Servers): Promise<void> {
+  const file = join(realpathSync(dataDir), 'postgres/cluster/growth-moves')
+  await copying.unsafe(`copy growth_moves (${tables.copied}) to '${file}'`)
+  await model.unsafe(`truncate growth_moves; copy growth_moves (${tables.copied}) from '${file}'`)
+  rmSync(file)
   await model.unsafe(tables.project)
 }
 

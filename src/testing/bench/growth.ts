@@ -34,7 +34,7 @@ export async function benchGrowth(args: string[]): Promise<void> {
     const dataDir = plan.directory ?? join(scratch, 'data')
     const all = new Map<string, Figures>()
     for (const transactions of plan.sizes) {
-      const to = { transactions, accounts: Math.min(accountsMax, Math.ceil(transactions / 10)) }
+      const to = { transactions, accounts: Math.min(plan.accounts, Math.ceil(transactions * plan.share)) }
       await grow(dataDir, to)
       if (plan.fillOnly) continue
       const reference = await startReference(scratch)
@@ -61,7 +61,15 @@ function readPlan(args: string[]) {
   const { values } = parseArgs({
     args,
     options: {
-      ...{ at: text, directory: text, seconds: text, rounds: text, json: text, reconcile: text },
+      ...{
+        at: text,
+        directory: text,
+        seconds: text,
+        rounds: text,
+        json: text,
+        reconcile: text,
+        accounts: text,
+      },
       fill: { type: 'boolean' },
     },
   })
@@ -72,6 +80,9 @@ function readPlan(args: string[]) {
     ms: Number(values.seconds ?? 8) * 1000,
     rounds: Number(values.rounds ?? 3),
     json: values.json,
+    // Every account begins with a deposit.
+    accounts: Number(values.accounts ?? accountsMax),
+    share: values.accounts === undefined ? 0.1 : 1,
     /** Reconcile reads everything: some 80 s for a million events. */
     reconcileMax: Number(values.reconcile ?? 1_000_000),
     fillOnly: values.fill ?? false,

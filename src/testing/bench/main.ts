@@ -33,8 +33,8 @@ const benches: Record<string, Bench> = {
   },
   growth: {
     about:
-      'a ledger filled to each size, and measured: [--at=100000,1000000] [--directory=dir] [--fill] ' +
-      '[--seconds=n] [--rounds=n] [--reconcile=max] [--json=file]',
+      'a ledger filled to each size, and measured: [--at=100000,1000000] [--accounts=n] ' +
+      '[--directory=dir] [--fill] [--seconds=n] [--rounds=n] [--reconcile=max] [--json=file]',
     run: benchGrowth,
   },
   ledger: {
@@ -44,7 +44,8 @@ const benches: Record<string, Bench> = {
   path: {
     about:
       'the whole path of a transfer with npm start: [--quick] [--against=checkout] [--connections=1,64] ' +
-      '[--seconds=n] [--rounds=n] [--accounts=n] [--uniform] [--hot] [--batch=n] [--json=file]',
+      '[--seconds=n] [--rounds=n] [--accounts=n] [--uniform] [--hot] [--batch=n] [--json=file] ' +
+      '[--plot=file.svg]',
     run: benchPath,
   },
   preview: {

@@ -8,9 +8,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type LoadAnswer, runLoad } from './ledger-load.ts'
+import { plotRates, type Rates } from './ledger-plot.ts'
 import { CostMeter, type Figures, residentMegabytesOf } from './path-costs.ts'
 import { type Reference, startReference } from './path-reference.ts'
-import { type Measured, type PathCase, reportPath } from './path-report.ts'
+import { type Measured, median, type PathCase, reportPath } from './path-report.ts'
 import {
   checkPath,
   copyData,
@@ -56,6 +57,7 @@ export async function benchPath(args: string[]): Promise<void> {
       all.push(measured)
     }
     if (plan.json) await Bun.write(plan.json, toJson(all))
+    if (plan.plot) await Bun.write(plan.plot, plotRates(all.map(toRates)))
   } finally {
     for (const end of ending.toReversed()) await end()
   }
@@ -76,6 +78,7 @@ function readPlan(args: string[]) {
         against: text,
         batch: text,
         json: text,
+        plot: text,
       },
       ...{ quick: { type: 'boolean' }, hot: { type: 'boolean' }, uniform: { type: 'boolean' } },
     },
@@ -94,7 +97,7 @@ function readPlan(args: string[]) {
   const checkouts: [string, string][] = [['this', thisCheckout]]
   if (against !== undefined) checkouts.push(['against', resolve(thisCheckout, against)])
   return {
-    ...{ accounts, checkouts, json: values.json },
+    ...{ accounts, checkouts, json: values.json, plot: values.plot },
     cases: spreads.flatMap((spread) =>
       connections.map((count) => ({ connections: count, accounts: spread, batch })),
     ),
@@ -186,6 +189,21 @@ function withReference(figures: Figures, r: Awaited<ReturnType<Reference['measur
     ...figures,
     ['R, µs', r?.micros ?? Number.NaN],
   ])
+}
+
+/** The medians of a case, as lines of the plot. */
+function toRates({ case: { accounts, connections }, figures }: Measured): Rates {
+  const of = (all: Figures[], name: string) => median(all.map((each) => each.get(name) ?? Number.NaN))
+  const lines = [...figures].flatMap(([side, all]): [string, number][] => {
+    const suffix = figures.size > 1 ? `, ${side}` : ''
+    return [
+      [`accepted${suffix}`, of(all, 'transfers/s, accepted')],
+      [`visible${suffix}`, of(all, 'transfers/s, carried')],
+    ]
+  })
+  const r = of([...figures.values()].flat(), 'R, transfers/s')
+  const all: [string, number][] = [...lines, ['R, 32 clients', r]]
+  return { accounts, connections, rates: new Map(all.filter(([, rate]) => Number.isFinite(rate))) }
 }
 
 function toJson(all: Measured[]): string {
