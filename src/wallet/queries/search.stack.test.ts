@@ -277,7 +277,6 @@ test('in a ledger of 60,000 transactions, every search uses its index', async ()
       expect(after.get('none')).toBe(before.get('none'))
     })
     // However few of a frequent reference match, a page looks at some of them only, and the next one goes on.
-    // By which way is up to the planner: it may also sort the table.
     const rare = await pay(wallet, { reference: 'bulk', effective_at: '2024-02-01T00:00:00Z' })
     await sql`update transactions set created_at = '2020-01-01' where id = ${rare}`
     const [last] = await sql<{ id: string }[]>`
