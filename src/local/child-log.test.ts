@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openChildLog, presentLogLine } from './child-log.ts'
 
+const turn = () => new Promise(setImmediate)
+
 test.each([
   ['{"level":"info","msg":"wallet ready"}', false, 'wallet ready'],
   ['{"level":"warn","msg":"slow"}', true, 'slow'],
@@ -23,20 +25,23 @@ test.each([
   expect(presentLogLine(line)).toEqual({ urgent, text })
 })
 
-test('a log starts empty, keeps the previous one, forwards lines, and has a tail without accesses', () => {
+test('a log starts empty, keeps the previous one, and has a tail without accesses', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'saldo-log-'))
   const path = join(dir, 'logs/part.log')
   openChildLog(path).write('of the run before')
+  await turn()
 
   const log = openChildLog(path)
   const seen: string[] = []
   log.onLine = (line) => seen.push(line)
   for (let n = 1; n <= 10; n++) log.write(`line ${n}`)
   log.write('{"level":"info","service":"wallet","method":"POST","status":201,"msg":"access"}')
+  await turn()
 
   expect(readFileSync(`${path}.1`, 'utf8')).toBe('of the run before\n')
   expect(readFileSync(path, 'utf8')).toStartWith('line 1\nline 2\n')
-  expect(seen).toHaveLength(11)
+  expect(readFileSync(path, 'utf8')).toEndWith('"msg":"access"}\n')
+  expect(seen).toHaveLength(10)
   expect(log.takeTail()).toEqual([
     'line 3',
     'line 4',
@@ -51,7 +56,7 @@ test('a log starts empty, keeps the previous one, forwards lines, and has a tail
   rmSync(dir, { recursive: true })
 })
 
-test('a log that grows too large is rotated', () => {
+test('a log that grows too large is rotated', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'saldo-log-'))
   const path = join(dir, 'part.log')
   const log = openChildLog(path)
@@ -60,6 +65,7 @@ test('a log that grows too large is rotated', () => {
   expect(existsSync(`${path}.1`)).toBe(false)
 
   log.write(long)
+  await turn()
   expect(readFileSync(`${path}.1`, 'utf8')).toHaveLength(8_000_002)
   expect(readFileSync(path, 'utf8')).toHaveLength(4_000_001)
   rmSync(dir, { recursive: true })

@@ -10,8 +10,9 @@ const tailLines = 8
 
 export type ChildLog = {
   path: string
+  /** The lines of one turn are appended to the file together, at its end. */
   write(line: string): void
-  /** Gets each line, too. */
+  /** Gets each line, too, but none of the access log. */
   onLine: (line: string) => void
   /** The last lines, as `presentLogLine` shows them, since the last call. */
   takeTail(): string[]
@@ -26,6 +27,18 @@ export function openChildLog(path: string): ChildLog {
   rotate(path)
   let bytes = 0
   let tail: string[] = []
+  let pending = ''
+
+  /** A full disk or a removed directory must not stop the children. */
+  function tolerant(write: () => void): void {
+    try {
+      write()
+    } catch {}
+  }
+  function append(): void {
+    tolerant(() => appendFileSync(path, pending))
+    pending = ''
+  }
 
   const log: ChildLog = {
     path,
@@ -33,16 +46,15 @@ export function openChildLog(path: string): ChildLog {
     write(line) {
       const lineBytes = Buffer.byteLength(line) + 1
       bytes += lineBytes
-      try {
-        if (bytes > fileBytesMax) {
-          rotate(path)
-          bytes = lineBytes
-        }
-        appendFileSync(path, `${line}\n`)
-      } catch {
-        // A full disk or a removed directory must not stop the children.
+      if (bytes > fileBytesMax) {
+        append()
+        tolerant(() => rotate(path))
+        bytes = lineBytes
       }
-      if (!isAccess(line)) tail = [...tail, line].slice(-tailLines)
+      if (pending === '') queueMicrotask(append)
+      pending += `${line}\n`
+      if (isAccess(line)) return
+      tail = [...tail, line].slice(-tailLines)
       log.onLine(line)
     },
     takeTail() {
