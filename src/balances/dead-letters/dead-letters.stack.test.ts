@@ -92,9 +92,9 @@ async function openStage() {
       const subscription = await kafka.subscribe({
         ...{ groupId: shared.topicPrefix(), topics: [deadLetterTopic] },
         ...{ onAssigned: async () => [], onTrouble: () => {} },
-        onBatch: async ({ records: batch, next }) => {
-          records.push(...batch)
-          return next
+        onBatches: async (batches) => {
+          for (const { records: batch } of batches) records.push(...batch)
+          return batches.map(({ next }) => next)
         },
       })
       await eventually(() => expect(records.length).toBeGreaterThanOrEqual(count))

@@ -1,5 +1,5 @@
 /**
- * Applies the records of a batch. What cannot be applied is dead-lettered in the same transaction, so
+ * Applies the records of batches. What cannot be applied is dead-lettered in the same transaction, so
  * that no record blocks its partition.
  */
 import { isUuid } from '../../contract/id'
@@ -13,7 +13,7 @@ import type { Log } from '../../platform/telemetry/log'
 import { loadProjectedAccounts } from './accounts-store'
 import { applyProjection, isConflict, type NewDeadLetter, type Rows, withProjectionLock } from './apply-store'
 import { eraseInShadow } from './erasure-store'
-import { advanceOffset, type LastRecord, type Partition, type StoredOffset } from './offsets-store'
+import { type Advance, advanceOffsets, type Partition, type StoredOffset } from './offsets-store'
 import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
@@ -31,14 +31,13 @@ export type BatchApplierOptions = {
   onDeadLetters?: (() => void) | undefined
 }
 
-type DeadRecord = { origin: IncomingRecord; reason: DeadLetterReason }
+/** Records of one partition, and the offset after them. */
+export type PartitionRecords = { offset: StoredOffset; records: IncomingRecord[]; to: bigint }
+
+type Origin = { record: IncomingRecord; partition: Partition }
+type DeadRecord = { origin: Origin; reason: DeadLetterReason }
 /** `rejected` are dead letters in addition to those of the projection. */
-type Step = {
-  readings: Reading<IncomingRecord>[]
-  rejected: DeadRecord[]
-  to: bigint
-  last: LastRecord | undefined
-}
+type Step = { advances: Advance[]; readings: Reading<Origin>[]; rejected: DeadRecord[] }
 
 const detailLengthMax = 300
 /** Names come from outside: each is logged once, and only so many. */
@@ -53,50 +52,70 @@ export class BatchApplier {
   }
 
   /**
-   * Applies or dead-letters all records and advances the offset to `to`. False, and nothing is done,
-   * when another member has advanced it or the signal is aborted. When the database rejects the batch
-   * it is halved until the culprit stands alone; the halves before it stay applied.
+   * Applies or dead-letters all records and advances the offsets, in one transaction. Where that fails,
+   * because a partition is lost or the database rejects something, each partition is applied by itself.
+   * Tells which of them advanced: one that another member has advanced did not, and none once the signal
+   * is aborted.
    */
-  async apply(
-    offset: StoredOffset,
-    records: IncomingRecord[],
-    to: bigint,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const step = { to, last: lastRecordOf(records) }
-    const readings = records.map((record) => this.#read(offset.topic, record))
+  async apply(batches: readonly PartitionRecords[], signal: AbortSignal): Promise<boolean[]> {
+    if (batches.length > 1 && (await this.#applyTogether(batches, signal))) return batches.map(() => true)
+    const applied: boolean[] = []
+    for (const batch of batches) applied.push(!signal.aborted && (await this.#applyOne(batch, signal)))
+    return applied
+  }
+
+  async #applyTogether(batches: readonly PartitionRecords[], signal: AbortSignal): Promise<boolean> {
     try {
-      return await this.#commit(offset, { ...step, readings, rejected: [] }, signal)
+      return await this.#commit(this.#stepOf(batches), signal)
     } catch (error) {
-      if (signal.aborted) return false
-      if (records.length > 1) return this.#applyHalves(offset, records, to, signal)
-      const rejected = records.map((origin) => ({ origin, reason: this.#rejection(offset, origin, error) }))
-      return this.#commit(offset, { ...step, readings: [], rejected }, signal)
+      this.#options.log.debug({}, `applying partition by partition: ${messageOf(error)}`)
+      return false
     }
   }
 
-  #read(topic: string, record: IncomingRecord): Reading<IncomingRecord> {
-    const decoded = this.#options.read(topic, record)
-    return { decoded, timestampMs: record.timestampMs, origin: record }
+  /** When the database rejects it, it is halved until the culprit stands alone; halves before it stay applied. */
+  async #applyOne(batch: PartitionRecords, signal: AbortSignal): Promise<boolean> {
+    const step = this.#stepOf([batch])
+    try {
+      return await this.#commit(step, signal)
+    } catch (error) {
+      if (signal.aborted) return false
+      if (batch.records.length > 1) return this.#applyHalves(batch, signal)
+      const rejected = step.readings.map(({ origin }) => ({ origin, reason: this.#rejection(origin, error) }))
+      return this.#commit({ ...step, readings: [], rejected }, signal)
+    }
   }
 
-  async #applyHalves(offset: StoredOffset, records: IncomingRecord[], to: bigint, signal: AbortSignal) {
+  async #applyHalves({ offset, records, to }: PartitionRecords, signal: AbortSignal): Promise<boolean> {
     const half = records.length >> 1
     const middle = records[half] as IncomingRecord
     return (
-      (await this.apply(offset, records.slice(0, half), middle.offset, signal)) &&
-      (await this.apply(offset, records.slice(half), to, signal))
+      (await this.#applyOne({ offset, records: records.slice(0, half), to: middle.offset }, signal)) &&
+      (await this.#applyOne({ offset, records: records.slice(half), to }, signal))
     )
   }
 
-  #rejection(
-    { topic, partition }: StoredOffset,
-    { offset }: IncomingRecord,
-    error: unknown,
-  ): DeadLetterReason {
+  #stepOf(batches: readonly PartitionRecords[]): Step {
+    const { read } = this.#options
+    const advances = batches.map(({ offset: from, records, to }) => ({
+      from,
+      to,
+      last: lastRecordOf(records),
+    }))
+    const readings = batches.flatMap(({ offset: partition, records }) =>
+      records.map((record) => ({
+        decoded: read(partition.topic, record),
+        timestampMs: record.timestampMs,
+        origin: { record, partition },
+      })),
+    )
+    return { advances, readings, rejected: [] }
+  }
+
+  #rejection({ record, partition: { topic, partition } }: Origin, error: unknown): DeadLetterReason {
     const isProjection = error instanceof ProjectionFailed
     const message = isProjection ? 'projection failed on record' : 'database rejected record'
-    this.#options.log.error({ error, topic, partition, offset }, message)
+    this.#options.log.error({ error, topic, partition, offset: record.offset }, message)
     return {
       cause: isProjection ? 'not_applicable' : 'not_storable',
       detail: messageOf(error).slice(0, detailLengthMax),
@@ -104,17 +123,17 @@ export class BatchApplier {
   }
 
   /** One transaction. Retries everything but what is wrong with the data itself, which it throws. */
-  async #commit(offset: StoredOffset, step: Step, signal: AbortSignal): Promise<boolean> {
+  async #commit(step: Step, signal: AbortSignal): Promise<boolean> {
     const { database, retries } = this.#options
     const write = async (sql: Statements, accountIds: string[]) => {
       const projected = projectSafely(step.readings, await loadProjectedAccounts(sql, accountIds))
       if (projected instanceof ProjectionFailed) throw projected
       const { unknown, ...projection } = projected
       const dead = [...projection.deadLetters, ...step.rejected]
-      const rows = { ...projection, deadLetters: dead.map((record) => deadLetterOf(offset, record)) }
+      const rows = { ...projection, deadLetters: dead.map(deadLetterOf) }
       const erased = rows.clients.filter(({ name }) => name === null)
       if (erased.length > 0) await eraseInShadow(sql, erased)
-      const { claimed } = await applyProjection(sql, advanceOffset(offset, step), rows)
+      const { claimed } = await applyProjection(sql, advanceOffsets(step.advances), rows)
       return claimed ? { rows, unknown } : undefined
     }
     const writeLocked = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
@@ -136,20 +155,24 @@ export class BatchApplier {
         )
       })
     if (!written) return false
-    offset.next = step.to
-    offset.last = step.last ?? offset.last
-    this.#report(offset.topic, written)
+    for (const { from, to, last } of step.advances) {
+      from.next = to
+      from.last = last ?? from.last
+    }
+    this.#report(written, step)
     return true
   }
 
-  #report(topic: string, { rows, unknown }: { rows: Rows; unknown: string[] }): void {
+  #report({ rows, unknown }: { rows: Rows; unknown: string[] }, { readings }: Step): void {
     const { log, onApplied, onDeadLetters } = this.#options
     onApplied?.(rows.balances.map((row) => row.accountId))
     if (rows.deadLetters.length > 0) onDeadLetters?.()
-    for (const { partition, recordOffset: offset, cause, detail } of rows.deadLetters)
+    for (const { topic, partition, recordOffset: offset, cause, detail } of rows.deadLetters)
       log.warn({ topic, partition, offset, cause, detail }, 'record dead-lettered: see GET /dead-letters')
     for (const name of unknown) {
       if (this.#unknownNames.has(name) || this.#unknownNames.size >= unknownNamesMax) continue
+      const { origin } = readings.find(({ decoded }) => 'name' in decoded && decoded.name === name) ?? {}
+      const { topic } = origin?.partition ?? {}
       log.warn({ topic, name: name.slice(0, 100) }, 'skipping events of an unknown name')
       this.#unknownNames.add(name)
     }
@@ -158,11 +181,9 @@ export class BatchApplier {
 
 const isRetryable = (error: unknown): boolean => !isDataRefused(error) && !(error instanceof ProjectionFailed)
 
-function deadLetterOf(
-  { clusterId, topic, partition }: Partition,
-  { origin, reason }: DeadRecord,
-): NewDeadLetter {
-  const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = origin
+function deadLetterOf({ origin: { record, partition: of }, reason }: DeadRecord): NewDeadLetter {
+  const { clusterId, topic, partition } = of
+  const { offset: recordOffset, key, value, headers, timestampMs, unreadable } = record
   const recordAt = recordTime(timestampMs) ?? null
   const lastOffset = unreadable?.lastOffset ?? null
   const place = { clusterId, topic, partition, recordOffset, lastOffset, recordAt }

@@ -33,7 +33,12 @@ const course = (account: string, balance: number) =>
   })
 
 /** A batch from offset `from` of a partition that ends at `highWatermark`. */
-function batchOf(from: number, values: string[], highWatermark = from + values.length): IncomingBatch {
+function batchOf(
+  from: number,
+  values: string[],
+  highWatermark = from + values.length,
+  partition = 0,
+): IncomingBatch {
   const records = values.map((value, index) => ({
     offset: BigInt(from + index),
     key: null,
@@ -43,7 +48,7 @@ function batchOf(from: number, values: string[], highWatermark = from + values.l
   }))
   return {
     topic,
-    partition: 0,
+    partition,
     fetchedFrom: BigInt(from),
     next: BigInt(from + values.length),
     highWatermark: BigInt(highWatermark),
@@ -53,8 +58,10 @@ function batchOf(from: number, values: string[], highWatermark = from + values.l
 
 type Member = {
   consumer: Consumer
-  assign(): Promise<PartitionOffset[]>
+  assign(partitions?: number[]): Promise<PartitionOffset[]>
   deliver(batch: IncomingBatch, signal?: AbortSignal): Promise<bigint>
+  /** What one fetch brought. */
+  deliverTogether(batches: IncomingBatch[]): Promise<bigint[]>
   /** Messages of warnings and errors. */
   warnings: string[]
 }
@@ -93,8 +100,12 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
       return {
         consumer,
         warnings,
-        assign: () => options.onAssigned({ [topic]: [0] }, never),
-        deliver: (batch, signal = never) => options.onBatch(batch, signal),
+        assign: (partitions = [0]) => options.onAssigned({ [topic]: partitions }, never),
+        deliver: async (batch, signal = never) => {
+          const [offset = -1n] = await options.onBatches([batch], signal)
+          return offset
+        },
+        deliverTogether: (batches) => options.onBatches(batches, never),
       }
     },
     async accounts(...ids) {
@@ -348,4 +359,74 @@ test('records without versions are numbered in order, during a redrive of the ac
   await delivering
   expect(redriven.letters.map(({ outcome }) => outcome)).toEqual(Array(10).fill('applied'))
   expect(await desk.accounts('a')).toEqual([expect.stringContaining('a v30 ')])
+})
+
+const ofPartition = (partition: number, from: number, values: string[]) =>
+  batchOf(from, values, from + values.length, partition)
+
+test('what one fetch brought is applied in one transaction', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign([0, 1, 2])
+  const batches = [0, 1, 2].map((partition) => ofPartition(partition, 0, [course(`a${partition}`, 1)]))
+  expect(await member.deliverTogether(batches)).toEqual([1n, 1n, 1n])
+  expect(await desk.accounts('a0', 'a1', 'a2')).toEqual(['a0 v1 100', 'a1 v1 100', 'a2 v1 100'])
+  const { sql } = desk.database
+  expect(
+    await sql`select distinct xmin::text from balances union select distinct xmin::text from entries`,
+  ).toHaveLength(1)
+  expect(await sql`select size from changes`).toEqual([{ size: 3 }] as never)
+})
+
+test('a partition that another member has advanced is left out, and the others are applied once', async () => {
+  await using desk = await openDesk()
+  const [first, second] = [await desk.join(), await desk.join()]
+  await first.assign([0, 1, 2])
+  await second.assign([1])
+  const taken = ofPartition(1, 0, [course('b', 1), course('b', 2)])
+  await second.deliver(taken)
+  const batches = [ofPartition(0, 0, [course('a', 1)]), taken, ofPartition(2, 0, [course('c', 3)])]
+  expect(await first.deliverTogether(batches)).toEqual([1n, 2n, 1n])
+  expect(await desk.accounts('a', 'b', 'c')).toEqual(['a v1 100', 'b v2 200', 'c v1 300'])
+  expect(first.warnings).toEqual(['lost ownership of partition'])
+})
+
+test('two members with the same partitions apply each record once', async () => {
+  await using desk = await openDesk()
+  const members = [await desk.join(), await desk.join()]
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(members.map((member) => member.assign([0, 1, 2])))
+    const batches = [0, 1, 2].map((partition) =>
+      ofPartition(partition, round, [course(`a${partition}`, round)]),
+    )
+    const answers = await Promise.all([
+      members[0]?.deliverTogether(batches),
+      // One of them has but two of these partitions in hand, in another order.
+      members[1]?.deliverTogether(batches.slice(1).reverse()),
+    ])
+    const next = BigInt(round + 1)
+    expect(answers).toEqual([
+      [next, next, next],
+      [next, next],
+    ])
+  }
+  expect(await desk.accounts('a0', 'a1', 'a2')).toEqual([0, 1, 2].map((one) => `a${one} v10 900`))
+})
+
+test('a record that the database rejects spoils no other partition of its fetch', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign([0, 1, 2])
+  await desk.database.sql`alter table balances add constraint odd check (balance_minor <> 666)`
+  const batches = [
+    ofPartition(0, 0, [course('a', 1)]),
+    ofPartition(1, 0, [course('b', 1), course('b', 3), course('b', 6.66)]),
+    ofPartition(2, 0, [course('c', 1)]),
+  ]
+  expect(await member.deliverTogether(batches)).toEqual([1n, 3n, 1n])
+  expect(await desk.accounts('a', 'b', 'c')).toEqual(['a v1 100', 'b v2 300', 'c v1 100'])
+  const letters = await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })
+  expect(letters.map(({ cause, partition, recordOffset }) => [cause, partition, recordOffset])).toEqual([
+    ['not_storable', 1, 2n],
+  ])
 })

@@ -11,11 +11,11 @@ import { messageOf } from '../../platform/fault'
 import type { Kafka } from '../../platform/kafka/client'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
 import { type PartitionOffset, partitionName } from '../../platform/kafka/offsets'
-import type { IncomingBatch } from '../../platform/kafka/records'
-import type { SubscriptionOptions } from '../../platform/kafka/subscription'
+import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/records'
+import type { Fetching } from '../../platform/kafka/subscription'
 import type { Database } from '../../platform/postgres/database'
 import type { Check } from '../../platform/process/service'
-import { BatchApplier, type BatchApplierOptions } from './batch-applier'
+import { BatchApplier, type BatchApplierOptions, type PartitionRecords } from './batch-applier'
 import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
 import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
 import { Retries } from './retries'
@@ -29,8 +29,7 @@ export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'read' | 'onAppl
   topics: string[]
   /** Of a topic that does not exist yet. */
   partitions: number
-  /** For catching up: batches are read and projected while others are written. */
-  ahead?: SubscriptionOptions['ahead']
+  fetching?: Fetching
 }
 
 export type Consumer = {
@@ -53,6 +52,8 @@ type AssignedPartition = StoredOffset & {
   recreated: RecreationSign | undefined
   checkedAtMs: number
 }
+
+type Fetched = { batch: IncomingBatch; partition: AssignedPartition }
 
 /** How often a busy partition is checked for a recreated topic, in milliseconds. */
 const recheckMs = 5000
@@ -82,7 +83,7 @@ class ProjectionConsumer implements Consumer {
     this.#applier = new BatchApplier({ database, log, retries, read, onApplied, onDeadLetters })
     this.#running = keepSubscribed(kafka, {
       ...subscription,
-      onBatch: (batch, signal) => this.#onBatch(batch, signal),
+      onBatches: (batches, signal) => this.#onBatches(batches, signal),
       onAssigned: (assignment, signal) => this.#onAssigned(assignment, signal),
       onTrouble: (error) => {
         this.#isAssigned = false
@@ -149,53 +150,68 @@ class ProjectionConsumer implements Consumer {
     return partitions
   }
 
-  /** Answers where to continue. */
-  async #onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
-    const { log } = this.#options
-    const { topic } = batch
-    const partition = this.#partitions.get(partitionName(topic, batch.partition))
-    // Revoked while the batch was in flight.
-    if (!partition) return batch.fetchedFrom
-
-    await this.#restartIfRecreated(partition, batch, signal)
-    if (batch.fetchedFrom !== partition.next) {
-      if (batch.fetchedFrom < partition.next || partition.seekedTo !== partition.next) return seek(partition)
-      // After an erasure all that is left of personal data is published again.
-      if (!isPersonalTopic(topic))
-        log.warn(
-          { topic, partition: batch.partition, from: partition.next, to: batch.fetchedFrom - 1n },
-          'records were deleted from the topic before they could be applied',
-        )
-    }
-    const records = batch.records.filter(
-      ({ offset, unreadable }) => (unreadable?.lastOffset ?? offset) >= partition.next,
+  /** Answers where to continue, for each batch. */
+  async #onBatches(batches: IncomingBatch[], signal: AbortSignal): Promise<bigint[]> {
+    const ours = batches.flatMap((batch) => {
+      const partition = this.#partitionOf(batch)
+      return partition ? [{ batch, partition }] : []
+    })
+    await this.#restartRecreated(ours, signal)
+    const due = ours.filter((one) => this.#isDue(one))
+    const applied = await this.#applier.apply(
+      due.map(({ batch, partition }) => recordsFrom(partition, batch)),
+      signal,
     )
-    const claimed = await this.#applier.apply(partition, records, batch.next, signal)
-    if (signal.aborted && !claimed) return partition.next
-    if (!claimed) {
-      log.warn({ topic, partition: batch.partition }, 'lost ownership of partition')
-      await this.#reload(partition, signal)
-      return seek(partition)
+    for (const [index, { batch, partition }] of due.entries()) {
+      if (applied[index]) partition.lag = batch.highWatermark - partition.next
+      else if (!signal.aborted) {
+        const { topic } = batch
+        this.#options.log.warn({ topic, partition: batch.partition }, 'lost ownership of partition')
+        await this.#reload(partition, signal)
+      }
     }
-    partition.lag = batch.highWatermark - partition.next
-    this.#appliedAt = new Date()
-    return partition.next
+    if (applied.includes(true)) this.#appliedAt = new Date()
+    return batches.map((batch) => {
+      const partition = this.#partitionOf(batch)
+      // Revoked while the batch was in flight.
+      if (!partition) return batch.fetchedFrom
+      if (partition.next !== batch.next) partition.seekedTo = partition.next
+      return partition.next
+    })
   }
 
-  async #restartIfRecreated(
-    partition: AssignedPartition,
-    batch: IncomingBatch,
-    signal: AbortSignal,
-  ): Promise<void> {
-    // The broker may have started over by itself, because it no longer has the offset we asked for.
-    if (batch.fetchedFrom < partition.next)
-      await this.#retries.run(() => this.#check([partition], signal), signal)
-    else if (performance.now() - partition.checkedAtMs > recheckMs)
-      await this.#check([partition], signal).catch((error) =>
-        this.#options.log.debug({}, `cannot check whether the topic was recreated: ${messageOf(error)}`),
+  #partitionOf({ topic, partition }: IncomingBatch): AssignedPartition | undefined {
+    return this.#partitions.get(partitionName(topic, partition))
+  }
+
+  /** Whether the batch begins where the partition continues. */
+  #isDue({ batch, partition }: Fetched): boolean {
+    const { topic, fetchedFrom } = batch
+    if (fetchedFrom === partition.next) return true
+    if (fetchedFrom < partition.next || partition.seekedTo !== partition.next) return false
+    // After an erasure all that is left of personal data is published again.
+    if (!isPersonalTopic(topic))
+      this.#options.log.warn(
+        { topic, partition: batch.partition, from: partition.next, to: fetchedFrom - 1n },
+        'records were deleted from the topic before they could be applied',
       )
-    if (batch.highWatermark < partition.next) partition.recreated = 'log end is behind the applied offset'
-    if (partition.recreated) await this.#restart(partition, signal)
+    return true
+  }
+
+  async #restartRecreated(fetched: Fetched[], signal: AbortSignal): Promise<void> {
+    // The broker may have started over by itself, because it no longer has the offset we asked for.
+    const behind = fetched.filter(({ batch, partition }) => batch.fetchedFrom < partition.next)
+    const partitionsOf = (some: Fetched[]) => some.map(({ partition }) => partition)
+    if (behind.length > 0) await this.#retries.run(() => this.#check(partitionsOf(behind), signal), signal)
+    const now = performance.now()
+    if (fetched.some(({ partition }) => now - partition.checkedAtMs > recheckMs))
+      await this.#check(partitionsOf(fetched), signal).catch((error) =>
+        this.#options.log.debug({}, `cannot check whether a topic was recreated: ${messageOf(error)}`),
+      )
+    for (const { batch, partition } of fetched) {
+      if (batch.highWatermark < partition.next) partition.recreated = 'log end is behind the applied offset'
+      if (partition.recreated) await this.#restart(partition, signal)
+    }
   }
 
   /** Marks the partitions whose log is no longer the one that was applied. */
@@ -228,7 +244,9 @@ class ProjectionConsumer implements Consumer {
   }
 }
 
-function seek(partition: AssignedPartition): bigint {
-  partition.seekedTo = partition.next
-  return partition.next
+/** Without those that were applied already. */
+function recordsFrom(partition: AssignedPartition, { records, next: to }: IncomingBatch): PartitionRecords {
+  const isNew = ({ offset, unreadable }: IncomingRecord) =>
+    (unreadable?.lastOffset ?? offset) >= partition.next
+  return { offset: partition, records: records.filter(isNew), to }
 }

@@ -51,27 +51,46 @@ export async function listOffsets(
     from consumed_offsets where cluster_id = ${clusterId}`
 }
 
-const whereStill = (sql: Statements, { clusterId, topic, partition, next }: StoredOffset) => sql`
-  where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
-    and next_offset = ${String(next)}::bigint`
+/** From a stored offset to the next. Without a last record the stored one stays. */
+export type Advance = { from: StoredOffset; to: bigint; last: LastRecord | undefined }
 
 /**
- * Compare-and-set of the applied offset: a mismatch means that the partition has a new owner.
- * Without a last record the stored one stays.
+ * Compare-and-set of applied offsets of one cluster, all or none: a mismatch means that a partition has a
+ * new owner. Their rows are locked first, since an update would change those that do match.
  */
-export const advanceOffset =
-  (from: StoredOffset, { to, last }: { to: bigint; last: LastRecord | undefined }): Claim =>
-  (sql) =>
-    sql`
-    update consumed_offsets set next_offset = ${String(to)}::bigint, updated_at = now(),
-      last_offset = coalesce(${last ? String(last.offset) : null}::bigint, last_offset),
-      last_checksum = coalesce(${last?.checksum ?? null}, last_checksum)
-    ${whereStill(sql, from)}
+export const advanceOffsets =
+  (advances: readonly Advance[]): Claim =>
+  (sql) => {
+    const clusterId = advances[0]?.from.clusterId ?? null
+    const list = (of: (advance: Advance) => string | number | bigint | undefined) => arrayOf(advances.map(of))
+    return sql`
+    with held as (
+      select topic, partition, to_offset, advance.last_offset, advance.last_checksum
+      from consumed_offsets join unnest(
+        ${list(({ from }) => from.topic)}::text[], ${list(({ from }) => from.partition)}::integer[],
+        ${list(({ from }) => from.next)}::bigint[], ${list(({ to }) => to)}::bigint[],
+        ${list(({ last }) => last?.offset)}::bigint[], ${list(({ last }) => last?.checksum)}::text[]
+      ) as advance (topic, partition, from_offset, to_offset, last_offset, last_checksum)
+        using (topic, partition)
+      where cluster_id = ${clusterId} and next_offset = from_offset
+      for update of consumed_offsets
+    )
+    update consumed_offsets as stored set next_offset = to_offset, updated_at = now(),
+      last_offset = coalesce(held.last_offset, stored.last_offset),
+      last_checksum = coalesce(held.last_checksum, stored.last_checksum)
+    from held
+    where stored.cluster_id = ${clusterId} and stored.topic = held.topic and stored.partition = held.partition
+      and (select count(*) from held) = ${advances.length}::integer
     returning true`
+  }
 
 /** For a topic that was deleted and created again. */
-export async function resetOffset(sql: Statements, from: StoredOffset): Promise<void> {
+export async function resetOffset(
+  sql: Statements,
+  { clusterId, topic, partition, next }: StoredOffset,
+): Promise<void> {
   await sql`
     update consumed_offsets set next_offset = 0, last_offset = null, last_checksum = null, updated_at = now()
-    ${whereStill(sql, from)}`
+    where cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}
+      and next_offset = ${String(next)}::bigint`
 }

@@ -30,6 +30,9 @@ export type LargeMovementsOptions = Pick<
 /** Its health warns and never fails: balances are served without it. */
 export type LargeMovements = Pick<Consumer, 'health' | 'stop'>
 
+/** Nobody waits for a large movement: few large fetches instead of many small ones. */
+const fetching = { bytesMin: 256 << 10, waitMs: 500 }
+
 /** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
 export function startLargeMovements(options: LargeMovementsOptions): LargeMovements {
   const { database, kafka, min, read, ...subscription } = options
@@ -41,28 +44,37 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   let recorded = 0
   let skipped = 0
 
-  async function onBatch(batch: IncomingBatch, signal: AbortSignal): Promise<bigint> {
-    const selection = selectLarge(batch, { min, read })
+  async function onBatches(batches: IncomingBatch[], signal: AbortSignal): Promise<bigint[]> {
     try {
-      if (await retries.run(() => guard.mustRestart(batch, signal), signal)) return 0n
-      recorded += await retries.run(() => addStorable(database.sql, selection), signal)
-      await retries.run(() => guard.advance(batch), signal)
+      const recreated = await retries.run(() => guard.findRecreated(batches, signal), signal)
+      const current = batches.filter((batch) => !recreated.has(batch))
+      const selections = current.map((batch) => selectLarge(batch, { min, read }))
+      const refused: string[] = []
+      const rows = selections.flatMap((selection) => selection.rows)
+      recorded += await retries.run(() => addStorable(database.sql, { rows, skipped: refused }), signal)
+      await retries.run(() => guard.advance(current), signal)
+      for (const [index, { topic, partition, fetchedFrom: from }] of current.entries())
+        report({ topic, partition, from }, selections[index]?.skipped ?? [])
+      report({}, refused)
+      return batches.map((batch) => (recreated.has(batch) ? 0n : batch.next))
     } catch {
-      // The partition was revoked, or the service stops.
-      return batch.fetchedFrom
+      // The partitions were revoked, or the service stops.
+      return batches.map(({ fetchedFrom }) => fetchedFrom)
     }
-    // Not dead-lettered: dead letters are kept to be applied to balances. Here they are only counted.
-    const { topic, partition, fetchedFrom: from } = batch
-    const [reason] = selection.skipped
-    skipped += selection.skipped.length
-    if (reason !== undefined)
-      log.warn({ topic, partition, from, records: selection.skipped.length, skipped }, `skipped: ${reason}`)
-    return batch.next
+  }
+
+  /** Not dead-lettered: dead letters are kept to be applied to balances. Here they are only counted. */
+  function report(where: object, [reason, ...others]: string[]): void {
+    if (reason === undefined) return
+    const records = others.length + 1
+    skipped += records
+    log.warn({ ...where, records, skipped }, `skipped: ${reason}`)
   }
 
   const running = keepSubscribed(kafka, {
     ...subscription,
-    onBatch,
+    onBatches,
+    fetching,
     async onAssigned(assignment, signal) {
       const restarted = await retries.run(() => guard.assign(assignment, signal), signal)
       trouble = undefined

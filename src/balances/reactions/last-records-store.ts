@@ -1,6 +1,6 @@
 /** The last record that a reaction has processed, by partition. */
 import { partitionName } from '../../platform/kafka/offsets'
-import type { Statements } from '../../platform/postgres/statements'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { LastRecord, Partition } from '../projection/offsets-store'
 
 /** By `partitionName`. */
@@ -15,23 +15,30 @@ export async function loadLastRecords(
   return new Map(rows.map(({ topic, partition, ...last }) => [partitionName(topic, partition), last]))
 }
 
-/** Deletes it where `last` is undefined. */
-export async function storeLastRecord(
+/** All of one cluster. */
+export async function storeLastRecords(
+  sql: Statements,
+  groupId: string,
+  records: readonly (Partition & { last: LastRecord })[],
+): Promise<void> {
+  const list = (of: (record: Partition & { last: LastRecord }) => string | number | bigint) =>
+    arrayOf(records.map(of))
+  await sql`
+    insert into reaction_last_records (group_id, cluster_id, topic, partition, last_offset, last_checksum)
+    select ${groupId}, ${records[0]?.clusterId ?? null}, * from unnest(
+      ${list(({ topic }) => topic)}::text[], ${list(({ partition }) => partition)}::integer[],
+      ${list(({ last }) => last.offset)}::bigint[], ${list(({ last }) => last.checksum)}::text[]
+    )
+    on conflict (group_id, cluster_id, topic, partition) do update
+    set last_offset = excluded.last_offset, last_checksum = excluded.last_checksum`
+}
+
+export async function deleteLastRecord(
   sql: Statements,
   groupId: string,
   { clusterId, topic, partition }: Partition,
-  last: LastRecord | undefined,
 ): Promise<void> {
-  if (last)
-    await sql`
-      insert into reaction_last_records (group_id, cluster_id, topic, partition, last_offset, last_checksum)
-      values (${groupId}, ${clusterId}, ${topic}, ${partition},
-        ${String(last.offset)}::bigint, ${last.checksum})
-      on conflict (group_id, cluster_id, topic, partition) do update
-      set last_offset = excluded.last_offset, last_checksum = excluded.last_checksum`
-  else
-    await sql`
-      delete from reaction_last_records
-      where group_id = ${groupId} and cluster_id = ${clusterId}
-        and topic = ${topic} and partition = ${partition}`
+  await sql`
+    delete from reaction_last_records
+    where group_id = ${groupId} and cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`
 }

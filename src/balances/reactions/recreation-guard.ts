@@ -9,7 +9,7 @@ import type { Database } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
 import type { LastRecord, Partition } from '../projection/offsets-store'
 import { findRecreated, lastRecordOf, partitionsIn } from '../projection/recreation'
-import { loadLastRecords, storeLastRecord } from './last-records-store'
+import { deleteLastRecord, loadLastRecords, storeLastRecords } from './last-records-store'
 
 type GuardedPartition = Partition & { last: LastRecord | undefined; checkedAtMs: number; readAtMs: number }
 type RecreationGuardOptions = {
@@ -21,7 +21,7 @@ type RecreationGuardOptions = {
 
 /** How often the log is compared with what was read of it while records arrive, and after which pause. */
 const recheckMs = 5000
-const pauseMs = 500
+const pauseMs = 1500
 
 export class RecreationGuard {
   readonly #options: RecreationGuardOptions
@@ -46,29 +46,47 @@ export class RecreationGuard {
     return recreated.map(({ topic, partition }) => ({ topic, partition, offset: 0n }))
   }
 
-  /** Whether to read the partition from offset 0 instead of handling this batch. */
-  async mustRestart({ topic, partition, fetchedFrom }: IncomingBatch, signal: AbortSignal): Promise<boolean> {
-    const one = this.#partitions.get(partitionName(topic, partition))
-    if (!one?.last) return false
-    const isBehind = fetchedFrom <= one.last.offset
-    const now = performance.now()
-    // Without a pause the reader would have met the deletion itself.
-    if (!isBehind && now - one.checkedAtMs < recheckMs && now - one.readAtMs < pauseMs) return false
-    const recreated = await this.#forgetRecreated([one], signal)
-    return recreated.length > 0 && fetchedFrom > 0n
+  /** Which of these batches not to handle, because their partitions are to be read from offset 0 instead. */
+  async findRecreated(batches: readonly IncomingBatch[], signal: AbortSignal): Promise<Set<IncomingBatch>> {
+    const due = batches.flatMap((batch) => {
+      const one = this.#partitionOf(batch)
+      return one?.last && isDue(one, one.last, batch) ? [one] : []
+    })
+    const recreated = await this.#forgetRecreated(due, signal)
+    return new Set(
+      batches.filter((batch) => {
+        const one = this.#partitionOf(batch)
+        return one !== undefined && recreated.includes(one) && batch.fetchedFrom > 0n
+      }),
+    )
   }
 
-  /** To be called once the batch has taken effect. */
-  async advance({ topic, partition, records }: IncomingBatch): Promise<void> {
-    const one = this.#partitions.get(partitionName(topic, partition))
-    const last = lastRecordOf(records)
-    if (!one || !last) return
-    await storeLastRecord(this.#options.database.sql, this.#options.groupId, one, last)
-    one.last = last
-    one.readAtMs = performance.now()
+  /** To be called once the batches have taken effect. */
+  async advance(batches: readonly IncomingBatch[]): Promise<void> {
+    const read = batches.flatMap((batch) => {
+      const one = this.#partitionOf(batch)
+      const last = lastRecordOf(batch.records)
+      return one && last ? [{ one, last }] : []
+    })
+    if (read.length === 0) return
+    const { database, groupId } = this.#options
+    await storeLastRecords(
+      database.sql,
+      groupId,
+      read.map(({ one, last }) => ({ ...one, last })),
+    )
+    for (const { one, last } of read) {
+      one.last = last
+      one.readAtMs = performance.now()
+    }
+  }
+
+  #partitionOf({ topic, partition }: IncomingBatch): GuardedPartition | undefined {
+    return this.#partitions.get(partitionName(topic, partition))
   }
 
   async #forgetRecreated(partitions: GuardedPartition[], signal: AbortSignal): Promise<GuardedPartition[]> {
+    if (partitions.length === 0) return []
     const { database, kafka, groupId, log } = this.#options
     const read = partitions.filter(({ last }) => last)
     for (const one of read) one.checkedAtMs = performance.now()
@@ -78,9 +96,15 @@ export class RecreationGuard {
     for (const one of recreated) {
       const { topic, partition } = one
       log.warn({ topic, partition }, 'topic was recreated: restarting from offset 0')
-      await storeLastRecord(database.sql, groupId, one, undefined)
+      await deleteLastRecord(database.sql, groupId, one)
       one.last = undefined
     }
     return recreated
   }
+}
+
+function isDue({ checkedAtMs, readAtMs }: GuardedPartition, last: LastRecord, batch: IncomingBatch): boolean {
+  const now = performance.now()
+  // Without a pause the reader, which fetches several times within it, would have met the deletion itself.
+  return batch.fetchedFrom <= last.offset || now - checkedAtMs >= recheckMs || now - readAtMs >= pauseMs
 }

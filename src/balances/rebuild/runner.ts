@@ -26,11 +26,8 @@ export type RebuildRunOptions = {
 }
 
 const pollMs = 200
-/**
- * Twice as fast as one batch at a time: one is read and projected while the other is written. Larger
- * batches write an account fewer times.
- */
-const ahead = { concurrency: 2, batchBytesMax: 4 << 20 }
+/** Larger batches write an account fewer times. */
+const fetching = { waitMs: 100, batchBytesMax: 4 << 20 }
 
 /** Returns when the rebuild has ended, was cancelled or restarted, or the signal is aborted. */
 export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal): Promise<void> {
@@ -48,7 +45,7 @@ export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal
       partitions,
       read,
       log: log.child({ rebuild: true }),
-      ahead,
+      fetching,
     })
     for (; !signal.aborted; await pause(pollMs, signal)) {
       const rebuild = await findRebuild(database.sql)

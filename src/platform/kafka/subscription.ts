@@ -1,10 +1,11 @@
 /**
- * Consumes topics as a member of a consumer group. Batches of a partition are handled in order, and
- * an offset is committed only after its batch.
+ * Consumes topics as a member of a consumer group. What one fetch brought is handled together, each
+ * partition in order, and an offset is committed only after its batch.
  */
 import type { EachBatchPayload, Kafka as KafkaClient } from 'kafkajs'
 import { brokerFault, onTopics } from './broker-fault'
-import type { Fetched } from './kafkajs-internals'
+import type { Fetched } from './fetch-response'
+import { OffsetCommits } from './offset-commits'
 import type { PartitionOffset } from './offsets'
 import { type IncomingBatch, toIncomingBatch } from './records'
 
@@ -12,36 +13,47 @@ export type SubscriptionOptions = {
   groupId: string
   topics: string[]
   /**
-   * Handles a batch and returns the offset to continue from: `next` of the batch when all of it is
-   * done, any other offset to seek there. Called for one batch at a time, with `ahead` for one batch
-   * of each partition. It may take long: heartbeats go on meanwhile. `signal` is aborted when the
-   * partition was lost; a new assignment may then begin before this call has returned.
+   * Handles batches, one of each partition, and returns for each the offset to continue from: its `next`
+   * when all of it is done, any other offset to seek there. Not called again before it has returned. It
+   * may take long: heartbeats go on meanwhile. `signal` is aborted when the partitions were lost; a new
+   * assignment may then begin before this call has returned.
    */
-  onBatch: (batch: IncomingBatch, signal: AbortSignal) => Promise<bigint>
+  onBatches: (batches: IncomingBatch[], signal: AbortSignal) => Promise<bigint[]>
   /**
    * Called with the partitions of each topic at each new assignment; offsets known before no longer
    * hold. Returns where to continue; a partition that is left out continues from the group's offset.
    * No batch is handled before it has returned; when it throws, the subscription ends. `signal` as above.
    */
   onAssigned: (partitions: Record<string, number[]>, signal: AbortSignal) => Promise<PartitionOffset[]>
-  /** Partitions whose batches are handled at the same time, and bytes of one: 1, and 1 MB. */
-  ahead?: { concurrency: number; batchBytesMax: number }
+  fetching?: Fetching
   /** Consuming was interrupted. It resumes by itself, unless `final`: then close, and subscribe again. */
   onTrouble: (error: unknown, final: boolean) => void
 }
 
+export type Fetching = {
+  /** The broker answers once it has as many, or after `waitMs`, which is also how long `close` waits. */
+  bytesMin?: number
+  /** 500 by default. */
+  waitMs?: number
+  /** Of one partition: 1 MB by default. */
+  batchBytesMax?: number
+}
+
+/** More partitions than this, fetched at once, are handled in turns. */
+const partitionsMax = 64
+
 /** Throws a `Fault` when there is no broker to begin with. */
 export async function subscribe(client: KafkaClient, options: SubscriptionOptions, sessionTimeoutMs: number) {
-  const { topics, ahead, onBatch, onAssigned, onTrouble } = options
+  const { topics, fetching = {}, onBatches, onAssigned, onTrouble } = options
   const everyMs = sessionTimeoutMs / 6
   const rights = `Read ${onTopics(topics)} and on the group ${options.groupId}`
   const consumer = client.consumer({
     groupId: options.groupId,
     sessionTimeout: sessionTimeoutMs,
     heartbeatInterval: everyMs,
-    // Also the longest that `close` waits for a fetch.
-    maxWaitTimeInMs: ahead ? 100 : 500,
-    ...(ahead ? { maxBytesPerPartition: ahead.batchBytesMax } : {}),
+    minBytes: fetching.bytesMin ?? 1,
+    maxWaitTimeInMs: fetching.waitMs ?? 500,
+    ...(fetching.batchBytesMax === undefined ? {} : { maxBytesPerPartition: fetching.batchBytesMax }),
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: async () => true },
   })
@@ -49,6 +61,7 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
   let lost = new AbortController()
   /** Settles once the partitions of this assignment stand where to continue. */
   let positioned: Promise<void> = Promise.resolve()
+  const commits = new OffsetCommits()
 
   const seek = ({ topic, partition, offset }: PartitionOffset) =>
     consumer.seek({ topic, partition, offset: String(offset) })
@@ -56,6 +69,7 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     lost.abort()
     lost = new AbortController()
+    commits.forget()
     const { signal } = lost
     positioned = onAssigned(payload.memberAssignment, signal).then((offsets) => {
       if (!signal.aborted) offsets.forEach(seek)
@@ -64,29 +78,33 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
       if (!signal.aborted) onTrouble(error, true)
     })
   })
-  consumer.on(consumer.events.REBALANCING, () => lost.abort())
+  consumer.on(consumer.events.REBALANCING, () => {
+    // Sent before the request to join: still accepted, and the next owner begins there.
+    void commits.flush()
+    lost.abort()
+  })
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     lost.abort()
     const isOfBroker = payload.error.name.startsWith('KafkaJS')
     onTrouble(isOfBroker ? brokerFault(payload.error, rights) : payload.error, !payload.restart)
   })
 
-  const handle = async (payload: EachBatchPayload) => {
-    const { batch, isRunning, isStale } = payload
-    if (!isRunning() || isStale()) return
-    const { topic, partition } = batch
-    const incoming = toIncomingBatch(batch as unknown as Fetched)
-    const next = await whileBeating({ ...payload, everyMs, lost: lost.signal }, async (signal) => {
+  const handle = async (payloads: EachBatchPayload[]) => {
+    const assignment = lost
+    const current = payloads.filter(({ isRunning, isStale }) => isRunning() && !isStale())
+    const [first] = current
+    if (!first) return
+    const handled = await whileBeating({ ...first, everyMs, lost: lost.signal }, async (signal) => {
       await positioned
-      // Fetched before the partition was positioned.
-      return isStale() ? undefined : onBatch(incoming, signal)
+      return handleFresh(current, (batches) => onBatches(batches, signal))
     })
-    if (next === undefined || isStale()) return
-    if (next !== incoming.next) return seek({ topic, partition, offset: next })
-    payload.resolveOffset(String(next - 1n))
-    await payload.commitOffsetsIfNecessary({
-      topics: [{ topic, partitions: [{ partition, offset: String(next) }] }],
-    })
+    if (assignment !== lost) return
+    const isDone = ({ batch, offset }: Handled) => offset === batch.next
+    for (const one of handled) if (!isDone(one)) seek(placeOf(one))
+    const done = handled.filter(isDone)
+    for (const { payload, offset } of done) payload.resolveOffset(String(offset - 1n))
+    commits.add(done.map(placeOf), first.commitOffsetsIfNecessary)
+    if (!first.isRunning()) await commits.flush()
   }
 
   try {
@@ -99,18 +117,63 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
   await consumer.run({
     autoCommit: false,
     eachBatchAutoResolve: false,
-    // Batches share accounts: handled concurrently they would wait for each other's rows.
-    partitionsConsumedConcurrently: ahead?.concurrency ?? 1,
-    eachBatch: handle,
+    // The library hands over all partitions of an answer within one turn.
+    partitionsConsumedConcurrently: partitionsMax,
+    eachBatch: gather(handle),
   })
 
   return {
-    /** Stops fetching, lets the batch in hand finish, leaves the group. */
+    /** Stops fetching, lets the batches in hand finish, leaves the group. */
     async close() {
       lost.abort()
+      await commits.flush()
       await consumer.disconnect()
+      commits.forget()
     },
   }
+}
+
+/** Calls `handle` with all that is added within one turn, or while it is busy; never twice at a time. */
+function gather<T>(handle: (items: T[]) => Promise<void>): (item: T) => Promise<void> {
+  let waiting: { items: T[]; done: Promise<void> } | undefined
+  let busy: Promise<unknown> = Promise.resolve()
+  return (item) => {
+    if (waiting) {
+      waiting.items.push(item)
+      return waiting.done
+    }
+    const items = [item]
+    const done = busy.then(() => {
+      waiting = undefined
+      return handle(items)
+    })
+    waiting = { items, done }
+    busy = done.catch(() => {})
+    return done
+  }
+}
+
+/** A batch with the offset to continue from. */
+type Handled = { payload: EachBatchPayload; batch: IncomingBatch; offset: bigint }
+
+const placeOf = ({ batch: { topic, partition }, offset }: Handled): PartitionOffset => ({
+  topic,
+  partition,
+  offset,
+})
+
+/** Without those that were fetched before their partition was positioned, or that are seeked meanwhile. */
+async function handleFresh(
+  payloads: EachBatchPayload[],
+  onBatches: (batches: IncomingBatch[]) => Promise<bigint[]>,
+): Promise<Handled[]> {
+  const fresh = payloads
+    .filter(({ isStale }) => !isStale())
+    .map((payload) => ({ payload, batch: toIncomingBatch(payload.batch as unknown as Fetched) }))
+  if (fresh.length === 0) return []
+  const offsets = await onBatches(fresh.map(({ batch }) => batch))
+  const handled = fresh.map((one, index) => ({ ...one, offset: offsets[index] ?? one.batch.fetchedFrom }))
+  return handled.filter(({ payload }) => !payload.isStale())
 }
 
 type Beating = Pick<EachBatchPayload, 'heartbeat' | 'isRunning'> & { everyMs: number; lost: AbortSignal }

@@ -44,7 +44,9 @@ export async function benchRebuild([count = '1000000']: string[]): Promise<void>
     const bare = await insertAlone(server.url('bare'), Math.min(events, 200_000))
     console.log(`baseline, statements only: ${perSecond(bare)} events/s`)
 
-    const database = { name: 'balances', url: server.url('balances'), serviceUrl: '' }
+    const url = server.url('balances')
+    const serviceUrl = url.replace('bench:bench@', 'bench_service:bench_service@')
+    const database = { name: 'balances', url, serviceUrl }
     const config = serviceConfig('balances', {
       database,
       brokers: [broker.brokers],

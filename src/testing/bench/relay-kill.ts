@@ -181,10 +181,11 @@ async function findEventFaults(wallet: Caller, ids: ReadonlySet<string>, config:
     topics: ['transactions', 'balances'],
     onAssigned: async () => [],
     onTrouble: () => {},
-    onBatch: async ({ topic, partition, records, next }) => {
-      for (const record of records)
-        found.set(`${topic}/${partition}/${record.offset}`, headerText(record, 'ce_id'))
-      return next
+    onBatches: async (batches) => {
+      for (const { topic, partition, records } of batches)
+        for (const record of records)
+          found.set(`${topic}/${partition}/${record.offset}`, headerText(record, 'ce_id'))
+      return batches.map(({ next }) => next)
     },
   })
   const faults: string[] = []

@@ -42,9 +42,10 @@ async function start(wallets = 1) {
       topics: topics.map((topic) => topicPrefix + topic),
       onAssigned: async () => [],
       onTrouble: () => {},
-      onBatch: async ({ topic, partition, records: batch, next }) => {
-        records.push(...batch.map((record) => ({ topic, partition, ...record, headers: record.headers })))
-        return next
+      onBatches: async (batches) => {
+        for (const { topic, partition, records: batch } of batches)
+          records.push(...batch.map((record) => ({ topic, partition, ...record, headers: record.headers })))
+        return batches.map(({ next }) => next)
       },
     })
     await eventually(() => expect(enough(records)).toBe(true))
