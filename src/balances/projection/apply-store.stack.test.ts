@@ -10,7 +10,7 @@ import { backing } from '../../testing/backing'
 import { isAtOdds, mergeBalances } from '../../testing/merge-rule'
 import { findBalances } from '../queries/balances-store'
 import { markSeeded } from '../seed/seeds-store'
-import { applyProjection, type Claim, isConflict } from './apply-store'
+import { applyProjection, type Claim, isConflict, isRepeated } from './apply-store'
 import type { BalanceRow, EntryRow } from './types'
 
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
@@ -123,10 +123,12 @@ test('a claim that was somebody else’s writes nothing', async () => {
   expect(await applyProjection(database.sql, markSeeded('seed'), rows(1n))).toEqual({
     claimed: true,
     changed: 1,
+    recorded: 0,
   })
   expect(await applyProjection(database.sql, markSeeded('seed'), rows(2n))).toEqual({
     claimed: false,
     changed: 0,
+    recorded: 0,
   })
   const found = (await findBalances(database.sql, ['eva', 'unknown'])).get('eva')
   expect(found).toMatchObject({ version: 1n, balanceMinor: 100n, ownerName: 'Eva' })
@@ -170,6 +172,21 @@ test('an entry is inserted once: the first one wins, and is read back as it was 
   expect([...stored]).toEqual([entry(1n, partial), entry(2n), entry(3n)])
 })
 
+test('entries that are expected to be new are refused as a whole when one is not', async () => {
+  await using database = await openBalances()
+  const record = (entries: EntryRow[], options = {}) =>
+    applyProjection(database.sql, freely, { balances: [], entries, clients: [], deadLetters: [] }, options)
+  const areNew = { areNew: true }
+  expect(await record([entry(1n), entry(2n)], areNew)).toMatchObject({ recorded: 2 })
+  const refused = await record([entry(3n), entry(2n)], areNew).catch((error) => error)
+  expect(isRepeated(refused)).toBe(true)
+  expect(await record([entry(3n), entry(2n)])).toMatchObject({ recorded: 1 })
+  expect([...(await database.sql`select size, versions from changes order by xid`)]).toEqual([
+    { size: 2, versions: '{1,2}' },
+    { size: 1, versions: '{3}' },
+  ])
+})
+
 test('a database of the version before keeps its balances, and gets its entries from now on', async () => {
   const { url } = await (await backing()).createDatabase('balances')
   const before = mkdtempSync(join(tmpdir(), 'saldo-migrations-'))
@@ -191,7 +208,11 @@ test('a database of the version before keeps its balances, and gets its entries 
     clients: [],
     deadLetters: [],
   }
-  expect(await applyProjection(database.sql, freely, rows)).toEqual({ claimed: true, changed: 1 })
+  expect(await applyProjection(database.sql, freely, rows)).toEqual({
+    claimed: true,
+    changed: 1,
+    recorded: 1,
+  })
   expect((await findBalances(database.sql, ['eva'])).get('eva')).toMatchObject({ version: 6n, heldMinor: 0n })
   expect([...(await database.sql`select version from entries`)]).toEqual([{ version: 6n }])
   await database.close()

@@ -27,8 +27,8 @@ export type Rows = {
 /** A statement that returns a row to the first caller, and none to a later one. */
 export type Claim = (sql: Statements) => PendingQuery<Row[]>
 
-/** Nothing was written unless `claimed`. `changed` counts the accounts that changed. */
-export type Applied = { claimed: boolean; changed: number }
+/** Nothing was written unless `claimed`. Counts of the accounts that changed, and of entries that are new. */
+export type Applied = { claimed: boolean; changed: number; recorded: number }
 
 const balanceRows = rowStatements(schema.balances, keysOf(schema.balances), { as: 'stored' })
 const entryRows = rowStatements(schema.entries, keysOf(schema.entries))
@@ -44,17 +44,17 @@ const deadLetterRows = rowStatements(schema.deadLetters, columnsOfNew)
  * - Rows in another currency or from another source than the account's violate a constraint, since
  *   no value but '' is stored for them: it throws what `isConflict` recognises. Rows that fit, as
  *   those of our own events do, need no lookup first.
+ * - Entries are expected to be new where `areNew` says so, which saves a lookup of each: one that is not
+ *   throws what `isRepeated` recognises.
  */
-export async function applyProjection(sql: Statements, claim: Claim, rows: Rows): Promise<Applied> {
+export async function applyProjection(
+  sql: Statements,
+  claim: Claim,
+  rows: Rows,
+  { areNew = false } = {},
+): Promise<Applied> {
   // Sorted, so that concurrent writers cannot deadlock.
   const balances = rows.balances.toSorted((a, b) => compare(a.accountId, b.accountId))
-  const clients = rows.clients.toSorted((a, b) => compare(a.id, b.id))
-  const deadLetters = rows.deadLetters.map((letter) => ({
-    ...letter,
-    detail: storable(letter.detail),
-    headers: headersText(letter.headers),
-  }))
-
   const [applied] = await sql<Applied[]>`
     with claimed as (${claim(sql)}),
     changed as (
@@ -84,34 +84,61 @@ export async function applyProjection(sql: Statements, claim: Claim, rows: Rows)
       returning 1
     ),
     recorded as (
-      ${entryRows.insert(sql, rows.entries)}
+      ${entryRows.insert(sql, inOrder(rows.entries))}
       where exists (select from claimed)
-      on conflict do nothing
+      ${areNew ? sql`` : sql`on conflict do nothing`}
       returning account_id, version
     ),
     listed as (
       insert into changes (size, account_ids, versions)
       select count(*), array_agg(account_id), array_agg(version) from recorded having count(*) > 0
-    ),
-    registered as (
-      ${clientRows.insert(sql, clients)}
-      where exists (select from claimed)
-      on conflict (id) do update set
-        name = excluded.name, version = excluded.version
-      where stored.name is not null and (stored.version < excluded.version or excluded.name is null)
-    ),
-    dead_lettered as (
-      ${deadLetterRows.insert(sql, deadLetters)}
-      where exists (select from claimed)
-      on conflict do nothing
     )
+    ${rows.clients.length > 0 ? registerClients(sql, rows.clients) : sql``}
+    ${rows.deadLetters.length > 0 ? addDeadLetters(sql, rows.deadLetters) : sql``}
     select exists (select from claimed) as claimed, (select count(*)::integer from changed) as changed,
+      (select count(*)::integer from recorded) as recorded,
       (
         select pg_notify(${changesChannel}, ${namesOf(balances)})
         where exists (select from changed) or exists (select from recorded)
       ) as notified`
-  return { claimed: applied?.claimed ?? false, changed: applied?.changed ?? 0 }
+  return {
+    claimed: applied?.claimed ?? false,
+    changed: applied?.changed ?? 0,
+    recorded: applied?.recorded ?? 0,
+  }
 }
+
+/** By account, as in the index: neighbours are inserted one after the other. */
+function inOrder(entries: readonly EntryRow[]): EntryRow[] {
+  const byAccount = Map.groupBy(entries, ({ accountId }) => accountId)
+  return [...byAccount.keys()].sort(compare).flatMap((accountId) => byAccount.get(accountId) ?? [])
+}
+
+const registerClients = (sql: Statements, clients: readonly ClientRow[]) => sql`,
+    registered as (
+      ${clientRows.insert(
+        sql,
+        clients.toSorted((a, b) => compare(a.id, b.id)),
+      )}
+      where exists (select from claimed)
+      on conflict (id) do update set
+        name = excluded.name, version = excluded.version
+      where stored.name is not null and (stored.version < excluded.version or excluded.name is null)
+    )`
+
+const addDeadLetters = (sql: Statements, letters: readonly NewDeadLetter[]) => sql`,
+    dead_lettered as (
+      ${deadLetterRows.insert(
+        sql,
+        letters.map((letter) => ({
+          ...letter,
+          detail: storable(letter.detail),
+          headers: headersText(letter.headers),
+        })),
+      )}
+      where exists (select from claimed)
+      on conflict do nothing
+    )`
 
 const isNewer = (sql: Statements) => sql`stored.version < excluded.version`
 const opens = (sql: Statements) => sql`(excluded.opened and not stored.opened)`
@@ -122,6 +149,9 @@ const opens = (sql: Statements) => sql`(excluded.opened and not stored.opened)`
  */
 export const isConflict = (thrown: unknown): boolean =>
   ['balances_currency', 'balances_source'].includes(violation(thrown)?.constraint ?? '')
+
+/** An entry is there already: apply the rows again, without the expectation that they are new. */
+export const isRepeated = (thrown: unknown): boolean => violation(thrown)?.constraint === 'entries_pkey'
 
 /**
  * Serializes work on events without a version, which take the next after the stored one: two

@@ -11,7 +11,14 @@ import { isDataRefused } from '../../platform/postgres/failures'
 import type { Statements } from '../../platform/postgres/statements'
 import type { Log } from '../../platform/telemetry/log'
 import { loadProjectedAccounts } from './accounts-store'
-import { applyProjection, isConflict, type NewDeadLetter, type Rows, withProjectionLock } from './apply-store'
+import {
+  applyProjection,
+  isConflict,
+  isRepeated,
+  type NewDeadLetter,
+  type Rows,
+  withProjectionLock,
+} from './apply-store'
 import { eraseInShadow } from './erasure-store'
 import { type Advance, advanceOffsets, type Partition, type StoredOffset } from './offsets-store'
 import { ProjectionFailed, projectSafely } from './project'
@@ -46,6 +53,8 @@ const unknownNamesMax = 100
 export class BatchApplier {
   readonly #options: BatchApplierOptions
   readonly #unknownNames = new Set<string>()
+  /** Whether records come for the first time; until some are found to be repeated, as after a republication. */
+  #areNew = true
 
   constructor(options: BatchApplierOptions) {
     this.#options = options
@@ -133,20 +142,25 @@ export class BatchApplier {
       const rows = { ...projection, deadLetters: dead.map(deadLetterOf) }
       const erased = rows.clients.filter(({ name }) => name === null)
       if (erased.length > 0) await eraseInShadow(sql, erased)
-      const { claimed } = await applyProjection(sql, advanceOffsets(step.advances), rows)
+      const options = { areNew: this.#areNew }
+      const { claimed, recorded } = await applyProjection(sql, advanceOffsets(step.advances), rows, options)
+      if (claimed) this.#areNew = recorded === rows.entries.length
       return claimed ? { rows, unknown } : undefined
     }
     const writeLocked = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
 
     const accountIds = accountsToLoad(step.readings)
+    const writeOnce = () => (accountIds.length === 0 ? write(database.sql, []) : writeLocked(accountIds))
     const written = await retries
-      .run(
-        () => (accountIds.length === 0 ? write(database.sql, []) : writeLocked(accountIds)),
-        signal,
-        isRetryable,
-      )
+      .run(writeOnce, signal, isRetryable)
+      .catch((error) => {
+        if (!isRepeated(error)) throw error
+        this.#areNew = false
+        return retries.run(writeOnce, signal, isRetryable)
+      })
       .catch((error) => {
         if (!isConflict(error)) throw error
+        this.#areNew = false
         // Load all accounts to find the conflicting event. They may change before the write: retry then.
         return retries.run(
           () => writeLocked(accountsIn(step.readings)),

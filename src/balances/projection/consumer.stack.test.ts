@@ -430,3 +430,29 @@ test('a record that the database rejects spoils no other partition of its fetch'
     ['not_storable', 1, 2n],
   ])
 })
+
+test('records that come again are applied beside new ones, and nothing twice', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign([0])
+  const ours = (version: number) =>
+    JSON.stringify({
+      Name: 'BalanceUpdated',
+      Payload: {
+        ...{ account_id_from: 'a', account_id_to: 'b', amount: 1, currency: 'BRL' },
+        ...{ balance_account_id_from: -version, balance_account_id_to: version },
+        ...{ version_account_id_from: version, version_account_id_to: version },
+      },
+    })
+  await member.deliver(batchOf(0, [1, 2, 3].map(ours)))
+  await member.deliver(batchOf(3, [2, 3, 4].map(ours)))
+  await member.deliver(batchOf(6, [5, 6].map(ours)))
+  await member.deliver(batchOf(8, [6, 7].map(ours)))
+  expect(await desk.accounts('a', 'b')).toEqual(['a v7 -700', 'b v7 700'])
+  const { sql } = desk.database
+  expect([...(await sql`select account_id, version::int from entries order by 1, 2`.values())]).toEqual(
+    ['a', 'b'].flatMap((account) => [1, 2, 3, 4, 5, 6, 7].map((version) => [account, version])),
+  )
+  expect([...(await sql`select size from changes order by xid`.values())].flat()).toEqual([6, 2, 4, 2])
+  expect(member.warnings).toEqual([])
+})

@@ -1,7 +1,7 @@
 /**
- * Passes many rows with one parameter per column: `insert into … select … from unnest(…)`, with names and
+ * Passes many rows with one parameter per column: `insert into … select unnest(…), …`, with names and
  * types from the schema of the table. The statement does not depend on the number of rows, so it is
- * prepared once.
+ * prepared once. A column without a value in any row is passed as null: lists are padded with nulls.
  */
 import { getTableColumns, getTableName } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
@@ -34,7 +34,7 @@ export function selectList<Table extends PgTable>(table: Table, columns = keysOf
 type RowStatements<Column extends string, Shared extends string> = {
   /** `unnest(…) as incoming (…)`. */
   unnest(sql: Statements, rows: readonly Record<Column, Value>[]): Fragment
-  /** `insert into … (…) select … from unnest(…) as incoming (…)`, ready for a `where` or an `on conflict`. */
+  /** `insert into … (…) select unnest(…), …`, ready for a `where` or an `on conflict`. */
   insert(sql: Statements, rows: readonly Record<Column, Value>[], shared?: Record<Shared, Value>): Fragment
 }
 
@@ -66,15 +66,22 @@ export function rowStatements<
   const arrays = columns.map(columnOf)
   const scalars = shared.map(columnOf)
   const names = arrays.map(({ name }) => name).join(', ')
-  const source = `unnest(${arrays.map(({ type }) => `${slot}::${type}[]`).join(', ')}) as incoming (${names})`
+  const lists = arrays.map(({ type }) => `${slot}::${type}[]`)
+  const source = `unnest(${lists.join(', ')}) as incoming (${names})`
   const target = `"${getTableName(table)}"${as ? ` as ${as}` : ''}`
   const into = [...scalars, ...arrays].map(({ name }) => name).join(', ')
-  const selected = [...scalars.map(({ type }) => `${slot}::${type}`), names].join(', ')
+  // Not from a function, whose rows the server would store before it reads them.
+  const selected = [
+    ...scalars.map(({ type }) => `${slot}::${type}`),
+    ...lists.map((list) => `unnest(${list})`),
+  ]
 
   const unnest = template(source)
-  const insert = template(`insert into ${target} (${into}) select ${selected} from ${source}`)
+  const insert = template(`insert into ${target} (${into}) select ${selected.join(', ')}`)
   const parameters = (rows: readonly Record<Column, Value>[]) =>
-    columns.map((key) => arrayOf(rows.map((row) => textOf(row[key]))))
+    columns.map((key) =>
+      rows.every((row) => row[key] == null) ? null : arrayOf(rows.map((row) => textOf(row[key]))),
+    )
   return {
     unnest: (sql, rows) => sql(unnest, ...parameters(rows)),
     insert: (sql, rows, values) =>
