@@ -198,8 +198,9 @@ test('forged and changed records move nothing, and each is a dead letter with it
   await pay(wallet, balances, 20_000)
   await pay(wallet, balances, 1)
   await stage.caughtUp()
+  // A group of its own, at its own pace.
+  await eventually(async () => expect((await stage.tables()).large).toHaveLength(2))
   const before = await stage.tables()
-  expect(before.large).toHaveLength(2)
   const genuine = await stage.records()
   expect(notSignedBy(first, genuine)).toEqual([])
   // Neither the order nor the timestamp of a record means anything: these are not signed.

@@ -5,7 +5,7 @@ import type { Database } from '../../platform/postgres/database'
 import { violation } from '../../platform/postgres/failures'
 import { advisoryLocks } from '../../platform/postgres/locks'
 import { keysOf, rowStatements } from '../../platform/postgres/rows'
-import type { Statements } from '../../platform/postgres/statements'
+import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import * as schema from '../db/schema'
 import { storable } from './storable'
 import type { BalanceRow, ClientRow, DeadLetterReason, EntryRow } from './types'
@@ -86,20 +86,20 @@ export async function applyProjection(
     recorded as (
       ${entryRows.insert(sql, inOrder(rows.entries))}
       where exists (select from claimed)
-      ${areNew ? sql`` : sql`on conflict do nothing`}
-      returning account_id, version
+      ${areNew ? sql`` : sql`on conflict do nothing returning account_id, version`}
     ),
     listed as (
       insert into changes (size, account_ids, versions)
-      select count(*), array_agg(account_id), array_agg(version) from recorded having count(*) > 0
+      ${areNew ? selectAll(sql, rows.entries) : selectRecorded(sql, rows.entries)}
+      returning size
     )
     ${rows.clients.length > 0 ? registerClients(sql, rows.clients) : sql``}
     ${rows.deadLetters.length > 0 ? addDeadLetters(sql, rows.deadLetters) : sql``}
     select exists (select from claimed) as claimed, (select count(*)::integer from changed) as changed,
-      (select count(*)::integer from recorded) as recorded,
+      coalesce((select size from listed), 0) as recorded,
       (
         select pg_notify(${changesChannel}, ${namesOf(balances)})
-        where exists (select from changed) or exists (select from recorded)
+        where exists (select from changed) or exists (select from listed)
       ) as notified`
   return {
     claimed: applied?.claimed ?? false,
@@ -113,6 +113,28 @@ function inOrder(entries: readonly EntryRow[]): EntryRow[] {
   const byAccount = Map.groupBy(entries, ({ accountId }) => accountId)
   return [...byAccount.keys()].sort(compare).flatMap((accountId) => byAccount.get(accountId) ?? [])
 }
+
+/** A row of `changes` for all of these entries, in log order. */
+const selectAll = (sql: Statements, entries: readonly EntryRow[]) => sql`
+      select size, account_ids, versions
+      from (values (
+        ${entries.length}::integer, ${arrayOf(entries.map(({ accountId }) => accountId))}::text[],
+        ${arrayOf(entries.map(({ version }) => version))}::bigint[]
+      )) as one (size, account_ids, versions)
+      where size > 0 and exists (select from claimed)`
+
+/** The same for those that were inserted. */
+const selectRecorded = (sql: Statements, entries: readonly EntryRow[]) => sql`
+      select count(*), array_agg(account_id order by number), array_agg(version order by number)
+      from recorded join (
+        select account_id, version, min(number) as number
+        from unnest(
+          ${arrayOf(entries.map(({ accountId }) => accountId))}::text[],
+          ${arrayOf(entries.map(({ version }) => version))}::bigint[]
+        ) with ordinality as listed (account_id, version, number)
+        group by account_id, version
+      ) as received using (account_id, version)
+      having count(*) > 0`
 
 const registerClients = (sql: Statements, clients: readonly ClientRow[]) => sql`,
     registered as (

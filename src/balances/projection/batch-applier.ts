@@ -53,7 +53,7 @@ const unknownNamesMax = 100
 export class BatchApplier {
   readonly #options: BatchApplierOptions
   readonly #unknownNames = new Set<string>()
-  /** Whether records come for the first time; until some are found to be repeated, as after a republication. */
+  /** Whether records come for the first time: not while some are repeated, as after a republication. */
   #areNew = true
 
   constructor(options: BatchApplierOptions) {
@@ -82,7 +82,7 @@ export class BatchApplier {
     }
   }
 
-  /** When the database rejects it, it is halved until the culprit stands alone; halves before it stay applied. */
+  /** When the database rejects it, it is halved until the culprit stands alone. Halves before it stay. */
   async #applyOne(batch: PartitionRecords, signal: AbortSignal): Promise<boolean> {
     const step = this.#stepOf([batch])
     try {

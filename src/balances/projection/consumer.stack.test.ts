@@ -378,7 +378,7 @@ test('what one fetch brought is applied in one transaction', async () => {
   expect(await sql`select size from changes`).toEqual([{ size: 3 }] as never)
 })
 
-test('a partition that another member has advanced is left out, and the others are applied once', async () => {
+test('a partition that another member has advanced is left out; the others are applied once', async () => {
   await using desk = await openDesk()
   const [first, second] = [await desk.join(), await desk.join()]
   await first.assign([0, 1, 2])

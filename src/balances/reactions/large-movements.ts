@@ -30,7 +30,7 @@ export type LargeMovementsOptions = Pick<
 /** Its health warns and never fails: balances are served without it. */
 export type LargeMovements = Pick<Consumer, 'health' | 'stop'>
 
-/** Nobody waits for a large movement: few large fetches instead of many small ones. */
+/** No caller waits for a large movement: few large fetches instead of many small ones. */
 const fetching = { bytesMin: 256 << 10, waitMs: 500 }
 
 /** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */

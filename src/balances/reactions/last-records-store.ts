@@ -40,5 +40,6 @@ export async function deleteLastRecord(
 ): Promise<void> {
   await sql`
     delete from reaction_last_records
-    where group_id = ${groupId} and cluster_id = ${clusterId} and topic = ${topic} and partition = ${partition}`
+    where group_id = ${groupId} and cluster_id = ${clusterId}
+      and topic = ${topic} and partition = ${partition}`
 }

@@ -1,6 +1,6 @@
 /**
- * Commits offsets at the broker: those of all partitions in one request, at most once a second. Whoever
- * starts from them after a crash repeats up to a second.
+ * Commits offsets at the broker: those of all partitions in one request, at most once a second. A
+ * reader that starts from them after a crash repeats up to a second.
  */
 import type { EachBatchPayload } from 'kafkajs'
 import { type PartitionOffset, partitionName } from './offsets'
