@@ -82,6 +82,16 @@ test('a second start keeps the data, and nothing runs in between', async () => {
   expect(statSync(join(root, 'shared/admin-password')).mode & 0o777).toBe(0o600)
 })
 
+test('a ledger has room for the log of many accounts, a test has none', async () => {
+  for (const [durable, room] of [
+    [true, '4GB'],
+    [false, '1GB'],
+  ] as const) {
+    await using server = await startPostgres(options({ durable }))
+    expect(await query(server.adminUrl, 'show max_wal_size')).toEqual([{ max_wal_size: room }])
+  }
+})
+
 test('a killed server is noticed, and the next start recovers what was committed', async () => {
   await using killed = await startPostgres(options())
   await query(

@@ -153,6 +153,12 @@ exit "$code"`,
 
 /** For tests: short-lived databases need no vacuum, nor their passwords 4096 rounds per connection. */
 const settingsOfTests = ['fsync=off', 'full_page_writes=off', 'autovacuum=off', 'scram_iterations=1']
+/**
+ * For ledgers of many accounts. After a checkpoint each page is logged as a whole when it is first changed,
+ * and with PostgreSQL's own 1 GB of log that alone brings about the next checkpoint. Pages of memory
+ * are taken as they are used.
+ */
+const settingsOfLedgers = ['max_wal_size=4GB', 'shared_buffers=512MB']
 const settings = [
   'listen_addresses=127.0.0.1',
   // None: its path would be too long below a deep folder, and the loopback address serves everybody.
@@ -176,7 +182,7 @@ async function launch(
 ): Promise<Running & { port: number }> {
   for (let attempt = 1; ; attempt++) {
     const port = fixedPort || freePort()
-    const chosen = [`port=${port}`, ...settings, ...(durable ? [] : settingsOfTests)]
+    const chosen = [`port=${port}`, ...settings, ...(durable ? settingsOfLedgers : settingsOfTests)]
     let lastLines: string[] = []
     try {
       const server = await startProcess(
