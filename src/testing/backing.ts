@@ -27,6 +27,8 @@ export type Backing = {
   brokers: string[]
   /** A fresh database, dropped when the run ends: empty, or with the tables of a service and its seed. */
   createDatabase(label: string, tablesOf?: ServiceName, seeded?: boolean): Promise<TestDatabase>
+  /** Connects to a database as superuser. */
+  superuserUrl(database: string): string
   /** Terminates the connections to a database, or a random share of them. */
   cutConnections(database: string, share?: number): Promise<void>
   /** A unique prefix for topics and groups. */
@@ -55,8 +57,16 @@ export function backing(): Promise<Backing> {
   return starting
 }
 
+const before: (() => Promise<unknown>)[] = []
+
+/** What uses the servers from one test to the next ends before them. */
+export function beforeStop(end: () => Promise<unknown>): void {
+  before.push(end)
+}
+
 /** Called after the last test. */
 export async function stopBacking(): Promise<void> {
+  await Promise.all(before.map((end) => end()))
   const stopped = starting
   starting = undefined
   await (await stopped)?.stop()
@@ -130,6 +140,11 @@ async function start(): Promise<Started> {
       const owner = template?.owner ?? name
       await create(name, owner, template?.name)
       return { name, url: urlOf(name, owner, owner), serviceUrl: urlOf(name, `${name}-service`, `${name}'s`) }
+    },
+    superuserUrl(database) {
+      const url = new URL(adminUrl)
+      url.pathname = `/${database}`
+      return url.href
     },
     async cutConnections(database, share = 1) {
       await admin`

@@ -2,9 +2,11 @@
 import { expect } from 'bun:test'
 import postgres, { type Sql } from 'postgres'
 import type { ServiceConfig } from '../config/config'
+import type { RunningService } from '../platform/process/service'
 import type { Log } from '../platform/telemetry/log'
 import type { Clock } from '../wallet/ledger/clock'
-import { startWallet } from '../wallet/service'
+import { createOptimisticState } from '../wallet/ledger/optimistic-state'
+import { patience, startWallet } from '../wallet/service'
 import { backing, log } from './backing'
 import { findFaults } from './ledger-faults'
 import { type Caller, callerOf, serviceConfig } from './stack'
@@ -46,12 +48,36 @@ export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unkn
   const sql = postgres(database.url, { max: 1, onnotice: () => {} })
   await begin?.(sql)
   const errors: string[] = []
+  const starting = Array.from({ length: count }, () => startWatched(config, errors))
+  const services = await Promise.all(starting)
+  return {
+    ...walletsOf({ config, sql, errors, services }),
+    cutConnections: (share) => shared.cutConnections(database.name, share),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(services.map((service) => service.stop()))
+      await sql.end()
+    },
+  }
+}
+
+/** Its messages at level error are added to `errors`. */
+export function startWatched(
+  config: ServiceConfig,
+  errors: string[],
+  optimistic = createOptimisticState(),
+): Promise<RunningService> {
   const error = (fields: object, text: string) => {
     errors.push(text)
     log.error(fields, text)
   }
   const watched: Log = Object.create(log, { error: { value: error } })
-  const services = await Promise.all(Array.from({ length: count }, () => startWallet(config, watched)))
+  return startWallet(config, watched, { ...patience, optimistic })
+}
+
+type Started = Pick<Wallets, 'config' | 'sql' | 'errors'> & { services: readonly RunningService[] }
+
+/** What tests do with wallets. */
+export function walletsOf({ config, sql, errors, services }: Started) {
   const callers = services.map((service) => callerOf('wallet', service.port))
   return {
     config,
@@ -60,11 +86,6 @@ export async function startWallets(count = 1, begin?: (sql: Sql) => Promise<unkn
     errors,
     wallet: callers[0] as Caller,
     made: async () => Number((await sql`select count(*)::int - 17 as count from transactions`)[0]?.count),
-    cutConnections: (share) => shared.cutConnections(database.name, share),
-    async [Symbol.asyncDispose]() {
-      await Promise.all(services.map((service) => service.stop()))
-      await sql.end()
-    },
   }
 }
 

@@ -23,7 +23,7 @@ import { execute } from './ledger/execute'
 import { createHeartbeat } from './ledger/heartbeat'
 import type { Ledger, Wallet } from './ledger/ledger'
 import { tryOptimistic } from './ledger/optimistic'
-import { createOptimisticState, forgetSession } from './ledger/optimistic-state'
+import { createOptimisticState, forgetSession, type OptimisticState } from './ledger/optimistic-state'
 import { createPreviews, previewSettings } from './ledger/preview'
 import { createSweeps } from './maintenance/sweep'
 import { outboxHealth } from './outbox/health'
@@ -40,7 +40,11 @@ const queueMax = 5000
 const waitMaxMs = 10_000
 
 /** Time limits in milliseconds; tests use shorter ones. */
-const patience = { standstillMaxMs: 60_000, refusedMs: 60_000 }
+export const patience = { standstillMaxMs: 60_000, refusedMs: 60_000 }
+type Options = typeof patience & {
+  /** Of tests that change the ledger behind the wallet's back. */
+  optimistic?: OptimisticState
+}
 /** Timeouts of statements, in milliseconds: far more than they take, and less than callers wait. */
 const writerStatementMs = 4000
 const requestStatementMs = 8000
@@ -52,12 +56,11 @@ const requestStatementMs = 8000
 export function startWallet(
   config: ServiceConfig,
   log: Log,
-  { standstillMaxMs, refusedMs } = patience,
+  { standstillMaxMs, refusedMs, optimistic = createOptimisticState() }: Options = patience,
 ): Promise<RunningService> {
   const { shutdownTimeoutMs, kafka: kafkaConfig } = config
   const service = createService({ name: 'wallet', log, shutdownTimeoutMs })
   const kafka = connectKafka({ ...kafkaConfig, topicSettings }, log)
-  const optimistic = createOptimisticState()
   const { database, writer, previews } = openDatabases(config, () => forgetSession(optimistic))
 
   const ledger: Ledger = {

@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import type { ServiceName } from '../../config/config'
 import { expectDocumented, expectSecured, routesOf } from '../../testing/documented'
 import { head, type RawAnswer, rawRequest } from '../../testing/raw-http'
+import { reuseWallet } from '../../testing/reuse'
 import { startStack } from '../../testing/stack'
 import type { Route } from './route'
 
@@ -141,7 +142,7 @@ const dropNulls = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, inner) => (inner === null ? undefined : inner)))
 
 test('null for an optional member counts as absent: same response, same fingerprint', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const client = await wallet.post('/clients', { name: 'Ivy', email: 'ivy@example.com' })
   for (const [index, [path, body]] of withNulls.entries()) {
@@ -175,7 +176,7 @@ test('null counts as absent at balances, too, and a missing body starts a rebuil
 })
 
 test('routes without required members need no body', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const bare = (path: string) => rawRequest(wallet.port, [`POST ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`])
   const paid = await wallet.post('/transactions', { ...parties, amount: 1 })
@@ -190,7 +191,7 @@ test('routes without required members need no body', async () => {
 })
 
 test('an invalid batch reports some errors, and does not block other requests', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   for (const member of [
     {},

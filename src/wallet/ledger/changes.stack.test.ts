@@ -1,5 +1,6 @@
 /** Changes of accounts, holds and clients: what they stop, at once and everywhere, and their answers. */
 import { expect, test } from 'bun:test'
+import { reuseWallet } from '../../testing/reuse'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 
@@ -16,7 +17,7 @@ async function openAccount({ wallet }: Pick<Wallets, 'wallet'>, limit = 0): Prom
 }
 
 test('a frozen account pays and is paid nothing, until it is not; holds can only end', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const hold = async (amount: number) =>
     (await wallet.post('/holds', { account_id_from: eva, account_id_to: frank, amount })).body.id
@@ -64,7 +65,7 @@ test('a frozen account pays and is paid nothing, until it is not; holds can only
 })
 
 test('the order of the checks: existence, currency, closed, frozen, limits, funds', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const [closed, frozen, poor] = [
     await openAccount(wallets),
@@ -91,7 +92,7 @@ test('the order of the checks: existence, currency, closed, frozen, limits, fund
 })
 
 test('a closed account is empty and stays closed; world and missing accounts are not changed', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const account = await openAccount(wallets, 20)
   const close = () => wallet.post(`/accounts/${account}/close`, { reference: 'moved away' })
@@ -124,7 +125,7 @@ test('a closed account is empty and stays closed; world and missing accounts are
 })
 
 test('an overdraft limit takes effect at once, and is not lowered below what is used', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const account = await openAccount(wallets)
   const set = (limit: unknown) => wallet.patch(`/accounts/${account}`, { overdraft_limit: limit })
@@ -146,7 +147,7 @@ test('an overdraft limit takes effect at once, and is not lowered below what is 
 })
 
 test('a hold is extended while it is open, and its first expiry forgotten', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
   const [first, second] = [inDays(1), inDays(2)]
@@ -191,7 +192,7 @@ test('a hold is extended while it is open, and its first expiry forgotten', asyn
 })
 
 test('a client has versions; what is absent stays', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const body = { name: 'Irene', email: 'irene@example.com' }
   const registered = await wallet.post('/clients', body, { 'idempotency-key': 'registered' })
@@ -220,7 +221,7 @@ test('a client has versions; what is absent stays', async () => {
 })
 
 test('under a key each change is answered as it was, however the account went on', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const opening = { client_id: ownerOfEva, overdraft_limit: 5 }
   const opened = await wallet.post('/accounts', opening, { 'idempotency-key': 'opened' })

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { fingerprint } from '../../platform/http/idempotency-key'
 import { eventually } from '../../testing/eventually'
+import { reuseWallet } from '../../testing/reuse'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets } from '../../testing/wallets'
 
@@ -13,7 +14,7 @@ const pay = (caller: Caller, key: string | undefined, amount: number, more = {})
   )
 
 test('the same request under the same key moves money once, and gets the same answer', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const first = await pay(wallets.wallet, '"order-7"', 100)
   expect(first.status).toBe(201)
   expect(first.headers.get('idempotency-replayed')).toBeNull()
@@ -32,7 +33,7 @@ test('the same request under the same key moves money once, and gets the same an
 })
 
 test('a refusal is repeated, too, even when it would be accepted by now', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const first = await pay(wallets.wallet, 'too-much', 900)
   expect(first).toMatchObject({ status: 422, body: { code: 'INSUFFICIENT_FUNDS' } })
   await wallets.wallet.post('/transactions', { account_id_from: frank, account_id_to: eva, amount: 500 })
@@ -43,7 +44,7 @@ test('a refusal is repeated, too, even when it would be accepted by now', async 
 })
 
 test('a key that was used for another request is refused, and stands for the first one still', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await pay(wallets.wallet, 'k', 100)
   expect(await pay(wallets.wallet, 'k', 101)).toMatchObject({
     status: 422,
@@ -54,7 +55,7 @@ test('a key that was used for another request is refused, and stands for the fir
 })
 
 test('the same key on another path, or for another account, is another key', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const deposit = (id: string) =>
     wallets.wallet.post(`/accounts/${id}/deposits`, { amount: 1 }, { 'idempotency-key': 'k' })
   for (const id of [eva, frank]) expect((await deposit(id)).headers.get('idempotency-replayed')).toBeNull()
@@ -64,19 +65,19 @@ test('the same key on another path, or for another account, is another key', asy
 })
 
 test('a request that cannot be read uses up no key', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   expect((await pay(wallets.wallet, 'k', 0.001)).status).toBe(422)
   expect((await pay(wallets.wallet, 'k', 100)).status).toBe(201)
 })
 
 test.each(['', '""', 'x'.repeat(256)])('%p is no key, and nothing moves', async (key) => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   expect(await pay(wallets.wallet, key, 1)).toMatchObject({ status: 400, body: { code: 'MALFORMED' } })
   expect(await wallets.made()).toBe(0)
 })
 
 test('without a key, equal requests are different payments', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await Promise.all([pay(wallets.wallet, undefined, 1), pay(wallets.wallet, undefined, 1)])
   expect(await wallets.made()).toBe(2)
 })
@@ -114,7 +115,7 @@ test('a caller that retries until it is answered pays once, although connections
 })
 
 test('after a day a key is new', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const first = await pay(wallets.wallet, 'k', 1)
   await wallets.sql`update idempotency_keys set created_at = now() - interval '23 hours'`
   expect((await pay(wallets.wallet, 'k', 1)).body.id).toBe(first.body.id as string)
@@ -154,7 +155,7 @@ const raw = (path: string, keys: string[], body: string) =>
   ].join('\r\n')
 
 test('two keys are refused, at every POST, and nothing is done', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { port } = wallets.wallet
   const paying = JSON.stringify({ account_id_from: eva, account_id_to: frank, amount: 1 })
   for (const keys of [
@@ -200,7 +201,7 @@ test('two keys are refused, at every POST, and nothing is done', async () => {
 })
 
 test('the same request is the same, however it is written', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const [EVA, FRANK] = [eva.toUpperCase(), frank.toUpperCase()]
   const encoded = eva.replaceAll('-', '%2D')
@@ -284,7 +285,7 @@ test('the same request is the same, however it is written', async () => {
 })
 
 test('another amount, account, currency, time, reference or kind is another request', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const asked = { account_id_from: eva, account_id_to: frank, amount: 10 }
   const send = (body: object) => wallets.wallet.post('/transactions', body, { 'idempotency-key': 'k' })
   expect((await send(asked)).status).toBe(201)
@@ -304,7 +305,7 @@ test('another amount, account, currency, time, reference or kind is another requ
 })
 
 test('a key is found before the clock is looked at, at every route', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet, sql } = wallets
   const soon = new Date(Date.now() + 1500).toISOString()
   const placing = { account_id_from: eva, amount: 1, expires_at: soon }
@@ -333,7 +334,7 @@ test('a key is found before the clock is looked at, at every route', async () =>
 })
 
 test('a hold without a time to expire is the same request at any time', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const place = () =>
     wallets.wallet.post('/holds', { account_id_from: eva, amount: 1 }, { 'idempotency-key': 'k' })
   const first = await place()
@@ -344,7 +345,7 @@ test('a hold without a time to expire is the same request at any time', async ()
 })
 
 test('clients and accounts are made once under a key, and answered as they were', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet, sql } = wallets
   const grace = { name: 'Olivia', email: 'olivia@example.com' }
   const client = await wallet.post('/clients', grace, { 'idempotency-key': 'k' })
@@ -442,7 +443,7 @@ test('a caller that retries through cut connections registers one client', async
 })
 
 test('keys of the version before are still known', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const body = { account_id_from: eva, account_id_to: frank, amount: 10, currency: 'BRL' }
   const first = await wallets.wallet.post('/transactions', body, { 'idempotency-key': 'k' })
   const former = fingerprint('POST /transactions', { ...body, kind: 'transfer' })
@@ -455,7 +456,7 @@ test('keys of the version before are still known', async () => {
 })
 
 test('keys whose scope was written in another way are found after the migration', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const path = `/accounts/${eva.toUpperCase()}/deposits/`
   const deposit = () => wallets.wallet.post(path, { amount: 1 }, { 'idempotency-key': 'k' })
   const first = await deposit()

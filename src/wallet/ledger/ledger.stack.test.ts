@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
+import { reuseWallet } from '../../testing/reuse'
 import { type Answer, callerOf } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets, world } from '../../testing/wallets'
 import { startWallet } from '../service'
@@ -14,7 +15,7 @@ const transfer = (from: string, to: string, amount: number | string, more = {}) 
 })
 
 test('a transfer is answered as the course answers it, ours beside, and read back the same', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const made = await wallet.post('/transactions', transfer(eva, frank, 100, { reference: 'rent' }))
   expect(made.status).toBe(201)
@@ -39,7 +40,7 @@ test('a transfer is answered as the course answers it, ours beside, and read bac
 })
 
 test('names and references of any script are kept as they were sent', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const client = await wallet.post('/clients', { name: 'Zoë 😀 李', email: 'zoë@exämple.com' })
   expect((await wallet.get(client.headers.get('location') ?? '')).body).toMatchObject({
@@ -53,7 +54,7 @@ test('names and references of any script are kept as they were sent', async () =
 })
 
 test('a client and an account of it are registered, empty', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const client = await wallet.post('/clients', { name: 'Ivy', email: 'ivy@example.com' })
   expect(client).toMatchObject({ status: 201, body: { name: 'Ivy', email: 'ivy@example.com' } })
@@ -67,7 +68,7 @@ test('a client and an account of it are registered, empty', async () => {
 })
 
 test('deposits come from the world account, withdrawals go to it, and the sum is zero', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const deposit = await wallet.post(`/accounts/${eva}/deposits`, { amount: 250, reference: 'salary' })
   expect(deposit).toMatchObject({
@@ -86,7 +87,7 @@ test('deposits come from the world account, withdrawals go to it, and the sum is
 })
 
 test('the first account of a currency brings its world with it', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const opened = await wallet.post('/accounts', { client_id: john, currency: 'JPY' })
   const deposits = `/accounts/${opened.body.id}/deposits`
@@ -211,7 +212,7 @@ const refusals = [
 ] as const
 
 test('every refusal is a problem with its status, its code and a sentence, and changes nothing', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   for (const [path, body, status, code, detail] of refusals) {
     const answer = await wallet.post(path, body)
@@ -226,7 +227,7 @@ test('every refusal is a problem with its status, its code and a sentence, and c
 })
 
 test('malformed JSON and another media type are different problems', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const form = await wallet.post('/transactions', {}, { 'content-type': 'application/x-www-form-urlencoded' })
   expect(form).toMatchObject({ status: 415, body: { code: 'UNSUPPORTED_MEDIA_TYPE' } })
@@ -242,7 +243,7 @@ test('malformed JSON and another media type are different problems', async () =>
 })
 
 test('concurrent transfers never overdraw an account, and a rejected one fails no other', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const wallet = wallets.wallet
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, index) =>
@@ -304,7 +305,7 @@ test('connections that the server ends in the middle move no money twice and los
 })
 
 test('the database rejects unbalanced entries and any change of history', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { sql } = wallets
   const entry = (version: number, amount: number, balance: number) => sql`
     insert into entries (account_id, version, transaction_id, amount_minor, balance_minor, created_at)
@@ -382,7 +383,7 @@ test('a startup that the database refuses to log in says what to change', async 
 })
 
 test('while writes are blocked, a request past its deadline is rejected and never executed', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet, sql } = wallets
   const pay = (headers = {}) =>
     wallet.post('/transactions', { account_id_from: eva, account_id_to: frank, amount: 1 }, headers)

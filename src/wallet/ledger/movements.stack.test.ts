@@ -1,6 +1,7 @@
 /** Reversals, holds, batches and what may be said about a movement, as a caller meets them. */
 import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
+import { reuseWallet } from '../../testing/reuse'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, world } from '../../testing/wallets'
 
@@ -16,7 +17,7 @@ const standing = async (wallet: Caller, id: string) => {
 }
 
 test('a transaction is reversed in parts, never beyond itself, and then never again', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const paid = (await pay(wallet, 100)).body
   const reverse = (body: object) => wallet.post(`/transactions/${paid.id}/reverse`, body)
@@ -47,7 +48,7 @@ test('a transaction is reversed in parts, never beyond itself, and then never ag
 })
 
 test('a deposit goes back outside; what was spent in the meantime cannot', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const deposit = (await wallet.post(`/accounts/${eva}/deposits`, { amount: 50 })).body
   await pay(wallet, 820)
@@ -77,7 +78,7 @@ test('fifty reversals at two wallets take back what was paid, and not a cent mor
 })
 
 test('a hold reduces what is available; a partial capture frees the rest', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const before = await standing(wallet, eva)
   const placed = await hold(wallet, 300, { reference: 'hotel', metadata: { nights: 2 } })
@@ -121,7 +122,7 @@ test('a hold reduces what is available; a partial capture frees the rest', async
 })
 
 test('a released hold moves nothing, and ends once', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const { id } = (await hold(wallet, 300)).body
   const released = await wallet.post(`/holds/${id}/release`, {})
@@ -144,7 +145,7 @@ test('a released hold moves nothing, and ends once', async () => {
 })
 
 test('a hold expires by itself, and what was held is available again', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const { id } = (await hold(wallet, 300, { expires_at: new Date(Date.now() + 300).toISOString() })).body
   await eventually(async () => {
@@ -159,7 +160,7 @@ test('a hold expires by itself, and what was held is available again', async () 
 })
 
 test('a hold may be for a payment to the outside', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const { id } = (await wallet.post('/holds', { account_id_from: eva, amount: 10 })).body
   expect(await wallet.post(`/holds/${id}/capture`, {})).toMatchObject({
@@ -189,7 +190,7 @@ test('of fifty captures at two wallets one wins; six holds of which five fit lea
 })
 
 test('an account may go below zero as far as it was opened for', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const client = (await wallet.post('/clients', { name: 'Irene', email: 'irene@example.com' })).body
   const opened = await wallet.post('/accounts', { client_id: client.id, overdraft_limit: '50.50' })
@@ -207,7 +208,7 @@ test('an account may go below zero as far as it was opened for', async () => {
 })
 
 test('metadata and the effective date are kept as they were given', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const metadata = { order: 'A-7', lines: [{ sku: 'x', count: 2 }], note: '“quoted” \\ and\nnew line' }
   const paid = await pay(wallet, 1, { metadata, effective_at: '2026-01-31T23:00:00-03:00' })
@@ -227,7 +228,7 @@ test('metadata and the effective date are kept as they were given', async () => 
 })
 
 test('nothing counts from before what it refers to', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const tooEarly = (code: string) => ({
     status: 422,
@@ -278,7 +279,7 @@ const member = (amount: number, more = {}) => ({
 })
 
 test('an atomic batch is carried out whole, in order, or not at all', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const batch = (transactions: object[]) => wallet.post('/transactions/batch', { transactions })
   const whole = await batch([
@@ -311,7 +312,7 @@ test('an atomic batch is carried out whole, in order, or not at all', async () =
 })
 
 test('of a best-effort batch each command has an answer of its own', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const body = { mode: 'best_effort', transactions: [member(500), member(301), member(300), member(0)] }
   const first = await wallet.post('/transactions/batch', body, { 'idempotency-key': 'batch' })
@@ -335,7 +336,7 @@ test('of a best-effort batch each command has an answer of its own', async () =>
 })
 
 test('a batch takes 1 to 1000 transactions; a malformed one is rejected naming each error', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const batch = (transactions: object[]) => wallet.post('/transactions/batch', { transactions })
   const many = await batch(Array.from({ length: 1000 }, () => member(0.01)))
@@ -365,7 +366,7 @@ test('a batch takes 1 to 1000 transactions; a malformed one is rejected naming e
 })
 
 test('under a key, a hold, a capture and a release are replayed, also after the hold has ended', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const key = (name: string) => ({ 'idempotency-key': name })
   const body = { account_id_from: eva, account_id_to: frank, amount: 10 }
@@ -391,7 +392,7 @@ test('under a key, a hold, a capture and a release are replayed, also after the 
 })
 
 test('the transactions of a client are those of all accounts, newest first, each once', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const client = (await wallet.post('/clients', { name: 'Irene', email: 'irene@example.com' })).body
   const open = async () => String((await wallet.post('/accounts', { client_id: client.id })).body.id)

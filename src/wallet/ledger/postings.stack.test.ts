@@ -1,5 +1,6 @@
 /** Transactions of several legs, as a caller of the wallet meets them. */
 import { expect, test } from 'bun:test'
+import { reuseWallet } from '../../testing/reuse'
 import type { Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 
@@ -19,7 +20,7 @@ const balanceOf = async (wallet: Caller, id: string) => (await wallet.get(`/acco
 const stateOf = ({ sql }: Wallets) => sql`select id, balance_minor, version from accounts order by id`
 
 test('a payment with a fee is one transaction: one id, a version for each entry, one token', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const [e = 0, f = 0, j = 0] = await Promise.all([eva, frank, john].map((id) => versionOf(wallet, id)))
   const said = { reference: 'order 1', metadata: { order: 1 } }
@@ -49,7 +50,7 @@ test('a payment with a fee is one transaction: one id, a version for each entry,
 })
 
 test('a split takes from one and gives to several, from and to the outside as well', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const before = await Promise.all([eva, frank, john].map((id) => balanceOf(wallet, id)))
   const split = await post(wallet, [
@@ -65,7 +66,7 @@ test('a split takes from one and gives to several, from and to the outside as we
 })
 
 test('each leg has to be covered when it is its turn; a refusal names it, and nothing moved', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const before = await stateOf(wallets)
   const missing = crypto.randomUUID()
@@ -95,7 +96,7 @@ test('each leg has to be covered when it is its turn; a refusal names it, and no
 })
 
 test('what cannot be read is named leg by leg', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const ok = leg(eva, frank, 1)
   const cases: [string[], object][] = [
@@ -128,7 +129,7 @@ test('what cannot be read is named leg by leg', async () => {
 })
 
 test('a hundred legs over 101 accounts: more than a token names, so there is none', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const client = (await wallet.get(`/accounts/${eva}`)).body.client_id
   const accounts = await Promise.all(
@@ -146,7 +147,7 @@ test('a hundred legs over 101 accounts: more than a token names, so there is non
 })
 
 test('a key stands for all legs and their order', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const [one, other] = [leg(eva, frank, 1), leg(eva, john, 2)]
   const key = { 'idempotency-key': 'order 7' }
@@ -170,7 +171,7 @@ test('a key stands for all legs and their order', async () => {
 })
 
 test('reversed as a whole, once, the last leg first', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const before = await Promise.all([eva, frank, john].map((id) => balanceOf(wallet, id)))
   const paid = (
@@ -206,7 +207,7 @@ test('reversed as a whole, once, the last leg first', async () => {
 })
 
 test('a reversal that cannot be paid names the posting, and moves nothing', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const paid = (await post(wallet, [leg(eva, frank, 80), leg(eva, john, 3)])).body
   await wallet.post(`/accounts/${frank}/withdrawals`, { amount: Number(await balanceOf(wallet, frank)) - 79 })
@@ -223,7 +224,7 @@ test('a reversal that cannot be paid names the posting, and moves nothing', asyn
 })
 
 test('a frozen account stops the transaction, and its reversal, by name', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const postings = [leg(eva, frank, 2), leg(eva, john, 3)]
   const paid = (await post(wallet, postings)).body
@@ -256,7 +257,7 @@ test('twenty reversals at two wallets: one is executed', async () => {
 })
 
 test('a batch may have members with postings; a refusal names member and posting', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const batch = (transactions: object[], more = {}) =>
     wallet.post('/transactions/batch', { transactions, ...more })
@@ -300,7 +301,7 @@ test('a batch may have members with postings; a refusal names member and posting
 })
 
 test('a list has each once, for any legs of its accounts, on any page', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const client = (await wallet.post('/clients', { name: 'Ivy', email: 'ivy@example.com' })).body.id
   const open = async () => String((await wallet.post('/accounts', { client_id: client })).body.id)
@@ -332,7 +333,7 @@ test('a list has each once, for any legs of its accounts, on any page', async ()
 })
 
 test('a search finds each once, also by the accounts of any leg, on any page', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const said = { reference: 'order 9', metadata: { order: 9 } }
   const made: unknown[] = []

@@ -5,6 +5,7 @@ import { routesOf } from '../../testing/documented'
 import { eventually } from '../../testing/eventually'
 import { previewedRoutes, runPreviews } from '../../testing/previews'
 import { seeded } from '../../testing/random'
+import { reuseWallet } from '../../testing/reuse'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 import type { TransferMoney } from '../domain/transfer'
@@ -33,7 +34,7 @@ const withoutIds = ({ body }: Answer) => {
 }
 
 test('each kind of command is previewed, and nothing is written', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const placed = await wallet.post('/holds', { account_id_from: eva, account_id_to: frank, amount: 5 })
   const paid = await wallet.post('/transactions', transfer)
@@ -79,7 +80,7 @@ test('each kind of command is previewed, and nothing is written', async () => {
 })
 
 test('the answer has the versions that would follow, and those on which that was decided', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const { body } = await preview(wallet, '/transactions', transfer)
   expect(body).toMatchObject({ id: null, version_account_id_from: 5, version_account_id_to: 5 })
@@ -99,7 +100,7 @@ test('the answer has the versions that would follow, and those on which that was
 })
 
 test('refusals are marked, with the versions where the ledger refused', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const poor = await preview(wallet, '/transactions', { ...transfer, amount: 100_000 })
   expect(poor).toMatchObject({ status: 422, body: { code: 'INSUFFICIENT_FUNDS', dry_run: true } })
@@ -121,7 +122,7 @@ test('refusals are marked, with the versions where the ledger refused', async ()
 })
 
 test('each command of a previewed batch sees the one before it', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const all = { ...transfer, amount: 800 }
   const back = { account_id_from: frank, account_id_to: eva, amount: 2000 }
@@ -139,7 +140,7 @@ test('each command of a previewed batch sees the one before it', async () => {
 })
 
 test('an idempotency key of a preview is neither used nor looked up', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet } = wallets
   const headers = { 'idempotency-key': '"k1"' }
   for (let i = 0; i < 2; i++)
@@ -177,7 +178,7 @@ test('a hold that is past its expiry is refused as in reality, before and after 
 })
 
 test('payments do not wait for previews; previews wait for each other, as long as they want to', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const { wallet, sql } = wallets
   const account = { client_id: 'd6a3bc81-bbd0-11ee-8a24-0242ac120003' }
   const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -210,14 +211,14 @@ test('previews go on after their connection was lost', async () => {
 })
 
 test('the connection of previews cannot write', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const database = openDatabase({ ...wallets.config.database, ...previewSettings })
   expect(await database.sql`delete from idempotency_keys`.catch(({ code }) => code)).toBe('25006')
   await database.close()
 })
 
 test('times are compared with the time of the database, however late the wallet is', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const database = openDatabase({ ...wallets.config.database, ...previewSettings })
   const clock = createClock()
   const late = { databaseMs: Date.now() - 60_000, changedMs: null }
@@ -242,7 +243,7 @@ test('every route that has a preview is among the random commands', () => {
 test(
   'a preview is what follows, for any command: status, code, members, balances and versions',
   seeded(async (random) => {
-    await using wallets = await startWallets()
+    await using wallets = await reuseWallet()
     const { wallet, sql } = wallets
     const lanes = ['BRL', 'USD'].map((currency) =>
       runPreviews({ wallet, sql, random, currency, commands: 150 }),

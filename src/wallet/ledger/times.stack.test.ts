@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import postgres from 'postgres'
-import { startStack } from '../../testing/stack'
+import { reuseWallet } from '../../testing/reuse'
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
@@ -26,7 +26,7 @@ const none = [
 ]
 
 test('every route rejects a time that does not exist, names its member, and moves nothing', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const placed = await wallet.post('/holds', { account_id_from: frank, amount: 1 })
   const moved = await wallet.post('/transactions', move)
@@ -65,7 +65,7 @@ test('every route rejects a time that does not exist, names its member, and move
 test.each(['0001-01-01T00:00:00Z', '0099-12-31t23:59:59.5z'])(
   '%s is a time, though no account is as old',
   async (time) => {
-    await using stack = await startStack({ start: ['wallet'] })
+    await using stack = await reuseWallet()
     const moved = await stack.wallet.post('/transactions', { ...move, effective_at: time })
     expect([moved.status, moved.body.code]).toEqual([422, 'EFFECTIVE_BEFORE_OPENING'])
   },
@@ -75,7 +75,7 @@ test.each([
   ['2023-12-31t23:59:59.5z', '2023-12-31T23:59:59.500Z'],
   ['2024-02-29T23:59:59.120000+05:30', '2024-02-29T18:29:59.120Z'],
 ])('%s is kept, and shown whenever it is asked for', async (time, shown) => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const owner = postgres(stack.databases.wallet.url, { max: 1 })
   // No payment counts from before its accounts were opened.
   await owner`update accounts set created_at = '0001-01-01T00:00:00Z'`
@@ -87,7 +87,7 @@ test.each([
 })
 
 test('a time that is to be kept is refused rather than cut', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const answer = await stack.wallet.post('/transactions', {
     ...move,
     effective_at: '2024-01-01T00:00:00.1234Z',
@@ -101,7 +101,7 @@ test('a time that is to be kept is refused rather than cut', async () => {
 })
 
 test('the limits of a list hold to any number of digits, and at the ends of the calendar', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const list = async (query: string) => {
     const { status, body } = await stack.wallet.get(`/transactions?account_id=${eva}&${query}`)
     expect([query, status]).toEqual([query, 200])

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { encodeCursor } from '../../platform/http/cursor'
+import { reuseWallet } from '../../testing/reuse'
 import { type Caller, startStack } from '../../testing/stack'
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
@@ -17,7 +18,7 @@ const pay = (wallet: Caller) =>
   wallet.post('/transactions', { account_id_from: frank, account_id_to: eva, amount: 0.01 })
 
 test('pages add up to the whole list, newest first, while transactions are added', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   for (let made = 0; made < 20; made++) await pay(stack.wallet)
   const whole = await list(stack.wallet, '')
   expect(whole.data.length).toBe(24)
@@ -45,7 +46,7 @@ test('pages add up to the whole list, newest first, while transactions are added
 })
 
 test('the link of a page is its next one', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const first = await stack.wallet.get(`/transactions?account_id=${eva}&limit=3`)
   const [, path = ''] = /^<([^>]+)>; rel="next"$/.exec(first.headers.get('link') ?? '') ?? []
   const second = await stack.wallet.get(path)
@@ -54,7 +55,7 @@ test('the link of a page is its next one', async () => {
 })
 
 test('kind and time narrow the list', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const count = async (query: string) => (await list(stack.wallet, query)).data.length
   expect(await count('&kind=deposit')).toBe(1)
   expect(await count('&kind=withdrawal')).toBe(0)
@@ -77,7 +78,7 @@ const refusals = [
 ] as const
 
 test('what cannot be asked for is refused', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   for (const [query, status] of refusals) {
     const answer = await stack.wallet.get(`/transactions${query}`)
     expect([query, answer.status]).toEqual([query, status])
@@ -85,7 +86,7 @@ test('what cannot be asked for is refused', async () => {
 })
 
 test('a cursor that somebody made up is refused, sealed or not', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const positions = [
     '',
     'x',
@@ -111,7 +112,7 @@ test('a cursor that somebody made up is refused, sealed or not', async () => {
 })
 
 test('a cursor does not go on in a list with another filter', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { next_cursor } = await list(stack.wallet, '&limit=1')
   const other = await stack.wallet.get(`/transactions?account_id=${frank}&limit=1&cursor=${next_cursor}`)
   expect(other).toMatchObject({
@@ -214,7 +215,7 @@ async function pagesOf(wallet: Caller, query: string): Promise<Page[]> {
 }
 
 test('rare transactions of a long history are found, in pages that read a bounded part of it', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const withdraw = async () =>
     (await wallet.post(`/accounts/${eva}/withdrawals`, { amount: 1 })).body.id as string
@@ -238,7 +239,7 @@ test('rare transactions of a long history are found, in pages that read a bounde
 })
 
 test('a period has the transactions of the whole list that were written in it', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   for (let made = 0; made < 30; made++) await pay(wallet)
   const owners = [`account_id=${eva}`, 'client_id=d6a3bc81-bbd0-11ee-8a24-0242ac120003']

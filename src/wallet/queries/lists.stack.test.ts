@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import postgres from 'postgres'
+import { reuseWallet } from '../../testing/reuse'
 import { type Caller, startStack } from '../../testing/stack'
 import { eva, frank, world } from '../../testing/wallets'
 
@@ -45,7 +46,7 @@ test('clients are listed in the order of their ids, each once, while others are 
 })
 
 test('a client is found by e-mail address, in any letter case', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const twins = [
     await register(wallet, 'Zoë', 'Zoë@Example.com'),
@@ -56,7 +57,7 @@ test('a client is found by e-mail address, in any letter case', async () => {
 })
 
 test('accounts are those of clients, by client and currency', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const client = await register(wallet, 'Ana')
   const open = async (currency: string) =>
@@ -79,7 +80,7 @@ test('accounts are those of clients, by client and currency', async () => {
 })
 
 test('accounts are listed by status', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const client = await register(wallet, 'Ana')
   const open = async () => (await wallet.post('/accounts', { client_id: client })).body.id as string
@@ -96,7 +97,7 @@ test('accounts are listed by status', async () => {
 })
 
 test('world is listed apart, once a currency', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const client = await register(wallet, 'Ana')
   for (const currency of ['JPY', 'USD', 'JPY'])
@@ -110,7 +111,7 @@ const place = async (wallet: Caller, account_id_from = frank) =>
   (await wallet.post('/holds', { account_id_from, amount: 0.01 })).body.id as string
 
 test('holds are listed newest first, by payer and status, while others are placed and end', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const placed: string[] = []
   for (let made = 0; made < 30; made++) placed.push(await place(wallet, made % 3 === 0 ? eva : frank))
@@ -182,7 +183,7 @@ const refusals = [
 ] as const
 
 test('what cannot be asked for is refused, and the value named', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   for (const [path, status, pointer] of refusals) {
     const answer = await stack.wallet.get(path)
     const [first] = (answer.body.errors ?? []) as { pointer: string }[]
@@ -191,7 +192,7 @@ test('what cannot be asked for is refused, and the value named', async () => {
 })
 
 test('a cursor goes on in its own list and filter only', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const cursorOf = async (path: string) => (await list(wallet, path)).next_cursor
   const ofClients = await cursorOf('/clients?limit=1')

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { eventually } from '../../testing/eventually'
+import { reuseWallet } from '../../testing/reuse'
 import { type Caller, startStack } from '../../testing/stack'
 import { eva, frank, world } from '../../testing/wallets'
 
@@ -36,7 +37,7 @@ const pay = async (wallet: Caller, more: object = {}): Promise<string> => {
 }
 
 test('a reference is found exactly, newest first, in pages, while others are written', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const made: string[] = []
   for (let index = 0; index < 1000; index += 500) {
@@ -79,7 +80,7 @@ const texts = [
 ]
 
 test('texts that mean something elsewhere are only texts', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   for (const text of texts) {
     const id = await pay(wallet, { reference: text, metadata: { [`k${text}`]: text } })
@@ -98,7 +99,7 @@ test('texts that mean something elsewhere are only texts', async () => {
 })
 
 test('members of metadata are compared as texts, numbers and booleans, at the top only', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const number = await pay(wallet, { metadata: { order: 4711, open: true, rate: 1.5 } })
   const text = await pay(wallet, { metadata: { order: '4711', open: 'true' } })
@@ -122,7 +123,7 @@ test('members of metadata are compared as texts, numbers and booleans, at the to
 })
 
 test('metadata with a NUL is kept, and not searched', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const metadata = { a: 'x\0y', 'b\0': 1, c: '\\u0000' }
   const id = await pay(wallet, { metadata, reference: 'odd' })
@@ -131,7 +132,7 @@ test('metadata with a NUL is kept, and not searched', async () => {
 })
 
 test('filters are combined: all have to match', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const first = await pay(wallet, {
     reference: 'a',
@@ -164,7 +165,7 @@ test('filters are combined: all have to match', async () => {
 })
 
 test('the capture of a hold, and the reversals of a transaction, are found by it', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const hold = (await wallet.post('/holds', { account_id_from: eva, amount: 3 })).body.id as string
   expect(await idsFor(wallet, { hold_id: hold })).toEqual([])
@@ -186,7 +187,7 @@ test('the capture of a hold, and the reversals of a transaction, are found by it
 })
 
 test('postings are listed once, by each account, reference and metadata', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const grace = 'd6a41604-bbd0-11ee-8a24-0242ac120003'
   const postings = [
@@ -224,7 +225,7 @@ test('postings are listed once, by each account, reference and metadata', async 
 })
 
 test('a request under its key is answered as at first, also after a reversal', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const body = { account_id_from: eva, account_id_to: frank, amount: 1 }
   const key = { 'idempotency-key': 'once' }
@@ -332,7 +333,7 @@ const refusals: [string, number, string | undefined][] = [
 ]
 
 test('what cannot be searched for is refused, and the value named', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   for (const [query, status, pointer] of refusals) {
     const answer = await stack.wallet.get(`/transactions?${query}`)
     const [first] = (answer.body.errors ?? []) as { pointer: string }[]
@@ -341,7 +342,7 @@ test('what cannot be searched for is refused, and the value named', async () => 
 })
 
 test('a cursor goes on in its own search only', async () => {
-  await using stack = await startStack({ start: ['wallet'] })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   for (let index = 0; index < 3; index++) await pay(wallet, { reference: 'a', metadata: { b: 1 } })
   const { next_cursor } = await search(wallet, { reference: 'a', limit: '1' })
