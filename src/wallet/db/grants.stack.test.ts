@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import pino from 'pino'
 import postgres from 'postgres'
 import type { ServiceConfig } from '../../config/config'
@@ -6,7 +6,7 @@ import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
 import { comparable, privilegesOf } from '../../testing/privileges'
 import { callerOf, serviceConfig } from '../../testing/stack'
-import { eva, expectSoundLedger, frank, log, startWallets } from '../../testing/wallets'
+import { eva, expectSoundLedger, frank, log, startWallets, type Wallets } from '../../testing/wallets'
 import { startWallet } from '../service'
 import { grants } from './grants'
 
@@ -139,7 +139,7 @@ test('the service role has exactly the rights in grants.ts, also after an upgrad
 })
 
 // A role may set all of these for itself, and the next session begins with them.
-test.each([
+const settings = [
   'extra_float_digits = -15',
   'array_nulls = off',
   'row_security = off',
@@ -154,26 +154,39 @@ test.each([
   'statement_timeout = 1',
   'lock_timeout = 1',
   'idle_session_timeout = 100',
-])('a role that begins its sessions with %s moves, dates and reads the same', async (setting) => {
-  await using wallets = await startWallets()
-  await using service = connect(wallets.config.database.url)
-  await service.unsafe(`alter role current_user set ${setting}`)
-  const started = await startWallet(wallets.config, log)
-  try {
-    const caller = callerOf('wallet', started.port)
-    const key = { 'idempotency-key': 'once' }
-    const [fromMs, transfer] = [Date.now(), { account_id_from: eva, account_id_to: frank, amount: 1.25 }]
-    const paid = await caller.post('/transactions', transfer, key)
-    expect([paid.status, paid.body.code]).toEqual([201, undefined])
-    expect((await caller.post('/transactions', transfer, key)).body).toEqual(paid.body)
-    expect(Math.abs(Date.parse(paid.body.created_at as string) - fromMs)).toBeLessThan(30_000)
-    expect((await caller.get(`/transactions/${paid.body.id}`)).body).toMatchObject(paid.body)
-    expect((await caller.get('/readyz')).body).toMatchObject({ checks: { writer: { status: 'pass' } } })
-    expect(await wallets.made()).toBe(1)
-  } finally {
-    await started.stop()
-  }
-  await expectSoundLedger(wallets)
+]
+describe('a role that begins its sessions with', () => {
+  // Each has its turn on one database, with a wallet of its own.
+  let wallets: Wallets
+  beforeAll(async () => {
+    wallets = await startWallets()
+  })
+  afterAll(() => wallets[Symbol.asyncDispose]())
+
+  test.each(settings)('%s moves, dates and reads the same', async (setting) => {
+    await using service = connect(wallets.config.database.url)
+    const before = await wallets.made()
+    await service.unsafe(`alter role current_user set ${setting}`)
+    await using _set = {
+      [Symbol.asyncDispose]: async () => void (await service`alter role current_user reset all`),
+    }
+    const started = await startWallet(wallets.config, log)
+    try {
+      const caller = callerOf('wallet', started.port)
+      const key = { 'idempotency-key': `after ${before}` }
+      const [fromMs, transfer] = [Date.now(), { account_id_from: eva, account_id_to: frank, amount: 1.25 }]
+      const paid = await caller.post('/transactions', transfer, key)
+      expect([paid.status, paid.body.code]).toEqual([201, undefined])
+      expect((await caller.post('/transactions', transfer, key)).body).toEqual(paid.body)
+      expect(Math.abs(Date.parse(paid.body.created_at as string) - fromMs)).toBeLessThan(30_000)
+      expect((await caller.get(`/transactions/${paid.body.id}`)).body).toMatchObject(paid.body)
+      expect((await caller.get('/readyz')).body).toMatchObject({ checks: { writer: { status: 'pass' } } })
+      expect(await wallets.made()).toBe(before + 1)
+    } finally {
+      await started.stop()
+    }
+    await expectSoundLedger(wallets)
+  })
 })
 
 test('one address is enough: the service works as the owner, and says so', async () => {

@@ -59,25 +59,26 @@ const steps: Steps = [
 test('wherever the wallet is killed, the next one deletes what was erased, and nothing else', async () => {
   await using stage = await openStage()
   const { broker, config, named } = stage
+  let wallet = await spawnService(config)
   for (const [where, inject] of steps) {
-    const before = await spawnService(config)
-    const id = String((await before.post('/clients', person)).body.id)
+    const id = String((await wallet.post('/clients', person)).body.id)
     await eventually(async () => expect(await named()).toContain(id))
     expect(stage.files()).not.toEqual([])
     const fault = inject(broker)
-    expect((await before.delete(`/clients/${id}/personal-data`)).status).toBe(200)
+    expect((await wallet.delete(`/clients/${id}/personal-data`)).status).toBe(200)
     await eventually(() => expect([where, fault.hits > 0]).toEqual([where, true]))
-    await before.kill()
+    await wallet.kill()
     fault.cancel()
 
-    const after = await spawnService(config)
+    // The next one is killed in its turn.
+    wallet = await spawnService(config)
     const path = `/clients/${id}/personal-data`
-    await eventually(async () => expect((await after.get(path)).body.purged_at).toBeString())
+    await eventually(async () => expect((await wallet.get(path)).body.purged_at).toBeString())
     expect([where, stage.files()]).toEqual([where, []])
     // The ten of the seed.
     expect([where, (await named()).size]).toEqual([where, 10])
-    await after.stop()
   }
+  await wallet.stop()
 })
 
 test('a broker that refuses is named, erasures wait for it, and one pass covers them', async () => {
