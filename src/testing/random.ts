@@ -17,12 +17,20 @@ export function mulberry32(seed: number): () => number {
   }
 }
 
+/**
+ * How many random cases a test with many tries: all of them in the gate (`TEST_CASES=all`), else a quarter,
+ * drawn anew in each run.
+ */
+export const casesOf = (all: number, cases = process.env.TEST_CASES): number =>
+  cases === 'all' ? all : Math.ceil(all / 4)
+
 /** For benches, which share one generator. */
 export const random: () => number = mulberry32(seed)
 
 /** The command that runs the current test file with a seed. */
 export function replayOf(seed: number): string {
-  return `To replay: SEED=${seed} npm test -- ${relative(resolve(import.meta.dir, '../..'), Bun.main)}`
+  const cases = process.env.TEST_CASES === 'all' ? ' TEST_CASES=all' : ''
+  return `To replay:${cases} SEED=${seed} npm test -- ${relative(resolve(import.meta.dir, '../..'), Bun.main)}`
 }
 
 /** A test with random choices. When it fails, the error ends with the command that replays it. */

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { openDatabase } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
-import { seeded } from '../../testing/random'
+import { casesOf, seeded } from '../../testing/random'
 import { parseBound } from '../http/values'
 import { applyProjection } from '../projection/apply-store'
 import type { BalanceRow, EntryRow } from '../projection/types'
@@ -218,7 +218,7 @@ test('a statement has every entry of its period once, newest first, and gaps for
         expect(sumOf(lines)).toBe(balanceMinor)
       },
     ),
-    { numRuns: 150 },
+    { numRuns: casesOf(150) },
   )
 })
 

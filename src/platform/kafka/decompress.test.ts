@@ -6,6 +6,7 @@ import { expect, test } from 'bun:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { lz4Compress, snappyCompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
+import { casesOf } from '../../testing/random'
 import { decompress, TooLarge } from './decompress'
 
 const xerial = (...parts: Buffer[]) =>
@@ -49,7 +50,7 @@ test.each(codecs)('%s: a round trip, bounded to the byte', (_, codec, compress) 
       if (codec !== 0 && whole.length > 1)
         expect(() => decompress(codec, packed, whole.length - 1)).toThrow(TooLarge)
     }),
-    { numRuns: 60 },
+    { numRuns: casesOf(60) },
   )
 })
 
@@ -81,7 +82,7 @@ test.each(codecs.slice(1))('%s: corrupt data is an error, at once', (_, codec, c
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: casesOf(300) },
   )
 })
 

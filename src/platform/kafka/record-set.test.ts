@@ -6,6 +6,7 @@ import { expect, test } from 'bun:test'
 import { crc32, gzipSync, zstdCompressSync } from 'node:zlib'
 import { crc32c, lz4Compress, snappyCompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
+import { casesOf } from '../../testing/random'
 import { type RawBatch, type RawRecord, readRecordSet } from './record-set'
 import { writeRecordBatch } from './record-writer'
 
@@ -149,7 +150,7 @@ test('any other bytes: nothing is thrown', () => {
       for (const batch of [...read(damaged), ...read(damaged.subarray(0, length))])
         if (batch.fault) expect(batch.fault.detail.length).toBeLessThan(400)
     }),
-    { numRuns: 2000 },
+    { numRuns: casesOf(2000) },
   )
   expect(
     read(Buffer.from(fc.sample(fc.uint8Array({ minLength: 500, maxLength: 500 }), 1)[0] ?? [])),

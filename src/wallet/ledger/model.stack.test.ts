@@ -21,6 +21,7 @@ import {
   type Refusal,
   type Status,
 } from '../../testing/ledger-model'
+import { casesOf } from '../../testing/random'
 import type { Answer } from '../../testing/stack'
 import { log, startWallets, steadyClock, type Wallets } from '../../testing/wallets'
 import { expireHolds } from '../maintenance/sweep'
@@ -36,7 +37,7 @@ import { createOptimisticState } from './optimistic-state'
  * `world` either.
  */
 const lanes = { BRL: 2, JPY: 0, BHD: 3, USD: 2 }
-const runsPerLane = 20
+const runsPerLane = casesOf(20)
 
 const often = <T>(usual: T[], seldom: T[]) =>
   fc.oneof(

@@ -5,12 +5,12 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { eventually } from '../../testing/eventually'
-import { seeded } from '../../testing/random'
+import { casesOf, seeded } from '../../testing/random'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
 
 const people = [eva, frank]
-const [callers, commandsEach] = [24, 8]
+const [callers, commandsEach] = [24, casesOf(8)]
 /** Retries are bounded: after this many a wallet is considered stuck. */
 const triesMax = 200
 
