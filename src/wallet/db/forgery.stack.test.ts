@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import postgres from 'postgres'
+import { reuseWallet } from '../../testing/reuse'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 
 const ownerOfEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
@@ -117,7 +118,7 @@ async function erasedClient({ wallet, sql }: Wallets): Promise<string> {
 }
 
 test('with the service password one can append only what balances and is published', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await using service = connect(wallets.config.database.url)
   const paid = await pay(wallets)
   const hold = String((await wallets.wallet.post('/holds', { account_id_from: eva, amount: 5 })).body.id)
@@ -349,7 +350,7 @@ test('with the service password one can append only what balances and is publish
 })
 
 test('a change with its entry is accepted once, and the account and the hold follow it', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await using service = connect(wallets.config.database.url)
   const hold = String((await wallets.wallet.post('/holds', { account_id_from: eva, amount: 5 })).body.id)
   const { entries, together, at } = await forger(service)
@@ -388,7 +389,7 @@ async function restrictedAccounts({ wallet }: Wallets) {
 }
 
 test('a transaction of several legs is written whole, each leg with entries of its own', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await using service = connect(wallets.config.database.url)
   const john = 'd6a4053e-bbd0-11ee-8a24-0242ac120003'
   const posting = (account_id_to: string, amount: number) => ({ account_id_from: eva, account_id_to, amount })
@@ -499,7 +500,7 @@ test('a transaction of several legs is written whole, each leg with entries of i
 })
 
 test('a hold ends once, by what its entry says', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await using service = connect(wallets.config.database.url)
   const placing = { account_id_from: eva, account_id_to: frank, amount: 5 }
   const [released, captured] = await Promise.all(
@@ -522,7 +523,7 @@ test('a hold ends once, by what its entry says', async () => {
 })
 
 test('a hold was captured by who made the transaction', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await using service = connect(wallets.config.database.url)
   const placing = { account_id_from: eva, account_id_to: frank, amount: 5 }
   const hold = String((await wallets.wallet.post('/holds', placing)).body.id)
@@ -543,7 +544,7 @@ test('a hold was captured by who made the transaction', async () => {
 })
 
 test('database functions pin their search path and belong to the owner role', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   const functions = await wallets.sql`
     select proname as name,
       coalesce(array_to_string(proconfig, '; '), '') ~ 'search_path=pg_catalog, public, pg_temp' as pinned,
@@ -605,7 +606,7 @@ test('what the role sets for itself does not reach the sessions of a wallet', as
 })
 
 test('a key that still stands for something stays, and one that has expired can go', async () => {
-  await using wallets = await startWallets()
+  await using wallets = await reuseWallet()
   await using service = connect(wallets.config.database.url)
   const deposit = (key: string) =>
     wallets.wallet.post(`/accounts/${eva}/deposits`, { amount: 1 }, { 'idempotency-key': key })

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { encodeCursor } from '../../platform/http/cursor'
 import { reuseWallet } from '../../testing/reuse'
-import { type Caller, startStack } from '../../testing/stack'
+import type { Caller } from '../../testing/stack'
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
@@ -123,7 +123,7 @@ test('a cursor does not go on in a list with another filter', async () => {
 })
 
 test('the list of a client with many accounts comes in pages whose cursors stay short', async () => {
-  await using stack = await startStack({ start: ['wallet'], seed: false })
+  await using stack = await reuseWallet()
   const { wallet } = stack
   const client = (await wallet.post('/clients', { name: 'Many', email: 'many@example.com' })).body.id
   const open = async () => (await wallet.post('/accounts', { client_id: client })).body.id as string
@@ -158,7 +158,7 @@ test('the list of a client with many accounts comes in pages whose cursors stay 
 test.each([1, 2, 3, 5])(
   'what moves between accounts of one client is listed once, in pages of %d',
   async (limit) => {
-    await using stack = await startStack({ start: ['wallet'], seed: false })
+    await using stack = await reuseWallet()
     const { wallet } = stack
     const client = (await wallet.post('/clients', { name: 'Ana', email: 'ana@example.com' })).body
       .id as string
