@@ -25,12 +25,19 @@ const options = [
 ]
 // A bound for what hangs: on a busy machine any test is slow. What may only take so long says so itself.
 const timeout = '--timeout=180000'
+// A run of all tests by hand tries fewer random cases. Of named files, and in the gate, all.
+const cases = {
+  TEST_CASES: given.every((argument) => argument === 'test' || argument.startsWith('-')) ? 'few' : 'all',
+}
 const isGiven = (option: RegExp) => given.some((argument) => option.test(argument))
 if (!isGiven(/^--(timeout|test-worker|inspect)/))
   process.exit(run([...given, timeout, ...(isGiven(/^--(parallel|concurrent|watch)/) ? [] : options)]))
 
 function run(args: string[]): number {
-  return Bun.spawnSync([process.execPath, ...args], { stdio: ['inherit', 'inherit', 'inherit'] }).exitCode
+  return Bun.spawnSync([process.execPath, ...args], {
+    env: { ...cases, ...process.env },
+    stdio: ['inherit', 'inherit', 'inherit'],
+  }).exitCode
 }
 
 /**

@@ -18,19 +18,25 @@ export function mulberry32(seed: number): () => number {
 }
 
 /**
- * How many random cases a test with many tries: all of them in the gate (`TEST_CASES=all`), else a quarter,
- * drawn anew in each run.
+ * How many random cases or rounds a test with many tries: a quarter, drawn anew each time, in a run of all
+ * tests by hand; all of them in the gate, and where files are named. See `install.ts`.
  */
-export const casesOf = (all: number, cases = process.env.TEST_CASES): number =>
-  cases === 'all' ? all : Math.ceil(all / 4)
+export const casesOf = (all: number): number => (process.env.TEST_CASES === 'few' ? Math.ceil(all / 4) : all)
+
+/** Those of a list to try: as many as `casesOf` says, drawn by the seed. */
+export function drawn<T>(all: readonly T[]): T[] {
+  const random = mulberry32(seed)
+  const ranked = all.map((one, index) => ({ one, index, rank: random() }))
+  const chosen = ranked.sort((a, b) => a.rank - b.rank).slice(0, casesOf(all.length))
+  return chosen.sort((a, b) => a.index - b.index).map(({ one }) => one)
+}
 
 /** For benches, which share one generator. */
 export const random: () => number = mulberry32(seed)
 
 /** The command that runs the current test file with a seed. */
 export function replayOf(seed: number): string {
-  const cases = process.env.TEST_CASES === 'all' ? ' TEST_CASES=all' : ''
-  return `To replay:${cases} SEED=${seed} npm test -- ${relative(resolve(import.meta.dir, '../..'), Bun.main)}`
+  return `To replay: SEED=${seed} npm test -- ${relative(resolve(import.meta.dir, '../..'), Bun.main)}`
 }
 
 /** A test with random choices. When it fails, the error ends with the command that replays it. */

@@ -7,6 +7,7 @@ import { Kafka as KafkaClient, logLevel } from 'kafkajs'
 import { connectKafka } from '../../platform/kafka/client'
 import { createLog, type Log } from '../../platform/telemetry/log'
 import { eventually } from '../../testing/eventually'
+import { drawn } from '../../testing/random'
 import { type Caller, callerOf, startStack } from '../../testing/stack'
 import { createServedTopics } from '../../testing/topics'
 import { startBalances } from '../service'
@@ -105,11 +106,13 @@ const shows = (balances: Caller, ...accounts: string[]) =>
     expect(headers.get('balances-lag')).toBe('0')
   })
 
-test.concurrent.each([
-  ['longer', ['c', 'd', 'e', 'f']],
-  ['as long', ['c', 'd']],
-  ['shorter', ['c']],
-])('a topic recreated while balances was stopped, %s than before', async (_, accounts) => {
+test.concurrent.each(
+  drawn([
+    ['longer', ['c', 'd', 'e', 'f']],
+    ['as long', ['c', 'd']],
+    ['shorter', ['c']],
+  ] as [string, string[]][]),
+)('a topic recreated while balances was stopped, %s than before', async (_, accounts) => {
   await using stage = await openStage()
   await stage.publish('a', 'b')
   const before = await stage.start()
@@ -129,11 +132,13 @@ test.concurrent.each([
   await once.stop()
 })
 
-test.concurrent.each([
-  ['longer', ['c', 'd', 'e', 'f']],
-  ['as long', ['c', 'd']],
-  ['shorter', ['c']],
-])('a topic recreated while balances is running and idle, %s at once', async (_, accounts) => {
+test.concurrent.each(
+  drawn([
+    ['longer', ['c', 'd', 'e', 'f']],
+    ['as long', ['c', 'd']],
+    ['shorter', ['c']],
+  ] as [string, string[]][]),
+)('a topic recreated while balances is running and idle, %s at once', async (_, accounts) => {
   await using stage = await openStage()
   await stage.publish('a', 'b')
   const balances = await stage.start()

@@ -7,6 +7,7 @@ import { type Broker, startBroker } from '../../local/broker/broker'
 import { connectKafka } from '../../platform/kafka/client'
 import { backing } from '../../testing/backing'
 import { eventually } from '../../testing/eventually'
+import { drawn } from '../../testing/random'
 import { serviceConfig, spawnService } from '../../testing/stack'
 import { log } from '../../testing/wallets'
 
@@ -60,7 +61,7 @@ test('wherever the wallet is killed, the next one deletes what was erased, and n
   await using stage = await openStage()
   const { broker, config, named } = stage
   let wallet = await spawnService(config)
-  for (const [where, inject] of steps) {
+  for (const [where, inject] of drawn(steps)) {
     const id = String((await wallet.post('/clients', person)).body.id)
     await eventually(async () => expect(await named()).toContain(id))
     expect(stage.files()).not.toEqual([])

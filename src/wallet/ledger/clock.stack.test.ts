@@ -1,6 +1,7 @@
 /** Times come from the database's clock, not from the wallet's machine. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
+import { drawn } from '../../testing/random'
 import { type Caller, spawnService } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets } from '../../testing/wallets'
 
@@ -26,12 +27,12 @@ async function startShifted(...aheadMs: number[]) {
   }
 }
 
-const shifts: [string, number][] = [
+const shifts = drawn<[string, number]>([
   ['a day behind', -dayMs],
   ['a day ahead', dayMs],
   ['fifty days behind', -50 * dayMs],
   ['fifty days ahead', 50 * dayMs],
-]
+])
 
 // Its tests share a service, since each of them works beside the others.
 describe.each(shifts)('a clock %s', (_, ms) => {

@@ -5,6 +5,7 @@
 import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import { countPending } from '../../testing/outbox'
+import { drawn } from '../../testing/random'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets } from '../../testing/wallets'
 
@@ -66,7 +67,7 @@ function expectUnavailable({ status, headers, body }: Answer): void {
   expect(JSON.stringify(body)).not.toMatch(/trouble|permission|insert into/)
 }
 
-test.concurrent.each(troubles)('%s', async (_, cause, { begin, end }) => {
+test.concurrent.each(drawn(troubles))('%s', async (_, cause, { begin, end }) => {
   await using wallets = await startWallets()
   const { wallet } = wallets
   expect((await pay(wallet)).status).toBe(201)
