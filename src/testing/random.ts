@@ -18,7 +18,7 @@ export function mulberry32(seed: number): () => number {
 }
 
 /**
- * How many random cases or rounds a test with many tries: a quarter, drawn anew each time, in a run of all
+ * How many random cases or rounds a test with many tries: a quarter, drawn each time, in a run of all
  * tests by hand; all of them in the gate, and where files are named. See `install.ts`.
  */
 export const casesOf = (all: number): number => (process.env.TEST_CASES === 'few' ? Math.ceil(all / 4) : all)

@@ -16,7 +16,7 @@ export type ReusedWallet = Wallets & { databases: { wallet: TestDatabase } }
 type Item = Awaited<ReturnType<typeof start>>
 
 const idle: Item[] = []
-/** Each burns a little while it waits, so one that nobody takes for so long ends. Milliseconds. */
+/** Each burns a little while it waits, so one that no test takes for so long ends. Milliseconds. */
 const idleMaxMs = 5000
 
 export async function reuseWallet(): Promise<ReusedWallet> {
@@ -60,7 +60,7 @@ async function start() {
   return { database, config, admin, errors, service, optimistic, reset: resetOf(tables), ending }
 }
 
-/** As superuser, without triggers: deleted and written anew, since most tables are small. */
+/** As superuser, without triggers. Rows are deleted and inserted again, since most tables are small. */
 const resetOf = (tables: readonly { name: string; columns: string }[]): string =>
   [
     'begin',
@@ -68,7 +68,8 @@ const resetOf = (tables: readonly { name: string; columns: string }[]): string =
     ...tables.map(({ name }) => `delete from public.${name}`),
     ...tables.map(
       ({ name, columns }) =>
-        `insert into public.${name} (${columns}) overriding system value select ${columns} from saved.${name}`,
+        `insert into public.${name} (${columns}) overriding system value
+        select ${columns} from saved.${name}`,
     ),
     'commit',
   ].join(';')
