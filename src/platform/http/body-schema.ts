@@ -33,11 +33,12 @@ export type AcceptedBody<T> = {
  */
 export function bodyOf<T extends BodySchema>(schema: T): AcceptedBody<Static<T>> {
   let compiled: TypeCheck<T> | undefined
+  const normalize = normalizerOf(schema) ?? ((value: unknown) => value)
   const validate = (value: unknown): { value: Static<T> } => {
     compiled ??= TypeCompiler.Compile(schema)
     if (value === missingBody && isRequired(schema))
       throw new MalformedRequest('the request has no body: send a JSON object')
-    const body = value === missingBody ? {} : withoutNulls(schema, value)
+    const body = value === missingBody ? {} : normalize(value)
     requireMembers(schema, body)
     if (!compiled.Check(body)) throw new InvalidBody(...errorsOf(compiled, body))
     return { value: body as Static<T> }
@@ -71,39 +72,70 @@ function variantOf({ anyOf }: TSchema, value: unknown): number {
 const isGiven = (value: object, name: string): boolean =>
   Object.hasOwn(value, name) && (value as Record<string, unknown>)[name] !== null
 
-/** Null for a member that only another of the objects has: generated clients send all they know. */
-function asVariant(schema: TSchema, value: object): unknown {
-  const meant: TObject = schema.anyOf[variantOf(schema, value)]
-  const names = (schema.anyOf as TObject[]).flatMap(({ properties }) => Object.keys(properties))
-  const kept = { ...value } as Record<string, unknown>
-  for (const name of names) if (!(name in meant.properties) && kept[name] === null) delete kept[name]
-  return withoutNulls(meant, kept)
+type Normalize = (value: unknown) => unknown
+
+/** Takes away the nulls that count as absent. Made once for a schema; undefined where none can be. */
+function normalizerOf(schema: TSchema): Normalize | undefined {
+  if (isOneOfObjects(schema)) return variantNormalizer(schema)
+  if (schema.type === 'array') return itemsNormalizer(schema)
+  if (schema.properties) return membersNormalizer(schema.properties)
+  return undefined
 }
 
-function withoutNulls(schema: TSchema, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (isOneOfObjects(schema) && !Array.isArray(value)) return asVariant(schema, value)
-  if (Array.isArray(value)) {
-    // Too long: refused anyway.
-    if (!schema.items || value.length > (schema.maxItems ?? Number.POSITIVE_INFINITY)) return value
-    return value.map((item) => withoutNulls(schema.items, item))
+/** Null for a member that only another of the objects has: generated clients send all they know. */
+function variantNormalizer(schema: TSchema): Normalize {
+  const objects = schema.anyOf as TObject[]
+  const names = new Set(objects.flatMap(({ properties }) => Object.keys(properties)))
+  const variants = objects.map(({ properties }) => ({
+    others: [...names].filter((name) => !(name in properties)),
+    normalize: membersNormalizer(properties),
+  }))
+  return (value) => {
+    if (!isObject(value)) return value
+    const variant = variants[variantOf(schema, value)]
+    let kept = value
+    for (const name of variant?.others ?? []) {
+      if (value[name] !== null || !Object.hasOwn(value, name)) continue
+      if (kept === value) kept = { ...value }
+      delete kept[name]
+    }
+    return variant?.normalize(kept)
   }
-  const properties: Record<string, TSchema> | undefined = schema.properties
-  if (!properties) return value
-  // Iterate over the schema, which is small, not over the value, which the sender chooses.
-  const members = value as Record<string, unknown>
-  let kept = members
-  for (const [name, property] of Object.entries(properties)) {
-    if (!Object.hasOwn(members, name)) continue
-    const isAbsent = members[name] === null && property[OptionalKind] === 'Optional'
-    const inner = withoutNulls(property, members[name])
-    if (!isAbsent && inner === members[name]) continue
-    if (kept === members) kept = { ...members }
-    if (isAbsent) delete kept[name]
-    else kept[name] = inner
-  }
-  return kept
 }
+
+function itemsNormalizer({ items, maxItems = Number.POSITIVE_INFINITY }: TSchema): Normalize | undefined {
+  const normalize = items && normalizerOf(items)
+  if (!normalize) return undefined
+  // Too long: refused anyway.
+  return (value) => (Array.isArray(value) && value.length <= maxItems ? value.map(normalize) : value)
+}
+
+/** Goes through the schema, which is small, not through the value, which the sender chooses. */
+function membersNormalizer(properties: Record<string, TSchema>): Normalize {
+  const members = Object.entries(properties).map(([name, property]) => ({
+    name,
+    isOptional: property[OptionalKind] === 'Optional',
+    normalize: normalizerOf(property),
+  }))
+  return (value) => {
+    if (!isObject(value)) return value
+    let kept = value
+    for (const { name, isOptional, normalize } of members) {
+      const member = value[name]
+      if (member === undefined || !Object.hasOwn(value, name)) continue
+      const isAbsent = member === null && isOptional
+      const inner = normalize ? normalize(member) : member
+      if (!isAbsent && inner === member) continue
+      if (kept === value) kept = { ...value }
+      if (isAbsent) delete kept[name]
+      else kept[name] = inner
+    }
+    return kept
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** One error per value, and a bounded number: finding all of them may take too long. */
 function errorsOf(check: TypeCheck<TSchema>, value: unknown): InvalidBody['errors'] {
