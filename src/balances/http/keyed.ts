@@ -15,7 +15,10 @@ export async function answerOnce<Answer extends object>(
   call: KeyedCall,
   { meaning, act, present }: Keyed<Answer>,
 ): Promise<Response> {
-  const answered = await once(keyOf(call, meaning), act)
+  const answered = await once(
+    keyOf(call, () => meaning),
+    act,
+  )
   if (answered.kind !== 'answered') return refuseKey(call.request, answered)
   return present(answered.answer, replayed(answered.repeated))
 }

@@ -13,7 +13,7 @@ export type KeyedCall = { request: Request; route: string; params: Readonly<Reco
  * so that a retry may be written differently; its member names are permanent, because fingerprints are
  * made of them.
  */
-export function keyOf({ request, route, params }: KeyedCall, meaning: object): IdempotencyKey | null {
+export function keyOf({ request, route, params }: KeyedCall, meaning: () => object): IdempotencyKey | null {
   const key = readIdempotencyKey(request)
   if (key === null) return null
   const path = route.replace(/:(\w+)/g, (_, name) => params[name]?.toLowerCase() ?? '')
@@ -21,7 +21,7 @@ export function keyOf({ request, route, params }: KeyedCall, meaning: object): I
   // No answer of one actor is repeated to another. A name has no blank, and no method is a path.
   const actor = principalOf(request)?.name
   const ofActor = actor === undefined ? scope : `${actor} ${scope}`
-  return { scope: ofActor, key, fingerprint: fingerprint(scope, meaning) }
+  return { scope: ofActor, key, fingerprint: fingerprint(scope, meaning()) }
 }
 
 export function refuseKey(request: Request, { kind }: { kind: 'key_reused' | 'key_in_progress' }): Response {

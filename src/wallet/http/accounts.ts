@@ -130,7 +130,7 @@ export const accountRoutes = (wallet: Wallet) => [
         overdraftLimitMinor: parseOverdraftLimit(body.overdraft_limit, currency),
       }
       const command = { type: 'opening', id: randomUUIDv7('hex', wallet.clock()), ...meaning } as const
-      return answerCommand(wallet, call, { command, body, meaning }, respondWithAccount)
+      return answerCommand(wallet, call, { command, body, meaning: () => meaning }, respondWithAccount)
     },
   }),
   route({

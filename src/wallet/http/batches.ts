@@ -143,7 +143,7 @@ export const batchRoutes = (wallet: Wallet) => [
     async handle({ body, call }) {
       const { mode = 'atomic' } = body
       const commands = parseMembers(body.transactions, wallet.clock())
-      const meaning = { mode, transactions: commands.map(meaningOf) }
+      const meaning = () => ({ mode, transactions: commands.map(meaningOf) })
       const submission = { commands, atomic: mode === 'atomic', meaning, body }
       return answerBatch(call.request, await submitCommands(wallet, call, submission), { mode, commands })
     },

@@ -90,7 +90,7 @@ export const clientRoutes = (wallet: Wallet) => [
     examples: clientExamples.createClient,
     handle({ body, call }) {
       const command = { type: 'registration', id: randomUUIDv7('hex', wallet.clock()), ...body } as const
-      return answerCommand(wallet, call, { command, body, meaning: body }, respondWithClient)
+      return answerCommand(wallet, call, { command, body, meaning: () => body }, respondWithClient)
     },
   }),
   route({

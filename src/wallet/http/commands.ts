@@ -134,7 +134,7 @@ const withDryRun = (body: BodySchema): BodySchema =>
     : Type.Object({ ...body.properties, dry_run: DryRun }, { ...body })
 
 /** What a key stands for. `body` is what fingerprints were made of before. */
-export type Keyed = { meaning: object; body: object }
+export type Keyed = { meaning: () => object; body: object }
 
 function keyWithFormer(call: Call, { meaning, body }: Keyed): IdempotencyKey | null {
   const key = keyOf(call, meaning)
@@ -180,13 +180,13 @@ export type Responder<Kind extends Exclude<CommandResult['kind'], 'rejected'>> =
   present(result: Extract<CommandResult, { kind: Kind }>): Presented | Promise<Presented>
 }
 
-type Answering = { command: Command; currency?: string; body: object; meaning?: object }
+type Answering = { command: Command; currency?: string; body: object; meaning?: Keyed['meaning'] }
 
 /** Answers a request of one command. `currency` is the one that a refusal may have to name. */
 export async function answerCommand<Kind extends Exclude<CommandResult['kind'], 'rejected'>>(
   wallet: Wallet,
   call: Call,
-  { command, currency, body, meaning = meaningOf(command) }: Answering,
+  { command, currency, body, meaning = () => meaningOf(command) }: Answering,
   { kind, present }: Responder<Kind>,
 ): Promise<Response> {
   const keyed = { meaning, body }
