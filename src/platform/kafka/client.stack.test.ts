@@ -45,6 +45,38 @@ test('all records up to the end offsets are read once, without leaving a group b
   }
 })
 
+test('single records are found over one connection, another one after the broker was away', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
+  let broker = await startBroker({ dataDir, fsync: false })
+  const { port } = broker
+  const options = { brokers: [broker.brokers], clientId: 'finder', ssl: false, sasl: undefined }
+  const kafka = connectKafka(options, log)
+  const publisher = kafka.publisher()
+  try {
+    const topics = ['one', 'other']
+    await kafka.ensureTopics(topics, 1)
+    const send = (topic: string) => publisher.send([{ topic, key: topic, value: topic, headers: {} }])
+    for (const topic of topics) await send(topic)
+    const find = async (...wanted: string[]) => {
+      const found = await kafka.recordsAt(wanted.map((topic) => ({ topic, partition: 0, offset: 0n })))
+      return found.map((record) => String(record?.value))
+    }
+    expect(await find('one')).toEqual(['one'])
+    // Each connection asks for this first.
+    const connections = broker.faults.inject('ApiVersions', { kind: 'delay', until: Promise.resolve() }, 100)
+    for (let count = 0; count < 3; count++) expect(await find('other', 'one')).toEqual(['other', 'one'])
+    expect(connections.hits).toBe(0)
+    await broker.stop()
+    broker = await startBroker({ dataDir, port, fsync: false })
+    expect(await find('one', 'other')).toEqual(['one', 'other'])
+    expect(await kafka.recordsAt([{ topic: 'one', partition: 0, offset: 1n }])).toEqual([undefined])
+  } finally {
+    await Promise.all([publisher.close(), kafka.close()])
+    await broker.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+})
+
 test('topics can be used once they are ensured, also where a broker serves them late', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'saldo-broker-'))
   const broker = await startBroker({ dataDir, fsync: false })

@@ -6,9 +6,9 @@
 import { Kafka as KafkaClient, type LogEntry, logLevel } from 'kafkajs'
 import type { Log } from '../telemetry/log'
 import { instrument } from './kafkajs-internals'
-import type { OffsetRange, PartitionOffset } from './offsets'
+import type { OffsetRange } from './offsets'
 import { createPublisher } from './publisher'
-import { readRanges, readRecordsAt } from './reader'
+import { createRecordFinder, readRanges } from './reader'
 import { type SubscriptionOptions, subscribe } from './subscription'
 import { createTopicAdmin, type TopicSettings } from './topics'
 
@@ -49,16 +49,21 @@ export function connectKafka(options: KafkaOptions, log: Log) {
     logCreator: () => quietLog(log),
   })
   instrument(client)
+  const admin = createTopicAdmin(client, log, options.topicSettings)
+  const finder = createRecordFinder(client)
   return {
-    ...createTopicAdmin(client, log, options.topicSettings),
+    ...admin,
     /** All records of these ranges, one partition after the other. Without a group; commits nothing. */
     read: (ranges: OffsetRange[]) => readRanges(client, ranges),
     /** The records at these offsets; undefined where the log has none, or none that can be read. */
-    recordsAt: (offsets: PartitionOffset[]) => readRecordsAt(client, offsets),
+    recordsAt: finder.recordsAt,
     publisher: () => createPublisher(client),
     /** Throws a `Fault` when there is no broker to begin with. */
     subscribe: (subscription: SubscriptionOptions) =>
       subscribe(client, subscription, options.sessionTimeoutMs ?? 6000),
+    async close(): Promise<void> {
+      await Promise.all([admin.close(), finder.close()])
+    },
   }
 }
 

@@ -144,18 +144,31 @@ type FetchOptions = {
   uncommitted?: boolean
 }
 
+/** Loads the metadata of topics that were not asked for before. */
+function topicsOf(cluster: Cluster): (topics: readonly string[]) => Promise<void> {
+  const known = new Set<string>()
+  return async (topics) => {
+    if (topics.every((topic) => known.has(topic))) return
+    await cluster.addMultipleTargetTopics([...new Set(topics)])
+    for (const topic of topics) known.add(topic)
+  }
+}
+
 /** Reads partitions of these topics without a consumer group. */
-export async function openReader(client: KafkaClient, targets: { topic: string }[]) {
+export async function openReader(client: KafkaClient, topics: readonly string[]) {
   const create = Reflect.get(client, createClusterKey(client)) as CreateCluster
   const cluster = create({ allowAutoTopicCreation: false })
+  const addTopics = topicsOf(cluster)
   try {
     await cluster.connect()
-    await cluster.addMultipleTargetTopics([...new Set(targets.map(({ topic }) => topic))])
+    await addTopics(topics)
   } catch (error) {
     await cluster.disconnect().catch(() => {})
     throw error
   }
   return {
+    /** Before partitions of other topics are read. */
+    addTopics,
     /** The batch at an offset, empty when none arrives within `waitMs`. */
     async batchAt({ topic, partition, offset, bytesMax, waitMs, uncommitted = false }: FetchOptions) {
       const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
@@ -186,7 +199,7 @@ const metadataAgeMax = 300_000
 export function openProducer(client: KafkaClient) {
   const create = Reflect.get(client, createClusterKey(client)) as CreateCluster
   const cluster = create({ allowAutoTopicCreation: false, metadataMaxAge: metadataAgeMax })
-  const targets = new Set<string>()
+  const addTopics = topicsOf(cluster)
   let isFresh = false
   let isClosed = false
 
@@ -194,10 +207,7 @@ export function openProducer(client: KafkaClient) {
   async function prepare(topics: string[]): Promise<void> {
     if (isClosed) throw new Error('the producer is closed')
     if (!isFresh) await cluster.connect()
-    if (topics.some((topic) => !targets.has(topic))) {
-      await cluster.addMultipleTargetTopics(topics)
-      for (const topic of topics) targets.add(topic)
-    }
+    await addTopics(topics)
     if (isFresh) await cluster.refreshMetadataIfNecessary()
     else await cluster.refreshMetadata()
     isFresh = true

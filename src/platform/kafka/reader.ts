@@ -13,15 +13,15 @@ const emptyFetchesMax = 20
 /** All records of these ranges, one partition after the other. */
 export async function* readRanges(client: KafkaClient, ranges: OffsetRange[]): AsyncGenerator<IncomingBatch> {
   try {
-    await using reader = await openReader(client, ranges)
+    await using reader = await openReader(client, topicsOf(ranges))
     for (const range of ranges) yield* readRange(reader, range)
   } catch (error) {
     throw brokerFault(error, rightsFor(ranges))
   }
 }
 
-const rightsFor = (targets: readonly { topic: string }[]) =>
-  `Read ${onTopics(targets.map(({ topic }) => topic))}`
+const topicsOf = (targets: readonly { topic: string }[]) => targets.map(({ topic }) => topic)
+const rightsFor = (targets: readonly { topic: string }[]) => `Read ${onTopics(topicsOf(targets))}`
 
 async function* readRange(reader: PartitionReader, range: OffsetRange): AsyncGenerator<IncomingBatch> {
   const { topic, partition, first, offset: end } = range
@@ -40,22 +40,39 @@ async function* readRange(reader: PartitionReader, range: OffsetRange): AsyncGen
   }
 }
 
-/**
- * The records at these offsets; undefined where the log has none, or none that can be read. One request
- * each.
- */
-export async function readRecordsAt(
-  client: KafkaClient,
-  offsets: PartitionOffset[],
-): Promise<(IncomingRecord | undefined)[]> {
-  if (offsets.length === 0) return []
-  try {
-    await using reader = await openReader(client, offsets)
-    const records: (IncomingRecord | undefined)[] = []
-    for (const one of offsets) records.push(await readRecordAt(reader, one))
-    return records
-  } catch (error) {
-    throw brokerFault(error, rightsFor(offsets))
+/** One connection for all questions, opened at the first and replaced after a failure. */
+export function createRecordFinder(client: KafkaClient) {
+  let opened: Promise<PartitionReader> | undefined
+
+  /**
+   * The records at these offsets; undefined where the log has none, or none that can be read. One request
+   * each.
+   */
+  async function recordsAt(offsets: PartitionOffset[]): Promise<(IncomingRecord | undefined)[]> {
+    if (offsets.length === 0) return []
+    const isReused = opened !== undefined
+    opened ??= openReader(client, topicsOf(offsets))
+    const current = opened
+    try {
+      const reader = await current
+      await reader.addTopics(topicsOf(offsets))
+      const records: (IncomingRecord | undefined)[] = []
+      for (const one of offsets) records.push(await readRecordAt(reader, one))
+      return records
+    } catch (error) {
+      if (opened === current) opened = undefined
+      current.then((reader) => reader[Symbol.asyncDispose]()).catch(() => {})
+      // It knew the brokers and leaders of before.
+      if (isReused) return recordsAt(offsets)
+      throw brokerFault(error, rightsFor(offsets))
+    }
+  }
+
+  return {
+    recordsAt,
+    async close(): Promise<void> {
+      await opened?.then((reader) => reader[Symbol.asyncDispose]()).catch(() => {})
+    },
   }
 }
 
