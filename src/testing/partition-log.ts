@@ -25,7 +25,9 @@ export function openLog(root: string, limits: Partial<LogLimits> = {}, disk = ne
   }
   journal.replay((entry) => {
     entries.push(entry)
-    return entries.length > 1 ? undefined : { written() {}, failed() {}, persist: () => open().persist() }
+    return entries.length > 1
+      ? undefined
+      : { written() {}, failed() {}, persist: (most?: number) => open().persist(most) }
   })
   const log = open()
   return Object.assign(log, {

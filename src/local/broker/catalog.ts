@@ -116,8 +116,9 @@ export class Catalog implements Owner {
     this.#waiting = []
   }
 
-  persist(): void {
+  persist(): boolean {
     this.#store(this.#topics, this.#commits)
+    return true
   }
 
   #store(topics: Topics, commits: Commits): void {

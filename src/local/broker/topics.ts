@@ -151,7 +151,11 @@ export class Topics {
     if (entries) return undefined
     this.#replayed.set(key, [entry])
     const notYet = () => {}
-    return { written: notYet, failed: notYet, persist: () => this.partition(topic.name, partition).persist() }
+    return {
+      written: notYet,
+      failed: notYet,
+      persist: (most) => this.partition(topic.name, partition).persist(most),
+    }
   }
 
   #remove(directory: string): void {

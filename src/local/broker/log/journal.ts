@@ -18,19 +18,23 @@ export type Owner = {
   written(): void
   /** What it appended in this turn is not. */
   failed(): void
-  /** Puts all of its entries in files of its own, on disk. Throws, and may be asked again. */
-  persist(): void
+  /**
+   * Puts its entries in files of its own, on disk, and answers whether that was all of them; else there
+   * were more than `bytesMax`. Throws, and may be asked again.
+   */
+  persist(bytesMax?: number): boolean
 }
 
 type Turn = { entries: Entry[]; owners: Set<Owner>; settled: PromiseWithResolvers<void> }
 
 /** A file of the journal is left for the next one when it has this much. */
 const fileBytesMax = 8 << 20
+const stepBytes = 1 << 20
 /**
  * A small write takes a fraction of the time where the file does not grow, so it has this many zeros
  * set aside behind it for the next ones. For a larger one it makes no difference.
  */
-const setAside = Buffer.alloc(16 << 10)
+const setAside = Buffer.alloc(32 << 10)
 
 /**
  * number of the file int64 · bytes of the payload int32 · topic int32 · partition int32 · crc32 of these
@@ -169,7 +173,7 @@ export class Journal {
     }
   }
 
-  /** The owners persist one a turn, so that no request waits for all of them. */
+  /** The owners persist some in each turn, so that no request waits for all of it. */
   #leaveFile(): void {
     try {
       this.#finish()
@@ -182,16 +186,17 @@ export class Journal {
 
   #step(): void {
     try {
-      this.#finish(1)
-      if (this.#behind.size > 0) setImmediate(() => this.#step())
+      const [owner] = this.#behind
+      if (owner?.persist(stepBytes)) this.#behind.delete(owner)
+      if (this.#behind.size === 0) this.#finish()
+      else setImmediate(() => this.#step())
     } catch {
       // Tried again with `catchUp`, and before the next file is begun.
     }
   }
 
-  #finish(most = Number.POSITIVE_INFINITY): void {
+  #finish(): void {
     for (const owner of this.#behind) {
-      if (most-- === 0) return
       owner.persist()
       this.#behind.delete(owner)
     }

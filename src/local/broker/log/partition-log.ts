@@ -128,8 +128,10 @@ export class PartitionLog implements Owner {
   }
 
   /** Moves to segments what only the journal has. */
-  persist(): void {
+  persist(bytesMax = Number.POSITIVE_INFINITY): boolean {
+    let left = bytesMax
     for (let first = this.#tail[0]; first; first = this.#tail[0]) {
+      if (left <= 0) return false
       let segment = this.#segments.at(-1)
       const isFull =
         segment && segment.bytes > 0 && segment.bytes + first.header.bytes > this.limits.segmentBytes
@@ -141,15 +143,17 @@ export class PartitionLog implements Owner {
       let end = first.header.baseOffset
       for (const { header, entry } of this.#tail) {
         const fits = bytes + header.bytes <= this.limits.segmentBytes || batches.length === 0
-        if (!fits || header.baseOffset !== end) break
+        if (!fits || header.baseOffset !== end || left <= 0) break
         batches.push(entry.payload)
         bytes += header.bytes
+        left -= header.bytes
         end = header.lastOffset + 1
       }
       segment.write(Buffer.concat(batches))
       this.#segmentsEnd = end
       this.#tail.splice(0, batches.length)
     }
+    return true
   }
 
   /**
