@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { eventually } from '../../../testing/eventually.ts'
 import { openLog } from '../../../testing/partition-log.ts'
 import { recordBatch } from '../../../testing/raw-kafka.ts'
@@ -133,10 +134,10 @@ test('a journal that is full moves to the logs, and goes', async () => {
   topics.create('a', 3)
   const open = () => readdirSync('/proc/self/fd').length
   const logs = [0, 1, 2].map((partition) => topics.partition('a', partition))
-  const value = 'v'.repeat(100_000)
+  const value = 'v'.repeat(50_000)
   const before = open()
   let most = 0
-  for (let number = 0; number < 400; number++) {
+  for (let number = 0; number < 800; number++) {
     const records = recordBatch([{ value: `record ${number};${value}` }])
     await logs[number % 3]?.append(records).durable
     most = Math.max(most, ...files().map((path) => statSync(path).size))
@@ -198,4 +199,55 @@ test('kills in short succession do not add up', async () => {
       expect(files().reduce((total, path) => total + statSync(path).size, 0)).toBeLessThan(16 << 20),
     )
   }
+})
+
+test('large batches of one log go to its segment, in any order with small ones and kills', () => {
+  let number = 0
+  const steps = fc.array(fc.constantFrom('small', 'large', 'persist', 'kill', 'close'), { maxLength: 25 })
+  let direct = 0
+  fc.assert(
+    fc.property(steps, (run) => {
+      rmSync(root, { recursive: true, force: true })
+      const reopen = () => openLog(root, { segmentBytes: 200_000 })
+      let log = reopen()
+      const expected: number[] = []
+      for (const step of run) {
+        if (step === 'persist') log.persist()
+        else if (step === 'small' || step === 'large') {
+          const value = `record ${number};${step === 'large' ? 'v'.repeat(70_000) : ''}`
+          log.note(recordBatch([{ value }]))
+          expected.push(number++)
+          if (step === 'large' && files().length === 0) direct++
+        } else {
+          if (step === 'close') log[Symbol.dispose]()
+          log = reopen()
+        }
+        expect([log.damages, numbersIn(log)]).toEqual([[], expected])
+      }
+      log[Symbol.dispose]()
+    }),
+    { numRuns: 60 },
+  )
+  expect(direct).toBeGreaterThan(20)
+})
+
+test('a disk that refuses a large batch leaves nothing of it', async () => {
+  const disk = new Disk(true)
+  using log = openLog(root, {}, disk)
+  const large = () => recordBatch([{ value: `record 7;${'v'.repeat(70_000)}` }])
+  log.note(large())
+  disk.full = true
+  await expect(log.append(large()).durable).rejects.toThrow('ENOSPC')
+  disk.full = false
+  expect([log.highWatermark, numbersIn(log)]).toEqual([1, [7]])
+  expect(log.note(large())).toBe(1)
+  expect(files()).toEqual([])
+})
+
+test('a read goes on from segments to what only the journal has', () => {
+  using log = openLog(root, { segmentBytes: 150 })
+  for (const number of [0, 1, 2]) log.put(numbered(number))
+  log.note(numbered(3))
+  expect(log.read(0, 1 << 20)).toHaveLength(4 * numbered(0).length)
+  expect(log.read(0, 2 * numbered(0).length + 10)).toHaveLength(2 * numbered(0).length)
 })

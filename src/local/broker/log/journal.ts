@@ -18,6 +18,8 @@ export type Owner = {
   written(): void
   /** What it appended in this turn is not. */
   failed(): void
+  /** Puts what it appended in this turn in files of its own at once; for one that can. Throws. */
+  writeDirectly?(): void
   /**
    * Puts its entries in files of its own, on disk, and answers whether that was all of them; else there
    * were more than `bytesMax`. Throws, and may be asked again.
@@ -25,11 +27,13 @@ export type Owner = {
   persist(bytesMax?: number): boolean
 }
 
-type Turn = { entries: Entry[]; owners: Set<Owner>; settled: PromiseWithResolvers<void> }
+type Turn = { entries: Entry[]; owners: Set<Owner>; bytes: number; settled: PromiseWithResolvers<void> }
 
 /** A file of the journal is left for the next one when it has this much. */
 const fileBytesMax = 8 << 20
 const stepBytes = 1 << 20
+/** With this much for one owner alone, one write to its own files does as well. */
+const directBytes = 64 << 10
 /**
  * A small write takes a fraction of the time where the file does not grow, so it has this many zeros
  * set aside behind it for the next ones. For a larger one it makes no difference.
@@ -95,12 +99,13 @@ export class Journal {
   /** Settles when the entry is on disk, and its owner knows. All of a turn share one write. */
   append(entry: Entry, owner: Owner): Promise<void> {
     if (!this.#turn) {
-      this.#turn = { entries: [], owners: new Set(), settled: Promise.withResolvers() }
+      this.#turn = { entries: [], owners: new Set(), bytes: 0, settled: Promise.withResolvers() }
       // With acks 0 no caller waits for it.
       this.#turn.settled.promise.catch(() => {})
       setImmediate(() => this.flush())
     }
     this.#turn.entries.push(entry)
+    this.#turn.bytes += entry.payload.length
     this.#turn.owners.add(owner)
     return this.#turn.settled.promise
   }
@@ -119,8 +124,10 @@ export class Journal {
     const turn = this.#turn
     if (!turn) return undefined
     this.#turn = undefined
+    const direct = this.#directOwner(turn)
     try {
-      this.#write(turn.entries)
+      if (direct) direct.writeDirectly?.()
+      else this.#write(turn.entries)
     } catch (error) {
       // As after a crash: what is not on disk never was.
       const refusal = new Refusal('KAFKA_STORAGE_ERROR', String(error))
@@ -129,7 +136,7 @@ export class Journal {
       return refusal
     }
     for (const owner of turn.owners) {
-      this.#owners.add(owner)
+      if (!direct) this.#owners.add(owner)
       owner.written()
     }
     turn.settled.resolve()
@@ -193,6 +200,13 @@ export class Journal {
     } catch {
       // Tried again with `catchUp`, and before the next file is begun.
     }
+  }
+
+  /** Of one that has entries here, all that follow them must be here, too, or a replay would cut them off. */
+  #directOwner({ owners, bytes }: Turn): Owner | undefined {
+    const [owner] = owners
+    if (!owner?.writeDirectly || owners.size > 1 || bytes < directBytes) return undefined
+    return this.#owners.has(owner) || this.#behind.size > 0 ? undefined : owner
   }
 
   #finish(): void {

@@ -4,7 +4,14 @@ import { makePrivate } from '../../private-files.ts'
 import { Refusal } from '../errors.ts'
 import type { Entry, Journal, Owner } from './journal.ts'
 import { ProducerStates } from './producer-states.ts'
-import { type BatchHeader, checkProduced, findTimestamp, readHeader, stampOffset } from './record-batch.ts'
+import {
+  type BatchHeader,
+  checkProduced,
+  findTimestamp,
+  headerBytes,
+  readHeader,
+  stampOffset,
+} from './record-batch.ts'
 import { type Damage, Segment } from './segment.ts'
 
 export type LogLimits = {
@@ -121,6 +128,18 @@ export class PartitionLog implements Owner {
     this.#wake()
   }
 
+  writeDirectly(): void {
+    this.#tail = this.#waiting
+    this.#waiting = []
+    try {
+      this.persist()
+    } catch (error) {
+      this.#tail = []
+      this.#highWatermark = this.#segmentsEnd
+      throw error
+    }
+  }
+
   failed(): void {
     this.#waiting = []
     this.#endOffset = this.#highWatermark
@@ -162,7 +181,20 @@ export class PartitionLog implements Owner {
    */
   read(offset: number, bytesMax: number): Buffer {
     if (offset < this.startOffset || offset > this.#highWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE')
-    if (offset === this.#highWatermark) return Buffer.alloc(0)
+    const blocks: Buffer[] = []
+    for (let [next, left] = [offset, bytesMax]; next < this.#highWatermark; ) {
+      const block = this.#readFrom(next, left)
+      if (blocks.length > 0 && block.length > left) break
+      blocks.push(block)
+      left -= block.length
+      if (left <= headerBytes) break
+      next = endOf(block)
+    }
+    return blocks.length === 1 ? (blocks[0] as Buffer) : Buffer.concat(blocks)
+  }
+
+  /** Of one segment, or of what is behind them. */
+  #readFrom(offset: number, bytesMax: number): Buffer {
     if (offset < this.#segmentsEnd) {
       const first = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= offset)
       // Records may be missing at the end of a segment: then those of the next are the ones that follow.
@@ -320,6 +352,16 @@ export class PartitionLog implements Owner {
     this.#segmentsEnd = baseOffset
     return segment
   }
+}
+
+/** The offset behind the last of whole batches. */
+function endOf(batches: Buffer): number {
+  let end = Number.POSITIVE_INFINITY
+  for (let at = 0, batch = readHeader(batches); batch; batch = readHeader(batches, at)) {
+    end = batch.lastOffset + 1
+    at += batch.bytes
+  }
+  return end
 }
 
 /** 0 while nothing was deleted. */
