@@ -36,6 +36,8 @@ export type BatchApplierOptions = {
   /** These accounts may have changed. */
   onApplied?: ((accountIds: string[]) => void) | undefined
   onDeadLetters?: (() => void) | undefined
+  /** Of one transaction: 2,000 by default. The process does nothing else while it reads and projects them. */
+  recordsMax?: number | undefined
 }
 
 /** Records of one partition, and the offset after them. */
@@ -43,9 +45,16 @@ export type PartitionRecords = { offset: StoredOffset; records: IncomingRecord[]
 
 type Origin = { record: IncomingRecord; partition: Partition }
 type DeadRecord = { origin: Origin; reason: DeadLetterReason }
-/** `rejected` are dead letters in addition to those of the projection. */
-type Step = { advances: Advance[]; readings: Reading<Origin>[]; rejected: DeadRecord[] }
+/** `rejected` are dead letters in addition to those of the projection, which has to wait for `accountIds`. */
+type Step = {
+  advances: Advance[]
+  readings: Reading<Origin>[]
+  rejected: DeadRecord[]
+  accountIds: string[]
+  projected: ReturnType<typeof projectSafely<Origin>> | undefined
+}
 
+const recordsMaxDefault = 2000
 const detailLengthMax = 300
 /** Names come from outside: each is logged once, and only so many. */
 const unknownNamesMax = 100
@@ -61,21 +70,53 @@ export class BatchApplier {
   }
 
   /**
-   * Applies or dead-letters all records and advances the offsets, in one transaction. Where that fails,
-   * because a partition is lost or the database rejects something, each partition is applied by itself.
-   * Tells which of them advanced: one that another member has advanced did not, and none once the signal
-   * is aborted.
+   * Applies or dead-letters all records and advances the offsets, in one transaction if they are not too
+   * many. Tells which of them advanced: one that another member has advanced did not, and none once the
+   * signal is aborted.
    */
   async apply(batches: readonly PartitionRecords[], signal: AbortSignal): Promise<boolean[]> {
-    if (batches.length > 1 && (await this.#applyTogether(batches, signal))) return batches.map(() => true)
+    const pieces = piecesOf(batches, this.#options.recordsMax ?? recordsMaxDefault)
+    const stopped = new Set<StoredOffset>()
+    let step = this.#stepOf(pieces[0] ?? [])
+    for (const [index, piece] of pieces.entries()) {
+      if (signal.aborted) return batches.map(() => false)
+      const rest = piece.filter(({ offset }) => !stopped.has(offset))
+      const current = rest.length === piece.length ? step : this.#stepOf(rest)
+      // The next piece is read and projected while this one is written.
+      const [applied, next] = await Promise.all([
+        this.#applyPiece(rest, current, signal),
+        this.#readAhead(pieces[index + 1]),
+      ])
+      for (const [at, { offset }] of rest.entries()) if (!applied[at]) stopped.add(offset)
+      step = next
+    }
+    return batches.map(({ offset }) => !stopped.has(offset))
+  }
+
+  async #readAhead(piece: readonly PartitionRecords[] = []): Promise<Step> {
+    if (piece.length > 0) await sending()
+    return this.#stepOf(piece)
+  }
+
+  /**
+   * Where a common transaction fails, because a partition is lost or the database rejects something, each
+   * partition is applied by itself.
+   */
+  async #applyPiece(
+    batches: readonly PartitionRecords[],
+    step: Step,
+    signal: AbortSignal,
+  ): Promise<boolean[]> {
+    if (batches.length > 1 && (await this.#applyTogether(step, signal))) return batches.map(() => true)
     const applied: boolean[] = []
-    for (const batch of batches) applied.push(!signal.aborted && (await this.#applyOne(batch, signal)))
+    const own = batches.length === 1 ? step : undefined
+    for (const batch of batches) applied.push(!signal.aborted && (await this.#applyOne(batch, signal, own)))
     return applied
   }
 
-  async #applyTogether(batches: readonly PartitionRecords[], signal: AbortSignal): Promise<boolean> {
+  async #applyTogether(step: Step, signal: AbortSignal): Promise<boolean> {
     try {
-      return await this.#commit(this.#stepOf(batches), signal)
+      return await this.#commit(step, signal)
     } catch (error) {
       this.#options.log.debug({}, `applying partition by partition: ${messageOf(error)}`)
       return false
@@ -83,15 +124,18 @@ export class BatchApplier {
   }
 
   /** When the database rejects it, it is halved until the culprit stands alone. Halves before it stay. */
-  async #applyOne(batch: PartitionRecords, signal: AbortSignal): Promise<boolean> {
-    const step = this.#stepOf([batch])
+  async #applyOne(
+    batch: PartitionRecords,
+    signal: AbortSignal,
+    step = this.#stepOf([batch]),
+  ): Promise<boolean> {
     try {
       return await this.#commit(step, signal)
     } catch (error) {
       if (signal.aborted) return false
       if (batch.records.length > 1) return this.#applyHalves(batch, signal)
       const rejected = step.readings.map(({ origin }) => ({ origin, reason: this.#rejection(origin, error) }))
-      return this.#commit({ ...step, readings: [], rejected }, signal)
+      return this.#commit({ ...stepOf(step.advances, []), rejected }, signal)
     }
   }
 
@@ -118,7 +162,7 @@ export class BatchApplier {
         origin: { record, partition },
       })),
     )
-    return { advances, readings, rejected: [] }
+    return stepOf(advances, readings)
   }
 
   #rejection({ record, partition: { topic, partition } }: Origin, error: unknown): DeadLetterReason {
@@ -135,7 +179,9 @@ export class BatchApplier {
   async #commit(step: Step, signal: AbortSignal): Promise<boolean> {
     const { database, retries } = this.#options
     const write = async (sql: Statements, accountIds: string[]) => {
-      const projected = projectSafely(step.readings, await loadProjectedAccounts(sql, accountIds))
+      const stored = await loadProjectedAccounts(sql, accountIds)
+      const projected =
+        accountIds.length === 0 && step.projected ? step.projected : projectSafely(step.readings, stored)
       if (projected instanceof ProjectionFailed) throw projected
       const { unknown, ...projection } = projected
       const dead = [...projection.deadLetters, ...step.rejected]
@@ -149,7 +195,7 @@ export class BatchApplier {
     }
     const writeLocked = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
 
-    const accountIds = accountsToLoad(step.readings)
+    const { accountIds } = step
     const writeOnce = () => (accountIds.length === 0 ? write(database.sql, []) : writeLocked(accountIds))
     const written = await retries
       .run(writeOnce, signal, isRetryable)
@@ -191,6 +237,37 @@ export class BatchApplier {
       this.#unknownNames.add(name)
     }
   }
+}
+
+function stepOf(advances: Advance[], readings: Reading<Origin>[]): Step {
+  const accountIds = accountsToLoad(readings)
+  const projected = accountIds.length === 0 ? projectSafely(readings, new Map()) : undefined
+  return { advances, readings, rejected: [], accountIds, projected }
+}
+
+/** In pieces of at most so many records. */
+function piecesOf(batches: readonly PartitionRecords[], recordsMax: number): PartitionRecords[][] {
+  const pieces: PartitionRecords[][] = []
+  let left = 0
+  for (const { offset, records, to } of batches) {
+    let from = 0
+    do {
+      if (left === 0) {
+        pieces.push([])
+        left = recordsMax
+      }
+      const end = Math.min(from + left, records.length)
+      pieces.at(-1)?.push({ offset, records: records.slice(from, end), to: records[end]?.offset ?? to })
+      left -= end - from
+      from = end
+    } while (from < records.length)
+  }
+  return pieces
+}
+
+/** Resolves once the driver has sent what it was given in this turn, and the one before. */
+const sending = async () => {
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
 }
 
 const isRetryable = (error: unknown): boolean => !isDataRefused(error) && !(error instanceof ProjectionFailed)

@@ -21,7 +21,10 @@ import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
 import { Retries } from './retries'
 import { isPersonalTopic } from './topics'
 
-export type ConsumerOptions = Pick<BatchApplierOptions, 'log' | 'read' | 'onApplied' | 'onDeadLetters'> & {
+export type ConsumerOptions = Pick<
+  BatchApplierOptions,
+  'log' | 'read' | 'onApplied' | 'onDeadLetters' | 'recordsMax'
+> & {
   database: Database
   kafka: Kafka
   groupId: string
@@ -75,12 +78,12 @@ class ProjectionConsumer implements Consumer {
   readonly #running: Promise<void>
 
   constructor(options: ConsumerOptions) {
-    const { database, kafka, read, onApplied, onDeadLetters, ...subscription } = options
+    const { database, kafka, read, onApplied, onDeadLetters, recordsMax, ...subscription } = options
     const { log } = options
     this.#options = options
     this.#retries = new Retries(log)
     const retries = this.#retries
-    this.#applier = new BatchApplier({ database, log, retries, read, onApplied, onDeadLetters })
+    this.#applier = new BatchApplier({ database, log, retries, read, onApplied, onDeadLetters, recordsMax })
     this.#running = keepSubscribed(kafka, {
       ...subscription,
       onBatches: (batches, signal) => this.#onBatches(batches, signal),

@@ -26,8 +26,8 @@ export type RebuildRunOptions = {
 }
 
 const pollMs = 200
-/** Larger batches write an account fewer times. */
-const fetching = { waitMs: 100, batchBytesMax: 4 << 20 }
+/** Larger transactions write an account fewer times, and on this thread no read waits for one. */
+const [fetching, recordsMax] = [{ waitMs: 100, batchBytesMax: 4 << 20 }, 8000]
 
 /** Returns when the rebuild has ended, was cancelled or restarted, or the signal is aborted. */
 export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal): Promise<void> {
@@ -46,6 +46,7 @@ export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal
       read,
       log: log.child({ rebuild: true }),
       fetching,
+      recordsMax,
     })
     for (; !signal.aborted; await pause(pollMs, signal)) {
       const rebuild = await findRebuild(database.sql)

@@ -1,10 +1,12 @@
 /**
  * Consumes topics as a member of a consumer group. What one fetch brought is handled together, each
- * partition in order, and an offset is committed only after its batch.
+ * partition in order, and an offset is committed only after its batch. While much of it is handled, the
+ * next is fetched.
  */
-import type { EachBatchPayload, Kafka as KafkaClient } from 'kafkajs'
+import type { ConsumerConfig, EachBatchPayload, Kafka as KafkaClient } from 'kafkajs'
 import { brokerFault, onTopics } from './broker-fault'
 import type { Fetched } from './fetch-response'
+import { HandOver } from './hand-over'
 import { OffsetCommits } from './offset-commits'
 import type { PartitionOffset } from './offsets'
 import { type IncomingBatch, toIncomingBatch } from './records'
@@ -44,19 +46,10 @@ const partitionsMax = 64
 
 /** Throws a `Fault` when there is no broker to begin with. */
 export async function subscribe(client: KafkaClient, options: SubscriptionOptions, sessionTimeoutMs: number) {
-  const { topics, fetching = {}, onBatches, onAssigned, onTrouble } = options
+  const { topics, onBatches, onAssigned, onTrouble } = options
   const everyMs = sessionTimeoutMs / 6
   const rights = `Read ${onTopics(topics)} and on the group ${options.groupId}`
-  const consumer = client.consumer({
-    groupId: options.groupId,
-    sessionTimeout: sessionTimeoutMs,
-    heartbeatInterval: everyMs,
-    minBytes: fetching.bytesMin ?? 1,
-    maxWaitTimeInMs: fetching.waitMs ?? 500,
-    ...(fetching.batchBytesMax === undefined ? {} : { maxBytesPerPartition: fetching.batchBytesMax }),
-    allowAutoTopicCreation: false,
-    retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: async () => true },
-  })
+  const consumer = client.consumer(configOf(options, sessionTimeoutMs, everyMs))
   /** Aborted when the assignment ends. */
   let lost = new AbortController()
   /** Settles once the partitions of this assignment stand where to continue. */
@@ -71,9 +64,12 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
     lost = new AbortController()
     commits.forget()
     const { signal } = lost
-    positioned = onAssigned(payload.memberAssignment, signal).then((offsets) => {
-      if (!signal.aborted) offsets.forEach(seek)
-    })
+    positioned = handOver
+      .idle()
+      .then(() => onAssigned(payload.memberAssignment, signal))
+      .then((offsets) => {
+        if (!signal.aborted) offsets.forEach(seek)
+      })
     positioned.catch((error) => {
       if (!signal.aborted) onTrouble(error, true)
     })
@@ -89,23 +85,27 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
     onTrouble(isOfBroker ? brokerFault(payload.error, rights) : payload.error, !payload.restart)
   })
 
-  const handle = async (payloads: EachBatchPayload[]) => {
+  const handle = async (handed: Handed[]) => {
     const assignment = lost
-    const current = payloads.filter(({ isRunning, isStale }) => isRunning() && !isStale())
+    const current = handed.filter(({ payload }) => payload.isRunning() && !payload.isStale())
     const [first] = current
     if (!first) return
-    const handled = await whileBeating({ ...first, everyMs, lost: lost.signal }, async (signal) => {
+    const { commitOffsetsIfNecessary, isRunning } = first.payload
+    const beating = { ...first.payload, everyMs, lost: lost.signal }
+    const handled = await whileBeating(beating, async (signal) => {
       await positioned
       return handleFresh(current, (batches) => onBatches(batches, signal))
+    }).catch((error) => {
+      if (assignment === lost) for (const { batch } of current) seek({ ...batch, offset: batch.fetchedFrom })
+      throw error
     })
     if (assignment !== lost) return
     const isDone = ({ batch, offset }: Handled) => offset === batch.next
     for (const one of handled) if (!isDone(one)) seek(placeOf(one))
-    const done = handled.filter(isDone)
-    for (const { payload, offset } of done) payload.resolveOffset(String(offset - 1n))
-    commits.add(done.map(placeOf), first.commitOffsetsIfNecessary)
-    if (!first.isRunning()) await commits.flush()
+    commits.add(handled.filter(isDone).map(placeOf), commitOffsetsIfNecessary)
+    if (!isRunning()) await commits.flush()
   }
+  const handOver = new HandOver(handle, isLarge)
 
   try {
     await consumer.connect()
@@ -119,42 +119,39 @@ export async function subscribe(client: KafkaClient, options: SubscriptionOption
     eachBatchAutoResolve: false,
     // The library hands over all partitions of an answer within one turn.
     partitionsConsumedConcurrently: partitionsMax,
-    eachBatch: gather(handle),
+    eachBatch: (payload) =>
+      handOver.add({ payload, batch: toIncomingBatch(payload.batch as unknown as Fetched) }),
   })
 
   return {
     /** Stops fetching, lets the batches in hand finish, leaves the group. */
     async close() {
       lost.abort()
+      await handOver.idle()
       await commits.flush()
       await consumer.disconnect()
+      await handOver.idle()
       commits.forget()
     },
   }
 }
 
-/** Calls `handle` with all that is added within one turn, or while it is busy; never twice at a time. */
-function gather<T>(handle: (items: T[]) => Promise<void>): (item: T) => Promise<void> {
-  let waiting: { items: T[]; done: Promise<void> } | undefined
-  let busy: Promise<unknown> = Promise.resolve()
-  return (item) => {
-    if (waiting) {
-      waiting.items.push(item)
-      return waiting.done
-    }
-    const items = [item]
-    const done = busy.then(() => {
-      waiting = undefined
-      return handle(items)
-    })
-    waiting = { items, done }
-    busy = done.catch(() => {})
-    return done
-  }
-}
+const configOf = (
+  { groupId, fetching = {} }: SubscriptionOptions,
+  sessionTimeout: number,
+  heartbeatInterval: number,
+): ConsumerConfig => ({
+  ...{ groupId, sessionTimeout, heartbeatInterval },
+  minBytes: fetching.bytesMin ?? 1,
+  maxWaitTimeInMs: fetching.waitMs ?? 500,
+  ...(fetching.batchBytesMax === undefined ? {} : { maxBytesPerPartition: fetching.batchBytesMax }),
+  allowAutoTopicCreation: false,
+  retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 8, restartOnFailure: async () => true },
+})
 
-/** A batch with the offset to continue from. */
-type Handled = { payload: EachBatchPayload; batch: IncomingBatch; offset: bigint }
+type Handed = { payload: EachBatchPayload; batch: IncomingBatch }
+/** With the offset to continue from. */
+type Handled = Handed & { offset: bigint }
 
 const placeOf = ({ batch: { topic, partition }, offset }: Handled): PartitionOffset => ({
   topic,
@@ -162,15 +159,20 @@ const placeOf = ({ batch: { topic, partition }, offset }: Handled): PartitionOff
   offset,
 })
 
+/** Fewer are handled faster than the next are fetched. */
+const recordsOfLarge = 1000
+const isLarge = (handed: Handed[]): boolean =>
+  handed.reduce((sum, { batch }) => sum + batch.records.length, 0) >= recordsOfLarge
+
 /** Without those that were fetched before their partition was positioned, or that are seeked meanwhile. */
 async function handleFresh(
-  payloads: EachBatchPayload[],
+  handed: Handed[],
   onBatches: (batches: IncomingBatch[]) => Promise<bigint[]>,
 ): Promise<Handled[]> {
-  const fresh = payloads
-    .filter(({ isStale }) => !isStale())
-    .map((payload) => ({ payload, batch: toIncomingBatch(payload.batch as unknown as Fetched) }))
+  const fresh = handed.filter(({ payload }) => !payload.isStale())
   if (fresh.length === 0) return []
+  // The next fetch may begin before these are handled; if they end elsewhere, the partition is seeked.
+  for (const { payload, batch } of fresh) payload.resolveOffset(String(batch.next - 1n))
   const offsets = await onBatches(fresh.map(({ batch }) => batch))
   const handled = fresh.map((one, index) => ({ ...one, offset: offsets[index] ?? one.batch.fetchedFrom }))
   return handled.filter(({ payload }) => !payload.isStale())
