@@ -64,6 +64,10 @@ export const balances = pgTable(
   (table) => [
     // Written once for an account: balances change without touching an index.
     index('balances_client').on(table.clientId, table.accountId),
+    // Which pages have balances within a range. An update that changes nothing else still touches no index.
+    index('balances_amount')
+      .using('brin', table.balanceMinor.op('int8_minmax_multi_ops'))
+      .with({ pages_per_range: 4, autosummarize: true }),
     check('balances_source', sql`${table.source} in ('versioned', 'versionless')`),
     check('balances_currency', sql`${table.currency} ~ '^[A-Z]{3}$'`),
     // As wide as `world` may be. Writers bound the other accounts.

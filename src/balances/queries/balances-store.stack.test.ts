@@ -76,3 +76,40 @@ test('every account is on exactly one page under concurrent updates', async () =
   expect(seen.filter((id) => ids.includes(id))).toEqual(ids)
   expect(new Set(seen).size).toBe(seen.length)
 })
+
+test('pages of a range have all its accounts in order, whether few of them match or many', async () => {
+  await using database = await openBalances()
+  await database.sql`
+    insert into balances (account_id, currency, balance_minor, version, opened, created_at, updated_at)
+    select md5(number::text), case when number % 7 = 0 then 'JPY' else 'BRL' end,
+      case when number % 2500 = 0 then -number else number end, 1, true, now(), now()
+    from generate_series(1, 12000) as number`
+  await database.sql`vacuum analyze balances`
+  // After the index has summarized what was there.
+  await database.record(row('a new one', 1n, { balanceMinor: -1n }), row('zz', 1n, { balanceMinor: 12_001n }))
+  const all = await listBalances(database.sql, everything, { after: undefined, limit: 20_000 })
+  const ranges = [
+    { maxMinor: -1n },
+    { minMinor: -2500n, maxMinor: -1n },
+    { minMinor: 11_990n },
+    { minMinor: 11_000n, maxMinor: 11_100n },
+    { minMinor: 3000n },
+    { minMinor: 0n, maxMinor: 500n },
+    { minMinor: 50_000n },
+  ]
+  for (const range of ranges) {
+    const filter = { ...everything, currency: 'BRL', ...range }
+    const { minMinor = -99_999n, maxMinor = 99_999n }: Partial<BalanceFilter> = range
+    const matching = all.filter(
+      ({ currency, balanceMinor }) =>
+        currency === 'BRL' && balanceMinor >= minMinor && balanceMinor <= maxMinor,
+    )
+    const found: typeof all = []
+    for (;;) {
+      const page = await listBalances(database.sql, filter, { after: found.at(-1)?.accountId, limit: 500 })
+      found.push(...page)
+      if (page.length < 500) break
+    }
+    expect(found).toEqual(matching)
+  }
+})

@@ -1,6 +1,8 @@
 /** Accounts as the read model has them. */
+
+import type { Sql } from 'postgres'
 import { keysOf, selectList } from '../../platform/postgres/rows'
-import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { arrayOf, type Statements, type Types } from '../../platform/postgres/statements'
 import { balances } from '../db/schema'
 import type { BalanceRow } from '../projection/types'
 
@@ -29,18 +31,55 @@ export type BalanceFilter = {
   maxMinor: bigint | undefined
 }
 
-/** Ordered by account id, which never changes: concurrent updates move no account to another page. */
-export async function listBalances(
-  sql: Statements,
-  { clientId, currency, minMinor, maxMinor }: BalanceFilter,
-  { after, limit }: { after: string | undefined; limit: number },
-): Promise<Balance[]> {
-  return sql<Balance[]>`${selectBalances(sql)}
-    where true
-      ${after === undefined ? sql`` : sql`and account_id > ${after}`}
+type Page = { after: string | undefined; limit: number }
+
+/** Accounts of a page that are looked at in their order before it is known how many of them match. */
+const sampleSize = 2000
+/** A page may look at this many samples in that order: more take longer than the index of balances. */
+const samplesMax = 10
+
+/**
+ * Ordered by account id, which never changes: concurrent updates move no account to another page. Where
+ * few balances are within a range, their accounts are found by balance, and sorted.
+ */
+export async function listBalances(sql: Sql<Types>, filter: BalanceFilter, page: Page): Promise<Balance[]> {
+  const { clientId, minMinor, maxMinor } = filter
+  if (clientId !== undefined || (minMinor === undefined && maxMinor === undefined))
+    return listInOrder(sql, filter, page)
+  const sample = await listOfSample(sql, filter, page)
+  if (sample.length === page.limit) return sample
+  return sample.length * samplesMax < page.limit
+    ? listByBalance(sql, filter, page)
+    : listInOrder(sql, filter, page)
+}
+
+const listInOrder = (sql: Statements, filter: BalanceFilter, { after, limit }: Page) =>
+  sql<Balance[]>`${selectBalances(sql)}
+    where ${after === undefined ? sql`true` : sql`account_id > ${after}`} and ${matches(sql, filter)}
+    order by account_id limit ${limit}`
+
+const listOfSample = (sql: Statements, filter: BalanceFilter, { after, limit }: Page) =>
+  sql<Balance[]>`
+    select ${columns(sql)}, clients.name as "ownerName"
+    from (
+      select * from balances where ${after === undefined ? sql`true` : sql`account_id > ${after}`}
+      order by account_id limit ${sampleSize}
+    ) as balances left join clients on clients.id = client_id
+    where ${matches(sql, filter)}
+    order by account_id limit ${limit}`
+
+/** By bitmaps alone, and none of account ids: the planner knows neither how few they are nor where. */
+const listByBalance = (sql: Sql<Types>, filter: BalanceFilter, { after, limit }: Page) =>
+  sql.begin('read only', async (tx) => {
+    await tx`select set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true)`
+    return tx<Balance[]>`${selectBalances(tx)}
+      where ${after === undefined ? tx`true` : tx`account_id || '' > ${after}`} and ${matches(tx, filter)}
+      order by account_id limit ${limit}`
+  }) as Promise<Balance[]>
+
+const matches = (sql: Statements, { clientId, currency, minMinor, maxMinor }: BalanceFilter) => sql`
+      true
       ${clientId === undefined ? sql`` : sql`and client_id = ${clientId}`}
       ${currency === undefined ? sql`` : sql`and currency = ${currency}`}
       ${minMinor === undefined ? sql`` : sql`and balance_minor >= ${String(minMinor)}::bigint`}
-      ${maxMinor === undefined ? sql`` : sql`and balance_minor <= ${String(maxMinor)}::bigint`}
-    order by account_id limit ${limit}`
-}
+      ${maxMinor === undefined ? sql`` : sql`and balance_minor <= ${String(maxMinor)}::bigint`}`

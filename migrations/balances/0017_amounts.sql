@@ -1,0 +1,1 @@
+CREATE INDEX "balances_amount" ON "balances" USING brin ("balance_minor" int8_minmax_multi_ops) WITH (pages_per_range=4,autosummarize=true);
