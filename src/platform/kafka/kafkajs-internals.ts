@@ -73,8 +73,8 @@ type Protocol = (options: { version: number }) => (request: object) => { request
 const fetchProtocol: Protocol =
   ({ version }) =>
   (options) => {
+    if (version < fetchVersionMin) throw tooOld()
     const exchange = (fetchRequests as Definition).protocol({ version })(options)
-    if (version < 4) return exchange
     const { topics } = options as FetchRequest
     const fetchOffsets = new Map(
       topics.flatMap(({ topic, partitions }) =>
@@ -89,13 +89,14 @@ const fetchProtocol: Protocol =
 
 type ProduceOptions = { acks: number; timeout: number; topicData: TopicRecords[] }
 
-/** Never reached: brokers that know no newer version than 2 know no headers. */
-const produceVersionMin = 3
+/** Older versions have another format of records, without headers. */
+const [fetchVersionMin, produceVersionMin] = [4, 3]
+const tooOld = () => new Error('the broker is older than Apache Kafka 0.11')
 
 const produceProtocol: Protocol =
   ({ version }) =>
   (options) => {
-    if (version < produceVersionMin) throw new Error('the broker is older than Apache Kafka 0.11')
+    if (version < produceVersionMin) throw tooOld()
     const { acks, timeout, topicData } = options as ProduceOptions
     const exchange = (produceRequests as Definition).protocol({ version })(options)
     // As the library's `Encoder`, which is asked for what it has written.
