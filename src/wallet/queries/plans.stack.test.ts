@@ -7,6 +7,7 @@ import type { Sql } from 'postgres'
 import { type Database, openDatabase } from '../../platform/postgres/database'
 import type { Types } from '../../platform/postgres/statements'
 import { backing } from '../../testing/backing'
+import { drawn } from '../../testing/random'
 import { eva } from '../../testing/wallets'
 import type { Wallet } from '../ledger/ledger'
 import { readSearchPage, readTransactionPage } from './list-transactions'
@@ -124,7 +125,7 @@ const unfiltered = { ...anyTime, kind: undefined }
 /** Far less than the 800 of the history alone; 5,000 entries, each with its transaction, where few match. */
 const [blocksMax, searchedMax] = [600, 25_000]
 
-test.each(statistics)('transactions of an account, with statistics gathered: %s', async (gathered) => {
+test.each(drawn(statistics))('transactions of an account, with statistics gathered: %s', async (gathered) => {
   const database = await openHistory(gathered)
   try {
     const wallet = { database } as Wallet
@@ -159,7 +160,7 @@ const search = {
 const app = { name: 'channel', value: 'app' }
 const rare = { name: 'channel', value: 'branch' }
 
-test.each(statistics)('lists and searches, with statistics gathered: %s', async (gathered) => {
+test.each(drawn(statistics))('lists and searches, with statistics gathered: %s', async (gathered) => {
   const database = await openFilled(gathered, [
     (sql) => fillLists(sql, { from: 1, to: 100 }),
     (sql) => fillLists(sql, { from: 101, to: many }),
