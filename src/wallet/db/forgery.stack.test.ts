@@ -42,6 +42,7 @@ type Movement = {
   after?: { from?: number; to?: number }
   remarks?: string
   actor?: string
+  currency?: string
 }
 
 /**
@@ -77,6 +78,7 @@ async function forger(sql: postgres.Sql) {
     after = {},
     remarks,
     actor,
+    currency = 'BRL',
   }: Movement) => `
     insert into transactions (
       id, leg, kind, account_id_from, account_id_to, version_from, version_to,
@@ -84,7 +86,8 @@ async function forger(sql: postgres.Sql) {
     ) values (
       '${id}', ${leg}, '${kind}', '${from}', '${to}',
       ${at(from).version + 1 + (after.from ?? 0)}, ${at(to).version + 1 + (after.to ?? 0)},
-      ${amount}, 'BRL', now(), now(), ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'},
+      ${amount}, '${currency}', now(), now(),
+      ${reverses ? `'${reverses}'` : 'null'}, ${hold ? `'${hold}'` : 'null'},
       ${remarks ? `'${remarks}'` : 'null'}, ${actor ? `'${actor}'` : 'null'}
     )`
   /** Legs of one transaction, in one statement. */
@@ -181,6 +184,8 @@ test('with the service password one can append only what balances and is publish
       ]),
     )
   }
+  const inYen = (id: string, ...parts: string[]) =>
+    together(transaction({ id, amount: 100, currency: 'JPY' }), ...parts)
   const heldOf = (account: string) => {
     const id = fresh()
     const own = { account_id_from: `'${account}'`, amount_minor: '1' }
@@ -216,6 +221,17 @@ test('with the service password one can append only what balances and is publish
     ['entries_have_cause', together(entries([zero(hold, 500)]))],
     ['entries_have_cause', together(entries([zero(a, -500)]))],
     ['entries_have_cause', claim(b, { held: -500 })],
+    // Money of another currency, also beside a change, and of an account that is not there.
+    ['transactions_booked', inYen(a, entries(lines(a)))],
+    [
+      'transactions_booked',
+      inYen(
+        a,
+        entries([...lines(a), { ...zero(b, 0), account: debitsFrozen }]),
+        changed(b, { account_id: `'${debitsFrozen}'`, version: String(at(debitsFrozen).version + 1) }),
+      ),
+    ],
+    ['transactions_booked', ofAccount(fresh(), 1)],
     // Transactions and holds that no entry knows of.
     ['transactions_booked', transaction({ id: a, amount: 100 })],
     [
