@@ -128,17 +128,19 @@ test('after a failed send events are read from their rows', async () => {
   expect(stack.sends.at(-1)).toEqual(['from the table'])
 })
 
-test('of an append that was sent in part only the rest is sent again', async () => {
-  await using stack = await start((records) =>
-    records.length === 1
+test('of an append that was sent in part only the rest is sent again, as often as it takes', async () => {
+  let failures = 2
+  await using stack = await start((records) => {
+    if (records.length === 1 && failures-- > 0) throw new Error('no broker')
+    return records.length === 1
       ? places(records)
-      : places(records).map((one, index) => (index < 2 ? one : 'unsent')),
-  )
+      : places(records).map((one, index) => (index < 2 ? one : 'unsent'))
+  })
   await stack.run()
   await fillOutbox(stack.sql, ['a', 'b', 'c'].map(eventOf))
   stack.relay.handOver(undefined)
   await eventually(async () => expect(await countPending(stack.sql)).toBe(0))
-  expect(stack.sends).toEqual([['a', 'b', 'c'], ['c']])
+  expect(stack.sends).toEqual([['a', 'b', 'c'], ['c'], ['c'], ['c']])
 })
 
 test('of an append only what is refused stays, as a row of its own, as old as it was', async () => {

@@ -224,7 +224,6 @@ class OutboxDrain {
    */
   async #publish(rows: PendingAppend[]): Promise<void> {
     const appends = rows.map((row) => ({ ...row, results: this.#begun.get(row.id) ?? unsentOf(row) }))
-    this.#begun.clear()
     const unsent = appends.flatMap(({ events, results }) =>
       events.flatMap((event, index) => (results[index] === 'unsent' ? { event, results, index } : [])),
     )
@@ -233,6 +232,7 @@ class OutboxDrain {
       unsent.map(({ event }) => event),
     )
     const sent = await this.#options.publisher.send(current.map((event) => recordOf(event, this.#options)))
+    this.#begun.clear()
     for (const [at, { results, index }] of unsent.entries()) results[index] = sent[at] ?? 'unsent'
     if (sent.some((result) => typeof result === 'object')) this.#progressMs = performance.now()
     const refused = appends.flatMap((append) => this.#conclude(append))
