@@ -310,7 +310,9 @@ export class PartitionLog implements Owner {
     const had = this.#segments.length
     while ((this.#segments.at(-1)?.baseOffset ?? -1) >= journalFrom) this.#segments.pop()?.remove()
     if (this.#segments.length < had) this.journal.disk.sync(this.directory)
-    const found = this.#segments.at(-1)?.recover(journalFrom)
+    const visit = (batch: BatchHeader) => this.#producers.record(batch)
+    for (const segment of this.#segments.slice(-producersSegments, -1)) segment.recover(undefined, visit)
+    const found = this.#segments.at(-1)?.recover(journalFrom, visit)
     this.#segmentsEnd = found?.end ?? 0
     this.#endOffset = Math.max(found?.endOffset ?? 0, this.#deletedTo)
     let readableEnd = this.#segmentsEnd
@@ -319,11 +321,11 @@ export class PartitionLog implements Owner {
       if (entry.damaged) this.#skipDamaged(entry.damaged, header)
       else if (header) {
         this.#tail.push({ header, entry })
+        visit(header)
         this.#endOffset = readableEnd = header.lastOffset + 1
       }
     }
     this.#highWatermark = this.#endOffset
-    this.#rememberProducers()
     if (this.#endOffset === readableEnd) return
     // The name of the next segment remembers that offsets behind the last record were given.
     this.persist()

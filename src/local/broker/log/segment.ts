@@ -18,6 +18,7 @@ const nameOf = (baseOffset: number): string => `${String(baseOffset).padStart(20
 const damagedPath = (path: string, fromOffset: number): string => `${path}.${fromOffset}.damaged`
 const damaged = /\.(\d+)\.damaged$/
 
+type Visit = (batch: BatchHeader) => void
 type IndexEntry = { offset: number; position: number }
 
 /** Those of which the index is in memory, the one that was used last at the end. */
@@ -79,12 +80,12 @@ export class Segment {
    * `onDamage` is called; the batches behind it keep their offsets. Batches from `to` on are cut off.
    * Answers with the offset behind the last record, and with the next that was not given before.
    */
-  recover(to = Number.POSITIVE_INFINITY): { end: number; endOffset: number } {
-    let found = this.#walk(to)
+  recover(to = Number.POSITIVE_INFINITY, visit: Visit = () => {}): { end: number; endOffset: number } {
+    let found = this.#walk(to, visit)
     let endOffset = 0
     if (found === undefined) {
       endOffset = Math.min(this.#mend(), to)
-      found = this.#walk(to)
+      found = this.#walk(to, visit)
       if (found === undefined) throw new Error(`${this.#path} cannot be mended`)
     }
     const { position, offset } = found
@@ -96,7 +97,7 @@ export class Segment {
   }
 
   /** Undefined when not everything is as it was written. */
-  #walk(to: number): { position: number; offset: number } | undefined {
+  #walk(to: number, visit: Visit): { position: number; offset: number } | undefined {
     this.#index = []
     this.#timestampMax = -1
     const end = { position: 0, offset: this.baseOffset }
@@ -106,6 +107,7 @@ export class Segment {
         batch.baseOffset === end.offset || (batch.baseOffset > end.offset && this.#isGap(end.offset))
       if (!isInPlace) return undefined
       this.#note(batch, position)
+      visit(batch)
       end.position = position + batch.bytes
       end.offset = batch.lastOffset + 1
     }
