@@ -2,7 +2,7 @@
  * PostgreSQL and a broker for stack tests, one of each per run, started on first use: local ones, or
  * those in `DATABASE_URL` and `KAFKA_BROKERS`. Tests share the servers, never a database or a topic.
  */
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -85,9 +85,31 @@ function fastDir(): string {
 /** Bytes. A run takes about a quarter of it. */
 const memoryMin = 2 * 1024 ** 3
 
+/** Followed by the id of the process that removes it. */
+const dataDirPrefix = 'saldo-test-'
+
+/** A run that was killed could not remove its directory, which would fill the memory of the machine. */
+function removeLeftovers(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const [, pid] = /^saldo-test-(\d+)-/.exec(name) ?? []
+    if (pid && !isAlive(Number(pid))) rmSync(join(parent, name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Somebody else's is alive, too.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
 async function start(): Promise<Started> {
   const config = readTestConfig(process.env)
-  const dataDir = mkdtempSync(join(fastDir(), 'saldo-test-'))
+  const parent = fastDir()
+  removeLeftovers(parent)
+  const dataDir = mkdtempSync(join(parent, `${dataDirPrefix}${process.pid}-`))
   const run = Math.random().toString(36).slice(2, 8)
   const [server, broker] = await Promise.all([
     config.databaseUrl
