@@ -28,6 +28,7 @@ import {
   settleAndRead,
   tryLead,
 } from './outbox-store'
+import { waitAfterSend } from './pace'
 import { loadPersonalData } from './personal-data-store'
 
 export type RelayOptions = {
@@ -202,6 +203,9 @@ class OutboxDrain {
       await this.#publish(pending.rows)
       // Under load the outbox is never empty.
       await this.#options.besides?.()
+      const events = pending.rows.reduce((sum, row) => sum + row.events.length, 0)
+      const waitMs = waitAfterSend(events, performance.now() - nowMs, { eventsMax: batchSizeMax })
+      if (waitMs > 0) await pause(waitMs)
     }
   }
 
