@@ -1,6 +1,6 @@
 /**
  * Lets `bun test` work in a fresh clone: installs the packages of the lock file, also after a
- * production install by `npm start`. Then restarts the run with three files at a time, since tests
+ * production install by `npm start`. Then restarts the run with four files at a time, since tests
  * mostly wait. Preloaded first, so it imports no packages.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ if (!existsSync(join(root, 'node_modules/fast-check'))) {
 // Not possible in `bunfig.toml`. Each worker keeps its PostgreSQL and broker across files. Of the tests
 // of a file that mostly wait (`test.concurrent`), each has services of its own: a few at a time.
 const options = [
-  ...['--parallel=3', '--no-isolate', '--max-concurrency=4'],
+  ...['--parallel=4', '--no-isolate', '--max-concurrency=4'],
   // The longest files begin first, so that none is left alone at the end. Measured by --update-timings.
   `--timings=${join(root, 'src/testing/timings.json')}`,
 ]
