@@ -2,7 +2,6 @@
  * The local broker as a separate process, so that its CPU time and memory can be measured apart from
  * its clients.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export type BrokerProcess = {
@@ -35,27 +34,5 @@ export async function startBrokerProcess(dataDir: string, port = 0): Promise<Bro
       child.kill(signal)
       await child.exited
     },
-  }
-}
-
-/**
- * CPU time a process has used, in microseconds. NaN except on Linux.
- */
-export function cpuMicrosOf(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14)
-    return (Number(user) + Number(system)) * 10_000
-  } catch {
-    return Number.NaN
-  }
-}
-
-/** Peak resident memory of a process. NaN except on Linux. */
-export function peakMegabytesOf(pid: number): number {
-  try {
-    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024
-  } catch {
-    return Number.NaN
   }
 }

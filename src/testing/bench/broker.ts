@@ -10,7 +10,8 @@ import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { readTestConfig } from '../../config/config.ts'
 import { eventually } from '../eventually.ts'
 import { createTopicRaw, fetchRaw, produceRaw, RawKafka, recordBatch } from '../raw-kafka.ts'
-import { type BrokerProcess, cpuMicrosOf, peakMegabytesOf, startBrokerProcess } from './broker-process.ts'
+import { type BrokerProcess, startBrokerProcess } from './broker-process.ts'
+import { cpuMicrosOf, peakMegabytesOf } from './processes.ts'
 
 type Target = { name: string; kafka: Kafka; pid?: number; config?: { name: string; value: string }[] }
 type Measured = { perSecond: number; clientMicros: number; brokerMicros: number }

@@ -5,7 +5,7 @@
  *
  * What depends on the tables is in `tables`, on the events in `publishMoves`.
  */
-import { readFileSync, realpathSync, rmSync } from 'node:fs'
+import { realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type postgres from 'postgres'
 import type { EncodedEvent } from '../../contract/wire/envelope.ts'
@@ -79,8 +79,7 @@ async function startServers(dataDir: string) {
     // Of the fill alone. The caller syncs, and a fill that is cut short is begun again.
     durable: false,
   })
-  const password = readFileSync(join(dataDir, 'postgres/admin-password'), 'utf8')
-  const url = (name: string) => `postgres://postgres:${password}@127.0.0.1:${server.port}/${name}`
+  const url = (name: string) => new URL(name, server.adminUrl).href
   const [ledger, model] = [connect(url('wallet')), connect(url('balances'))]
   // Beside the connection that reads pages.
   const copying = connect(url('wallet'))
@@ -109,6 +108,17 @@ async function startServers(dataDir: string) {
 
 const id = (number: string) =>
   `('${accountId(0).slice(0, 24)}' || (${accountId(0).slice(24)} + ${number}))::uuid`
+
+/** The last move of each account, with its version and balance. */
+const newestMoves = `
+      select distinct on (account_id) account_id, version, balance, created_at
+      from (
+        select account_id_from as account_id, version_from as version, balance_from as balance, created_at
+        from growth_moves
+        union all
+        select account_id_to, version_to, balance_to, created_at from growth_moves
+      ) as legs
+      order by account_id, version desc`
 
 /** All that depends on the columns of either service. */
 const tables = {
@@ -141,16 +151,7 @@ const tables = {
     select account_id_to, version_to, id, amount_minor, balance_to, created_at from growth_moves;
     update accounts set version = newest.version, balance_minor = newest.balance,
       updated_at = newest.created_at
-    from (
-      select distinct on (account_id) account_id, version, balance, created_at
-      from (
-        select account_id_from as account_id, version_from as version, balance_from as balance, created_at
-        from growth_moves
-        union all
-        select account_id_to, version_to, balance_to, created_at from growth_moves
-      ) as legs
-      order by account_id, version desc
-    ) as newest
+    from (${newestMoves}) as newest
     where accounts.id = newest.account_id`,
   project: `
     insert into entries (account_id, version, amount_minor, balance_minor, held_minor, created_at,
@@ -162,16 +163,7 @@ const tables = {
     from growth_moves;
     update balances set version = newest.version, balance_minor = newest.balance, source = 'versioned',
       updated_at = newest.created_at
-    from (
-      select distinct on (account_id) account_id, version, balance, created_at
-      from (
-        select account_id_from as account_id, version_from as version, balance_from as balance, created_at
-        from growth_moves
-        union all
-        select account_id_to, version_to, balance_to, created_at from growth_moves
-      ) as legs
-      order by account_id, version desc
-    ) as newest
+    from (${newestMoves}) as newest
     where balances.account_id = newest.account_id`,
 }
 

@@ -6,11 +6,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { peakMegabytesOf } from './broker-process.ts'
 import { type Filled, fill } from './growth-fill.ts'
 import { measureReads } from './growth-reads.ts'
 import { runLoad } from './ledger-load.ts'
-import { CostMeter, type Figures, residentMegabytesOf } from './path-costs.ts'
+import { CostMeter, type Figures } from './path-costs.ts'
 import { type Reference, startReference } from './path-reference.ts'
 import { median, reportSizes } from './path-report.ts'
 import {
@@ -22,6 +21,7 @@ import {
   untilConsumed,
   untilSettled,
 } from './path-stack.ts'
+import { peakMegabytesOf, residentMegabytesOf } from './processes.ts'
 
 const accountsMax = 1_000_000
 const referenceMs = 4000

@@ -12,12 +12,12 @@ import { prepareDatabase } from '../../platform/postgres/migrate'
 import { freePort } from '../../platform/process/ports.ts'
 import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
-import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
+import { startBrokerProcess } from './broker-process.ts'
 import { accountsMax, checkLedger, connect, seedAccounts } from './ledger-accounts.ts'
 import { type Load, runLoad } from './ledger-load.ts'
 import { preparePgbench, runPgbench, type Script } from './ledger-pgbench.ts'
 import { plotRates, type Rates } from './ledger-plot.ts'
-import { postgresMicrosOf } from './processes.ts'
+import { cpuMicrosOf, postgresMicrosOf } from './processes.ts'
 
 type Case = { accounts: number; connections: number }
 type Run = { done: number; perSecond: number; p50: number; p99: number }

@@ -2,8 +2,6 @@
  * What transfers cost between two moments: processor time and writes by process, PostgreSQL's and the
  * broker's counters. What a machine cannot count is NaN.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { topics } from '../../contract/events/events.ts'
 import type { PathStack } from './path-stack.ts'
 import { bytesWrittenBy, listProcesses, machineMicros, treeOf } from './processes.ts'
@@ -198,16 +196,5 @@ function countSyncs(name: string, pids: number[]): SyncCounter {
       const counts = [...text.matchAll(/^(\d+),,syscalls/gm)].map(([, count]) => Number(count))
       return counts.length === 2 ? counts.reduce((sum, count) => sum + count, 0) : Number.NaN
     },
-  }
-}
-
-/** Resident memory of a process, in MB. NaN except on Linux. */
-export function residentMegabytesOf(pid: number): number {
-  try {
-    return (
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(join('/proc', String(pid), 'status'), 'latin1'))?.[1]) / 1024
-    )
-  } catch {
-    return Number.NaN
   }
 }

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type LoadAnswer, runLoad } from './ledger-load.ts'
 import { plotRates, type Rates } from './ledger-plot.ts'
-import { CostMeter, type Figures, residentMegabytesOf } from './path-costs.ts'
+import { CostMeter, type Figures } from './path-costs.ts'
 import { type Reference, startReference } from './path-reference.ts'
 import { type Measured, median, type PathCase, reportPath } from './path-report.ts'
 import {
@@ -23,6 +23,7 @@ import {
   untilSettled,
 } from './path-stack.ts'
 import { VisibleProbe } from './path-visible.ts'
+import { residentMegabytesOf } from './processes.ts'
 
 /** One checkout, with a stopped stack's data to begin from. */
 type Side = { name: string; checkout: string; prepared: string; ids: string[]; idsFile: string }

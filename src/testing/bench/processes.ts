@@ -1,5 +1,5 @@
 /**
- * Processor time and writes of processes, as /proc shows them. On Linux only: elsewhere there are no
+ * Processor time, memory and writes of processes, as /proc shows them. On Linux only: elsewhere there are no
  * processes, and figures are NaN.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -50,6 +50,19 @@ export function treeOf(pid: number, processes = listProcesses()): Process[] {
   for (const each of tree) tree.push(...(children.get(each.pid) ?? []))
   return tree
 }
+
+/** Processor time of the process itself, in microseconds. */
+export const cpuMicrosOf = (pid: number): number => readProcess(pid)?.micros ?? Number.NaN
+
+export const residentMegabytesOf = (pid: number): number => readMegabytes(pid, 'VmRSS')
+
+export const peakMegabytesOf = (pid: number): number => readMegabytes(pid, 'VmHWM')
+
+const readMegabytes = (pid: number, name: 'VmRSS' | 'VmHWM'): number =>
+  readOr(Number.NaN, () => {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+    return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024
+  })
 
 /** Its arguments, separated by spaces. A PostgreSQL process has what it does there. */
 export function commandOf(pid: number): string {

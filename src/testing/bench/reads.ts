@@ -13,10 +13,11 @@ import { arrayOf } from '../../platform/postgres/statements'
 import { createLog } from '../../platform/telemetry/log'
 import { random } from '../random.ts'
 import { callerOf, serviceConfig, spawnService } from '../stack.ts'
-import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
+import { startBrokerProcess } from './broker-process.ts'
 import { startWalletProcess } from './ledger.ts'
 import { accountId, accountsMax, connect, seedAccounts } from './ledger-accounts.ts'
 import { type Load, runLoad } from './ledger-load.ts'
+import { cpuMicrosOf } from './processes.ts'
 
 type Subject = { name: string; port: number; pid: number }
 type Run = { perSecond: number; p50: number; p99: number; micros: number }

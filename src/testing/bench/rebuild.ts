@@ -19,7 +19,8 @@ import { createLog } from '../../platform/telemetry/log.ts'
 import { eventually } from '../eventually.ts'
 import { mulberry32 } from '../random.ts'
 import { serviceConfig, spawnService } from '../stack.ts'
-import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
+import { startBrokerProcess } from './broker-process.ts'
+import { cpuMicrosOf } from './processes.ts'
 
 const [accountsMax, sendSize, partitions, readsPerSecond] = [10_000, 1_000, 6, 100]
 const long = { timeoutMs: 600_000, intervalMs: 100 }

@@ -4,7 +4,7 @@
  * once.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '../../local/postgres/cluster.ts'
@@ -13,8 +13,9 @@ import { createLog } from '../../platform/telemetry/log'
 import { eventually } from '../eventually.ts'
 import { random } from '../random.ts'
 import { type Caller, serviceConfig, spawnService } from '../stack.ts'
-import { cpuMicrosOf, startBrokerProcess } from './broker-process.ts'
+import { startBrokerProcess } from './broker-process.ts'
 import { accountId, connect, seedAccounts } from './ledger-accounts.ts'
+import { cpuMicrosOf, residentMegabytesOf } from './processes.ts'
 import type { Readers, StreamReport } from './streams-readers.ts'
 
 const accounts = 1000
@@ -106,7 +107,7 @@ async function measure(
     ...Array.from({ length: ofOne }, (_, index) => `/balances/${accountId(1 + (index % accounts))}/stream`),
     ...Array.from({ length: ofAll }, () => '/balances/stream'),
   ]
-  const [memory, countBegun] = [megabytesOf(balances.pid), await count()]
+  const [memory, countBegun] = [residentMegabytesOf(balances.pid), await count()]
   const readers = await startReaders({
     port: balances.port,
     paths,
@@ -133,7 +134,7 @@ async function measure(
   if (report.faults.length > 0) throw new Error(`${report.faults.length} faults, such as ${report.faults[0]}`)
   const elapsed = (performance.now() - begun) / 1000
   const received = report.counts.reduce((sum, one) => sum + one, 0)
-  const costs = [serviceBusy(), readersBusy(), memory, megabytesOf(balances.pid)]
+  const costs = [serviceBusy(), readersBusy(), memory, residentMegabytesOf(balances.pid)]
   await readers.end()
   return [
     ofOne,
@@ -215,14 +216,5 @@ async function startReaders(readers: Readers) {
       child.kill('SIGKILL')
       await child.exited
     },
-  }
-}
-
-/** Resident memory of a process. NaN except on Linux. */
-function megabytesOf(pid: number): number {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024
-  } catch {
-    return Number.NaN
   }
 }
