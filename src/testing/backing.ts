@@ -1,19 +1,18 @@
 /**
- * PostgreSQL and a broker for stack tests, one of each per run, started on first use: local ones, or
+ * PostgreSQL and a broker for stack tests, one of each per worker, started on first use: local ones, or
  * those in `DATABASE_URL` and `KAFKA_BROKERS`. Tests share the servers, never a database or a topic.
  */
-import { mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { seedBalances } from '../balances/seed/seed'
 import { readTestConfig, type ServiceName } from '../config/config'
 import { startBroker } from '../local/broker/broker'
-import { startPostgres } from '../local/postgres/cluster'
 import { openDatabase } from '../platform/postgres/database'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import { createLog } from '../platform/telemetry/log'
 import { seedWallet } from '../wallet/seed/seed'
+import { askForServer, holdServers, removeLeftovers, serversVariable, temporaryDir } from './servers'
 
 export type TestDatabase = {
   name: string
@@ -25,8 +24,11 @@ export type TestDatabase = {
 
 export type Backing = {
   brokers: string[]
-  /** A fresh database, dropped when the run ends: empty, or with the tables of a service and its seed. */
+  /** Fresh, dropped at the end of the file: empty, or with the tables of a service and its seed. */
   createDatabase(label: string, tablesOf?: ServiceName, seeded?: boolean): Promise<TestDatabase>
+  /** From now on the caller drops the database. */
+  keepDatabase(name: string): void
+  dropDatabase(name: string): Promise<void>
   /** Connects to a database as superuser. */
   superuserUrl(database: string): string
   /** Terminates the connections to a database, or a random share of them. */
@@ -36,24 +38,12 @@ export type Backing = {
 }
 
 type Template = { name: string; owner: string }
-/** `exited` is pending while the server runs, or for ever when it is not ours. */
-type Started = Backing & { exited: Promise<unknown>; stop(): Promise<void> }
+type Started = Backing & { endOfFile(): Promise<void>; stop(): Promise<void> }
 
 let starting: Promise<Started> | undefined
 
 export function backing(): Promise<Backing> {
-  if (!starting) {
-    const started = start()
-    starting = started
-    // When a test times out, Bun kills every process of its worker: the next test gets another server.
-    const replace = () => {
-      if (starting === started) return stopBacking()
-    }
-    started
-      .then(({ exited }) => exited)
-      .then(replace, replace)
-      .catch(() => {})
-  }
+  starting ??= start()
   return starting
 }
 
@@ -64,62 +54,32 @@ export function beforeStop(end: () => Promise<unknown>): void {
   before.push(end)
 }
 
-/** Called after the last test. */
-export async function stopBacking(): Promise<void> {
+/** Called after each file, and where files run one after the other in one process, after the last. */
+export async function endOfFile(): Promise<void> {
+  await (await starting)?.endOfFile()
+}
+
+async function stopBacking(): Promise<void> {
   await Promise.all(before.map((end) => end()))
   const stopped = starting
   starting = undefined
   await (await stopped)?.stop()
 }
 
-/** Memory where there is plenty: hundreds of databases are copied, and on a disk that is half of the work. */
-function fastDir(): string {
-  const memory = '/dev/shm'
-  try {
-    const { bavail, bsize } = statfsSync(memory)
-    return bavail * bsize >= memoryMin ? memory : tmpdir()
-  } catch {
-    return tmpdir()
-  }
-}
-/** Bytes. A run takes about a quarter of it. */
-const memoryMin = 2 * 1024 ** 3
-
-/** Followed by the id of the process that removes it. */
-const dataDirPrefix = 'saldo-test-'
-
-/** A run that was killed could not remove its directory, which would fill the memory of the machine. */
-function removeLeftovers(parent: string): void {
-  for (const name of readdirSync(parent)) {
-    const [, pid] = /^saldo-test-(\d+)-/.exec(name) ?? []
-    if (pid && !isAlive(Number(pid))) rmSync(join(parent, name), { recursive: true, force: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // Somebody else's is alive, too.
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
-}
-
 async function start(): Promise<Started> {
   const config = readTestConfig(process.env)
-  const parent = fastDir()
-  removeLeftovers(parent)
-  const dataDir = mkdtempSync(join(parent, `${dataDirPrefix}${process.pid}-`))
+  removeLeftovers()
+  const dataDir = temporaryDir()
   const run = Math.random().toString(36).slice(2, 8)
-  const [server, broker] = await Promise.all([
-    config.databaseUrl
-      ? undefined
-      : startPostgres({ dataDir: join(dataDir, 'postgres'), durable: false, databases: [] }),
-    config.brokers ? undefined : startBroker({ dataDir: join(dataDir, 'broker'), fsync: false }),
+  const servers = process.env[serversVariable]
+  const own = servers || config.databaseUrl ? undefined : holdServers()
+  const [adminUrl, broker] = await Promise.all([
+    config.databaseUrl ?? askForServer(servers ?? own?.url ?? ''),
+    config.brokers ? undefined : startBroker({ dataDir, fsync: false }),
   ])
-  const adminUrl = server?.adminUrl ?? config.databaseUrl ?? ''
   const admin = postgres(adminUrl, { max: 1, onnotice: () => {} })
-  const created: string[] = []
+  const created = new Set<string>()
+  const kept = new Set<string>()
   let count = 0
 
   const urlOf = (database: string, user: string, password: string) => {
@@ -130,11 +90,11 @@ async function start(): Promise<Started> {
     return url.href
   }
   // A third of the work, also of the first connection, on a server that syncs nothing.
-  const strategy = server ? 'strategy file_copy' : ''
+  const strategy = config.databaseUrl ? '' : 'strategy file_copy'
   const create = async (name: string, owner: string, template = 'template1') => {
     if (owner === name) await admin.unsafe(`create role ${name} login createrole password '${name}'`)
     await admin.unsafe(`create database ${name} template ${template} ${strategy} owner ${owner}`)
-    created.push(name)
+    created.add(name)
   }
   // Migrated and seeded once per run and then copied, which is cheaper. The copies share the owner.
   const templates = new Map<string, Promise<Template>>()
@@ -151,7 +111,15 @@ async function start(): Promise<Started> {
     const url = urlOf(name, owner, owner)
     if (seeded) await seed(service, url)
     else await migrate(service, url)
+    kept.add(name)
     return { name, owner }
+  }
+
+  const drop = async (names: Iterable<string>) => {
+    for (const name of names) {
+      await admin.unsafe(`drop database ${name} with (force)`)
+      created.delete(name)
+    }
   }
 
   return {
@@ -174,15 +142,20 @@ async function start(): Promise<Started> {
         where datname = ${database} and random() < ${share}`
     },
     topicPrefix: () => `t${run}${++count}-`,
-    exited: server?.exited ?? new Promise(() => {}),
+    keepDatabase: (name) => kept.add(name),
+    dropDatabase: (name) => drop([name]),
+    // A given server has to be left as it was, and a worker does not know which file is its last.
+    endOfFile: () =>
+      servers && !config.databaseUrl ? drop([...created].filter((name) => !kept.has(name))) : stopBacking(),
     async stop() {
-      // A local server is deleted as a whole; a given one has to be left as it was.
-      const left = server ? [] : created
-      for (const name of left) await admin.unsafe(`drop database ${name} with (force)`)
-      for (const name of left) await admin.unsafe(`drop role if exists "${name}-service"`)
-      for (const name of left) await admin.unsafe(`drop role if exists ${name}`)
+      if (!own) {
+        const roles = [...created]
+        await drop(created)
+        for (const name of roles) await admin.unsafe(`drop role if exists "${name}-service"`)
+        for (const name of roles) await admin.unsafe(`drop role if exists ${name}`)
+      }
       await admin.end({ timeout: 1 })
-      await Promise.all([server?.stop(), broker?.stop()])
+      await Promise.all([own?.stop(), broker?.stop()])
       rmSync(dataDir, { recursive: true, force: true })
     },
   }

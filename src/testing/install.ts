@@ -11,13 +11,13 @@ const given = ownArguments()
 
 if (!existsSync(join(root, 'node_modules/fast-check'))) {
   console.error('installing packages …')
-  const installed = run(['install', '--cwd', root, '--frozen-lockfile', '--silent'])
+  const installed = await run(['install', '--cwd', root, '--frozen-lockfile', '--silent'])
   // This process has cached that the packages are missing.
-  process.exit(installed || run(given))
+  process.exit(installed || (await run(given)))
 }
 
-// Not possible in `bunfig.toml`. Each worker keeps its PostgreSQL and broker across files. Of the tests
-// of a file that mostly wait (`test.concurrent`), each has services of its own: a few at a time.
+// Not possible in `bunfig.toml`. Each worker keeps its PostgreSQL (`servers.ts`) and its broker across files.
+// Of the tests of a file that mostly wait (`test.concurrent`), each has services of its own: a few at a time.
 const options = [
   ...['--parallel=4', '--no-isolate', '--max-concurrency=4'],
   // The longest files begin first, so that none is left alone at the end. Measured by --update-timings.
@@ -30,14 +30,20 @@ const cases = {
   TEST_CASES: given.every((argument) => argument === 'test' || argument.startsWith('-')) ? 'few' : 'all',
 }
 const isGiven = (option: RegExp) => given.some((argument) => option.test(argument))
-if (!isGiven(/^--(timeout|test-worker|inspect)/))
-  process.exit(run([...given, timeout, ...(isGiven(/^--(parallel|concurrent|watch)/) ? [] : options)]))
+if (!isGiven(/^--(timeout|test-worker|inspect)/)) {
+  const { holdServers, serversVariable } = await import('./servers')
+  const servers = holdServers()
+  const args = [...given, timeout, ...(isGiven(/^--(parallel|concurrent|watch)/) ? [] : options)]
+  const exitCode = await run(args, { [serversVariable]: servers.url, ...cases })
+  await servers.stop()
+  process.exit(exitCode)
+}
 
-function run(args: string[]): number {
-  return Bun.spawnSync([process.execPath, ...args], {
-    env: { ...cases, ...process.env },
+function run(args: string[], env: Record<string, string> = {}): Promise<number> {
+  return Bun.spawn([process.execPath, ...args], {
+    env: { ...env, ...process.env },
     stdio: ['inherit', 'inherit', 'inherit'],
-  }).exitCode
+  }).exited
 }
 
 /**

@@ -1,7 +1,7 @@
-/** Runs in each worker: configures properties, and stops the shared servers after the last test. */
+/** Runs in each worker: configures properties, and cleans up after each file. */
 import { afterAll } from 'bun:test'
-import { stopBacking } from './backing'
+import { endOfFile } from './backing'
 import { configureProperties } from './random'
 
 configureProperties()
-afterAll(stopBacking, 30_000)
+afterAll(endOfFile, 30_000)

@@ -41,6 +41,7 @@ export async function reuseWallet(): Promise<ReusedWallet> {
 async function start() {
   const shared = await backing()
   const database = await shared.createDatabase('wallet', 'wallet', true)
+  shared.keepDatabase(database.name)
   const config = serviceConfig('wallet', {
     ...{ database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed: true },
   })
@@ -100,10 +101,11 @@ function keep(item: Item): void {
   }, idleMaxMs)
 }
 
-async function end({ service, admin, ending }: Item): Promise<void> {
+async function end({ service, admin, database, ending }: Item): Promise<void> {
   clearTimeout(ending)
   await service.stop()
   await admin.end()
+  await (await backing()).dropDatabase(database.name)
 }
 
 beforeStop(() => Promise.all(idle.splice(0).map(end)))
