@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
 import postgres from 'postgres'
 import { seedBalances } from '../balances/seed/seed'
 import { readTestConfig, type ServiceName } from '../config/config'
@@ -33,8 +34,8 @@ export type Backing = {
   superuserUrl(database: string): string
   /** Terminates the connections to a database, or a random share of them. */
   cutConnections(database: string, share?: number): Promise<void>
-  /** A unique prefix for topics and groups. */
-  topicPrefix(): string
+  /** A unique prefix for topics and groups. The topics are deleted at the end of the file, unless kept. */
+  topicPrefix(isKept?: boolean): string
 }
 
 type Template = { name: string; owner: string }
@@ -77,6 +78,39 @@ async function start(): Promise<Started> {
     config.databaseUrl ?? askForServer(servers ?? own?.url ?? ''),
     config.brokers ? undefined : startBroker({ dataDir, fsync: false }),
   ])
+  const databases = openDatabases(adminUrl, { run, isLocal: !config.databaseUrl })
+  const keptTopics: string[] = []
+  let count = 0
+
+  return {
+    brokers: config.brokers ?? [broker?.brokers ?? ''],
+    createDatabase: databases.create,
+    superuserUrl: databases.superuserUrl,
+    cutConnections: databases.cutConnections,
+    topicPrefix(isKept = false) {
+      const prefix = `t${run}${++count}-`
+      if (isKept) keptTopics.push(prefix)
+      return prefix
+    },
+    keepDatabase: databases.keep,
+    dropDatabase: databases.drop,
+    // A given server has to be left as it was, and a worker does not know which file is its last.
+    async endOfFile() {
+      if (!servers || config.databaseUrl) return stopBacking()
+      await databases.dropUnkept()
+      const isLeft = (topic: string) => !keptTopics.some((prefix) => topic.startsWith(prefix))
+      if (broker) await deleteTopics(broker.brokers, isLeft)
+    },
+    async stop() {
+      if (!own) await databases.dropAll()
+      await databases.close()
+      await Promise.all([own?.stop(), broker?.stop()])
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+function openDatabases(adminUrl: string, { run, isLocal }: { run: string; isLocal: boolean }) {
   const admin = postgres(adminUrl, { max: 1, onnotice: () => {} })
   const created = new Set<string>()
   const kept = new Set<string>()
@@ -90,8 +124,8 @@ async function start(): Promise<Started> {
     return url.href
   }
   // A third of the work, also of the first connection, on a server that syncs nothing.
-  const strategy = config.databaseUrl ? '' : 'strategy file_copy'
-  const create = async (name: string, owner: string, template = 'template1') => {
+  const strategy = isLocal ? 'strategy file_copy' : ''
+  const createFrom = async (name: string, owner: string, template = 'template1') => {
     if (owner === name) await admin.unsafe(`create role ${name} login createrole password '${name}'`)
     await admin.unsafe(`create database ${name} template ${template} ${strategy} owner ${owner}`)
     created.add(name)
@@ -107,7 +141,7 @@ async function start(): Promise<Started> {
   const createTemplate = async (service: ServiceName, seeded: boolean, name: string): Promise<Template> => {
     const migrated = seeded ? await templateOf(service, false) : undefined
     const owner = migrated?.owner ?? name
-    await create(name, owner, migrated?.name)
+    await createFrom(name, owner, migrated?.name)
     const url = urlOf(name, owner, owner)
     if (seeded) await seed(service, url)
     else await migrate(service, url)
@@ -115,50 +149,51 @@ async function start(): Promise<Started> {
     return { name, owner }
   }
 
-  const drop = async (names: Iterable<string>) => {
-    for (const name of names) {
-      await admin.unsafe(`drop database ${name} with (force)`)
-      created.delete(name)
-    }
+  const drop = async (name: string) => {
+    await admin.unsafe(`drop database ${name} with (force)`)
+    created.delete(name)
   }
 
   return {
-    brokers: config.brokers ?? [broker?.brokers ?? ''],
-    async createDatabase(label, tablesOf, seeded = false) {
+    async create(label: string, tablesOf?: ServiceName, seeded = false): Promise<TestDatabase> {
       const name = `${label}_${run}_${++count}`
       const template = tablesOf && (await templateOf(tablesOf, seeded))
       const owner = template?.owner ?? name
-      await create(name, owner, template?.name)
+      await createFrom(name, owner, template?.name)
       return { name, url: urlOf(name, owner, owner), serviceUrl: urlOf(name, `${name}-service`, `${name}'s`) }
     },
-    superuserUrl(database) {
+    superuserUrl(database: string): string {
       const url = new URL(adminUrl)
       url.pathname = `/${database}`
       return url.href
     },
-    async cutConnections(database, share = 1) {
+    async cutConnections(database: string, share = 1): Promise<void> {
       await admin`
         select pg_terminate_backend(pid) from pg_stat_activity
         where datname = ${database} and random() < ${share}`
     },
-    topicPrefix: () => `t${run}${++count}-`,
-    keepDatabase: (name) => kept.add(name),
-    dropDatabase: (name) => drop([name]),
-    // A given server has to be left as it was, and a worker does not know which file is its last.
-    endOfFile: () =>
-      servers && !config.databaseUrl ? drop([...created].filter((name) => !kept.has(name))) : stopBacking(),
-    async stop() {
-      if (!own) {
-        const roles = [...created]
-        await drop(created)
-        for (const name of roles) await admin.unsafe(`drop role if exists "${name}-service"`)
-        for (const name of roles) await admin.unsafe(`drop role if exists ${name}`)
-      }
-      await admin.end({ timeout: 1 })
-      await Promise.all([own?.stop(), broker?.stop()])
-      rmSync(dataDir, { recursive: true, force: true })
+    keep: (name: string) => void kept.add(name),
+    drop,
+    async dropUnkept() {
+      for (const name of created) if (!kept.has(name)) await drop(name)
     },
+    async dropAll() {
+      const roles = [...created]
+      for (const name of roles) await drop(name)
+      for (const name of roles) await admin.unsafe(`drop role if exists "${name}-service"`)
+      for (const name of roles) await admin.unsafe(`drop role if exists ${name}`)
+    },
+    close: () => admin.end({ timeout: 1 }),
   }
+}
+
+/** A client that connects asks for all topics of a broker, so those of earlier files cost time. */
+async function deleteTopics(brokers: string, isLeft: (topic: string) => boolean): Promise<void> {
+  const admin = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const topics = (await admin.listTopics()).filter(isLeft)
+  if (topics.length > 0) await admin.deleteTopics({ topics })
+  await admin.disconnect()
 }
 
 /** Of tests: errors alone. */

@@ -7,7 +7,7 @@ import { isUuid } from '../contract/id'
 import { parseInstant } from '../contract/time'
 import { type HeaderField, header, isHeader, responseHeaders } from '../platform/http/headers'
 import { codesOf, commonProblems, headersOf, ProblemResponse } from '../platform/http/problem'
-import { type Content, limited, type Route, routerOf } from '../platform/http/route'
+import { type Content, type FindRoute, limited, type Route, routerOf } from '../platform/http/route'
 import { securityHeaders } from '../platform/http/security-headers'
 import { walletRoutes } from '../wallet/http/app'
 
@@ -45,7 +45,7 @@ export function expectSecured(headers: Headers): void {
 /** The first undocumented part of a response, if any. */
 export function undocumented(routes: readonly Route[], exchange: Exchange): string | undefined {
   const { method, path, status } = exchange
-  const route = routerOf(routes)(method, path.replace(/[?#].*/s, ''))
+  const route = routerFor(routes)(method, path.replace(/[?#].*/s, ''))
   const fault =
     route && Object.hasOwn(route.answers, status)
       ? faultOfResponse(route, exchange)
@@ -77,7 +77,7 @@ const eventStream = 'text/event-stream'
 
 /** Throws for a stream event that does not match its schema. Other paths are ignored. */
 export function expectDocumentedEvent(path: string, data: string): void {
-  const route = routerOf(routesOf.balances)('GET', path.replace(/[?#].*/s, ''))
+  const route = routerFor(routesOf.balances)('GET', path.replace(/[?#].*/s, ''))
   const content = route?.answers[200]?.content
   const fault = content?.mediaType === eventStream && content.schema && faultOfJson(content.schema, data)
   if (fault) throw new Error(`balances: GET ${route?.path} sends an event: ${fault}`)
@@ -129,6 +129,13 @@ function faultOfHeaders(sent: Headers, documented: readonly HeaderField[]): stri
 }
 
 const mediaTypeOf = (headers: Headers) => headers.get('content-type')?.replace(/;.*/, '')
+
+const routers = new WeakMap<readonly Route[], FindRoute<Route>>()
+const routerFor = (routes: readonly Route[]): FindRoute<Route> => {
+  const router = routers.get(routes) ?? routerOf(routes)
+  routers.set(routes, router)
+  return router
+}
 
 const compiled = new Map<TSchema, TypeCheck<TSchema>>()
 

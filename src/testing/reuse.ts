@@ -43,7 +43,7 @@ async function start() {
   const database = await shared.createDatabase('wallet', 'wallet', true)
   shared.keepDatabase(database.name)
   const config = serviceConfig('wallet', {
-    ...{ database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(), seed: true },
+    ...{ database, brokers: shared.brokers, topicPrefix: shared.topicPrefix(true), seed: true },
   })
   const admin = postgres(shared.superuserUrl(database.name), { max: 1, onnotice: () => {} })
   const errors: string[] = []
