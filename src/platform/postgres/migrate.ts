@@ -1,7 +1,5 @@
 /** Brings a database to the schema of this version, or refuses to start. Replicas may do so concurrently. */
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import { drizzle } from 'drizzle-orm/postgres-js'
-import { migrate as runMigrations } from 'drizzle-orm/postgres-js/migrator'
 import type postgres from 'postgres'
 import type { Sql } from 'postgres'
 import { messageOf, SetupError } from '../fault'
@@ -112,53 +110,109 @@ async function withSession<T>(url: string, work: (sql: Sql<Types>) => Promise<T>
 }
 
 /**
- * Applies the missing migrations of `folder`. Throws `SetupError` when the database has migrations that
- * this version does not know: of a newer version, or changed after they were applied.
+ * Applies the missing migrations of `folder`, each in a transaction of its own. A database that is ahead of
+ * this version is left as it is. Throws `SetupError` when this version cannot run with its migrations.
  */
 async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<void> {
-  const expected = readMigrationFiles({ migrationsFolder: folder })
-  assertAscending(expected.map((migration) => migration.folderMillis))
-
-  const before = await appliedMigrations(sql)
-  for (const [index, hash] of before.entries()) {
-    if (expected[index]?.hash === hash) continue
-    throw new SetupError(
-      `Migration ${index + 1} of the database differs: it was migrated by another version. ` +
-        'Start that version or a newer one, or point DATABASE_URL at another database. Nothing was changed.',
+  const expected = readMigrations(folder)
+  const applied = await appliedMigrations(sql)
+  const fault = findFault(applied, expected)
+  if (fault) throw new SetupError(`${fault} Nothing was changed.`)
+  if (applied.length > expected.length)
+    log.info(
+      { database: applied.length, version: expected.length },
+      'database has migrations of a newer version',
     )
-  }
-  if (before.length === expected.length) return
-  await runMigrations(drizzle(sql), { migrationsFolder: folder }).catch((error) => {
-    // drizzle wraps the server's error, which decides whether to retry.
-    throw error.cause ?? error
-  })
-
-  // drizzle silently skips migrations that are dated before the newest applied one.
-  const after = await appliedMigrations(sql)
-  if (after.length !== expected.length || after.some((hash, index) => hash !== expected[index]?.hash))
-    throw new SetupError(
-      `After migrating, the database has ${after.length} of ${expected.length} migrations.`,
-    )
-  log.info({ from: before.length, to: after.length }, 'database migrated')
+  const missing = expected.slice(applied.length)
+  if (missing.length === 0) return
+  await sql.unsafe(historyTables)
+  for (const migration of missing) await apply(sql, migration)
+  log.info({ from: applied.length, to: expected.length }, 'database migrated')
 }
 
 async function assertMigrated(sql: postgres.Sql, folder: string, remedy: string): Promise<void> {
-  const expected = readMigrationFiles({ migrationsFolder: folder })
+  const expected = readMigrations(folder)
   const applied = await appliedMigrations(sql)
-  if (applied.length === expected.length && applied.every((hash, index) => hash === expected[index]?.hash))
-    return
-  throw new SetupError(
-    `The database has ${applied.length} migrations, this version needs its own ${expected.length}. ${remedy}`,
+  const fault =
+    applied.length < expected.length
+      ? `The database has ${applied.length} migrations, this version needs its own ${expected.length}.`
+      : findFault(applied, expected)
+  if (fault) throw new SetupError(`${fault} ${remedy}`)
+}
+
+/** Why this version cannot work with the migrations of the database, those that it lacks aside. */
+export function findFault(applied: readonly Applied[], expected: readonly Migration[]): string | undefined {
+  const differing = expected.findIndex(({ hash }, index) => applied[index] && applied[index].hash !== hash)
+  if (differing >= 0)
+    return (
+      `Migration ${differing + 1} of the database differs: it was migrated by another version. ` +
+      'Start that version or a newer one, or point DATABASE_URL at another database.'
+    )
+  const needs = Math.max(0, ...applied.map((one) => one.needs))
+  if (needs <= expected.length) return undefined
+  return (
+    `The database has ${applied.length} migrations, and one of them needs a version that knows the first ` +
+    `${needs}; this one knows ${expected.length}. Start a newer version.`
   )
 }
 
-async function appliedMigrations(sql: postgres.Sql): Promise<string[]> {
-  const [table] = await sql`select to_regclass('drizzle.__drizzle_migrations') as name`
-  if (!table?.name) return []
-  const rows = await sql<
-    { hash: string }[]
-  >`select hash from drizzle.__drizzle_migrations order by created_at, id`
-  return rows.map((row) => row.hash)
+/** `needs`: how many migrations a version has to know to run with this one. */
+type Applied = { hash: string; needs: number }
+type Migration = Applied & { number: number; dateMs: number; statements: string[] }
+
+/**
+ * Version 0.1.0 refuses a database with a migration that it does not know. Those dated after it are therefore
+ * noted in a table that it does not read, so that it runs on the schema of later versions (decision 42).
+ */
+const historyTables = `
+  create schema if not exists drizzle;
+  create table if not exists drizzle.__drizzle_migrations (
+    id serial primary key, hash text not null, created_at bigint
+  );
+  create table if not exists drizzle.later_migrations (
+    number int primary key, hash text not null, needs int not null,
+    applied_at timestamptz not null default now()
+  )`
+/** Milliseconds since 1970, between the last migration of 0.1.0 and its release. */
+const release010Ms = 1_795_813_000_000
+
+/** How long a migration waits for a lock, while all that came after it waits behind: it is tried again. */
+const lockTimeout = '2s'
+
+async function apply(
+  sql: postgres.Sql,
+  { number, hash, needs, dateMs, statements }: Migration,
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx.unsafe(`set local lock_timeout = '${lockTimeout}'`)
+    for (const statement of statements) await tx.unsafe(statement)
+    await (dateMs < release010Ms
+      ? tx`insert into drizzle.__drizzle_migrations (hash, created_at) values (${hash}, ${dateMs})`
+      : tx`insert into drizzle.later_migrations (number, hash, needs) values (${number}, ${hash}, ${needs})`)
+  })
+}
+
+async function appliedMigrations(sql: postgres.Sql): Promise<Applied[]> {
+  const [tables] = await sql`
+    select to_regclass('drizzle.__drizzle_migrations') as former,
+      to_regclass('drizzle.later_migrations') as later`
+  const former = tables?.former
+    ? await sql<Applied[]>`select hash, 0 as needs from drizzle.__drizzle_migrations order by created_at, id`
+    : []
+  const later = tables?.later
+    ? await sql<Applied[]>`select hash, needs from drizzle.later_migrations order by number`
+    : []
+  return [...former, ...later]
+}
+
+/** The first line of a migration that a former version cannot run with says `-- Needs 0023`. */
+function readMigrations(folder: string): Migration[] {
+  const files = readMigrationFiles({ migrationsFolder: folder })
+  assertAscending(files.map(({ folderMillis }) => folderMillis))
+  return files.map(({ hash, folderMillis: dateMs, sql: statements }, index) => {
+    const last = /^-- Needs (\d{4})\b/.exec(statements[0] ?? '')?.[1]
+    return { number: index + 1, hash, dateMs, statements, needs: last ? Number(last) + 1 : 0 }
+  })
 }
 
 function assertAscending(dates: number[]): void {

@@ -51,7 +51,7 @@ export async function provisionRole(owner: postgres.Sql, serviceUrl: string, gra
     `revoke temporary, create on database ${database} from public, ${role}`,
     `revoke create on schema public from public, ${role}`,
     `grant usage on schema public, drizzle to ${role}`,
-    `grant select on drizzle.__drizzle_migrations to ${role}`,
+    `grant select on all tables in schema drizzle to ${role}`,
     ...tables.flatMap((table) => [
       `revoke all on public.${table} from ${role}`,
       `grant ${grants[table]?.join()} on public.${table} to ${role}`,

@@ -254,9 +254,7 @@ test('a startup that fails on roles, databases or privileges says what to do', a
   )
 
   await using owner = connect(migrationUrl ?? '')
-  await owner`
-    delete from drizzle.__drizzle_migrations
-    where id = (select max(id) from drizzle.__drizzle_migrations)`
+  await owner.unsafe('truncate drizzle.__drizzle_migrations, drizzle.later_migrations')
   await expect(startWallet(withDatabase(config, { migrationUrl: undefined }), log)).rejects.toThrow(
     /permission denied .* Check DATABASE_URL and the privileges of its role/,
   )
