@@ -17,7 +17,7 @@ import {
   serviceNames,
 } from '../config/config.ts'
 import { optionsOrExit } from '../platform/process/options.ts'
-import { describeHolder, freePort, listenErrorOf } from '../platform/process/ports.ts'
+import { describeHolder, freePort, portConflictOf } from '../platform/process/ports.ts'
 import { backoffMs, keepTrying, pause } from '../platform/process/retry.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './child-log.ts'
 import { type DirectoryLock, DirectoryTaken, explainUnusable, lockDirectory } from './directory-lock.ts'
@@ -277,24 +277,19 @@ async function claimPorts(afterKill: boolean): Promise<void> {
       throw new StartError(`${other.variable} and ${variable} are both ${port}: give each its own port`)
   }
 
-  const findTaken = () => wanted.filter(({ port }) => whyTaken(port))
+  const findTaken = () => wanted.filter(({ port }) => portConflictOf(port, host))
   const deadline = performance.now() + (afterKill ? patienceMs : 0)
   let taken = findTaken()
   if (afterKill && taken.length > 0) say('the run before was killed: waiting for what it left behind to end')
   for (; taken.length > 0 && performance.now() < deadline; taken = findTaken()) await Bun.sleep(100)
   const explained = taken.map(({ name, variable, port }) => {
     const remedy = `choose another with ${variable}=${freePort()}`
-    const why = whyTaken(port)
+    const why = portConflictOf(port, host)
     if (why === 'EADDRINUSE')
       return `port ${port}, for ${name}, is taken by ${describeHolder(port)}: stop that, or ${remedy}`
     return `port ${port}, for ${name}, cannot be used on ${host} (${why}): ${remedy}`
   })
   if (explained.length > 0) throw new StartError(explained.join('\n'))
-}
-
-/** A program that listens on ::1 alone would receive many of the requests to localhost. */
-function whyTaken(port: number): string | null {
-  return listenErrorOf(port, host) ?? (listenErrorOf(port, '::1') === 'EADDRINUSE' ? 'EADDRINUSE' : null)
 }
 
 /** Idempotent: the first call stops everything, the others wait for the same end. */

@@ -1,3 +1,4 @@
+import { portConflictOf } from '../../platform/process/ports.ts'
 import { lockDirectory } from '../directory-lock.ts'
 import { makeTreePrivate } from '../private-files.ts'
 import * as cluster from './apis/cluster.ts'
@@ -76,6 +77,9 @@ export async function startBroker(
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
     const shared = { apis, topics, groups, catalog, faults, limits, log, connections, heldBytes: 0 }
     const server = { host: address, port, ...shared }
+    const taken = port === 0 ? null : portConflictOf(port, host)
+    if (taken)
+      throw Object.assign(new Error(`cannot listen on port ${port} of ${host}: ${taken}`), { code: taken })
     const listener = Bun.listen<Connection>({
       hostname: host,
       port,

@@ -57,11 +57,14 @@ test('with --lifeline it exits when its supervisor dies', async () => {
 
 test('a taken port is named, with the remedy', async () => {
   using taken = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const broker = run('--port', String(taken.port))
-  expect(await broker.exited).toBe(1)
-  expect(await new Response(broker.stderr).text()).toMatch(
-    new RegExp(`port ${taken.port} on 127.0.0.1 is taken.*--port`),
-  )
+  // ::1 is localhost, too.
+  for (const host of ['127.0.0.1', '0.0.0.0', '::1']) {
+    const broker = run('--port', String(taken.port), '--host', host)
+    expect(await broker.exited).toBe(1)
+    expect(await new Response(broker.stderr).text()).toMatch(
+      new RegExp(`port ${taken.port} on ${host} is taken by process ${process.pid} .*--port`),
+    )
+  }
   expect(existsSync(lock())).toBe(false)
 })
 

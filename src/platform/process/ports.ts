@@ -11,6 +11,29 @@ export function listenErrorOf(port: number, hostname = '127.0.0.1'): string | nu
   }
 }
 
+/**
+ * The error code of listening there, or EADDRINUSE where another listener would get some of the requests.
+ * `localhost` is two addresses, and each may be another program's. Beside those, Linux refuses an address of
+ * which another listener has all or one; elsewhere a listener for one address takes from one for all.
+ */
+export function portConflictOf(port: number, hostname: string): string | null {
+  const fault = listenErrorOf(port, hostname)
+  if (fault || !isForThisMachine(hostname)) return fault
+  const others = process.platform === 'linux' ? loopback : [...loopback, ...everywhere]
+  return others.some((address) => listenErrorOf(port, address) === 'EADDRINUSE') ? 'EADDRINUSE' : null
+}
+
+const loopback = ['127.0.0.1', '::1']
+const everywhere = ['0.0.0.0', '::']
+const isForThisMachine = (hostname: string) => [...loopback, ...everywhere, 'localhost'].includes(hostname)
+
+/** Whether several sockets listen on the same address and port, as far as the system shows it: on Linux. */
+export function isShared(port: number): boolean {
+  if (process.platform !== 'linux') return false
+  const addresses = tables.flatMap((path) => listening(readFileSync(path, 'utf8'), port))
+  return new Set(addresses.map(({ address }) => address)).size < addresses.length
+}
+
 /** A port that is free at the moment: nothing reserves it. */
 export function freePort(hostname = '127.0.0.1'): number {
   return listenBriefly(0, hostname)
@@ -37,16 +60,18 @@ export function findPortHolder(port: number): PortHolder | null {
   }
 }
 
-/** The inodes of sockets listening on the port, from the text of /proc/net/tcp or tcp6. */
-export function listeningInodes(table: string, port: number): string[] {
+const tables = ['/proc/net/tcp', '/proc/net/tcp6']
+
+/** The sockets that listen on the port, from the text of /proc/net/tcp or tcp6. */
+export function listening(table: string, port: number): { address: string; inode: string }[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const listening = '0A'
+  const state = '0A'
   return table
     .split('\n')
     .slice(1)
     .map((line) => line.trim().split(/\s+/))
-    .filter((columns) => columns[1]?.endsWith(suffix) && columns[3] === listening)
-    .map((columns) => columns[9] ?? '')
+    .filter((columns) => columns[1]?.endsWith(suffix) && columns[3] === state)
+    .map((columns) => ({ address: columns[1] ?? '', inode: columns[9] ?? '' }))
 }
 
 /** The holder of a port, for an error message. */
@@ -58,9 +83,9 @@ export function describeHolder(port: number): string {
 }
 
 function findInProc(port: number): PortHolder | null {
-  const sockets = ['/proc/net/tcp', '/proc/net/tcp6']
-    .flatMap((path) => listeningInodes(readFileSync(path, 'utf8'), port))
-    .map((inode) => `socket:[${inode}]`)
+  const sockets = tables
+    .flatMap((path) => listening(readFileSync(path, 'utf8'), port))
+    .map(({ inode }) => `socket:[${inode}]`)
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     if (linksOf(`/proc/${pid}/fd`).some((link) => sockets.includes(link))) {
       return {
