@@ -1,6 +1,6 @@
 /**
- * One service per process, chosen by `SERVICE`. Exit codes: 0 stopped, 1 failed to start or crashed,
- * 130 or 143 when a second signal cut the shutdown short.
+ * One service per process, chosen by `SERVICE`. Exit codes: 0 stopped, 1 failed to start, crashed or did not
+ * stop in time, 130 or 143 when a second signal cut the shutdown short.
  */
 
 import { ConfigError, readServiceConfig, type ServiceConfig } from './config/config'

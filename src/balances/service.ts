@@ -78,8 +78,7 @@ export function startBalances(
   limits: Partial<typeof patience> = {},
 ): Promise<RunningService> {
   const { lookEveryMs, standstillMaxMs, sessionTimeoutMs, recreationCheckMs } = { ...patience, ...limits }
-  const { shutdownTimeoutMs } = config
-  const service = createService({ name: 'balances', log, shutdownTimeoutMs })
+  const service = createService({ ...config, name: 'balances', log })
   const { reading, database } = openDatabases(config)
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs, topicSettings }, log)
   const read = createRecordReader(config.events)
@@ -108,7 +107,7 @@ export function startBalances(
     rebuilding,
     log,
     health: service.health,
-    isReady: service.isReady,
+    isReady: service.isServing,
     kafka: config.kafka,
     uses: usesOf(config),
   })

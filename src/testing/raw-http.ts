@@ -65,7 +65,7 @@ function readAnswer(socket: Socket, timeoutMs: number): Promise<RawAnswer> {
   })
 }
 
-function parseAnswer(received: string, isClosed: boolean): RawAnswer | undefined {
+export function parseAnswer(received: string, isClosed: boolean): RawAnswer | undefined {
   const [, head = '', rest = ''] = /^((?:.+\r\n)+)\r\n([\s\S]*)$/.exec(received) ?? []
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0)
   if (status === 100) return parseAnswer(rest, isClosed)

@@ -124,6 +124,7 @@ export function serviceConfig(
     migrateOnStart: true,
     seedOnStart: seed,
     largeMovementMin: 10_000,
+    shutdownDelayMs: 0,
     shutdownTimeoutMs: 5000,
   }
 }
@@ -194,6 +195,7 @@ export async function spawnService(
       KAFKA_TOPIC_PREFIX: config.kafka.topicPrefix,
       KAFKA_PARTITIONS: String(config.kafka.partitions),
       SEED_ON_START: String(config.seedOnStart),
+      SHUTDOWN_DELAY_MS: String(config.shutdownDelayMs),
     },
     stdin: 'pipe',
     stdout: Bun.file(logFile),

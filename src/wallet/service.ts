@@ -58,8 +58,8 @@ export function startWallet(
   log: Log,
   { standstillMaxMs, refusedMs, optimistic = createOptimisticState() }: Options = patience,
 ): Promise<RunningService> {
-  const { shutdownTimeoutMs, kafka: kafkaConfig } = config
-  const service = createService({ name: 'wallet', log, shutdownTimeoutMs })
+  const { kafka: kafkaConfig } = config
+  const service = createService({ ...config, name: 'wallet', log })
   const kafka = connectKafka({ ...kafkaConfig, topicSettings }, log)
   const { database, writer, previews } = openDatabases(config, () => forgetSession(optimistic))
 
@@ -81,9 +81,9 @@ export function startWallet(
     keysInProgress: new Set(),
   }
   const access = createAccess({ config, sql: database.sql, ownerOf: findOwnerIn(database), log })
-  const { isReady, health } = service
+  const { isServing, health } = service
   const { guard } = access
-  const app = createWalletApp({ wallet, log, health, isReady, guard, kafka: kafkaConfig })
+  const app = createWalletApp({ wallet, log, health, isReady: isServing, guard, kafka: kafkaConfig })
   const http = listen(app, config, log)
 
   return service.start({

@@ -87,6 +87,16 @@ test('streams end when the client disconnects and on stop; too many are refused'
   expect(ended).toBe(3)
 })
 
+test('a stopped stream ends in order, after a hint when to come back; so does one opened later', async () => {
+  const streams = createEventStreams({ openMax: 2, ofKeyMax: 2, stalledMs: 60_000 })
+  const port = serve(streams, () => silence(() => {}))
+  const before = await fetch(`http://127.0.0.1:${port}/`)
+  streams.stop()
+  expect(await before.text()).toMatch(/^event: reset\nid: 1\ndata: {}\n\nretry: [1-4]\d{3}\n\n$/)
+  const after = await fetch(`http://127.0.0.1:${port}/`)
+  expect(await after.text()).toMatch(/^retry: [1-4]\d{3}\n\n$/)
+})
+
 test('one key cannot take all streams', () => {
   const streams = createEventStreams({ openMax: 4, ofKeyMax: 2, stalledMs: 60_000 })
   const open = (keyId?: string) =>
@@ -102,7 +112,6 @@ test('one key cannot take all streams', () => {
   expect(refusedByLimit.streams - before).toBe(2)
   streams.stop()
   open('a')
-  streams.stop()
 })
 
 test('nothing is produced for a client that does not read; it is disconnected, and can resume', async () => {

@@ -12,6 +12,9 @@ export const encodeServerEvent = ({ event, id, data }: ServerEvent): string =>
 /** The delay after which a client reconnects. Sent first. */
 export const retryAfter = (ms: number): string => `retry: ${ms}\n\n`
 
+/** When the client of a stream that was stopped comes back, in milliseconds: not all at once. */
+const spreadMs = () => Math.floor(1000 + 4000 * Math.random())
+
 /** Keep-alive comment against idle timeouts of proxies. */
 export const ping = ': ping\n\n'
 
@@ -31,6 +34,7 @@ type Options = {
 export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
   /** How to end each, with the id of its key. */
   const open = new Map<() => void, string | undefined>()
+  let isStopped = false
 
   const requireRoom = (keyId: string | undefined): void => {
     const ofKey = keyId === undefined ? 0 : [...open.values()].filter((one) => one === keyId).length
@@ -60,7 +64,7 @@ export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
       }
       open.set(end, admission?.keyId)
       admission?.ended?.addEventListener('abort', end)
-      if (admission?.ended?.aborted) end()
+      if (isStopped || admission?.ended?.aborted) end()
 
       const body = new ReadableStream<string | Uint8Array>(
         {
@@ -69,6 +73,7 @@ export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
             const { value, done } = await producer.next()
             if (done) {
               end()
+              if (isStopped) controller.enqueue(retryAfter(spreadMs()))
               return controller.close()
             }
             controller.enqueue(value)
@@ -85,8 +90,9 @@ export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
       }
       return new Response(body, { headers })
     },
-    /** Ends all open streams. */
+    /** Ends all open streams, and those that are opened after it. Their clients come back one by one. */
     stop(): void {
+      isStopped = true
       for (const end of open.keys()) end()
     },
   }

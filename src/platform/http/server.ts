@@ -1,16 +1,13 @@
 /** The port of a service: refusals that precede all routes, and a graceful stop. */
 
-import { isIP } from 'node:net'
-import { SetupError } from '../fault'
-import { describeHolder, listenErrorOf } from '../process/ports'
-import { late, within } from '../process/retry'
 import type { Part } from '../process/service'
 import type { Log } from '../telemetry/log'
-import { continueTrace, traceIdOf } from '../telemetry/trace'
+import { traceIdOf } from '../telemetry/trace'
 import { createAccessLog } from './access-log'
 import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
 import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
 import type { AddressOf, Guard, Refusal } from './guard'
+import { openListener, type Respond } from './listener'
 import {
   corsHeaders,
   hostNameOf,
@@ -22,7 +19,7 @@ import {
   refuseWrite,
 } from './origins'
 import { principalOf } from './principal'
-import { commonProblems, problemResponse } from './problem'
+import { commonProblems } from './problem'
 import { readBody } from './request-body'
 import { secured } from './security-headers'
 
@@ -46,8 +43,8 @@ type App = {
   quotaHeadersOf?: Guard['quotaHeadersOf']
 }
 
-/** Idle connections are closed after this, in seconds. */
-const idleTimeout = 60
+/** How long streams of a former certificate may go on, in milliseconds: a day. */
+const formerMaxMs = 86_400_000
 /** How long browsers use nothing but HTTPS for this host. */
 const hsts = { 'strict-transport-security': 'max-age=31536000' }
 
@@ -65,81 +62,40 @@ export function listen(app: App, options: ListenOptions, log: Log) {
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
   const certificate = files && readCertificate(files)
-  const servers = [bind({ host, port, certificate }, respond)]
-  const bound = servers[0]?.port ?? port
+  const listeners = [openListener({ host, port, certificate }, respond)]
+  const bound = listeners[0]?.port ?? port
+  let isDraining = false
 
   /**
-   * The runtime cannot exchange the certificate of a listener. So a second one takes over: requests and
-   * streams of the first go on, and its idle connections are closed.
+   * The runtime cannot exchange the certificate of a listener. So a second one takes over, while requests
+   * and streams of the first go on.
    */
   function replace(next: Certificate): void {
-    const former = servers.at(-1)
-    servers.push(bind({ host, port: bound, certificate: next, isSecond: true }, respond))
-    former?.stop().then(() => servers.splice(servers.indexOf(former), 1))
+    if (isDraining) return
+    const former = listeners.at(-1)
+    listeners.push(openListener({ host, port: bound, certificate: next, isSecond: true }, respond))
+    former?.close(formerMaxMs).then(() => listeners.splice(listeners.indexOf(former), 1))
+  }
+
+  /** From now on each answer ends its connection; new ones are still taken. */
+  function drain(): void {
+    isDraining = true
+    for (const listener of listeners) listener.drain()
   }
 
   /** Refuses new connections, lets requests in flight finish, and aborts the rest after `timeoutMs`. */
   async function close(timeoutMs: number): Promise<void> {
-    if ((await within(Promise.all(servers.map((one) => one.stop())), timeoutMs)) !== late) return
-    await Promise.all(servers.map((one) => one.stop(true)))
+    drain()
+    await Promise.all(listeners.map((listener) => listener.close(timeoutMs)))
   }
 
-  const parts: Part[] = [{ name: 'http_server', stop: close }]
+  const parts: Part[] = [{ name: 'http_server', drain, stop: close }]
   if (files && certificate)
     parts.push(watchCertificate({ files, current: certificate, use: replace, log, everyMs }))
   return { port: bound, parts, close }
 }
 
 type Received = { request: Request; addressOf: AddressOf }
-type Respond = (request: Request, addressOf: AddressOf) => Promise<Response>
-type BindOptions = { host: string; port: number; certificate: Certificate | undefined; isSecond?: boolean }
-
-function bind({ host: hostname, port, certificate, isSecond }: BindOptions, respond: Respond) {
-  try {
-    // A listener that may be followed by a second one has to share its port, but with no other process.
-    const taken = certificate && !isSecond && port !== 0 ? listenErrorOf(port, hostname) : null
-    if (taken) throw Object.assign(new Error(taken), { code: taken })
-    return Bun.serve({
-      hostname,
-      port,
-      fetch: (request, server) => respond(withPath(request), () => server.requestIP(request)?.address),
-      idleTimeout,
-      // Otherwise two processes could share the port, each with some of the requests.
-      reusePort: certificate !== undefined,
-      ...(certificate ? { tls: { cert: certificate.cert, key: certificate.key } } : {}),
-      // Bun's own error page shows source and paths.
-      development: false,
-      error: () =>
-        secured(problemResponse(commonProblems.internal, internalError, '/', traceIdOf(continueTrace(null)))),
-      // `readBody` bounds bodies. Above its own limit Bun responds without a reason.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EADDRINUSE')
-      throw new SetupError(
-        `port ${port} on ${hostname} is in use by ${describeHolder(port)}: ` +
-          'stop it, or set PORT to another port',
-      )
-    throw new SetupError(
-      `cannot listen on port ${port} of ${hostname} (${bindFault(hostname, code)}): check HOST and PORT`,
-    )
-  }
-}
-
-/** Elysia looks for the path behind `http://`, and finds none behind `https://`. */
-function withPath(request: Request): Request {
-  const { url } = request
-  if (url.startsWith('https:')) Object.defineProperty(request, 'url', { value: `http${url.slice(5)}` })
-  return request
-}
-
-/** For a name that does not resolve, the runtime reports a stale code. */
-function bindFault(hostname: string, code = 'unknown cause'): string {
-  if (code === 'EACCES') return 'this user may not listen there'
-  if (code === 'EADDRNOTAVAIL') return 'no interface of this machine has this address'
-  return isIP(hostname) ? code : 'neither a name nor an address of this machine'
-}
 
 async function answer(
   app: App,

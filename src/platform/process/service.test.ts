@@ -30,13 +30,13 @@ function start(parts: (Part | Part[])[], prepare: () => Promise<void> = async ()
 test('parts run in order once the service is prepared, and stop in reverse, resources last', async () => {
   const prepared = Promise.withResolvers<void>()
   const { running, service: state } = start([part('relay'), part('queue')], () => prepared.promise)
-  expect(state.isReady()).toBe(false)
+  expect(state.isServing()).toBe(false)
   expect(await state.health()).toEqual({ service: { status: 'fail', output: 'starting' } })
   expect(steps).toEqual([])
 
   prepared.resolve()
   const service = await running
-  expect(state.isReady()).toBe(true)
+  expect(state.isServing()).toBe(true)
   expect(steps).toEqual(['relay runs', 'queue runs'])
 
   await Promise.all([service.stop(), service.stop()])
@@ -110,12 +110,34 @@ test('a part that does not end holds the shutdown for no longer than its time', 
   expect(steps).toEqual(['stuck stops'])
 })
 
+test('it says that it stops, serves on for the delay, and only then stops its parts', async () => {
+  steps.length = 0
+  const service = createService({ name: 'test', log, shutdownDelayMs: 50, shutdownTimeoutMs: 1000 })
+  const http = part('http', { drain: () => steps.push('http drains') })
+  const running = await service.start({ port: 1, parts: [http], prepare: async () => {} })
+  const stopped = running.stop()
+  expect(await service.health()).toEqual({ service: { status: 'fail', output: 'stopping' } })
+  expect([service.isServing(), ...steps]).toEqual([true, 'http runs', 'http drains'])
+  await stopped
+  expect(steps.slice(2)).toEqual(['http ends', 'http stops'])
+})
+
+test('all parts together have the time of the shutdown, and those that took longer are named', async () => {
+  steps.length = 0
+  const service = createService({ name: 'test', log, shutdownTimeoutMs: 1 })
+  const hung = (name: string) => part(name, { stop: () => new Promise(() => {}) })
+  const parts = [part('database'), hung('relay'), hung('http')]
+  const running = await service.start({ port: 1, parts, prepare: async () => {} })
+  await expect(running.stop()).rejects.toThrow('longer than SHUTDOWN_TIMEOUT_MS: http, relay')
+  expect(steps.slice(-1)).toEqual(['database stops'])
+})
+
 test('a service is ready when all its parts are, and stops while it waits for one', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const { running, service } = start([part('slow', { ready: () => promise })])
   await eventually(() => expect(steps).toEqual(['slow runs']))
-  expect(service.isReady()).toBe(false)
+  expect(service.isServing()).toBe(false)
   resolve()
   await running
-  expect(service.isReady()).toBe(true)
+  expect(service.isServing()).toBe(true)
 })

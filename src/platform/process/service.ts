@@ -3,9 +3,9 @@
  * list and stop in the reverse order, so a part may rely on those before it for as long as it runs.
  * Readiness follows from the list.
  */
-import { messageOf } from '../fault'
+import { messageOf, SetupError } from '../fault'
 import type { Log } from '../telemetry/log'
-import { keepTrying, pause, within } from './retry'
+import { keepTrying, late, pause, within } from './retry'
 
 export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
 export type Checks = Record<string, Check>
@@ -23,6 +23,8 @@ export type Part = {
   run?(signal: AbortSignal, onProgress: () => void): Promise<void>
   /** Resolves once the service may be called ready, as far as this part is concerned. */
   ready?(): Promise<unknown>
+  /** The service is about to stop, and still serves: no check of it passes any more. */
+  drain?(): void
   /** Releases what the part holds. Called once, after `run` has returned or has had `timeoutMs` to do so. */
   stop?(timeoutMs: number): Promise<unknown>
   /** Without it, a part that waits to be run again warns, and is not mentioned otherwise. */
@@ -40,14 +42,28 @@ type StartOptions = {
   prepare(signal: AbortSignal): Promise<void>
 }
 
+type ServiceOptions = {
+  name: string
+  log: Log
+  /** How long it serves on while its health says that it stops, in milliseconds. */
+  shutdownDelayMs?: number
+  /** How long all parts may take to stop after that, in milliseconds. */
+  shutdownTimeoutMs: number
+}
+
+/** What a part has to stop when none of the time is left, in milliseconds. */
+const lastMs = 100
+
 /** Health may be asked for at once, and says that the service starts until it does. */
-export function createService(options: { name: string; log: Log; shutdownTimeoutMs: number }) {
-  const { name, log, shutdownTimeoutMs: timeoutMs } = options
+export function createService(options: ServiceOptions) {
+  const { name, log, shutdownDelayMs = 0, shutdownTimeoutMs } = options
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
+  let isServing = false
   let parts: RunningPart[] = []
 
   return {
-    isReady: () => state === 'ready',
+    /** Whether requests are served. Also while it stops: those that were taken are answered. */
+    isServing: () => isServing,
     health: async (): Promise<Checks> =>
       state === 'ready' ? checksOf(parts) : { service: { status: 'fail', output: state } },
     /** Resolves when the service is ready. Throws what `prepare` throws, once everything was stopped. */
@@ -57,13 +73,24 @@ export function createService(options: { name: string; log: Log; shutdownTimeout
       const starting = new AbortController()
       log.info({ port }, `${name} listening`)
       const stop = once(async () => {
+        const hasServed = isServing
         state = 'stopping'
         starting.abort()
-        for (const group of groups.toReversed()) await Promise.all(group.map(stopOne))
+        for (const part of given) part.drain?.()
+        if (hasServed && shutdownDelayMs > 0) await pause(shutdownDelayMs)
+        const deadlineMs = performance.now() + shutdownTimeoutMs
+        const overdue: string[] = []
+        for (const group of groups.toReversed())
+          overdue.push(...(await Promise.all(group.map((part) => stopOne(part, deadlineMs)))).flat())
+        if (overdue.length > 0)
+          throw new SetupError(`these took longer than SHUTDOWN_TIMEOUT_MS: ${overdue.join(', ')}`)
       })
-      const stopOne = async (part: Part) => {
+      /** Returns its name if it did not stop in time. */
+      const stopOne = async (part: Part, deadlineMs: number): Promise<string[]> => {
         const running = parts.find((one) => one.name === part.name)
-        await (running ? running.stop(timeoutMs) : part.stop?.(timeoutMs))
+        const leftMs = Math.max(lastMs, deadlineMs - performance.now())
+        const stopping = running ? running.stop(leftMs) : part.stop?.(leftMs)
+        return (await within(Promise.resolve(stopping), leftMs + lastMs)) === late ? [part.name] : []
       }
       try {
         await prepare(starting.signal)
@@ -71,14 +98,18 @@ export function createService(options: { name: string; log: Log; shutdownTimeout
         const allReady = Promise.all(given.map((part) => part.ready?.()))
         await Promise.race([allReady, aborted(starting.signal)])
       } catch (error) {
-        await stop()
+        await stop().catch((overdue) => log.warn({}, messageOf(overdue)))
         throw error
       }
       if (state === 'starting') {
         state = 'ready'
+        isServing = true
         log.info({ port }, `${name} ready`)
       }
-      /** `stop` loses nothing. Idempotent: every call waits for the same end. */
+      /**
+       * `stop` loses nothing, and throws at its end when a part did not stop in time. Idempotent: every call
+       * waits for the same end.
+       */
       return { port, stop }
     },
   }
