@@ -33,6 +33,8 @@ COPY migrations migrations
 COPY seed seed
 # Last, because it changes most often. Bun runs TypeScript: there is no build step, and a stack trace names the lines of the repository.
 COPY src src
+# `docker compose exec wallet saldo status`
+COPY src/cli/saldo /usr/local/bin/saldo
 
 # `bun` of the base image. As numbers, so that Kubernetes sees that it is not root (`runAsNonRoot`).
 USER 1000:1000

@@ -1,6 +1,7 @@
 /** Transactions of several legs, end to end: from the wallet to everything that balances shows of them. */
 import { expect, test } from 'bun:test'
 import { republish } from './cli/republish'
+import { runCommand } from './testing/command'
 import { eventually } from './testing/eventually'
 import { differencesOf, noDifference } from './testing/reconciled'
 import { startStack } from './testing/stack'
@@ -117,7 +118,7 @@ test('ledger, topics and read model agree, also after reversal, republication an
 
   const { databases } = stack
   const env = { DATABASE_URL: databases.wallet.url }
-  expect(await republish.run([], env, new AbortController().signal)).toBe(0)
+  expect((await runCommand(republish, [], env)).code).toBe(0)
   expect(await differencesOf(stack)).toEqual(noDifference)
 
   await stack.balances.post('/rebuild', {})

@@ -12,6 +12,7 @@ import type { IncomingRecord, OutgoingRecord } from './platform/kafka/records'
 import { openDatabase } from './platform/postgres/database'
 import type { RunningService } from './platform/process/service'
 import { createLog } from './platform/telemetry/log'
+import { runCommand } from './testing/command'
 import { eventually } from './testing/eventually'
 import { headersOf, headerText } from './testing/headers'
 import { reconciled } from './testing/reconciled'
@@ -250,10 +251,9 @@ test('forged and changed records move nothing, and each is a dead letter with it
     KAFKA_BROKERS: kafka.brokers.join(),
     KAFKA_TOPIC_PREFIX: kafka.topicPrefix,
   }
-  const { signal } = new AbortController()
   for (const command of [redriveCommand, rebuild])
     for (const settings of [{}, { EVENTS_VERIFY: 'off' }])
-      await expect(command.run([], { ...env, ...settings }, signal)).rejects.toThrow(
+      await expect(runCommand(command, [], { ...env, ...settings })).rejects.toThrow(
         'Set EVENTS_VERIFY=required and EVENTS_VERIFY_KEYS as the service has them.',
       )
   await balances.stop()

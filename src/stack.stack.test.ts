@@ -4,6 +4,7 @@ import postgres from 'postgres'
 import { startBalances } from './balances/service'
 import { republish } from './cli/republish'
 import { createLog } from './platform/telemetry/log'
+import { runCommand } from './testing/command'
 import { eventually } from './testing/eventually'
 import { casesOf, drawn } from './testing/random'
 import { type Caller, callerOf, type Stack, spawnService, startStack } from './testing/stack'
@@ -138,7 +139,7 @@ test('lost topics are republished from the ledger, and the read model is rebuilt
   await rebuilt('refused')
   expect((await reads.get('/rebuild')).body.message).toContain('republish')
   const env = { DATABASE_URL: wallet.database.url }
-  expect(await republish.run([], env, new AbortController().signal)).toBe(0)
+  expect((await runCommand(republish, [], env)).code).toBe(0)
   await rebuilt('swapped')
   expect((await reads.get('/rebuild')).body.divergence).toMatchObject({ accounts: 0, entries: 0, clients: 0 })
   await expectSamePicture(stack)

@@ -42,7 +42,7 @@ export function decideStart({
     refusal:
       `HOST is ${host}, which other machines may reach, and there is no API key. Create one, now or after ` +
       `a start with AUTH=keys: npm run saldo -- keys create --service ${service} --name NAME --scopes ` +
-      'read,write,admin (in a container: bun src/cli/main.ts keys create …). Or set HOST=127.0.0.1. Or set ' +
+      'read,write,admin (in a container: saldo keys create …). Or set HOST=127.0.0.1. Or set ' +
       'AUTH=off, if something in front of the service decides who may use it.',
   }
 }

@@ -1,20 +1,69 @@
 /** What commands share: their shape, and a migrated database with a remedy where it cannot be reached. */
 import { join } from 'node:path'
-import type { Environment } from '../config/config'
-import { Fault, SetupError } from '../platform/fault'
+import { type Environment, type ServiceName, serviceNames } from '../config/config'
+import { oneOf } from '../config/parsers'
+import { Fault, SetupError, UsageError } from '../platform/fault'
 import { type Database, openDatabase } from '../platform/postgres/database'
 import { withUnavailableFault } from '../platform/postgres/failures'
 import { type Preparation, prepareDatabase } from '../platform/postgres/migrate'
 import { createLog, type Log } from '../platform/telemetry/log'
+import type { exitCodes } from './exit-codes'
+import { type Options, type Syntax, type ValuesOf, value } from './options'
 
-export type Command = {
-  usage: string
+type ExitName = keyof typeof exitCodes
+
+/** What a command is given beside its options. */
+export type Context = {
+  env: Environment
+  /** Aborts at SIGINT and SIGTERM: stop in good order. */
+  signal: AbortSignal
+  json: boolean
+  positionals: string[]
+  /** A line on standard output. Diagnostics and progress go to standard error. */
+  print(line: string): Promise<void> | void
+}
+
+export type Command = Partial<Syntax> & {
+  /** One sentence, for lists of commands. */
   about: string
+  details?: readonly string[]
+  /** Instead of options and `run`: commands of their own, such as `keys create`. */
+  verbs?: Readonly<Record<string, Command>>
+  examples?: readonly string[]
+  /** The output of `--json`. Members are added, never removed or renamed. */
+  json?: { example: unknown; perLine?: true }
+  /** Exit codes that mean something more special than for every command. */
+  exits?: Partial<Record<ExitName, string>>
+  /** What Ctrl-C leaves. */
+  interrupted?: string
   /**
-   * Returns the exit code. Stops in good order when the signal aborts. Throws `UsageError`, or what
-   * `parseArgs` throws, for bad arguments, before doing anything.
+   * Returns the exit code. Throws `UsageError` for options that are wrong together, before doing
+   * anything.
    */
-  run(args: string[], env: Environment, signal: AbortSignal): Promise<number>
+  // biome-ignore lint/suspicious/noExplicitAny: typed by `defineCommand`.
+  run?(options: any, context: Context): Promise<number>
+}
+
+/** A command whose `run` is given the values of its own options. */
+export const defineCommand = <O extends Options>(
+  command: Omit<Command, 'options' | 'run' | 'verbs'> & {
+    options: O
+    run(options: ValuesOf<O>, context: Context): Promise<number>
+  },
+): Command & typeof command => command
+
+/** The service whose database is meant, where a command works on either. */
+export const serviceOption = value(
+  'SERVICE',
+  'wallet or balances; by default SERVICE of the environment',
+  oneOf(...serviceNames),
+)
+
+/** Throws `UsageError` where neither the option nor the environment names one. */
+export function serviceOf(service: ServiceName | undefined, env: Environment): ServiceName {
+  const name = service ?? serviceNames.find((one) => one === env.SERVICE)
+  if (name) return name
+  throw new UsageError(`Say --service ${serviceNames.join(' or --service ')}.`)
 }
 
 /** How long to wait for a database that does not answer, in milliseconds. */

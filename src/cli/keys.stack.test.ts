@@ -6,24 +6,22 @@ import { isWellFormed } from '../access/token'
 import { keyEntries } from '../config/api-keys'
 import { SetupError, UsageError } from '../platform/fault'
 import { backing } from '../testing/backing'
+import { runCommand } from '../testing/command'
 import { eventually } from '../testing/eventually'
 import { type Caller, startStack } from '../testing/stack'
 import { keys } from './keys'
 
-/** In this process: what it prints, and the exit code or the error. */
+/** What it prints, and the exit code or the error. */
 async function run(env: Record<string, string | undefined>, ...args: string[]) {
-  const printed = { out: [] as string[], err: [] as string[] }
-  const spies = [
-    spyOn(console, 'log').mockImplementation((text) => void printed.out.push(text)),
-    spyOn(console, 'error').mockImplementation((text) => void printed.err.push(text)),
-  ]
+  const err: string[] = []
+  const spy = spyOn(console, 'error').mockImplementation((text) => void err.push(text))
   try {
-    const code = await keys.run(args, env, new AbortController().signal)
-    return { code, out: printed.out, err: printed.err.join('\n'), error: undefined }
+    const { code, out } = await runCommand(keys, args, env)
+    return { code, out, err: err.join('\n'), error: undefined }
   } catch (error) {
-    return { code: undefined, out: printed.out, err: printed.err.join('\n'), error: error as Error }
+    return { code: undefined, out: [], err: err.join('\n'), error: error as Error }
   } finally {
-    for (const spy of spies) spy.mockRestore()
+    spy.mockRestore()
   }
 }
 
@@ -120,22 +118,22 @@ test('an entry in a file has everything but the token, and needs no database', a
 
 const named = ['--service', 'wallet', '--name', 'a']
 test.each([
-  [[], /one of create/],
-  [['created'], /one of create/],
-  [['toString'], /one of create/],
   [['create', '--service', 'wallet', '--scopes', 'read'], /--name/],
-  [['create', '--service', 'wallet', '--scopes', 'read', '--name', 'a b'], /--name/],
+  [['create', '--service', 'wallet', '--scopes', 'read', '--name', 'a b'], /--name is the actor/],
   [['create', ...named], /--scopes/],
   [['create', ...named, '--scopes', 'read,'], /--scopes/],
   [['create', ...named, '--scopes', 'all'], /--scopes/],
   [['create', ...named, '--scopes', 'read', '--env', 'LIVE'], /--env/],
   [['create', ...named, '--scopes', 'read', '--expires', 'soon'], /--expires is a number/],
   [['create', ...named, '--scopes', 'read', '--expires', '2020-01-01T00:00:00Z'], /--expires is in the past/],
-  [['create', ...named, '--scopes', 'read', '--account', 'a b'], /are ids/],
+  [['create', ...named, '--scopes', 'read', '--account', 'a b'], /--account must be an id/],
   [['create', '--name', 'a', '--scopes', 'read'], /Say --service wallet or --service balances/],
-  [['create', '--name', 'a', '--scopes', 'read', '--service', 'ledger'], /Say --service/],
-  [['revoke', '--service', 'wallet'], /one key/],
-  [['roll', '--service', 'wallet', 'a', 'b'], /one key/],
+  [['create', '--name', 'a', '--scopes', 'read', '--service', 'ledger'], /--service must be one of/],
+  [['create', '--name', 'a', '--name', 'b'], /--name is given twice/],
+  [['revoke', '--service', 'wallet'], /NAME\|ID is missing/],
+  [['revoke', '--service', 'wallet', 'a', '--json=no'], /--json takes no value/],
+  [['create', ...named, '--scopes', 'read', '--entry-file', 'keys'], /--service and --entry-file contradict/],
+  [['roll', '--service', 'wallet', 'a', 'b'], /Unexpected argument "b"/],
   [['roll', '--service', 'wallet', 'a', '--overlap', '1w'], /--overlap is a number/],
 ])('%j is not understood', async (args, reason) => {
   const { error } = await run({}, ...args)

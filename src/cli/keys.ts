@@ -1,119 +1,168 @@
 /** `keys`: the API keys of a service. A new token is shown once, alone on standard output. */
 import { appendFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { listKeys, type StoredKey } from '../access/keys-store'
 import { type CreatedKey, createKey, type KeyTerms, newKey, revokeKey, rollKey } from '../access/manage'
 import { envPattern, namePattern } from '../access/token'
-import { type Environment, readOwnerUrl, remedyOf, serviceNames } from '../config/config'
+import { environmentOf, readOwnerUrl, remedyOf, type ServiceName } from '../config/config'
 import { canonicalId } from '../contract/id'
 import { parseInstant } from '../contract/time'
-import { messageOf, SetupError, UsageError } from '../platform/fault'
+import { messageOf, SetupError } from '../platform/fault'
 import { isScope, type Scope, scopes } from '../platform/http/scope'
 import type { Database } from '../platform/postgres/database'
 import { violation } from '../platform/postgres/failures'
-import { type Command, withDatabase } from './command'
+import { type Command, type Context, defineCommand, serviceOf, serviceOption, withDatabase } from './command'
+import { anyText, refuse, value, valueOr, values } from './options'
 
-export const keys: Command = {
-  usage: 'keys create|list|revoke|roll …',
-  about: `creates, lists, revokes and rolls the API keys of a service: docs/security.md
-      create --service S --name NAME --scopes read,write,admin [--account ID …] [--client ID]
-             [--expires 90d|TIME] [--env live] [--entry-file FILE] [--json]
-      list   --service S [--json]
-      revoke --service S NAME|ID
-      roll   --service S NAME|ID [--overlap 24h] [--expires 90d|TIME] [--json]
-      S is wallet or balances. --entry-file appends the key to a file for API_KEYS_FILE, without a database.`,
-  async run([verb = '', ...args], env, signal) {
-    const run = Object.hasOwn(verbs, verb) ? verbs[verb as keyof typeof verbs] : undefined
-    if (!run) throw new UsageError('Say one of create, list, revoke and roll.')
-    await run(args, (service, work) => withKeys(env, service, signal, work))
+const timeExample = '2026-01-31T00:00:00.000Z'
+const keyExample = {
+  id: '0190163d-8694-739b-aea5-966c26f8ad91',
+  name: 'shop',
+  key: 'saldo_live_AbCd…',
+  scopes: ['read', 'write'],
+  accounts: null,
+  client: null,
+  expires_at: null,
+}
+const nameRule = 'is the actor: 1 to 64 letters, digits and . _ @ -, beginning with one'
+const scopesRule = `is one or more of ${scopes.join(',')}`
+
+const service = serviceOption
+const expires = value(
+  '90d|TIME',
+  'ends after so many minutes, hours or days (30m, 24h, 90d), or at a time',
+  expiryOf,
+)
+
+const create = defineCommand({
+  about: 'makes a key, and prints its token once',
+  options: {
+    service,
+    name: value('NAME', 'the actor; required', parseName),
+    scopes: value('SCOPES', `one or more of ${scopes.join(',')}; required`, scopesOf),
+    account: values('ID', 'only requests about this account', idOf),
+    client: value('ID', 'only requests about this client and its accounts', idOf),
+    expires,
+    env: valueOr('live', 'ENV', 'the part of the token after saldo_', parseEnv),
+    'entry-file': value('FILE', 'appends the key to a file for API_KEYS_FILE; no database is used', anyText),
+  },
+  exclusive: [['service', 'entry-file']],
+  examples: [
+    'saldo keys create --service wallet --name shop --scopes read,write',
+    'docker compose exec wallet saldo keys create --name dashboard --scopes read --expires 90d',
+  ],
+  json: { example: { token: 'saldo_live_…', ...keyExample } },
+  interrupted: 'The key was made if its token was printed. `saldo keys list` shows it.',
+  async run(options, context) {
+    const terms = termsOf(options)
+    const file = options['entry-file']
+    if (file !== undefined) {
+      const created = newKey(terms)
+      appendEntry(file, created)
+      return showToken(created, context)
+    }
+    const [key, isFirst] = await withKeys(options.service, context, async (sql) => {
+      const made = await createKey(sql, terms)
+      return [made, (await listKeys(sql)).length === 1] as const
+    })
+    await showToken(key, context)
+    if (isFirst) console.error(firstKey)
     return 0
   },
-}
+})
 
-type WithKeys = <T>(service: string | undefined, work: (sql: Database['sql']) => Promise<T>) => Promise<T>
-
-const [text, flag] = [{ type: 'string' }, { type: 'boolean', default: false }] as const
-const common = { service: text, json: flag }
-
-const verbs = {
-  async create(args: string[], withKeys: WithKeys) {
-    const many = { type: 'string', multiple: true } as const
-    const { values } = parseArgs({
-      args,
-      options: {
-        ...{ ...common, name: text, scopes: text, account: many, client: text },
-        ...{ expires: text, env: text, 'entry-file': text },
+const list = defineCommand({
+  about: 'shows all keys, without their tokens',
+  options: { service },
+  json: {
+    example: [
+      {
+        ...keyExample,
+        state: 'valid',
+        created_at: timeExample,
+        revoked_at: null,
+        last_used_on: '2026-01-31',
       },
-    })
-    const { service, json, 'entry-file': file } = values
-    const terms = termsOf(values)
-    if (file === undefined) {
-      const [key, isFirst] = await withKeys(service, async (sql) => {
-        const made = await createKey(sql, terms)
-        return [made, (await listKeys(sql)).length === 1] as const
-      })
-      showToken(key, json)
-      if (isFirst) console.error(firstKey)
-      return
-    }
-    const created = newKey(terms)
-    appendEntry(file, created)
-    showToken(created, json)
+    ],
   },
-
-  async list(args: string[], withKeys: WithKeys) {
-    const { service, json } = parseArgs({ args, options: common }).values
-    const all = await withKeys(service, (sql) => listKeys(sql))
-    if (json) console.log(JSON.stringify(all.map(presentKey)))
-    else for (const line of tableOf(all)) console.log(line)
+  async run(options, context) {
+    const all = await withKeys(options.service, context, (sql) => listKeys(sql))
+    if (context.json) await context.print(JSON.stringify(all.map(presentKey)))
+    else for (const line of tableOf(all)) await context.print(line)
+    return 0
   },
+})
 
-  async revoke(args: string[], withKeys: WithKeys) {
-    const { values, positionals } = parseArgs({ args, options: common, allowPositionals: true })
-    const target = targetOf(positionals)
-    const revoked = await withKeys(values.service, (sql) => revokeKey(sql, target))
+const target = [{ name: 'NAME|ID', about: 'the name of a key, or its id' }]
+
+const revoke = defineCommand({
+  about: 'ends a key, or all of a name',
+  options: { service },
+  positionals: target,
+  examples: ['saldo keys revoke --service wallet shop'],
+  json: { example: { revoked: [{ id: keyExample.id, name: keyExample.name }] } },
+  interrupted: 'The key was revoked if it was said. `saldo keys list` shows it.',
+  async run(options, context) {
+    const [key = ''] = context.positionals
+    const revoked = await withKeys(options.service, context, (sql) => revokeKey(sql, key))
     for (const { name, id } of revoked)
       console.error(`Key ${name} (${id}) is revoked. Services refuse it within five seconds.`)
+    const shown = revoked.map(({ id, name }) => ({ id, name }))
+    if (context.json) await context.print(JSON.stringify({ revoked: shown }))
+    return 0
   },
+})
 
-  async roll(args: string[], withKeys: WithKeys) {
-    const options = { ...common, overlap: text, expires: text }
-    const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
-    const { service, json, overlap = '24h', expires } = values
-    const [target, overlapMs] = [targetOf(positionals), durationOf('--overlap', overlap)]
-    const expiresAt = expires === undefined ? undefined : expiryOf(expires)
-    const created = await withKeys(service, (sql) => rollKey(sql, target, { overlapMs, expiresAt }))
-    showToken(created, json)
-    const isAtOnce = overlapMs === 0
-    console.error(
-      isAtOnce
-        ? 'The former key has ended. Services refuse it within five seconds.'
-        : `The former key stays valid for ${overlap}.`,
-    )
+const roll = defineCommand({
+  about: 'makes a new key on the terms of another, which stays valid for a while',
+  options: {
+    service,
+    overlap: valueOr(
+      '24h',
+      'DURATION',
+      'how long the former key stays valid: 30m, 24h, 90d; 0m ends it',
+      parseOverlap,
+    ),
+    expires,
   },
+  positionals: target,
+  examples: ['saldo keys roll --service wallet shop --overlap 1h'],
+  json: create.json,
+  interrupted: 'The key was made if its token was printed. `saldo keys list` shows it.',
+  async run({ service, overlap, expires }, context) {
+    const [key = ''] = context.positionals
+    const { text, ms: overlapMs } = overlap
+    const created = await withKeys(service, context, (sql) =>
+      rollKey(sql, key, { overlapMs, expiresAt: expires }),
+    )
+    await showToken(created, context)
+    console.error(
+      overlapMs === 0
+        ? 'The former key has ended. Services refuse it within five seconds.'
+        : `The former key stays valid for ${text}.`,
+    )
+    return 0
+  },
+})
+
+export const keys: Command = {
+  about: 'creates, lists, rolls and revokes the API keys of a service',
+  details: ['Only the owner of the database may: MIGRATION_DATABASE_URL. docs/security.md#api-keys.'],
+  verbs: { create, list, revoke, roll },
 }
 
 const firstKey =
   'It is the first key of this service, which from now on refuses requests without one: ' +
   'docs/security.md says when, and what AUTH changes.'
 
-function targetOf(positionals: string[]): string {
-  const [first, ...others] = positionals
-  if (first === undefined || others.length > 0) throw new UsageError('Say one key, by its name or its id.')
-  return first
-}
-
 async function withKeys<T>(
-  env: Environment,
-  service: string | undefined,
-  signal: AbortSignal,
+  named: ServiceName | undefined,
+  { env, signal }: Context,
   work: (sql: Database['sql']) => Promise<T>,
 ): Promise<T> {
-  const name = serviceNames.find((one) => one === (service ?? env.SERVICE))
-  if (!name) throw new UsageError(`Say --service ${serviceNames.join(' or --service ')}.`)
-  const url = readOwnerUrl(env, name)
-  const remedy = remedyOf(env, ['DATABASE_URL'])
-  return withDatabase({ name: 'keys', service: name, url, remedy, signal }, async ({ sql }) => {
+  const service = serviceOf(named, env)
+  const own = environmentOf(env, service)
+  const [url, remedy] = [readOwnerUrl(own, service), remedyOf(own, ['DATABASE_URL'])]
+  return withDatabase({ name: 'keys', service, url, remedy, signal }, async ({ sql }) => {
     try {
       return await work(sql)
     } catch (error) {
@@ -124,53 +173,63 @@ async function withKeys<T>(
 }
 
 type TermsOptions = {
-  name?: string | undefined
-  scopes?: string | undefined
-  account?: string[] | undefined
-  client?: string | undefined
-  expires?: string | undefined
-  env?: string | undefined
+  name: string | undefined
+  scopes: Scope[] | undefined
+  account: string[]
+  client: string | undefined
+  expires: string | undefined
+  env: string
 }
 
 /** Throws `UsageError`. */
-function termsOf({ name, scopes: list, account, client, expires, env = 'live' }: TermsOptions): KeyTerms {
-  if (name === undefined || !namePattern.test(name))
-    throw new UsageError('--name is the actor: 1 to 64 letters, digits and . _ @ -, beginning with one.')
-  if (!envPattern.test(env)) throw new UsageError('--env is 1 to 12 small letters and digits.')
+function termsOf({ name, scopes, account, client, expires, env }: TermsOptions): KeyTerms {
+  if (name === undefined) refuse('name', `is missing: ${nameRule}`)
+  if (scopes === undefined) refuse('scopes', `is missing: ${scopesRule}`)
   return {
-    name,
-    env,
-    scopes: scopesOf(list),
-    accountIds: account?.map(idOf) ?? null,
-    clientId: client === undefined ? null : idOf(client),
-    expiresAt: expires === undefined ? null : expiryOf(expires),
+    ...{ name, env, scopes },
+    accountIds: account.length > 0 ? account : null,
+    clientId: client ?? null,
+    expiresAt: expires ?? null,
   }
 }
 
-function scopesOf(list = ''): Scope[] {
+function parseName(name: string): string {
+  if (!namePattern.test(name)) throw new Error(nameRule)
+  return name
+}
+
+function parseEnv(env: string): string {
+  if (!envPattern.test(env)) throw new Error('is 1 to 12 small letters and digits')
+  return env
+}
+
+function scopesOf(list: string): Scope[] {
   const named = list.split(',').map((one) => one.trim())
-  if (!named.every(isScope)) throw new UsageError(`--scopes is one or more of ${scopes.join(',')}.`)
+  if (!named.every(isScope)) throw new Error(scopesRule)
   return scopes.filter((scope) => named.includes(scope))
 }
 
 function idOf(id: string): string {
-  if (!/^\S{1,255}$/.test(id)) throw new UsageError('--account and --client are ids.')
+  if (!/^\S{1,255}$/.test(id)) throw new Error('must be an id')
   return canonicalId(id)
 }
 
 const unitsMs = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-function durationOf(option: string, duration: string): number {
+function durationOf(duration: string): number {
   const [, count, unit] = /^(\d{1,5})([mhd])$/.exec(duration) ?? []
-  if (unit === undefined)
-    throw new UsageError(`${option} is a number of minutes, hours or days: 30m, 24h, 90d.`)
+  if (unit === undefined) throw new Error('is a number of minutes, hours or days: 30m, 24h, 90d')
   return Number(count) * unitsMs[unit as keyof typeof unitsMs]
+}
+
+function parseOverlap(text: string): { text: string; ms: number } {
+  return { text, ms: durationOf(text) }
 }
 
 function expiryOf(expires: string): string {
   const instant = parseInstant(expires)
-  const atMs = instant?.ms ?? Date.now() + durationOf('--expires', expires)
-  if (atMs <= Date.now()) throw new UsageError('--expires is in the past.')
+  const atMs = instant?.ms ?? Date.now() + durationOf(expires)
+  if (atMs <= Date.now()) throw new Error('is in the past')
   return new Date(atMs).toISOString()
 }
 
@@ -190,9 +249,10 @@ function appendEntry(file: string, { key }: CreatedKey): void {
 }
 
 /** The token alone on standard output, for scripts. */
-function showToken({ token, key }: CreatedKey, json: boolean): void {
-  console.log(json ? JSON.stringify({ token, ...presentTerms(key) }) : token)
+async function showToken({ token, key }: CreatedKey, { json, print }: Context): Promise<number> {
+  await print(json ? JSON.stringify({ token, ...presentTerms(key) }) : token)
   console.error(`Key ${key.name} (${key.id}): ${describe(key)}. The token is not shown again.`)
+  return 0
 }
 
 const describe = ({ scopes, accountIds, clientId, expiresAt }: Omit<KeyTerms, 'env'>): string =>

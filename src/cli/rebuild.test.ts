@@ -1,34 +1,37 @@
 import { expect, test } from 'bun:test'
-import { UsageError } from '../platform/fault'
-import { parseRequest } from './rebuild'
+import { contradictionIn, rebuildActions } from '../balances/rebuild/transitions'
+import { parseOptions } from './options'
+import { rebuild } from './rebuild'
+
+const parse = (...args: string[]) => parseOptions(rebuild, args).options
 
 test.each([
-  [[], { action: 'start', manual: false, force: false }],
-  [['--manual'], { action: 'start', manual: true, force: false }],
-  [['--manual', '--force'], { action: 'start', manual: true, force: true }],
-  [['--swap', '--force'], { action: 'swap', manual: false, force: true }],
-  [['--rollback'], { action: 'rollback', manual: false, force: false }],
-  [['--cancel'], { action: 'cancel', manual: false, force: false }],
-  [['--status'], undefined],
-] as const)('%j is accepted', (args, request) => {
-  expect(parseRequest([...args])).toEqual(request as never)
+  [['--swap', '--rollback'], '--swap and --rollback contradict each other: give one of them.'],
+  [['--cancel', '--status'], '--cancel and --status contradict each other: give one of them.'],
+  [['--rollback', '--swap', '--cancel'], '--swap and --rollback and --cancel contradict each other'],
+  [['--status', '--force'], '--force and --status contradict each other'],
+  [['--sawp'], 'Unknown option --sawp. Did you mean --swap?'],
+  [['--swap=yes'], '--swap takes no value: leave out =yes.'],
+  [['now'], 'Unexpected argument "now"'],
+])('%j is refused, and says why', (args, message) => {
+  expect(() => parse(...args)).toThrow(message)
 })
 
-test.each([
-  [['--swap', '--rollback'], '--swap and --rollback are mutually exclusive.'],
-  [['--cancel', '--status'], '--cancel and --status are mutually exclusive.'],
-  [['--swap', '--rollback', '--cancel'], '--swap and --rollback and --cancel are mutually exclusive.'],
-  [['--manual', '--cancel'], '--manual cannot be combined with --cancel.'],
-  [['--manual', '--swap'], '--manual cannot be combined with --swap.'],
-  [['--force', '--rollback'], '--force cannot be combined with --rollback.'],
-  [['--force', '--cancel'], '--force cannot be combined with --cancel.'],
-  [['--status', '--force'], '--status takes no other options.'],
-] as const)('%j is contradictory', (args, message) => {
-  expect(() => parseRequest([...args])).toThrow(new UsageError(message))
-})
-
-test.each([[['--sawp']], [['--swap=yes']], [['now']]])('%j is an unknown option', (args) => {
-  expect(() => parseRequest(args)).toThrow(
-    expect.objectContaining({ code: expect.stringMatching(/^ERR_PARSE_ARGS/) }),
-  )
+test('what the service takes for a contradiction is one here, too', () => {
+  for (const action of rebuildActions)
+    for (const [manual, force] of [
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ] as const) {
+      const args = [
+        ...(action === 'start' ? [] : [`--${action}`]),
+        ...(manual ? ['--manual'] : []),
+        ...(force ? ['--force'] : []),
+      ]
+      const isRefused = contradictionIn({ action, manual, force }) !== undefined
+      if (isRefused) expect(() => parse(...args)).toThrow('contradict')
+      else expect(parse(...args)).toMatchObject({ manual, force })
+    }
 })

@@ -2,63 +2,92 @@
  * `rebuild` at a terminal: requests what POST /rebuild does, shows progress, and runs the rebuild itself
  * where no service does.
  */
-import { parseArgs } from 'node:util'
 import { checkVerification } from '../balances/projection/verification'
 import { RebuildCoordinator, type RebuildProgress } from '../balances/rebuild/coordinator'
-import { contradictionIn, type RebuildRequest } from '../balances/rebuild/transitions'
-import { readReadSideConfig, remedyOf } from '../config/config'
-import { UsageError } from '../platform/fault'
+import { presentRebuild } from '../balances/rebuild/presentation'
+import type { RebuildRequest } from '../balances/rebuild/transitions'
+import { environmentOf, readReadSideConfig, remedyOf } from '../config/config'
 import { formatProgress } from '../platform/process/progress-bar'
 import { pause } from '../platform/process/retry'
-import { type Command, migrationsOf, withDatabase } from './command'
+import { defineCommand, migrationsOf, withDatabase } from './command'
+import { exitCodes } from './exit-codes'
+import { flag } from './options'
 
 const everyMs = 1000
 
-export const rebuild: Command = {
-  usage: 'rebuild [--manual] [--force] | --swap [--force] | --rollback | --cancel | --status',
+const actions = ['swap', 'rollback', 'cancel', 'status'] as const
+
+export const rebuild = defineCommand({
   about: 'rebuilds the read model from the topics without downtime and swaps it in',
-  /**
-   * 0 complete or ready; 1 the tables differ, the request was refused, or the rebuild was cancelled
-   * meanwhile.
-   */
-  async run(args, env, signal) {
-    const request = parseRequest(args)
-    const config = { ...readReadSideConfig(env), logLevel: 'error' as const }
-    const options = {
-      name: 'rebuild',
-      service: 'balances',
-      remedy: remedyOf(env, ['DATABASE_URL', 'KAFKA_BROKERS']),
-      signal,
-    } as const
-    return withDatabase({ ...options, ...config.database }, async (database, log) => {
+  details: ['Without an option it builds, compares and swaps: docs/operations.md#rebuilding-the-read-model.'],
+  options: {
+    manual: flag('stops before the swap, and waits for --swap'),
+    force: flag('swaps although the new tables lack something, or starts a rebuild that does'),
+    swap: flag('swaps in what was built'),
+    rollback: flag('swaps the tables from before back in'),
+    cancel: flag('gives up what is being built'),
+    status: flag('only shows the state of the last rebuild'),
+  },
+  exclusive: [
+    [...actions],
+    ...(['rollback', 'cancel', 'status'] as const).map((action) => ['force', action]),
+    ...actions.map((action) => ['manual', action]),
+  ],
+  examples: [
+    'docker compose exec balances saldo rebuild',
+    'saldo rebuild --manual && saldo rebuild --swap',
+    'saldo rebuild --status --json',
+  ],
+  json: {
+    example: {
+      state: 'swapped',
+      records: { done: 55, total: 55 },
+      per_second: 110,
+      seconds_left: 0,
+      divergence: null,
+      message: null,
+      manual: false,
+      force: false,
+      started_at: '2026-01-31T00:00:00.000Z',
+      ended_at: '2026-01-31T00:00:01.000Z',
+    },
+  },
+  exits: {
+    failed: 'The tables differ (state `refused`), the request was refused, it was cancelled, or it failed.',
+  },
+  interrupted:
+    'The live tables serve as before, and what was built is kept: a service resumes it, ' +
+    'or run the command again.',
+  async run(options, { env, signal, json, print }) {
+    const own = environmentOf(env, 'balances')
+    const config = { ...readReadSideConfig(own), logLevel: 'error' as const }
+    const remedy = remedyOf(own, ['DATABASE_URL', 'KAFKA_BROKERS'])
+    const connection = { name: 'rebuild', service: 'balances', remedy, signal } as const
+    return withDatabase({ ...connection, ...config.database }, async (database, log) => {
       await checkVerification(database.sql, config.events)
       const migrationsFolder = migrationsOf('balances')
       const coordinator = new RebuildCoordinator({ database, config, migrationsFolder, log })
       const stopping = new AbortController()
       const running = coordinator.run(stopping.signal)
       try {
-        return await follow(coordinator, request, signal)
+        const code = await follow(coordinator, requestOf(options), signal)
+        if (json) await print(JSON.stringify(presentRebuild(await coordinator.status())))
+        return code
       } finally {
         stopping.abort()
         await running
       }
     })
   },
-}
+})
 
-/** Undefined for `--status`. Throws `UsageError` for options that contradict each other. */
-export function parseRequest(args: string[]): RebuildRequest | undefined {
-  const flag = { type: 'boolean', default: false } as const
-  const options = { manual: flag, force: flag, swap: flag, rollback: flag, cancel: flag, status: flag }
-  const { manual, force, ...verbs } = parseArgs({ args, options }).values
-  const given = (['swap', 'rollback', 'cancel', 'status'] as const).filter((one) => verbs[one])
-  if (given.length > 1) throw new UsageError(`--${given.join(' and --')} are mutually exclusive.`)
-  const [verb = 'start'] = given
-  if (verb === 'status' && (manual || force)) throw new UsageError('--status takes no other options.')
-  const request: RebuildRequest = { action: verb === 'status' ? 'start' : verb, manual, force }
-  const fault = contradictionIn(request)
-  if (fault) throw new UsageError(`--${fault.member} cannot be combined with --${verb}.`)
-  return verb === 'status' ? undefined : request
+type RebuildOptions = Record<'manual' | 'force' | (typeof actions)[number], boolean>
+
+/** Undefined for `--status`. */
+function requestOf(options: RebuildOptions): RebuildRequest | undefined {
+  const action = actions.find((one) => options[one]) ?? 'start'
+  const { manual, force } = options
+  return action === 'status' ? undefined : { action, manual, force }
 }
 
 /** Without a request it shows the status once. */
@@ -71,17 +100,16 @@ async function follow(
   if (outcome?.kind === 'refused' && outcome.refusal !== 'already_building') {
     const remedy = outcome.refusal === 'owner_needed' ? ': set MIGRATION_DATABASE_URL' : ''
     console.error(`Refused: ${outcome.refusal.replaceAll('_', ' ')}${remedy}.`)
-    return 1
+    return exitCodes.failed
   }
   for (;;) {
     const progress = await coordinator.status()
     console.error(progress ? lineOf(progress) : 'No rebuild.')
-    if (!request) return progress?.state === 'refused' ? 1 : 0
-    if (progress?.state === 'cancelled' && request.action !== 'cancel') return 1
-    if (progress?.state !== 'building') return progress?.state === 'refused' ? 1 : 0
-    if (signal.aborted)
-      console.error('Interrupted: a service resumes the rebuild, or run the same command again.')
-    if (signal.aborted) return 0
+    if (!request) return progress?.state === 'refused' ? exitCodes.failed : exitCodes.done
+    if (progress?.state === 'cancelled' && request.action !== 'cancel') return exitCodes.failed
+    if (progress?.state !== 'building')
+      return progress?.state === 'refused' ? exitCodes.failed : exitCodes.done
+    if (signal.aborted) return exitCodes.done
     await pause(everyMs, signal)
   }
 }

@@ -1,51 +1,73 @@
 /** `reconcile` at a terminal: options, report and exit code. Money is printed in major units. */
-import { parseArgs } from 'node:util'
 import { ConfigError, readReconcileConfig } from '../config/config'
+import { integer } from '../config/parsers'
 import { presentMoney } from '../contract/money'
-import { Fault, messageOf, UsageError, withoutQuery } from '../platform/fault'
+import { Fault, messageOf, withoutQuery } from '../platform/fault'
 import { isConnectionLost } from '../platform/postgres/failures'
 import { showProgressBar } from '../platform/process/progress-bar'
 import type { Difference } from '../reconcile/compare'
 import { CannotCompare, type Report, reconcile } from '../reconcile/reconcile'
-import type { Command } from './command'
+import { defineCommand } from './command'
+import { exitCodes } from './exit-codes'
+import { valueOr } from './options'
 
 /** By result; 2 when the comparison failed. */
-const exitCodes = { clean: 0, different: 1, pending: 3 } as const
-type Result = keyof typeof exitCodes
+const exitsOfResults = { clean: exitCodes.done, different: exitCodes.failed, pending: exitCodes.undecided }
+type Result = keyof typeof exitsOfResults
 
-export const reconcileCommand: Command = {
-  usage: 'reconcile [--wait SECONDS] [--limit DIFFERENCES] [--json]',
+export const reconcileCommand = defineCommand({
   about: 'compares ledger, outbox, topics and read model, and reports every difference',
-  async run(args, env, signal) {
-    const { json, ...options } = parseOptions(args)
+  options: {
+    wait: valueOr(
+      '30',
+      'SECONDS',
+      'how long the read side may take to catch up; 0 does not wait',
+      integer(0, 86_400),
+    ),
+    limit: valueOr(
+      '20',
+      'DIFFERENCES',
+      'how many to show of each source; all are counted',
+      integer(0, 100_000),
+    ),
+  },
+  examples: ['saldo reconcile --json --wait 0'],
+  json: {
+    example: {
+      result: 'clean',
+      watermark: '2026-01-31T00:00:00.000Z',
+      counts: {},
+      differences_total: 0,
+      differences: [],
+    },
+  },
+  exits: {
+    done: 'No difference.',
+    failed: 'Differences.',
+    usage: 'Wrong usage; or nothing was compared: a database or the broker is down, or a setting is missing.',
+    undecided: 'No difference so far, but events are in flight.',
+  },
+  interrupted: 'Reconcile only reads. Nothing was reported.',
+  async run({ wait, limit }, { env, signal, json, print }) {
     try {
       const report = await reconcile(readReconcileConfig(env), {
-        ...options,
+        ...{ waitMs: wait * 1000, differencesMax: limit },
         showProgress: showProgressBar,
         signal,
       })
       const result = resultOf(report)
-      console.log(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
-      return exitCodes[result]
+      await print(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
+      return exitsOfResults[result]
     } catch (error) {
       // A failed comparison must not look like a difference, whose exit code is 1.
       if (error instanceof CannotCompare || error instanceof ConfigError) console.error(error.message)
       else if (error instanceof Fault || isConnectionLost(error))
         console.error(`Comparison incomplete, run it again: ${messageOf(error)}`)
       else if (!signal.aborted) console.error(withoutQuery(error))
-      return 2
+      return exitCodes.usage
     }
   },
-}
-
-function parseOptions(args: string[]): { json: boolean; waitMs: number; differencesMax: number } {
-  const text = (fallback: string) => ({ type: 'string', default: fallback }) as const
-  const options = { json: { type: 'boolean', default: false }, wait: text('30'), limit: text('20') } as const
-  const { json, wait, limit } = parseArgs({ args, options }).values
-  for (const value of [wait, limit])
-    if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${JSON.stringify(value)} is not a whole number`)
-  return { json, waitMs: Number(wait) * 1000, differencesMax: Number(limit) }
-}
+})
 
 function resultOf({ total, counts }: Report): Result {
   if (total > 0) return 'different'

@@ -1,53 +1,103 @@
 /** `status`: what is in flight between the wallet and the read model, and what got stuck. */
-import { parseArgs } from 'node:util'
 import { countDeadLetters } from '../balances/dead-letters/dead-letters-store'
 import { listOffsets } from '../balances/projection/offsets-store'
 import { subscriptionOf } from '../balances/projection/topics'
-import { type ReconcileConfig, readReconcileConfig, reconcileAddresses, remedyOf } from '../config/config'
+import { type KafkaConfig, readStatusConfig } from '../config/config'
 import { connectKafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
+import type { Statements } from '../platform/postgres/statements'
 import type { Log } from '../platform/telemetry/log'
 import { measureOutbox, pendingMax } from '../wallet/outbox/outbox-store'
-import { type Command, withDatabase } from './command'
+import { defineCommand, withDatabase } from './command'
 
-export const status: Command = {
-  usage: 'status',
+export const status = defineCommand({
   about: 'shows pending outbox events, consumer lag by partition, and dead letters',
-  async run(args, env, signal) {
-    parseArgs({ args, options: {} })
-    const config = readReconcileConfig(env)
-    const options = { name: 'status', remedy: remedyOf(env, reconcileAddresses), signal }
-    const wallet = { ...options, service: 'wallet', url: config.walletUrl } as const
-    const balances = { ...options, service: 'balances', url: config.balancesUrl } as const
-    const outbox = await withDatabase(wallet, ({ sql }) => measureOutbox(sql))
-    await withDatabase(balances, async ({ sql }, log) => {
-      const { clusterId, ends } = await readLogEnds(config, log)
-      const applied = new Map(
-        (await listOffsets(sql, clusterId)).map((row) => [
-          partitionName(row.topic, row.partition),
-          row.nextOffset,
-        ]),
-      )
-      console.log(`outbox: ${describeOutbox(outbox)}`)
-      for (const { topic, partition, first, offset } of ends) {
-        const name = partitionName(topic, partition)
-        const next = applied.get(name) ?? first
-        const lag = offset > next ? offset - next : 0n
-        console.log(`${name}: lag ${lag}, applied ${next} of ${offset}`)
-      }
-      console.log(`dead letters: ${await countDeadLetters(sql)}`)
-    })
+  details: [
+    'Where the address of one database is missing, as in the container of a service, the rest is shown.',
+  ],
+  options: {},
+  examples: ['docker compose exec balances saldo status --json'],
+  json: {
+    example: {
+      outbox: { events: 0, oldest_seconds: 0 },
+      partitions: [{ topic: 'balances', partition: 0, lag: 0, applied: 34, end: 34 }],
+      dead_letters: 0,
+    },
+  },
+  async run(_, { env, signal, json, print }) {
+    const { walletUrl, balancesUrl, kafka, remedy } = readStatusConfig(env)
+    const options = { name: 'status', remedy, signal }
+    const outbox =
+      walletUrl === undefined
+        ? undefined
+        : await withDatabase({ ...options, service: 'wallet', url: walletUrl }, ({ sql }) =>
+            measureOutbox(sql),
+          )
+    const readSide =
+      balancesUrl === undefined
+        ? undefined
+        : await withDatabase({ ...options, service: 'balances', url: balancesUrl }, async ({ sql }, log) => ({
+            ...(await measurePartitions(sql, kafka, log)),
+            deadLetters: await countDeadLetters(sql),
+          }))
+    const shown = { outbox, readSide }
+    if (json) await print(JSON.stringify(present(shown)))
+    else for (const line of linesOf(shown)) await print(line)
     return 0
   },
+})
+
+type Outbox = Awaited<ReturnType<typeof measureOutbox>>
+type Partition = { topic: string; partition: number; lag: bigint; applied: bigint; end: bigint }
+type Shown = {
+  outbox: Outbox | undefined
+  readSide: { partitions: Partition[]; deadLetters: number } | undefined
 }
 
-function describeOutbox({ pending, oldestAgeMs }: Awaited<ReturnType<typeof measureOutbox>>): string {
+async function measurePartitions(sql: Statements, kafka: KafkaConfig, log: Log) {
+  const { clusterId, ends } = await readLogEnds(kafka, log)
+  const offsets = await listOffsets(sql, clusterId)
+  const next = new Map(offsets.map((row) => [partitionName(row.topic, row.partition), row.nextOffset]))
+  const partitions = ends.map(({ topic, partition, first, offset: end }): Partition => {
+    const applied = next.get(partitionName(topic, partition)) ?? first
+    return { topic, partition, lag: end > applied ? end - applied : 0n, applied, end }
+  })
+  return { partitions }
+}
+
+const present = ({ outbox, readSide }: Shown) => ({
+  outbox: outbox
+    ? { events: outbox.pending, oldest_seconds: outbox.pending > 0 ? secondsOf(outbox.oldestAgeMs) : 0 }
+    : null,
+  partitions:
+    readSide?.partitions.map(({ topic, partition, lag, applied, end }) => ({
+      ...{ topic, partition, lag: Number(lag), applied: Number(applied), end: Number(end) },
+    })) ?? null,
+  dead_letters: readSide?.deadLetters ?? null,
+})
+
+function linesOf({ outbox, readSide }: Shown): string[] {
+  return [
+    outbox ? `outbox: ${describeOutbox(outbox)}` : notShown('outbox', 'WALLET_DATABASE_URL'),
+    ...(readSide?.partitions ?? []).map(
+      ({ topic, partition, lag, applied, end }) =>
+        `${partitionName(topic, partition)}: lag ${lag}, applied ${applied} of ${end}`,
+    ),
+    readSide ? `dead letters: ${readSide.deadLetters}` : notShown('read model', 'BALANCES_DATABASE_URL'),
+  ]
+}
+
+const notShown = (what: string, variable: string): string => `${what}: not shown, ${variable} is not set`
+
+const secondsOf = (ms: number): number => Math.ceil(ms / 1000)
+
+function describeOutbox({ pending, oldestAgeMs }: Outbox): string {
   const count = pending > pendingMax ? `more than ${pendingMax}` : pending
-  const age = pending > 0 ? `, the oldest for ${Math.ceil(oldestAgeMs / 1000)} s` : ''
+  const age = pending > 0 ? `, the oldest for ${secondsOf(oldestAgeMs)} s` : ''
   return `${count} events pending${age}`
 }
 
-async function readLogEnds({ kafka: settings }: ReconcileConfig, log: Log) {
+async function readLogEnds(settings: KafkaConfig, log: Log) {
   const kafka = connectKafka(settings, log)
   try {
     const clusterId = await kafka.clusterId()

@@ -1,6 +1,7 @@
 /** Every program that a person may start says how, and says so when it does not understand. */
 import { expect, spyOn, test } from 'bun:test'
 import { join } from 'node:path'
+import { loadCommands } from './commands'
 
 const root = join(import.meta.dir, '../..')
 
@@ -56,13 +57,8 @@ const programs: [string, ...string[]][] = [
   ['src/local/start.ts'],
   ['src/main.ts'],
   ['src/cli/main.ts'],
-  ['src/cli/main.ts', 'reconcile'],
-  ['src/cli/main.ts', 'republish'],
-  ['src/cli/main.ts', 'rebuild'],
-  ['src/cli/main.ts', 'status'],
-  ['src/cli/main.ts', 'migrate'],
-  ['src/cli/main.ts', 'keys'],
-  ['src/cli/main.ts', 'redrive'],
+  ...(await loadCommands()).map(([name]): [string, string] => ['src/cli/main.ts', name]),
+  ['src/cli/main.ts', 'keys', 'roll'],
   ['src/local/broker/main.ts'],
   ['src/testing/bench/main.ts'],
   ['src/testing/bench/main.ts', 'ledger'],

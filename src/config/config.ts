@@ -102,8 +102,63 @@ function tlsFiles(variable: Variable) {
   }
 }
 
+/**
+ * For commands about one service: DATABASE_URL is the database of that service, also where only
+ * WALLET_DATABASE_URL or BALANCES_DATABASE_URL names it. Throws `ConfigError` in the environment of the
+ * other service, whose database is not meant.
+ */
+export function environmentOf(env: Environment, service: ServiceName): Environment {
+  const own = databaseVariables[service]
+  const isOther = env.SERVICE !== undefined && env.SERVICE !== service
+  if (isSet(env, 'DATABASE_URL') && !isOther) return env
+  if (isSet(env, own)) {
+    const { MIGRATION_DATABASE_URL: _, MIGRATION_DATABASE_URL_FILE: __, ...rest } = env
+    return { ...rest, DATABASE_URL: env[own], DATABASE_URL_FILE: env[`${own}_FILE`], SERVICE: service }
+  }
+  if (!isSet(env, 'DATABASE_URL')) return env
+  const remedy = `run this in the environment of ${service}, or set ${own}`
+  throw new ConfigError([`DATABASE_URL is that of ${env.SERVICE}, as SERVICE says: ${remedy}`])
+}
+
+const databaseVariables = { wallet: 'WALLET_DATABASE_URL', balances: 'BALANCES_DATABASE_URL' } as const
+
+/** Where a service runs, its DATABASE_URL is one of the two addresses. */
+function withOwnAddress(env: Environment): Environment {
+  const service = serviceNames.find((name) => name === env.SERVICE)
+  const own = service && databaseVariables[service]
+  if (!own || isSet(env, own)) return env
+  return { ...env, [own]: env.DATABASE_URL, [`${own}_FILE`]: env.DATABASE_URL_FILE }
+}
+
+/** What `status` asks. A database whose address is missing is not shown. Throws `ConfigError`. */
+export function readStatusConfig(given: Environment) {
+  const env = withOwnAddress(given)
+  const isLocal = !reconcileAddresses.some((name) => isSet(env, name))
+  return read(isLocal ? { ...env, ...localAddresses(env) } : env, (variable) => {
+    const address = databaseAddress(variable)
+    return {
+      walletUrl: variable('WALLET_DATABASE_URL', address, undefined),
+      balancesUrl: variable('BALANCES_DATABASE_URL', address, undefined),
+      kafka: kafkaConfig(variable, 'status'),
+      remedy: remedyOf(env, reconcileAddresses),
+    }
+  })
+}
+
+/** What reading topics takes: by default the broker of `npm start`. Throws `ConfigError`. */
+export function readTopicsConfig(env: Environment) {
+  const isLocal = !isSet(env, 'KAFKA_BROKERS')
+  const brokers = isLocal ? { KAFKA_BROKERS: localAddresses(env).KAFKA_BROKERS } : {}
+  return read({ ...env, ...brokers }, (variable) => ({
+    kafka: kafkaConfig(variable, 'events'),
+    events: verification(variable),
+    remedy: remedyOf(env, ['KAFKA_BROKERS']),
+  }))
+}
+
 /** Throws `ConfigError`. */
-export function readReconcileConfig(env: Environment) {
+export function readReconcileConfig(given: Environment) {
+  const env = withOwnAddress(given)
   const isLocal = !reconcileAddresses.some((name) => isSet(env, name))
   return read(isLocal ? { ...env, ...localAddresses(env) } : env, (variable) => {
     const address = databaseAddress(variable)

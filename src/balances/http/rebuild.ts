@@ -9,7 +9,8 @@ import { InvalidValue } from '../../platform/http/invalid'
 import { answer, route } from '../../platform/http/route'
 import { closedObject, nullable, oneOf } from '../../platform/http/schemas'
 import type { Once } from '../idempotency/once'
-import type { RebuildCoordinator, RebuildOutcome, RebuildProgress } from '../rebuild/coordinator'
+import type { RebuildCoordinator, RebuildOutcome } from '../rebuild/coordinator'
+import { presentRebuild } from '../rebuild/presentation'
 import { rebuildStates } from '../rebuild/rebuild-store'
 import {
   contradictionIn,
@@ -55,31 +56,6 @@ const RebuildResponse = Type.Union([
     ended_at: nullable(time('When it ended.')),
   }),
 ])
-
-function presentRebuild(progress: RebuildProgress | undefined): Static<typeof RebuildResponse> {
-  if (!progress) return { state: 'none' }
-  const { done, total, elapsedMs, divergence } = progress
-  const perSecond = (Number(done) * 1000) / elapsedMs
-  return {
-    state: progress.state,
-    records: { done: Number(done), total: Number(total) },
-    per_second: Math.round(perSecond),
-    seconds_left: done > 0n ? Math.ceil(Number(total - done) / perSecond) : null,
-    divergence: divergence && {
-      accounts: divergence.accounts,
-      entries: divergence.entries,
-      clients: divergence.clients,
-      accounts_added: divergence.accountsAdded,
-      entries_added: divergence.entriesAdded,
-      examples: divergence.examples,
-    },
-    message: progress.message,
-    manual: progress.manual,
-    force: progress.force,
-    started_at: progress.startedAt,
-    ended_at: progress.endedAt,
-  }
-}
 
 const tag = { name: 'Rebuild', description: 'The read model made new from the events, while it serves.' }
 const headers = [responseHeaders.cacheControl('no-store')]

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { rebuild } from '../../cli/rebuild'
 import { createLog } from '../../platform/telemetry/log'
+import { runCommand } from '../../testing/command'
 import { parseEvents } from '../../testing/event-source'
 import { eventually } from '../../testing/eventually'
 import { callerOf, type Stack, startStack } from '../../testing/stack'
@@ -221,12 +222,12 @@ test.concurrent('a cancelled rebuild is shown as such; the last swap can be roll
   console.error = (line: string) => printed.push(line)
   try {
     await whileLeading(url, async () => {
-      const following = rebuild.run([], env, new AbortController().signal)
+      const following = runCommand(rebuild, [], env)
       await reaches(stack, 'building')
-      expect(await rebuild.run(['--cancel'], env, new AbortController().signal)).toBe(0)
+      expect((await runCommand(rebuild, ['--cancel'], env)).code).toBe(0)
       expect(printed.at(-1)).toStartWith('cancelled: ')
       expect(await rebuildOf(stack)).toMatchObject({ state: 'cancelled', ended_at: expect.any(String) })
-      expect(await following).toBe(1)
+      expect((await following).code).toBe(1)
     })
   } finally {
     console.error = error

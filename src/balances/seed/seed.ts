@@ -14,10 +14,11 @@ import { markSeeded, seedName } from './seeds-store'
 
 const seedFile = join(import.meta.dir, '../../../seed/events.jsonl')
 
-/** Seeds once. The same events from the topic change nothing: they have the same versions. */
-export async function seedBalances(url: string, database: Database, log: Log): Promise<void> {
+/** Seeds once; false after that. The same events of the topic have the same versions, and change nothing. */
+export async function seedBalances(url: string, database: Database, log: Log): Promise<boolean> {
   const { claimed } = await withPreparationLock(url, () => applySeed(database.sql))
   if (claimed) log.info({}, 'seed data applied')
+  return claimed
 }
 
 /** The same without the preparation lock, for tables of one process. */

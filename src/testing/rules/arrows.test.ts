@@ -92,6 +92,7 @@ const arrows = {
     'platform',
     'local',
     'client',
+    'cli',
     '../package.json',
   ],
 } satisfies Record<string, string[]>

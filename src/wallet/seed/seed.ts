@@ -75,12 +75,12 @@ export const readSeedEvents = (): string[] =>
     .flatMap(toEvents)
     .flatMap(({ topic, value }) => (topic === events.PersonalDataRecorded.topic ? [] : value))
 
-/** Writes the seed in one transaction, unless it was applied before. */
-export async function seedWallet(url: string, database: Database, log: Log): Promise<void> {
+/** Writes the seed in one transaction, unless it was applied before: then false. */
+export async function seedWallet(url: string, database: Database, log: Log): Promise<boolean> {
   const file = readSeedFile()
-  await withPreparationLock(url, () =>
+  return withPreparationLock(url, () =>
     database.sql.begin(async (tx) => {
-      if (!(await markSeeded(tx, file.name))) return
+      if (!(await markSeeded(tx, file.name))) return false
       const facts = readSeed(file)
       for (const fact of facts) {
         const events = toEvents(fact).map((event) => ({ ...event, traceparent: null }))
@@ -89,6 +89,7 @@ export async function seedWallet(url: string, database: Database, log: Log): Pro
       const count = (type: Fact['type']) => facts.filter((fact) => fact.type === type).length
       const counts = { clients: count('registration'), accounts: count('opening') }
       log.info({ ...counts, transfers: count('transaction') }, 'database seeded')
+      return true
     }),
   )
 }
