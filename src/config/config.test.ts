@@ -351,3 +351,75 @@ test.each([
   expect(others).toEqual([])
   expect(message).not.toContain(secretOf(32).slice(0, 8))
 })
+
+const collector = { ...enough, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318/' }
+
+test.each<[string, Record<string, string>]>([
+  ['no endpoint', enough],
+  // Not even read then.
+  ['no endpoint, and another protocol', { ...enough, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }],
+  ['the SDK is disabled', { ...collector, OTEL_SDK_DISABLED: 'true' }],
+  ['the exporter is none', { ...collector, OTEL_TRACES_EXPORTER: 'none' }],
+])('no traces: %s', (_, env) => {
+  expect(readServiceConfig(env).tracing).toBeUndefined()
+})
+
+test('traces are configured by the variables of OpenTelemetry, those for traces first', () => {
+  expect(readServiceConfig(collector).tracing).toEqual({
+    url: 'http://127.0.0.1:4318/v1/traces',
+    headers: {},
+    timeoutMs: 10_000,
+    sampler: { root: 'on', ratio: 1, isParentBased: true },
+    queueMax: 8192,
+    batchMax: 512,
+    delayMs: 5000,
+    resource: {
+      'service.namespace': 'saldo',
+      'service.name': 'wallet',
+      'service.instance.id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+    },
+  })
+  const more = {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://traces.example/in',
+    OTEL_EXPORTER_OTLP_HEADERS: 'a=1',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: ' Authorization = Bearer%20a%3Db , x-tenant=t=1 ',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '0.01',
+    OTEL_BSP_MAX_QUEUE_SIZE: '100',
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,service.name=other',
+    OTEL_SERVICE_NAME: 'ledger',
+  }
+  expect(readServiceConfig({ ...collector, ...more }).tracing).toMatchObject({
+    url: 'https://traces.example/in',
+    headers: { Authorization: 'Bearer a=b', 'x-tenant': 't=1' },
+    timeoutMs: 2000,
+    sampler: { root: 'ratio', ratio: 0.01, isParentBased: true },
+    queueMax: 100,
+    batchMax: 100,
+    resource: { 'deployment.environment.name': 'test', 'service.name': 'ledger' },
+  })
+})
+
+test.each([
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318', 'must be a URL'],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://me:secret@collector', 'without a password'],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'must be one of http/protobuf, but is "grpc"'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', 'a=1,secret', 'entry 2 is not'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', 'a=%zz', 'entry 1 is not'],
+  ['OTEL_TRACES_SAMPLER', 'jaeger_remote', 'must be one of always_on'],
+  ['OTEL_BSP_SCHEDULE_DELAY', '0', 'must be a whole number from 1'],
+])('%s=%s is refused', (name, value, fault) => {
+  const faults = faultsOf({ ...collector, [name]: value })
+  expect(faults).toHaveLength(1)
+  expect(faults[0]).toContain(fault)
+  expect(faults[0]).not.toContain('secret')
+})
+
+test('a share of traces is a number from 0 to 1', () => {
+  const ratio = { ...collector, OTEL_TRACES_SAMPLER: 'traceidratio' }
+  for (const share of ['1.5', '-1', 'half', '.5'])
+    expect(faultsOf({ ...ratio, OTEL_TRACES_SAMPLER_ARG: share })).toEqual([
+      'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, such as 0.01',
+    ])
+})

@@ -22,8 +22,10 @@ import {
   text,
   textBeside,
   topicPrefix,
+  type Variable,
 } from './parsers'
 import { postgresUrl } from './postgres-url'
+import { tracingConfig } from './tracing'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -68,6 +70,8 @@ export function readServiceConfig(env: Environment) {
       },
       logLevel: variable('LOG_LEVEL', oneOf('debug', 'info', 'warn', 'error'), 'info'),
       logFormat: variable('LOG_FORMAT', oneOf('json', 'pretty'), 'json'),
+      /** Undefined where traces are not exported. */
+      tracing: tracingConfig(variable, service),
       database: {
         url: variable('DATABASE_URL', address),
         /** The owner, for migrations and rebuilds only, when `url` is a restricted role. */
@@ -316,11 +320,6 @@ function kafkaTls(variable: Variable) {
   variable('KAFKA_CERT', textBeside('KAFKA_KEY'))
   variable('KAFKA_KEY', textBeside('KAFKA_CERT'))
   return { ssl, ca, cert, key }
-}
-
-type Variable = {
-  <T>(name: string, parse: Parser<T>): T
-  <T, D extends T | undefined>(name: string, parse: Parser<T>, fallback: D): T | D
 }
 
 /** Collects the faults of all variables before it throws. */

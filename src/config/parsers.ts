@@ -3,6 +3,12 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 
 export type Parser<T> = (value: string) => T
 
+/** Reads a variable; a fault is kept for the list of all of them. */
+export type Variable = {
+  <T>(name: string, parse: Parser<T>): T
+  <T, D extends T | undefined>(name: string, parse: Parser<T>, fallback: D): T | D
+}
+
 export const text: Parser<string> = (value) => {
   if (!value) throw new Error('must be set')
   return value

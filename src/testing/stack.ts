@@ -36,6 +36,8 @@ export type StackOptions = {
   start?: readonly ServiceName[]
   /** Of each topic. With one, entries are applied in the order in which they were written. */
   partitions?: number
+  /** Where traces go. */
+  collector?: string
 }
 
 /** Starts the services in this process, or only those in `start`. */
@@ -43,6 +45,7 @@ export async function startStack({
   seed = true,
   start = ['wallet', 'balances'],
   partitions = 3,
+  collector,
 }: StackOptions = {}): Promise<Stack> {
   const shared = await backing()
   const databases = {
@@ -66,6 +69,8 @@ export async function startStack({
       partitions,
     }),
   }
+  if (collector !== undefined)
+    for (const one of [config.wallet, config.balances]) one.tracing = tracingTo(collector, one.service)
   const [wallet, balances] = await Promise.all([
     start.includes('wallet') ? startWallet(config.wallet, log) : undefined,
     start.includes('balances') ? startBalances(config.balances, log) : undefined,
@@ -81,6 +86,18 @@ export async function startStack({
     },
   }
 }
+
+/** Everything is recorded, and exported soon. */
+export const tracingTo = (url: string, service: ServiceName): NonNullable<ServiceConfig['tracing']> => ({
+  url,
+  headers: {},
+  timeoutMs: 1000,
+  sampler: { root: 'on', ratio: 1, isParentBased: true },
+  queueMax: 8192,
+  batchMax: 512,
+  delayMs: 20,
+  resource: { 'service.name': service },
+})
 
 export type Settings = {
   database: TestDatabase
@@ -107,6 +124,7 @@ export function serviceConfig(
     rateLimits: { perKey: 0, perAddress: 0 },
     logLevel: 'error',
     logFormat: 'json',
+    tracing: undefined,
     database: { url: database.serviceUrl, migrationUrl: database.url, poolMax: 5, prepare: true },
     kafka: {
       brokers,
