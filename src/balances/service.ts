@@ -1,5 +1,6 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
+import { version } from '../../package.json'
 import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import type { Use } from '../contract/docs/asyncapi'
@@ -20,7 +21,10 @@ import {
   type RunningService,
   restartable,
 } from '../platform/process/service'
+import { tracesPart } from '../platform/process/traces'
 import type { Log } from '../platform/telemetry/log'
+import type { Tracing } from '../platform/telemetry/spans'
+import { openTracing } from '../platform/telemetry/tracing'
 import { grants } from './db/grants'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
 import { createDeadLetterPublisher } from './dead-letters/publisher'
@@ -72,12 +76,13 @@ const patience = {
  * Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when
  * waiting would not help.
  */
-export function startBalances(
+export async function startBalances(
   config: ServiceConfig,
   log: Log,
   limits: Partial<typeof patience> = {},
 ): Promise<RunningService> {
   const { lookEveryMs, standstillMaxMs, sessionTimeoutMs, recreationCheckMs } = { ...patience, ...limits }
+  const tracing = config.tracing && (await openTracing(config.tracing, { version, log }))
   const service = createService({ ...config, name: 'balances', log })
   const { reading, database } = openDatabases(config)
   const kafka = connectKafka({ ...config.kafka, sessionTimeoutMs, topicSettings }, log)
@@ -86,7 +91,7 @@ export function startBalances(
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
   const serving = createServing({ config, kafka, reading, log }, { lookEveryMs, onSample: detector.observe })
   const { consistency, monitor, streams, wake } = serving
-  const consumers = createConsumers({ config, kafka, database, log, read, onApplied: wake })
+  const consumers = createConsumers({ config, kafka, database, log, tracing, read, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
@@ -111,11 +116,12 @@ export function startBalances(
     kafka: config.kafka,
     uses: usesOf(config),
   })
-  const http = listen(app, config, log)
+  const http = listen(app, config, log, tracing)
 
   return service.start({
     port: http.port,
     parts: [
+      ...tracesPart(tracing),
       { name: 'database', health: () => pingDatabase(reading), stop: () => reading.close() },
       { name: 'apply_connections', stop: () => database.close() },
       notifications,
@@ -196,14 +202,19 @@ function createConsumers({
   kafka,
   database,
   log,
+  tracing,
   read,
   onApplied,
-}: Omit<Means, 'reading'> & { read: ReadRecord; onApplied: (accountIds: string[]) => void }) {
+}: Omit<Means, 'reading'> & {
+  tracing: Tracing | undefined
+  read: ReadRecord
+  onApplied: (accountIds: string[]) => void
+}) {
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   const group = { database, kafka, groupId, log, partitions, read }
   const deadLetters = createDeadLetterPublisher(group)
   const consumer = restartable('consumer', () =>
-    startConsumer({ ...group, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake }),
+    startConsumer({ ...group, tracing, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake }),
   )
   const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log })
   const largeMovements = restartable('large_movements', () =>

@@ -1,5 +1,6 @@
 /** Puts the wallet together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
+import { version } from '../../package.json'
 import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import { topicSettings, topics } from '../contract/events/events'
@@ -10,7 +11,10 @@ import { type Database, fastDisconnectDetection, openDatabase } from '../platfor
 import { pingDatabase } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
 import { createService, type RunningService } from '../platform/process/service'
+import { tracesPart } from '../platform/process/traces'
 import type { Log } from '../platform/telemetry/log'
+import type { Tracing } from '../platform/telemetry/spans'
+import { openTracing } from '../platform/telemetry/tracing'
 import { grants } from './db/grants'
 import { sizeOf } from './domain/book'
 import { Purge } from './erasure/purge'
@@ -53,12 +57,13 @@ const requestStatementMs = 8000
  * Listens at once, resolves when requests are served. Throws `SetupError` or a driver's error when
  * waiting would not help.
  */
-export function startWallet(
+export async function startWallet(
   config: ServiceConfig,
   log: Log,
   { standstillMaxMs, refusedMs, optimistic = createOptimisticState() }: Options = patience,
 ): Promise<RunningService> {
   const { kafka: kafkaConfig } = config
+  const tracing = config.tracing && (await openTracing(config.tracing, { version, log }))
   const service = createService({ ...config, name: 'wallet', log })
   const kafka = connectKafka({ ...kafkaConfig, topicSettings }, log)
   const { database, writer, previews } = openDatabases(config, () => forgetSession(optimistic))
@@ -69,10 +74,11 @@ export function startWallet(
     clock: createClock(),
     onAppended: (append) => relay.handOver(append),
     optimistic,
+    tracing,
   }
   const heartbeat = createHeartbeat(ledger)
   ledger.health = heartbeat
-  const { relay, purge } = createPublishing({ config, database, kafka, log, refusedMs })
+  const { relay, purge } = createPublishing({ config, database, kafka, log, tracing, refusedMs })
   const wallet: Wallet = {
     database,
     clock: ledger.clock.now,
@@ -84,11 +90,12 @@ export function startWallet(
   const { isServing, health } = service
   const { guard } = access
   const app = createWalletApp({ wallet, log, health, isReady: isServing, guard, kafka: kafkaConfig })
-  const http = listen(app, config, log)
+  const http = listen(app, config, log, tracing)
 
   return service.start({
     port: http.port,
     parts: [
+      ...tracesPart(tracing),
       { name: 'database', health: () => pingDatabase(database), stop: () => database.close() },
       { name: 'writer_connection', stop: () => writer.close() },
       { name: 'preview_connection', stop: () => previews.close() },
@@ -118,9 +125,10 @@ function createPublishing(means: {
   database: Database
   kafka: Kafka
   log: Log
+  tracing: Tracing | undefined
   refusedMs: number
 }) {
-  const { config, database, kafka, log, refusedMs } = means
+  const { config, database, kafka, log, tracing, refusedMs } = means
   const { topicPrefix, partitions } = config.kafka
   const [signingKey] = config.events.signingKeys
   if (signingKey) log.info({ key: signingKey.id }, 'signing events')
@@ -131,7 +139,7 @@ function createPublishing(means: {
   })
   const names = topics.map((topic) => topicPrefix + topic)
   const relay = createRelay({
-    ...{ databaseUrl: config.database.url, topicPrefix, sign, log, refusedMs },
+    ...{ databaseUrl: config.database.url, topicPrefix, sign, log, tracing, refusedMs },
     publisher: kafka.publisher(),
     prepareBroker: () => kafka.ensureTopics(names, partitions),
     besides: () => purge.step(),

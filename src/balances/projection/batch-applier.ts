@@ -5,11 +5,15 @@
 import { isUuid } from '../../contract/id'
 import { recordTime } from '../../contract/time'
 import { messageOf } from '../../platform/fault'
+import { traceProcessing, traceparentOf } from '../../platform/kafka/process-spans'
 import type { IncomingRecord } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import { isDataRefused } from '../../platform/postgres/failures'
+import { statementAttributes } from '../../platform/postgres/statement-span'
 import type { Statements } from '../../platform/postgres/statements'
 import type { Log } from '../../platform/telemetry/log'
+import type { Tracing } from '../../platform/telemetry/spans'
+import { traceFields } from '../../platform/telemetry/trace'
 import { loadProjectedAccounts } from './accounts-store'
 import {
   applyProjection,
@@ -31,6 +35,7 @@ import type { DeadLetterReason, Reading } from './types'
 export type BatchApplierOptions = {
   database: Pick<Database, 'sql'>
   log: Log
+  tracing?: { tracing: Tracing; groupId: string } | undefined
   retries: Retries
   read: ReadRecord
   /** These accounts may have changed. */
@@ -52,7 +57,14 @@ type Step = {
   rejected: DeadRecord[]
   accountIds: string[]
   projected: ReturnType<typeof projectSafely<Origin>> | undefined
+  /** When its records were taken up, on the clock of `performance.now`. */
+  startedMs: number
 }
+
+type Written = { rows: Rows; unknown: string[]; dead: DeadRecord[] }
+
+const applyStatement = { operation: 'INSERT', table: 'balances' } as const
+const applied = { name: 'INSERT balances', attributes: statementAttributes(applyStatement) }
 
 const recordsMaxDefault = 2000
 const detailLengthMax = 300
@@ -135,7 +147,7 @@ export class BatchApplier {
       if (signal.aborted) return false
       if (batch.records.length > 1) return this.#applyHalves(batch, signal)
       const rejected = step.readings.map(({ origin }) => ({ origin, reason: this.#rejection(origin, error) }))
-      return this.#commit({ ...stepOf(step.advances, []), rejected }, signal)
+      return this.#commit({ ...stepOf(step.advances, [], step.startedMs), rejected }, signal)
     }
   }
 
@@ -149,6 +161,7 @@ export class BatchApplier {
   }
 
   #stepOf(batches: readonly PartitionRecords[]): Step {
+    const startedMs = performance.now()
     const { read } = this.#options
     const advances = batches.map(({ offset: from, records, to }) => ({
       from,
@@ -162,13 +175,14 @@ export class BatchApplier {
         origin: { record, partition },
       })),
     )
-    return stepOf(advances, readings)
+    return stepOf(advances, readings, startedMs)
   }
 
   #rejection({ record, partition: { topic, partition } }: Origin, error: unknown): DeadLetterReason {
     const isProjection = error instanceof ProjectionFailed
     const message = isProjection ? 'projection failed on record' : 'database rejected record'
-    this.#options.log.error({ error, topic, partition, offset: record.offset }, message)
+    const place = { topic, partition, offset: record.offset, ...traceOf(record) }
+    this.#options.log.error({ error, ...place }, message)
     return {
       cause: isProjection ? 'not_applicable' : 'not_storable',
       detail: messageOf(error).slice(0, detailLengthMax),
@@ -178,6 +192,7 @@ export class BatchApplier {
   /** One transaction. Retries everything but what is wrong with the data itself, which it throws. */
   async #commit(step: Step, signal: AbortSignal): Promise<boolean> {
     const { database, retries } = this.#options
+    const startedMs = performance.now()
     const write = async (sql: Statements, accountIds: string[]) => {
       const stored = await loadProjectedAccounts(sql, accountIds)
       const projected =
@@ -191,7 +206,7 @@ export class BatchApplier {
       const options = { areNew: this.#areNew }
       const { claimed, recorded } = await applyProjection(sql, advanceOffsets(step.advances), rows, options)
       if (claimed) this.#areNew = recorded === rows.entries.length
-      return claimed ? { rows, unknown } : undefined
+      return claimed ? { rows, unknown, dead } : undefined
     }
     const writeLocked = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
 
@@ -219,16 +234,36 @@ export class BatchApplier {
       from.next = to
       from.last = last ?? from.last
     }
+    this.#trace(written.dead, step, startedMs)
     this.#report(written, step)
     return true
   }
 
-  #report({ rows, unknown }: { rows: Rows; unknown: string[] }, { readings }: Step): void {
+  #trace(dead: readonly DeadRecord[], { readings, rejected, startedMs }: Step, committingMs: number): void {
+    const { tracing } = this.#options
+    if (!tracing) return
+    const causes = new Map(dead.map(({ origin, reason }) => [origin, reason.cause]))
+    const origins = [...readings, ...rejected].map(({ origin }) => origin)
+    const processed = origins.map((origin) => {
+      const { topic, partition } = origin.partition
+      return { topic, partition, record: origin.record, error: causes.get(origin) }
+    })
+    traceProcessing(tracing.tracing, processed, {
+      groupId: tracing.groupId,
+      startMs: startedMs,
+      shared: { ...applied, startMs: committingMs },
+    })
+  }
+
+  #report({ rows, unknown, dead }: Written, { readings }: Step): void {
     const { log, onApplied, onDeadLetters } = this.#options
     onApplied?.(rows.balances.map((row) => row.accountId))
     if (rows.deadLetters.length > 0) onDeadLetters?.()
-    for (const { topic, partition, recordOffset: offset, cause, detail } of rows.deadLetters)
-      log.warn({ topic, partition, offset, cause, detail }, 'record dead-lettered: see GET /dead-letters')
+    for (const [at, { topic, partition, recordOffset: offset, ...reason }] of rows.deadLetters.entries()) {
+      const { cause, detail } = reason
+      const place = { topic, partition, offset, ...traceOf(dead[at]?.origin.record) }
+      log.warn({ ...place, cause, detail }, 'record dead-lettered: see GET /dead-letters')
+    }
     for (const name of unknown) {
       if (this.#unknownNames.has(name) || this.#unknownNames.size >= unknownNamesMax) continue
       const { origin } = readings.find(({ decoded }) => 'name' in decoded && decoded.name === name) ?? {}
@@ -239,10 +274,16 @@ export class BatchApplier {
   }
 }
 
-function stepOf(advances: Advance[], readings: Reading<Origin>[]): Step {
+function stepOf(advances: Advance[], readings: Reading<Origin>[], startedMs: number): Step {
   const accountIds = accountsToLoad(readings)
   const projected = accountIds.length === 0 ? projectSafely(readings, new Map()) : undefined
-  return { advances, readings, rejected: [], accountIds, projected }
+  return { advances, readings, rejected: [], accountIds, projected, startedMs }
+}
+
+/** For log lines about a record. */
+function traceOf(record: IncomingRecord | undefined): Partial<ReturnType<typeof traceFields>> {
+  const traceparent = record && traceparentOf(record)
+  return traceparent === undefined ? {} : traceFields(traceparent)
 }
 
 /** In pieces of at most so many records. */

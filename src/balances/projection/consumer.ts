@@ -15,6 +15,7 @@ import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/records
 import type { Fetching } from '../../platform/kafka/subscription'
 import type { Database } from '../../platform/postgres/database'
 import type { Check } from '../../platform/process/service'
+import type { Tracing } from '../../platform/telemetry/spans'
 import { BatchApplier, type BatchApplierOptions, type PartitionRecords } from './batch-applier'
 import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
 import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
@@ -25,6 +26,7 @@ export type ConsumerOptions = Pick<
   BatchApplierOptions,
   'log' | 'read' | 'onApplied' | 'onDeadLetters' | 'recordsMax'
 > & {
+  tracing?: Tracing | undefined
   database: Database
   kafka: Kafka
   groupId: string
@@ -78,12 +80,15 @@ class ProjectionConsumer implements Consumer {
   readonly #running: Promise<void>
 
   constructor(options: ConsumerOptions) {
-    const { database, kafka, read, onApplied, onDeadLetters, recordsMax, ...subscription } = options
+    const { database, kafka, read, onApplied, onDeadLetters, recordsMax, tracing, ...subscription } = options
     const { log } = options
     this.#options = options
     this.#retries = new Retries(log)
     const retries = this.#retries
-    this.#applier = new BatchApplier({ database, log, retries, read, onApplied, onDeadLetters, recordsMax })
+    this.#applier = new BatchApplier({
+      ...{ database, log, retries, read, onApplied, onDeadLetters, recordsMax },
+      tracing: tracing && { tracing, groupId: subscription.groupId },
+    })
     this.#running = keepSubscribed(kafka, {
       ...subscription,
       onBatches: (batches, signal) => this.#onBatches(batches, signal),

@@ -48,7 +48,8 @@ test('each write, refused or not, is one line: who did what, and how it ended', 
   for (const read of ['GET', 'HEAD', 'OPTIONS']) await send(read, '/things/7')
   await server.close(0)
 
-  const shared = { trace_id: 'ab'.repeat(16), duration_ms: expect.any(Number) }
+  const ids = { trace_id: 'ab'.repeat(16), span_id: expect.stringMatching(/^[0-9a-f]{16}$/) }
+  const shared = { ...ids, duration_ms: expect.any(Number) }
   const route = '/things/:id'
   expect(lines).toEqual([
     [{ ...shared, actor: 'shop', method: 'PATCH', route, status: 201 }, 'access'],

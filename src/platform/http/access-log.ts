@@ -1,6 +1,6 @@
 /** One line for each request that may write, refused ones included: who, what, and how it ended. */
 import type { Log } from '../telemetry/log'
-import { traceIdOf } from '../telemetry/trace'
+import { traceFields } from '../telemetry/trace'
 import { pathOf, routerIn, traceOf } from './app'
 import { isRead } from './origins'
 import { principalOf } from './principal'
@@ -14,7 +14,7 @@ export function createAccessLog(app: { routes: readonly object[] }, log: Log) {
     const { method } = request
     if (isRead(method)) return
     const fields = {
-      trace_id: traceIdOf(traceOf(request)),
+      ...traceFields(traceOf(request)),
       actor: principalOf(request)?.name,
       method,
       route: routerIn(app)(method, pathOf(request))?.path,

@@ -5,7 +5,8 @@ import { Fault, messageOf } from '../fault'
 import { databaseFault } from '../postgres/failures'
 import type { Checks } from '../process/service'
 import type { Log } from '../telemetry/log'
-import { continueTrace, traceIdOf } from '../telemetry/trace'
+import type { Span } from '../telemetry/spans'
+import { continueTrace, traceFields, traceIdOf } from '../telemetry/trace'
 import { faultText, missingBody } from './body-schema'
 import { describeApi } from './docs/markdown'
 import { type ApiInfo, openApi } from './docs/openapi'
@@ -95,11 +96,11 @@ export function createHttp(options: HttpOptions) {
       if (code === 'NOT_FOUND') return notFound(app, request, path)
       const fault = cause instanceof Fault ? cause : databaseFault(cause)
       if (fault) {
-        log.warn({ path, trace_id: traceIdOf(traceOf(request)) }, fault.message)
+        log.warn({ path, ...traceFields(traceOf(request)) }, fault.message)
         const kind = isLoad.has(fault.code) ? commonProblems.overloaded : commonProblems.unavailable
         return answer(kind, { detail: faultDetails[fault.code] })
       }
-      log.error({ error, path, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
+      log.error({ error, path, ...traceFields(traceOf(request)) }, 'request failed')
       return answer(commonProblems.internal, internalError)
     })
   const findFor = (request: Request) =>
@@ -309,6 +310,7 @@ const isHealth = /^\/(livez|readyz|healthz)$/
 
 export function refuse(request: Request, kind: ProblemKind, details: ProblemDetails): Response {
   const marked = isPreview(request) ? { ...details, isPreview: true } : details
+  spans.get(request)?.set({ 'saldo.problem': kind.name })
   return problemResponse(kind, marked, pathOf(request), traceIdOf(traceOf(request)))
 }
 
@@ -317,6 +319,16 @@ export const internalError = { detail: 'internal error; look up this trace_id in
 const alwaysServed = /^\/(|livez|readyz|healthz|problems\/.*|openapi(\.json)?)$/
 
 const traces = new WeakMap<Request, string>()
+const spans = new WeakMap<Request, Span>()
+
+/** The span of a request: what it leads to continues from there. */
+export function setSpan(request: Request, span: Span): void {
+  spans.set(request, span)
+  traces.set(request, span.traceparent)
+}
+
+/** Undefined where the request is not traced. */
+export const spanOf = (request: Request): Span | undefined => spans.get(request)
 
 /** The trace of a request, continued from its header or new. Stable for the same request. */
 export function traceOf(request: Request): string {

@@ -2,9 +2,21 @@
 
 import type { Part } from '../process/service'
 import type { Log } from '../telemetry/log'
-import { traceIdOf } from '../telemetry/trace'
+import type { Tracing } from '../telemetry/spans'
+import { traceFields } from '../telemetry/trace'
 import { createAccessLog } from './access-log'
-import { allowedAt, internalError, pathOf, refuse, refuseBody, takeBody, traceOf, UnreadBody } from './app'
+import {
+  allowedAt,
+  internalError,
+  pathOf,
+  refuse,
+  refuseBody,
+  setSpan,
+  spanOf,
+  takeBody,
+  traceOf,
+  UnreadBody,
+} from './app'
 import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
 import type { AddressOf, Guard, Refusal } from './guard'
 import { openListener, type Respond } from './listener'
@@ -21,6 +33,7 @@ import {
 import { principalOf } from './principal'
 import { commonProblems } from './problem'
 import { readBody } from './request-body'
+import { beginRequest, endRequest } from './request-span'
 import { secured } from './security-headers'
 
 type ListenOptions = {
@@ -49,16 +62,19 @@ const formerMaxMs = 86_400_000
 const hsts = { 'strict-transport-security': 'max-age=31536000' }
 
 /** Throws `SetupError` when it cannot listen on the port, or has no certificate for it. */
-export function listen(app: App, options: ListenOptions, log: Log) {
+export function listen(app: App, options: ListenOptions, log: Log, tracing?: Tracing) {
   const { host, port, tls: files, certificateEveryMs: everyMs = 10_000, ...rules } = options
   const logAccess = createAccessLog(app, log)
+  const scheme = files ? 'https' : 'http'
   const respond: Respond = async (request, addressOf) => {
     const startedMs = performance.now()
+    const span = tracing && beginRequest(tracing, { app, scheme }, request)
     const response = secured(await answer(app, { request, addressOf }, rules, log))
     withHeaders(response, corsHeaders(request, rules))
     const quota = app.quotaHeadersOf?.(request)
     if (quota) withHeaders(response, quota)
     logAccess(request, response, startedMs)
+    if (span) endRequest(span, response)
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
   const certificate = files && readCertificate(files)
@@ -118,7 +134,7 @@ async function answer(
     return request.method === 'HEAD' ? await answerHead(app, request) : await app.fetch(request)
   } catch (error) {
     if (error instanceof UnreadBody) return refuseBody(request, error.fault)
-    log.error({ error, trace_id: traceIdOf(traceOf(request)) }, 'request failed')
+    log.error({ error, ...traceFields(traceOf(request)) }, 'request failed')
     return refuse(request, commonProblems.internal, internalError)
   }
 }
@@ -158,6 +174,8 @@ function refuseForeign(app: App, request: Request, rules: OriginRules): Response
 async function answerHead(app: App, request: Request): Promise<Response> {
   const { url, headers, signal } = request
   const get = new Request(url, { headers, signal })
+  const span = spanOf(request)
+  if (span) setSpan(get, span)
   const response = await app.fetch(get)
   const isStream = response.headers.get('content-type') === 'text/event-stream'
   const length = isStream ? undefined : (await response.arrayBuffer()).byteLength

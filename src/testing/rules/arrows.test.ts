@@ -44,7 +44,7 @@ const arrows = {
   ],
   'wallet/seed': ['wallet/domain', 'wallet/events.ts', 'wallet/ledger', 'contract', 'platform'],
   'wallet/http': ['wallet', 'config', 'contract', 'platform'],
-  'wallet/service.ts': ['wallet', 'access', 'config', 'contract', 'platform'],
+  'wallet/service.ts': ['wallet', 'access', 'config', 'contract', 'platform', '../package.json'],
 
   'balances/db': ['access/db', 'platform'],
   'balances/projection': ['balances/db', 'contract', 'platform'],
@@ -65,7 +65,7 @@ const arrows = {
     'platform',
   ],
   'balances/http': ['balances', 'config', 'contract', 'platform'],
-  'balances/service.ts': ['balances', 'access', 'config', 'contract', 'platform'],
+  'balances/service.ts': ['balances', 'access', 'config', 'contract', 'platform', '../package.json'],
 
   // It compares the two services, and so is the one room beside them that reads both databases.
   reconcile: [

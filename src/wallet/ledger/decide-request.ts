@@ -1,5 +1,6 @@
 /** Decides one request over loaded state, and collects what has to be appended for it. Pure. */
 import { decideKey, type IdempotencyKey, nameOf, type UsedKey } from '../../platform/idempotency'
+import type { Span } from '../../platform/telemetry/spans'
 import { type Book, type Command, type CommandResult, decideAll } from '../domain/book'
 import { findTimeFault, type TimeFault } from '../domain/timing'
 import type { Fact } from '../domain/types'
@@ -13,6 +14,8 @@ export type CommandRequest = {
   /** All commands are accepted or none is. */
   atomic: boolean
   traceparent: string | null
+  /** Where it is traced. */
+  span?: Span | undefined
   idempotencyKey: IdempotencyKey | null
   /** Aborted when the caller disconnects. */
   signal?: AbortSignal

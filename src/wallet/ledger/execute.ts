@@ -1,13 +1,14 @@
 /** Executes requests with nothing else in flight: loads, decides and appends, as often as it takes. */
 import { Fault, messageOf } from '../../platform/fault'
+import { errorTypeOf } from '../../platform/postgres/statement-span'
 import { backoffMs, pause } from '../../platform/process/retry'
+import { type Above, beginBatch, tracedAppend, tracedLoad } from './batch-span'
 import { type CommandRequest, changesOf, decideRequest, type RequestResult } from './decide-request'
 import type { Ledger } from './ledger'
 import { endLostSessions, observeReading } from './optimistic-state'
 import {
   type AppendFailure,
   acquireContentionLock,
-  append,
   classifyAppendFailure,
   dryRunAppend,
   releaseContentionLock,
@@ -34,6 +35,25 @@ export async function execute(
   requests: CommandRequest[],
   again = false,
 ): Promise<(RequestResult | Error)[]> {
+  const { tracing } = ledger
+  const batch = tracing && beginBatch(tracing, requests)
+  const executing = executeAll(ledger, requests, { again, above: { tracing, parent: batch } })
+  if (!batch) return executing
+  try {
+    return await executing
+  } catch (error) {
+    batch.fail(errorTypeOf(error))
+    throw error
+  } finally {
+    batch.end()
+  }
+}
+
+async function executeAll(
+  ledger: Ledger,
+  requests: CommandRequest[],
+  { again, above }: { again: boolean; above: Above },
+): Promise<(RequestResult | Error)[]> {
   const { database, optimistic } = ledger
   const startedMs = performance.now()
   let isLocked = false
@@ -46,12 +66,14 @@ export async function execute(
       if (tries > racesMax) await acquireContentionLock(database.sql)
       isLocked ||= tries > racesMax
       // An earlier try may have succeeded although its answer was lost: then the book has its results.
-      const { book, decided, changes } = await loadAndDecide(ledger, requests, again || tries > 1)
+      const { book, decided, changes } = await tracedLoad(above, () =>
+        loadAndDecide(ledger, requests, again || tries > 1),
+      )
       // The connection was lost while the book was read, perhaps by a new one.
       if (mayBeWritten && optimistic.lostSessions.size > 0) continue
       mayBeWritten = false
       isSent = true
-      const appended = await append(database.sql, changes)
+      const appended = await tracedAppend(above, database.sql, changes)
       if (isLocked) await releaseContentionLock(database.sql)
       for (const [id, account] of book.accounts) optimistic.accounts.set(id, account)
       ledger.health?.succeeded()

@@ -1,6 +1,7 @@
 /** What the ledger and the capabilities around it work with. Created by the service. */
 import type { Database } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
+import type { Tracing } from '../../platform/telemetry/spans'
 import type { PendingAppend } from '../outbox/outbox-store'
 import type { Clock } from './clock'
 import type { CommitQueue } from './commit-queue'
@@ -17,6 +18,7 @@ export type Ledger = {
   /** With the events, unless the outbox does not have them as they are. */
   onAppended: (append: PendingAppend | undefined) => void
   optimistic: OptimisticState
+  tracing?: Tracing | undefined
   /** Notified when the database cannot write, and when it can. */
   health?: { failed(requests: CommandRequest[], error: unknown): void; succeeded(): void }
 }

@@ -1,6 +1,8 @@
 /** Decides over what the appends in flight will leave, and sends the next append behind them. */
 import { messageOf } from '../../platform/fault'
+import { errorTypeOf } from '../../platform/postgres/statement-span'
 import { type Command, emptyBook } from '../domain/book'
+import { beginBatch, tracedAppend } from './batch-span'
 import {
   type CommandRequest,
   changesOf,
@@ -10,7 +12,6 @@ import {
 } from './decide-request'
 import type { Ledger } from './ledger'
 import { observeReading, pauseMaxMs, pauseMinMs } from './optimistic-state'
-import { append } from './store/append'
 import { readClock } from './store/clock'
 import { accountIdsOf } from './store/load-book'
 import { loadAccounts } from './store/rows'
@@ -46,16 +47,27 @@ export async function tryOptimistic(
     return isAccepted(one) ? one : undefined
   })
   const accepted = decided.filter((one) => one !== undefined)
-  const appending = append(database.sql, changesOf(accepted, at))
+  const { tracing } = ledger
+  const batch =
+    tracing &&
+    beginBatch(
+      tracing,
+      accepted.map(({ request }) => request),
+    )
+  const above = { tracing, parent: batch }
+  const appending = tracedAppend(above, database.sql, changesOf(accepted, at))
   return {
     answers: appending.then(
       (appended) => {
+        batch?.end()
         optimistic.pauseMs = pauseMinMs
         if (accepted.length > 0) ledger.health?.succeeded()
         if (accepted.length > 0) ledger.onAppended(appended)
         return decided.map((one) => one?.result)
       },
       (error) => {
+        batch?.fail(errorTypeOf(error))
+        batch?.end()
         ledger.log.debug(
           { requests: requests.length },
           `optimistic append failed, falling back to load-and-decide: ${messageOf(error)}`,

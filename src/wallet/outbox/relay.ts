@@ -6,17 +6,19 @@
 import { events } from '../../contract/events/events'
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { type Sign, signatureHeader } from '../../contract/wire/signature'
-import { messageOf } from '../../platform/fault'
+import { Fault, messageOf } from '../../platform/fault'
 import type { RecordCoordinates } from '../../platform/kafka/offsets'
 import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
 import type { OutgoingRecord } from '../../platform/kafka/records'
+import { SendSpans } from '../../platform/kafka/send-spans'
 import { keepListening } from '../../platform/postgres/listen'
 import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Part } from '../../platform/process/service'
 import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
-import { continueTrace } from '../../platform/telemetry/trace'
+import type { Tracing } from '../../platform/telemetry/spans'
+import { continueTrace, traceFields } from '../../platform/telemetry/trace'
 import { endSessions } from '../db/sessions'
 import { HandedOver } from './handed-over'
 import type { OutboxEvent } from './lines'
@@ -41,6 +43,7 @@ export type RelayOptions = {
   /** Absent where records are not signed. */
   sign: Sign | undefined
   log: Log
+  tracing?: Tracing | undefined
   /** How long until a refused event is tried again, in milliseconds: an operator has to act first. */
   refusedMs: number
   /** Work of the leader that no send may overlap, in small steps. True when there is more to do at once. */
@@ -235,17 +238,40 @@ class OutboxDrain {
       this.#sql,
       unsent.map(({ event }) => event),
     )
-    const sent = await this.#options.publisher.send(current.map((event) => recordOf(event, this.#options)))
+    const sent = await this.#send(current)
     this.#begun.clear()
     for (const [at, { results, index }] of unsent.entries()) results[index] = sent[at] ?? 'unsent'
     if (sent.some((result) => typeof result === 'object')) this.#progressMs = performance.now()
     const refused = appends.flatMap((append) => this.#conclude(append))
     const [first] = refused
-    if (first)
+    if (first) {
+      const traceparent = rows.find(({ id }) => id === first.id)?.events[0]?.traceparent
       this.#options.log.error(
-        { events: this.state().refused.length, first },
+        { events: this.state().refused.length, first, ...(traceparent && traceFields(traceparent)) },
         'broker refused events as too large, kept in the outbox',
       )
+    }
+  }
+
+  async #send(pending: readonly OutboxEvent[]): Promise<Result[]> {
+    const { publisher, tracing, topicPrefix } = this.#options
+    if (!tracing) return publisher.send(pending.map((event) => recordOf(event, this.#options)))
+    const spans = new SendSpans(
+      tracing,
+      pending.map(({ topic, traceparent }) => ({ topic: topicPrefix + topic, traceparent })),
+    )
+    const records = pending.map((event, index) => {
+      const traceparent = spans.traceparentOf(index) ?? event.traceparent
+      return recordOf({ ...event, traceparent }, this.#options)
+    })
+    try {
+      const sent = await publisher.send(records)
+      spans.end(sent)
+      return sent
+    } catch (error) {
+      spans.fail(error instanceof Fault ? error.code : '_OTHER')
+      throw error
+    }
   }
 
   /** Returns what was refused, of a row of which nothing was published: it is kept as it is. */
