@@ -1,6 +1,6 @@
 /**
- * A collector for tests: takes traces over OTLP/HTTP, and decodes the protobuf itself, so that what is
- * checked is what any other collector reads. Field numbers are those of opentelemetry-proto (trace/v1, common/v1).
+ * A collector for tests: takes traces over OTLP/HTTP. It decodes the protobuf itself, so that what is checked
+ * is what other collectors read. Field numbers are those of opentelemetry-proto (trace/v1, common/v1).
  */
 
 export type ReceivedSpan = {
