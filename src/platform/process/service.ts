@@ -1,10 +1,11 @@
 /**
  * A service is a list of parts with one interface and one run loop. Parts start in the order of the
  * list and stop in the reverse order, so a part may rely on those before it for as long as it runs.
- * Readiness follows from the list.
+ * Readiness and metrics follow from the list.
  */
 import { messageOf, SetupError } from '../fault'
 import type { Log } from '../telemetry/log'
+import { type Metric, MetricsPage, type Page } from '../telemetry/metrics'
 import { keepTrying, late, pause, within } from './retry'
 
 export type Check = { status: 'pass' | 'warn' | 'fail'; output?: string }
@@ -29,6 +30,13 @@ export type Part = {
   stop?(timeoutMs: number): Promise<unknown>
   /** Without it, a part that waits to be run again warns, and is not mentioned otherwise. */
   health?(): Check | Promise<Check>
+  /** What `/metrics` shows of it. */
+  metrics?: readonly Metric[]
+  /**
+   * Sets those of its metrics that take a query. Called every few seconds at most, while somebody reads the
+   * metrics. It may throw; then they keep their values.
+   */
+  sample?(): Promise<void>
 }
 
 export type Service = ReturnType<typeof createService>
@@ -60,16 +68,20 @@ export function createService(options: ServiceOptions) {
   let state: 'starting' | 'ready' | 'stopping' = 'starting'
   let isServing = false
   let parts: RunningPart[] = []
+  let page = new MetricsPage([])
 
   return {
     /** Whether requests are served. Also while it stops: those that were taken are answered. */
     isServing: () => isServing,
     health: async (): Promise<Checks> =>
       state === 'ready' ? checksOf(parts) : { service: { status: 'fail', output: state } },
+    /** All that the parts show of themselves, in the format that `accept` asks for. */
+    metrics: (accept: string): Promise<Page> => page.render(accept),
     /** Resolves when the service is ready. Throws what `prepare` throws, once everything was stopped. */
     async start({ port, parts: listed, prepare }: StartOptions) {
       const groups = listed.map((one) => [one].flat())
       const given = groups.flat()
+      page = new MetricsPage(given)
       const starting = new AbortController()
       log.info({ port }, `${name} listening`)
       const stop = once(async () => {
