@@ -10,9 +10,13 @@ import { tlsOf } from './tls'
 export type Database = {
   sql: Sql<Types>
   orm: PostgresJsDatabase
+  usage(): PoolUsage
   /** Waits for queries in flight, at most `timeoutMs`. */
   close(timeoutMs?: number): Promise<void>
 }
+
+/** Connections, and queries that wait. */
+export type PoolUsage = { size: number; inUse: number; waiting: number }
 
 export type DatabaseOptions = {
   url: string
@@ -41,6 +45,8 @@ export function openDatabase({ url, poolMax, prepare, ...options }: DatabaseOpti
   return {
     sql,
     orm,
+    // Of our patch: see decision 37.
+    usage: () => (sql as unknown as { usage(): PoolUsage }).usage(),
     close: (timeoutMs = 5000) => sql.end({ timeout: timeoutMs / 1000 }),
   }
 }
