@@ -10,9 +10,11 @@ import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
 import { type Database, openDatabase, openSession } from '../platform/postgres/database'
+import { measureDatabase } from '../platform/postgres/database-metrics'
 import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
 import { keepListening } from '../platform/postgres/listen'
 import { prepareDatabase } from '../platform/postgres/migrate'
+import { createProcessPart } from '../platform/process/process-metrics'
 import {
   type Check,
   createService,
@@ -22,15 +24,19 @@ import {
   restartable,
 } from '../platform/process/service'
 import { tracesPart } from '../platform/process/traces'
+import { createKeyMetrics } from '../platform/telemetry/key-metrics'
 import type { Log } from '../platform/telemetry/log'
+import { createMetrics } from '../platform/telemetry/metrics'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
 import { grants } from './db/grants'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
+import { createDeadLetterMetrics } from './dead-letters/metrics'
 import { createDeadLetterPublisher } from './dead-letters/publisher'
 import { openDeadLetterQueries } from './dead-letters/queries'
 import { redrive } from './dead-letters/redrive'
 import { clampToLogStart, FreshnessMonitor, type FreshnessOptions } from './freshness/freshness'
+import { createLagMetrics } from './freshness/lag-metrics'
 import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
 import { findOwnerIn } from './http/owners'
@@ -39,6 +45,7 @@ import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
 import { createOnce } from './idempotency/once'
 import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
+import { createApplyMetrics } from './projection/metrics'
 import type { Offsets } from './projection/offsets'
 import { listOffsets } from './projection/offsets-store'
 import { detectStall, type StallState, standstillMaxMs } from './projection/stall-detector'
@@ -50,6 +57,7 @@ import { listLargeMovements } from './reactions/large-movements-store'
 import { RebuildCoordinator } from './rebuild/coordinator'
 import { grantAllAsLive, tablesChannel } from './rebuild/shadow-store'
 import { seedBalances } from './seed/seed'
+import { streamMetrics } from './streams/metrics'
 import { BalanceStreams } from './streams/streams'
 
 const largeMovementsTopic = 'transactions'
@@ -90,7 +98,8 @@ export async function startBalances(
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
   const serving = createServing({ config, kafka, reading, log }, { lookEveryMs, onSample: detector.observe })
-  const { consistency, monitor, streams, wake } = serving
+  const { consistency, monitor, lag, streams, wake } = serving
+  const keysInProgress = new Map<object, number>()
   const consumers = createConsumers({ config, kafka, database, log, tracing, read, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
@@ -108,10 +117,11 @@ export async function startBalances(
       deadLetters.wake()
       return report
     },
-    once: createOnce(database, config.database),
+    once: createOnce(database, config.database, keysInProgress),
     rebuilding,
     log,
     health: service.health,
+    metrics: service.metrics,
     isReady: service.isServing,
     kafka: config.kafka,
     uses: usesOf(config),
@@ -122,7 +132,12 @@ export async function startBalances(
     port: http.port,
     parts: [
       ...tracesPart(tracing),
-      { name: 'database', health: () => pingDatabase(reading), stop: () => reading.close() },
+      createProcessPart({
+        service: 'balances',
+        version,
+        isServing: service.isServing,
+      }),
+      databasePart(reading, database),
       { name: 'apply_connections', stop: () => database.close() },
       notifications,
       { name: 'kafka', stop: () => kafka.close() },
@@ -130,11 +145,18 @@ export async function startBalances(
       [
         rebuilding,
         largeMovements,
-        { ...deadLetters, health: () => deadLettersHealth(reading) },
-        { ...consumer, health: () => detector.check() ?? consumer.health() },
+        {
+          ...deadLetters,
+          health: () => deadLettersHealth(reading),
+          ...createDeadLetterMetrics(reading.sql),
+        },
+        { ...consumer, health: () => detector.check() ?? consumer.health(), metrics: consumers.metrics.all },
       ],
       watchTopics(consumer, recreationCheckMs),
-      every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
+      {
+        ...every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
+        metrics: createKeyMetrics(keysInProgress).all,
+      },
       access.part,
       ...http.parts,
       // Stopped before the HTTP server: these end the requests that wait or stream.
@@ -145,8 +167,13 @@ export async function startBalances(
         },
         ready: () => monitor.waitForFirstSample(firstSampleMaxMs),
         stop: () => monitor.stop(),
+        ...lag,
       },
-      { name: 'streams', stop: async () => streams.stop() },
+      {
+        name: 'streams',
+        stop: async () => streams.stop(),
+        metrics: createMetrics(streamMetrics, { open: () => streams.count }).all,
+      },
       { name: 'read_your_writes', stop: async () => consistency.stop() },
     ],
     async prepare(signal) {
@@ -182,7 +209,14 @@ function createServing(
   const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
   const { topics: topicNames } = subscriptionOf(config.kafka)
   const offsets = offsetsOf(kafka, topicNames, reading)
-  const monitor = new FreshnessMonitor({ ...offsets, everyMs: lookEveryMs, log, onSample })
+  const monitor = new FreshnessMonitor({
+    ...{ ...offsets, everyMs: lookEveryMs, log },
+    onSample(ends, applied) {
+      lag.observe(ends, applied)
+      onSample(ends, applied)
+    },
+  })
+  const lag = createLagMetrics({ kafka, freshness: monitor.freshness })
   const streams = new BalanceStreams({
     sql: reading.sql,
     freshness: monitor.freshness,
@@ -193,7 +227,7 @@ function createServing(
     consistency.wake(accountIds)
     streams.wake(accountIds)
   }
-  return { reads, consistency, monitor, streams, wake }
+  return { reads, consistency, monitor, lag, streams, wake }
 }
 
 /** What consumes the topics. */
@@ -213,8 +247,11 @@ function createConsumers({
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   const group = { database, kafka, groupId, log, partitions, read }
   const deadLetters = createDeadLetterPublisher(group)
+  const metrics = createApplyMetrics()
   const consumer = restartable('consumer', () =>
-    startConsumer({ ...group, tracing, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake }),
+    startConsumer({
+      ...{ ...group, tracing, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake, metrics },
+    }),
   )
   const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log })
   const largeMovements = restartable('large_movements', () =>
@@ -225,7 +262,7 @@ function createConsumers({
       min: config.largeMovementMin,
     }),
   )
-  return { deadLetters, consumer, rebuilding, largeMovements }
+  return { deadLetters, consumer, metrics, rebuilding, largeMovements }
 }
 
 /** Writes wait for locks and disks. In a pool apart, so that neither reads nor writes hold up the other. */
@@ -239,6 +276,13 @@ function openDatabases(config: ServiceConfig) {
   })
   return { reading, database }
 }
+
+const databasePart = (reading: Database, database: Database): Part => ({
+  name: 'database',
+  health: () => pingDatabase(reading),
+  stop: () => reading.close(),
+  ...measureDatabase(reading, { 'saldo-balances': reading, 'saldo-balances-apply': database }),
+})
 
 async function deadLettersHealth(reading: Database): Promise<Check> {
   const count = await withTimeout(countDeadLetters(reading.sql))

@@ -1,7 +1,7 @@
 /** API keys in the environment, as `saldo keys create --entry-file` writes them: lines, or a list. */
 import type { Parser } from './parsers'
 
-const scopes = ['read', 'write', 'admin'] as const
+const scopes = ['read', 'write', 'admin', 'metrics'] as const
 
 export type KeyEntry = {
   id: string

@@ -17,7 +17,7 @@ export function openKeys({ url }: Pick<TestDatabase, 'url'>): TestKeys {
     sql,
     async create(terms = {}) {
       const { token } = await createKey(sql, {
-        ...{ name: `key-${++count}`, env: 'test', scopes: ['read', 'write', 'admin'] },
+        ...{ name: `key-${++count}`, env: 'test', scopes: ['read', 'write', 'admin', 'metrics'] },
         ...{ accountIds: null, clientId: null, expiresAt: null, ...terms },
       })
       return { authorization: `Bearer ${token}` }

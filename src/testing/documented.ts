@@ -69,7 +69,8 @@ function faultOfBody(
 ): string | undefined {
   if (!content) return text === '' ? undefined : 'a body, and none is documented'
   const mediaType = mediaTypeOf(headers)
-  if (mediaType !== content.mediaType) return `${mediaType} instead of ${content.mediaType}`
+  if (mediaType !== content.mediaType && !content.alternatives?.includes(mediaType ?? ''))
+    return `${mediaType} instead of ${content.mediaType}`
   return content.schema && mediaType !== eventStream ? faultOfJson(content.schema, text) : undefined
 }
 

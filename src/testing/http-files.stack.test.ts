@@ -70,6 +70,7 @@ test('balances.http, over the seed', async () => {
     livez: 200,
     readyz: 200,
     healthz: 200,
+    metrics: 200,
   })
   expect(answers.asyncapi?.body.operations).toHaveProperty('receive-balances')
 })
@@ -149,6 +150,7 @@ test('wallet.http, over the seed', async () => {
     livez: 200,
     readyz: 200,
     healthz: 200,
+    metrics: 200,
   })
   expect(answers.account?.body).toMatchObject({ balance: 710.26, version: 15 })
   expect(answers.transactions?.body.data).toHaveLength(2)

@@ -8,10 +8,13 @@ import { createSigner } from '../contract/wire/signature'
 import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
 import { type Database, fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
+import { measureDatabase } from '../platform/postgres/database-metrics'
 import { pingDatabase } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
+import { createProcessPart } from '../platform/process/process-metrics'
 import { createService, type RunningService } from '../platform/process/service'
 import { tracesPart } from '../platform/process/traces'
+import { createKeyMetrics } from '../platform/telemetry/key-metrics'
 import type { Log } from '../platform/telemetry/log'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
@@ -26,11 +29,13 @@ import type { CommandRequest, RequestResult } from './ledger/decide-request'
 import { execute } from './ledger/execute'
 import { createHeartbeat } from './ledger/heartbeat'
 import type { Ledger, Wallet } from './ledger/ledger'
+import { createLedgerMetrics, type LedgerMetrics, measureAppends } from './ledger/metrics'
 import { tryOptimistic } from './ledger/optimistic'
 import { createOptimisticState, forgetSession, type OptimisticState } from './ledger/optimistic-state'
 import { createPreviews, previewSettings } from './ledger/preview'
 import { createSweeps } from './maintenance/sweep'
 import { outboxHealth } from './outbox/health'
+import { measureOutbox } from './outbox/outbox-store'
 import { createRelay, recordOf } from './outbox/relay'
 import { seedWallet } from './seed/seed'
 
@@ -79,31 +84,53 @@ export async function startWallet(
   const heartbeat = createHeartbeat(ledger)
   ledger.health = heartbeat
   const { relay, purge } = createPublishing({ config, database, kafka, log, tracing, refusedMs })
+  const keysInProgress: Wallet['keysInProgress'] = new Map()
+  const metrics = createLedgerMetrics(() => wallet.commitQueue)
   const wallet: Wallet = {
     database,
     clock: ledger.clock.now,
-    commitQueue: openCommitQueue(ledger),
+    commitQueue: openCommitQueue(ledger, metrics),
     preview: createPreviews({ database: previews, clock: ledger.clock }),
-    keysInProgress: new Set(),
+    keysInProgress,
   }
   const access = createAccess({ config, sql: database.sql, ownerOf: findOwnerIn(database), log })
   const { isServing, health } = service
   const { guard } = access
-  const app = createWalletApp({ wallet, log, health, isReady: isServing, guard, kafka: kafkaConfig })
+  const app = createWalletApp({
+    ...{ wallet, log, health, metrics: service.metrics, isReady: isServing, guard, kafka: kafkaConfig },
+  })
   const http = listen(app, config, log, tracing)
 
   return service.start({
     port: http.port,
     parts: [
       ...tracesPart(tracing),
-      { name: 'database', health: () => pingDatabase(database), stop: () => database.close() },
+      createProcessPart({ service: 'wallet', version, isServing }),
+      {
+        name: 'database',
+        health: () => pingDatabase(database),
+        stop: () => database.close(),
+        ...measureDatabase(database, {
+          'saldo-wallet': database,
+          'saldo-wallet-writer': writer,
+          'saldo-wallet-preview': previews,
+        }),
+      },
       { name: 'writer_connection', stop: () => writer.close() },
       { name: 'preview_connection', stop: () => previews.close() },
       heartbeat,
       { name: 'kafka', stop: () => kafka.close() },
       { name: 'erasures', health: () => purge.health(relay.state().leads), stop: () => purge.stop() },
-      { ...relay, health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }) },
-      { name: 'commit_queue', stop: () => wallet.commitQueue.idle() },
+      {
+        ...relay,
+        health: () => outboxHealth({ database, kafka, relay, standstillMaxMs }),
+        sample: async () => relay.measured(await measureOutbox(database.sql)),
+      },
+      {
+        name: 'commit_queue',
+        stop: () => wallet.commitQueue.idle(),
+        metrics: [...metrics.all, ...createKeyMetrics(keysInProgress).all],
+      },
       access.part,
       ...http.parts,
       // One process is enough; two do no harm, since a hold ends once.
@@ -172,10 +199,15 @@ function openDatabases(config: ServiceConfig, onWriterClosed: () => void) {
   return { database, writer, previews }
 }
 
-const openCommitQueue = (ledger: Ledger) =>
+const openCommitQueue = (ledger: Ledger, metrics: LedgerMetrics) =>
   new CommitQueue<CommandRequest, RequestResult>({
-    tryOptimistic: (requests) => tryOptimistic(ledger, requests),
-    execute: (requests, again) => execute(ledger, requests, again),
+    ...measureAppends(
+      {
+        tryOptimistic: (requests) => tryOptimistic(ledger, requests),
+        execute: (requests, again) => execute(ledger, requests, again),
+      },
+      metrics,
+    ),
     isAbandoned: ({ signal }) => signal?.aborted ?? false,
     sizeOf: (request) => request.commands.reduce((sum, command) => sum + sizeOf(command), 0),
     sizeMax: batchSizeMax,

@@ -33,7 +33,7 @@ export const apiKeys = pgTable(
     check('api_keys_name', sql`${table.name} ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$'`),
     check(
       'api_keys_scopes',
-      sql`cardinality(${table.scopes}) > 0 and ${table.scopes} <@ array['read', 'write', 'admin']`,
+      sql`cardinality(${table.scopes}) > 0 and ${table.scopes} <@ array['read', 'write', 'admin', 'metrics']`,
     ),
   ],
 )

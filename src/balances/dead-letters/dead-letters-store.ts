@@ -115,6 +115,20 @@ export async function countDeadLetters(sql: Statements): Promise<number> {
   return row?.count ?? 0
 }
 
+/** Letters are counted up to here: there may be very many. */
+const countedMax = 10_000
+
+/** How many there are (`countedMax + 1` means more), and the age of the first that failed. */
+export async function measureDeadLetters(sql: Statements): Promise<{ count: number; oldestAgeMs: number }> {
+  const [row] = await sql<{ count: number; oldestAgeMs: number }[]>`
+    select
+      (select count(*)::integer from (select from dead_letters limit ${countedMax + 1}) as counted) as count,
+      coalesce(
+        (select extract(epoch from now() - recorded_at) * 1000 from dead_letters order by id limit 1), 0
+      )::float8 as "oldestAgeMs"`
+  return row ?? { count: 0, oldestAgeMs: 0 }
+}
+
 /** Claims a letter for the statement that applies it: it is deleted with the claim. */
 export const claimDeadLetter =
   (id: bigint): Claim =>

@@ -108,6 +108,7 @@ function serving(
     streams: { account: never, all: never },
     log: silent,
     health: async () => ({}),
+    metrics: async () => ({ text: '', contentType: 'text/plain' }),
     isReady: () => isReady,
     kafka: readServiceConfig({
       SERVICE: 'balances',

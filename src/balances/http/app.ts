@@ -34,6 +34,7 @@ export type BalancesOptions = {
   streams: Pick<BalanceStreams, 'account' | 'all'>
   log: Log
   health: Health
+  metrics: HttpOptions['metrics']
   guard: Guard
   isReady: () => boolean
   kafka: KafkaConfig
@@ -47,7 +48,7 @@ export const createBalancesApp = (options: BalancesOptions) => createHttp(httpOp
 export const balancesRoutes = (options: BalancesOptions) => tableOf(httpOptions(options))
 
 function httpOptions(options: BalancesOptions): HttpOptions {
-  const { reads, streams, log, health, guard, isReady, kafka, uses } = options
+  const { reads, streams, log, health, metrics, guard, isReady, kafka, uses } = options
   const consistent = new ConsistentReads(options)
   return {
     log,
@@ -55,6 +56,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
     api: apis.balances,
     documents: eventDocuments({ service: 'balances', action: 'receive', uses, kafka }),
     health,
+    metrics,
     guard,
     isReady,
     routes: [

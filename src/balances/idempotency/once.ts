@@ -30,16 +30,27 @@ type Connection = Pick<DatabaseOptions, 'url' | 'prepare'>
 /** Each request under a key has a connection of its own. */
 const limits = { concurrency: 4, waitingMax: 100 }
 
-export function createOnce({ sql }: Pick<Database, 'sql'>, connection: Connection): Once {
+/** `running`: requests under a key, and since when, on the clock of `performance.now`. */
+export function createOnce(
+  { sql }: Pick<Database, 'sql'>,
+  connection: Connection,
+  running = new Map<object, number>(),
+): Once {
   const limit = createConcurrencyLimit(limits)
   const session = { ...connection, applicationName: 'saldo-balances-key' }
   return async (key, act) => {
     if (!key) return execute(sql, null, act)
     // A key in progress is a lock, not a row: it ends with the process.
-    const answered = await limit(() =>
-      whileHoldingName(nameOf(key), session, () => answerUnder(sql, key, act)),
-    )
-    return answered ?? { kind: 'key_in_progress' }
+    const request = {}
+    running.set(request, performance.now())
+    try {
+      const answered = await limit(() =>
+        whileHoldingName(nameOf(key), session, () => answerUnder(sql, key, act)),
+      )
+      return answered ?? { kind: 'key_in_progress' }
+    } finally {
+      running.delete(request)
+    }
   }
 }
 

@@ -24,6 +24,7 @@ import {
   withProjectionLock,
 } from './apply-store'
 import { eraseInShadow } from './erasure-store'
+import { type ApplyMetrics, observeApply } from './metrics'
 import { type Advance, advanceOffsets, type Partition, type StoredOffset } from './offsets-store'
 import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
@@ -41,6 +42,7 @@ export type BatchApplierOptions = {
   /** These accounts may have changed. */
   onApplied?: ((accountIds: string[]) => void) | undefined
   onDeadLetters?: (() => void) | undefined
+  metrics?: ApplyMetrics | undefined
   /** Of one transaction: 2,000 by default. The process does nothing else while it reads and projects them. */
   recordsMax?: number | undefined
 }
@@ -191,7 +193,7 @@ export class BatchApplier {
 
   /** One transaction. Retries everything but what is wrong with the data itself, which it throws. */
   async #commit(step: Step, signal: AbortSignal): Promise<boolean> {
-    const { database, retries } = this.#options
+    const { database, retries, metrics } = this.#options
     const startedMs = performance.now()
     const write = async (sql: Statements, accountIds: string[]) => {
       const stored = await loadProjectedAccounts(sql, accountIds)
@@ -236,6 +238,9 @@ export class BatchApplier {
     }
     this.#trace(written.dead, step, startedMs)
     this.#report(written, step)
+    const { deadLetters } = written.rows
+    if (metrics)
+      observeApply(metrics, { readings: step.readings, deadLetters, areNew: this.#areNew, startedMs })
     return true
   }
 

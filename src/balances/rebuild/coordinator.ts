@@ -11,6 +11,7 @@ import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
 import type { Offsets } from '../projection/offsets'
 import { readShadowOffsets } from './comparison-store'
+import { createRebuildMetrics } from './metrics'
 import { asOwner, mayRebuild } from './owner'
 import {
   cancelRebuild,
@@ -44,6 +45,8 @@ const pollMs = 5000
 
 export class RebuildCoordinator implements Part {
   readonly name = 'rebuild'
+  readonly #metrics = createRebuildMetrics()
+  readonly metrics = this.#metrics.all
   readonly #options: RebuildCoordinatorOptions
   #woken = new AbortController()
   /** Why the rebuild does not proceed in this process. */
@@ -55,6 +58,10 @@ export class RebuildCoordinator implements Part {
 
   /** A rebuild in trouble is no trouble of the service: `status` has it. */
   health = (): Check => ({ status: 'pass' })
+
+  async sample(): Promise<void> {
+    this.#metrics.set(await this.status())
+  }
 
   async status(): Promise<RebuildProgress | undefined> {
     const { sql } = this.#options.database

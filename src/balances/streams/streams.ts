@@ -124,6 +124,11 @@ export class BalanceStreams {
     for (const name of ['all', ...names]) this.#wakeups.emit(name)
   }
 
+  /** Open ones. */
+  get count(): number {
+    return this.#streams.count
+  }
+
   /** To be called before anything is applied. */
   async start(): Promise<void> {
     const { sql, log } = this.#options

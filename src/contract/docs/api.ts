@@ -13,8 +13,8 @@ repeated with \`Idempotency-Replayed: true\`.
 **Methods.** \`HEAD\` works wherever \`GET\` does, and \`OPTIONS\` lists the methods of a path.
 
 **Keys.** \`Authorization: Bearer saldo_…\`. Each service has keys of its own, with the scopes \`read\`,
-\`write\` and \`admin\`, of which none implies another. 401 \`unauthenticated\`: no valid key; 403
-\`insufficient-scope\`: not with this one.
+\`write\`, \`admin\` and \`metrics\`, of which none implies another. 401 \`unauthenticated\`: no valid
+key; 403 \`insufficient-scope\`: not with this one.
 
 **Money.** Amounts are in major units of their currency: a number of at most 15 significant digits, or
 the exact decimal as text.

@@ -15,6 +15,7 @@ test('each write, refused or not, is one line: who did what, and how it ended', 
     api: { title: 'Things', version: '1', description: 'Things.', servers: [], url: 'http://localhost' },
     documents: {},
     health: async () => ({}),
+    metrics: async () => ({ text: '', contentType: 'text/plain' }),
     isReady: () => true,
   })
     .get('/things/:id', () => 'read')

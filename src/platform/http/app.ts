@@ -5,6 +5,7 @@ import { Fault, messageOf } from '../fault'
 import { databaseFault } from '../postgres/failures'
 import type { Checks } from '../process/service'
 import type { Log } from '../telemetry/log'
+import type { Page } from '../telemetry/metrics'
 import type { Span } from '../telemetry/spans'
 import { continueTrace, traceFields, traceIdOf } from '../telemetry/trace'
 import { faultText, missingBody } from './body-schema'
@@ -43,6 +44,8 @@ export type HttpOptions = {
   routes?: readonly Route[]
   /** The checks of everything the service needs. */
   health: Health
+  /** What its parts show, in the format that `accept` asks for. */
+  metrics: (accept: string) => Promise<Page>
   /** Decides who may use which route. Without it, anyone may use all. */
   guard?: Guard
   /** While false, all routes except health and documents respond with 503. */
@@ -118,7 +121,7 @@ export function createHttp(options: HttpOptions) {
  * All routes of a service: its own, and those that both services have. The documents and the problems
  * are made from this table, so they are written when they are first asked for.
  */
-export function tableOf({ health, documents, api, routes = [] }: HttpOptions): Route[] {
+export function tableOf({ health, metrics, documents, api, routes = [] }: HttpOptions): Route[] {
   const table: Route[] = [
     ...routes,
     problemRoute(() => table.flatMap(({ problems }) => problems)),
@@ -131,6 +134,7 @@ export function tableOf({ health, documents, api, routes = [] }: HttpOptions): R
     healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
     healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
     healthRoute('/healthz', 'Readiness, by its older name.', () => health()),
+    metricsRoute((accept) => metrics(accept)),
   ]
   return table
 }
@@ -186,6 +190,33 @@ const healthRoute = (path: keyof typeof healthIds, summary: string, health: Heal
     },
   })
 }
+
+const metricsRoute = (render: HttpOptions['metrics']): Route =>
+  route({
+    method: 'GET',
+    path: '/metrics',
+    id: 'getMetrics',
+    scope: 'metrics',
+    isUnlimited: true,
+    tag: serviceTag,
+    summary: 'What the service measures of itself, for Prometheus.',
+    description:
+      'In the text format, and as OpenMetrics with exemplars for `Accept: application/openmetrics-text`. ' +
+      'docs/metrics.md lists all metrics.',
+    responses: {
+      200: answer(
+        { mediaType: 'text/plain', alternatives: ['application/openmetrics-text'] },
+        { headers: [responseHeaders.cacheControl('no-store')], description: 'All metrics.' },
+      ),
+    },
+    common: [...fewProblems, commonProblems.validation, commonProblems.unavailable],
+    examples: { now: { status: 200 } },
+    async handle({ request }) {
+      const { text, contentType } = await render(request.headers.get('accept') ?? '')
+      const headers = { 'content-type': contentType, 'cache-control': 'no-store', vary: 'Accept' }
+      return new Response(text, { headers })
+    },
+  })
 
 function problemRoute(served: () => readonly ProblemKind[]): Route {
   let catalogue: Map<string, ProblemKind> | undefined
@@ -316,7 +347,7 @@ export function refuse(request: Request, kind: ProblemKind, details: ProblemDeta
 
 export const internalError = { detail: 'internal error; look up this trace_id in the logs' }
 
-const alwaysServed = /^\/(|livez|readyz|healthz|problems\/.*|openapi(\.json)?)$/
+const alwaysServed = /^\/(|livez|readyz|healthz|metrics|problems\/.*|openapi(\.json)?)$/
 
 const traces = new WeakMap<Request, string>()
 const spans = new WeakMap<Request, Span>()

@@ -90,6 +90,10 @@ export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
       }
       return new Response(body, { headers })
     },
+    /** How many are open. */
+    get count(): number {
+      return open.size
+    },
     /** Ends all open streams, and those that are opened after it. Their clients come back one by one. */
     stop(): void {
       isStopped = true

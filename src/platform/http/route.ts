@@ -31,7 +31,12 @@ export type RouteContext<Params, Query, Body> = {
 export type Tag = { name: string; description: string }
 
 /** The schema of an event stream is that of the data of each event. */
-export type Content = { mediaType: string; schema?: TSchema }
+export type Content = {
+  mediaType: string
+  schema?: TSchema
+  /** Other media types of the same, by `Accept`. */
+  alternatives?: readonly string[]
+}
 
 export type Answer = {
   /** Null: without a body. */

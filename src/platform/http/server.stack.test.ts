@@ -33,6 +33,7 @@ function serve(rules: OriginRules = anybody) {
       },
     },
     health: async () => ({}),
+    metrics: async () => ({ text: '', contentType: 'text/plain' }),
     isReady: () => true,
   })
     .get('/things/:id', ({ params }) => Response.json(params))
@@ -79,7 +80,15 @@ test('a browser at / gets links to documents and health, anybody else a 404 that
     'Accept',
   ])
   const links = [...(await page.text()).matchAll(/href="([^"]+)"/g)].map(([, href]) => String(href))
-  expect(links).toEqual(['/openapi', '/openapi.json', '/events.json', '/livez', '/readyz', '/healthz'])
+  expect(links).toEqual([
+    '/openapi',
+    '/openapi.json',
+    '/events.json',
+    '/livez',
+    '/readyz',
+    '/healthz',
+    '/metrics',
+  ])
   for (const link of links) expect((await fetch(new URL(link, page.url))).status).toBe(200)
 
   const refused = await get('*/*')

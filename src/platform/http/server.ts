@@ -19,6 +19,7 @@ import {
 } from './app'
 import { type Certificate, type CertificateFiles, readCertificate, watchCertificate } from './certificate'
 import type { AddressOf, Guard, Refusal } from './guard'
+import { createHttpMetrics } from './http-metrics'
 import { openListener, type Respond } from './listener'
 import {
   corsHeaders,
@@ -66,6 +67,7 @@ export function listen(app: App, options: ListenOptions, log: Log, tracing?: Tra
   const { host, port, tls: files, certificateEveryMs: everyMs = 10_000, ...rules } = options
   const logAccess = createAccessLog(app, log)
   const scheme = files ? 'https' : 'http'
+  const metrics = createHttpMetrics(app)
   const respond: Respond = async (request, addressOf) => {
     const startedMs = performance.now()
     const span = tracing && beginRequest(tracing, { app, scheme }, request)
@@ -74,6 +76,7 @@ export function listen(app: App, options: ListenOptions, log: Log, tracing?: Tra
     const quota = app.quotaHeadersOf?.(request)
     if (quota) withHeaders(response, quota)
     logAccess(request, response, startedMs)
+    metrics.observe(request, response, startedMs)
     if (span) endRequest(span, response)
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
@@ -105,7 +108,7 @@ export function listen(app: App, options: ListenOptions, log: Log, tracing?: Tra
     await Promise.all(listeners.map((listener) => listener.close(timeoutMs)))
   }
 
-  const parts: Part[] = [{ name: 'http_server', drain, stop: close }]
+  const parts: Part[] = [{ name: 'http_server', drain, stop: close, metrics: metrics.all }]
   if (files && certificate)
     parts.push(watchCertificate({ files, current: certificate, use: replace, log, everyMs }))
   return { port: bound, parts, close }

@@ -39,6 +39,7 @@ const http = createHttp({
   api: { title: 'Constant', version: '1', description: '', servers: [], url: '' },
   documents: {},
   health: async () => ({}),
+  metrics: async () => ({ text: '', contentType: 'text/plain' }),
   isReady: () => true,
 })
 const answering = http.get('/balances/:account_id', () => new Response(constant, { headers }))

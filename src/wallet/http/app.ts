@@ -21,6 +21,7 @@ export type WalletOptions = {
   wallet: Wallet
   log: Log
   health: Health
+  metrics: HttpOptions['metrics']
   guard: Guard
   isReady: () => boolean
   kafka: KafkaConfig
@@ -31,7 +32,15 @@ export const createWalletApp = (options: WalletOptions) => createHttp(httpOption
 /** All routes of the service. */
 export const walletRoutes = (options: WalletOptions) => tableOf(httpOptions(options))
 
-const httpOptions = ({ wallet, log, health, guard, isReady, kafka }: WalletOptions): HttpOptions => ({
+const httpOptions = ({
+  wallet,
+  log,
+  health,
+  metrics,
+  guard,
+  isReady,
+  kafka,
+}: WalletOptions): HttpOptions => ({
   log,
   parseJson,
   api: apis.wallet,
@@ -42,6 +51,7 @@ const httpOptions = ({ wallet, log, health, guard, isReady, kafka }: WalletOptio
     kafka,
   }),
   health,
+  metrics,
   guard,
   isReady,
   routes: [

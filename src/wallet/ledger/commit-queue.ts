@@ -79,6 +79,11 @@ export class CommitQueue<Job, Result> {
     })
   }
 
+  /** Commands that wait. */
+  get queued(): number {
+    return this.#queuedSize
+  }
+
   /** Resolves when nothing is queued or in flight. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running

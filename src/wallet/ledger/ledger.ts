@@ -29,10 +29,10 @@ export type Wallet = {
   /** What a request would lead to. */
   preview: Previews
   /**
-   * Idempotency keys of requests that this process is executing. Those of other processes collide
-   * in the database.
+   * Idempotency keys of requests that this process is executing, and since when, on the clock of
+   * `performance.now`. Those of other processes collide in the database.
    */
-  keysInProgress: Set<string>
+  keysInProgress: Map<string, number>
   /** The database's time, by which everything is dated and expires. */
   clock: () => Date
 }

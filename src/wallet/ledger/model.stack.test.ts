@@ -185,7 +185,7 @@ function sweeper({ config }: Wallets) {
             database,
             clock: ledger.clock.now,
             commitQueue,
-            keysInProgress: new Set(),
+            keysInProgress: new Map(),
           }),
         )
       return last

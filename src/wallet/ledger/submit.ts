@@ -20,7 +20,7 @@ export async function submit(
   if (!request.idempotencyKey) return commitQueue.submit(request, waitMs)
   const name = nameOf(request.idempotencyKey)
   if (keysInProgress.has(name)) return { kind: 'key_in_progress' }
-  keysInProgress.add(name)
+  keysInProgress.set(name, performance.now())
   try {
     return await commitQueue.submit(request, waitMs)
   } finally {

@@ -1,13 +1,15 @@
 /** Expires holds, and prunes idempotency keys and deliveries past their retention. */
 import { randomUUIDv7 } from 'bun'
 import { every, type Part } from '../../platform/process/service'
+import { createMetrics } from '../../platform/telemetry/metrics'
 import type { ReleaseHold } from '../domain/hold'
 import type { Hold } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { removeExpiredKeys } from '../ledger/store/idempotency-keys'
-import { listExpiredHolds } from '../ledger/store/rows'
+import { listExpiredHolds, overdueSeconds } from '../ledger/store/rows'
 import { submit } from '../ledger/submit'
 import { removeOldDeliveries } from '../outbox/deliveries-store'
+import { holdMetrics } from './metrics'
 
 /** The interval, for which an expired hold may still count, and the holds in a batch. */
 const holdsMs = 1000
@@ -27,8 +29,13 @@ export function createSweeps(wallet: Wallet, isInCharge: () => boolean): Part[] 
     every(ms, name, async () => {
       if (isInCharge()) await work()
     })
+  const metrics = createMetrics(holdMetrics)
   return [
-    sweep(holdsMs, 'expire_holds', () => expireHolds(wallet)),
+    {
+      ...sweep(holdsMs, 'expire_holds', () => expireHolds(wallet)),
+      metrics: metrics.all,
+      sample: async () => metrics.overdue.set({}, await overdueSeconds(sql)),
+    },
     sweep(keysMs, 'prune_keys', () => inChunks(keysMax, (limit) => removeExpiredKeys(sql, limit))),
     sweep(deliveriesMs, 'prune_deliveries', () =>
       inChunks(deliveriesMax, (limit) => removeOldDeliveries(sql, wallet.clock(), limit)),

@@ -17,11 +17,13 @@ import { pause } from '../../platform/process/retry'
 import type { Part } from '../../platform/process/service'
 import { createWakeup } from '../../platform/process/wakeup'
 import type { Log } from '../../platform/telemetry/log'
+import { createMetrics, type Metrics } from '../../platform/telemetry/metrics'
 import type { Tracing } from '../../platform/telemetry/spans'
-import { continueTrace, traceFields } from '../../platform/telemetry/trace'
+import { continueTrace, traceFields, traceIdOf } from '../../platform/telemetry/trace'
 import { endSessions } from '../db/sessions'
 import { HandedOver } from './handed-over'
 import type { OutboxEvent } from './lines'
+import { outboxMetrics } from './metrics'
 import {
   openOutbox,
   outboxChannel,
@@ -75,6 +77,8 @@ export type Relay = Part & {
    */
   handOver(append: PendingAppend | undefined): void
   state(): RelayState
+  /** Of the outbox, of which the relay only knows what it is handed. */
+  measured(outbox: { pending: number; oldestAgeMs: number }): void
 }
 
 export function createRelay(options: RelayOptions): Relay {
@@ -88,7 +92,11 @@ export function createRelay(options: RelayOptions): Relay {
   let trouble: string | undefined
   let isNotifying = false
   const handedOver = new HandedOver()
-  const drain = new OutboxDrain(sql, options, handedOver, () => {
+  const metrics = createMetrics(outboxMetrics, {
+    leader: () => Number(leads),
+    refused: () => drain.state().refused.length,
+  })
+  const drain = new OutboxDrain(sql, options, { handedOver, metrics }, () => {
     trouble = undefined
   })
 
@@ -145,6 +153,11 @@ export function createRelay(options: RelayOptions): Relay {
         })
     },
     state: () => ({ leads, trouble, ...drain.state() }),
+    metrics: metrics.all,
+    measured({ pending, oldestAgeMs }) {
+      metrics.pending.set({}, pending)
+      metrics.oldest.set({}, oldestAgeMs / 1000)
+    },
     async stop(timeoutMs) {
       await Promise.race([leads ? drain.run(session).catch(() => {}) : undefined, pause(timeoutMs)])
       await listening?.end()
@@ -161,6 +174,7 @@ class OutboxDrain {
   readonly #sql: Statements
   readonly #options: RelayOptions
   readonly #handedOver: HandedOver
+  readonly #metrics: Metrics<typeof outboxMetrics>
   readonly #onPublished: () => void
   #isPrepared = false
   /**
@@ -174,10 +188,16 @@ class OutboxDrain {
   readonly #refused = new Map<bigint, { events: RefusedEvent[]; retryMs: number }>()
   #progressMs = performance.now()
 
-  constructor(sql: Statements, options: RelayOptions, handedOver: HandedOver, onPublished: () => void) {
+  constructor(
+    sql: Statements,
+    options: RelayOptions,
+    { handedOver, metrics }: { handedOver: HandedOver; metrics: Metrics<typeof outboxMetrics> },
+    onPublished: () => void,
+  ) {
     this.#sql = sql
     this.#options = options
     this.#handedOver = handedOver
+    this.#metrics = metrics
     this.#onPublished = onPublished
   }
 
@@ -253,7 +273,7 @@ class OutboxDrain {
     }
   }
 
-  async #send(pending: readonly OutboxEvent[]): Promise<Result[]> {
+  async #sendTraced(pending: readonly OutboxEvent[]): Promise<Result[]> {
     const { publisher, tracing, topicPrefix } = this.#options
     if (!tracing) return publisher.send(pending.map((event) => recordOf(event, this.#options)))
     const spans = new SendSpans(
@@ -271,6 +291,22 @@ class OutboxDrain {
     } catch (error) {
       spans.fail(error instanceof Fault ? error.code : '_OTHER')
       throw error
+    }
+  }
+
+  async #send(events: readonly OutboxEvent[]): Promise<Result[]> {
+    const { size, duration } = this.#metrics
+    const trace = events[0]?.traceparent
+    const startedMs = performance.now()
+    let outcome = 'failed'
+    try {
+      const sent = await this.#sendTraced(events)
+      outcome = 'done'
+      return sent
+    } finally {
+      const seconds = (performance.now() - startedMs) / 1000
+      size.observe({}, events.length)
+      duration.observe({ outcome }, seconds, trace ? traceIdOf(trace) : undefined)
     }
   }
 

@@ -253,9 +253,11 @@ const unlessPreview = (field: HeaderField): Conditional => ({
   ...(field.isRequired && { unless: 'dry_run' }),
 })
 
-function contentMember({ mediaType, schema }: Content, examples: object, { schemas }: Shared) {
+function contentMember(content: Content, examples: object, { schemas }: Shared) {
+  const { mediaType, schema, alternatives = [] } = content
   const shown = schema ? toJsonSchema(schema, schemas, 'response') : { type: 'string' }
-  return { [mediaType]: { schema: mediaType === eventStream ? eventOf(shown) : shown, ...examples } }
+  const member = { schema: mediaType === eventStream ? eventOf(shown) : shown, ...examples }
+  return Object.fromEntries([mediaType, ...alternatives].map((type) => [type, member]))
 }
 
 const eventStream = 'text/event-stream'

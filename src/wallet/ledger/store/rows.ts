@@ -112,6 +112,14 @@ export async function loadOriginals(
   return new Map([...loaded].map(([id, legs]) => [id, { legs, reversedMinor: reversed.get(id) ?? 0n }]))
 }
 
+/** For how long the oldest open hold has expired, in seconds; 0 where none has. */
+export async function overdueSeconds(sql: Statements): Promise<number> {
+  const [row] = await sql<{ seconds: number }[]>`
+    select extract(epoch from now() - expires_at)::float8 as seconds from holds
+    where status = 'placed' and expires_at < now() order by expires_at limit 1`
+  return row?.seconds ?? 0
+}
+
 /** Open holds that have expired at `at`, the oldest first. */
 export function listExpiredHolds({ orm }: Database, at: Date, limit: number): Promise<Hold[]> {
   const isExpired = and(eq(holds.status, 'placed'), lte(holds.expiresAt, at))
