@@ -56,6 +56,7 @@ import { startLargeMovements } from './reactions/large-movements'
 import { listLargeMovements } from './reactions/large-movements-store'
 import { RebuildCoordinator } from './rebuild/coordinator'
 import { grantAllAsLive, tablesChannel } from './rebuild/shadow-store'
+import { openReconciliationQueries } from './reconciliations/queries'
 import { seedBalances } from './seed/seed'
 import { streamMetrics } from './streams/metrics'
 import { BalanceStreams } from './streams/streams'
@@ -112,6 +113,7 @@ export async function startBalances(
     deadLetters: openDeadLetterQueries(reading),
     largeMovements: (accountId, page) =>
       withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
+    reconciliations: openReconciliationQueries(reading),
     async redrive(selection, dryRun) {
       const report = await redrive(database, selection, { read, dryRun })
       deadLetters.wake()

@@ -1,22 +1,34 @@
-/** `reconcile` at a terminal: options, report and exit code. Money is printed in major units. */
-import { ConfigError, readReconcileConfig } from '../config/config'
+/** `reconcile` at a terminal: compares, reports, signs and keeps the report, or verifies one. */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { addReconciliation } from '../balances/reconciliations/reconciliations-store'
+import { ConfigError, readReconcileConfig, readReportKey } from '../config/config'
 import { integer } from '../config/parsers'
-import { presentMoney } from '../contract/money'
-import { Fault, messageOf, withoutQuery } from '../platform/fault'
+import { Fault, messageOf, SetupError, UsageError, withoutQuery } from '../platform/fault'
 import { isConnectionLost } from '../platform/postgres/failures'
 import { showProgressBar } from '../platform/process/progress-bar'
-import type { Difference } from '../reconcile/compare'
-import { CannotCompare, type Report, reconcile } from '../reconcile/reconcile'
-import { defineCommand } from './command'
+import { CannotCompare, reconcile } from '../reconcile/reconcile'
+import { documentOf, type ReportDocument } from '../reconcile/report'
+import { type Context, defineCommand, withDatabase } from './command'
 import { exitCodes } from './exit-codes'
-import { valueOr } from './options'
+import { anyText, flag, refuse, value, valueOr } from './options'
+import { describeReport } from './reconcile-text'
 
 /** By result; 2 when the comparison failed. */
-const exitsOfResults = { clean: exitCodes.done, different: exitCodes.failed, pending: exitCodes.undecided }
-type Result = keyof typeof exitsOfResults
+const exitsOfResults = {
+  clean: exitCodes.done,
+  different: exitCodes.failed,
+  pending: exitCodes.undecided,
+} as const
+
+const comparing = ['wait', 'limit', 'store', 'report']
 
 export const reconcileCommand = defineCommand({
   about: 'compares ledger, outbox, topics and read model, and reports every difference',
+  details: [
+    'With RECONCILE_SIGNING_KEY the report that is kept is signed, and can be verified offline:',
+    'docs/reconcile.md#evidence.',
+  ],
   options: {
     wait: valueOr(
       '30',
@@ -30,148 +42,167 @@ export const reconcileCommand = defineCommand({
       'how many to show of each source; all are counted',
       integer(0, 100_000),
     ),
+    store: flag('keeps the report in balances: GET /reconciliations'),
+    report: value('FILE', 'writes the report to a new file', anyText),
+    verify: value('FILE', 'verifies a signed report instead of comparing; - is standard input', anyText),
+    key: value(
+      'FILE',
+      'the public key for --verify, in PEM; that of RECONCILE_SIGNING_KEY otherwise',
+      anyText,
+    ),
   },
-  examples: ['saldo reconcile --json --wait 0'],
+  exclusive: comparing.map((option) => ['verify', option]),
+  examples: [
+    'saldo reconcile --json --wait 0',
+    'docker compose run --rm saldo reconcile --store',
+    'saldo reconcile --report 2026-01-31.jws',
+    'saldo reconcile --verify 2026-01-31.jws --key reconcile.pub',
+  ],
   json: {
     example: {
-      result: 'clean',
+      type: 'saldo.reconciliation.v1',
+      software: { name: 'saldo', version: '0.2.0' },
+      result: 'different',
       watermark: '2026-01-31T00:00:00.000Z',
-      counts: {},
-      differences_total: 0,
-      differences: [],
+      ended_at: '2026-01-31T00:00:01.000Z',
+      sources: {
+        wallet: { host: 'wallet-db', port: 5432, database: 'wallet' },
+        balances: { host: 'balances-db', port: 5432, database: 'balances' },
+        kafka: {
+          brokers: ['redpanda:9092'],
+          cluster_id: 'redpanda.1c5b',
+          partitions: [{ topic: 'balances', partition: 0, first: 0, end: 34, applied: 34 }],
+        },
+      },
+      signatures_lack_keys: false,
+      counts: {
+        ...{ waiting: 0, behind: 0, unchecked: 0, outbox: 0, records: 55, shown: 34, entries: 34 },
+        ...{ skipped: 0, lag: 0, unsigned: null },
+      },
+      differences_total: 1,
+      differences: [
+        {
+          where: 'read model',
+          problem: 'missing although its event was consumed',
+          account_id: 'd6a41403-bbd0-11ee-8a24-0242ac120003',
+          version: 3,
+        },
+      ],
     },
   },
   exits: {
-    done: 'No difference.',
-    failed: 'Differences.',
-    usage: 'Wrong usage; or nothing was compared: a database or the broker is down, or a setting is missing.',
+    done: 'No difference; with `--verify`: the report is as it was signed.',
+    failed: 'Differences; with `--verify`: the report is not as it was signed.',
+    usage:
+      'Wrong usage; or nothing was compared or kept: a database or the broker is down, a setting is missing.',
     undecided: 'No difference so far, but events are in flight.',
   },
-  interrupted: 'Reconcile only reads. Nothing was reported.',
-  async run({ wait, limit }, { env, signal, json, print }) {
+  interrupted: 'Reconcile changes nothing, and no report was kept.',
+  async run(options, context) {
+    if (options.key !== undefined && options.verify === undefined)
+      refuse('key', 'has no effect without --verify: leave it out')
+    if (options.report !== undefined && existsSync(options.report))
+      refuse('report', 'names a file that exists: choose another')
     try {
-      const report = await reconcile(readReconcileConfig(env), {
-        ...{ waitMs: wait * 1000, differencesMax: limit },
-        showProgress: showProgressBar,
-        signal,
-      })
-      const result = resultOf(report)
-      await print(json ? JSON.stringify(presentReport(result, report)) : describeReport(result, report))
-      return exitsOfResults[result]
+      if (options.verify !== undefined) return await verify(options.verify, options.key, context)
+      return await compare(options, context)
     } catch (error) {
       // A failed comparison must not look like a difference, whose exit code is 1.
-      if (error instanceof CannotCompare || error instanceof ConfigError) console.error(error.message)
+      if (error instanceof UsageError) throw error
+      if (error instanceof CannotCompare || error instanceof ConfigError || error instanceof SetupError)
+        console.error(error.message)
       else if (error instanceof Fault || isConnectionLost(error))
         console.error(`Comparison incomplete, run it again: ${messageOf(error)}`)
-      else if (!signal.aborted) console.error(withoutQuery(error))
+      else if (!context.signal.aborted) console.error(withoutQuery(error))
       return exitCodes.usage
     }
   },
 })
 
-function resultOf({ total, counts }: Report): Result {
-  if (total > 0) return 'different'
-  return counts.waiting + counts.behind > 0 ? 'pending' : 'clean'
+type CompareOptions = { wait: number; limit: number; store: boolean; report: string | undefined }
+
+async function compare(options: CompareOptions, { env, signal, json, print }: Context): Promise<number> {
+  const config = readReconcileConfig(env)
+  const key = readReportKey(env)
+  const found = await reconcile(config, {
+    ...{ waitMs: options.wait * 1000, differencesMax: options.limit },
+    showProgress: showProgressBar,
+    signal,
+  })
+  const report = documentOf(found, config, new Date())
+  const text = JSON.stringify(report)
+  // Before it is kept, because that may fail.
+  await print(json ? text : describeReport(report.result, found))
+  if (options.store || options.report !== undefined) {
+    const signed = key && (await (await import('../reconcile/signed-report')).signReport(text, key))
+    if (!signed) console.error('The report is not signed: RECONCILE_SIGNING_KEY is not set.')
+    if (options.report !== undefined) writeNew(options.report, `${signed?.jws ?? text}\n`)
+    if (options.store) await keep(config.balancesUrl, { report, text, signed }, signal)
+  }
+  return exitsOfResults[report.result]
 }
 
-const presentReport = (result: Result, { watermark, total, differences, counts }: Report) => ({
-  result,
-  watermark,
-  counts,
-  differences_total: total,
-  differences: inOrder(differences).map(presentDifference),
-})
-
-const places: Difference['where'][] = ['ledger', 'outbox', 'topic', 'read model']
-
-/** Differences about the same entry are listed together. */
-const inOrder = (differences: Difference[]): Difference[] =>
-  differences.toSorted(
-    (a, b) =>
-      (a.accountId ?? '').localeCompare(b.accountId ?? '') ||
-      Number((a.version ?? 0n) - (b.version ?? 0n)) ||
-      places.indexOf(a.where) - places.indexOf(b.where),
-  )
-
-function presentDifference({
-  currency,
-  expected,
-  found,
-  ...difference
-}: Difference): Record<string, unknown> {
-  const present = (fields: object) =>
-    Object.fromEntries(
-      Object.entries(fields).map(([name, value]) => [nameOf(name), shownAs(name, value, currency)]),
-    )
-  return {
-    ...present({ ...difference, currency }),
-    ...(expected && { expected: present(expected) }),
-    ...(found && { found: present(found) }),
+function writeNew(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { flag: 'wx' })
+  } catch (error) {
+    throw new SetupError(`The report was not written: ${messageOf(error)}.`)
   }
 }
 
-/** `balanceMinor` is `balance` in major units, `accountId` is `account_id`. */
-const nameOf = (name: string): string =>
-  name.replace(/Minor$/, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+type Kept = { report: ReportDocument; text: string; signed: { keyId: string; jws: string } | undefined }
 
-function shownAs(name: string, value: unknown, currency: unknown): unknown {
-  if (typeof value !== 'bigint') return value
-  if (!name.endsWith('Minor')) return Number(value)
-  return (typeof currency === 'string' ? presentMoney(value, currency) : null) ?? `${value} minor units`
-}
-
-function describeReport(
-  result: Result,
-  { watermark, total, differences, counts, lacksKeys }: Report,
-): string {
-  const { entries, outbox, records, shown, waiting, behind, lag, unchecked, skipped, unsigned } = counts
-  const verdicts = {
-    clean: 'No difference.',
-    different: `Differences: ${total}${total > differences.length ? `, ${differences.length} shown` : ''}.`,
-    pending: 'No difference so far, but events are in flight: run it again, or allow more time with --wait.',
-  }
-  const lines = [
-    ...inOrder(differences).map((difference) => describeDifference(presentDifference(difference))),
-    verdicts[result],
-    `Compared: ${entries} ledger entries with ${outbox} outbox events, ${records} records and ` +
-      `${shown} read model entries, as of ${watermark.toISOString()}.`,
-    waiting > 0 && `Pending: ${waiting} entries and notifications are in the outbox.`,
-    behind > 0 && `Pending: ${behind} entries are not yet in the read model, which lags by ${lag} records.`,
-    unchecked > 0 &&
-      `Not checked: ${unchecked} entries and notifications (their records may be past topic retention).`,
-    skipped > 0 && `Skipped: ${skipped} unreadable or unknown records.`,
-    unsigned && `Not signed: ${unsigned} records, which balances does not accept.`,
-    lacksKeys &&
-      'Not checked: signatures, which balances requires. Set EVENTS_VERIFY and EVENTS_VERIFY_KEYS, too.',
-  ]
-  return lines.filter(Boolean).join('\n')
-}
-
-function describeDifference(difference: Record<string, unknown>): string {
-  const {
-    where,
-    problem,
-    account_id: account,
-    version,
-    transaction_id: transaction,
-    event,
-    place,
-  } = difference
-  const {
-    expected,
-    found,
-    dead_letter: deadLetter,
-    currency,
-  } = difference as Record<string, Record<string, unknown>>
-  const contrast = Object.entries(found ?? {}).map(
-    ([name, value]) => `${name} ${value}${expected ? ` instead of ${expected[name]}` : ''}`,
+async function keep(url: string, { report, text, signed }: Kept, signal: AbortSignal): Promise<void> {
+  const remedy = 'The report was not kept. Check BALANCES_DATABASE_URL.'
+  const options = { name: 'reconcile', service: 'balances', url, remedy, signal } as const
+  const { watermark, result, differences_total: differencesTotal } = report
+  const row = { watermark, result, differencesTotal, report: text }
+  const id = await withDatabase(options, ({ sql }) =>
+    addReconciliation(sql, { ...row, keyId: signed?.keyId ?? null, jws: signed?.jws ?? null }),
   )
-  const about = [
-    account && `account ${account}`,
-    version !== undefined && `version ${version}`,
-    transaction && `transaction ${transaction}`,
-  ]
-  const what = [[event, place].filter(Boolean).join(' at '), problem, contrast.join(', '), deadLetter]
-  const whose = about.filter(Boolean).join(', ') || (currency ?? 'record')
-  return `${where}: ${whose}\n    ${what.filter(Boolean).join(': ')}`
+  console.error(`Kept as /reconciliations/${id}.`)
+}
+
+async function verify(file: string, keyFile: string | undefined, { env, json, print }: Context) {
+  const key = keyFile === undefined ? ownKey(env) : publicKeyIn(keyFile)
+  const { verifyReport } = await import('../reconcile/signed-report')
+  const verdict = await verifyReport(readText('verify', file === '-' ? '/dev/stdin' : file), key)
+  if (!verdict.valid) {
+    console.error(`Not valid: ${verdict.reason}.`)
+    return exitCodes.failed
+  }
+  const { report, keyId, text } = verdict
+  const { result, watermark, software, differences_total: differences } = report
+  console.error(`Valid: signed with the key ${keyId}.`)
+  await print(
+    json
+      ? text
+      : `${result}, ${differences} differences, as of ${watermark}, by ${software.name} ${software.version}`,
+  )
+  return exitCodes.done
+}
+
+function ownKey(env: Context['env']): KeyObject {
+  const key = readReportKey(env)
+  if (!key) refuse('verify', 'needs --key FILE, or RECONCILE_SIGNING_KEY')
+  return createPublicKey(key)
+}
+
+function publicKeyIn(file: string): KeyObject {
+  const pem = readText('key', file)
+  try {
+    const key = createPublicKey(pem)
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch {
+    // The same refusal.
+  }
+  return refuse('key', 'must name a key of Ed25519 in PEM')
+}
+
+function readText(option: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    return refuse(option, `names a file that cannot be read: ${messageOf(error)}`)
+  }
 }

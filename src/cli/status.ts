@@ -2,6 +2,10 @@
 import { countDeadLetters } from '../balances/dead-letters/dead-letters-store'
 import { listOffsets } from '../balances/projection/offsets-store'
 import { subscriptionOf } from '../balances/projection/topics'
+import {
+  type ListedReconciliation,
+  listReconciliations,
+} from '../balances/reconciliations/reconciliations-store'
 import { type KafkaConfig, readStatusConfig } from '../config/config'
 import { connectKafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
@@ -11,7 +15,7 @@ import { measureOutbox, pendingMax } from '../wallet/outbox/outbox-store'
 import { defineCommand, withDatabase } from './command'
 
 export const status = defineCommand({
-  about: 'shows pending outbox events, consumer lag by partition, and dead letters',
+  about: 'shows pending outbox events, consumer lag by partition, dead letters, and the last comparison',
   details: [
     'Where the address of one database is missing, as in the container of a service, the rest is shown.',
   ],
@@ -22,6 +26,9 @@ export const status = defineCommand({
       outbox: { events: 0, oldest_seconds: 0 },
       partitions: [{ topic: 'balances', partition: 0, lag: 0, applied: 34, end: 34 }],
       dead_letters: 0,
+      reconciliation: {
+        ...{ id: '7', result: 'clean', differences_total: 0, watermark: '2026-01-31T00:00:00.000Z' },
+      },
     },
   },
   async run(_, { env, signal, json, print }) {
@@ -39,6 +46,7 @@ export const status = defineCommand({
         : await withDatabase({ ...options, service: 'balances', url: balancesUrl }, async ({ sql }, log) => ({
             ...(await measurePartitions(sql, kafka, log)),
             deadLetters: await countDeadLetters(sql),
+            reconciliation: (await listReconciliations(sql, undefined, { before: undefined, limit: 1 }))[0],
           }))
     const shown = { outbox, readSide }
     if (json) await print(JSON.stringify(present(shown)))
@@ -51,7 +59,9 @@ type Outbox = Awaited<ReturnType<typeof measureOutbox>>
 type Partition = { topic: string; partition: number; lag: bigint; applied: bigint; end: bigint }
 type Shown = {
   outbox: Outbox | undefined
-  readSide: { partitions: Partition[]; deadLetters: number } | undefined
+  readSide:
+    | { partitions: Partition[]; deadLetters: number; reconciliation: ListedReconciliation | undefined }
+    | undefined
 }
 
 async function measurePartitions(sql: Statements, kafka: KafkaConfig, log: Log) {
@@ -74,18 +84,32 @@ const present = ({ outbox, readSide }: Shown) => ({
       ...{ topic, partition, lag: Number(lag), applied: Number(applied), end: Number(end) },
     })) ?? null,
   dead_letters: readSide?.deadLetters ?? null,
+  reconciliation: readSide?.reconciliation ? presentReconciliation(readSide.reconciliation) : null,
+})
+
+const presentReconciliation = ({ id, result, differencesTotal, watermark }: ListedReconciliation) => ({
+  ...{ id: String(id), result, differences_total: differencesTotal, watermark },
 })
 
 function linesOf({ outbox, readSide }: Shown): string[] {
+  const last = readSide?.reconciliation
+  const compared = last ? describeReconciliation(last) : 'none kept: saldo reconcile --store'
+  const isDifferent = last?.result === 'different'
   return [
+    // What was found wrong comes before what is in flight.
+    ...(isDifferent ? [`reconciliation: ${compared}`] : []),
     outbox ? `outbox: ${describeOutbox(outbox)}` : notShown('outbox', 'WALLET_DATABASE_URL'),
     ...(readSide?.partitions ?? []).map(
       ({ topic, partition, lag, applied, end }) =>
         `${partitionName(topic, partition)}: lag ${lag}, applied ${applied} of ${end}`,
     ),
     readSide ? `dead letters: ${readSide.deadLetters}` : notShown('read model', 'BALANCES_DATABASE_URL'),
+    ...(readSide && !isDifferent ? [`reconciliation: ${compared}`] : []),
   ]
 }
+
+const describeReconciliation = ({ id, result, differencesTotal, watermark }: ListedReconciliation): string =>
+  `${result}, ${differencesTotal} differences, as of ${watermark}: GET /reconciliations/${id}`
 
 const notShown = (what: string, variable: string): string => `${what}: not shown, ${variable} is not set`
 

@@ -41,6 +41,8 @@ export const operations: Readonly<Record<string, string>> = {
   deadLetterCauses: 'balances GET /dead-letters/causes',
   deadLetter: 'balances GET /dead-letters/:id',
   redriveDeadLetters: 'balances POST /dead-letters/redrive body',
+  reconciliations: 'balances GET /reconciliations query pages',
+  reconciliation: 'balances GET /reconciliations/:id',
   rebuild: 'balances GET /rebuild',
   requestRebuild: 'balances POST /rebuild body',
 }
@@ -82,6 +84,7 @@ export const problemNames: readonly string[] = [
   'overdraft-in-use',
   'not-yet-consistent',
   'dead-letter-not-found',
+  'reconciliation-not-found',
   'rebuild-conflict',
   'client-not-found',
   'client-erased',

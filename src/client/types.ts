@@ -363,6 +363,16 @@ export type Operations<Amount = number | string> = {
    */
   redriveDeadLetters(body?: NewRedrive, options?: CallOptions): Promise<Redrive>
   /**
+   * Reports of comparisons with the ledger, newest first.
+   * `GET /reconciliations` (`listReconciliations`)
+   */
+  reconciliations(query?: ReconciliationsQuery, options?: CallOptions): Pages<Reconciliations>
+  /**
+   * A report in full, with its signature.
+   * `GET /reconciliations/{id}` (`getReconciliation`)
+   */
+  reconciliation(reconciliationId: string, options?: CallOptions): Promise<ReconciliationReport>
+  /**
    * The newest rebuild: how far it is, what differs, and how it ended.
    * `GET /rebuild` (`getRebuild`)
    */
@@ -505,6 +515,15 @@ export type DeadLettersQuery = {
   cause?: string
   /** Those of this topic. */
   topic?: string
+  /** Rows of a page: 50 when absent, at most 200. */
+  limit?: number
+  /** `next_cursor` of the page before, for the same filter. */
+  cursor?: string
+}
+
+export type ReconciliationsQuery = {
+  /** Those with this result. */
+  result?: 'clean' | 'different' | 'pending'
   /** Rows of a page: 50 when absent, at most 200. */
   limit?: number
   /** `next_cursor` of the page before, for the same filter. */
@@ -1602,6 +1621,54 @@ export type RebuildRecords = {
   total: number
 }
 
+export type Reconciliation = {
+  /** A number, as text. */
+  id: string
+  /** `clean`: no difference; `different`; `pending`: none so far, but events were in flight. */
+  result: 'clean' | 'different' | 'pending'
+  /** Everything committed by then was compared. */
+  watermark: string
+  /** How many there were. */
+  differences_total: number
+  /** The thumbprint (RFC 7638) of the key that signed the report; null where there was none. */
+  signed_by: string | null
+  /** When the report was kept. */
+  stored_at: string
+  /** The path of the report. */
+  href: string
+}
+
+export type ReconciliationReport = {
+  /** A number, as text. */
+  id: string
+  /** `clean`: no difference; `different`; `pending`: none so far, but events were in flight. */
+  result: 'clean' | 'different' | 'pending'
+  /** Everything committed by then was compared. */
+  watermark: string
+  /** How many there were. */
+  differences_total: number
+  /** The thumbprint (RFC 7638) of the key that signed the report; null where there was none. */
+  signed_by: string | null
+  /** When the report was kept. */
+  stored_at: string
+  /** The path of the report. */
+  href: string
+  /**
+   * What was read, up to where, by which version, and what was found, as `saldo reconcile
+   * --json`.
+   */
+  report: Record<string, unknown>
+  /** The same, signed: JWS in compact serialization (RFC 7515) with Ed25519. */
+  jws: string | null
+}
+
+export type Reconciliations = {
+  /** The rows of the page. */
+  data: Reconciliation[]
+  /** Send it as `cursor` for the next page; null on the last one. */
+  next_cursor: string | null
+}
+
 export type RecordHeader = {
   /** As text, if it is UTF-8. */
   name?: string | null
@@ -2051,6 +2118,11 @@ export type Problems = {
     status: 404
     code: 'DEAD_LETTER_NOT_FOUND'
   }
+  /** Reconciliation not found. GET /reconciliations lists all there are. */
+  'reconciliation-not-found': {
+    status: 404
+    code: 'RECONCILIATION_NOT_FOUND'
+  }
   /** The state of the rebuild does not allow this. GET /rebuild shows the state. */
   'rebuild-conflict': {
     status: 409
@@ -2333,6 +2405,8 @@ export type ProblemsOf = {
   deadLetterCauses: never
   deadLetter: 'dead-letter-not-found'
   redriveDeadLetters: 'idempotency-key-reused' | 'idempotency-in-progress'
+  reconciliations: never
+  reconciliation: 'reconciliation-not-found'
   rebuild: never
   requestRebuild:
     | 'rebuild-conflict'

@@ -2,11 +2,13 @@
  * The only reader of the environment: each variable with its parser and default. All faults are
  * reported at once, each with its remedy.
  */
+import type { KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { keyEntries } from './api-keys'
 import {
   brokerList,
   certificates,
+  ed25519Key,
   flag,
   hostList,
   integer,
@@ -159,6 +161,10 @@ export function readTopicsConfig(env: Environment) {
     remedy: remedyOf(env, ['KAFKA_BROKERS']),
   }))
 }
+
+/** The key that signs reports of reconcile. Throws `ConfigError`. */
+export const readReportKey = (env: Environment): KeyObject | undefined =>
+  read(env, (variable) => variable('RECONCILE_SIGNING_KEY', ed25519Key, undefined))
 
 /** Throws `ConfigError`. */
 export function readReconcileConfig(given: Environment) {

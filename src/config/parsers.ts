@@ -1,5 +1,5 @@
 /** Parsers of variables: each returns the value, or throws a sentence that says what is accepted. */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 
 export type Parser<T> = (value: string) => T
 
@@ -73,6 +73,12 @@ export const privateKey =
       throw new Error('is not the key of the certificate beside it')
     return value
   }
+
+export const ed25519Key: Parser<KeyObject> = (value) => {
+  const key = orUndefined(() => createPrivateKey(value))
+  if (key?.asymmetricKeyType === 'ed25519') return key
+  throw new Error('must be a private key of Ed25519 in PEM: openssl genpkey -algorithm ed25519')
+}
 
 function orUndefined<T>(read: () => T): T | undefined {
   try {

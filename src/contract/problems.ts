@@ -80,6 +80,14 @@ export const problems = {
     remedy: 'GET /dead-letters lists all there are.',
     retry: 'never',
   },
+  reconciliationNotFound: {
+    name: 'reconciliation-not-found',
+    status: 404,
+    title: 'Reconciliation not found',
+    cause: 'No report of a reconciliation has this id.',
+    remedy: 'GET /reconciliations lists all there are.',
+    retry: 'never',
+  },
   rebuildConflict: {
     name: 'rebuild-conflict',
     status: 409,

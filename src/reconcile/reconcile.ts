@@ -59,7 +59,22 @@ type ReadCounts = Record<'outbox' | 'records' | 'shown' | 'entries' | 'skipped' 
   unsigned: number | null
 }
 
+/**
+ * A partition as it was compared: its records from `first` to before `end`, of which balances had
+ * applied those before `applied`; null where it had none, or does not consume the topic.
+ */
+export type ComparedPartition = {
+  topic: string
+  partition: number
+  first: bigint
+  end: bigint
+  applied: bigint | null
+}
+
 export type Report = Pick<Comparison, 'differences' | 'total'> & {
+  clusterId: string
+  partitions: ComparedPartition[]
+
   /** Everything committed by then is compared. */
   watermark: Date
   counts: Comparison['counts'] & ReadCounts
@@ -133,7 +148,11 @@ class Reconciliation {
     await this.#addDeadLetters(clusterId)
     const lacksKeys = !this.#verify && (await signedSince(this.#model.sql)) !== undefined
     const { differences, total, counts } = this.#comparison
-    return { watermark, differences, total, counts: { ...counts, ...this.#counts }, lacksKeys }
+    const partitions = ranges.map(({ topic, partition, first, offset: end }) => {
+      return { topic, partition, first, end, applied: applied.get(partitionName(topic, partition)) ?? null }
+    })
+    const read = { watermark, clusterId, partitions, counts: { ...counts, ...this.#counts }, lacksKeys }
+    return { ...read, differences, total }
   }
 
   async close(): Promise<void> {

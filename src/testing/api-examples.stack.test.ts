@@ -3,11 +3,14 @@
  * answers as documented.
  */
 import { expect, test } from 'bun:test'
+import { reconciliationExamples } from '../balances/http/examples/reconciliations'
+import { addReconciliation } from '../balances/reconciliations/reconciliations-store'
 import type { ServiceName } from '../config/config'
 import { isUuid } from '../contract/id'
 import { parseInstant } from '../contract/time'
 import type { Example, Route } from '../platform/http/route'
 import { connectKafka } from '../platform/kafka/client'
+import { openDatabase } from '../platform/postgres/database'
 import { createLog } from '../platform/telemetry/log'
 import { routesOf } from './documented'
 import { eventually } from './eventually'
@@ -124,8 +127,27 @@ test('the examples of balances', async () => {
   // Names of owners come from the wallet.
   await using stack = await startStack()
   await sendUnreadable(stack)
+  await keepReport(stack)
   await expectExamples(stack, 'balances')
 })
+
+/** For the examples of reconciliations: the report of the documents. */
+async function keepReport({ databases }: Stack): Promise<void> {
+  const { report, ...listed } = reconciliationExamples.getReconciliation.unsigned.response
+  const { result, watermark, differences_total: differencesTotal } = listed
+  const { serviceUrl: url } = databases.balances
+  const database = openDatabase({ url, poolMax: 1, prepare: true, applicationName: 'test' })
+  const text = JSON.stringify(report)
+  await addReconciliation(database.sql, {
+    watermark,
+    result,
+    differencesTotal,
+    report: text,
+    keyId: null,
+    jws: null,
+  })
+  await database.close()
+}
 
 /** For the examples of dead letters. */
 async function sendUnreadable({ config, balances }: Stack): Promise<void> {

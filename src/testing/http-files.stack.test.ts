@@ -58,6 +58,8 @@ test('balances.http, over the seed', async () => {
     asyncapi: 200,
     largeMovements: 200,
     largeMovementsOfEva: 200,
+    reconciliations: 200,
+    reconciliation: 404,
     deadLetters: 200,
     deadLetter: 404,
     rebuild: 202,

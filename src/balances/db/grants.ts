@@ -15,5 +15,7 @@ export const grants = {
   idempotency_keys: ['select', 'insert', 'update', 'delete'],
   large_movements: ['select', 'insert'],
   reaction_last_records: ['select', 'insert', 'update', 'delete'],
+  // Evidence: what was found stays found.
+  reconciliations: ['select', 'insert'],
   signed_events: ['select', 'insert', 'delete'],
 } as const satisfies Grants

@@ -275,6 +275,28 @@ export const idempotencyKeys = pgTable(
   ],
 )
 
+/** Reports of `reconcile --store`. Rows are added, never changed; no rebuild touches them. */
+export const reconciliations = pgTable(
+  'reconciliations',
+  {
+    id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** Everything committed by then was compared. */
+    watermark: time('watermark').notNull(),
+    result: text().notNull(),
+    differencesTotal: integer('differences_total').notNull(),
+    /** The report, byte for byte as it was signed. */
+    report: text().notNull(),
+    /** The key that signed it, and the report with its signature; null where there was no key. */
+    keyId: text('key_id'),
+    jws: text(),
+    storedAt: time('stored_at').notNull().defaultNow(),
+  },
+  (table) => [
+    index('reconciliations_result').on(table.result, table.id),
+    check('reconciliations_results', sql`${table.result} in ('clean', 'different', 'pending')`),
+  ],
+)
+
 /** Seed data that was applied, so that it is applied once. */
 export const appliedSeeds = pgTable('applied_seeds', {
   name: text().primaryKey(),

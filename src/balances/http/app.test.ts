@@ -97,6 +97,7 @@ function serving(
       groups: never,
     },
     largeMovements: async () => [],
+    reconciliations: { list: async () => [], find: async () => undefined },
     // Without a key it needs no database.
     once: createOnce({ sql: undefined as never }, { url: '', prepare: true }),
     redrive: async (selection, dryRun) => {

@@ -13,12 +13,14 @@ import type { Consistency } from '../freshness/read-your-writes'
 import type { Once } from '../idempotency/once'
 import type { Reads } from '../queries/queries'
 import type { RebuildCoordinator } from '../rebuild/coordinator'
+import type { ReconciliationQueries } from '../reconciliations/queries'
 import type { BalanceStreams } from '../streams/streams'
 import { balanceRoutes } from './balances'
 import { ConsistentReads } from './consistent-reads'
 import { deadLetterRoutes } from './dead-letters'
 import { type ListLargeMovements, largeMovementRoutes } from './large-movements'
 import { rebuildRoutes } from './rebuild'
+import { reconciliationRoutes } from './reconciliations'
 import { statementRoutes } from './statements'
 import { streamRoutes } from './streams'
 
@@ -26,6 +28,7 @@ export type BalancesOptions = {
   reads: Reads
   deadLetters: DeadLetterQueries
   largeMovements: ListLargeMovements
+  reconciliations: ReconciliationQueries
   redrive: (selection: RedriveSelection, dryRun: boolean) => Promise<RedriveReport>
   once: Once
   consistency: Pick<Consistency, 'waitForVersions'>
@@ -65,6 +68,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...streamRoutes(reads, streams),
       ...largeMovementRoutes(options.largeMovements),
       ...deadLetterRoutes(options.deadLetters, options.redrive, options.once),
+      ...reconciliationRoutes(options.reconciliations),
       ...rebuildRoutes(options.rebuilding, options.once),
     ],
   }

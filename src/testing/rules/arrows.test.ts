@@ -52,6 +52,7 @@ const arrows = {
   'balances/freshness': ['balances/db', 'balances/projection', 'balances/queries', 'platform'],
   'balances/dead-letters': ['balances/db', 'balances/projection', 'contract', 'platform'],
   'balances/reactions': ['balances/db', 'balances/projection', 'contract', 'platform'],
+  'balances/reconciliations': ['balances/db', 'platform'],
   'balances/idempotency': ['balances/db', 'platform'],
   'balances/streams': ['balances/db', 'balances/freshness', 'balances/queries', 'platform'],
   'balances/seed': ['balances/projection', 'contract', 'platform'],
