@@ -253,6 +253,9 @@ test('a collector that is away holds up nothing, and is one line in the log', as
   const stoppingMs = performance.now()
   await wallet.stop()
   expect(performance.now() - stoppingMs).toBeLessThan(5000)
-  expect(lines).toEqual([[{ queueMax: 64 }, expect.stringMatching(/^traces are being dropped: /)]])
+  expect(lines).toEqual([
+    [{ queueMax: 64 }, expect.stringMatching(/^traces are being dropped: /)],
+    [{ dropped: expect.any(Number) }, 'traces were dropped'],
+  ])
   await silent[Symbol.asyncDispose]()
 })

@@ -7,6 +7,7 @@ import {
   SpanKind as SdkSpanKind,
   type SpanContext,
   SpanStatusCode,
+  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api'
@@ -35,7 +36,7 @@ import type {
   Tracing,
   TracingOptions,
 } from './spans'
-import { parseTraceparent } from './trace'
+import { newTraceparent, parseTraceparent } from './trace'
 
 export function createTracing(options: TracingOptions, log: Log): Tracing {
   const { url, headers, timeoutMs, resource, sampler } = options
@@ -47,7 +48,13 @@ export function createTracing(options: TracingOptions, log: Log): Tracing {
   })
   const tracer = provider.getTracer('saldo')
   return {
-    begin: (name, spanOptions) => new TracedSpan(tracer, name, spanOptions),
+    begin(name, { parent, tracestate, ...rest }) {
+      const above = parent ? contextOf(parent, tracestate) : undefined
+      const isSampled = !above || (above.traceFlags & TraceFlags.SAMPLED) !== 0
+      return isSampled || !sampler.isParentBased
+        ? new TracedSpan(tracer, name, { ...rest, above })
+        : new UnsampledSpan(above)
+    },
     close: () => provider.shutdown().catch(() => {}),
   }
 }
@@ -69,8 +76,11 @@ class TracedSpan implements Span {
   readonly context: SpanContext
   readonly #span: SdkSpan
 
-  constructor(tracer: Tracer, name: string, { kind, parent, tracestate, ...options }: SpanOptions) {
-    const above = parent ? contextOf(parent, tracestate) : undefined
+  constructor(
+    tracer: Tracer,
+    name: string,
+    { kind, above, ...options }: SpanOptions & { above: SpanContext | undefined },
+  ) {
     const links = options.links?.flatMap(linkTo)
     this.#span = tracer.startSpan(
       name,
@@ -105,6 +115,23 @@ class TracedSpan implements Span {
   end(endMs = performance.now()): void {
     this.#span.end(endMs)
   }
+}
+
+/**
+ * What the SDK would make of it, for less: where few traces are sampled, most spans are of this kind.
+ */
+class UnsampledSpan implements Span {
+  readonly traceparent: string
+  readonly isRecorded = false
+
+  constructor({ traceId, traceFlags }: SpanContext) {
+    this.traceparent = newTraceparent(traceId, traceFlags)
+  }
+
+  set(): void {}
+  link(): void {}
+  fail(): void {}
+  end(): void {}
 }
 
 const contextWith = (above: SpanContext): Context => trace.setSpanContext(ROOT_CONTEXT, above)
@@ -186,7 +213,10 @@ function boundedProcessor(
       processor.onEnd(span)
     },
     forceFlush: () => processor.forceFlush(),
-    shutdown: () => processor.shutdown(),
+    shutdown() {
+      if (dropped > 0) log.warn({ dropped }, 'traces were dropped')
+      return processor.shutdown()
+    },
   }
 }
 

@@ -26,8 +26,11 @@ export function parseTraceparent(
  */
 export function continueTrace(header: string | null | undefined): string {
   const parsed = parseTraceparent(header)
-  return `00-${parsed?.traceId ?? hex(16)}-${hex(8)}-0${parsed?.flags ?? 1}`
+  return newTraceparent(parsed?.traceId ?? hex(16), parsed?.flags ?? 1)
 }
+
+/** With a parent id of its own. */
+export const newTraceparent = (traceId: string, flags: number): string => `00-${traceId}-${hex(8)}-0${flags}`
 
 export const traceIdOf = (traceparent: string): string => traceparent.slice(3, 35)
 
