@@ -257,5 +257,8 @@ test('a collector that is away holds up nothing, and is one line in the log', as
     [{ queueMax: 64 }, expect.stringMatching(/^traces are being dropped: /)],
     [{ dropped: expect.any(Number) }, 'traces were dropped'],
   ])
+  // A request and two sends of each transfer.
+  const [, [counted] = []] = lines
+  expect((counted as { dropped: number }).dropped).toBeGreaterThan(300)
   await silent[Symbol.asyncDispose]()
 })

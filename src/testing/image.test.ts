@@ -204,9 +204,13 @@ test('the documentation lists exactly the variables that a service reads', async
         return target[name]
       },
     })
-  for (const service of serviceNames) readServiceConfig(watch({ ...enough, ...sasl, SERVICE: service }))
+  // What is read depends on it.
+  const traces = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector', OTEL_TRACES_SAMPLER: 'traceidratio' }
+  for (const service of serviceNames)
+    readServiceConfig(watch({ ...enough, ...sasl, ...traces, SERVICE: service }))
 
-  const [, configuration = ''] = (await read('docs/running.md')).split('## Configuration')
+  const [, general = ''] = (await read('docs/running.md')).split('## Configuration')
+  const configuration = general + (await read('docs/traces.md'))
   // Each may be given as a file.
   const isFileOf = (name: string) => name.endsWith('_FILE') && variables.has(name.replace(/_FILE$/, ''))
   const names = [...variables].filter((name) => !isFileOf(name))
