@@ -14,7 +14,7 @@ import { measureDatabase } from '../platform/postgres/database-metrics'
 import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
 import { keepListening } from '../platform/postgres/listen'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { createProcessPart } from '../platform/process/process-metrics'
+import { processParts } from '../platform/process/process-metrics'
 import {
   type Check,
   createService,
@@ -134,11 +134,7 @@ export async function startBalances(
     port: http.port,
     parts: [
       ...tracesPart(tracing),
-      createProcessPart({
-        service: 'balances',
-        version,
-        isServing: service.isServing,
-      }),
+      ...processParts({ ...config, service: 'balances', version, isServing: service.isServing }),
       databasePart(reading, database),
       { name: 'apply_connections', stop: () => database.close() },
       notifications,

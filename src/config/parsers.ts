@@ -126,6 +126,12 @@ export const hostList: Parser<string[]> = (value) => {
   )
 }
 
+export const folderList: Parser<string[]> = (value) => {
+  const folders = listOf(value)
+  if (folders.every((folder) => folder.startsWith('/'))) return folders
+  throw new Error(`must be a comma-separated list of absolute paths, but is ${quoted(value)}`)
+}
+
 /** As browsers send them: anything else would never match an `Origin`. */
 export const originList: Parser<string[]> = (value) => {
   const origins = listOf(value)

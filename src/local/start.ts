@@ -155,6 +155,8 @@ function servicePart(name: ServiceName): Part {
     KAFKA_BROKERS: `${host}:${config.kafkaPort}`,
     MIGRATE_ON_START: 'true',
     SEED_ON_START: 'true',
+    // A comma would separate two.
+    DISK_FOLDERS: dataDir.includes(',') ? '' : resolve(dataDir),
     LOG_FORMAT: 'json',
     ...Object.fromEntries(ofDeployments.map((variable) => [variable, ''])),
   }

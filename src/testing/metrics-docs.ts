@@ -7,6 +7,7 @@ import { streamMetrics } from '../balances/streams/metrics'
 import type { ServiceName } from '../config/config'
 import { httpMetrics } from '../platform/http/http-metrics'
 import { databaseMetrics } from '../platform/postgres/database-metrics'
+import { diskMetrics } from '../platform/process/disk-metrics'
 import { processMetrics } from '../platform/process/process-metrics'
 import { keyMetrics } from '../platform/telemetry/key-metrics'
 import { type Definition, type Definitions, sampleMetrics } from '../platform/telemetry/metrics'
@@ -14,7 +15,7 @@ import { ledgerMetrics } from '../wallet/ledger/metrics'
 import { holdMetrics } from '../wallet/maintenance/metrics'
 import { outboxMetrics } from '../wallet/outbox/metrics'
 
-const shared = [processMetrics, databaseMetrics, keyMetrics, httpMetrics, sampleMetrics]
+const shared = [processMetrics, diskMetrics, databaseMetrics, keyMetrics, httpMetrics, sampleMetrics]
 const own: Record<ServiceName, Definitions[]> = {
   wallet: [outboxMetrics, ledgerMetrics, holdMetrics],
   balances: [lagMetrics, applyMetrics, deadLetterMetrics, rebuildMetrics, streamMetrics],
@@ -37,7 +38,9 @@ const intro = [
   '      - targets: [wallet:8080, balances:3003]',
   '```\n',
   '- **Ages come first.** Rates and latencies say whether a service answers; the ages say whether the money',
-  '  that it has accepted goes on ([operations.md](operations.md#metrics)).',
+  '  that it has accepted goes on ([operations.md](operations.md#metrics)). Each has an alert in',
+  '  [`deploy/observability/rules.yml`](../deploy/observability/rules.yml), and that a section in',
+  '  [runbooks.md](runbooks.md).',
   '- **Formats.** The text format 0.0.4, or OpenMetrics 1.0 for `Accept: application/openmetrics-text`, as',
   '  Prometheus sends it. Only OpenMetrics has exemplars: a bucket of a histogram names the trace of one',
   '  observation, `# {trace_id="…"}`, the same that problems, logs and the headers of events have. From the',

@@ -142,6 +142,7 @@ export function serviceConfig(
     migrateOnStart: true,
     seedOnStart: seed,
     largeMovementMin: 10_000,
+    diskFolders: ['/'],
     shutdownDelayMs: 0,
     shutdownTimeoutMs: 5000,
   }

@@ -11,7 +11,7 @@ import { type Database, fastDisconnectDetection, openDatabase } from '../platfor
 import { measureDatabase } from '../platform/postgres/database-metrics'
 import { pingDatabase } from '../platform/postgres/failures'
 import { prepareDatabase } from '../platform/postgres/migrate'
-import { createProcessPart } from '../platform/process/process-metrics'
+import { processParts } from '../platform/process/process-metrics'
 import { createService, type RunningService } from '../platform/process/service'
 import { tracesPart } from '../platform/process/traces'
 import { createKeyMetrics } from '../platform/telemetry/key-metrics'
@@ -105,7 +105,7 @@ export async function startWallet(
     port: http.port,
     parts: [
       ...tracesPart(tracing),
-      createProcessPart({ service: 'wallet', version, isServing }),
+      ...processParts({ ...config, service: 'wallet', version, isServing }),
       {
         name: 'database',
         health: () => pingDatabase(database),

@@ -1,6 +1,7 @@
 /** What the process itself shows: its build, its use of the machine, and how late its event loop is. */
 import { readdirSync } from 'node:fs'
 import { createMetrics, defineMetrics } from '../telemetry/metrics'
+import { createDiskPart } from './disk-metrics'
 import type { Part } from './service'
 
 export const processMetrics = defineMetrics({
@@ -47,7 +48,16 @@ const timerMs = 100
 
 type ProcessOptions = { service: string; version: string; isServing: () => boolean }
 
-export function createProcessPart({ service, version, isServing }: ProcessOptions): Part {
+/** Of any service. */
+export const processParts = ({
+  diskFolders,
+  ...options
+}: ProcessOptions & { diskFolders: readonly string[] }): Part[] => [
+  createDiskPart(diskFolders),
+  createProcessPart(options),
+]
+
+function createProcessPart({ service, version, isServing }: ProcessOptions): Part {
   const { build, loopDelay, cpu, files, all } = createMetrics(processMetrics, {
     serving: () => Number(isServing()),
     memory: () => process.memoryUsage.rss(),
