@@ -7,6 +7,7 @@ import type { Command } from './command'
 export const commands: Record<string, () => Promise<Command>> = {
   status: async () => (await import('./status')).status,
   reconcile: async () => (await import('./reconcile')).reconcileCommand,
+  events: async () => (await import('./events')).events,
   republish: async () => (await import('./republish')).republish,
   rebuild: async () => (await import('./rebuild')).rebuild,
   redrive: async () => (await import('./redrive')).redriveCommand,

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import type { Environment } from '../config/config'
+import { connectKafka } from '../platform/kafka/client'
 import type { ReportDocument } from '../reconcile/report'
 import { runCommand } from '../testing/command'
 import { eventually } from '../testing/eventually'
 import { type Stack, startStack } from '../testing/stack'
-import { eva } from '../testing/wallets'
+import { eva, log } from '../testing/wallets'
 import { commands } from './commands'
 
 const folder = mkdtempSync(join(tmpdir(), 'saldo-cli-'))
@@ -89,6 +90,33 @@ test('a broker that is not there is named, with the remedy', async () => {
   await expect(run({ ...env, KAFKA_BROKERS: '127.0.0.1:1' }, 'status')).rejects.toThrow(
     'Check WALLET_DATABASE_URL, BALANCES_DATABASE_URL and KAFKA_BROKERS.',
   )
+})
+
+test('events shows what is on the topics, from a place, filtered, and what cannot be read', async () => {
+  const all = (await run(env, 'events', '--json')).out.map((line) => JSON.parse(line))
+  expect(all.length).toBeGreaterThan(50)
+  expect(all.map(({ time }) => time)).toEqual(all.map(({ time }) => time).sort())
+  expect(all.filter(({ topic }) => topic.endsWith('personal-data'))).toEqual([])
+  const ofEva = (await run(env, 'events', '--account', eva, '--type', 'BalanceUpdated')).out
+  expect(ofEva).not.toEqual([])
+  for (const line of ofEva) expect(line).toMatch(new RegExp(` BalanceUpdated .*=${eva}`))
+
+  const topic = `${stack.config.wallet.kafka.topicPrefix}balances`
+  const kafka = connectKafka({ ...stack.config.wallet.kafka, clientId: 'test' }, log)
+  const publisher = kafka.publisher()
+  await publisher.send([{ topic, key: 'k', value: 'nonsense', headers: {} }])
+  await publisher.close()
+  await kafka.close()
+  const since = all.at(-1)?.time ?? ''
+  const late = (await run(env, 'events', '--topic', 'balances', '--from', since)).out
+  expect(late.at(-1)).toMatch(/balances\/\d+\/\d+ UNREADABLE not_json: .* nonsense$/)
+  expect(late.length).toBeLessThan(all.length)
+  const filtered = await run(env, 'events', '--topic', 'balances', '--from', '-1', '--account', eva)
+  expect(filtered.err).toBe('1 records cannot be read, and may match: shown without a filter.')
+  expect((await run(env, 'events', '--from', 'end')).out).toEqual([])
+  expect((await run(env, 'events', '--limit', '2')).out).toHaveLength(2)
+  await expect(run(env, 'events', '--type', 'Invented')).rejects.toThrow('--type is unknown: there are')
+  await expect(run(env, 'events', '--partition', '99')).rejects.toThrow('--partition is not one')
 })
 
 test('a report is kept, shown, signed, and verified without the services', async () => {
