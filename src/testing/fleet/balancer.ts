@@ -1,6 +1,6 @@
 /**
  * A load balancer for several processes of one service. It takes turns among those in rotation, repeats
- * nothing, and answers 502 where a process gave no answer.
+ * nothing, and answers 502 where a process gave no answer, which it leaves out for a second then.
  */
 export type Balancer = {
   port: number
@@ -10,13 +10,16 @@ export type Balancer = {
   stop(): Promise<void>
 }
 
-type Upstream = { port: number; inFlight: number; onIdle: () => void }
+type Upstream = { port: number; inFlight: number; isDownUntil: number; onIdle: () => void }
+
+const downMs = 1000
 
 export function startBalancer(): Balancer {
   const upstreams: Upstream[] = []
   let turn = 0
   const forward = async (request: Request): Promise<Response> => {
-    const upstream = upstreams[turn++ % upstreams.length]
+    const isUp = upstreams.filter(({ isDownUntil }) => isDownUntil < performance.now())
+    const upstream = isUp[turn++ % isUp.length]
     if (!upstream) return badGateway('no process is in rotation')
     upstream.inFlight++
     try {
@@ -30,6 +33,7 @@ export function startBalancer(): Balancer {
       // In full: a process is done with a request only once its answer is here.
       return new Response(await answer.arrayBuffer(), answer)
     } catch (error) {
+      upstream.isDownUntil = performance.now() + downMs
       return badGateway((error as Error).message)
     } finally {
       upstream.inFlight--
@@ -39,7 +43,7 @@ export function startBalancer(): Balancer {
   const server = Bun.serve({ hostname: '127.0.0.1', port: 0, idleTimeout: 120, fetch: forward })
   return {
     port: server.port as number,
-    add: (port) => void upstreams.push({ port, inFlight: 0, onIdle: () => undefined }),
+    add: (port) => void upstreams.push({ port, inFlight: 0, isDownUntil: 0, onIdle: () => undefined }),
     drain(port) {
       const index = upstreams.findIndex((one) => one.port === port)
       const [upstream] = index < 0 ? [] : upstreams.splice(index, 1)

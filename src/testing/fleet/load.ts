@@ -4,23 +4,6 @@
  */
 import { random } from '../random.ts'
 
-export type Load = {
-  /** By kind and status, such as `transfer 201`. */
-  answers: Map<string, number>
-  /** Ids of transactions that were answered with 201, with the key of the request. */
-  accepted: Map<string, string>
-  /** Requests that were sent again under their key, because there was no answer or a 5xx. */
-  repeated: number
-  /** The longest time from the answer of a transfer until its payer was read, in milliseconds. */
-  slowestReadMs: number
-  /** The longest time in which no read ended, in milliseconds. */
-  longestGapMs: number
-  /** Details of answers that are none of 2xx, 409 and 422. */
-  strange: string[]
-  /** Resolves once all that was sent is answered. */
-  stop(): Promise<void>
-}
-
 export type LoadOptions = {
   walletPort: number
   balancesPort: number
@@ -39,109 +22,127 @@ const readShare = 0.1
 const tickMs = 10
 /** Requests in flight. On a machine that is too slow for the rate there are fewer, and no more wait. */
 const inFlightMax = 100
-/** For how long a request is repeated. */
+/** For how long a request is repeated, and how long before that, in milliseconds. */
 const repeatMs = 60_000
+const pauseMs = 50
 const waitSeconds = 30
 
-export function startLoad(options: LoadOptions): Load {
-  const { accounts, perSecond, repeats } = options
-  const run = crypto.randomUUID().slice(0, 8)
-  const pending = new Set<Promise<void>>()
-  let inFlight = 0
-  let sent = 0
-  let lastReadAt = performance.now()
-  const load = {
-    answers: new Map<string, number>(),
-    accepted: new Map<string, string>(),
-    strange: [] as string[],
-    ...{ repeated: 0, slowestReadMs: 0, longestGapMs: 0 },
-  }
-  const count = (kind: string, { status, body }: Answer) => {
-    const name = `${kind} ${status}`
-    load.answers.set(name, (load.answers.get(name) ?? 0) + 1)
-    const isFine = (status >= 200 && status < 300) || status === 409 || status === 422
-    if (!isFine && load.strange.length < 10) load.strange.push(`${name}: ${JSON.stringify(body)}`)
+export class Load {
+  /** By kind and status, such as `transfer 201`. */
+  readonly answers = new Map<string, number>()
+  /** Ids of transactions that were answered with 201, with the key of the request. */
+  readonly accepted = new Map<string, string>()
+  /** Details of answers that are none of 2xx, 409 and 422. */
+  readonly strange: string[] = []
+  /** Of the time since `takeFigures`. Reads are from the answer of a transfer until its payer was read. */
+  #figures = { accepted: 0, repeated: 0, slowestReadMs: 0, longestGapMs: 0 }
+  readonly #run = crypto.randomUUID().slice(0, 8)
+  readonly #pending = new Set<Promise<void>>()
+  readonly #options: LoadOptions
+  readonly #timer: Timer
+  #sent = 0
+  #inFlight = 0
+  #lastReadAt = performance.now()
+
+  constructor(options: LoadOptions) {
+    this.#options = options
+    const begun = performance.now()
+    let due = 0
+    this.#timer = setInterval(() => {
+      for (const owed = ((performance.now() - begun) / 1000) * options.perSecond; due < owed; due++) {
+        if (this.#inFlight >= inFlightMax) continue
+        const running: Promise<void> = this.#one().finally(() => this.#pending.delete(running))
+        this.#pending.add(running)
+      }
+    }, tickMs)
   }
 
-  const send = (url: string, init: RequestInit): Promise<Answer> => {
-    inFlight++
-    return call(url, init).finally(() => inFlight--)
+  /** Resolves once all that was sent is answered. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    while (this.#pending.size > 0) await Promise.all(this.#pending)
   }
-  const post = async (kind: string, path: string, body: unknown): Promise<Answer> => {
-    const key = `${run}-${++sent}`
-    const deadline = performance.now() + repeatMs
-    for (;;) {
-      const answer = await send(`http://127.0.0.1:${options.walletPort}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': key },
-        body: JSON.stringify(body),
-      })
-      if (repeats && answer.status >= 500 && performance.now() < deadline) {
-        load.repeated++
-        await Bun.sleep(50)
-        continue
-      }
-      count(kind, answer)
-      if (answer.status === 201 && kind !== 'hold') load.accepted.set(String(answer.body.id), key)
-      return answer
-    }
+
+  /** Accepted and repeated requests, and times in milliseconds, since the last call. */
+  takeFigures() {
+    // A gap that has not ended counts, too.
+    this.#noteGap()
+    const figures = this.#figures
+    this.#figures = { accepted: 0, repeated: 0, slowestReadMs: 0, longestGapMs: 0 }
+    return figures
   }
-  const read = async (account: string, token: string) => {
-    const begun = performance.now()
-    const deadline = begun + repeatMs
-    for (;;) {
-      const answer = await send(`http://127.0.0.1:${options.balancesPort}/balances/${account}`, {
-        headers: { 'consistency-token': token, prefer: `wait=${waitSeconds}` },
-      })
-      if (repeats && answer.status >= 500 && performance.now() < deadline) {
-        load.repeated++
-        await Bun.sleep(50)
-        continue
-      }
-      count('read', answer)
-      const now = performance.now()
-      load.slowestReadMs = Math.max(load.slowestReadMs, now - begun)
-      load.longestGapMs = Math.max(load.longestGapMs, now - lastReadAt)
-      lastReadAt = now
-      return
-    }
-  }
-  const one = async () => {
+
+  async #one(): Promise<void> {
+    const { accounts } = this.#options
     const drawn = random()
     const [from, to] = pair(accounts)
     const parties = { account_id_from: from, account_id_to: to }
     if (drawn < shares.tooMuch) {
-      await post('too much', '/transactions', { ...parties, amount: 100_000_000 })
+      await this.#post('too much', '/transactions', { ...parties, amount: 100_000_000 })
     } else if (drawn < shares.tooMuch + shares.hold) {
-      const { status, body } = await post('hold', '/holds', { ...parties, amount: 2 })
+      const { status, body } = await this.#post('hold', '/holds', { ...parties, amount: 2 })
       if (status !== 201) return
       // Often after the process that placed it was replaced.
       await Bun.sleep(random() * 5000)
-      await post('capture', `/holds/${body.id}/capture`, { amount: 1 })
+      await this.#post('capture', `/holds/${body.id}/capture`, { amount: 1 })
     } else if (drawn < shares.tooMuch + shares.hold + shares.postings) {
       const back = { account_id_from: to, account_id_to: from, amount: 1 }
-      await post('postings', '/transactions', { postings: [{ ...parties, amount: 2 }, back] })
+      await this.#post('postings', '/transactions', { postings: [{ ...parties, amount: 2 }, back] })
     } else {
-      const { token } = await post('transfer', '/transactions', { ...parties, amount: 1 })
-      if (token && random() < readShare) await read(from, token)
+      const { token } = await this.#post('transfer', '/transactions', { ...parties, amount: 1 })
+      if (token && random() < readShare) await this.#read(from, token)
     }
   }
 
-  const begun = performance.now()
-  let due = 0
-  const timer = setInterval(() => {
-    for (const owed = ((performance.now() - begun) / 1000) * perSecond; due < owed; due++) {
-      if (inFlight >= inFlightMax) continue
-      const running: Promise<void> = one().finally(() => pending.delete(running))
-      pending.add(running)
+  async #post(kind: string, path: string, body: unknown): Promise<Answer> {
+    const key = `${this.#run}-${++this.#sent}`
+    const answer = await this.#send(kind, `http://127.0.0.1:${this.#options.walletPort}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(body),
+    })
+    if (answer.status === 201 && kind !== 'hold') {
+      this.accepted.set(String(answer.body.id), key)
+      this.#figures.accepted++
     }
-  }, tickMs)
-  return Object.assign(load, {
-    async stop() {
-      clearInterval(timer)
-      while (pending.size > 0) await Promise.all(pending)
-    },
-  })
+    return answer
+  }
+
+  async #read(account: string, token: string): Promise<void> {
+    const begun = performance.now()
+    const { status } = await this.#send(
+      'read',
+      `http://127.0.0.1:${this.#options.balancesPort}/balances/${account}`,
+      { headers: { 'consistency-token': token, prefer: `wait=${waitSeconds}` } },
+    )
+    if (status !== 200) return
+    this.#figures.slowestReadMs = Math.max(this.#figures.slowestReadMs, performance.now() - begun)
+    this.#noteGap()
+    this.#lastReadAt = performance.now()
+  }
+
+  #noteGap(): void {
+    const gapMs = performance.now() - this.#lastReadAt
+    this.#figures.longestGapMs = Math.max(this.#figures.longestGapMs, gapMs)
+  }
+
+  async #send(kind: string, url: string, init: RequestInit): Promise<Answer> {
+    const deadline = performance.now() + repeatMs
+    this.#inFlight++
+    let answer = await call(url, init)
+    while (this.#options.repeats && answer.status >= 500 && performance.now() < deadline) {
+      this.#figures.repeated++
+      await Bun.sleep(pauseMs)
+      answer = await call(url, init)
+    }
+    this.#inFlight--
+    const { status, body } = answer
+    const name = `${kind} ${status}`
+    this.answers.set(name, (this.answers.get(name) ?? 0) + 1)
+    const isFine = (status >= 200 && status < 300) || status === 409 || status === 422
+    if (!isFine && this.strange.length < 10) this.strange.push(`${name}: ${JSON.stringify(body)}`)
+    return answer
+  }
 }
 
 /** Status 599 where the connection failed. */

@@ -11,7 +11,7 @@ import { type ServiceName, serviceNames } from '../../config/config.ts'
 import { optionsOrExit } from '../../platform/process/options.ts'
 import { backing, endOfFile } from '../backing.ts'
 import { type Balancer, startBalancer } from '../fleet/balancer.ts'
-import { type Load, openAccounts, startLoad } from '../fleet/load.ts'
+import { Load, openAccounts } from '../fleet/load.ts'
 import { type Checkout, type Replica, type Settings, startReplica } from '../fleet/replica.ts'
 import { verdictOn } from '../fleet/verdict.ts'
 import { CheckoutError, checkOut, previousRelease, thisCheckout } from './checkout.ts'
@@ -79,7 +79,7 @@ async function upgrade(former: Checkout, folder: string): Promise<void> {
         balancers[service].add(replica.port)
         fleet.replicas.push(replica)
       }
-    load = startLoad({
+    load = new Load({
       walletPort: balancers.wallet.port,
       balancesPort: balancers.balances.port,
       accounts: await openAccounts(balancers.wallet.port, 64),
@@ -108,7 +108,7 @@ async function tryAll(fleet: Fleet, { former, load, wallet, balances }: Run): Pr
   const seconds = (performance.now() - begun) / 1000
   const counts = [...load.answers].sort().map(([name, count]) => `${name}: ${count}`)
   console.log(`${seconds.toFixed(0)} s, ${counts.join(', ')}`)
-  console.log(`slowest read of what was just written: ${Math.round(load.slowestReadMs)} ms`)
+  console.log(`slowest read of what was just written: ${Math.round(load.takeFigures().slowestReadMs)} ms`)
   await check('only 2xx, 409 and 422 were answered', () => {
     if (load.strange.length > 0) throw new Error(load.strange.join('\n'))
   })
