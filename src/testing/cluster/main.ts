@@ -26,6 +26,7 @@ const counts = { wallet: 2, balances: 3 }
 /** For how long something is away, and how long all is there before the next, in milliseconds. */
 const awayMs = 6000
 const betweenMs = 4000
+const checkMs = 1000
 
 /** The cluster of the script. Its ports are KAFKA_PORT and the two after it. */
 function openKafka() {
@@ -62,9 +63,12 @@ async function add({ settings, balancers, replicas }: Fleet, service: ServiceNam
   balancers[service].add(replica.port)
 }
 
-/** The balancer is told of nothing: it sees what callers see. */
-async function kill({ replicas }: Fleet, service: ServiceName): Promise<void> {
-  await replicas[service].shift()?.end('SIGKILL')
+/** The balancer takes it out a second later, as one that checks every second does. */
+async function kill({ replicas, balancers }: Fleet, service: ServiceName): Promise<void> {
+  const killed = replicas[service].shift()
+  if (!killed) return
+  await killed.end('SIGKILL')
+  void Bun.sleep(checkMs).then(() => balancers[service].drain(killed.port))
 }
 
 /** What happens to the cluster, one after the other. */
@@ -127,8 +131,8 @@ async function report(name: string, load: Load, work: () => Promise<unknown>): P
   const seconds = ((performance.now() - begun) / 1000).toFixed(1)
   const { accepted, repeated, slowestReadMs, longestGapMs } = load.takeFigures()
   console.log(
-    `${name}: ${seconds} s, ${accepted} accepted, ${repeated} sent again, ` +
-      `slowest read ${Math.round(slowestReadMs)} ms, longest time without a read ${Math.round(longestGapMs)} ms`,
+    `${name}: ${seconds} s, ${accepted} accepted, ${repeated} sent again, slowest read ` +
+      `${Math.round(slowestReadMs)} ms, longest time without a read ${Math.round(longestGapMs)} ms`,
   )
 }
 
