@@ -213,23 +213,23 @@ test('after a restart the relay goes on with the trace of the request', async ()
   const shared = await backing()
   const database = await shared.createDatabase('traces', 'wallet')
   const settings = { database, topicPrefix: shared.topicPrefix(), seed: true }
-  const tracing = tracingTo(collector.url, 'wallet')
-  const at = (brokers: string[]) => {
+  const at = (brokers: string[], delayMs: number) => {
     const config = serviceConfig('wallet', { ...settings, brokers })
+    const tracing = { ...tracingTo(collector.url, 'wallet'), delayMs }
     return startWallet({ ...config, tracing, shutdownTimeoutMs: 300 }, log)
   }
-  const first = await at(['127.0.0.1:1'])
+  // What it has is exported when it stops.
+  const first = await at(['127.0.0.1:1'], 600_000)
   const { traceId, traceparent } = nextTrace()
   const { status } = await callerOf('wallet', first.port).post('/transactions', transfer(1), { traceparent })
   expect(status).toBe(201)
   // Its outbox is left behind.
   await first.stop().catch(() => {})
-  // Exported when the service stopped.
-  const request = collector.spans.find((span) => span.traceId === traceId && span.kind === 'server')
-  const second = await at(shared.brokers)
+  const request = await spanOf(traceId, 'POST /transactions')
+  const second = await at(shared.brokers, 20)
   const send = await spanOf(traceId, `send ${settings.topicPrefix}balances`)
   await second.stop()
-  expect(send).toMatchObject({ parentSpanId: request?.spanId, isError: false })
+  expect(send).toMatchObject({ parentSpanId: request.spanId, isError: false })
 })
 
 test('a collector that is away holds up nothing, and is one line in the log', async () => {
