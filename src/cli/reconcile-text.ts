@@ -6,7 +6,7 @@ export function describeReport(
   result: Result,
   { watermark, total, differences, counts, lacksKeys }: Report,
 ): string {
-  const { entries, outbox, records, shown, waiting, behind, lag, unchecked, skipped, unsigned } = counts
+  const { entries, outbox, records, shown, waiting, behind, lag, unchecked, lost, skipped, unsigned } = counts
   const verdicts = {
     clean: 'No difference.',
     different: `Differences: ${total}${total > differences.length ? `, ${differences.length} shown` : ''}.`,
@@ -21,6 +21,8 @@ export function describeReport(
     behind > 0 && `Pending: ${behind} entries are not yet in the read model, which lags by ${lag} records.`,
     unchecked > 0 &&
       `Not checked: ${unchecked} entries and notifications (their records may be past topic retention).`,
+    lost > 0 &&
+      `Lost: ${lost} assertions of records of earlier epochs, which the restored ledger does not have.`,
     skipped > 0 && `Skipped: ${skipped} unreadable or unknown records.`,
     unsigned && `Not signed: ${unsigned} records, which balances does not accept.`,
     lacksKeys &&

@@ -76,7 +76,7 @@ export const reconcileCommand = defineCommand({
       },
       signatures_lack_keys: false,
       counts: {
-        ...{ waiting: 0, behind: 0, unchecked: 0, outbox: 0, records: 55, shown: 34, entries: 34 },
+        ...{ waiting: 0, behind: 0, unchecked: 0, lost: 0, outbox: 0, records: 55, shown: 34, entries: 34 },
         ...{ skipped: 0, lag: 0, unsigned: null },
       },
       differences_total: 1,

@@ -88,6 +88,8 @@ export function readServiceConfig(env: Environment) {
         signingKeys: service === 'wallet' ? variable('EVENTS_SIGNING_KEYS', keyList, []) : [],
         ...(service === 'wallet' ? unverified : verification(variable)),
       },
+      /** What the wallet does when the broker has events that its ledger has lost. */
+      onLostEvents: variable('ON_LOST_EVENTS', oneOf('start_epoch', 'refuse'), 'start_epoch'),
       migrateOnStart: variable('MIGRATE_ON_START', flag, true),
       seedOnStart: variable('SEED_ON_START', flag, false),
       /** Movements from this amount on are large: whole major units of any currency. For balances only. */

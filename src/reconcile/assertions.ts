@@ -23,6 +23,8 @@ export function assertionsOfEvent({ name: subject, payload }: SaldoEvent): Asser
     const { fields, ...assertion } = assertionOfClient(payload)
     return [{ ...assertion, fields: { ...fields, email: payload.email } }]
   }
+  // It is about all of them, and asserts nothing about any.
+  if (subject === 'EpochStarted') return []
   const { actor = null } = payload
   if (subject === 'ClientRegistered')
     return [{ subject, name: payload.id, fields: { actor }, isEvidence: true }]
@@ -94,6 +96,7 @@ function assertionsOfBalances(payload: BalanceUpdated): Assertion[] {
       overdraftLimitMinor: minorOf(payload[`overdraft_limit_account_id_${side}`], currency),
     }
     const version = payload[`version_account_id_${side}`]
+    if (payload.starts_epoch !== undefined) return assertionOfState(accountId, version, state)
     // A hold does not move money to the payee: its state here belongs to another event.
     if (side === 'to' && amount === 0n) return assertionOfState(accountId, version, state)
     const amountMinor = amount && (side === 'from' ? -amount : amount)

@@ -51,6 +51,8 @@ export type Source = {
   place: string
   evidence: number
   assertions: Assertion[]
+  /** Of the ledger, when it was published: an earlier one may have a future that the ledger has lost. */
+  isOfEarlierEpoch?: boolean
 }
 
 type TrackedHolder = Holder & {
@@ -73,9 +75,9 @@ export class Comparison {
   total = 0
   /**
    * Entries and notifications that are still in the outbox; entries that the read side has not reached;
-   * and those whose records a topic may have deleted.
+   * those whose records a topic may have deleted; and events of earlier epochs that the ledger has lost.
    */
-  readonly counts = { waiting: 0, behind: 0, unchecked: 0 }
+  readonly counts = { waiting: 0, behind: 0, unchecked: 0, lost: 0 }
   /** Topics, without prefix, whose first records are deleted. */
   readonly truncatedTopics = new Set<string>()
   readonly #holders = new Map<string, TrackedHolder>()
@@ -105,12 +107,16 @@ export class Comparison {
 
   /** `records` are the ledger's for all assertions, loaded after the source was read. */
   observe(
-    { assertions, evidence: bits, ...source }: Source,
+    { assertions, evidence: bits, isOfEarlierEpoch = false, ...source }: Source,
     records: ReadonlyMap<string, LedgerRecord>,
   ): void {
     for (const assertion of assertions) {
       const record = records.get(keyOf(assertion))
       const context = { ...source, ...contextOf(assertion, record) }
+      if (isOfEarlierEpoch && (!record || contrastOf(record.fields, assertion.fields))) {
+        this.counts.lost++
+        continue
+      }
       if (!record) {
         this.#report(context, 'not in the ledger', { found: assertion.fields })
         continue

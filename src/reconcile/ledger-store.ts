@@ -97,6 +97,12 @@ export async function* listOutbox(sql: Statements): AsyncGenerator<PendingEvent[
     yield rows.flatMap(({ id, events }) => eventsOfLines(events).map((event) => ({ id, ...event })))
 }
 
+/** The epoch of the ledger: one more after each restore. */
+export async function findLedgerEpoch(sql: Statements): Promise<number> {
+  const [row] = await sql<{ epoch: number }[]>`select max(epoch) as epoch from ledger_epochs`
+  return row?.epoch ?? 1
+}
+
 /** The newest id in the outbox; 0 when it is empty. */
 export async function findNewestOutboxId(sql: Statements): Promise<bigint> {
   const [row] = await sql<{ id: bigint }[]>`select id from outbox order by id desc limit 1`
@@ -111,7 +117,7 @@ export async function countOutbox(sql: Statements, upTo = 2n ** 63n - 1n): Promi
 }
 
 /** An entry, or what an event of this name is about. */
-export type Subject = 'entry' | Exclude<EventName, 'BalanceUpdated'>
+export type Subject = 'entry' | Exclude<EventName, 'BalanceUpdated' | 'EpochStarted'>
 
 /** Money in minor units, ids and texts as they are. */
 export type Fields = Readonly<Record<string, bigint | string | null>>

@@ -10,7 +10,7 @@ import { signedSince } from '../balances/projection/signed-events-store'
 import { topics as consumedTopics } from '../balances/projection/topics'
 import type { ReconcileConfig } from '../config/config'
 import { events, topics } from '../contract/events/events'
-import { decodeRecord, type ReceivedRecord } from '../contract/wire/envelope'
+import { decodeRecord, firstEpoch, type ReceivedRecord } from '../contract/wire/envelope'
 import { createVerifier } from '../contract/wire/signature'
 import { messageOf } from '../platform/fault'
 import { connectKafka } from '../platform/kafka/client'
@@ -31,6 +31,7 @@ import {
 import { Comparison, evidence, type Source } from './compare'
 import {
   countOutbox,
+  findLedgerEpoch,
   findNewestOutboxId,
   listHolders,
   listLedgerEntries,
@@ -106,6 +107,7 @@ class Reconciliation {
   readonly #topicPrefix
   readonly #verify
   readonly #counts: ReadCounts
+  #epoch = firstEpoch
 
   constructor(
     readonly config: ReconcileConfig,
@@ -130,6 +132,7 @@ class Reconciliation {
     await this.#probe()
     const clusterId = await this.#kafka.clusterId()
     const watermark = new Date()
+    this.#epoch = await findLedgerEpoch(this.#ledger.sql)
     await inSnapshot(this.#ledger.sql, async (snapshot) => {
       for await (const holders of listHolders(snapshot)) this.#comparison.track(holders)
     })
@@ -323,8 +326,11 @@ class Reconciliation {
 
   #sourcesOf(record: ReceivedRecord, source: Omit<Source, 'event' | 'assertions'>): Source[] {
     const decoded = decodeRecord(record)
-    if (decoded.kind === 'event')
-      return [{ ...source, event: decoded.event.name, assertions: assertionsOfEvent(decoded.event) }]
+    if (decoded.kind === 'event') {
+      const { event, epoch = firstEpoch } = decoded
+      const isOfEarlierEpoch = source.where === 'topic' && epoch < this.#epoch
+      return [{ ...source, isOfEarlierEpoch, event: event.name, assertions: assertionsOfEvent(event) }]
+    }
     this.#counts.skipped++
     return []
   }

@@ -139,6 +139,7 @@ export function serviceConfig(
       sasl: undefined,
     },
     events: { signingKeys: [], verify: undefined, verifyKeys: [] },
+    onLostEvents: 'start_epoch',
     migrateOnStart: true,
     seedOnStart: seed,
     largeMovementMin: 10_000,

@@ -59,6 +59,48 @@ export function accountToEvent(account: Opening): EncodedEvent {
   return encodeEvent({ name: 'AccountOpened', payload }, payload.created_at)
 }
 
+/** An account as it is at the start of an epoch of the ledger. */
+export function accountAtStart(account: Account, epoch: number): EncodedEvent {
+  const { id, currency, balanceMinor, heldMinor, version } = account
+  const exact = exactMoney(balanceMinor, currency)
+  const created_at = account.updatedAt.toISOString()
+  const payload = {
+    account_id_from: id,
+    account_id_to: id,
+    balance_account_id_from: moneyNumber(balanceMinor, currency),
+    balance_account_id_to: moneyNumber(balanceMinor, currency),
+    ...(exact === undefined
+      ? {}
+      : { exact_balance_account_id_from: exact, exact_balance_account_id_to: exact }),
+    version_account_id_from: Number(version),
+    version_account_id_to: Number(version),
+    held_account_id_from: moneyNumber(heldMinor, currency),
+    held_account_id_to: moneyNumber(heldMinor, currency),
+    ...termsOf(account, 'from'),
+    ...termsOf(account, 'to'),
+    starts_epoch: epoch,
+    amount: 0,
+    currency,
+    created_at,
+  }
+  return encodeEvent({ name: 'BalanceUpdated', payload }, created_at)
+}
+
+/** After all of these, and the personal data of all clients. */
+export function epochToEvent({
+  startedAt,
+  ...started
+}: {
+  id: string
+  epoch: number
+  accounts: number
+  clients: number
+  startedAt: Date
+}): EncodedEvent {
+  const payload = { ...started, created_at: startedAt.toISOString() }
+  return encodeEvent({ name: 'EpochStarted', payload }, payload.created_at)
+}
+
 /** An event that cannot be encoded fails the whole write. */
 export function toEvents(fact: PublishedMovement | Creation): EncodedEvent[] {
   if ('client' in fact) {

@@ -20,6 +20,7 @@ import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
 import { grants } from './db/grants'
 import { sizeOf } from './domain/book'
+import { Epochs } from './epochs/epochs'
 import { Purge } from './erasure/purge'
 import { createWalletApp } from './http/app'
 import { findOwnerIn } from './http/subjects'
@@ -83,7 +84,7 @@ export async function startWallet(
   }
   const heartbeat = createHeartbeat(ledger)
   ledger.health = heartbeat
-  const { relay, purge } = createPublishing({ config, database, kafka, log, tracing, refusedMs })
+  const { relay, purge, epochs } = createPublishing({ config, database, kafka, log, tracing, refusedMs })
   const keysInProgress: Wallet['keysInProgress'] = new Map()
   const metrics = createLedgerMetrics(() => wallet.commitQueue)
   const wallet: Wallet = {
@@ -120,6 +121,7 @@ export async function startWallet(
       { name: 'preview_connection', stop: () => previews.close() },
       heartbeat,
       { name: 'kafka', stop: () => kafka.close() },
+      { name: 'epoch', health: () => epochs.health(relay.state().leads) },
       { name: 'erasures', health: () => purge.health(relay.state().leads), stop: () => purge.stop() },
       {
         ...relay,
@@ -160,18 +162,22 @@ function createPublishing(means: {
   const [signingKey] = config.events.signingKeys
   if (signingKey) log.info({ key: signingKey.id }, 'signing events')
   const sign = signingKey && createSigner(signingKey)
+  const epochs = new Epochs({ database, kafka, topicPrefix, onLostEvents: config.onLostEvents, log })
+  const epoch = () => epochs.current
   const purge = new Purge({
     ...{ database, kafka, topicPrefix, log, publisher: kafka.publisher() },
-    recordOf: (event) => recordOf({ ...event, traceparent: null }, { topicPrefix, sign }),
+    recordOf: (event) => recordOf({ ...event, traceparent: null }, { topicPrefix, sign, epoch }),
   })
   const names = topics.map((topic) => topicPrefix + topic)
   const relay = createRelay({
     ...{ databaseUrl: config.database.url, topicPrefix, sign, log, tracing, refusedMs },
     publisher: kafka.publisher(),
     prepareBroker: () => kafka.ensureTopics(names, partitions),
-    besides: () => purge.step(),
+    settle: () => epochs.settle(),
+    epoch,
+    besides: async () => (await epochs.step()) || purge.step(),
   })
-  return { relay, purge }
+  return { relay, purge, epochs }
 }
 
 /** One pool for what requests read, one connection for all that is appended, and one for previews. */

@@ -21,9 +21,7 @@ test('the service reads and writes rows, and is refused everything else', async 
   expect(await privilegesOf(stack.databases.balances.url, role?.name ?? '')).toEqual(comparable(grants))
   for (const statement of [
     'update entries set balance_minor = 1',
-    'delete from entries',
     'truncate balances',
-    'delete from balances',
     'drop table balances',
     'alter table balances drop constraint balances_available',
     'insert into api_keys select * from api_keys',

@@ -60,6 +60,11 @@ export const balances = pgTable(
     createdAt: time('created_at').notNull(),
     /** When this version was created, by its event. */
     updatedAt: time('updated_at').notNull(),
+    /** Of the ledger, when it wrote this state. Null for the first epoch, here and everywhere. */
+    epoch: integer(),
+    /** Later versions than this one, of epochs before `startEpoch`, are void. Null without a restore. */
+    startEpoch: integer('start_epoch'),
+    startVersion: bigint('start_version', { mode: 'bigint' }),
   },
   (table) => [
     // Written once for an account: balances change without touching an index.
@@ -108,6 +113,7 @@ export const entries = pgTable(
     counterpartyId: text('counterparty_id'),
     /** Who did it. */
     actor: text(),
+    epoch: integer(),
   },
   (table) => [
     primaryKey({ name: 'entries_pkey', columns: [table.accountId, table.version] }),
@@ -143,6 +149,23 @@ export const clients = pgTable('clients', {
   /** Null once it was erased, which no older record undoes. */
   name: text(),
   version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
+  epoch: integer(),
+})
+
+/** Epochs of the ledger after the first: none, unless it was restored. */
+export const ledgerEpochs = pgTable('ledger_epochs', {
+  epoch: integer().primaryKey(),
+  /** How many accounts and clients the ledger starts it with. Null until EpochStarted is applied. */
+  accounts: bigint({ mode: 'bigint' }),
+  clients: bigint({ mode: 'bigint' }),
+  /** How many of them have arrived. */
+  accountsStarted: bigint('accounts_started', { mode: 'bigint' }).notNull().default(sql`0`),
+  clientsStarted: bigint('clients_started', { mode: 'bigint' }).notNull().default(sql`0`),
+  /** Records of lost futures that were ignored, in this epoch. */
+  voided: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
+  startedAt: time('started_at').notNull().defaultNow(),
+  /** When what the ledger has lost was removed. */
+  completedAt: time('completed_at'),
 })
 
 /** The applied offset of each partition, authoritative: the group's offsets at the broker are a copy. */

@@ -9,10 +9,11 @@ import { isDataRefused } from '../../platform/postgres/failures'
 import type { Statements } from '../../platform/postgres/statements'
 import { loadProjectedAccounts } from '../projection/accounts-store'
 import { applyProjection, isConflict, type Rows, withProjectionLock } from '../projection/apply-store'
+import { loadKnownEpochs, lockApplies, recordEpochs, removeVoidEntries } from '../projection/epochs-store'
 import { ProjectionFailed, projectSafely } from '../projection/project'
-import { accountsIn, accountsWithoutVersion } from '../projection/sides'
+import { accountsIn, accountsWithoutVersion, clientsIn } from '../projection/sides'
 import { isPersonalTopic, type ReadRecord } from '../projection/topics'
-import type { DeadLetterReason, ProjectedAccount } from '../projection/types'
+import type { DeadLetterReason, EpochChanges, KnownEpochs, ProjectedAccount } from '../projection/types'
 import {
   claimDeadLetter,
   type DeadLetter,
@@ -89,9 +90,14 @@ async function reprocess(tx: Statements, id: bigint, read: ReadRecord): Promise<
   const letter = await findDeadLetter(tx, id)
   if (!letter) return { id, outcome: 'gone' }
   const reading = readingOf(letter, read)
-  const decision = decideRedrive(reading, await loadProjectedAccounts(tx, accountsIn([reading])))
+  await lockApplies(tx)
+  const known = await loadKnownEpochs(tx, clientsIn([reading]))
+  const decision = decideRedrive(reading, await loadProjectedAccounts(tx, accountsIn([reading])), known)
   if ('reason' in decision) return { id, ...decision }
-  const { claimed } = await applyProjection(tx, claimDeadLetter(id), decision.rows)
+  const { rows, epochs } = decision
+  if (epochs) await removeVoidEntries(tx, epochs, rows.entries)
+  const { claimed } = await applyProjection(tx, claimDeadLetter(id), rows)
+  if (epochs) await recordEpochs(tx, epochs)
   return { id, outcome: claimed ? decision.outcome : 'gone' }
 }
 
@@ -118,20 +124,25 @@ const batchReason = ({ cause, detail }: Pick<DeadLetter, 'cause' | 'detail'>) =>
   ({ cause: cause === 'batch_too_large' ? cause : 'batch_not_readable', detail }) as const
 
 type Decision =
-  | { outcome: 'applied' | 'skipped'; rows: Rows }
+  | { outcome: 'applied' | 'skipped'; rows: Rows; epochs?: EpochChanges | undefined }
   | { outcome: 'superseded' | 'still_failing'; reason: DeadLetterReason }
 
 /** `accounts` has what is stored of `accountsIn` the reading. */
 export function decideRedrive(
   reading: ReturnType<typeof readingOf>,
   accounts: ReadonlyMap<string, ProjectedAccount & { updatedAt: string }>,
+  known?: KnownEpochs,
 ): Decision {
-  const projection = projectSafely([reading], accounts)
+  const projection = projectSafely([reading], accounts, known)
   if (projection instanceof ProjectionFailed)
     return { outcome: 'still_failing', reason: { cause: 'not_applicable', detail: projection.message } }
-  const { deadLetters, unknown, ...rows } = projection
+  const { deadLetters, unknown, epochs, ...rows } = projection
   const [dead] = deadLetters
   if (dead) return { outcome: 'still_failing', reason: dead.reason }
+  if (epochs && epochs.voided > 0) {
+    const detail = 'the ledger was restored, and has lost what this event tells'
+    return { outcome: 'superseded', reason: { cause: 'superseded', detail } }
+  }
 
   // An event without versions is only right after everything before it in the log, and that order is
   // lost: times have to do. It is not applied over a state of its own time or a later one, which
@@ -146,5 +157,6 @@ export function decideRedrive(
       `this event's is as of ${updatedAt}`
     return { outcome: 'superseded', reason: { cause: 'superseded', detail } }
   }
-  return { outcome: unknown.length > 0 ? 'skipped' : 'applied', rows: { ...rows, deadLetters: [] } }
+  const outcome = unknown.length > 0 ? 'skipped' : 'applied'
+  return { outcome, rows: { ...rows, deadLetters: [] }, epochs }
 }

@@ -61,7 +61,9 @@ export async function applyProjection(
       ${balanceRows.insert(sql, balances)}
       where exists (select from claimed)
       on conflict (account_id) do update set
-        currency = case when stored.currency = excluded.currency then stored.currency else '' end,
+        currency = case
+          when stored.currency = excluded.currency or ${isOfLater(sql)} then excluded.currency else ''
+        end,
         source = case
           when excluded.source is null or stored.source = excluded.source then stored.source
           when stored.source is null then excluded.source
@@ -72,13 +74,21 @@ export async function applyProjection(
         status = case when ${isNewer(sql)} then excluded.status else stored.status end,
         overdraft_limit_minor = case when ${isNewer(sql)}
           then excluded.overdraft_limit_minor else stored.overdraft_limit_minor end,
-        opening_limit_minor = coalesce(stored.opening_limit_minor, excluded.opening_limit_minor),
+        opening_limit_minor = case
+          when ${opens(sql)} then coalesce(excluded.opening_limit_minor, stored.opening_limit_minor)
+          else coalesce(stored.opening_limit_minor, excluded.opening_limit_minor)
+        end,
         updated_at = case when ${isNewer(sql)} then excluded.updated_at else stored.updated_at end,
-        version = greatest(stored.version, excluded.version),
-        client_id = case when stored.opened then stored.client_id else excluded.client_id end,
+        version = case when ${isNewer(sql)} then excluded.version else stored.version end,
+        epoch = greatest(stored.epoch, excluded.epoch),
+        start_version = case when ${starts(sql)} then excluded.start_version else stored.start_version end,
+        start_epoch = greatest(stored.start_epoch, excluded.start_epoch),
+        client_id = case
+          when stored.opened and not ${opens(sql)} then stored.client_id else excluded.client_id
+        end,
         created_at = case when ${opens(sql)} then excluded.created_at else stored.created_at end,
         opened = stored.opened or excluded.opened
-      where ${isNewer(sql)} or ${opens(sql)} or stored.currency <> excluded.currency
+      where ${isNewer(sql)} or ${opens(sql)} or ${starts(sql)} or stored.currency <> excluded.currency
         or (stored.opening_limit_minor is null and excluded.opening_limit_minor is not null)
         or (excluded.source is not null and stored.source is distinct from excluded.source)
       returning 1
@@ -144,8 +154,9 @@ const registerClients = (sql: Statements, clients: readonly ClientRow[]) => sql`
       )}
       where exists (select from claimed)
       on conflict (id) do update set
-        name = excluded.name, version = excluded.version
-      where stored.name is not null and (stored.version < excluded.version or excluded.name is null)
+        name = case when stored.name is not null then excluded.name end, version = excluded.version,
+        epoch = greatest(stored.epoch, excluded.epoch)
+      where ${clientIsNewer(sql)}
     )`
 
 const addDeadLetters = (sql: Statements, letters: readonly NewDeadLetter[]) => sql`,
@@ -162,8 +173,24 @@ const addDeadLetters = (sql: Statements, letters: readonly NewDeadLetter[]) => s
       on conflict do nothing
     )`
 
-const isNewer = (sql: Statements) => sql`stored.version < excluded.version`
-const opens = (sql: Statements) => sql`(excluded.opened and not stored.opened)`
+/** Epochs are those of the ledger, after its first; records without versions are of none. */
+const isNewer = (sql: Statements) => sql`(case
+  when stored.epoch is not distinct from excluded.epoch or stored.source = 'versionless'
+    then stored.version < excluded.version
+  else coalesce(stored.epoch, 1) < coalesce(excluded.epoch, 1)
+end)`
+const isOfLater = (sql: Statements) => sql`coalesce(stored.epoch, 1) < coalesce(excluded.epoch, 1)`
+const opens = (sql: Statements) => sql`(excluded.opened and (
+  not stored.opened or (excluded.epoch is not null and coalesce(stored.epoch, 1) <= excluded.epoch)
+))`
+const starts = (sql: Statements) => sql`(coalesce(stored.start_epoch, 1) < coalesce(excluded.start_epoch, 1))`
+/** An erasure stays: only its epoch moves on, which shows that the ledger still has the client. */
+const clientIsNewer = (sql: Statements) => sql`
+  case
+    when stored.name is null or (excluded.name is not null and stored.epoch is distinct from excluded.epoch)
+      then coalesce(stored.epoch, 1) < coalesce(excluded.epoch, 1)
+    else stored.version < excluded.version or excluded.name is null
+  end`
 
 /**
  * Rows are in another currency or from another source than the account's. Load the accounts to find

@@ -4,6 +4,7 @@
  */
 import { isUuid } from '../../contract/id'
 import { recordTime } from '../../contract/time'
+import { firstEpoch } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import { traceProcessing, traceparentOf } from '../../platform/kafka/process-spans'
 import type { IncomingRecord } from '../../platform/kafka/records'
@@ -23,13 +24,15 @@ import {
   type Rows,
   withProjectionLock,
 } from './apply-store'
+import { epochsIn } from './epochs'
+import { loadEpochs, loadKnownEpochs, lockApplies, recordEpochs, removeVoidEntries } from './epochs-store'
 import { eraseInShadow } from './erasure-store'
 import { type ApplyMetrics, observeApply } from './metrics'
 import { type Advance, advanceOffsets, type Partition, type StoredOffset } from './offsets-store'
 import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
-import { accountsIn, accountsToLoad } from './sides'
+import { accountsIn, accountsToLoad, clientsIn } from './sides'
 import { isPersonalTopic, type ReadRecord } from './topics'
 import type { DeadLetterReason, Reading } from './types'
 
@@ -61,6 +64,8 @@ type Step = {
   projected: ReturnType<typeof projectSafely<Origin>> | undefined
   /** When its records were taken up, on the clock of `performance.now`. */
   startedMs: number
+  /** Of the ledger, in its events; undefined where one of them starts an epoch. */
+  epochs: Set<number> | undefined
 }
 
 type Written = { rows: Rows; unknown: string[]; dead: DeadRecord[] }
@@ -78,6 +83,8 @@ export class BatchApplier {
   readonly #unknownNames = new Set<string>()
   /** Whether records come for the first time: not while some are repeated, as after a republication. */
   #areNew = true
+  /** The one epoch of the ledger that there is, as far as this process knows; none while another starts. */
+  #settled: number | undefined = firstEpoch
 
   constructor(options: BatchApplierOptions) {
     this.#options = options
@@ -193,8 +200,11 @@ export class BatchApplier {
 
   /** One transaction. Retries everything but what is wrong with the data itself, which it throws. */
   async #commit(step: Step, signal: AbortSignal): Promise<boolean> {
-    const { database, retries, metrics } = this.#options
+    const ofEpoch = await this.#commitInEpochs(step, signal)
+    if (ofEpoch !== 'plain') return ofEpoch
+    const { database, retries } = this.#options
     const startedMs = performance.now()
+    const [epoch] = step.epochs ?? []
     const write = async (sql: Statements, accountIds: string[]) => {
       const stored = await loadProjectedAccounts(sql, accountIds)
       const projected =
@@ -206,7 +216,8 @@ export class BatchApplier {
       const erased = rows.clients.filter(({ name }) => name === null)
       if (erased.length > 0) await eraseInShadow(sql, erased)
       const options = { areNew: this.#areNew }
-      const { claimed, recorded } = await applyProjection(sql, advanceOffsets(step.advances), rows, options)
+      const claim = advanceOffsets(step.advances, epoch)
+      const { claimed, recorded } = await applyProjection(sql, claim, rows, options)
       if (claimed) this.#areNew = recorded === rows.entries.length
       return claimed ? { rows, unknown, dead } : undefined
     }
@@ -231,7 +242,64 @@ export class BatchApplier {
           (error) => isConflict(error) || isRetryable(error),
         )
       })
+    if (!written) return epoch !== undefined && this.#commitAnew(step, signal)
+    this.#advance(written, step, startedMs)
+    return true
+  }
+
+  /** Whether it was another epoch that kept it from being written, and then with that known. */
+  async #commitAnew(step: Step, signal: AbortSignal): Promise<boolean> {
+    const { database, retries } = this.#options
+    const { current, complete } = await retries.run(() => loadEpochs(database.sql), signal)
+    if (current === complete && step.epochs?.has(current)) return false
+    this.#settled = undefined
+    return this.#commit(step, signal)
+  }
+
+  /**
+   * While an epoch of the ledger starts, or events of several arrive, with all that is stored of their
+   * accounts, and alone among all processes. That is slow, and rare: `plain` where it is not needed.
+   */
+  async #commitInEpochs(step: Step, signal: AbortSignal): Promise<boolean | 'plain'> {
+    const { epochs, readings, advances } = step
+    const isPlain = epochs && epochs.size <= 1 && (epochs.size === 0 || epochs.has(this.#settled ?? 0))
+    if (isPlain) return 'plain'
+    const { database, retries, log } = this.#options
+    const startedMs = performance.now()
+    const write = async (tx: Statements) => {
+      await lockApplies(tx)
+      const known = await loadKnownEpochs(tx, clientsIn(readings))
+      const projected = projectSafely(readings, await loadProjectedAccounts(tx, accountsIn(readings)), known)
+      if (projected instanceof ProjectionFailed) throw projected
+      const { unknown, epochs: changes, ...projection } = projected
+      const dead = [...projection.deadLetters, ...step.rejected]
+      const rows = { ...projection, deadLetters: dead.map(deadLetterOf) }
+      const erased = rows.clients.filter(({ name }) => name === null)
+      if (erased.length > 0) await eraseInShadow(tx, erased)
+      if (changes) await removeVoidEntries(tx, changes, rows.entries)
+      const { claimed } = await applyProjection(tx, advanceOffsets(advances), rows)
+      if (!claimed) throw new NotClaimed()
+      const completed = changes && (await recordEpochs(tx, changes))
+      const stored = await loadEpochs(tx)
+      return { rows, unknown, dead, changes, completed, stored }
+    }
+    const written = await retries
+      .run(() => withProjectionLock(database.sql, write), signal, isRetryable)
+      .catch((error) => {
+        if (error instanceof NotClaimed) return undefined
+        throw error
+      })
     if (!written) return false
+    const { changes, completed, stored } = written
+    this.#settled = stored.current === stored.complete ? stored.current : undefined
+    const { voided = 0 } = changes ?? {}
+    if (voided > 0) log.warn({ voided, epoch: stored.current }, 'events that the restored ledger has lost')
+    if (completed) log.warn({ epoch: completed }, 'what the restored ledger has lost is removed')
+    this.#advance(written, step, startedMs)
+    return true
+  }
+
+  #advance(written: Written, step: Step, startedMs: number): void {
     for (const { from, to, last } of step.advances) {
       from.next = to
       from.last = last ?? from.last
@@ -239,9 +307,9 @@ export class BatchApplier {
     this.#trace(written.dead, step, startedMs)
     this.#report(written, step)
     const { deadLetters } = written.rows
+    const { metrics } = this.#options
     if (metrics)
       observeApply(metrics, { readings: step.readings, deadLetters, areNew: this.#areNew, startedMs })
-    return true
   }
 
   #trace(dead: readonly DeadRecord[], { readings, rejected, startedMs }: Step, committingMs: number): void {
@@ -282,7 +350,12 @@ export class BatchApplier {
 function stepOf(advances: Advance[], readings: Reading<Origin>[], startedMs: number): Step {
   const accountIds = accountsToLoad(readings)
   const projected = accountIds.length === 0 ? projectSafely(readings, new Map()) : undefined
-  return { advances, readings, rejected: [], accountIds, projected, startedMs }
+  return { advances, readings, rejected: [], accountIds, projected, epochs: epochsIn(readings), startedMs }
+}
+
+/** Another member has advanced an offset. */
+class NotClaimed extends Error {
+  override name = 'NotClaimed'
 }
 
 /** For log lines about a record. */
@@ -316,7 +389,8 @@ const sending = async () => {
   for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-const isRetryable = (error: unknown): boolean => !isDataRefused(error) && !(error instanceof ProjectionFailed)
+const isRetryable = (error: unknown): boolean =>
+  !isDataRefused(error) && !(error instanceof ProjectionFailed) && !(error instanceof NotClaimed)
 
 function deadLetterOf({ origin: { record, partition: of }, reason }: DeadRecord): NewDeadLetter {
   const { clusterId, topic, partition } = of

@@ -4,6 +4,7 @@
  */
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import type { Claim } from './apply-store'
+import { isSettledIn } from './epochs-store'
 
 export type Partition = { clusterId: string; topic: string; partition: number }
 
@@ -56,10 +57,11 @@ export type Advance = { from: StoredOffset; to: bigint; last: LastRecord | undef
 
 /**
  * Compare-and-set of applied offsets of one cluster, all or none: a mismatch means that a partition has a
- * new owner. Their rows are locked first, since an update would change those that do match.
+ * new owner. Their rows are locked first, since an update would change those that do match. With an epoch
+ * of the ledger also none where that is not the only one there is.
  */
 export const advanceOffsets =
-  (advances: readonly Advance[]): Claim =>
+  (advances: readonly Advance[], epoch?: number): Claim =>
   (sql) => {
     const clusterId = advances[0]?.from.clusterId ?? null
     const list = (of: (advance: Advance) => string | number | bigint | undefined) => arrayOf(advances.map(of))
@@ -81,6 +83,7 @@ export const advanceOffsets =
     from held
     where stored.cluster_id = ${clusterId} and stored.topic = held.topic and stored.partition = held.partition
       and (select count(*) from held) = ${advances.length}::integer
+      ${epoch === undefined ? sql`` : sql`and ${isSettledIn(sql, epoch)}`}
     returning true`
   }
 

@@ -6,6 +6,7 @@ import { Dispatcher } from '../../contract/events/dispatcher'
 import type {
   AccountOpened,
   BalanceUpdated,
+  EpochStarted,
   Payloads,
   PersonalDataErased,
   PersonalDataRecorded,
@@ -20,8 +21,10 @@ import {
   wideMinorMax,
 } from '../../contract/money'
 import { parseTime, recordTime } from '../../contract/time'
+import { firstEpoch } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import type { Source } from '../db/schema'
+import { epochOf, isVoid, type Start, storedEpoch, trueEntries } from './epochs'
 import { type Side, sidesOf } from './sides'
 import { isStorable, notStorable } from './storable'
 import type {
@@ -29,6 +32,8 @@ import type {
   ClientRow,
   DeadLetterReason,
   EntryRow,
+  EpochChanges,
+  KnownEpochs,
   ProjectedAccount,
   Projection,
   Reading,
@@ -41,25 +46,43 @@ import type {
 export function project<Origin>(
   readings: readonly Reading<Origin>[],
   stored: ReadonlyMap<string, ProjectedAccount>,
+  known: KnownEpochs = noEpochs,
 ): Projection<Origin> {
   const balances = new Map<string, BalanceRow>()
   const entries: EntryRow[] = []
   const clients = new Map<string, ClientRow>()
   const deadLetters: Projection<Origin>['deadLetters'] = []
   const unknown: string[] = []
-  const context: Context = { balances, entries, clients, stored, timestampMs: Number.NaN }
+  const epochs: EpochChanges = { starts: [], progress: new Map(), voided: 0 }
+  const context: Context = {
+    ...{ balances, entries, clients, stored, known, epochs },
+    ...{ starts: new Map(), timestampMs: Number.NaN, epoch: firstEpoch },
+  }
 
   for (const { decoded, timestampMs, origin } of readings) {
     if (decoded.kind === 'unreadable') deadLetters.push({ origin, reason: decoded.reason })
     else if (decoded.kind === 'unknown') unknown.push(decoded.name)
     else {
       context.timestampMs = timestampMs
+      context.epoch = epochOf(decoded.epoch)
+      if (context.epoch > firstEpoch) progressOf(context, context.epoch)
       for (const reason of projection.dispatch(decoded.event, context))
         if (reason) deadLetters.push({ origin, reason })
     }
   }
-  return { balances: [...balances.values()], entries, clients: [...clients.values()], deadLetters, unknown }
+  // Without knowledge all records are of one epoch, which is the newest: nothing is void.
+  const hasEpochs = known !== noEpochs && (epochs.progress.size > 0 || epochs.voided > 0)
+  return {
+    balances: [...balances.values()],
+    entries: hasEpochs ? trueEntries(entries, (accountId) => startOf(accountId, context)) : entries,
+    clients: [...clients.values()],
+    deadLetters,
+    unknown,
+    ...(hasEpochs && { epochs }),
+  }
 }
+
+const noEpochs: KnownEpochs = { complete: 0, clients: new Map() }
 
 /** The projection threw on a record: neither the database nor a retry can help. */
 export class ProjectionFailed extends Error {
@@ -68,10 +91,10 @@ export class ProjectionFailed extends Error {
 
 /** Like `project`, but returns what it threw. */
 export function projectSafely<Origin>(
-  ...[readings, stored]: Parameters<typeof project<Origin>>
+  ...[readings, stored, known]: Parameters<typeof project<Origin>>
 ): Projection<Origin> | ProjectionFailed {
   try {
-    return project(readings, stored)
+    return project(readings, stored, known)
   } catch (error) {
     return new ProjectionFailed(messageOf(error).slice(0, detailLengthMax), { cause: error })
   }
@@ -85,7 +108,27 @@ type Context = {
   entries: EntryRow[]
   clients: Map<string, ClientRow>
   stored: ReadonlyMap<string, ProjectedAccount>
+  known: KnownEpochs
+  /** Starts in these records, the newest of each account. */
+  starts: Map<string, Start>
+  epochs: EpochChanges
   timestampMs: number
+  /** Of the record. */
+  epoch: number
+}
+
+function progressOf({ epochs: { progress } }: Context, epoch: number) {
+  const found = progress.get(epoch) ?? { accounts: 0, clients: 0 }
+  progress.set(epoch, found)
+  return found
+}
+
+/** The newest that is known. */
+function startOf(accountId: string, { starts, stored }: Context): Start | undefined {
+  const here = starts.get(accountId)
+  const { startEpoch, startVersion } = stored.get(accountId) ?? {}
+  if (startEpoch == null || startVersion == null || (here && here.epoch > startEpoch)) return here
+  return { epoch: startEpoch, version: startVersion }
 }
 
 /**
@@ -96,6 +139,7 @@ const projection = new Dispatcher<Payloads, Context, DeadLetterReason | undefine
   .register('PersonalDataRecorded', recordName)
   .register('PersonalDataErased', eraseName)
   .register('AccountOpened', openAccount)
+  .register('EpochStarted', expectStarts)
   .register('BalanceUpdated', updateBalances)
 
 function recordName(
@@ -112,20 +156,40 @@ function eraseName({ id, version }: PersonalDataErased, context: Context): DeadL
 /** The newest version wins, in any order, and an erasure over all of them. */
 function putClient(
   { id, name, version }: Omit<ClientRow, 'version'> & { version: number },
-  { clients }: Context,
+  context: Context,
 ): DeadLetterReason | undefined {
   if (!isStorable(id)) return invalid('/id', notStorable)
   if (!Number.isSafeInteger(version)) return invalid('/version', 'is too large')
+  const { clients, known, epochs, epoch } = context
   const before = clients.get(id)
-  const isNewer = before === undefined || (before.name !== null && before.version < version)
-  if (isNewer || name === null) clients.set(id, { id, name, version: BigInt(version) })
+  const epochBefore = Math.max(before ? epochOf(before.epoch) : 0, known.clients.get(id) ?? 0)
+  if (epoch < known.complete && epochBefore < known.complete) {
+    epochs.voided++
+    return
+  }
+  for (let started = Math.max(epochBefore, firstEpoch) + 1; started <= epoch; started++)
+    progressOf(context, started).clients++
+  const isNewer = before === undefined || isAfter({ epoch, version: BigInt(version) }, before)
+  const highest = Math.max(epoch, epochOf(before?.epoch))
+  const row = { id, name, version: BigInt(version), ...(highest > firstEpoch && { epoch: highest }) }
+  if (name === null || (isNewer && before?.name !== null)) clients.set(id, row)
+  // Once erased, any later record only shows that the ledger has the client.
+  else if (isNewer && before) before.epoch = storedEpoch(epoch)
+}
+
+const isAfter = (one: Start, other: { epoch?: number | null; version: bigint }): boolean =>
+  one.epoch > epochOf(other.epoch) || (one.epoch === epochOf(other.epoch) && one.version > other.version)
+
+function expectStarts({ epoch, accounts, clients }: EpochStarted, context: Context): undefined {
+  progressOf(context, epoch).expected = { accounts, clients }
 }
 
 /** An account starts at zero, version 0. After a balance, only owner and opening time are new. */
 function openAccount(
   { id, client_id, currency, overdraft_limit, created_at }: AccountOpened,
-  { balances, stored }: Context,
+  context: Context,
 ): DeadLetterReason | undefined {
+  const { balances, stored } = context
   const createdAt = parseTime(created_at)
   if (!createdAt) return invalid('/created_at', noTime)
   if (!isStorable(id)) return invalid('/id', notStorable)
@@ -133,15 +197,26 @@ function openAccount(
   if (!isCurrency(currency)) return invalid('/currency', 'is not an ISO 4217 currency')
 
   const row = balances.get(id)
+  const before = stored.get(id)
+  const { epoch, known, epochs } = context
+  const epochBefore = epochOf(row?.epoch ?? before?.epoch)
   // A balance keeps the currency it was read in.
-  const accountCurrency = row?.currency ?? stored.get(id)?.currency
-  if (accountCurrency !== undefined && accountCurrency !== currency)
-    return currencyMismatch(id, accountCurrency, currency)
-  if (row?.opened) return
+  const accountCurrency = row?.currency ?? before?.currency
+  const isOther = accountCurrency !== undefined && accountCurrency !== currency
+  const start = startOf(id, context)
+  const isVersionless = (row?.source ?? before?.source) === 'versionless'
+  const isLost = !isVersionless && isVoid({ epoch, version: 0n }, { start, complete: known.complete })
+  if (isLost || (isOther && epoch < epochBefore)) {
+    epochs.voided++
+    return
+  }
+  if (isOther && epoch === epochBefore) return currencyMismatch(id, accountCurrency, currency)
+  // A restored ledger may open an account again that it had lost.
+  if ((row?.opened ?? before?.opened) && (epoch === firstEpoch || epoch < epochBefore)) return
   const limit = parseMoney(overdraft_limit, currency)
   const openingLimitMinor = limit.ok ? limit.minor : null
   const opening = { clientId: client_id, opened: true, openingLimitMinor, createdAt }
-  if (row) Object.assign(row, opening)
+  if (row && (epoch <= epochBefore || isVersionless)) Object.assign(row, opening)
   else
     balances.set(id, {
       accountId: id,
@@ -154,11 +229,13 @@ function openAccount(
       source: null,
       updatedAt: createdAt,
       ...opening,
+      ...(epoch > firstEpoch && { epoch }),
+      ...(row?.startEpoch && { startEpoch: row.startEpoch, startVersion: row.startVersion }),
     })
 }
 
 function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterReason | undefined {
-  const { balances, entries, timestampMs } = context
+  const { balances, entries, timestampMs, epoch, known, epochs } = context
   const { transaction_id: transactionId = null, hold_id: holdId = null, actor = null } = payload
   const createdAt = payload.created_at === undefined ? recordTime(timestampMs) : parseTime(payload.created_at)
   if (!createdAt)
@@ -174,7 +251,13 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
   if (actor !== null && !isStorable(actor)) return invalid('/actor', notStorable)
 
   const updates: Update[] = []
-  for (const side of sidesOf(payload)) {
+  const sides = sidesOf(payload).filter(({ accountId, version }) => {
+    if (version === undefined || !Number.isSafeInteger(version)) return true
+    const start = startOf(accountId, context)
+    return !isVoid({ epoch, version: BigInt(version) }, { start, complete: known.complete })
+  })
+  if (sides.length === 0) epochs.voided++
+  for (const side of sides) {
     const update = updateOf(side, payload, context)
     if ('cause' in update) return update
     updates.push(update)
@@ -184,7 +267,10 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
     const { accountId, version, balanceMinor, heldMinor, status, overdraftLimitMinor } = update
     const row = balances.get(accountId)
     if (!row) balances.set(accountId, { ...update, ...unopened, createdAt, updatedAt: createdAt })
-    else if (row.version < version) Object.assign(row, update, { updatedAt: createdAt })
+    else if (isAfter({ epoch: epochOf(update.epoch), version }, row))
+      Object.assign(row, update, { updatedAt: createdAt })
+    if (payload.starts_epoch !== undefined)
+      startAccount({ accountId, epoch: payload.starts_epoch, version }, context)
     if (isEntry)
       entries.push({
         accountId,
@@ -200,8 +286,21 @@ function updateBalances(payload: BalanceUpdated, context: Context): DeadLetterRe
         counterpartyId: updates.find((other) => other.accountId !== accountId)?.accountId ?? null,
         effectiveAt: effectiveAt === createdAt ? null : effectiveAt,
         createdAt,
+        ...(update.epoch && { epoch: update.epoch }),
       })
   }
+}
+
+/** Keeps the newest start of an account, and counts the first one of each epoch. */
+function startAccount(start: EpochChanges['starts'][number], context: Context): void {
+  const { accountId, epoch, version } = start
+  const before = startOf(accountId, context)
+  if (before && before.epoch >= epoch) return
+  context.starts.set(accountId, { epoch, version })
+  context.epochs.starts.push(start)
+  progressOf(context, epoch).accounts++
+  const row = context.balances.get(accountId)
+  if (row) Object.assign(row, { startEpoch: epoch, startVersion: version })
 }
 
 const unopened = { clientId: null, opened: false, openingLimitMinor: null }
@@ -217,6 +316,7 @@ type Update = Pick<
   | 'overdraftLimitMinor'
   | 'version'
   | 'source'
+  | 'epoch'
 > & {
   amountMinor: bigint | null
   isEntry: boolean
@@ -225,7 +325,7 @@ type Update = Pick<
 function updateOf(
   side: Side,
   payload: BalanceUpdated,
-  { balances, stored }: Context,
+  { balances, stored, epoch }: Context,
 ): Update | DeadLetterReason {
   const { accountId, held, sign, suffix, status = 'open' } = side
   if (!isStorable(accountId)) return invalid(`/account_id_${suffix}`, notStorable)
@@ -236,7 +336,8 @@ function updateOf(
   const storedRow = stored.get(accountId)
   const accountCurrency = row?.currency ?? storedRow?.currency
   const currency = payload.currency ?? accountCurrency ?? currencyDefault
-  if (accountCurrency !== undefined && accountCurrency !== currency)
+  const isOfLater = side.version !== undefined && epoch > epochOf(row?.epoch ?? storedRow?.epoch)
+  if (accountCurrency !== undefined && accountCurrency !== currency && !isOfLater)
     return currencyMismatch(accountId, accountCurrency, currency)
   // At version 0 nothing has moved yet: either kind may follow.
   const source = side.version === undefined ? 'versionless' : side.version > 0 ? 'versioned' : null
@@ -268,6 +369,7 @@ function updateOf(
     overdraftLimitMinor: limit?.minor ?? null,
     version,
     source,
+    ...(side.version !== undefined && epoch > firstEpoch && { epoch }),
     amountMinor:
       amount && payload.account_id_from !== payload.account_id_to
         ? sign * amount.minor

@@ -79,6 +79,16 @@ export function accountsIn(readings: readonly Reading<unknown>[]): string[] {
   return [...ids].filter(isStorable)
 }
 
+/** Clients whose personal data the events have. */
+export function clientsIn(readings: readonly Reading<unknown>[]): string[] {
+  const ids = readings.flatMap(({ decoded }) => {
+    if (decoded.kind !== 'event') return []
+    const { name, payload } = decoded.event
+    return name === 'PersonalDataRecorded' || name === 'PersonalDataErased' ? payload.id : []
+  })
+  return [...new Set(ids)].filter(isStorable)
+}
+
 /** Accounts that an event has without a version: it is right only in log order. */
 export function accountsWithoutVersion(decoded: Decoded): string[] {
   const update = updateIn(decoded)

@@ -7,9 +7,11 @@ import { balances } from '../db/schema'
 import type { BalanceRow } from '../projection/types'
 
 /** `ownerName` is null until PersonalDataRecorded is applied, and from PersonalDataErased on. */
-export type Balance = Omit<BalanceRow, 'source' | 'opened'> & { ownerName: string | null }
+export type Balance = Omit<BalanceRow, 'source' | 'opened' | 'startEpoch' | 'startVersion'> & {
+  ownerName: string | null
+}
 
-const columns = selectList(balances, keysOf(balances, ['source', 'opened']))
+const columns = selectList(balances, keysOf(balances, ['source', 'opened', 'startEpoch', 'startVersion']))
 const selectBalances = (sql: Statements) => sql`
   select ${columns(sql)}, clients.name as "ownerName"
   from balances left join clients on clients.id = client_id`

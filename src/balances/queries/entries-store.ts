@@ -5,13 +5,13 @@ import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { balances, entries } from '../db/schema'
 import type { BalanceRow, EntryRow } from '../projection/types'
 
-export type Entry = Omit<EntryRow, 'accountId'>
+export type Entry = Omit<EntryRow, 'accountId' | 'epoch'>
 
 /** What all entries of an account share. `openingLimitMinor` is its limit until a change. */
 export type AccountTerms = Pick<BalanceRow, 'currency' | 'openingLimitMinor'>
-export type AccountEntry = EntryRow & AccountTerms
+export type AccountEntry = Entry & { accountId: string } & AccountTerms
 
-const columns = selectList(entries, keysOf(entries, ['accountId']))
+const columns = selectList(entries, keysOf(entries, ['accountId', 'epoch']))
 const terms = selectList(balances, ['currency', 'openingLimitMinor'])
 
 /**

@@ -7,11 +7,15 @@ import { type Database, type DatabaseOptions, openDatabase } from '../../platfor
 import { violation } from '../../platform/postgres/failures'
 import { migrationStatements } from '../../platform/postgres/migrate'
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
+import { cleanEntries } from '../projection/epochs-store'
 import { divergingAccounts, isLiveAhead, readOffsets, type Source } from './comparison-store'
 import { createRebuild, isUndefinedTable, type Rebuild, withRebuildLock } from './rebuild-store'
 
 /** What is rebuilt, in lock order: as readers and writers lock them, to avoid deadlocks. */
-const tables = ['consumed_offsets', 'balances', 'clients', 'entries', 'changes', 'dead_letters'] as const
+const tables = [
+  ...(['consumed_offsets', 'balances', 'clients', 'entries', 'changes', 'dead_letters'] as const),
+  'ledger_epochs',
+] as const
 /** What a rollback brings back. Names are not kept after a swap: one that is erased would be left there. */
 const restored = tables.filter((table) => table !== 'clients')
 
@@ -111,6 +115,7 @@ async function addPrimaryKey(sql: Database['sql'], { deduplicate }: { deduplicat
     await tx`set local search_path = shadow`
     await tx`set local maintenance_work_mem = '256MB'`
     await tx`lock table entries in access exclusive mode`
+    await cleanEntries(tx)
     if (deduplicate)
       await tx`
         delete from entries using (

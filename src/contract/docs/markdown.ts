@@ -2,7 +2,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import type { EventDefinition } from '../events/define-event'
 import { events, type SaldoEvent } from '../events/events'
-import { cloudEventHeaders, encodeEvent, walletSource } from '../wire/envelope'
+import { cloudEventHeaders, encodeEvent, epochHeader, walletSource } from '../wire/envelope'
 import { createSigner, signatureHeader } from '../wire/signature'
 
 export const headerMeanings = {
@@ -12,13 +12,14 @@ export const headerMeanings = {
   ce_type: 'The event, and the major version of its payload.',
   ce_time: 'When it happened, in RFC 3339, UTC.',
   ce_subject: 'A client, account, transaction, hold, or change of one; a leg is `<transaction>/<leg>`.',
+  [epochHeader]: 'The epoch of the ledger, from 2 on, where it was restored: see Epochs.',
   'content-type': 'The format of the value.',
   traceparent: 'W3C Trace Context of the request that caused it; a trace of its own without a request.',
   [signatureHeader]: 'That the wallet has sent the record as it is, if it signs: see Signatures.',
 } as const
 type HeaderName = keyof typeof headerMeanings
 /** Those that a record of ours may lack. Older ones have no trace when no request led to them. */
-export const optionalHeaders: readonly HeaderName[] = ['traceparent', signatureHeader]
+export const optionalHeaders: readonly HeaderName[] = ['traceparent', epochHeader, signatureHeader]
 
 /** The example of an event as a record, with its value parsed. */
 export function exampleRecord({ name, example }: EventDefinition) {
@@ -44,6 +45,7 @@ export function describeEvents({ topicPrefix, asyncApi }: { topicPrefix: string;
   const sections = [
     introduction(table(['Event', 'Kind', 'Topic', 'Key'], summary)),
     wireFormat,
+    epochs,
     signatures(),
     courseCompatibility,
     evolution(asyncApi),
@@ -86,6 +88,26 @@ each currency, is the outside: deposits come from it and withdrawals go to it.
 **Delivery** is at least once: handle redeliveries idempotently. Records with the same key are in order.
 An event about two accounts can be in order for one of them only, so \`BalanceUpdated\` carries the
 version of both: keep the higher one. Ignore unknown fields and events.`
+
+const epochs = `## Epochs
+
+A ledger that is restored from a backup has lost what came after it, but readers have it already. So a
+restored ledger starts a new epoch, and all its events from then on carry the number in the header
+\`ce_epoch\`. Events without it are of epoch 1. Many ledgers never leave that.
+
+An epoch starts with the newest event of each client on topic \`personal-data\`, and for each account with a
+\`BalanceUpdated\` that has \`starts_epoch\`: the account as it is now, on both sides of the event, and no
+movement. An \`EpochStarted\` at the end says how many there are. What a reader does, in any order of arrival:
+
+- Of the state of an account, the higher epoch wins, and in one epoch the higher version.
+- Of two events about one version of an account, the one of the higher epoch is true.
+- Once it has the start of an epoch for an account, events of earlier epochs about later versions are void:
+  those that came before are removed, and those that still come are ignored.
+- Once it has as many starts as \`EpochStarted\` says, accounts and clients of earlier epochs that have none
+  are removed.
+
+So the end is the same in any order, and after any repetition. Events without versions are of other writers,
+and of no epoch. An erasure of personal data stays, in any epoch.`
 
 /** A function, since it signs its example. */
 function signatures(): string {

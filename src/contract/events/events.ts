@@ -17,6 +17,7 @@ const exact = (description: string) =>
   Type.String({ pattern: '^-?(0|[1-9]\\d{0,29})(\\.\\d{1,9})?$', description })
 const held = (description: string) => Type.Number({ ...money(description), minimum: 0 })
 const version = (description: string) => Type.Integer({ minimum: 0, description })
+const epoch = (description: string) => Type.Integer({ minimum: 2, description })
 const currency = (description: string) => Type.String({ pattern: '^[A-Z]{3}$', description })
 
 const optional = Type.Optional
@@ -78,6 +79,34 @@ export const AccountOpened = defineEvent({
   },
 })
 export type AccountOpened = Static<typeof AccountOpened.payload>
+
+/** In the topic of accounts, since every reader of balances has that one, too. */
+export const EpochStarted = defineEvent({
+  name: 'EpochStarted',
+  topic: 'accounts',
+  version: 1,
+  kind: 'event notification',
+  description:
+    'The ledger was restored, and an epoch of it has started: a BalanceUpdated with `starts_epoch` says ' +
+    'where each account stands, and the newest event of topic `personal-data` what each client is. Once ' +
+    'all of them have arrived, accounts and clients without one belong to a future that was lost.',
+  key: 'id',
+  payload: Type.Object({
+    id: id('The start of the epoch.'),
+    epoch: epoch('Its number.'),
+    accounts: Type.Integer({ minimum: 0, description: 'How many accounts have a BalanceUpdated of it.' }),
+    clients: Type.Integer({ minimum: 0, description: 'How many clients the ledger has.' }),
+    created_at: text('When it started.'),
+  }),
+  example: {
+    id: '6f0b8f3e-52a4-4c6e-9a57-0d4b7e0f2c31',
+    epoch: 2,
+    accounts: 5,
+    clients: 4,
+    created_at: '2024-03-02T08:00:00.000Z',
+  },
+})
+export type EpochStarted = Static<typeof EpochStarted.payload>
 
 export const ClientUpdated = defineEvent({
   name: 'ClientUpdated',
@@ -414,6 +443,12 @@ export const BalanceUpdated = defineEvent({
       ),
     ),
     hold_id: optional(text('The hold that was placed, extended or ended by it.')),
+    starts_epoch: optional(
+      epoch(
+        'It is no movement: the ledger was restored, and its epoch of this number starts with this state ' +
+          'of the account. Later versions that an earlier epoch had are void.',
+      ),
+    ),
     amount: optional(money('The amount that was moved; 0 when nothing moved.')),
     currency: optional(currency('The currency of the accounts when absent.')),
     actor,
@@ -444,6 +479,7 @@ export const events = {
   PersonalDataErased,
   AccountOpened,
   AccountUpdated,
+  EpochStarted,
   TransactionCreated,
   PostingsCreated,
   HoldPlaced,

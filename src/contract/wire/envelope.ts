@@ -69,7 +69,12 @@ export type Unreadable = {
 }
 
 export type Decoded =
-  | { kind: 'event'; event: SaldoEvent }
+  | {
+      kind: 'event'
+      event: SaldoEvent
+      /** Of the ledger, from the second on. Absent in the first, and in records of other writers. */
+      epoch?: number
+    }
   /**
    * Readable, but an event that this version does not know: skip and count it. Newer writers may add
    * events.
@@ -94,11 +99,14 @@ export function encodeEvent(event: SaldoEvent, recordedAt: string): EncodedEvent
 }
 
 /**
- * A change of balances is named by its cause, with the leg of a transaction that has several. What may
- * happen again has an id of its own.
+ * A change of balances is named by its cause, with the leg of a transaction that has several, and the state
+ * with which an epoch starts by account and epoch. What may happen again has an id of its own.
  */
-const subjectOf = ({ change_id, id, transaction_id, leg, account_id_from }: AnyPayload): string =>
-  String(change_id ?? id ?? transaction_id ?? account_id_from) + (leg === undefined ? '' : `/${leg}`)
+const subjectOf = (payload: AnyPayload): string => {
+  const { change_id, id, transaction_id, leg, starts_epoch, account_id_from } = payload
+  const part = leg ?? starts_epoch
+  return String(change_id ?? id ?? transaction_id ?? account_id_from) + (part === undefined ? '' : `/${part}`)
+}
 
 /** `ce_source` of all our events: only the wallet publishes. */
 export const walletSource = '/saldo/wallet'
@@ -110,6 +118,7 @@ export const walletSource = '/saldo/wallet'
 export function cloudEventHeaders(
   source: string,
   event: Pick<EncodedEvent, 'name' | 'subject' | 'time'>,
+  epoch = firstEpoch,
 ): Record<string, string> {
   return {
     ce_specversion: '1.0',
@@ -118,9 +127,15 @@ export function cloudEventHeaders(
     ce_type: events[event.name].type,
     ce_time: event.time,
     ce_subject: event.subject,
+    ...(epoch > firstEpoch && { [epochHeader]: String(epoch) }),
     'content-type': 'application/json',
   }
 }
+
+/** Of the ledger. Its events carry none. */
+export const firstEpoch = 1
+/** An extension attribute of CloudEvents: events of a ledger that was restored carry its epoch. */
+export const epochHeader = 'ce_epoch'
 
 /**
  * Reads a record of ours or of the course's services. Never throws: a record that cannot be read
@@ -151,12 +166,19 @@ function describe(error: unknown): string {
 
 function decode(record: ReceivedRecord, definitions: Definitions): Decoded {
   const opened = open(record)
-  if (!('reason' in opened)) return decodeValue(opened, definitions)
+  if (!('reason' in opened)) return inEpoch(decodeValue(opened, definitions), opened.epoch)
   const { type, reason, rounded } = opened
   const computed = rounded && decodeValue({ type, value: rounded.value }, definitions)
   if (computed?.kind === 'event' && mayBeRounded(computed.event, rounded?.pointers ?? [], definitions))
     return computed
   return isForeign(type, definitions) ? skip(type) : unreadable(reason)
+}
+
+function inEpoch(decoded: Decoded, epoch: string | undefined): Decoded {
+  if (epoch === undefined || decoded.kind !== 'event') return decoded
+  if (!/^[1-9]\d{0,8}$/.test(epoch))
+    return unreadable(fault('cloudevent_invalid', `epoch ${quoted(epoch)} is not a number from 1 on`))
+  return Number(epoch) > firstEpoch ? { ...decoded, epoch: Number(epoch) } : decoded
 }
 
 function decodeValue({ type, value }: Data, definitions: Definitions): Decoded {
@@ -247,7 +269,7 @@ const eventOf = (name: string, payload: AnyPayload): Decoded => ({
 type Definitions = Readonly<Record<string, EventDefinition>>
 
 /** The data of a record. `type` is that of a CloudEvent whose attributes are valid. */
-type Data = { type?: string | undefined; value: unknown }
+type Data = { type?: string | undefined; value: unknown; epoch?: string | undefined }
 /** `rounded` is the value with each inexact number as the nearest double, and where these are. */
 type Failed = {
   type?: string | undefined
@@ -263,15 +285,15 @@ function open(record: ReceivedRecord): Data | Failed {
   const { value } = record
   const attributes = attributesOf(record)
   if (!attributes) return { reason: fault('cloudevent_invalid', 'a CloudEvents attribute is not UTF-8') }
-  const [contentType = '', type, specversion] = attributes
+  const [contentType = '', type, specversion, epoch] = attributes
   if (structuredMode.test(contentType)) return openStructured(value, contentType)
   const isCloudEvent = type !== undefined || specversion !== undefined
   const reason = isCloudEvent ? attributeFault(specversion, type) : undefined
-  return reason ? { reason } : { type, ...parse(value) }
+  return reason ? { reason } : { type, ...parse(value), ...(epoch !== undefined && { epoch }) }
 }
 
 /** Signatures have to cover them. */
-export const attributeNames = ['content-type', 'ce_type', 'ce_specversion'] as const
+export const attributeNames = ['content-type', 'ce_type', 'ce_specversion', epochHeader] as const
 const namesInBytes = attributeNames.map((name) => Buffer.from(name))
 
 /**

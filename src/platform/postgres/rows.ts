@@ -31,11 +31,14 @@ export function selectList<Table extends PgTable>(table: Table, columns = keysOf
   return (sql: Statements): Fragment => sql(list)
 }
 
+/** What a row lacks is null. */
+type RowOf<Column extends string> = { readonly [Key in Column]?: Value }
+
 type RowStatements<Column extends string, Shared extends string> = {
   /** `unnest(…) as incoming (…)`. */
-  unnest(sql: Statements, rows: readonly Record<Column, Value>[]): Fragment
+  unnest(sql: Statements, rows: readonly RowOf<Column>[]): Fragment
   /** `insert into … (…) select unnest(…), …`, ready for a `where` or an `on conflict`. */
-  insert(sql: Statements, rows: readonly Record<Column, Value>[], shared?: Record<Shared, Value>): Fragment
+  insert(sql: Statements, rows: readonly RowOf<Column>[], shared?: Record<Shared, Value>): Fragment
 }
 
 /** Build it once per statement, not per call. */
@@ -78,7 +81,7 @@ export function rowStatements<
 
   const unnest = template(source)
   const insert = template(`insert into ${target} (${into}) select ${selected.join(', ')}`)
-  const parameters = (rows: readonly Record<Column, Value>[]) =>
+  const parameters = (rows: readonly RowOf<Column>[]) =>
     columns.map((key) =>
       rows.every((row) => row[key] == null) ? null : arrayOf(rows.map((row) => textOf(row[key]))),
     )

@@ -20,6 +20,8 @@ export const grants = {
   entries: ['select', 'insert'],
   // A trigger of an erasure inserts the row.
   erasures: ['select', 'update (purged_at)'],
+  // Epochs are counted up, and never deleted.
+  ledger_epochs: ['select', 'insert', 'update'],
   // A hold is extended by its changes alone.
   holds: [
     'select',

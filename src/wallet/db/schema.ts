@@ -30,6 +30,10 @@ import {
   transactionKinds,
 } from '../domain/types'
 
+/** `detected`: the broker has events that this ledger does not know. */
+export const epochCauses = ['first', 'restored', 'detected', 'requested'] as const
+export type EpochCause = (typeof epochCauses)[number]
+
 export { apiKeys } from '../../access/db/schema'
 
 // Defaults of bigint columns are SQL, because drizzle-kit cannot serialize a bigint.
@@ -348,6 +352,39 @@ export const outbox = pgTable('outbox', {
   /** A line for each event: see `wallet/outbox/lines`. */
   events: text().notNull(),
 })
+
+/**
+ * The epochs of the ledger: 1, and one more for each restore, since its events then follow on from an earlier
+ * state than the broker has. The last one counts.
+ */
+export const ledgerEpochs = pgTable(
+  'ledger_epochs',
+  {
+    epoch: integer().primaryKey(),
+    /** Of the event that ends its start. */
+    id: uuid().notNull().default(sql`gen_random_uuid()`),
+    cause: text().$type<EpochCause>().notNull(),
+    /** What showed that the ledger was restored. */
+    evidence: text(),
+    startedAt: time('started_at').notNull().default(sql`now()`),
+    /**
+     * Whether its start needs all earlier events, too: an epoch that is no past of this ledger may have made
+     * some of them void.
+     */
+    withHistory: boolean('with_history').notNull().default(false),
+    /** The last client and account whose state is in the outbox. */
+    clientsAfter: uuid('clients_after'),
+    accountsAfter: uuid('accounts_after'),
+    clients: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
+    accounts: bigint({ mode: 'bigint' }).notNull().default(sql`0`),
+    /** When the state of all of them was in the outbox. */
+    completedAt: time('completed_at'),
+  },
+  (table) => [
+    check('ledger_epochs_epoch', sql`${table.epoch} > 0`),
+    check('ledger_epochs_cause', sql`${table.cause} in (${oneOf(epochCauses)})`),
+  ],
+)
 
 /**
  * The events of the outbox, one by one, for change data capture: in the columns that Debezium's outbox router

@@ -41,6 +41,10 @@ export type RelayOptions = {
   publisher: Publisher
   /** Creates the topics. Called until it succeeds. */
   prepareBroker: () => Promise<void>
+  /** Called before the first send of each leader, until it succeeds. */
+  settle?: () => Promise<void>
+  /** What events carry that are sent now. */
+  epoch?: () => number
   topicPrefix: string
   /** Absent where records are not signed. */
   sign: Sign | undefined
@@ -107,6 +111,7 @@ export function createRelay(options: RelayOptions): Relay {
         lostSession = undefined
         ;({ leads, session } = await tryLead(sql))
         if (leads) log.info({}, 'acquired outbox relay leadership')
+        drain.begin()
       }
       // Also while nothing is pending: wrong settings show at the start, not at the first payment.
       if (leads) await drain.prepareBroker()
@@ -177,6 +182,7 @@ class OutboxDrain {
   readonly #metrics: Metrics<typeof outboxMetrics>
   readonly #onPublished: () => void
   #isPrepared = false
+  #isSettled = false
   /**
    * Rows whose events the broker has acknowledged and the outbox still holds. The next statement removes
    * them, in any session: published is published.
@@ -232,10 +238,17 @@ class OutboxDrain {
     }
   }
 
-  /** Until it succeeds once. */
+  /** Until it succeeds once, and with each lead what comes before its sends. */
   async prepareBroker(): Promise<void> {
     if (!this.#isPrepared) await this.#options.prepareBroker()
     this.#isPrepared = true
+    if (!this.#isSettled) await this.#options.settle?.()
+    this.#isSettled = true
+  }
+
+  /** A lead begins: another process may have led before, and the database may be another one. */
+  begin(): void {
+    this.#isSettled = false
   }
 
   state(): Pick<RelayState, 'refused' | 'standstillMs'> {
@@ -354,10 +367,10 @@ async function withPersonalData(sql: Statements, rows: readonly OutboxEvent[]): 
 /** Events without a request (expiry, republication) start a new trace. */
 export function recordOf(
   event: OutboxEvent,
-  { topicPrefix, sign }: Pick<RelayOptions, 'topicPrefix' | 'sign'>,
+  { topicPrefix, sign, epoch }: Pick<RelayOptions, 'topicPrefix' | 'sign' | 'epoch'>,
 ): OutgoingRecord {
   const headers: Record<string, string> = {
-    ...cloudEventHeaders(walletSource, event),
+    ...cloudEventHeaders(walletSource, event, epoch?.()),
     traceparent: event.traceparent ?? continueTrace(undefined),
   }
   const record = { topic: topicPrefix + event.topic, key: event.key, value: event.value, headers }

@@ -45,10 +45,10 @@ export async function republishAll(
   return count
 }
 
-type EventPage = { events: EncodedEvent[]; entries: number }
+export type EventPage = { events: EncodedEvent[]; entries: number }
 
 /** Clients first, then per account its opening and what it paid and reserved, by version. */
-async function* eventPages(database: Database, filter: AccountFilter): AsyncGenerator<EventPage> {
+export async function* eventPages(database: Database, filter: AccountFilter): AsyncGenerator<EventPage> {
   for await (const clients of clientPages(database, filter, pageSize))
     yield { events: clients.flatMap(clientToEvents), entries: 0 }
 
