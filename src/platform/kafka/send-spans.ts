@@ -55,11 +55,14 @@ export class SendSpans {
     }
   }
 
+  /**
+   * One span has the error, in the trace of the oldest record: while the broker is away, the same records are
+   * sent again and again. The others are never exported.
+   */
   fail(type: string): void {
-    for (const { span } of this.#sends.values()) {
-      span.fail(type)
-      span.end()
-    }
+    const first = this.#sends.values().find(({ span }) => span.isRecorded)
+    first?.span.fail(type)
+    first?.span.end()
   }
 }
 
