@@ -64,6 +64,42 @@ test('each runbook is that of a rule, and says what it means, how to see it and 
   }
 })
 
+type Panel = { id: number; title: string; gridPos: { y: number; h: number }; targets?: { expr: string }[] }
+const dashboard = (await Bun.file(join(root, 'deploy/observability/dashboard.json')).json()) as {
+  panels: Panel[]
+}
+const shown = dashboard.panels.flatMap(({ title, targets = [] }) =>
+  targets.map(({ expr }) => ({ title, expr: expr.replaceAll('$__rate_interval', '1m') })),
+)
+
+test.each(shown)('the dashboard shows what there is: $title', ({ expr }) => {
+  const metrics = metricsIn(expr)
+  expect(metrics.length).toBeGreaterThan(0)
+  for (const { name, definition } of metrics)
+    expect([name, definition?.name]).toEqual([name, expect.any(String)])
+})
+
+test('compose: the profile mounts files that there are, and scrapes both services', async () => {
+  const read = async (path: string) => Bun.YAML.parse(await Bun.file(join(root, path)).text())
+  const { services } = (await read('compose.yaml')) as {
+    services: Record<string, { volumes?: string[]; profiles?: string[]; environment?: { PORT: number } }>
+  }
+  const { observability } = services
+  expect(observability?.profiles).toEqual(['observability'])
+  const mounts = (observability?.volumes ?? []).map((volume) => volume.split(':'))
+  for (const [file = '', , mode] of mounts)
+    expect([file, await Bun.file(join(root, file)).exists(), mode]).toEqual([file, true, 'ro'])
+  const config = (await read('deploy/observability/prometheus.yml')) as {
+    rule_files: string[]
+    scrape_configs: { job_name: string; static_configs: { targets: string[] }[] }[]
+  }
+  // Beside the configuration of the image.
+  expect(mounts.map(([, path]) => path)).toContain(`/otel-lgtm/${config.rule_files[0]}`)
+  expect(config.scrape_configs.map(({ job_name, static_configs }) => [job_name, static_configs])).toEqual([
+    ['saldo', [{ targets: serviceNames.map((name) => `${name}:${services[name]?.environment?.PORT}`) }]],
+  ])
+})
+
 const wallet = { job: 'saldo', instance: 'wallet:8080' }
 const balances = { job: 'saldo', instance: 'balances:3003' }
 const partition = { topic: 'balances', partition: '0' }
@@ -182,7 +218,12 @@ const severityOf = (alert: string) => rules.find((rule) => rule.alert === alert)
 
 const title = promtool ? `by ${promtool}` : 'skipped: there is no promtool here, and PROMTOOL names none'
 describe.skipIf(promtool === null)(title, () => {
-  test('the rules are valid', () => runPromtool(['check', 'rules', join(root, rulesFile)]))
+  test('the rules are valid, and so is what the dashboard asks for', () => {
+    runPromtool(['check', 'config', join(root, 'deploy/observability/prometheus.yml')])
+    const recorded = shown.map(({ expr }, index) => ({ record: `panel:${index}`, expr }))
+    const groups = [{ name: 'dashboard', rules: recorded }]
+    runPromtool(['check', 'rules', '--lint=none', '/dev/stdin'], JSON.stringify({ groups }))
+  })
 
   test('each stuck state fires its alert within a minute, or in the time that it is given', () => {
     const cases = Object.entries(stuck).map(
