@@ -183,8 +183,16 @@ if (isHere) {
       // On a thread of its own, with a group of its own.
       expect((await reader.post('/rebuild', {})).status).toBe(202)
       await eventually(async () => expect((await reader.get('/rebuild')).body.state).toBe('swapped'))
-      for (const caller of [writer, reader])
-        expect((await caller.get('/readyz')).body).toMatchObject({ status: 'pass' })
+      // A right that nothing depends on: said once, and no more than that.
+      for (const [name, caller] of [
+        ['wallet', writer],
+        ['balances', reader],
+      ] as const) {
+        const output = expect.stringContaining('allow DescribeConfigs on')
+        const checks = expect.objectContaining({ topic_settings: { status: 'pass', output } })
+        expect((await caller.get('/readyz')).body).toMatchObject({ status: 'pass', checks })
+        expect(said[name].filter((line) => line.includes('DescribeConfigs'))).toHaveLength(1)
+      }
     } finally {
       await Promise.all([wallet.stop(), balances.stop()])
     }

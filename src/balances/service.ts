@@ -4,11 +4,12 @@ import { version } from '../../package.json'
 import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import type { Use } from '../contract/docs/asyncapi'
-import { topicSettings } from '../contract/events/events'
+import { explainTopicFaults, topicSettings } from '../contract/events/topic-settings'
 import { messageOf } from '../platform/fault'
 import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
+import { watchTopicSettings } from '../platform/kafka/topic-settings'
 import { type Database, openDatabase, openSession } from '../platform/postgres/database'
 import { measureDatabase } from '../platform/postgres/database-metrics'
 import { pingDatabase, withTimeout, withUnavailableFault } from '../platform/postgres/failures'
@@ -150,7 +151,7 @@ export async function startBalances(
         },
         { ...consumer, health: () => detector.check() ?? consumer.health(), metrics: consumers.metrics.all },
       ],
-      watchTopics(consumer, recreationCheckMs),
+      [watchTopics(consumer, recreationCheckMs), watchSettings({ config, kafka, log })],
       {
         ...every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
         metrics: createKeyMetrics(keysInProgress).all,
@@ -195,6 +196,13 @@ const usesOf = (config: ServiceConfig): Use[] => [
   ...topics.map((topic) => ({ topic, groupId: subscriptionOf(config.kafka).groupId })),
   { topic: largeMovementsTopic, groupId: largeMovementsGroup(config) },
 ]
+
+const watchSettings = ({ config, kafka, log }: Pick<Means, 'config' | 'kafka' | 'log'>): Part =>
+  watchTopicSettings({
+    ...{ kafka, log },
+    topics: [...subscriptionOf(config.kafka).topics, config.kafka.topicPrefix + largeMovementsTopic],
+    findFaults: explainTopicFaults(config.kafka.brokers),
+  })
 
 type Means = { config: ServiceConfig; kafka: Kafka; reading: Database; database: Database; log: Log }
 

@@ -19,6 +19,7 @@ import {
   deleteTopics,
   describeConfigs,
   findCoordinator,
+  incrementalAlterConfigs,
   metadata,
 } from '../local/broker/apis/cluster.ts'
 import {
@@ -76,6 +77,7 @@ const error = {
   unknownMember: 25,
   rebalanceInProgress: 27,
   unsupportedVersion: 35,
+  invalidConfig: 40,
   policyViolation: 44,
   outOfOrderSequence: 45,
   memberIdRequired: 79,
@@ -418,6 +420,34 @@ export function brokerSuite(
         )
         expect([entries.get('retention.ms'), entries.get('cleanup.policy')]).toEqual(['12345000', 'compact'])
         expect(entries.get('max.message.bytes')).toBe('1048588')
+      })
+
+      test('a setting is changed, and one that is deleted has its default again', async () => {
+        const topic = await newTopic({ config: { 'retention.ms': '12345000', 'retention.bytes': '-1' } })
+        await using raw = await RawKafka.connect(broker.brokers)
+        const names = ['retention.ms', 'retention.bytes', 'cleanup.policy']
+        const settingsOf = async () => {
+          const body = { resources: [{ type: 2, name: topic, keys: names }], withSynonyms: false }
+          const { resources } = await raw.request(describeConfigs, body)
+          return Object.fromEntries((resources[0]?.entries ?? []).map(({ name, value }) => [name, value]))
+        }
+        const alter = async (settings: object[], version: number, validateOnly = false) => {
+          const resources = [{ type: 2, name: topic, settings: settings as never }]
+          const body = { resources, validateOnly }
+          return (await raw.request(incrementalAlterConfigs, body, version)).resources[0]?.errorCode
+        }
+        const unlimited = { name: 'retention.ms', operation: 0, value: '-1' }
+        expect(await alter([unlimited], 0, true)).toBe(error.none)
+        expect(await alter([{ ...unlimited, value: 'for ever' }], 1)).toBe(error.invalidConfig)
+        expect(await settingsOf()).toMatchObject({ 'retention.ms': '12345000' })
+        const size = { name: 'retention.bytes', operation: 0, value: '1000000' }
+        expect(await alter([unlimited, size], 1)).toBe(error.none)
+        const changed = { 'retention.ms': '-1', 'retention.bytes': '1000000', 'cleanup.policy': 'delete' }
+        await eventually(async () => expect(await settingsOf()).toEqual(changed))
+        expect(await alter([{ name: 'retention.ms', operation: 1, value: null }], 0)).toBe(error.none)
+        await eventually(async () =>
+          expect(await settingsOf()).toEqual({ ...changed, 'retention.ms': '604800000' }),
+        )
       })
 
       test('a deleted and recreated topic is empty, without committed offsets', async () => {

@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { version } from '../../package.json'
 import { createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
-import { topicSettings, topics } from '../contract/events/events'
+import { topics } from '../contract/events/events'
+import { explainTopicFaults, topicSettings } from '../contract/events/topic-settings'
 import { createSigner } from '../contract/wire/signature'
 import { listen } from '../platform/http/server'
 import { connectKafka, type Kafka } from '../platform/kafka/client'
+import { watchTopicSettings } from '../platform/kafka/topic-settings'
 import { type Database, fastDisconnectDetection, openDatabase } from '../platform/postgres/database'
 import { measureDatabase } from '../platform/postgres/database-metrics'
 import { pingDatabase } from '../platform/postgres/failures'
@@ -82,6 +84,7 @@ export async function startWallet(
     optimistic,
     tracing,
   }
+  const findFaults = explainTopicFaults(kafkaConfig.brokers)
   const heartbeat = createHeartbeat(ledger)
   ledger.health = heartbeat
   const { relay, purge, epochs } = createPublishing({ config, database, kafka, log, tracing, refusedMs })
@@ -121,6 +124,7 @@ export async function startWallet(
       { name: 'preview_connection', stop: () => previews.close() },
       heartbeat,
       { name: 'kafka', stop: () => kafka.close() },
+      watchTopicSettings({ kafka, log, topics: topicNames(config), findFaults }),
       { name: 'epoch', health: () => epochs.health(relay.state().leads) },
       { name: 'erasures', health: () => purge.health(relay.state().leads), stop: () => purge.stop() },
       {
@@ -148,6 +152,8 @@ export async function startWallet(
   })
 }
 
+const topicNames = ({ kafka: { topicPrefix } }: ServiceConfig) => topics.map((topic) => topicPrefix + topic)
+
 /** What publishes: events in their order, and between them what an erasure leaves of its topic. */
 function createPublishing(means: {
   config: ServiceConfig
@@ -168,11 +174,10 @@ function createPublishing(means: {
     ...{ database, kafka, topicPrefix, log, publisher: kafka.publisher() },
     recordOf: (event) => recordOf({ ...event, traceparent: null }, { topicPrefix, sign, epoch }),
   })
-  const names = topics.map((topic) => topicPrefix + topic)
   const relay = createRelay({
     ...{ databaseUrl: config.database.url, topicPrefix, sign, log, tracing, refusedMs },
     publisher: kafka.publisher(),
-    prepareBroker: () => kafka.ensureTopics(names, partitions),
+    prepareBroker: () => kafka.ensureTopics(topicNames(config), partitions),
     settle: () => epochs.settle(),
     epoch,
     besides: async () => (await epochs.step()) || purge.step(),

@@ -126,6 +126,7 @@ function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<Su
   const { promise: subscribed, resolve } = Promise.withResolvers<SubscriptionOptions>()
   const kafka: Kafka = {
     ensureTopics: async () => {},
+    describeTopics: async () => ({ described: [], brokers: 1, refused: [] }),
     clusterId: async () => clusterId,
     endOffsets: async () => [],
     recordsAt: async () => [],

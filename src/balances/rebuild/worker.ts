@@ -3,7 +3,7 @@
  * the configuration; `stop` leaves the rebuild unfinished. Answers once, when it ends.
  */
 import type { ServiceConfig } from '../../config/config'
-import { topicSettings } from '../../contract/events/events'
+import { topicSettings } from '../../contract/events/topic-settings'
 import { messageOf } from '../../platform/fault'
 import { connectKafka } from '../../platform/kafka/client'
 import { openDatabase } from '../../platform/postgres/database'

@@ -497,12 +497,3 @@ export type SaldoEvent = { [Name in EventName]: { name: Name; payload: Payloads[
 /** All topics of the wallet, in the order in which a movement's events are sent. */
 export const topics = ['clients', 'personal-data', 'accounts', 'transactions', 'balances'] as const
 export type Topic = (typeof topics)[number]
-
-/**
- * What a topic needs beside the broker's defaults, by its name with any prefix. Personal data is there until
- * it is erased, and does not expire before; short segments leave the disk soon after.
- */
-export const topicSettings = (topic: string): Readonly<Record<string, string>> =>
-  topic.endsWith(personal.topic)
-    ? { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'segment.ms': '600000' }
-    : {}

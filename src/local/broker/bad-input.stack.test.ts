@@ -21,6 +21,7 @@ import {
   deleteTopics,
   describeConfigs,
   findCoordinator,
+  incrementalAlterConfigs,
   metadata,
 } from './apis/cluster.ts'
 import {
@@ -206,6 +207,12 @@ test(
         timeoutMs: 1_000,
       }),
       frame(initProducerId, { transactionalId: null, transactionTimeoutMs: 1_000 }),
+      frame(incrementalAlterConfigs, {
+        resources: [
+          { type: 2, name: topic, settings: [{ name: 'retention.ms', operation: 0, value: '-1' }] },
+        ],
+        validateOnly: true,
+      }),
       frame(describeConfigs, { resources: [{ type: 2, name: topic, keys: null }], withSynonyms: false }),
     ]
     expect(valid).toHaveLength(apis.length)

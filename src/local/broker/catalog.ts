@@ -73,6 +73,11 @@ export class Catalog implements Owner {
     this.#store(new Map([...this.#topics, [name, topic]]), this.#commits)
   }
 
+  configure(name: string, config: TopicConfig): void {
+    const topic = this.#topics.get(name)
+    if (topic) this.#store(new Map([...this.#topics, [name, { ...topic, config }]]), this.#commits)
+  }
+
   /** With what was committed about it. The journal must have no more of either. */
   delete(name: string): void {
     const others = (commits: Map<string, Commit>) => [...commits].filter(([, { topic }]) => topic !== name)

@@ -62,6 +62,8 @@ if (java) {
     expect(read.trim().split('\n').sort()).toEqual(['one', 'three', 'two'])
     expect(described).toMatch(/Topic: tried\s.*PartitionCount: 2/)
     expect(configured).toContain('retention.ms=60000')
+    await run(configs, ['--alter', '--topic', 'tried', '--add-config', 'retention.ms=-1'])
+    expect(await run(configs, ['--describe', '--topic', 'tried'])).toContain('retention.ms=-1')
     const total = [...ends.matchAll(/tried:\d:(\d+)/g)].reduce((sum, [, end]) => sum + Number(end), 0)
     expect(total).toBe(3)
     expect(await run(groups, ['--describe', '--group', 'tools'])).toMatch(

@@ -1,5 +1,5 @@
 /** Questions about topics and the cluster. */
-import type { Admin, ITopicConfig, Kafka as KafkaClient } from 'kafkajs'
+import { type Admin, ConfigResourceTypes, type ITopicConfig, type Kafka as KafkaClient } from 'kafkajs'
 import { Fault, messageOf } from '../fault'
 import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
@@ -7,7 +7,14 @@ import { brokerFault, causesOf, onTopics, protocolErrorOf } from './broker-fault
 import type { OffsetRange, PartitionOffset } from './offsets'
 
 /** By name, prefix included: what a new topic needs beside the broker's defaults. */
-export type TopicSettings = (topic: string) => Readonly<Record<string, string>>
+export type TopicSettings = (topic: string, replicas: number) => Readonly<Record<string, string>>
+
+export type DescribedTopic = {
+  topic: string
+  /** Of the partition that has the fewest. */
+  replicas: number
+  settings: Readonly<Record<string, string>>
+}
 
 /** One connection for all questions, opened at the first and replaced after a failure. */
 export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicSettings = () => ({})) {
@@ -45,6 +52,20 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
         await untilServed(admin, topics)
       } catch (error) {
         throw brokerFault(error, `Describe ${onTopics(topics)}, and Create where one does not exist yet`)
+      } finally {
+        admin.disconnect().catch(() => {})
+      }
+    },
+    /** Those of the topics that exist. Of those in `refused` the broker shows no settings. */
+    async describeTopics(
+      topics: readonly string[],
+    ): Promise<{ described: DescribedTopic[]; brokers: number; refused: string[] }> {
+      const admin = client.admin()
+      try {
+        await admin.connect()
+        return await describe(admin, topics)
+      } catch (error) {
+        throw brokerFault(error, `Describe ${onTopics(topics)}`)
       } finally {
         admin.disconnect().catch(() => {})
       }
@@ -110,12 +131,17 @@ async function createMissingTopics(admin: Admin, { topics, partitions, settings 
   const { brokers } = await admin.describeCluster()
   const replicationFactor = Math.min(3, brokers.length)
   const plain = missing.map((topic) => ({ topic, numPartitions: partitions, replicationFactor }))
-  const configured = plain.map((one) => ({ ...one, configEntries: entriesOf(settings(one.topic)) }))
+  const configured = plain.map((one) => ({
+    ...one,
+    configEntries: entriesOf(settings(one.topic, replicationFactor)),
+  }))
   // Resolves also where another replica was faster.
   const create = (created: ITopicConfig[]) => admin.createTopics({ topics: created, waitForLeaders: false })
   await create(configured).catch((error) => {
     // A managed broker may allow other values.
-    const isRefused = causesOf(error).some((one) => 'type' in one && one.type === 'INVALID_CONFIG')
+    const isRefused = causesOf(error).some(
+      (one) => 'type' in one && /^(INVALID_CONFIG|POLICY_VIOLATION)$/.test(String(one.type)),
+    )
     if (!isRefused) throw error
     log.warn({ topics: configured }, 'broker refuses the settings of topics, which now have its defaults')
     return create(plain)
@@ -125,6 +151,40 @@ async function createMissingTopics(admin: Admin, { topics, partitions, settings 
 
 const entriesOf = (settings: ReturnType<TopicSettings>) =>
   Object.entries(settings).map(([name, value]) => ({ name, value }))
+
+async function describe(admin: Admin, topics: readonly string[]) {
+  const existing = new Set(await admin.listTopics())
+  const names = topics.filter((topic) => existing.has(topic))
+  const { brokers } = await admin.describeCluster()
+  // Without a name it is about all topics.
+  const metadata = names.length === 0 ? [] : (await admin.fetchTopicMetadata({ topics: names })).topics
+  const all = metadata.map(async ({ name, partitions }) => ({
+    topic: name,
+    replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+    settings: await settingsOf(admin, name),
+  }))
+  const described = await Promise.all(all)
+  return {
+    described: described.map((one) => ({ ...one, settings: one.settings ?? {} })),
+    brokers: brokers.length,
+    refused: described.filter(({ settings }) => !settings).map(({ topic }) => topic),
+  }
+}
+
+/** Undefined where the broker does not let us see them. */
+async function settingsOf(admin: Admin, topic: string): Promise<Record<string, string> | undefined> {
+  try {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+    })
+    const entries = resources.flatMap(({ configEntries }) => configEntries)
+    return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
+  } catch (error) {
+    if (/_AUTHORIZATION_FAILED$/.test(protocolErrorOf(error)?.type ?? '')) return undefined
+    throw error
+  }
+}
 
 /** What the broker says about the first partition: the library's own message does not repeat it. */
 function refusalIn(error: unknown): unknown {

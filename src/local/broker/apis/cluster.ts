@@ -223,3 +223,35 @@ export const describeConfigs = api('DescribeConfigs', 32, [1, 4], {
     return { resources: described }
   },
 })
+
+const [setValue, deleteValue] = [0, 1]
+
+/** Of topics alone: sets a value, or goes back to the default. */
+export const incrementalAlterConfigs = api('IncrementalAlterConfigs', 44, [0, 1], {
+  flexible: 1,
+  request: {
+    resources: array({
+      type: int8,
+      name: string,
+      settings: array({ name: string, operation: int8, value: nullableString }),
+    }),
+    validateOnly: boolean,
+  },
+  response: {
+    throttleMs,
+    resources: array({ errorCode: int16, errorMessage: nullableString, type: int8, name: string }),
+  },
+  async serve({ resources, validateOnly }, context) {
+    const altered = await each(context, resources, ({ type, name, settings }) => {
+      if (type !== topicResource) throw new Refusal('INVALID_REQUEST', 'only topics are configured')
+      const changes = settings.map(({ name: key, operation, value }) => {
+        if (operation === deleteValue) return [key, null] as const
+        if (operation === setValue && value !== null) return [key, value] as const
+        throw new Refusal('INVALID_REQUEST', `${key} is set or deleted, nothing else`)
+      })
+      context.topics.configure(name, Object.fromEntries(changes), validateOnly)
+      return {}
+    })
+    return { resources: altered }
+  },
+})

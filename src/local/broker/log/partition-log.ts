@@ -67,7 +67,7 @@ export class PartitionLog implements Owner {
     readonly directory: string,
     readonly place: { topic: number; partition: number },
     readonly journal: Journal,
-    readonly limits: LogLimits,
+    public limits: LogLimits,
     readonly onDamage: (damage: Damage) => void = () => {},
     entries: Entry[] = [],
   ) {
