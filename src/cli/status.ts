@@ -7,6 +7,8 @@ import {
   listReconciliations,
 } from '../balances/reconciliations/reconciliations-store'
 import { type KafkaConfig, readStatusConfig } from '../config/config'
+import { topics as allTopics } from '../contract/events/events'
+import { explainTopicFaults } from '../contract/events/topic-settings'
 import { connectKafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
 import type { Statements } from '../platform/postgres/statements'
@@ -15,7 +17,9 @@ import { measureOutbox, pendingMax } from '../wallet/outbox/outbox-store'
 import { defineCommand, withDatabase } from './command'
 
 export const status = defineCommand({
-  about: 'shows pending outbox events, consumer lag by partition, dead letters, and the last comparison',
+  about:
+    'shows pending outbox events, consumer lag by partition, settings of topics, dead letters, and the ' +
+    'last comparison',
   details: [
     'Where the address of one database is missing, as in the container of a service, the rest is shown.',
   ],
@@ -25,6 +29,7 @@ export const status = defineCommand({
     example: {
       outbox: { events: 0, oldest_seconds: 0 },
       partitions: [{ topic: 'balances', partition: 0, lag: 0, applied: 34, end: 34 }],
+      topic_settings: [],
       dead_letters: 0,
       reconciliation: {
         ...{ id: '7', result: 'clean', differences_total: 0, watermark: '2026-01-31T00:00:00.000Z' },
@@ -59,20 +64,24 @@ type Outbox = Awaited<ReturnType<typeof measureOutbox>>
 type Partition = { topic: string; partition: number; lag: bigint; applied: bigint; end: bigint }
 type Shown = {
   outbox: Outbox | undefined
-  readSide:
-    | { partitions: Partition[]; deadLetters: number; reconciliation: ListedReconciliation | undefined }
-    | undefined
+  readSide: ReadSide | undefined
+}
+type ReadSide = {
+  partitions: Partition[]
+  topicFaults: string[]
+  deadLetters: number
+  reconciliation: ListedReconciliation | undefined
 }
 
 async function measurePartitions(sql: Statements, kafka: KafkaConfig, log: Log) {
-  const { clusterId, ends } = await readLogEnds(kafka, log)
+  const { clusterId, ends, topicFaults } = await readTopics(kafka, log)
   const offsets = await listOffsets(sql, clusterId)
   const next = new Map(offsets.map((row) => [partitionName(row.topic, row.partition), row.nextOffset]))
   const partitions = ends.map(({ topic, partition, first, offset: end }): Partition => {
     const applied = next.get(partitionName(topic, partition)) ?? first
     return { topic, partition, lag: end > applied ? end - applied : 0n, applied, end }
   })
-  return { partitions }
+  return { partitions, topicFaults }
 }
 
 const present = ({ outbox, readSide }: Shown) => ({
@@ -83,6 +92,7 @@ const present = ({ outbox, readSide }: Shown) => ({
     readSide?.partitions.map(({ topic, partition, lag, applied, end }) => ({
       ...{ topic, partition, lag: Number(lag), applied: Number(applied), end: Number(end) },
     })) ?? null,
+  topic_settings: readSide?.topicFaults ?? null,
   dead_letters: readSide?.deadLetters ?? null,
   reconciliation: readSide?.reconciliation ? presentReconciliation(readSide.reconciliation) : null,
 })
@@ -103,6 +113,7 @@ function linesOf({ outbox, readSide }: Shown): string[] {
       ({ topic, partition, lag, applied, end }) =>
         `${partitionName(topic, partition)}: lag ${lag}, applied ${applied} of ${end}`,
     ),
+    ...(readSide?.topicFaults ?? []).map((fault) => `topic settings: ${fault}`),
     readSide ? `dead letters: ${readSide.deadLetters}` : notShown('read model', 'BALANCES_DATABASE_URL'),
     ...(readSide && !isDifferent ? [`reconciliation: ${compared}`] : []),
   ]
@@ -121,13 +132,18 @@ function describeOutbox({ pending, oldestAgeMs }: Outbox): string {
   return `${count} events pending${age}`
 }
 
-async function readLogEnds(settings: KafkaConfig, log: Log) {
+/** Where the logs end, and what of the settings of topics breaks a promise. */
+async function readTopics(settings: KafkaConfig, log: Log) {
   const kafka = connectKafka(settings, log)
   try {
     const clusterId = await kafka.clusterId()
     const ends = await kafka.endOffsets(subscriptionOf(settings).topics)
+    const { described, brokers } = await kafka.describeTopics(
+      allTopics.map((one) => settings.topicPrefix + one),
+    )
     return {
       clusterId,
+      topicFaults: explainTopicFaults(settings.brokers)(described, brokers),
       ends: ends.toSorted((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition),
     }
   } finally {
