@@ -110,7 +110,7 @@ async function run(kafka: Kafka, folder: string): Promise<number> {
       for (let count = 0; count < counts[service]; count++) await add(fleet, service)
     load = new Load({
       ...{ walletPort: balancers.wallet.port, balancesPort: balancers.balances.port },
-      accounts: await openAccounts(balancers.wallet.port, 64),
+      accounts: await openAccounts(balancers.wallet.port),
       ...{ perSecond: Number(options.rate), repeats: true },
     })
     for (const [name, work] of stepsOf(fleet, kafka)) await report(name, load, work)

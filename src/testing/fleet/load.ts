@@ -21,7 +21,7 @@ const shares = { tooMuch: 0.02, hold: 0.04, postings: 0.02 }
 const readShare = 0.1
 const tickMs = 10
 /** Requests in flight. On a machine that is too slow for the rate there are fewer, and no more wait. */
-const inFlightMax = 100
+const inFlightMax = 50
 /** For how long a request is repeated, and how long before that, in milliseconds. */
 const repeatMs = 60_000
 const pauseMs = 50
@@ -163,8 +163,11 @@ function pair(accounts: readonly string[]): [string, string] {
   return [accounts[from] as string, accounts[to] as string]
 }
 
-/** Funded accounts of one client, opened over HTTP. */
-export async function openAccounts(walletPort: number, count: number): Promise<string[]> {
+/**
+ * Funded accounts of one client, opened over HTTP: so many that the batches of two wallets rarely want the
+ * same. Two wallets that compete for a few accounts refuse some requests, with 503, on a busy machine.
+ */
+export async function openAccounts(walletPort: number, count = 500): Promise<string[]> {
   const post = async (path: string, body: unknown): Promise<string> => {
     const answer = await call(`http://127.0.0.1:${walletPort}${path}`, {
       method: 'POST',
@@ -175,11 +178,15 @@ export async function openAccounts(walletPort: number, count: number): Promise<s
     return String(answer.body.id)
   }
   const client = await post('/clients', { name: 'Fleet', email: 'fleet@example.com' })
-  return Promise.all(
-    Array.from({ length: count }, async () => {
+  const ids: string[] = []
+  const open = async () => {
+    while (ids.length < count) {
+      const place = ids.push('') - 1
       const id = await post('/accounts', { client_id: client })
       await post(`/accounts/${id}/deposits`, { amount: 100_000 })
-      return id
-    }),
-  )
+      ids[place] = id
+    }
+  }
+  await Promise.all(Array.from({ length: inFlightMax }, open))
+  return ids
 }

@@ -82,7 +82,7 @@ async function upgrade(former: Checkout, folder: string): Promise<void> {
     load = new Load({
       walletPort: balancers.wallet.port,
       balancesPort: balancers.balances.port,
-      accounts: await openAccounts(balancers.wallet.port, 64),
+      accounts: await openAccounts(balancers.wallet.port),
       perSecond: Number(options.rate),
       repeats: false,
     })
@@ -107,7 +107,10 @@ async function tryAll(fleet: Fleet, { former, load, wallet, balances }: Run): Pr
   await load.stop()
   const seconds = (performance.now() - begun) / 1000
   const counts = [...load.answers].sort().map(([name, count]) => `${name}: ${count}`)
-  console.log(`${seconds.toFixed(0)} s, ${counts.join(', ')}`)
+  const sent = [...load.answers.values()].reduce((sum, count) => sum + count, 0)
+  console.log(
+    `${seconds.toFixed(0)} s, ${Math.round(sent / seconds)} requests a second: ${counts.join(', ')}`,
+  )
   console.log(`slowest read of what was just written: ${Math.round(load.takeFigures().slowestReadMs)} ms`)
   await check('only 2xx, 409 and 422 were answered', () => {
     if (load.strange.length > 0) throw new Error(load.strange.join('\n'))
