@@ -52,6 +52,7 @@ function batchOf(
     fetchedFrom: BigInt(from),
     next: BigInt(from + values.length),
     highWatermark: BigInt(highWatermark),
+    watchedSinceMs: 0,
     records,
   }
 }
@@ -62,9 +63,14 @@ type Member = {
   deliver(batch: IncomingBatch, signal?: AbortSignal): Promise<bigint>
   /** What one fetch brought. */
   deliverTogether(batches: IncomingBatch[]): Promise<bigint[]>
+  /** What the broker answers about partition 0. */
+  broker: PlayedLog
   /** Messages of warnings and errors. */
   warnings: string[]
 }
+
+/** Without a batch nothing is known of the log. */
+type PlayedLog = { batch: IncomingBatch | undefined; questions: number }
 
 type Desk = {
   database: Database
@@ -83,7 +89,8 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
     database,
     async join() {
       const warnings: string[] = []
-      const { kafka, subscribed } = playedBroker(clusterId)
+      const broker: PlayedLog = { batch: undefined, questions: 0 }
+      const { kafka, subscribed } = playedBroker(clusterId, broker)
       const log = listeningLog(warnings)
       const consumer = startConsumer({
         database,
@@ -100,6 +107,7 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
       return {
         consumer,
         warnings,
+        broker,
         assign: (partitions = [0]) => options.onAssigned({ [topic]: partitions }, never),
         deliver: async (batch, signal = never) => {
           const [offset = -1n] = await options.onBatches([batch], signal)
@@ -122,14 +130,22 @@ async function openDesk({ clusterId = 'cluster' } = {}): Promise<Desk> {
   }
 }
 
-function playedBroker(clusterId: string): { kafka: Kafka; subscribed: Promise<SubscriptionOptions> } {
+function playedBroker(
+  clusterId: string,
+  broker: PlayedLog,
+): { kafka: Kafka; subscribed: Promise<SubscriptionOptions> } {
   const { promise: subscribed, resolve } = Promise.withResolvers<SubscriptionOptions>()
   const kafka: Kafka = {
     ensureTopics: async () => {},
     describeTopics: async () => ({ described: [], brokers: 1, refused: [] }),
     clusterId: async () => clusterId,
-    endOffsets: async () => [],
-    recordsAt: async () => [],
+    async endOffsets() {
+      broker.questions++
+      const { batch } = broker
+      return batch ? [{ topic, partition: 0, first: 0n, offset: batch.highWatermark }] : []
+    },
+    recordsAt: async (places) =>
+      places.map(({ offset: at }) => broker.batch?.records.find(({ offset }) => offset === at)),
     deleteRecords: async () => {},
     read: () => {
       throw new Error('the consumer reads as a member of its group')
@@ -204,6 +220,41 @@ test('a recreated topic is read from its beginning', async () => {
   expect(await desk.accounts('a')).toEqual(['a v4 700'])
   expect(member.warnings).toEqual([expect.stringContaining('topic was recreated')])
   expect(await member.assign()).toEqual([{ topic, partition: 0, offset: 1n }])
+})
+
+test('a recreated topic that is longer than what was applied is read from its beginning', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  await member.deliver(batchOf(0, [course('a', 1), course('a', 2)]))
+  const recreated = batchOf(
+    0,
+    [3, 4, 5, 6].map((balance) => course('b', balance)),
+  )
+  member.broker.batch = recreated
+  const rest = { ...batchOf(2, [], 4), next: 4n, records: recreated.records.slice(2) }
+  expect(await member.deliver({ ...rest, watchedSinceMs: performance.now() })).toBe(0n)
+  expect(member.warnings).toEqual([expect.stringContaining('last applied record differs')])
+  expect(await member.deliver(recreated)).toBe(4n)
+  expect(await desk.accounts('a', 'b')).toEqual(['a v2 200', 'b v4 600'])
+})
+
+test('a log is compared once it was unwatched, and not again while it is watched', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const { broker } = member
+  const assigned = broker.questions
+  // Nothing could be skipped before it.
+  await member.deliver({ ...batchOf(0, [course('a', 1)]), watchedSinceMs: performance.now() })
+  expect(broker.questions).toBe(assigned)
+  broker.batch = batchOf(0, [course('a', 1), course('a', 2), course('a', 3)])
+  const watchedSinceMs = performance.now()
+  for (const offset of [1, 2])
+    await member.deliver({ ...batchOf(offset, [course('a', offset + 1)]), watchedSinceMs })
+  expect(broker.questions).toBe(assigned + 1)
+  expect(await desk.accounts('a')).toEqual(['a v3 300'])
+  expect(member.warnings).toEqual([])
 })
 
 test('offsets of one cluster mean nothing in another', async () => {

@@ -18,7 +18,13 @@ import type { Check } from '../../platform/process/service'
 import type { Tracing } from '../../platform/telemetry/spans'
 import { BatchApplier, type BatchApplierOptions, type PartitionRecords } from './batch-applier'
 import { loadOffsets, resetOffset, type StoredOffset } from './offsets-store'
-import { findRecreated, partitionsIn, type RecreationSign } from './recreation'
+import {
+  type CheckedPartition,
+  findRecreated,
+  isDoubtful,
+  partitionsIn,
+  type RecreationSign,
+} from './recreation'
 import { Retries } from './retries'
 import { isPersonalTopic } from './topics'
 
@@ -50,18 +56,18 @@ export type Consumer = {
   stop(): Promise<void>
 }
 
-/** `seekedTo` is the offset of the last seek; `recreated` is set until the restart. */
-type AssignedPartition = StoredOffset & {
-  seekedTo: bigint
-  lag: bigint
-  recreated: RecreationSign | undefined
-  checkedAtMs: number
-}
+/**
+ * `seekedTo` is the offset of the last seek, undefined where one is due; `recreated` is set until the
+ * restart.
+ */
+type AssignedPartition = StoredOffset &
+  CheckedPartition & {
+    seekedTo: bigint | undefined
+    lag: bigint
+    recreated: RecreationSign | undefined
+  }
 
 type Fetched = { batch: IncomingBatch; partition: AssignedPartition }
-
-/** How often a busy partition is checked for a recreated topic, in milliseconds. */
-const recheckMs = 5000
 
 /** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
 export function startConsumer(options: ConsumerOptions): Consumer {
@@ -208,15 +214,9 @@ class ProjectionConsumer implements Consumer {
   }
 
   async #restartRecreated(fetched: Fetched[], signal: AbortSignal): Promise<void> {
-    // The broker may have started over by itself, because it no longer has the offset we asked for.
-    const behind = fetched.filter(({ batch, partition }) => batch.fetchedFrom < partition.next)
-    const partitionsOf = (some: Fetched[]) => some.map(({ partition }) => partition)
-    if (behind.length > 0) await this.#retries.run(() => this.#check(partitionsOf(behind), signal), signal)
-    const now = performance.now()
-    if (fetched.some(({ partition }) => now - partition.checkedAtMs > recheckMs))
-      await this.#check(partitionsOf(fetched), signal).catch((error) =>
-        this.#options.log.debug({}, `cannot check whether a topic was recreated: ${messageOf(error)}`),
-      )
+    const doubtful = fetched.filter(({ batch, partition }) => isDoubtful(partition, batch))
+    const partitions = doubtful.map(({ partition }) => partition)
+    if (partitions.length > 0) await this.#retries.run(() => this.#check(partitions, signal), signal)
     for (const { batch, partition } of fetched) {
       if (batch.highWatermark < partition.next) partition.recreated = 'log end is behind the applied offset'
       if (partition.recreated) await this.#restart(partition, signal)
@@ -225,7 +225,6 @@ class ProjectionConsumer implements Consumer {
 
   /** Marks the partitions whose log is no longer the one that was applied. */
   async #check(partitions: AssignedPartition[], signal: AbortSignal): Promise<void> {
-    for (const partition of partitions) partition.checkedAtMs = performance.now()
     const compared = partitions.map(({ last }) => last)
     const signs = await findRecreated(this.#options.kafka, partitions, signal)
     for (const [index, partition] of partitions.entries()) {
@@ -250,6 +249,8 @@ class ProjectionConsumer implements Consumer {
     const [stored] = await this.#retries.run(() => loadOffsets(sql, partition.clusterId, [partition]), signal)
     partition.next = stored?.next ?? 0n
     partition.last = stored?.last
+    // The batch in hand was fetched before it, even if an earlier seek was to this offset.
+    partition.seekedTo = undefined
   }
 }
 

@@ -1,6 +1,6 @@
 /** Whether the log at the broker is still the one that was applied. */
 import type { Kafka } from '../../platform/kafka/client'
-import { checksumOf, type IncomingRecord } from '../../platform/kafka/records'
+import { checksumOf, type IncomingBatch, type IncomingRecord } from '../../platform/kafka/records'
 import { pause } from '../../platform/process/retry'
 import type { LastRecord } from './offsets-store'
 
@@ -25,16 +25,29 @@ export function recreationSign(
 
 type Applied = { topic: string; partition: number; next: bigint; last: LastRecord | undefined }
 
+/** `checkedAtMs`: when its log was last found to be the one that was applied, by `performance.now`. */
+export type CheckedPartition = Applied & { checkedAtMs: number }
+
+/** Whether a batch may come from the log of a recreated topic, whose first records would be skipped. */
+export const isDoubtful = (
+  { next, checkedAtMs }: Pick<CheckedPartition, 'next' | 'checkedAtMs'>,
+  { watchedSinceMs }: Pick<IncomingBatch, 'watchedSinceMs'>,
+): boolean => next > 0n && watchedSinceMs > checkedAtMs
+
 /** A new partition leader may briefly report a log end that is too early: it is asked again. */
 const triesMax = 3
 const tryAgainMs = 500
 
-/** The sign of each partition, if any. Throws a `Fault` when the broker does not answer. */
+/**
+ * The sign of each partition, if any; one without is checked as of now. Throws a `Fault` when the broker does
+ * not answer.
+ */
 export async function findRecreated(
   kafka: Pick<Kafka, 'endOffsets' | 'recordsAt'>,
-  applied: readonly Applied[],
+  applied: readonly CheckedPartition[],
   signal: AbortSignal,
 ): Promise<(RecreationSign | undefined)[]> {
+  const startedAtMs = performance.now()
   // A copy: the offsets may advance meanwhile.
   const all = applied.map(({ topic, partition, next, last }) => ({ topic, partition, next, last }))
   const topics = [...new Set(all.map(({ topic }) => topic))]
@@ -59,10 +72,13 @@ export async function findRecreated(
   })
   const records = await kafka.recordsAt(stored.map(({ coordinates }) => coordinates))
   const recordOf = new Map(stored.map(({ index }, at) => [index, records[at]] as const))
-  return all.map((one, index) => {
+  const signs = all.map((one, index) => {
     const record = recordOf.get(index)
     return recreationSign(one, extents[index], record && checksumOf(record))
   })
+  // Of the start: the log may have been replaced since it was read.
+  for (const [index, one] of applied.entries()) if (!signs[index]) one.checkedAtMs = startedAtMs
+  return signs
 }
 
 /** The partitions of an assignment, which is by topic. */

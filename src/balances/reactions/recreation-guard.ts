@@ -8,20 +8,22 @@ import type { IncomingBatch } from '../../platform/kafka/records'
 import type { Database } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
 import type { LastRecord, Partition } from '../projection/offsets-store'
-import { findRecreated, lastRecordOf, partitionsIn } from '../projection/recreation'
+import {
+  type CheckedPartition,
+  findRecreated,
+  isDoubtful,
+  lastRecordOf,
+  partitionsIn,
+} from '../projection/recreation'
 import { deleteLastRecord, loadLastRecords, storeLastRecords } from './last-records-store'
 
-type GuardedPartition = Partition & { last: LastRecord | undefined; checkedAtMs: number; readAtMs: number }
+type GuardedPartition = Partition & CheckedPartition
 type RecreationGuardOptions = {
   database: Pick<Database, 'sql'>
   kafka: Pick<Kafka, 'clusterId' | 'endOffsets' | 'recordsAt'>
   groupId: string
   log: Log
 }
-
-/** How often the log is compared with what was read of it while records arrive, and after which pause. */
-const recheckMs = 5000
-const pauseMs = 1500
 
 export class RecreationGuard {
   readonly #options: RecreationGuardOptions
@@ -39,7 +41,8 @@ export class RecreationGuard {
     this.#partitions = new Map(
       partitionsIn(assignment).map(({ topic, partition }) => {
         const name = partitionName(topic, partition)
-        return [name, { clusterId, topic, partition, last: lasts.get(name), checkedAtMs: 0, readAtMs: 0 }]
+        const last = lasts.get(name)
+        return [name, { clusterId, topic, partition, last, next: nextAfter(last), checkedAtMs: 0 }]
       }),
     )
     const recreated = await this.#forgetRecreated([...this.#partitions.values()], signal)
@@ -50,7 +53,7 @@ export class RecreationGuard {
   async findRecreated(batches: readonly IncomingBatch[], signal: AbortSignal): Promise<Set<IncomingBatch>> {
     const due = batches.flatMap((batch) => {
       const one = this.#partitionOf(batch)
-      return one?.last && isDue(one, one.last, batch) ? [one] : []
+      return one && isDoubtful(one, batch) ? [one] : []
     })
     const recreated = await this.#forgetRecreated(due, signal)
     return new Set(
@@ -77,7 +80,7 @@ export class RecreationGuard {
     )
     for (const { one, last } of read) {
       one.last = last
-      one.readAtMs = performance.now()
+      one.next = nextAfter(last)
     }
   }
 
@@ -89,22 +92,17 @@ export class RecreationGuard {
     if (partitions.length === 0) return []
     const { database, kafka, groupId, log } = this.#options
     const read = partitions.filter(({ last }) => last)
-    for (const one of read) one.checkedAtMs = performance.now()
-    const applied = read.map((one) => ({ ...one, next: (one.last?.offset ?? -1n) + 1n }))
-    const signs = await findRecreated(kafka, applied, signal)
+    const signs = await findRecreated(kafka, read, signal)
     const recreated = read.filter((_, index) => signs[index])
     for (const one of recreated) {
       const { topic, partition } = one
       log.warn({ topic, partition }, 'topic was recreated: restarting from offset 0')
       await deleteLastRecord(database.sql, groupId, one)
       one.last = undefined
+      one.next = nextAfter(undefined)
     }
     return recreated
   }
 }
 
-function isDue({ checkedAtMs, readAtMs }: GuardedPartition, last: LastRecord, batch: IncomingBatch): boolean {
-  const now = performance.now()
-  // Without a pause the reader, which fetches several times within it, would have met the deletion itself.
-  return batch.fetchedFrom <= last.offset || now - checkedAtMs >= recheckMs || now - readAtMs >= pauseMs
-}
+const nextAfter = (last: LastRecord | undefined): bigint => (last === undefined ? 0n : last.offset + 1n)

@@ -37,11 +37,13 @@ function fetchAnswer(records: Buffer, end: bigint, aborted: [producerId: bigint,
   ])
 }
 
+const asked = (from: bigint) => ({ fetchOffsets: new Map([['t/0', from]]), watched: () => 0 })
+
 const [abortMarker, commitMarker] = ['00000000', '00000001']
 
 function fetched(records: Buffer[], end: bigint, aborted: [bigint, bigint][], from = 0n) {
   const answer = fetchAnswer(Buffer.concat(records), end, aborted)
-  const { responses } = decodeFetch(answer, 11, new Map([['t/0', from]]))
+  const { responses } = decodeFetch(answer, 11, asked(from))
   const batch = toIncomingBatch(toFetched('t', from, responses[0]?.partitions[0]))
   return { batch, values: batch.records.map(({ value }) => String(value)) }
 }
@@ -90,5 +92,5 @@ test('a batch that begins before the offset is shown from there', () => {
 test('a response that ends early is not read', () => {
   const answer = fetchAnswer(transactional(0n, 7n, ['a']), 1n, [])
   for (let length = 0; length < answer.length; length++)
-    expect(() => decodeFetch(answer.subarray(0, length), 11, new Map())).toThrow('the response is too short')
+    expect(() => decodeFetch(answer.subarray(0, length), 11, asked(0n))).toThrow('the response is too short')
 })

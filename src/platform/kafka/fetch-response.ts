@@ -21,6 +21,8 @@ export type FetchedMessage = {
   offset: string
   isControlRecord: false
   records: FetchedRecord[]
+  /** Since when all that was fetched of the partition is of one log: see `PartitionWatch`. */
+  watchedSinceMs: number
 }
 
 /** As the library returns it. */
@@ -32,7 +34,13 @@ export type Fetched = {
   messages: FetchedMessage[]
 }
 
-export function decodeFetch(answer: Buffer, version: number, fetchOffsets: ReadonlyMap<string, bigint>) {
+/** Of each partition in the request, by name. `watched` is called with whether there is an error for it. */
+type Asked = {
+  fetchOffsets: ReadonlyMap<string, bigint>
+  watched: (partition: string, isError: boolean) => FetchedMessage['watchedSinceMs']
+}
+
+export function decodeFetch(answer: Buffer, version: number, { fetchOffsets, watched }: Asked) {
   const reader = new ResponseReader(answer)
   const budget = { left: limits.inflatedBytes }
   const throttleMs = reader.int32()
@@ -49,7 +57,9 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
       const aborted = reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.int64() }))
       const preferredReadReplica = version >= 11 ? reader.int32() : -1
       const records = reader.bytes()
-      const from = fetchOffsets.get(partitionName(topicName, partition)) ?? 0n
+      const name = partitionName(topicName, partition)
+      const watchedSinceMs = watched(name, partitionError !== 0)
+      const range = { from: fetchOffsets.get(name) ?? 0n, end: highWatermark }
       return {
         partition,
         errorCode: partitionError,
@@ -59,7 +69,10 @@ export function decodeFetch(answer: Buffer, version: number, fetchOffsets: Reado
         // Left out here.
         abortedTransactions: [],
         preferredReadReplica,
-        messages: messagesOf(records, { from, end: highWatermark }, new Aborted(aborted), budget),
+        messages: messagesOf(records, range, new Aborted(aborted), budget).map((message) => ({
+          ...message,
+          watchedSinceMs,
+        })),
       }
     })
     return { topicName, partitions }
@@ -83,7 +96,7 @@ function messagesOf(
   range: FetchedRange,
   aborted: Aborted,
   budget: { left: number },
-): FetchedMessage[] {
+): Omit<FetchedMessage, 'watchedSinceMs'>[] {
   const records: FetchedRecord[] = []
   let last: bigint | undefined
   for (const batch of readRecordSet(bytes, range)) {

@@ -14,6 +14,7 @@ import fetchRequests from 'kafkajs/src/protocol/requests/fetch'
 import produceRequests from 'kafkajs/src/protocol/requests/produce'
 import { decodeFetch, type Fetched } from './fetch-response'
 import { partitionName } from './offsets'
+import { PartitionWatch } from './partition-watch'
 import { encodeProduce, type TopicRecords } from './produce-request'
 
 // The library sets a timer for each response, also without pending requests or throttling: with a
@@ -40,7 +41,9 @@ export function instrument(client: KafkaClient): void {
   const createInstrumented: CreateCluster = (options) => {
     const cluster = create(options)
     const { createBroker } = cluster.brokerPool
-    cluster.brokerPool.createBroker = (given) => withOurProtocols(createBroker(given))
+    // Of all brokers of a consumer: a partition may move from one to another.
+    const protocols = protocolsWith(new PartitionWatch())
+    cluster.brokerPool.createBroker = (given) => withOurProtocols(createBroker(given), protocols)
     return cluster
   }
   Reflect.set(client, key, createInstrumented)
@@ -54,7 +57,7 @@ function createClusterKey(client: KafkaClient): symbol {
 }
 
 /** The library assigns `lookupRequest` once it knows the versions that the broker supports. */
-function withOurProtocols(broker: Broker): Broker {
+function withOurProtocols(broker: Broker, protocols: ReadonlyMap<Definition, Definition>): Broker {
   let lookup = broker.lookupRequest
   const lookupOurs: Lookup = (apiKey, definition) => lookup(apiKey, protocols.get(definition) ?? definition)
   return Object.defineProperty(broker, 'lookupRequest', {
@@ -70,7 +73,8 @@ type Protocol = (options: { version: number }) => (request: object) => { request
 
 // The library's own decoder knows one codec of four, inflates without a bound, throws on a header
 // without a value, verifies no checksum, and fetches a batch that it cannot read for ever.
-const fetchProtocol: Protocol =
+const fetchProtocol =
+  (watch: PartitionWatch): Protocol =>
   ({ version }) =>
   (options) => {
     if (version < fetchVersionMin) throw tooOld()
@@ -83,7 +87,13 @@ const fetchProtocol: Protocol =
         ),
       ),
     )
-    const decode = async (answer: Buffer) => decodeFetch(answer, version, fetchOffsets)
+    const requestedAtMs = performance.now()
+    const decode = async (answer: Buffer) => {
+      const answeredAtMs = performance.now()
+      const watched = (partition: string, isError: boolean) =>
+        watch.note(partition, { requestedAtMs, answeredAtMs, isError })
+      return decodeFetch(answer, version, { fetchOffsets, watched })
+    }
     return { ...exchange, response: { ...exchange.response, decode } }
   }
 
@@ -108,10 +118,11 @@ const produceProtocol: Protocol =
   }
 
 /** Replacements, by the library's own definition. */
-const protocols = new Map<Definition, Definition>([
-  [fetchRequests, { ...fetchRequests, protocol: fetchProtocol }],
-  [produceRequests, { ...produceRequests, protocol: produceProtocol }],
-])
+const protocolsWith = (watch: PartitionWatch): ReadonlyMap<Definition, Definition> =>
+  new Map([
+    [fetchRequests, { ...fetchRequests, protocol: fetchProtocol(watch) }],
+    [produceRequests, { ...produceRequests, protocol: produceProtocol }],
+  ])
 
 /** What the library makes of a fetched partition. */
 export const toFetched = (topic: string, offset: bigint, partition: object | undefined): Fetched =>

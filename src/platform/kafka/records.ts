@@ -21,6 +21,8 @@ export type IncomingBatch = {
   next: bigint
   /** One past the newest record of the partition when the batch was fetched. */
   highWatermark: bigint
+  /** All that was fetched of the partition since then, by `performance.now`, is of one log. */
+  watchedSinceMs: number
   records: IncomingRecord[]
 }
 
@@ -42,6 +44,7 @@ export function toIncomingBatch(fetched: Fetched): IncomingBatch {
     fetchedFrom,
     next: message ? BigInt(message.offset) + 1n : fetchedFrom,
     highWatermark: BigInt(fetched.highWatermark),
+    watchedSinceMs: message?.watchedSinceMs ?? Number.POSITIVE_INFINITY,
     records: message?.records ?? [],
   }
 }
