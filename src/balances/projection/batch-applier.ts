@@ -81,8 +81,12 @@ const unknownNamesMax = 100
 export class BatchApplier {
   readonly #options: BatchApplierOptions
   readonly #unknownNames = new Set<string>()
-  /** Whether records come for the first time: not while some are repeated, as after a republication. */
-  #areNew = true
+  /**
+   * Whether entries come for the first time: unknown at a start, where those of a seed are repeated, and not
+   * while some are, as after a republication. A statement that is refused for them uses up numbers of dead
+   * letters.
+   */
+  #areNew = false
   /** The one epoch of the ledger that there is, as far as this process knows; none while another starts. */
   #settled: number | undefined = firstEpoch
 
@@ -218,7 +222,7 @@ export class BatchApplier {
       const options = { areNew: this.#areNew }
       const claim = advanceOffsets(step.advances, epoch)
       const { claimed, recorded } = await applyProjection(sql, claim, rows, options)
-      if (claimed) this.#areNew = recorded === rows.entries.length
+      if (claimed && rows.entries.length > 0) this.#areNew = recorded === rows.entries.length
       return claimed ? { rows, unknown, dead } : undefined
     }
     const writeLocked = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))

@@ -3,6 +3,8 @@
  * revokes partitions.
  */
 import { expect, test } from 'bun:test'
+import { BalanceUpdated } from '../../contract/events/events'
+import { encodeEvent } from '../../contract/wire/envelope'
 import type { Kafka } from '../../platform/kafka/client'
 import type { PartitionOffset } from '../../platform/kafka/offsets'
 import type { RecordHeader } from '../../platform/kafka/record-set'
@@ -356,6 +358,23 @@ test('a dead letter is stored as it came, and once', async () => {
       value: odd.value,
       headers: odd.headers,
     },
+  ])
+})
+
+test('entries that are there at a start cost no dead letter its number', async () => {
+  await using desk = await openDesk()
+  const member = await desk.join()
+  await member.assign()
+  const event = encodeEvent({ name: 'BalanceUpdated', payload: BalanceUpdated.example }, '').value
+  await member.deliver(batchOf(0, [event]))
+  const next = await desk.join()
+  await next.assign()
+  await next.deliver(batchOf(1, ['hello', event, event]))
+  await next.deliver(batchOf(4, ['hello again']))
+  const letters = await listDeadLetters(desk.database.sql, all, { before: undefined, limit: 10 })
+  expect(letters.map(({ id, recordOffset }) => [id, recordOffset])).toEqual([
+    [2n, 4n],
+    [1n, 1n],
   ])
 })
 
