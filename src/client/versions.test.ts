@@ -16,6 +16,7 @@ test.each([
     'd6a41403-bbd0-11ee-8a24-0242ac120003:2',
   ],
   ['other ids as they are', ['A:1,a:2'], 'A:1,a:2'],
+  ['a later epoch of the ledger before any version', ['a:9', 'a:5@2', 'a:7@1'], 'a:5@2'],
   ['nothing of what is no token', ['', ',', 'a', ':1', 'a:x', 'a:1.5'], ''],
 ])('keeps %s', (_, tokens, expected) => {
   expect(String(versionsOf(...tokens))).toBe(expected)

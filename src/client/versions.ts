@@ -14,13 +14,16 @@ type Transaction = {
 
 export class Versions {
   /** The one written last is the last. */
-  readonly #versions = new Map<string, number>()
+  readonly #versions = new Map<string, { version: number; epoch: number }>()
+  /** The newest of a token: bodies do not have it. */
+  #epoch = 1
 
   /** Keeps the higher version of each account of a token. */
   add(token: string): void {
     for (const part of token.split(',')) {
       const at = part.lastIndexOf(':')
-      if (at > 0) this.#keep(part.slice(0, at).trim(), Number(part.slice(at + 1)))
+      const [version = '', epoch = 1] = part.slice(at + 1).split('@')
+      if (at > 0) this.#keep(part.slice(0, at).trim(), Number(version || Number.NaN), Number(epoch))
     }
   }
 
@@ -38,11 +41,15 @@ export class Versions {
       this.#keep(sides.account_id_to ?? '', sides.version_account_id_to)
   }
 
-  #keep(id: string, version: number): void {
+  #keep(id: string, version: number, epoch = this.#epoch): void {
+    if (!Number.isSafeInteger(version) || !Number.isSafeInteger(epoch)) return
+    this.#epoch = Math.max(this.#epoch, epoch)
     const account = canonical(id)
-    const highest = Math.max(version, this.#versions.get(account) ?? 0)
+    const before = this.#versions.get(account)
+    // A later epoch of the ledger is later than any version of an earlier one.
+    const isNewer = !before || before.epoch < epoch || (before.epoch === epoch && before.version < version)
     this.#versions.delete(account)
-    if (Number.isSafeInteger(highest)) this.#versions.set(account, highest)
+    this.#versions.set(account, isNewer ? { version, epoch } : before)
     for (const [first] of this.#versions) {
       if (this.#versions.size <= accountsMax) break
       this.#versions.delete(first)
@@ -65,8 +72,10 @@ export class Versions {
     return this.#format([...this.#versions])
   }
 
-  #format(versions: [string, number][]): string {
-    return versions.map(([account, version]) => `${account}:${version}`).join()
+  #format(versions: [string, { version: number; epoch: number }][]): string {
+    return versions
+      .map(([account, { version, epoch }]) => `${account}:${version}${epoch > 1 ? `@${epoch}` : ''}`)
+      .join()
   }
 }
 

@@ -93,6 +93,7 @@ export async function startWallet(
   const wallet: Wallet = {
     database,
     clock: ledger.clock.now,
+    epoch: () => optimistic.epoch,
     commitQueue: openCommitQueue(ledger, metrics),
     preview: createPreviews({ database: previews, clock: ledger.clock }),
     keysInProgress,

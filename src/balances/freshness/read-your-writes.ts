@@ -1,9 +1,10 @@
 /** Read-your-writes: blocks a read until every account in its token reaches its version. No polling. */
+import { positionOf } from '../../contract/headers'
 import { Fault } from '../../platform/fault'
 import { pause } from '../../platform/process/retry'
 import type { Balance } from '../queries/balances-store'
 
-/** Version by account. */
+/** Positions by account: in the first epoch of the ledger they are versions. */
 export type RequiredVersions = ReadonlyMap<string, bigint>
 
 /** An account that has not reached its version; `current` is null where the read model does not have it. */
@@ -63,7 +64,8 @@ export class Consistency {
   async #staleOf(versions: RequiredVersions): Promise<StaleAccount[]> {
     const accounts = await Promise.all(
       [...versions].map(async ([accountId, required]) => {
-        const current = (await this.find(accountId))?.version ?? null
+        const found = await this.find(accountId)
+        const current = found ? positionOf(found.version, found.epoch) : null
         return { accountId, required, current }
       }),
     )

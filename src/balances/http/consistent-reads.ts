@@ -3,7 +3,7 @@
  * for a point in time, as long as `Prefer: wait` allows, and carry how fresh they are in headers.
  */
 import { Type } from '@sinclair/typebox'
-import { consistencyToken, tokenAccountsMax } from '../../contract/headers'
+import { consistencyToken, positionOf, tokenAccountsMax, versionAt } from '../../contract/headers'
 import { canonicalId } from '../../contract/id'
 import { problems } from '../../contract/problems'
 import { preferredWait, refuse } from '../../platform/http/app'
@@ -105,9 +105,9 @@ export class ConsistentReads {
       signal: request.signal,
     })
     if (!stale) return undefined
-    const current = stale.current === null ? 'not known here' : `at version ${stale.current} here`
+    const current = stale.current === null ? 'not known here' : `at version ${versionAt(stale.current)} here`
     return refuse(request, problems.notYetConsistent, {
-      detail: `account ${stale.accountId} is ${current}; the token asks for version ${stale.required}`,
+      detail: `account ${stale.accountId} is ${current}; the token asks for version ${versionAt(stale.required)}`,
     })
   }
 }
@@ -128,16 +128,17 @@ async function withoutForeign(request: Request, required: Map<string, bigint>): 
 export const untilOf = (at: string, clock: Clock): number =>
   clock === 'recorded' ? Date.parse(at) : Math.max(Date.parse(at), Date.now())
 
-/** `<account>:<version>,…`, as the wallet answers a movement. */
+/** `<account>:<version>,…`, as the wallet answers a movement: the positions that accounts have to reach. */
 export function parseToken(header: string): Map<string, bigint> {
   const required = new Map<string, bigint>()
   for (const part of header.split(',')) {
-    const match = /^\s*(\S{1,255}):(\d{1,18})\s*$/.exec(part)
+    const match = /^\s*(\S{1,255}):(\d{1,18})(?:@([1-9]\d{0,8}))?\s*$/.exec(part)
     if (!match) throw new MalformedRequest('Consistency-Token is not a list of account:version')
-    const [, name = '', version = ''] = match
+    const [, name = '', version = '', epoch = 1] = match
+    const position = positionOf(BigInt(version), Number(epoch))
     const accountId = canonicalId(name)
     const before = required.get(accountId) ?? 0n
-    if (BigInt(version) >= before) required.set(accountId, BigInt(version))
+    if (position >= before) required.set(accountId, position)
   }
   if (required.size > tokenAccountsMax)
     throw new MalformedRequest(`Consistency-Token names more than ${tokenAccountsMax} accounts`)

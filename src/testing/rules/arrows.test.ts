@@ -58,7 +58,7 @@ const arrows = {
   'balances/db': ['access/db', 'platform'],
   'balances/projection': ['balances/db', 'contract', 'platform'],
   'balances/queries': ['balances/db', 'balances/projection', 'platform'],
-  'balances/freshness': ['balances/db', 'balances/projection', 'balances/queries', 'platform'],
+  'balances/freshness': ['balances/db', 'balances/projection', 'balances/queries', 'contract', 'platform'],
   'balances/dead-letters': ['balances/db', 'balances/projection', 'contract', 'platform'],
   'balances/reactions': ['balances/db', 'balances/projection', 'contract', 'platform'],
   'balances/reconciliations': ['balances/db', 'platform'],

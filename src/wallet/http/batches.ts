@@ -145,7 +145,8 @@ export const batchRoutes = (wallet: Wallet) => [
       const commands = parseMembers(body.transactions, wallet.clock())
       const meaning = () => ({ mode, transactions: commands.map(meaningOf) })
       const submission = { commands, atomic: mode === 'atomic', meaning, body }
-      return answerBatch(call.request, await submitCommands(wallet, call, submission), { mode, commands })
+      const outcome = await submitCommands(wallet, call, submission)
+      return answerBatch(call.request, outcome, { mode, commands, epoch: wallet.epoch() })
     },
   }),
 ]
@@ -193,7 +194,7 @@ function parseMember(member: Member, now: Date, at: string): TransferMoney | Pos
 function answerBatch(
   request: Request,
   outcome: Outcome,
-  { mode, commands }: { mode: Mode; commands: Parties[] },
+  { mode, commands, epoch }: { mode: Mode; commands: Parties[]; epoch: number },
 ): Response {
   if (outcome.kind === 'invalid_time')
     throw new InvalidValue(...outcome.faults.flatMap((fault, index) => timeErrors(fault, pointerTo(index))))
@@ -207,7 +208,7 @@ function answerBatch(
   if (assumed)
     return Response.json({ ...body, results: presented.map(asPreview), ...markOf(assumed) }, { status })
   const versions = results.flatMap((one) => (one.kind === 'transaction' ? versionsOf(one.legs) : []))
-  const headers = { ...tokenOf(versions), ...replayed(outcome.repeated) }
+  const headers = { ...tokenOf(versions, epoch), ...replayed(outcome.repeated) }
   return Response.json(body, { status, headers })
 }
 

@@ -56,12 +56,12 @@ export const consistencyToken = header(
 type Versions = readonly (readonly [string, bigint])[]
 
 /** A token of the newest version of each account. None where it would name too many. */
-export function tokenOf(versions: Versions): Record<string, string> {
+export function tokenOf(versions: Versions, epoch: number): Record<string, string> {
   const newest = new Map<string, bigint>()
   for (const [account, version] of versions)
     if (version >= (newest.get(account) ?? 0n)) newest.set(account, version)
   if (newest.size === 0 || newest.size > contractHeaders.tokenAccountsMax) return {}
-  return { 'consistency-token': [...newest].map(([account, version]) => `${account}:${version}`).join() }
+  return { 'consistency-token': [...newest].map((one) => contractHeaders.tokenPart(...one, epoch)).join() }
 }
 
 /** The accounts of a transaction, with the version that each leg led to. */
@@ -194,19 +194,24 @@ export async function answerCommand<Kind extends Exclude<CommandResult['kind'], 
   const [result] = outcome.results
   if (result?.kind === kind) {
     const presented = await present(result as Extract<CommandResult, { kind: Kind }>)
-    return assumed ? respondToPreview(presented, assumed) : respond(presented, replayed(repeated))
+    if (assumed) return respondToPreview(presented, assumed)
+    return respond(presented, replayed(repeated), wallet.epoch())
   }
   const rejected = result?.kind === 'rejected' ? result : refusedBatch
   const [problem, details] = problemOf(rejected, { ...command, ...(currency ? { currency } : {}) })
   return refuse(call.request, problem, { ...details, headers: replayed(repeated), ...assumedOf(outcome) })
 }
 
-const respond = ({ body, location, versions = [] }: Presented, headers: Record<string, string>): Response =>
+const respond = (
+  { body, location, versions = [] }: Presented,
+  headers: Record<string, string>,
+  epoch: number,
+): Response =>
   Response.json(body, {
     status: location === undefined ? 200 : 201,
     headers: {
       ...(location !== undefined && { location }),
-      ...tokenOf(versions),
+      ...tokenOf(versions, epoch),
       ...headers,
     },
   })

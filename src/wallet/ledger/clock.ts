@@ -9,7 +9,7 @@ import type { ClockReading } from './store/clock'
 export type Clock = {
   /** Throws before the first reading. */
   now(): Date
-  observe(reading: Omit<ClockReading, 'session'>): void
+  observe(reading: Omit<ClockReading, 'session' | 'epoch'>): void
   /** False when the last reading is so old that the machine may have been suspended since. */
   isFresh(): boolean
 }

@@ -35,4 +35,6 @@ export type Wallet = {
   keysInProgress: Map<string, number>
   /** The database's time, by which everything is dated and expires. */
   clock: () => Date
+  /** Of the ledger. */
+  epoch: () => number
 }

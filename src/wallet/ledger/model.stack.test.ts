@@ -186,6 +186,7 @@ function sweeper({ config }: Wallets) {
             clock: ledger.clock.now,
             commitQueue,
             keysInProgress: new Map(),
+            epoch: () => 1,
           }),
         )
       return last

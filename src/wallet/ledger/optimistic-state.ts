@@ -17,6 +17,8 @@ export type OptimisticState = {
   pauseMs: number
   /** The server process of the writer's connection, if known. */
   session: number | undefined
+  /** Of the ledger, as it was last read: it changes when the ledger is restored. */
+  epoch: number
   /** Server processes of lost connections, which may still execute what they received. */
   lostSessions: Set<number>
 }
@@ -32,6 +34,7 @@ export const createOptimisticState = (): OptimisticState => ({
   pausedUntilMs: 0,
   pauseMs: pauseMinMs,
   session: undefined,
+  epoch: 1,
   lostSessions: new Set(),
 })
 
@@ -63,4 +66,5 @@ export function observeReading(
 ): void {
   clock.observe(reading)
   optimistic.session = reading.session
+  optimistic.epoch = reading.epoch
 }

@@ -10,12 +10,17 @@ export type ClockReading = {
   changedMs: number | null
   /** The server process that answered. */
   session: number
+  /** Of the ledger. */
+  epoch: number
 }
 
 export async function readClock(sql: Statements, accountIds: Iterable<string> = []): Promise<ClockReading> {
   const sentMs = performance.now()
-  const [row] = await sql<{ session: number; database_ms: number; changed_ms: number | null }[]>`
+  const [row] = await sql<
+    { session: number; epoch: number; database_ms: number; changed_ms: number | null }[]
+  >`
     select
+      (select max(epoch) from ledger_epochs) as epoch,
       pg_backend_pid() as session,
       (extract(epoch from clock_timestamp()) * 1000)::float8 as database_ms,
       (
@@ -23,6 +28,6 @@ export async function readClock(sql: Statements, accountIds: Iterable<string> = 
         from accounts where id = any(${arrayOf([...accountIds])}::uuid[])
       ) as changed_ms`
   if (!row) throw new Error('empty result from PostgreSQL')
-  const { session, database_ms: databaseMs, changed_ms: changedMs } = row
-  return { databaseMs, changedMs, session, sentMs, receivedMs: performance.now() }
+  const { session, epoch, database_ms: databaseMs, changed_ms: changedMs } = row
+  return { databaseMs, changedMs, session, epoch, sentMs, receivedMs: performance.now() }
 }
