@@ -3,15 +3,21 @@
  * ledger. Each loss of docs/backup.md.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { Kafka, logLevel } from 'kafkajs'
+import pino from 'pino'
 import postgres from 'postgres'
 import { startBalances } from './balances/service'
 import type { ServiceConfig, ServiceName } from './config/config'
+import { connectKafka } from './platform/kafka/client'
+import { openDatabase } from './platform/postgres/database'
 import type { RunningService } from './platform/process/service'
 import { type Backing, backing, log, type TestDatabase } from './testing/backing'
 import { eventually } from './testing/eventually'
 import { reconciled } from './testing/reconciled'
 import { type Caller, callerOf, serviceConfig } from './testing/stack'
 import { eva, frank } from './testing/wallets'
+import { Epochs } from './wallet/epochs/epochs'
+import { republishAll } from './wallet/republish/republish'
 import { startWallet } from './wallet/service'
 
 let shared: Backing
@@ -64,6 +70,7 @@ async function startTown() {
     config,
     databases,
     topicPrefix,
+    use,
     get wallet() {
       return callers.wallet
     },
@@ -134,20 +141,26 @@ test('the wallet alone: the read side follows the restored ledger, and so does a
   const backup = await town.backUp('wallet')
   const lost = await live(town, 2)
   await live(town, 3)
+  const transfer = { account_id_from: eva, account_id_to: frank, amount: 0.01 }
+  const lostToken = (await town.wallet.post('/transactions', transfer)).headers.get('consistency-token') ?? ''
   await expectEqualBooks(town)
   const before = await town.balances.get(`/balances/${eva}`)
 
   await town.restore('wallet', backup)
-  const { status, headers } = await town.wallet.post('/transactions', {
-    ...{ account_id_from: eva, account_id_to: frank, amount: 0.01 },
-  })
-  expect(status).toBe(201)
+  expect((await town.wallet.post('/transactions', transfer)).status).toBe(201)
   const report = await expectEqualBooks(town)
   expect(report.counts.lost).toBeGreaterThan(20)
-  const token = headers.get('consistency-token') ?? ''
-  const after = await town.balances.get(`/balances/${eva}`, { 'consistency-token': token, prefer: 'wait=5' })
-  expect(after.status).toBe(200)
-  expect(Number(after.body.version)).toBeLessThan(Number(before.body.version))
+
+  const read = (token: string) =>
+    town.balances.get(`/balances/${eva}`, { 'consistency-token': token, prefer: 'wait=20' })
+  const paid = await town.wallet.post('/transactions', transfer)
+  const token = paid.headers.get('consistency-token') ?? ''
+  expect(token).toContain('@2')
+  for (const one of [token, lostToken]) {
+    const { status, body } = await read(one)
+    expect([status, body.version]).toEqual([200, paid.body.version_account_id_from])
+  }
+  expect(Number(paid.body.version_account_id_from)).toBeLessThan(Number(before.body.version))
   expect((await town.balances.get(`/balances/${lost.account}`)).status).toBe(404)
   expect((await town.balances.get(`/balances/${kept.account}`)).status).toBe(200)
   expect(await town.query('balances', `select from clients where id = '${lost.client}'`)).toHaveLength(0)
@@ -167,7 +180,100 @@ test('the wallet alone: the read side follows the restored ledger, and so does a
   await live(town, 5)
   await expectEqualBooks(town)
   expect(await town.query('wallet', 'select from ledger_epochs')).toHaveLength(2)
+})
 
-  // The same backup again: its epochs are used up.
+test('the read side alone: to an older backup, and to nothing', async () => {
+  await using town = await startTown()
+  await live(town, 1)
+  const backup = await town.backUp('balances')
+  await live(town, 2)
+  await expectEqualBooks(town)
+  await town.restore('balances', backup)
+  await expectEqualBooks(town)
+  await town.restore('balances')
+  await live(town, 3)
+  await expectEqualBooks(town)
+  expect(await town.query('wallet', 'select from ledger_epochs')).toHaveLength(1)
+})
+
+test('both, each from another time, and again from a backup that the first one has made void', async () => {
+  await using town = await startTown()
+  await live(town, 1)
+  const early = { wallet: await town.backUp('wallet'), balances: await town.backUp('balances') }
+  await live(town, 2)
+  await expectEqualBooks(town)
+  const late = { wallet: await town.backUp('wallet'), balances: await town.backUp('balances') }
+  await live(town, 3)
+  await expectEqualBooks(town)
+
   await town.stop('wallet')
+  await town.restore('balances', late.balances)
+  await town.restore('wallet', early.wallet)
+  await live(town, 4)
+  await expectEqualBooks(town)
+
+  await town.stop('wallet')
+  await town.restore('balances', early.balances)
+  await town.restore('wallet', late.wallet)
+  await live(town, 5)
+  await expectEqualBooks(town)
+  const epochs = await town.query('wallet', 'select epoch, with_history from ledger_epochs order by epoch')
+  expect(epochs.map(({ epoch, with_history }) => [epoch, with_history])).toEqual([
+    [1, false],
+    [3, true],
+  ])
+})
+
+test('all topics: published again from the ledger', async () => {
+  await using town = await startTown()
+  await live(town, 1)
+  await expectEqualBooks(town)
+  for (const service of ['wallet', 'balances'] as const) await town.stop(service)
+  const client = new Kafka({ brokers: shared.brokers, logLevel: logLevel.NOTHING }).admin()
+  await client.connect()
+  const names = (await client.listTopics()).filter((topic) => topic.startsWith(town.topicPrefix))
+  await client.deleteTopics({ topics: names })
+  await client.disconnect()
+  for (const service of ['wallet', 'balances'] as const) await town.start(service)
+  const { url } = town.databases.wallet
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  const all = { accountId: undefined, since: new Date(0) }
+  await republishAll(database, all, { add() {} }, new AbortController().signal)
+  await database.close()
+  await live(town, 2)
+  await expectEqualBooks(town)
+  expect(await town.query('wallet', 'select from ledger_epochs')).toHaveLength(1)
+})
+
+test('a wallet that dies while an epoch starts goes on; one that may not start it says why', async () => {
+  await using town = await startTown()
+  await live(town, 1)
+  const backup = await town.backUp('wallet')
+  await live(town, 2)
+  await expectEqualBooks(town)
+  await town.stop('wallet')
+  town.use('wallet', backup)
+  const { url } = town.databases.wallet
+  const database = openDatabase({ url, poolMax: 2, prepare: true, applicationName: 'test' })
+  const kafka = connectKafka({ ...town.config.wallet.kafka, clientId: 'test' }, log)
+  const means = { database, kafka, topicPrefix: town.topicPrefix, log: pino({ level: 'silent' }) }
+  await expect(new Epochs({ ...means, onLostEvents: 'refuse' }).settle()).rejects.toThrow(
+    /the broker has events that the ledger has lost, such as .*saldo epoch --start/s,
+  )
+  const dying = new Epochs({ ...means, onLostEvents: 'start_epoch' })
+  await dying.settle()
+  expect([dying.current, await dying.step()]).toEqual([2, true])
+  expect(dying.health(true)).toMatchObject({
+    status: 'warn',
+    output: expect.stringContaining('epoch 2 starts'),
+  })
+  await database.close()
+  await kafka.close()
+
+  await town.start('wallet')
+  await live(town, 3)
+  await expectEqualBooks(town)
+  const [epoch] = await town.query('wallet', 'select * from ledger_epochs order by epoch desc limit 1')
+  const [started] = await town.query('balances', 'select * from ledger_epochs')
+  expect(epoch).toMatchObject({ epoch: 2, accounts: started?.accounts })
 })

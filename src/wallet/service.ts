@@ -93,7 +93,8 @@ export async function startWallet(
   const wallet: Wallet = {
     database,
     clock: ledger.clock.now,
-    epoch: () => optimistic.epoch,
+    // This process may have started it since the last reading.
+    epoch: () => Math.max(optimistic.epoch, epochs.current),
     commitQueue: openCommitQueue(ledger, metrics),
     preview: createPreviews({ database: previews, clock: ledger.clock }),
     keysInProgress,

@@ -106,8 +106,9 @@ export class ConsistentReads {
     })
     if (!stale) return undefined
     const current = stale.current === null ? 'not known here' : `at version ${versionAt(stale.current)} here`
+    const asked = `the token asks for version ${versionAt(stale.required)}`
     return refuse(request, problems.notYetConsistent, {
-      detail: `account ${stale.accountId} is ${current}; the token asks for version ${versionAt(stale.required)}`,
+      detail: `account ${stale.accountId} is ${current}; ${asked}`,
     })
   }
 }
