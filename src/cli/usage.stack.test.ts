@@ -87,6 +87,13 @@ test.each<[[string, ...string[]]]>([
   [['src/testing/bench/main.ts']],
   [['src/testing/bench/main.ts', 'toString']],
   [['src/testing/bench/main.ts', 'reads', '1', '2']],
+  [['src/testing/bench/main.ts', 'growth', '--rounds=x']],
+  [['src/testing/bench/main.ts', 'growth', '--rounds', '0']],
+  [['src/testing/bench/main.ts', 'growth', '--rounds=1', '--rounds=2']],
+  [['src/testing/bench/main.ts', 'growth', '--at=100,many']],
+  [['src/testing/bench/main.ts', 'path', '--quick=no']],
+  [['src/testing/bench/main.ts', 'path', '--json']],
+  [['src/testing/bench/main.ts', 'replicas', '10', '--calm=yes']],
   [['src/local/broker/main.ts', '--data-dir', 'unused', '--port', '70000']],
   [['src/local/broker/main.ts']],
 ])('%p is not understood, which is exit code 2 with the usage', async (command) => {

@@ -113,7 +113,34 @@ function findNotUnderstood(args: string[], about: string): string | undefined {
   const numbers = args.filter((one) => !one.startsWith('-'))
   const stranger = args.find((one) => one.startsWith('-') && !options.includes(one.split('=')[0] ?? ''))
   if (stranger) return `Unknown option '${stranger}'.`
+  const twice = args.find(
+    (one, index) => one.startsWith('-') && args.findIndex((other) => nameOf(other) === nameOf(one)) < index,
+  )
+  if (twice) return `${nameOf(twice)} is given twice.`
+  const fault = args
+    .filter((one) => one.startsWith('-'))
+    .map((one) => faultOfOption(one, about))
+    .find((one) => one !== undefined)
+  if (fault) return fault
   const notNumber = numbers.find((one) => !/^\d+$/.test(one))
   if (notNumber) return `'${notNumber}' is not a whole number.`
   return numbers.length > takes.length - options.length ? 'Too many arguments.' : undefined
+}
+
+function nameOf(argument: string): string {
+  return argument.split('=')[0] ?? ''
+}
+
+/** By the form of its value in `about`: `=n` and `=max` are numbers, `=1,64` a list of them, none a flag. */
+function faultOfOption(argument: string, about: string): string | undefined {
+  const [, name = '', value] = /^(--[\w-]+)(?:=(.*))?$/s.exec(argument) ?? []
+  const [, form] = new RegExp(`\\[${name}(?:=([^\\]]+))?\\]`).exec(about) ?? []
+  if (form === undefined) return value === undefined ? undefined : `${name} takes no value.`
+  if (!value) return `${name} needs a value: ${name}=${form}.`
+  const isNumber = /^(n|max)$/.test(form)
+  if (isNumber && !/^[1-9]\d{0,8}$/.test(value))
+    return `${name} must be a whole number of 1 or more, but is '${value}'.`
+  if (/^\d/.test(form) && !/^[1-9]\d{0,8}(,[1-9]\d{0,8})*$/.test(value))
+    return `${name} must be whole numbers with commas such as ${form}, but is '${value}'.`
+  return undefined
 }
