@@ -60,13 +60,13 @@ export function liveThrough(history: readonly Step[]): { published: Event[]; boo
   const published: Event[] = []
   let ledger: Ledger = { epoch: 1, accounts: new Map(), clients: new Map() }
   let highest = 1
+  let drawn = 0
   let starting: (() => void)[] = []
   const backups: Ledger[] = []
   const publish = (event: SaldoEvent) =>
     published.push({ kind: 'event', event, ...(ledger.epoch > 1 && { epoch: ledger.epoch }) })
   const opened = (id: string): SaldoEvent => ({
     name: 'AccountOpened',
-    // Another owner in each epoch in which it is opened.
     payload: { id, client_id: ownerOf(id), currency: 'BRL', created_at: createdAt },
   })
   const recorded = (id: string): SaldoEvent => {
@@ -75,7 +75,8 @@ export function liveThrough(history: readonly Step[]): { published: Event[]; boo
     return { name: 'PersonalDataRecorded', payload: { ...personal, version, created_at: createdAt } }
   }
   const open = () => {
-    const id = `a${ledger.accounts.size}`
+    // Never one of a lost future: ids are random.
+    const id = `a${drawn++}`
     ledger.accounts.set(id, [])
     ledger.clients.set(ownerOf(id), 1)
     publish(recorded(ownerOf(id)))
