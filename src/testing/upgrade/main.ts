@@ -3,7 +3,7 @@
  * `npm run upgrade`. Two wallets and two balances are replaced one after the other; only 2xx, 409 and
  * 422 may be answered, and nothing may be lost.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -126,7 +126,8 @@ try {
   failed++
   console.log(`(fail) ${error instanceof CheckoutError ? error.message : (error as Error).stack}`)
 }
-if (failed === 0) rmSync(folder, { recursive: true })
-else console.log(`Logs of the processes are in ${folder}`)
+const hasLogs = readdirSync(folder).length > 0
+if (failed > 0 && hasLogs) console.log(`Logs of the processes are in ${folder}`)
+else rmSync(folder, { recursive: true })
 console.log(`\n ${passed} pass\n ${failed} fail`)
 process.exit(failed > 0 ? 1 : 0)
