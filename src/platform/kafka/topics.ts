@@ -16,6 +16,23 @@ export type DescribedTopic = {
   settings: Readonly<Record<string, string>>
 }
 
+/** Topics that a connection has asked about. */
+const introduced = new WeakMap<Admin, Set<string>>()
+
+/**
+ * kafkajs asks about each topic that is new to a connection, and of parallel answers, by several brokers,
+ * it may keep one that lacks a topic: every tenth time with three brokers. So it is one after the other.
+ */
+async function introduce(admin: Admin, topics: readonly string[]): Promise<void> {
+  const known = introduced.get(admin) ?? new Set()
+  introduced.set(admin, known)
+  for (const topic of topics) {
+    if (known.has(topic)) continue
+    await admin.fetchTopicOffsets(topic)
+    known.add(topic)
+  }
+}
+
 /** One connection for all questions, opened at the first and replaced after a failure. */
 export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicSettings = () => ({})) {
   let connected: Promise<Admin> | undefined
@@ -83,6 +100,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
     endOffsets: (topics: string[]): Promise<OffsetRange[]> =>
       ask(
         async (admin) => {
+          await introduce(admin, topics)
           const ofTopics = topics.map(async (topic) => {
             const partitions = await admin.fetchTopicOffsets(topic)
             return partitions.map(({ partition, low, high }) => ({
