@@ -36,6 +36,10 @@ COPY src src
 # `docker compose exec wallet saldo status`
 COPY src/cli/saldo /usr/local/bin/saldo
 
+# For the first line of the log. Late, since it changes with each commit.
+ARG REVISION=
+ENV REVISION=$REVISION
+
 # `bun` of the base image. As numbers, so that Kubernetes sees that it is not root (`runAsNonRoot`).
 USER 1000:1000
 EXPOSE 8080 3003

@@ -4,6 +4,7 @@
  */
 
 import { ConfigError, readServiceConfig, type ServiceConfig } from './config/config'
+import { describeStart, listOff } from './config/describe'
 import { SetupError } from './platform/fault'
 import { optionsOrExit } from './platform/process/options'
 import type { RunningService } from './platform/process/service'
@@ -15,6 +16,9 @@ const usage = `Usage: SERVICE=wallet|balances bun src/main.ts
 const options = optionsOrExit(usage, { lifeline: { type: 'boolean', default: false } })
 const config = configOrExit()
 const log = createLog({ service: config.service, level: config.logLevel, format: config.logFormat })
+const { facts, message } = describeStart(config)
+log.info(facts, message)
+log.info({ off: listOff(config) }, `off: ${listOff(config).join(', ') || 'nothing'}`)
 
 process.on('uncaughtException', (error) => fail(error, 'crashed on an unhandled error'))
 process.on('unhandledRejection', (error) => fail(error, 'crashed on an unhandled rejection'))

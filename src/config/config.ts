@@ -94,9 +94,11 @@ export function readServiceConfig(env: Environment) {
       seedOnStart: variable('SEED_ON_START', flag, false),
       /** Movements from this amount on are large: whole major units of any currency. For balances only. */
       largeMovementMin: variable('LARGE_MOVEMENT_MIN', integer(1, 999_999_999), 10_000),
-      /** How long it serves on, while `/readyz` says that it stops, in milliseconds. */
       /** Whose disks `/metrics` shows. */
       diskFolders: variable('DISK_FOLDERS', folderList, []),
+      /** The commit that runs, where the build says so. */
+      revision: variable('REVISION', text, undefined),
+      /** How long it serves on, while `/readyz` says that it stops, in milliseconds. */
       shutdownDelayMs: variable('SHUTDOWN_DELAY_MS', integer(0, 600_000), 0),
       shutdownTimeoutMs: variable('SHUTDOWN_TIMEOUT_MS', integer(0, 600_000), 10_000),
     }

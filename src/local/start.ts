@@ -8,6 +8,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
+import { version } from '../../package.json'
 import {
   ConfigError,
   localDatabaseUrl,
@@ -92,7 +93,7 @@ async function start(): Promise<void> {
   closeToOthers()
   if (options.fresh) await wipe()
   await claimPorts(lock.afterKill)
-  say(`starting, data in ${shown(dataDir)}`)
+  say(`Saldo ${version} on Bun ${Bun.version} is starting, data in ${shown(dataDir)}`)
 
   const deadline = performance.now() + (lock.afterKill ? patienceMs : 0)
   const database = run(postgresPart(), deadline)
@@ -393,6 +394,7 @@ Saldo runs.
   databases   psql ${localDatabaseUrl('wallet', postgresPort)}
               psql ${localDatabaseUrl('balances', postgresPort)}
   logs        ${shown(join(dataDir, 'logs'))}
+  off         TLS, and API keys until the first is made: for this machine only (docs/security.md)
 
 In a second terminal, Eva pays Frank 100:
 

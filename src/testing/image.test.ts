@@ -44,14 +44,14 @@ test('the image has a health check', () => {
   expect(dockerfile).toMatch(/^HEALTHCHECK (--\S+ )+CMD \["bun",/m)
 })
 
-test('the image takes nothing from outside but its base and the lock file, and no secret', () => {
+test('the image takes nothing from outside but base, lock file and revision, and no secret', () => {
   const instructions = [...dockerfile.matchAll(/^([A-Z]+) (.*)$/gm)].map(
     ([, name, rest]) => `${name} ${rest}`,
   )
   const of = (name: string) => instructions.filter((line) => line.startsWith(`${name} `))
   expect(of('RUN')).toEqual([`RUN ${install}`])
-  expect(of('ADD').concat(of('ARG'))).toEqual([])
-  expect(of('ENV')).toEqual(['ENV NODE_ENV=production'])
+  expect(of('ADD').concat(of('ARG'))).toEqual(['ARG REVISION='])
+  expect(of('ENV')).toEqual(['ENV NODE_ENV=production', 'ENV REVISION=$REVISION'])
   expect(dockerfile.match(/--from=\S+/g)).toEqual(['--from=dependencies'])
 })
 

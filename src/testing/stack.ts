@@ -125,6 +125,7 @@ export function serviceConfig(
     logLevel: 'error',
     logFormat: 'json',
     tracing: undefined,
+    revision: undefined,
     database: { url: database.serviceUrl, migrationUrl: database.url, poolMax: 5, prepare: true },
     kafka: {
       brokers,

@@ -1,3 +1,4 @@
+import { version } from '../../../package.json'
 import { optionsOrExit, refuseUsage } from '../../platform/process/options.ts'
 import { describeHolder } from '../../platform/process/ports.ts'
 import { explainUnusable } from '../directory-lock.ts'
@@ -32,6 +33,11 @@ if (!/^\d{1,5}$/.test(values.port) || port > 65_535)
 
 const log = (level: string, message: string, fields?: object) =>
   console.error(JSON.stringify({ level, message, ...fields }))
+log('info', `local broker of Saldo ${version} on Bun ${Bun.version}`, {
+  listens: `${host}:${port}`,
+  dataDir,
+  off: ['TLS', 'login', 'rights', 'replication'],
+})
 const broker = await startBroker({ dataDir, port, host, log }).catch((error: NodeJS.ErrnoException) => {
   const unusable = explainUnusable(error)
   if (unusable) return fail(`${dataDir} cannot be used: ${unusable}, or choose another with --data-dir`)

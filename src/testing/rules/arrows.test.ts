@@ -6,7 +6,7 @@ import { files, imports, isTest, show } from './source'
 const arrows = {
   'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
   cli: ['access', 'config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
-  config: [],
+  config: ['../package.json'],
   // A package of its own, for any runtime.
   client: [],
   '../package.json': [],
@@ -88,9 +88,9 @@ const arrows = {
     'platform',
   ],
 
-  local: ['local/postgres', 'config', 'platform'],
+  local: ['local/postgres', 'config', 'platform', '../package.json'],
   'local/postgres': ['local', 'platform'],
-  'local/broker': ['local', 'platform'],
+  'local/broker': ['local', 'platform', '../package.json'],
   testing: [
     'main.ts',
     'access',
