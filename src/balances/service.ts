@@ -46,6 +46,7 @@ import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
 import { createOnce } from './idempotency/once'
 import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
+import { findEpochState } from './projection/epochs-store'
 import { createApplyMetrics } from './projection/metrics'
 import type { Offsets } from './projection/offsets'
 import { listOffsets } from './projection/offsets-store'
@@ -151,6 +152,7 @@ export async function startBalances(
         },
         { ...consumer, health: () => detector.check() ?? consumer.health(), metrics: consumers.metrics.all },
       ],
+      { name: 'ledger_epoch', health: () => epochHealth(reading) },
       [watchTopics(consumer, recreationCheckMs), watchSettings({ config, kafka, log })],
       {
         ...every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
@@ -289,6 +291,16 @@ const databasePart = (reading: Database, database: Database): Part => ({
   stop: () => reading.close(),
   ...measureDatabase(reading, { 'saldo-balances': reading, 'saldo-balances-apply': database }),
 })
+
+/** Warns while what a restored ledger has lost may still be read. */
+async function epochHealth(reading: Database): Promise<Check> {
+  const state = await withTimeout(findEpochState(reading.sql))
+  if (!state) return { status: 'pass' }
+  const { epoch, accounts, accountsStarted, voided, isComplete } = state
+  if (isComplete) return { status: 'pass', output: `epoch ${epoch}, ${voided} records of lost futures` }
+  const output = `epoch ${epoch} starts: ${accountsStarted} of ${accounts ?? 'all'} accounts`
+  return { status: 'warn', output }
+}
 
 async function deadLettersHealth(reading: Database): Promise<Check> {
   const count = await withTimeout(countDeadLetters(reading.sql))

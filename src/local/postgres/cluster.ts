@@ -238,7 +238,7 @@ async function ensureDatabase(adminUrl: string, { name, user, password }: Databa
   try {
     // These statements take no parameters, hence the quoting by the server itself.
     const [found] = await sql<{ role: string; database: string; quotedName: string }[]>`
-      select format('%s role %I login createrole password %L',
+      select format('%s role %I login createrole createdb password %L',
                case when exists (select from pg_roles where rolname = ${user}) then 'alter' else 'create' end,
                ${user}::text, ${password}::text) as role,
              (select format('create database %I owner %I', ${name}::text, ${user}::text)

@@ -5,8 +5,9 @@ import { files, imports, isTest, show } from './source'
 /** The rooms that each room may import besides itself. A folder stands for all files in it. */
 const arrows = {
   'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
-  cli: ['access', 'config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
+  cli: ['access', 'backup', 'config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
   config: ['../package.json'],
+  backup: ['config', 'platform', '../package.json'],
   // A package of its own, for any runtime.
   client: [],
   '../package.json': [],
