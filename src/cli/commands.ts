@@ -17,6 +17,7 @@ export const commands: Record<string, () => Promise<Command>> = {
   epoch: async () => (await import('./backup')).epoch,
   keys: async () => (await import('./keys')).keys,
   migrate: async () => (await import('./migrate')).migrate,
+  drill: async () => (await import('./drill')).drill,
   seed: async () => (await import('./seed')).seed,
 }
 

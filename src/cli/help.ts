@@ -16,7 +16,7 @@ export const aboutOf = ({ about, fallback }: AnyOption): string =>
 /** `saldo rebuild [OPTIONS]`, one line for each verb. */
 export function usageLines(name: string, { options = {}, positionals = [], verbs }: Command): string[] {
   if (verbs) return Object.entries(verbs).flatMap(([verb, each]) => usageLines(`${name} ${verb}`, each))
-  const words = positionals.map((one) => ` ${one.name}`).join('')
+  const words = positionals.map((one) => (one.optional ? ` [${one.name}]` : ` ${one.name}`)).join('')
   return [`saldo ${name}${words}${Object.keys(options).length > 0 ? ' [OPTIONS]' : ''}`]
 }
 

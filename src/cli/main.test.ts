@@ -20,6 +20,13 @@ test.concurrent.each([
     2,
     /^keys has no lst\. Did you mean list\? Say one of create, .*\nUsage: saldo keys create/,
   ],
+  [['drill', 'broker-stoped'], 2, /^There is no drill broker-stoped\. Did you mean broker-stopped\?\n/],
+  [['drill', 'all', '--minutes', '5'], 2, /^--minutes is for drill none: leave it out\.\n/],
+  [
+    ['drill', 'all'],
+    1,
+    /^Invalid configuration:\n {2}- DATABASE_URL is set: drills are for npm start on this machine/,
+  ],
   [['republish'], 1, /^Invalid configuration:\n {2}- DATABASE_URL must be a URL[^\n]*\n$/],
 ])('%p exits with %p and the reason', async (args, code, words) => {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, 'main.ts'), ...args], {

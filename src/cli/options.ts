@@ -51,11 +51,13 @@ export const anyText: Parse<string> = (text) => {
   return text
 }
 
+export type Positional = { name: string; about: string; optional?: true }
+
 /** Options, and arguments without a name. */
 export type Syntax = {
   options: Options
-  /** Arguments without a name, in order, all of them required. */
-  positionals?: readonly { name: string; about: string }[]
+  /** Arguments without a name, in order. Only the last ones may be left out. */
+  positionals?: readonly Positional[]
   /** Of each group at most one may be given. */
   exclusive?: readonly (readonly string[])[]
 }
@@ -108,7 +110,7 @@ export function parseOptions(
   }
   if (words.length > positionals.length) throw new UsageError(excessArgument(words, positionals))
   const missing = positionals[words.length]
-  if (missing) throw new UsageError(`${missing.name} is missing: ${missing.about}.`)
+  if (missing && !missing.optional) throw new UsageError(`${missing.name} is missing: ${missing.about}.`)
   const parsed = Object.entries(all).map(([name, option]) => [name, parsedBy(option, name, given.get(name))])
   const { json, ...rest } = Object.fromEntries(parsed)
   return { options: rest, json, positionals: words }

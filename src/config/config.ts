@@ -242,6 +242,14 @@ export function readStartConfig(env: Environment) {
   }))
 }
 
+/** The `npm start` that a drill is for. Throws `ConfigError` where other servers are meant. */
+export function readDrillConfig(env: Environment): StartConfig {
+  const elsewhere = [...reconcileAddresses, 'DATABASE_URL'].filter((name) => isSet(env, name))
+  const remedy = 'drills are for npm start on this machine, so leave it out'
+  if (elsewhere.length > 0) throw new ConfigError(elsewhere.map((name) => `${name} is set: ${remedy}`))
+  return readStartConfig(env)
+}
+
 /** The wallet's database, for a command: by default that of `npm start`. Throws `ConfigError`. */
 export const readLedgerUrl = (env: Environment): string =>
   read(env, (variable) => {

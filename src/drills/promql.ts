@@ -1,6 +1,6 @@
 /**
  * Evaluates expressions of alerting rules over scrapes of a few services: the part of PromQL that
- * deploy/observability/rules.yml uses, and a refusal of the rest. Parsed by the grammar of Prometheus itself; a
+ * deploy/observability/rules.yml uses. The rest is refused. Parsed by the grammar of Prometheus itself; a
  * test holds the results against promtool.
  * https://prometheus.io/docs/prometheus/latest/querying/basics/
  */
@@ -193,9 +193,9 @@ export function msOf(duration: string): number {
 type Range = { startMs: number; endMs: number; isCounter: boolean }
 
 /**
- * The change of a series within a range, as Prometheus extrapolates it to the ends of the range: to them where
- * they are near, else by half of the usual distance, and never beyond the zero of a counter. Undefined for fewer
- * than two points. https://github.com/prometheus/prometheus, promql/functions.go, extrapolatedRate
+ * The change of a series within a range, as Prometheus extrapolates it to the ends of the range: as far as
+ * they are near, else by half of the usual distance, and never beyond the zero of a counter. Undefined for
+ * fewer than two points. https://github.com/prometheus/prometheus, promql/functions.go, extrapolatedRate
  */
 function extrapolated(points: readonly Point[], { startMs, endMs, isCounter }: Range): number | undefined {
   const [first, last] = [points[0], points.at(-1)]

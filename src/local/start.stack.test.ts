@@ -145,6 +145,45 @@ test('a second start keeps the data, refuses a rival and restarts killed childre
   await start.leavesNothing()
 })
 
+test('drills find what they cause by its alert, and undo it, also on Ctrl-C', async () => {
+  await using start = spawnStart()
+  await start.runs()
+  const [postgres, broker, wallet, balances] = ['PostgreSQL', 'broker', 'wallet', 'balances'].map(
+    start.portOf,
+  )
+  const env = {
+    ...{ PATH: process.env.PATH, DATA_DIR: dataDir, POSTGRES_PORT: `${postgres}`, KAFKA_PORT: `${broker}` },
+    ...{ WALLET_PORT: `${wallet}`, BALANCES_PORT: `${balances}` },
+  }
+  const drill = (name: string, more = {}) =>
+    Bun.spawn([process.execPath, 'src/cli/main.ts', 'drill', name, '--json'], {
+      ...{ cwd: join(import.meta.dir, '../..'), env: { ...env, ...more }, stdout: 'pipe', stderr: 'pipe' },
+    })
+  for (const name of ['relay-without-leader', 'outbox-full']) {
+    const run = drill(name)
+    const [result, said] = [await new Response(run.stdout).json(), await new Response(run.stderr).text()]
+    expect(result).toMatchObject({ drill: name, fault: null })
+    expect(Math.max(result.found_seconds, result.clear_seconds)).toBeLessThan(60)
+    expect([await run.exited, said]).toEqual([0, expect.stringContaining('Waiting for Saldo')])
+  }
+
+  const pid = findPortHolder(broker ?? 0)?.pid
+  const state = () => Bun.spawnSync(['ps', '-o', 'state=', '-p', String(pid)]).stdout.toString()
+  const interrupted = drill('broker-stopped')
+  await eventually(() => expect(state()).toStartWith('T'))
+  interrupted.kill('SIGINT')
+  expect(await interrupted.exited).toBe(130)
+  expect(await new Response(interrupted.stderr).text()).toEndWith('What a drill caused is undone.\n')
+  expect(state()).not.toStartWith('T')
+
+  using other = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  const elsewhere = drill('broker-stopped', { KAFKA_PORT: `${other.port}` })
+  expect(await elsewhere.exited).toBe(1)
+  expect(await new Response(elsewhere.stderr).text()).toStartWith(
+    `Port ${other.port} is not that of the broker`,
+  )
+}, 120_000)
+
 test('nothing outlives a killed supervisor, and the next start recovers', async () => {
   await using killed = spawnStart()
   await killed.runs()

@@ -58,6 +58,7 @@ test('each runbook is that of a rule, and says what it means, how to see it and 
   const sections = runbooks.split(/^## /m).slice(1)
   for (const section of sections) {
     const title = section.slice(0, section.indexOf('\n'))
+    if (title === 'Drills') continue
     for (const name of title.split(' and ')) expect(rules.map(({ alert }) => alert)).toContain(name)
     for (const part of ['**Means.**', '**See.**', '**Do.**'])
       expect([title, section]).toEqual([title, expect.stringContaining(part)])

@@ -5,7 +5,7 @@ import { files, imports, isTest, show } from './source'
 /** The rooms that each room may import besides itself. A folder stands for all files in it. */
 const arrows = {
   'main.ts': ['config', 'wallet/service.ts', 'balances/service.ts', 'platform'],
-  cli: ['access', 'backup', 'config', 'wallet', 'balances', 'reconcile', 'contract', 'platform'],
+  cli: ['access', 'backup', 'config', 'wallet', 'balances', 'reconcile', 'drills', 'contract', 'platform'],
   config: ['../package.json'],
   backup: ['config', 'platform', '../package.json'],
   // A package of its own, for any runtime.
@@ -89,6 +89,9 @@ const arrows = {
     'platform',
   ],
 
+  // From outside, as somebody at the machine: no code of the services.
+  drills: ['config', 'platform'],
+
   local: ['local/postgres', 'config', 'platform', '../package.json'],
   'local/postgres': ['local', 'platform'],
   'local/broker': ['local', 'platform', '../package.json'],
@@ -104,6 +107,7 @@ const arrows = {
     'local',
     'client',
     'cli',
+    'drills',
     '../package.json',
   ],
 } satisfies Record<string, string[]>
