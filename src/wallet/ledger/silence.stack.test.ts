@@ -76,6 +76,8 @@ test.concurrent('readiness fails without any request', async () => {
   stack.proxy.heal()
   await eventually(async () => expect((await stack.wallet.get('/readyz')).status).toBe(200))
   expect((await stack.pay()).status).toBe(201)
+  // A relay that still waits for its lost connection would not stop in time.
+  await eventually(async () => expect(await countPending(stack.sql)).toBe(0))
 })
 
 test.concurrent('payments are answered in time, money moves once, readiness fails meanwhile', async () => {
