@@ -152,10 +152,15 @@ if (isHere) {
       })
       // All but the right of the wallet to write balances, and those to be a consumer.
       const rights = documentedRights()
+      // Which the wallet may not read, so that it cannot see whether it was restored.
+      await sendNonsense()
       const [late, early] = [rights.filter(isLast), rights.filter((one) => !isLast(one))]
       await allow([...early, { ...walletOnBalances, operation: 'Describe' }])
       await eventually(() => {
         expect(said.wallet.join('\n')).toMatch(/Allow Write on .*balances/)
+        expect(said.wallet.join('\n')).toMatch(
+          /whether the ledger was restored cannot be seen: .*Allow Read on/,
+        )
         expect(said.balances.join('\n')).toContain(
           `allow Read on ${projected.join(', ')} and on the group balances`,
         )
@@ -172,7 +177,6 @@ if (isHere) {
         const large = await reader.get('/large-movements')
         expect(large.body).toMatchObject({ data: expect.arrayContaining([moved]) })
       })
-      await sendNonsense()
       await eventually(async () => {
         const { body } = await reader.get('/dead-letters')
         expect(body.data).toMatchObject([{ cause: 'not_json', sent_at: expect.any(String) }])
