@@ -66,7 +66,8 @@ export async function runDrill(
       const found = await watch.until(rule, true, { ...every, limitMs })
       if (found !== undefined) result.found_seconds = rounded(performance.now() - startedMs)
       else if (!signal.aborted) result.fault = `the rule was not true within ${foundWithinMs / 1000} s`
-      const outcome = found === undefined ? 'not found' : `found after ${result.found_seconds} s`
+      const without = signal.aborted ? 'interrupted' : 'not found'
+      const outcome = found === undefined ? without : `found after ${result.found_seconds} s`
       say(`${name}: ${outcome}; ${drill.undoes}`)
     })
     const clear = await watch.until(rule, false, { ...every, limitMs: clearWithinMs })

@@ -6,12 +6,15 @@ import { pause } from '../platform/process/retry'
 
 const name = 'saldo-drill'
 
-/** A session that waits for locks, and holds them, as long as it takes. */
-const open = (url: string) =>
+/** How long a table is waited for: others wait behind. */
+const tableLock = '5s'
+
+/** A session that holds what it has as long as it takes. By default it waits for locks without end. */
+const open = (url: string, lock_timeout = '0') =>
   openSession(
     { url, prepare: false, applicationName: name, silenceMs: 600_000 },
     // As text: the driver drops falsy values.
-    { statement_timeout: '0', lock_timeout: '0', idle_in_transaction_session_timeout: '0' },
+    { statement_timeout: '0', lock_timeout, idle_in_transaction_session_timeout: '0' },
   )
 
 /**
@@ -48,10 +51,15 @@ export async function takeLead(url: string): Promise<AsyncDisposable> {
 
 /** Lets the entries of the read model be read and not written, as a forgotten transaction does. */
 export async function lockEntries(url: string): Promise<AsyncDisposable> {
-  const sql = open(url)
-  await sql`begin`
-  await sql`lock table entries in exclusive mode`
-  return { [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) }
+  const sql = open(url, tableLock)
+  try {
+    await sql`begin`
+    await sql`lock table entries in exclusive mode`
+    return { [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) }
+  } catch (error) {
+    await sql.end({ timeout: 1 })
+    throw error
+  }
 }
 
 const constraint = 'saldo_drill'
@@ -67,7 +75,7 @@ export async function rejectEntries(
   url: string,
   { accountId, seconds }: { accountId: string; seconds: number },
 ): Promise<AsyncDisposable> {
-  const sql = open(url)
+  const sql = open(url, tableLock)
   const until = new Date(Date.now() + seconds * 1000).toISOString()
   const drop = async () => {
     await sql.unsafe(dropped)
