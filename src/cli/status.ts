@@ -13,6 +13,7 @@ import { connectKafka } from '../platform/kafka/client'
 import { partitionName } from '../platform/kafka/offsets'
 import type { Statements } from '../platform/postgres/statements'
 import type { Log } from '../platform/telemetry/log'
+import { findEpoch, type LedgerEpoch } from '../wallet/epochs/epochs-store'
 import { measureOutbox, pendingMax } from '../wallet/outbox/outbox-store'
 import { defineCommand, withDatabase } from './command'
 
@@ -28,6 +29,7 @@ export const status = defineCommand({
   json: {
     example: {
       outbox: { events: 0, oldest_seconds: 0 },
+      epoch: 1,
       partitions: [{ topic: 'balances', partition: 0, lag: 0, applied: 34, end: 34 }],
       topic_settings: [],
       dead_letters: 0,
@@ -43,7 +45,10 @@ export const status = defineCommand({
       walletUrl === undefined
         ? undefined
         : await withDatabase({ ...options, service: 'wallet', url: walletUrl }, ({ sql }) =>
-            measureOutbox(sql),
+            Promise.all([measureOutbox(sql), findEpoch(sql)]).then(([measured, epoch]) => ({
+              ...measured,
+              epoch,
+            })),
           )
     const readSide =
       balancesUrl === undefined
@@ -60,7 +65,7 @@ export const status = defineCommand({
   },
 })
 
-type Outbox = Awaited<ReturnType<typeof measureOutbox>>
+type Outbox = Awaited<ReturnType<typeof measureOutbox>> & { epoch: LedgerEpoch }
 type Partition = { topic: string; partition: number; lag: bigint; applied: bigint; end: bigint }
 type Shown = {
   outbox: Outbox | undefined
@@ -88,6 +93,7 @@ const present = ({ outbox, readSide }: Shown) => ({
   outbox: outbox
     ? { events: outbox.pending, oldest_seconds: outbox.pending > 0 ? secondsOf(outbox.oldestAgeMs) : 0 }
     : null,
+  epoch: outbox?.epoch.epoch ?? null,
   partitions:
     readSide?.partitions.map(({ topic, partition, lag, applied, end }) => ({
       ...{ topic, partition, lag: Number(lag), applied: Number(applied), end: Number(end) },
@@ -109,6 +115,7 @@ function linesOf({ outbox, readSide }: Shown): string[] {
     // What was found wrong comes before what is in flight.
     ...(isDifferent ? [`reconciliation: ${compared}`] : []),
     outbox ? `outbox: ${describeOutbox(outbox)}` : notShown('outbox', 'WALLET_DATABASE_URL'),
+    ...(outbox && outbox.epoch.epoch > 1 ? [`epoch: ${describeEpoch(outbox.epoch)}`] : []),
     ...(readSide?.partitions ?? []).map(
       ({ topic, partition, lag, applied, end }) =>
         `${partitionName(topic, partition)}: lag ${lag}, applied ${applied} of ${end}`,
@@ -121,6 +128,9 @@ function linesOf({ outbox, readSide }: Shown): string[] {
 
 const describeReconciliation = ({ id, result, differencesTotal, watermark }: ListedReconciliation): string =>
   `${result}, ${differencesTotal} differences, as of ${watermark}: GET /reconciliations/${id}`
+
+const describeEpoch = ({ epoch, cause, isComplete }: LedgerEpoch): string =>
+  `${epoch} (${cause}), ${isComplete ? 'complete' : 'starting'}: the ledger was restored`
 
 const notShown = (what: string, variable: string): string => `${what}: not shown, ${variable} is not set`
 
