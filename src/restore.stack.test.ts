@@ -146,6 +146,8 @@ test('the wallet alone: the read side follows the restored ledger, and so does a
   await expectEqualBooks(town)
   const before = await town.balances.get(`/balances/${eva}`)
 
+  const streamed = fetch(`http://127.0.0.1:${town.balances.port}/balances/${eva}/stream`)
+  const ended = (await streamed).text()
   await town.restore('wallet', backup)
   expect((await town.wallet.post('/transactions', transfer)).status).toBe(201)
   const report = await expectEqualBooks(town)
@@ -166,6 +168,16 @@ test('the wallet alone: the read side follows the restored ledger, and so does a
   expect(await town.query('balances', `select from clients where id = '${lost.client}'`)).toHaveLength(0)
   const [epoch] = await town.query('wallet', 'select * from ledger_epochs order by epoch desc limit 1')
   expect(epoch).toMatchObject({ epoch: 2, cause: 'detected' })
+
+  // Its position is lost: the client comes back, and gets a reset.
+  expect(await ended).toContain(`id: ${before.body.version}\n`)
+  const headers = { 'last-event-id': String(before.body.version) }
+  const again = await fetch(`http://127.0.0.1:${town.balances.port}/balances/${eva}/stream`, { headers })
+  const reader = again.body?.pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  while (!text.includes('event: ')) text += (await reader?.read())?.value ?? ''
+  expect(text).toContain('event: reset')
+  await reader?.cancel()
 
   // Life goes on, also where the lost future had accounts of the same versions.
   await live(town, 4)

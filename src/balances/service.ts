@@ -73,6 +73,7 @@ const waitingReadsMax = 2000
 /** Statement timeouts of reads and of writes, in milliseconds, and connections for writes. */
 const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
 
+const epochLookMs = 1000
 const pruneKeysMs = 60_000
 
 /** Time limits in milliseconds; tests use shorter ones. */
@@ -152,7 +153,7 @@ export async function startBalances(
         },
         { ...consumer, health: () => detector.check() ?? consumer.health(), metrics: consumers.metrics.all },
       ],
-      { name: 'ledger_epoch', health: () => epochHealth(reading) },
+      watchEpoch(reading, () => streams.restart()),
       [watchTopics(consumer, recreationCheckMs), watchSettings({ config, kafka, log })],
       {
         ...every(pruneKeysMs, 'prune_keys', () => removeExpiredKeys(database.sql)),
@@ -291,6 +292,18 @@ const databasePart = (reading: Database, database: Database): Part => ({
   stop: () => reading.close(),
   ...measureDatabase(reading, { 'saldo-balances': reading, 'saldo-balances-apply': database }),
 })
+
+/** In each process, whichever applies it: streams restart when an epoch starts, and when it has. */
+function watchEpoch(reading: Database, onChange: () => void): Part {
+  let seen: string | undefined
+  const look = every(epochLookMs, 'ledger_epoch', async () => {
+    const state = await findEpochState(reading.sql)
+    const current = `${state?.epoch} ${state?.isComplete}`
+    if (seen !== undefined && seen !== current) onChange()
+    seen = current
+  })
+  return { ...look, health: () => epochHealth(reading) }
+}
 
 /** Warns while what a restored ledger has lost may still be read. */
 async function epochHealth(reading: Database): Promise<Check> {

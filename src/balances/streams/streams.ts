@@ -137,6 +137,11 @@ export class BalanceStreams {
     this.#pruning = setInterval(() => pruneChanges(sql).catch(failed), pruneMs)
   }
 
+  /** Positions were lost: clients come back, and those that are ahead get a reset. */
+  restart(): void {
+    this.#streams.endAll()
+  }
+
   /** Ends all streams. */
   stop(): void {
     clearInterval(this.#pruning)

@@ -94,6 +94,10 @@ export function createEventStreams({ openMax, ofKeyMax, stalledMs }: Options) {
     get count(): number {
       return open.size
     },
+    /** Ends those that are open. Their clients come back, with the last id that they have. */
+    endAll(): void {
+      for (const end of open.keys()) end()
+    },
     /** Ends all open streams, and those that are opened after it. Their clients come back one by one. */
     stop(): void {
       isStopped = true
