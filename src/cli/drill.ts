@@ -4,7 +4,7 @@ import { integer } from '../config/parsers'
 import { drills } from '../drills/drills'
 import { findLocalStack, type LocalStack } from '../drills/local-stack'
 import { type Rule, readRules } from '../drills/rules'
-import { type Result, runCalm, runDrill } from '../drills/run'
+import { type DrillOptions, type Result, runCalm, runDrill } from '../drills/run'
 import { SetupError, UsageError } from '../platform/fault'
 import { type Context, defineCommand } from './command'
 import { exitCodes } from './exit-codes'
@@ -27,6 +27,12 @@ export const drill = defineCommand({
   positionals: [{ name: 'NAME', about: 'which one; without it they are listed', optional: true }],
   options: {
     within: valueOr('60', 'SECONDS', 'how long it may take until the rule is true', integer(1, 3600)),
+    hold: valueOr(
+      '0',
+      'SECONDS',
+      'how long the state stays once it was found, to see the alert and try the runbook',
+      integer(0, 3600),
+    ),
     minutes: value('MINUTES', 'of none: how long it loads; by default 60', integer(1, 1440)),
   },
   examples: [
@@ -44,7 +50,7 @@ export const drill = defineCommand({
   },
   exits: { failed: 'A rule did not see its drill, or stayed true after it; with none: an alert fired.' },
   interrupted: 'What a drill caused is undone.',
-  async run({ within, minutes }, context) {
+  async run({ within, hold, minutes }, context) {
     const [name] = context.positionals
     if (name === undefined) return list(context)
     if (name !== 'none' && minutes !== undefined) refuse('minutes', 'is for drill none: leave it out')
@@ -52,7 +58,8 @@ export const drill = defineCommand({
     const stack = findLocalStack(readDrillConfig(context.env))
     const rules = await readRules()
     if (name === 'none') return calm({ stack, rules, minutes: minutes ?? 60 }, context)
-    return runAll(name === 'all' ? names : [name], { stack, rules, withinMs: within * 1000 }, context)
+    const times = { foundWithinMs: within * 1000, clearWithinMs: 120_000, holdMs: hold * 1000 }
+    return runAll(name === 'all' ? names : [name], { stack, rules, times }, context)
   },
 })
 
@@ -72,9 +79,11 @@ async function list({ json, print }: Context): Promise<number> {
 
 const pad = (name: string): string => name.padEnd(Math.max(...names.map(({ length }) => length)) + 2)
 
+type Times = Pick<DrillOptions, 'foundWithinMs' | 'clearWithinMs' | 'holdMs'>
+
 async function runAll(
   chosen: readonly string[],
-  { stack, rules, withinMs }: { stack: LocalStack; rules: Rule[]; withinMs: number },
+  { stack, rules, times }: { stack: LocalStack; rules: Rule[]; times: Times },
   { env, signal, json, print }: Context,
 ): Promise<number> {
   const results: Result[] = []
@@ -83,14 +92,7 @@ async function runAll(
     const rule = rules.find(({ alert }) => alert === one?.alert)
     if (!one || !rule) throw new SetupError(`There is no rule ${one?.alert}.`)
     if (signal.aborted) break
-    const options = {
-      stack,
-      env,
-      signal,
-      foundWithinMs: withinMs,
-      clearWithinMs: 120_000,
-      say: console.error,
-    }
+    const options = { stack, env, signal, ...times, say: console.error }
     const result = await runDrill(name, one, rule, options)
     results.push(result)
     if (json) await print(JSON.stringify(result))

@@ -45,11 +45,12 @@ function optionsOf(stack: LocalStack, signal = new AbortController().signal) {
 test('a drill is found, and undone before it has to be clear', async () => {
   using service = serve()
   const options = optionsOf(service.stack)
-  expect(await runDrill('old', drillOf(service.state), rule, options)).toEqual({
+  expect(await runDrill('old', drillOf(service.state), rule, { ...options, holdMs: 10 })).toEqual({
     ...{ drill: 'old', alert: 'TooOld', fault: null },
     ...{ found_seconds: expect.any(Number), clear_seconds: expect.any(Number) },
   })
   expect(options.said[0]).toStartWith('old: makes it old. Waiting for TooOld: max(saldo_age_seconds) > 15')
+  expect(options.said[1]).toMatch(/^old: found after .* s; stays so for 0.01 s$/)
 })
 
 test('a rule that does not see its drill fails it, and it is undone', async () => {

@@ -33,6 +33,8 @@ export type DrillOptions = {
   everyMs?: number
   /** How long a rule may still be true before the drill begins, in milliseconds. */
   alreadyMs?: number
+  /** How long a state is kept once it was found, in milliseconds. */
+  holdMs?: number
   say(line: string): void
 }
 
@@ -45,7 +47,7 @@ export async function runDrill(
 ): Promise<Result> {
   const { stack, env, signal, foundWithinMs, clearWithinMs, say, ...times } = options
   const watch = new Watch([stack.wallet, stack.balances])
-  const { everyMs = 1000, alreadyMs = 5000 } = times
+  const { everyMs = 1000, alreadyMs = 5000, holdMs = 0 } = times
   const every = { everyMs, signal }
   const result: Result = {
     drill: name,
@@ -68,6 +70,10 @@ export async function runDrill(
       else if (!signal.aborted) result.fault = `the rule was not true within ${foundWithinMs / 1000} s`
       const without = signal.aborted ? 'interrupted' : 'not found'
       const outcome = found === undefined ? without : `found after ${result.found_seconds} s`
+      if (found !== undefined && holdMs > 0) {
+        say(`${name}: ${outcome}; stays so for ${holdMs / 1000} s`)
+        await pause(holdMs, signal)
+      }
       say(`${name}: ${outcome}; ${drill.undoes}`)
     })
     const clear = await watch.until(rule, false, { ...every, limitMs: clearWithinMs })
