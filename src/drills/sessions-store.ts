@@ -27,7 +27,7 @@ export async function takeLead(url: string): Promise<AsyncDisposable> {
   const lock = String(advisoryLocks.relay)
   try {
     let isHeld = false
-    const held = sql`select pg_advisory_lock(${lock}::bigint)`.then(() => {
+    const held = sql`select pg_advisory_lock(${advisoryLocks.relay})`.then(() => {
       isHeld = true
     })
     while (!isHeld) {

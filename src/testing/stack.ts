@@ -146,7 +146,8 @@ export function serviceConfig(
     largeMovementMin: 10_000,
     diskFolders: ['/'],
     shutdownDelayMs: 0,
-    shutdownTimeoutMs: 5000,
+    // For a busy machine: a stop that takes longer is an error.
+    shutdownTimeoutMs: 30_000,
   }
 }
 

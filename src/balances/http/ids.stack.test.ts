@@ -35,7 +35,7 @@ test('an account is the same in either letter case, at every route, and in event
 
   await eventually(async () => {
     const { body } = await balances.get(`/balances/${eva}`)
-    expect(body).toMatchObject({ account_id: eva, balance: 700, version: 5 })
+    expect(body).toMatchObject({ account_id: eva, balance: 700, version: 5, owner_name: 'Eva' })
   })
   for (const path of ['', '/statement', '/explain']) {
     const [lower, upper] = [

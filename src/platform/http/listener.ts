@@ -25,17 +25,20 @@ export type Listener = ReturnType<typeof openListener>
 
 /** Idle connections are closed after this, in seconds. */
 const idleTimeout = 60
-/** Answers are held until no request has come for this long, or at most for so long, in milliseconds. */
-const [quietMs, holdMaxMs, lookMs] = [100, 500, 10]
+/**
+ * Answers are held until no request was read between so many looks at the sockets, and at most for so many.
+ * Looks and not time: a process that gets no time itself has not looked.
+ */
+const [quietLooks, holdMaxLooks, lookMs] = [10, 50, 10]
 
 /** Throws `SetupError` when it cannot listen on the port, or another process does. */
 export function openListener(options: ListenerOptions, respond: Respond) {
-  let lastRequestMs = Number.NEGATIVE_INFINITY
+  let requests = 0
   let isClosing = false
   let held: Promise<void> | undefined
 
   const server = bind(options, async (request, addressOf) => {
-    lastRequestMs = performance.now()
+    requests++
     const response = await respond(request, addressOf)
     if (!isClosing) return response
     await held
@@ -43,7 +46,17 @@ export function openListener(options: ListenerOptions, respond: Respond) {
     return response
   })
 
-  const isQuiet = () => performance.now() - lastRequestMs >= quietMs
+  /** Returns in the turn in which the sockets were looked at last. */
+  const untilQuiet = async (deadlineMs: number) => {
+    let quiet = 0
+    for (let looks = 0; quiet < quietLooks && looks < holdMaxLooks; looks++) {
+      const before = requests
+      await pause(lookMs)
+      await new Promise(setImmediate)
+      quiet = requests === before ? quiet + 1 : 0
+      if (performance.now() >= deadlineMs) return
+    }
+  }
 
   return {
     port: server.port ?? options.port,
@@ -63,8 +76,7 @@ export function openListener(options: ListenerOptions, respond: Respond) {
       const deadlineMs = performance.now() + timeoutMs
       held = promise
       isClosing = true
-      const holdEndMs = performance.now() + Math.min(holdMaxMs, timeoutMs)
-      while (!isQuiet() && performance.now() < holdEndMs) await pause(lookMs)
+      if (requests > 0) await untilQuiet(deadlineMs)
       const closed = server.stop()
       release()
       if ((await within(closed, Math.max(0, deadlineMs - performance.now()))) === late)
