@@ -90,6 +90,20 @@ test('only the owner of the database makes keys', async () => {
   expect((await run(owner, ...create)).code).toBe(0)
 })
 
+test('where AUTH is off no key is made, since the service would not start with one', async () => {
+  const create = ['create', '--name', 'a', '--scopes', 'read']
+  // Before any database is asked: there is none.
+  const { error, out } = await run(
+    { SERVICE: 'wallet', AUTH: 'off', DATABASE_URL: 'postgres://a@127.0.0.1:1/a' },
+    ...create,
+  )
+  expect([error?.message, out]).toEqual([
+    expect.stringMatching(/^No key was made\. AUTH is off.*AUTH=keys/),
+    [],
+  ])
+  expect(error).toBeInstanceOf(SetupError)
+})
+
 test('an entry in a file has everything but the token, and needs no database', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'saldo-keys-'))
   const file = join(folder, 'keys.jsonl')

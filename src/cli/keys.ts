@@ -60,6 +60,7 @@ const create = defineCommand({
       appendEntry(file, created)
       return showToken(created, context)
     }
+    refuseWhereUnchecked(options.service, context)
     const [key, isFirst] = await withKeys(options.service, context, async (sql) => {
       const made = await createKey(sql, terms)
       return [made, (await listKeys(sql)).length === 1] as const
@@ -146,13 +147,25 @@ const roll = defineCommand({
 
 export const keys: Command = {
   about: 'creates, lists, rolls and revokes the API keys of a service',
-  details: ['Only the owner of the database may: MIGRATION_DATABASE_URL. docs/security.md#api-keys.'],
+  details: [
+    'Only the owner of the database may: MIGRATION_DATABASE_URL. docs/security.md#api-keys.',
+    'With AUTH=off, as in compose.yaml, none is made: the service would not check it, nor start again.',
+  ],
   verbs: { create, list, revoke, roll },
 }
 
 const firstKey =
   'It is the first key of this service, which from now on refuses requests without one: ' +
   'docs/security.md says when, and what AUTH changes.'
+
+/** Throws `SetupError`. With a key, also a revoked one, a service with `AUTH=off` does not start again. */
+function refuseWhereUnchecked(named: ServiceName | undefined, { env }: Context): void {
+  if (environmentOf(env, serviceOf(named, env)).AUTH !== 'off') return
+  throw new SetupError(
+    'No key was made. AUTH is off: keys are not checked, and the service refuses to start once there ' +
+      'is one. Set AUTH=keys and start the service with it first.',
+  )
+}
 
 async function withKeys<T>(
   named: ServiceName | undefined,
