@@ -7,6 +7,7 @@ import { builtinModules } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import packageJson from '../../package.json'
+import { decideStart } from '../access/policy'
 import { type Environment, readServiceConfig, serviceNames } from '../config/config'
 import { ofImage, packagesOf } from './supply-chain/lock'
 
@@ -189,6 +190,21 @@ test('compose: the broker syncs before it acknowledges, and creates no topics it
   for (const setting of ['redpanda.write_caching_default=false', 'redpanda.auto_create_topics_enabled=false'])
     expect(command[command.indexOf(setting) - 1]).toBe('--set')
 })
+
+test.each(['docs/course.md', 'README.pt-BR.md'])(
+  '%s: the services for the compose file of others start',
+  async (page) => {
+    const [, snippet = ''] = /```yaml\n( {2}saldo-balances:\n.*?)```/s.exec(await read(page)) ?? []
+    const added = Bun.YAML.parse(snippet) as Record<string, Service>
+    const env = Object.entries(added['saldo-balances']?.environment ?? {}).map(([key, value]) => [
+      key,
+      String(value),
+    ])
+    const config = readServiceConfig(Object.fromEntries(env))
+    expect(decideStart({ ...config, hasKeys: false }).refusal).toBeUndefined()
+    expect(Object.keys(added)).toContain(new URL(config.database.url).hostname)
+  },
+)
 
 test('the documentation lists exactly the variables that a service reads', async () => {
   const variables = new Set<string>()
