@@ -18,7 +18,7 @@ FROM base
 # What only the build knows (revision, created, source) is given to it: see docs/docker.md.
 LABEL org.opencontainers.image.title="saldo" \
       org.opencontainers.image.description="A wallet ledger and a balances read service, joined only by events." \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.vendor="The Saldo authors" \
       org.opencontainers.image.authors="The Saldo authors" \

@@ -1,5 +1,6 @@
 /** What a collector gets of one transfer, from the request to the applied row, and what it never gets. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { version } from '../package.json'
 import { connectKafka } from './platform/kafka/client'
 import type { Log } from './platform/telemetry/log'
 import { backing, log } from './testing/backing'
@@ -116,7 +117,7 @@ test('a transfer is one trace, from the caller through both services to the row'
     expect(endMs).toBeGreaterThanOrEqual(startMs)
     expect(Math.abs(startMs - Date.now())).toBeLessThan(60_000)
   }
-  expect(collector.resources.map((resource) => resource['service.version'])).toContain('0.1.0')
+  expect(collector.resources.map((resource) => resource['service.version'])).toContain(version)
 })
 
 test('a rejected transfer ends at the decision', async () => {
