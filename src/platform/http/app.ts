@@ -473,11 +473,15 @@ type Routes = { routes: readonly object[] }
 const routers = new WeakMap<Routes, FindRoute<Route>>()
 
 /** The router over all routes of an app, made when it is first needed. */
-export function routerIn(app: Routes): FindRoute<Route> {
+function routerIn(app: Routes): FindRoute<Route> {
   const find = routers.get(app) ?? routerOf(app.routes as readonly Route[])
   routers.set(app, find)
   return find
 }
+
+/** The route that answers a request: a HEAD is answered as a GET. */
+export const routeOf = (app: Routes, { method }: Request, path: string): Route | undefined =>
+  routerIn(app)(method === 'HEAD' ? 'GET' : method, path)
 
 /** Distinguishes a wrong method from a wrong path. */
 function notFound(app: Routes, request: Request, path: string): Response {

@@ -1,7 +1,8 @@
 /** How long requests take, by route and outcome. Every answer counts, refusals before all routes included. */
 import { createMetrics, defineMetrics } from '../telemetry/metrics'
 import { traceIdOf } from '../telemetry/trace'
-import { pathOf, routerIn, traceOf } from './app'
+import type { Answered } from './access-log'
+import { traceOf } from './app'
 import { pathOf as openApiPath } from './docs/openapi'
 
 export const httpMetrics = defineMetrics({
@@ -20,7 +21,7 @@ export const httpMetrics = defineMetrics({
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'OPTIONS'])
 
-export function createHttpMetrics(app: { routes: readonly object[] }) {
+export function createHttpMetrics() {
   const { duration, all } = createMetrics(httpMetrics)
   const shown = new Map<object, string>()
   const nameOf = (route: { path: string }): string => {
@@ -30,12 +31,11 @@ export function createHttpMetrics(app: { routes: readonly object[] }) {
   }
   return {
     all,
-    observe(request: Request, { status }: Response, startedMs: number): void {
+    observe({ request, route, startedMs }: Answered, { status }: Response): void {
       const { method } = request
-      const found = routerIn(app)(method === 'HEAD' ? 'GET' : method, pathOf(request))
       const labels = {
         method: methods.has(method) ? method : 'other',
-        route: found ? nameOf(found) : 'none',
+        route: route ? nameOf(route) : 'none',
         status,
       }
       duration.observe(labels, (performance.now() - startedMs) / 1000, traceIdOf(traceOf(request)))

@@ -1,17 +1,15 @@
 /** The span of a request, until its answer is made, as OpenTelemetry's HTTP conventions have it. */
 import type { Span, Tracing } from '../telemetry/spans'
-import { pathOf, routerIn, setSpan } from './app'
+import { setSpan } from './app'
 
 /** Undefined for probes, which say nothing of anybody and come all the time. */
 export function beginRequest(
   tracing: Tracing,
-  { app, scheme }: { app: { routes: readonly object[] }; scheme: 'http' | 'https' },
+  { path, route, scheme }: { path: string; route: string | undefined; scheme: 'http' | 'https' },
   request: Request,
 ): Span | undefined {
-  const path = pathOf(request)
   if (isProbe.test(path)) return undefined
   const { method, headers } = request
-  const route = routerIn(app)(method === 'HEAD' ? 'GET' : method, path)?.path
   const known = isMethod.test(method) ? method : undefined
   const span = tracing.begin([known ?? 'HTTP', ...(route === undefined ? [] : [route])].join(' '), {
     kind: 'server',

@@ -11,6 +11,7 @@ import {
   pathOf,
   refuse,
   refuseBody,
+  routeOf,
   setSpan,
   spanOf,
   takeBody,
@@ -65,18 +66,21 @@ const hsts = { 'strict-transport-security': 'max-age=31536000' }
 /** Throws `SetupError` when it cannot listen on the port, or has no certificate for it. */
 export function listen(app: App, options: ListenOptions, log: Log, tracing?: Tracing) {
   const { host, port, tls: files, certificateEveryMs: everyMs = 10_000, ...rules } = options
-  const logAccess = createAccessLog(app, log)
+  const logAccess = createAccessLog(log)
   const scheme = files ? 'https' : 'http'
-  const metrics = createHttpMetrics(app)
+  const metrics = createHttpMetrics()
   const respond: Respond = async (request, addressOf) => {
     const startedMs = performance.now()
-    const span = tracing && beginRequest(tracing, { app, scheme }, request)
+    const path = pathOf(request)
+    const route = routeOf(app, request, path)
+    const answered = { request, route, startedMs }
+    const span = tracing && beginRequest(tracing, { path, route: route?.path, scheme }, request)
     const response = secured(await answer(app, { request, addressOf }, rules, log))
     withHeaders(response, corsHeaders(request, rules))
     const quota = app.quotaHeadersOf?.(request)
     if (quota) withHeaders(response, quota)
-    logAccess(request, response, startedMs)
-    metrics.observe(request, response, startedMs)
+    logAccess(answered, response)
+    metrics.observe(answered, response)
     if (span) endRequest(span, response)
     return files && !isLoopbackHost(request) ? withHeaders(response, hsts) : response
   }
