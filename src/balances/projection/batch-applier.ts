@@ -34,7 +34,7 @@ import { lastRecordOf } from './recreation'
 import type { Retries } from './retries'
 import { accountsIn, accountsToLoad, clientsIn } from './sides'
 import { isPersonalTopic, type ReadRecord } from './topics'
-import type { DeadLetterReason, Reading } from './types'
+import type { DeadLetterReason, EpochChanges, Reading } from './types'
 
 export type BatchApplierOptions = {
   database: Pick<Database, 'sql'>
@@ -203,9 +203,13 @@ export class BatchApplier {
   }
 
   /** One transaction. Retries everything but what is wrong with the data itself, which it throws. */
-  async #commit(step: Step, signal: AbortSignal): Promise<boolean> {
-    const ofEpoch = await this.#commitInEpochs(step, signal)
-    if (ofEpoch !== 'plain') return ofEpoch
+  #commit(step: Step, signal: AbortSignal): Promise<boolean> {
+    const { epochs } = step
+    const isPlain = epochs && epochs.size <= 1 && (epochs.size === 0 || epochs.has(this.#settled ?? 0))
+    return isPlain ? this.#commitPlain(step, signal) : this.#commitInEpochs(step, signal)
+  }
+
+  async #commitPlain(step: Step, signal: AbortSignal): Promise<boolean> {
     const { database, retries } = this.#options
     const startedMs = performance.now()
     const [epoch] = step.epochs ?? []
@@ -213,12 +217,8 @@ export class BatchApplier {
       const stored = await loadProjectedAccounts(sql, accountIds)
       const projected =
         accountIds.length === 0 && step.projected ? step.projected : projectSafely(step.readings, stored)
-      if (projected instanceof ProjectionFailed) throw projected
-      const { unknown, ...projection } = projected
-      const dead = [...projection.deadLetters, ...step.rejected]
-      const rows = { ...projection, deadLetters: dead.map(deadLetterOf) }
-      const erased = rows.clients.filter(({ name }) => name === null)
-      if (erased.length > 0) await eraseInShadow(sql, erased)
+      const { rows, unknown, dead } = writtenOf(step, projected)
+      await eraseErased(sql, rows)
       const options = { areNew: this.#areNew }
       const claim = advanceOffsets(step.advances, epoch)
       const { claimed, recorded } = await applyProjection(sql, claim, rows, options)
@@ -262,24 +262,18 @@ export class BatchApplier {
 
   /**
    * While an epoch of the ledger starts, or events of several arrive, with all that is stored of their
-   * accounts, and alone among all processes. That is slow, and rare: `plain` where it is not needed.
+   * accounts, and alone among all processes. That is slow, and rare.
    */
-  async #commitInEpochs(step: Step, signal: AbortSignal): Promise<boolean | 'plain'> {
-    const { epochs, readings, advances } = step
-    const isPlain = epochs && epochs.size <= 1 && (epochs.size === 0 || epochs.has(this.#settled ?? 0))
-    if (isPlain) return 'plain'
+  async #commitInEpochs(step: Step, signal: AbortSignal): Promise<boolean> {
+    const { readings, advances } = step
     const { database, retries, log } = this.#options
     const startedMs = performance.now()
     const write = async (tx: Statements) => {
       await lockApplies(tx)
       const known = await loadKnownEpochs(tx, clientsIn(readings))
       const projected = projectSafely(readings, await loadProjectedAccounts(tx, accountsIn(readings)), known)
-      if (projected instanceof ProjectionFailed) throw projected
-      const { unknown, epochs: changes, ...projection } = projected
-      const dead = [...projection.deadLetters, ...step.rejected]
-      const rows = { ...projection, deadLetters: dead.map(deadLetterOf) }
-      const erased = rows.clients.filter(({ name }) => name === null)
-      if (erased.length > 0) await eraseInShadow(tx, erased)
+      const { rows, unknown, dead, changes } = writtenOf(step, projected)
+      await eraseErased(tx, rows)
       if (changes) await removeVoidEntries(tx, changes, rows.entries)
       const { claimed } = await applyProjection(tx, advanceOffsets(advances), rows)
       if (!claimed) throw new NotClaimed()
@@ -355,6 +349,22 @@ function stepOf(advances: Advance[], readings: Reading<Origin>[], startedMs: num
   const accountIds = accountsToLoad(readings)
   const projected = accountIds.length === 0 ? projectSafely(readings, new Map()) : undefined
   return { advances, readings, rejected: [], accountIds, projected, epochs: epochsIn(readings), startedMs }
+}
+
+/** The rows of a step, and what is to be said of them. Throws what the projection threw. */
+function writtenOf(
+  { rejected }: Step,
+  projected: ReturnType<typeof projectSafely<Origin>>,
+): Written & { changes: EpochChanges | undefined } {
+  if (projected instanceof ProjectionFailed) throw projected
+  const { unknown, epochs: changes, ...projection } = projected
+  const dead = [...projection.deadLetters, ...rejected]
+  return { rows: { ...projection, deadLetters: dead.map(deadLetterOf) }, unknown, dead, changes }
+}
+
+async function eraseErased(sql: Statements, { clients }: Rows): Promise<void> {
+  const erased = clients.filter(({ name }) => name === null)
+  if (erased.length > 0) await eraseInShadow(sql, erased)
 }
 
 /** Another member has advanced an offset. */

@@ -1,4 +1,5 @@
 /** What the projection measures: how much is applied at once, how long it takes, and how late it is. */
+import { traceparentOf } from '../../platform/kafka/process-spans'
 import type { IncomingRecord } from '../../platform/kafka/records'
 import { createMetrics, defineMetrics } from '../../platform/telemetry/metrics'
 import { traceIdOf } from '../../platform/telemetry/trace'
@@ -65,17 +66,8 @@ export function observeApply(
       slowest = { committedMs, record: origin.record }
     }
   }
-  if (slowest) latency.observe({}, Math.max(0, nowMs - slowest.committedMs) / 1000, traceIdIn(slowest.record))
-}
-
-const header = [Buffer.from('traceparent')]
-const form = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-/
-
-/** Any producer may have written it. */
-function traceIdIn(record: IncomingRecord): string | undefined {
-  const value =
-    record.lastHeaders?.(header)[0] ??
-    record.headers.findLast(([name]) => name.toString() === 'traceparent')?.[1]
-  const text = value?.toString()
-  return text !== undefined && form.test(text) ? traceIdOf(text) : undefined
+  if (!slowest) return
+  const traceparent = traceparentOf(slowest.record)
+  const traceId = traceparent === undefined ? undefined : traceIdOf(traceparent)
+  latency.observe({}, Math.max(0, nowMs - slowest.committedMs) / 1000, traceId)
 }
