@@ -29,6 +29,7 @@ import {
 import type { Once } from '../idempotency/once'
 import { deadLetterExamples } from './examples/dead-letters'
 import { answerOnce } from './keyed'
+import { parseRowId, rowIdPattern } from './row-ids'
 import { revalidated, revalidatedHeaders } from './values'
 
 const letters = {
@@ -204,8 +205,6 @@ const presentRedrive = (
 const respondToRedrive = (body: Static<typeof RedriveResponse>, headers: Record<string, string>): Response =>
   Response.json(body, { headers: { 'cache-control': 'no-store', ...headers } })
 
-const idPattern = /^(\d{1,18})$/
-
 const tag = { name: 'Dead letters', description: 'Records that could not be read or applied.' }
 const headers = [...pageHeaders, ...revalidatedHeaders]
 
@@ -227,7 +226,7 @@ export const deadLetterRoutes = (
     async handle({ query: { limit, cursor, cause, topic }, request }) {
       const size = pageSizeOf(limit)
       const filter = { letters: '', cause, topic }
-      const [before] = parseNumbers(cursor, filter, idPattern) ?? []
+      const [before] = parseNumbers(cursor, filter, rowIdPattern) ?? []
       const rows = await deadLetters.list({ cause, topic }, { before, limit: size + 1 })
       const { page, next } = pageOf(rows, size, { filter, positionOf: (last) => String(last.id) })
       return respondWithPage(request, { data: page.map(presentDeadLetter) }, next, revalidated)
@@ -262,7 +261,8 @@ export const deadLetterRoutes = (
     problems: [problems.deadLetterNotFound],
     examples: deadLetterExamples.getDeadLetter,
     async handle({ params: { id }, request }) {
-      const letter = isLetterId(id) ? await deadLetters.find(BigInt(id)) : undefined
+      const row = parseRowId(id)
+      const letter = row === undefined ? undefined : await deadLetters.find(row)
       if (letter) return Response.json(presentDeadLetter(letter), { headers: revalidated })
       return refuse(request, problems.deadLetterNotFound, { detail: `there is no dead letter ${id}` })
     },
@@ -293,9 +293,6 @@ export const deadLetterRoutes = (
   }),
 ]
 
-/** Null is what the router makes of a path that is not UTF-8. */
-const isLetterId = (id: string | null): id is string => id !== null && idPattern.test(id)
-
 /** `filter` is what a cursor of the answer is sealed to. */
 function parseRedrive({ ids, all, cause, topic, cursor }: Static<typeof NewRedrive>): {
   selection: RedriveSelection
@@ -310,6 +307,6 @@ function parseRedrive({ ids, all, cause, topic, cursor }: Static<typeof NewRedri
   if (ids && (topic !== undefined || cursor !== undefined))
     throw new InvalidValue({ pointer: '#/ids', detail: 'ids go with neither topic nor cursor' })
   if (ids) return { selection: { ids: [...new Set(ids.map(BigInt))] }, filter }
-  const [after] = parseNumbers(cursor, filter, idPattern) ?? []
+  const [after] = parseNumbers(cursor, filter, rowIdPattern) ?? []
   return { selection: { filter: { cause, topic }, after }, filter }
 }

@@ -17,6 +17,7 @@ import { closed, closedObject, nullable, oneOf } from '../../platform/http/schem
 import type { ReconciliationQueries } from '../reconciliations/queries'
 import type { ListedReconciliation, Reconciliation } from '../reconciliations/reconciliations-store'
 import { reconciliationExamples } from './examples/reconciliations'
+import { parseRowId, rowIdPattern } from './row-ids'
 import { revalidated, revalidatedHeaders } from './values'
 
 const results = ['clean', 'different', 'pending'] as const
@@ -67,7 +68,6 @@ const presentReport = (row: Reconciliation): Static<typeof ReconciliationReportR
   jws: row.jws,
 })
 
-const idPattern = /^(\d{1,18})$/
 const tag = { name: 'Reconciliations', description: 'Reports of comparisons with the ledger.' }
 
 export const reconciliationRoutes = (reconciliations: ReconciliationQueries) => [
@@ -88,7 +88,7 @@ export const reconciliationRoutes = (reconciliations: ReconciliationQueries) => 
     async handle({ query: { limit, cursor, result }, request }) {
       const size = pageSizeOf(limit)
       const filter = { list: 'reconciliations', result }
-      const [before] = parseNumbers(cursor, filter, idPattern) ?? []
+      const [before] = parseNumbers(cursor, filter, rowIdPattern) ?? []
       const rows = await reconciliations.list(result, { before, limit: size + 1 })
       const { page, next } = pageOf(rows, size, { filter, positionOf: (last) => String(last.id) })
       return respondWithPage(request, { data: page.map(present) }, next, revalidated)
@@ -106,7 +106,8 @@ export const reconciliationRoutes = (reconciliations: ReconciliationQueries) => 
     problems: [problems.reconciliationNotFound],
     examples: reconciliationExamples.getReconciliation,
     async handle({ params: { id }, request }) {
-      const row = id !== null && idPattern.test(id) ? await reconciliations.find(BigInt(id)) : undefined
+      const number = parseRowId(id)
+      const row = number === undefined ? undefined : await reconciliations.find(number)
       if (row) return Response.json(presentReport(row), { headers: revalidated })
       return refuse(request, problems.reconciliationNotFound, { detail: `there is no report ${id}` })
     },
