@@ -55,6 +55,19 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
     }
   }
 
+  /** On a connection of its own. */
+  async function askOnce<T>(question: (admin: Admin) => Promise<T>, rights: string): Promise<T> {
+    const admin = client.admin()
+    try {
+      await admin.connect()
+      return await question(admin)
+    } catch (error) {
+      throw brokerFault(error, rights)
+    } finally {
+      admin.disconnect().catch(() => {})
+    }
+  }
+
   return {
     /**
      * Creates missing topics, and waits until all are served. Existing ones stay as they are. On a
@@ -62,31 +75,17 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
      * that is just being created fails all further questions of that connection.
      */
     async ensureTopics(topics: string[], partitions: number): Promise<void> {
-      const admin = client.admin()
-      try {
-        await admin.connect()
+      const rights = `Describe ${onTopics(topics)}, and Create where one does not exist yet`
+      await askOnce(async (admin) => {
         await createMissingTopics(admin, { topics, partitions, settings }, log)
         await untilServed(admin, topics)
-      } catch (error) {
-        throw brokerFault(error, `Describe ${onTopics(topics)}, and Create where one does not exist yet`)
-      } finally {
-        admin.disconnect().catch(() => {})
-      }
+      }, rights)
     },
     /** Those of the topics that exist. Of those in `refused` the broker shows no settings. */
-    async describeTopics(
+    describeTopics: (
       topics: readonly string[],
-    ): Promise<{ described: DescribedTopic[]; brokers: number; refused: string[] }> {
-      const admin = client.admin()
-      try {
-        await admin.connect()
-        return await describe(admin, topics)
-      } catch (error) {
-        throw brokerFault(error, `Describe ${onTopics(topics)}`)
-      } finally {
-        admin.disconnect().catch(() => {})
-      }
-    },
+    ): Promise<{ described: DescribedTopic[]; brokers: number; refused: string[] }> =>
+      askOnce((admin) => describe(admin, topics), `Describe ${onTopics(topics)}`),
     /** Identity of the broker's data: offsets are meaningful only together with it. */
     clusterId: (): Promise<string> =>
       ask(async (admin) => {
