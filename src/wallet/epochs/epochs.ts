@@ -6,7 +6,7 @@
  * topics with the ledger, and between sends it puts the start of a new epoch into the outbox.
  */
 import { topics } from '../../contract/events/events'
-import { type EncodedEvent, firstEpoch } from '../../contract/wire/envelope'
+import { firstEpoch } from '../../contract/wire/envelope'
 import { messageOf } from '../../platform/fault'
 import { protocolErrorOf } from '../../platform/kafka/broker-fault'
 import type { Kafka } from '../../platform/kafka/client'
@@ -129,7 +129,7 @@ export class Epochs {
       ...accounts.map((account) => accountAtStart(account, epoch)),
     ]
     await database.sql.begin(async (tx) => {
-      await enqueueReplay(tx, untraced(events))
+      await enqueueReplay(tx, events)
       await advanceStart(tx, epoch, {
         ...(lastClient !== undefined && { clientsAfter: lastClient }),
         ...(lastAccount !== undefined && { accountsAfter: lastAccount }),
@@ -144,11 +144,11 @@ export class Epochs {
     if (stored.withHistory) {
       this.#history ??= eventPages(database, { accountId: undefined, since: new Date(0) })
       const page = await this.#history.next()
-      if (!page.done) return enqueueReplay(database.sql, untraced(page.value.events))
+      if (!page.done) return enqueueReplay(database.sql, page.value.events)
     }
     this.#history = undefined
     await database.sql.begin(async (tx) => {
-      await enqueueReplay(tx, untraced([endOf(stored)]))
+      await enqueueReplay(tx, [endOf(stored)])
       await completeStart(tx, stored.epoch)
     })
     const { epoch, clients, accounts } = stored
@@ -181,8 +181,6 @@ export class Epochs {
     }
   }
 }
-
-const untraced = (events: EncodedEvent[]) => events.map((event) => ({ ...event, traceparent: null }))
 
 const endOf = ({ id, epoch, clients, accounts, startedAt }: LedgerEpoch) =>
   epochToEvent({

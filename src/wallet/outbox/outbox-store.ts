@@ -2,6 +2,7 @@
  * Committed events that the broker has not acknowledged: a row for each append, inserted and deleted, never
  * updated.
  */
+import type { EncodedEvent } from '../../contract/wire/envelope'
 import { openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
@@ -37,10 +38,11 @@ export const openOutbox = (url: string) =>
 /** Relays of other processes listen on this channel. A message means only that there may be work. */
 export const outboxChannel = 'saldo_outbox'
 
-/** Inserts earlier events as one row, and wakes the relay of any process. */
-export async function enqueueReplay(sql: Statements, events: OutboxEvent[]): Promise<void> {
+/** Inserts earlier events as one row, of no request, and wakes the relay of any process. */
+export async function enqueueReplay(sql: Statements, events: readonly EncodedEvent[]): Promise<void> {
   if (events.length === 0) return
-  await insertOutbox(sql, events, { isReplay: true })
+  const untraced = events.map((event) => ({ ...event, traceparent: null }))
+  await insertOutbox(sql, untraced, { isReplay: true })
   await sql`select pg_notify(${outboxChannel}, '')`
 }
 

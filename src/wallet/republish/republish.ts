@@ -34,10 +34,7 @@ export async function republishAll(
       if (signal.aborted) return count
       await pause(pollMs, signal)
     }
-    await enqueueReplay(
-      database.sql,
-      events.map((event) => ({ ...event, traceparent: null })),
-    )
+    await enqueueReplay(database.sql, events)
     count += events.length
     progress.add(entries)
     if (signal.aborted) break
