@@ -1,6 +1,8 @@
 /** What a backup says of its database, and what a restore does to one beside PostgreSQL's own tools. */
+import type { Sql } from 'postgres'
 import type { ServiceName } from '../config/config'
 import type { Database } from '../platform/postgres/database'
+import { appliedMigrations } from '../platform/postgres/migrate'
 import type { Statements } from '../platform/postgres/statements'
 
 /** What a restored database has to agree with. Sums are minor units, as text, by currency. */
@@ -21,9 +23,8 @@ const countedTables = {
 } as const satisfies Record<ServiceName, readonly string[]>
 
 export async function readContents(sql: Statements, service: ServiceName): Promise<Contents> {
-  const [head] = await sql<{ epoch: number; migrations: number }[]>`
-    select (select coalesce(max(epoch), 1) from ledger_epochs) as epoch,
-      (select count(*)::int from drizzle.__drizzle_migrations) as migrations`
+  const [head] = await sql<{ epoch: number }[]>`select coalesce(max(epoch), 1) as epoch from ledger_epochs`
+  const migrations = (await appliedMigrations(sql as unknown as Sql)).length
   const counts: Record<string, number> = {}
   for (const table of countedTables[service]) {
     const [row] = await sql<{ count: number }[]>`select count(*)::float8 as count from ${sql(table)}`
@@ -33,7 +34,7 @@ export async function readContents(sql: Statements, service: ServiceName): Promi
   const sums = await sql<{ currency: string; sum: string }[]>`
     select currency, sum(balance_minor)::text as sum from ${holders} group by currency order by currency`
   return {
-    ...{ epoch: head?.epoch ?? 1, migrations: head?.migrations ?? 0, counts },
+    ...{ epoch: head?.epoch ?? 1, migrations, counts },
     sums: Object.fromEntries(sums.map(({ currency, sum }) => [currency, sum])),
     faults: service === 'wallet' ? await faultsOfLedger(sql) : await faultsOfModel(sql),
   }

@@ -75,15 +75,13 @@ export async function backUp(
   )
   const dump = { file: dumpFile, ...(await digestOf(path)) }
   const manifest: Manifest = {
-    ...{
-      format: 1,
-      service,
-      taken_at,
-      version: packageJson.version,
-      server_version: version,
-      contents,
-      dump,
-    },
+    format: 1,
+    service,
+    taken_at,
+    version: packageJson.version,
+    server_version: version,
+    contents,
+    dump,
   }
   const draft = join(folder, `${manifestFile}.draft`)
   writeFileSync(draft, `${JSON.stringify(manifest, null, 2)}\n`)

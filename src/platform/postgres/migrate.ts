@@ -192,7 +192,8 @@ async function apply(
   })
 }
 
-async function appliedMigrations(sql: postgres.Sql): Promise<Applied[]> {
+/** In the order in which they were applied, those of later versions included. */
+export async function appliedMigrations(sql: postgres.Sql): Promise<Applied[]> {
   const [tables] = await sql`
     select to_regclass('drizzle.__drizzle_migrations') as former,
       to_regclass('drizzle.later_migrations') as later`
