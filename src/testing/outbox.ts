@@ -1,6 +1,7 @@
 /** The outbox as tests fill and look at it. */
 import type { Sql } from 'postgres'
 import { eventsOfLines, linesOfEvents, type OutboxEvent } from '../wallet/outbox/lines'
+import { sessionOf, tryLead } from '../wallet/outbox/outbox-store'
 
 /** Of any types. */
 type AnySql = Pick<Sql<never>, 'unsafe'>
@@ -51,3 +52,9 @@ export async function countPending(sql: AnySql): Promise<number> {
 /** Those of rows of the outbox, in their order. */
 export const eventsIn = (rows: readonly { events?: string }[]): OutboxEvent[] =>
   rows.flatMap(({ events = '' }) => eventsOfLines(events))
+
+/** Leads in place of a relay, so that the outbox stays as it is. */
+export async function holdLead(sql: AnySql): Promise<void> {
+  const statements = sql as Parameters<typeof tryLead>[0]
+  if (!(await tryLead(statements, await sessionOf(statements)))) throw new Error('a relay leads already')
+}

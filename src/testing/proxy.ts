@@ -11,6 +11,8 @@ export type SilentProxy = {
   silence(): void
   /** Silences the next connection that sends this text to the server, before it arrives. */
   silenceOn(text: string): void
+  /** The same, after it arrived: the server executes it, and its answer is held. */
+  silenceAfter(text: string): void
   /** Silences current and new connections. */
   silenceAll(): void
   /** New connections get through again; held bytes stay held. */
@@ -28,7 +30,7 @@ export async function startProxy(serverUrl: string): Promise<SilentProxy> {
   const server = new URL(serverUrl)
   const links = new Set<Link>()
   let isSilent = false
-  let trigger: string | undefined
+  let trigger: { text: string; arrives: boolean } | undefined
   const listener = net.createServer((client) => {
     const upstream = net.connect(Number(server.port), server.hostname)
     const end = () => {
@@ -43,9 +45,12 @@ export async function startProxy(serverUrl: string): Promise<SilentProxy> {
       link.held.push(deliver)
     }
     client.on('data', (data) => {
-      if (trigger !== undefined && data.includes(trigger)) {
+      if (trigger && data.includes(trigger.text)) {
+        if (trigger.arrives) upstream.write(data)
         link.isSilent = true
+        const { arrives } = trigger
         trigger = undefined
+        if (arrives) return
       }
       pass(() => upstream.write(data), data.length)
     })
@@ -69,7 +74,10 @@ export async function startProxy(serverUrl: string): Promise<SilentProxy> {
     },
     silence,
     silenceOn(text) {
-      trigger = text
+      trigger = { text, arrives: false }
+    },
+    silenceAfter(text) {
+      trigger = { text, arrives: true }
     },
     silenceAll() {
       isSilent = true

@@ -21,11 +21,11 @@ import {
   type Refusal,
   type Status,
 } from '../../testing/ledger-model'
+import { holdLead } from '../../testing/outbox'
 import { casesOf } from '../../testing/random'
 import type { Answer } from '../../testing/stack'
 import { log, startWallets, steadyClock, type Wallets } from '../../testing/wallets'
 import { expireHolds } from '../maintenance/sweep'
-import { tryLead } from '../outbox/outbox-store'
 import { CommitQueue } from './commit-queue'
 import type { CommandRequest, RequestResult } from './decide-request'
 import { execute } from './execute'
@@ -133,7 +133,7 @@ type AskedAmount = AskedPayment['amount'] | 'none'
 test('a wallet answers what a ledger on paper would answer, and so do its tables', async () => {
   // The test holds the relay lock, so no wallet relays or sweeps: events stay in the outbox, and holds
   // expire only when the test says so.
-  await using wallets = await startWallets(1, (sql) => tryLead(sql as never))
+  await using wallets = await startWallets(1, holdLead)
   await using sweeping = sweeper(wallets)
   const irene = (await wallets.wallet.post('/clients', { name: 'Irene', email: 'irene@example.com' })).body.id
   const foreign = (await wallets.wallet.post('/accounts', { client_id: irene, currency: 'EUR' })).body.id

@@ -3,13 +3,13 @@ import { expect, test } from 'bun:test'
 import { openDatabase } from '../../platform/postgres/database'
 import { routesOf } from '../../testing/documented'
 import { eventually } from '../../testing/eventually'
+import { holdLead } from '../../testing/outbox'
 import { previewedRoutes, runPreviews } from '../../testing/previews'
 import { seeded } from '../../testing/random'
 import { reuseWallet } from '../../testing/reuse'
 import type { Answer, Caller } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, startWallets, type Wallets, world } from '../../testing/wallets'
 import type { TransferMoney } from '../domain/transfer'
-import { tryLead } from '../outbox/outbox-store'
 import { createClock } from './clock'
 import { createPreviews, previewSettings } from './preview'
 
@@ -160,7 +160,7 @@ test('an idempotency key of a preview is neither used nor looked up', async () =
 
 test('a hold that is past its expiry is refused as in reality, before and after the sweep', async () => {
   // The test holds the lock, so that no wallet sweeps.
-  await using wallets = await startWallets(1, (sql) => tryLead(sql as never))
+  await using wallets = await startWallets(1, holdLead)
   const { wallet, sql } = wallets
   const expires_at = new Date(Date.now() + 400).toISOString()
   const { body } = await wallet.post('/holds', { account_id_from: eva, amount: 5, expires_at })

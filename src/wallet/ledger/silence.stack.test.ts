@@ -1,15 +1,17 @@
 /** Connections to the database that are cut in silence: nothing is closed, and nothing arrives. */
 import { expect, test } from 'bun:test'
+import { advisoryLocks } from '../../platform/postgres/locks'
 import { eventually } from '../../testing/eventually'
 import { countPending } from '../../testing/outbox'
-import { startProxy } from '../../testing/proxy'
+import { type SilentProxy, startProxy } from '../../testing/proxy'
 import { type Caller, callerOf } from '../../testing/stack'
 import { eva, expectSoundLedger, frank, log, startWallets } from '../../testing/wallets'
 import { startWallet } from '../service'
 
-async function start() {
+async function start(begin?: (proxy: SilentProxy) => void) {
   const wallets = await startWallets(0)
   const proxy = await startProxy(wallets.config.database.url)
+  begin?.(proxy)
   const { url } = wallets.config.database
   const database = { ...wallets.config.database, url: proxy.through(url) }
   const service = await startWallet({ ...wallets.config, database }, log)
@@ -65,6 +67,12 @@ test.concurrent('a relay that is cut in silence goes on, and every event is publ
   stack.proxy.silence()
   expect((await stack.pay()).status).toBe(201)
   await eventually(async () => expect(await pending()).toBe(0))
+})
+
+test.concurrent('a relay that leads without knowing it, since the answer was lost, goes on', async () => {
+  await using stack = await start((proxy) => proxy.silenceAfter(String(advisoryLocks.relay)))
+  expect((await stack.pay()).status).toBe(201)
+  await eventually(async () => expect(await countPending(stack.sql)).toBe(0))
 })
 
 test.concurrent('readiness fails without any request', async () => {

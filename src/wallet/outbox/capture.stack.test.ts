@@ -5,11 +5,10 @@ import { getTableColumns } from 'drizzle-orm'
 import { decodeRecord } from '../../contract/wire/envelope'
 import { eventually } from '../../testing/eventually'
 import { headersOf } from '../../testing/headers'
-import { countPending, eventsIn } from '../../testing/outbox'
+import { countPending, eventsIn, holdLead } from '../../testing/outbox'
 import { eva, frank, startWallets } from '../../testing/wallets'
 import { grants } from '../db/grants'
 import { outboxEvents } from '../db/schema'
-import { tryLead } from './outbox-store'
 
 const documentation = await Bun.file(join(import.meta.dir, '../../../docs/operations.md')).text()
 const section = documentation.slice(documentation.indexOf('## Debezium instead of the relay'))
@@ -43,7 +42,7 @@ type Captured = Record<
 
 test('captured events are inserted and deleted, a row each; personal data is left to the relay', async () => {
   // The test holds the relay lock, so that what is left in the outbox stays there.
-  await using wallets = await startWallets(1, (sql) => tryLead(sql as never))
+  await using wallets = await startWallets(1, holdLead)
   const { wallet, sql } = wallets
   // What a log of the table has. Debezium reads the insertions.
   await sql.unsafe(`

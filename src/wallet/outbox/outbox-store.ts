@@ -155,9 +155,21 @@ export async function measureOutbox(sql: Statements): Promise<{ pending: number;
   return { pending: row?.pending ?? 0, oldestAgeMs: row?.oldest_age_ms ?? 0 }
 }
 
-/** Tries to become the relay of this database. The lock is released with the session. */
-export async function tryLead(sql: Statements): Promise<{ leads: boolean; session: number }> {
-  const [row] = await sql<{ leads: boolean; session: number }[]>`
-    select pg_try_advisory_lock(${advisoryLocks.relay}) as leads, pg_backend_pid() as session`
-  return row ?? { leads: false, session: 0 }
+/** The database session that answers. */
+export async function sessionOf(sql: Statements): Promise<number> {
+  const [row] = await sql<{ session: number }[]>`select pg_backend_pid() as session`
+  if (!row) throw new Error('the database answered without its session')
+  return row.session
+}
+
+/**
+ * Tries to become the relay of this database, in this session and no other: when the answer is lost, the
+ * caller has to know which session may hold the lock. It is released with the session.
+ */
+export async function tryLead(sql: Statements, session: number): Promise<boolean> {
+  const [row] = await sql<{ leads: boolean }[]>`
+    select case
+      when pg_backend_pid() = ${session} then pg_try_advisory_lock(${advisoryLocks.relay}) else false
+    end as leads`
+  return row?.leads ?? false
 }

@@ -29,6 +29,7 @@ import {
   outboxChannel,
   type PendingAppend,
   type SettledAppend,
+  sessionOf,
   settleAndRead,
   tryLead,
 } from './outbox-store'
@@ -90,9 +91,8 @@ export function createRelay(options: RelayOptions): Relay {
   const wakeup = createWakeup()
   const sql = openOutbox(options.databaseUrl)
   let leads = false
-  let session = 0
-  /** A former leader's session, which may still hold the lock: the server may not know that it is lost. */
-  let lostSession: number | undefined
+  /** Where leadership was last tried: it may hold the lock also when it is lost and gave no answer. */
+  let session: number | undefined
   let trouble: string | undefined
   let isNotifying = false
   const handedOver = new HandedOver()
@@ -107,9 +107,11 @@ export function createRelay(options: RelayOptions): Relay {
   const relay = async (signal: AbortSignal, onProgress: () => void): Promise<void> => {
     while (!signal.aborted) {
       if (!leads) {
-        if (lostSession !== undefined) await endSessions(sql, [lostSession])
-        lostSession = undefined
-        ;({ leads, session } = await tryLead(sql))
+        const current = await sessionOf(sql)
+        // The server may not know yet that it is lost.
+        if (session !== undefined && session !== current) await endSessions(sql, [session])
+        session = current
+        leads = await tryLead(sql, session)
         if (leads) log.info({}, 'acquired outbox relay leadership')
         drain.begin()
       }
@@ -118,7 +120,6 @@ export function createRelay(options: RelayOptions): Relay {
       if (leads && !(await drain.run(session))) {
         leads = false
         handedOver.clear()
-        lostSession = session
         continue
       }
       trouble = undefined
@@ -208,7 +209,7 @@ class OutboxDrain {
   }
 
   /** Returns false in another session than the leader's: the lock was lost with that one. */
-  async run(session: number): Promise<boolean> {
+  async run(session: number | undefined): Promise<boolean> {
     for (;;) {
       const nowMs = performance.now()
       const [skipped, due] = partition([...this.#refused], ([, { retryMs }]) => retryMs > nowMs)
