@@ -1,12 +1,13 @@
 /** The stuck states, and how each is caused from outside. */
 import type { Environment } from '../config/config'
+import { eva } from '../config/local'
 import { pause } from '../platform/process/retry'
 import { redriveNew } from './dead-letters'
 import { Freezer } from './freeze'
 import type { LocalStack } from './local-stack'
 import { type Replica, startReplica } from './replica'
 import { lockEntries, rejectEntries, takeLead, withBackends } from './sessions-store'
-import { eva, type Traffic } from './traffic'
+import type { Traffic } from './traffic'
 
 export type Stage = {
   stack: LocalStack

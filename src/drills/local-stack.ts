@@ -1,7 +1,8 @@
 /** The `npm start` that runs on this machine: where its parts listen, and which processes they are. */
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { localDatabaseUrl, type ServiceName, type StartConfig } from '../config/config'
+import { pidFileOf } from '../config/local'
 import { SetupError } from '../platform/fault'
 import { findPortHolder } from '../platform/process/ports'
 
@@ -50,7 +51,7 @@ export function findLocalStack(config: StartConfig): LocalStack {
 /** From the file that `npm start` writes and removes. */
 function supervisorOf(dataDir: string): number {
   try {
-    return Number.parseInt(readFileSync(join(dataDir, 'lock.pid'), 'utf8'), 10)
+    return Number.parseInt(readFileSync(pidFileOf(dataDir), 'utf8'), 10)
   } catch {
     throw new SetupError(`No npm start runs on ${dataDir}: start it, or set DATA_DIR as it was started.`)
   }

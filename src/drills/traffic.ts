@@ -1,9 +1,7 @@
 /** A few transfers between two accounts of the sample data, and back: without any, nothing would wait. */
+import { eva, frank } from '../config/local'
 import { messageOf, SetupError } from '../platform/fault'
 import { pause } from '../platform/process/retry'
-
-export const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
 const amount = 0.01
 /** How long an answer is waited for, in milliseconds. */

@@ -5,6 +5,7 @@
 import { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pidFileOf } from '../config/local.ts'
 import { makeFilePrivate } from './private-files.ts'
 
 export class DirectoryTaken extends Error {
@@ -31,7 +32,7 @@ export type DirectoryLock = {
 export function lockDirectory(directory: string): DirectoryLock {
   // An existing directory keeps its mode: it may hold other things.
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const pidFile = join(directory, 'lock.pid')
+  const pidFile = pidFileOf(directory)
   makeFilePrivate(join(directory, 'lock.sqlite'))
   const database = new Database(join(directory, 'lock.sqlite'))
   try {

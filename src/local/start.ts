@@ -17,6 +17,7 @@ import {
   type StartConfig,
   serviceNames,
 } from '../config/config.ts'
+import { eva, frank } from '../config/local.ts'
 import { optionsOrExit } from '../platform/process/options.ts'
 import { describeHolder, freePort, portConflictOf } from '../platform/process/ports.ts'
 import { backoffMs, keepTrying, pause } from '../platform/process/retry.ts'
@@ -47,9 +48,6 @@ const progressMs = 5000
 const repeatMs = 10_000
 /** Signals closer together are one Ctrl-C, which the terminal, `bun run` and the launcher each hand on. */
 const sameKeyMs = 1000
-
-const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
 
 /** What the shell may have set for services elsewhere: on this machine there is no TLS and no login. */
 const ofDeployments = [

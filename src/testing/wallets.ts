@@ -11,14 +11,13 @@ import { backing, log } from './backing'
 import { findFaults } from './ledger-faults'
 import { type Caller, callerOf, serviceConfig } from './stack'
 
+export { eva, frank } from '../config/local'
 export { log }
 
 /** A clock that ignores the database time. */
 export const steadyClock = (now = () => new Date()): Clock => ({ now, observe() {}, isFresh: () => true })
 
-/** People and accounts of the seed. */
-export const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
-export const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
+/** An account of the seed, as are those of `config/local`. */
 export const world = '00000000-0000-0000-0000-00000042524c'
 
 export type Wallets = {
