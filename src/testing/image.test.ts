@@ -110,7 +110,7 @@ test('migrations, seed and patches are in the image; tests and local tools are n
 
 type Service = {
   image: string
-  build?: string
+  build?: { context: string; args: Record<string, string> }
   environment?: Record<string, string | number>
   ports?: string[]
   depends_on?: Record<string, { condition: string }>
@@ -154,7 +154,10 @@ test('compose: the services share only the image and the broker', () => {
   expect(wallet?.database.url).not.toBe(balances?.database.url)
   expect(wallet?.kafka.brokers).toEqual(balances?.kafka.brokers ?? [])
   expect(serviceNames.map((name) => services[name]?.image)).toEqual(['saldo', 'saldo'])
-  expect(Object.values(services).filter((service) => service.build)).toHaveLength(1)
+  const builds = Object.values(services).flatMap(({ build }) => build ?? [])
+  // Every argument of the Dockerfile, and empty where the shell has none.
+  const args = { REVISION: expect.stringMatching(/^\$\{REVISION:-\}$/) }
+  expect(builds).toEqual([{ context: '.', args }])
 })
 
 test('compose: KAFKA_PARTITIONS is passed to both services, and has their default', () => {

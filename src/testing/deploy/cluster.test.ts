@@ -8,7 +8,7 @@ const read = (path: string) => Bun.file(join(root, path)).text()
 
 type Service = {
   image: string
-  build?: string
+  build?: { context: string; args: Record<string, string> }
   command?: string[]
   environment?: Record<string, string | number>
   ports?: string[]
@@ -28,6 +28,7 @@ const environmentOf = (name: string): Environment =>
 
 test('it is another project, with the images of compose.yaml', () => {
   expect(cluster.name).not.toBe(single.name)
+  expect(cluster.services.wallet?.build).toEqual({ ...single.services.wallet?.build, context: '..' } as never)
   for (const name of [...serviceNames, 'wallet-db', 'balances-db'])
     expect(cluster.services[name]?.image).toBe(String(single.services[name]?.image))
   for (const name of brokers)
