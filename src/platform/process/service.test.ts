@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { eventually } from '../../testing/eventually'
 import type { Log } from '../telemetry/log'
-import { createService, type Part } from './service'
+import { createService, type Part, restartable } from './service'
 
 const steps: string[] = []
 const log = { info() {}, warn: (_: object, text: string) => steps.push(text) } as unknown as Log
@@ -140,4 +140,60 @@ test('a service is ready when all its parts are, and stops while it waits for on
   resolve()
   await running
   expect(service.isServing()).toBe(true)
+})
+
+function startRestartable() {
+  let runs = 0
+  const stopping = Promise.withResolvers<void>()
+  const part = restartable('consumer', () => {
+    runs++
+    return { stop: () => stopping.promise, health: () => ({ status: 'pass' as const }) }
+  })
+  const ending = new AbortController()
+  const ended = part.run(ending.signal)
+  return {
+    part,
+    runs: () => runs,
+    letStop: () => stopping.resolve(),
+    end() {
+      ending.abort()
+      stopping.resolve()
+      return ended
+    },
+  }
+}
+
+test('a paused part is stopped until it is resumed, and warns why', async () => {
+  const { part, runs, letStop, end } = startRestartable()
+  expect(part.current()).toBeDefined()
+  const paused = part.pause('paused on purpose')
+  expect([part.isPaused(), part.current() !== undefined]).toEqual([true, true])
+  letStop()
+  await Promise.all([paused, part.pause('again')])
+  expect([part.current(), await part.health()]).toEqual([
+    undefined,
+    { status: 'warn', output: 'paused on purpose' },
+  ])
+  // A restart meanwhile does not end the pause.
+  part.restart()
+  await Promise.resolve()
+  expect(runs()).toBe(1)
+
+  part.resume()
+  await eventually(() => expect([runs(), part.isPaused()]).toEqual([2, false]))
+  expect(await part.health()).toEqual({ status: 'pass' })
+  await end()
+})
+
+test('a part resumed before it has stopped runs on, and the end leaves no pause waiting', async () => {
+  const { part, runs, letStop, end } = startRestartable()
+  const paused = part.pause('on purpose')
+  part.resume()
+  await paused
+  letStop()
+  await eventually(() => expect(runs()).toBe(2))
+
+  const second = part.pause('on purpose')
+  await Promise.all([end(), second])
+  expect(runs()).toBe(2)
 })

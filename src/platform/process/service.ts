@@ -184,21 +184,45 @@ export const every = (ms: number, name: string, work: (signal: AbortSignal) => P
 export function restartable<T extends Startable>(name: string, start: () => T) {
   let current: T | undefined
   let restarting = new AbortController()
+  let pausing: Pause | undefined
   return {
     name,
+    /** Undefined before it runs, and while it is paused. */
     current: () => current,
     restart: () => restarting.abort(),
+    isPaused: () => pausing !== undefined,
+    /** Resolves when it has stopped, or will run on. Until `resume` it warns with this text. */
+    pause(reason: string): Promise<void> {
+      pausing ??= { reason, stopped: Promise.withResolvers(), ended: new AbortController() }
+      restarting.abort()
+      return pausing.stopped.promise
+    },
+    resume(): void {
+      pausing?.ended.abort()
+      pausing?.stopped.resolve()
+      pausing = undefined
+    },
     async run(signal: AbortSignal) {
+      signal.addEventListener('abort', () => pausing?.stopped.resolve(), { once: true })
       while (!signal.aborted) {
+        if (pausing) {
+          pausing.stopped.resolve()
+          await aborted(AbortSignal.any([signal, pausing.ended.signal]))
+          continue
+        }
         restarting = new AbortController()
         current = start()
         await aborted(AbortSignal.any([signal, restarting.signal]))
         await current.stop()
+        current = undefined
       }
     },
-    health: (): Check | Promise<Check> => current?.health?.() ?? { status: 'pass' },
+    health: (): Check | Promise<Check> =>
+      pausing ? { status: 'warn', output: pausing.reason } : (current?.health?.() ?? { status: 'pass' }),
   }
 }
+
+type Pause = { reason: string; stopped: PromiseWithResolvers<void>; ended: AbortController }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
