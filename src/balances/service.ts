@@ -30,6 +30,7 @@ import type { Log } from '../platform/telemetry/log'
 import { createMetrics } from '../platform/telemetry/metrics'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
+import { openRecords } from './console/records'
 import { grants } from './db/grants'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
 import { createDeadLetterMetrics } from './dead-letters/metrics'
@@ -101,11 +102,15 @@ export async function startBalances(
   const read = createRecordReader(config.events)
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
-  const serving = createServing({ config, kafka, reading, log }, { lookEveryMs, onSample: detector.observe })
+  const serving = createServing(
+    { config, kafka, reading, log },
+    { lookEveryMs, onSample: detector.observe, consumerHealth: () => consumerHealth() },
+  )
   const { consistency, monitor, lag, streams, wake } = serving
   const keysInProgress = new Map<object, number>()
   const consumers = createConsumers({ config, kafka, database, log, tracing, read, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
+  const consumerHealth = () => detector.check() ?? consumer.health()
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
   const ownerOf = findOwnerIn(serving.reads, consistency)
@@ -151,7 +156,7 @@ export async function startBalances(
           health: () => deadLettersHealth(reading),
           ...createDeadLetterMetrics(reading.sql),
         },
-        { ...consumer, health: () => detector.check() ?? consumer.health(), metrics: consumers.metrics.all },
+        { ...consumer, health: consumerHealth, metrics: consumers.metrics.all },
       ],
       watchEpoch(reading, () => streams.restart()),
       [watchTopics(consumer, recreationCheckMs), watchSettings({ config, kafka, log })],
@@ -212,7 +217,15 @@ type Means = { config: ServiceConfig; kafka: Kafka; reading: Database; database:
 /** What answers requests. `wake` says which accounts have changed. */
 function createServing(
   { config, kafka, reading, log }: Omit<Means, 'database'>,
-  { lookEveryMs, onSample }: { lookEveryMs: number; onSample: FreshnessOptions['onSample'] },
+  {
+    lookEveryMs,
+    onSample,
+    consumerHealth,
+  }: {
+    lookEveryMs: number
+    onSample: FreshnessOptions['onSample']
+    consumerHealth: () => Check | Promise<Check>
+  },
 ) {
   const reads = openReads(reading)
   const consistency = new Consistency(reads.balance, { waitersMax: waitingReadsMax })
@@ -222,8 +235,16 @@ function createServing(
     ...{ ...offsets, everyMs: lookEveryMs, log },
     onSample(ends, applied) {
       lag.observe(ends, applied)
+      records.observe(ends)
       onSample(ends, applied)
     },
+  })
+  const records = openRecords({
+    sql: reading.sql,
+    topicPrefix: config.kafka.topicPrefix,
+    clusterId: offsets.lastClusterId,
+    consumerHealth,
+    isPaused: () => false,
   })
   const lag = createLagMetrics({ kafka, freshness: monitor.freshness })
   const streams = new BalanceStreams({
@@ -236,7 +257,7 @@ function createServing(
     consistency.wake(accountIds)
     streams.wake(accountIds)
   }
-  return { reads, consistency, monitor, lag, streams, wake }
+  return { reads, consistency, monitor, lag, streams, records, wake }
 }
 
 /** What consumes the topics. */
@@ -323,13 +344,19 @@ async function deadLettersHealth(reading: Database): Promise<Check> {
 /** Where the logs end, and how far they were applied. */
 function offsetsOf(kafka: Kafka, topicNames: string[], reading: Database) {
   let firsts: Offsets = new Map()
+  let lastClusterId: string | undefined
   return {
     async ends() {
       const extents = await kafka.endOffsets(topicNames)
       firsts = new Map(extents.map(({ topic, partition, first }) => [partitionName(topic, partition), first]))
       return new Map(extents.map(({ topic, partition, offset }) => [partitionName(topic, partition), offset]))
     },
-    clusterId: kafka.clusterId,
+    async clusterId() {
+      lastClusterId = await kafka.clusterId()
+      return lastClusterId
+    },
+    /** Undefined until the broker was reached once. */
+    lastClusterId: () => lastClusterId,
     async applied(clusterId: string) {
       const positions = await listOffsets(reading.sql, clusterId)
       const stored = positions.map(

@@ -31,9 +31,10 @@ export function writeClientTypes(): Map<string, string> {
 
 type Method = { name: string; service: ServiceName; verb: string; path: string; operation: Operation }
 
-/** What both services have is for people and probes; the other is at a second path. */
+/** For people and probes, for the console's page, and the second path of a route. */
 const isLeftOut = ({ operationId, tags }: Operation): boolean =>
-  (tags as string[]).includes('Service') || operationId === 'getAccountBalance'
+  (tags as string[]).some((tag) => tag === 'Service' || tag === 'Console') ||
+  operationId === 'getAccountBalance'
 
 /** Where the verb of the operation is not that of the trade. */
 const renamed: Record<string, string> = {

@@ -107,6 +107,7 @@ function serving(
     consistency: { waitForVersions: async (required, { waitMs }) => waitForVersions(required, waitMs) },
     monitor: { freshness: () => freshness, waitUntil: never },
     streams: { account: never, all: never },
+    records: { find: never },
     log: silent,
     health: async () => ({}),
     metrics: async () => ({ text: '', contentType: 'text/plain' }),
@@ -350,6 +351,11 @@ test.each([
   ['/dead-letters?topic=a/b', 422, '#/topic'],
   ['/dead-letters?cursor=WyJ4IiwieCJd', 400, undefined],
   ['/dead-letters/causes?limit=1', 422, '#/limit'],
+  ['/console/records/a%2Fb/0/0', 422, '#/topic'],
+  ['/console/records/balances/-1/0', 422, '#/partition'],
+  ['/console/records/balances/0/last', 422, '#/offset'],
+  ['/console/records/balances/0/1234567890123456', 422, '#/offset'],
+  ['/console/records/%ED%A0%80/0/0', 422, '#/topic'],
 ])('%s answers %d', async (path, status, pointer) => {
   const answer = await serving()(path)
   expect(answer.status).toBe(status)

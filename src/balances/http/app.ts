@@ -6,6 +6,7 @@ import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
 import type { Guard } from '../../platform/http/guard'
 import type { Log } from '../../platform/telemetry/log'
+import type { Records } from '../console/records'
 import type { DeadLetterQueries } from '../dead-letters/queries'
 import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
 import type { FreshnessMonitor } from '../freshness/freshness'
@@ -17,6 +18,7 @@ import type { ReconciliationQueries } from '../reconciliations/queries'
 import type { BalanceStreams } from '../streams/streams'
 import { balanceRoutes } from './balances'
 import { ConsistentReads } from './consistent-reads'
+import { consoleRecordRoutes } from './console-records'
 import { deadLetterRoutes } from './dead-letters'
 import { type ListLargeMovements, largeMovementRoutes } from './large-movements'
 import { rebuildRoutes } from './rebuild'
@@ -35,6 +37,7 @@ export type BalancesOptions = {
   monitor: Pick<FreshnessMonitor, 'freshness' | 'waitUntil'>
   rebuilding: Pick<RebuildCoordinator, 'status' | 'request'>
   streams: Pick<BalanceStreams, 'account' | 'all'>
+  records: Records
   log: Log
   health: Health
   metrics: HttpOptions['metrics']
@@ -70,6 +73,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...deadLetterRoutes(options.deadLetters, options.redrive, options.once),
       ...reconciliationRoutes(options.reconciliations),
       ...rebuildRoutes(options.rebuilding, options.once),
+      ...consoleRecordRoutes(options.records),
     ],
   }
 }

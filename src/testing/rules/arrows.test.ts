@@ -65,6 +65,7 @@ const arrows = {
   'balances/reconciliations': ['balances/db', 'platform'],
   'balances/idempotency': ['balances/db', 'platform'],
   'balances/streams': ['balances/db', 'balances/freshness', 'balances/queries', 'platform'],
+  'balances/console': ['balances/db', 'balances/projection', 'platform'],
   'balances/seed': ['balances/projection', 'contract', 'platform'],
   'balances/rebuild': [
     'balances/db',
