@@ -286,6 +286,30 @@ test('hosts and origins are lists, and a value that never matches is a fault', (
     ])
 })
 
+test('the address of the other service for browsers is an origin', () => {
+  const given = { WALLET_PUBLIC_URL: 'https://wallet.example', BALANCES_PUBLIC_URL: 'http://localhost:3003' }
+  expect(readServiceConfig({ ...enough, ...given })).toMatchObject({
+    walletPublicUrl: 'https://wallet.example',
+    balancesPublicUrl: 'http://localhost:3003',
+  })
+  expect(readServiceConfig(enough)).toMatchObject({
+    walletPublicUrl: undefined,
+    balancesPublicUrl: undefined,
+  })
+  for (const bad of [
+    'wallet:8080',
+    'http://wallet/',
+    'http://wallet/api',
+    'ftp://wallet',
+    "http://a' b",
+    'http://a;',
+  ])
+    for (const name of Object.keys(given))
+      expect(faultsOf({ ...enough, [name]: bad })).toEqual([
+        expect.stringContaining(`${name} must be an origin`),
+      ])
+})
+
 const secretOf = (length: number) => Buffer.alloc(length, 'hunter2').toString('base64')
 const keyText = (id: string, length = 32) => `${id}:${secretOf(length)}`
 const balances = { ...enough, SERVICE: 'balances' }

@@ -17,6 +17,7 @@ import {
   notFalse,
   oneOf,
   onlyIfRequired,
+  origin,
   originList,
   type Parser,
   port,
@@ -62,6 +63,9 @@ export function readServiceConfig(env: Environment) {
       allowedHosts: variable('ALLOWED_HOSTS', hostList, []),
       /** Origins whose pages may call the service from a browser. */
       corsOrigins: variable('CORS_ORIGINS', originList, []),
+      /** Where browsers reach the other service, for links and the console. */
+      walletPublicUrl: variable('WALLET_PUBLIC_URL', origin, undefined),
+      balancesPublicUrl: variable('BALANCES_PUBLIC_URL', origin, undefined),
       /** Which requests need an API key. Undefined: all, once there is a key. */
       auth: variable('AUTH', oneOf('keys', 'anonymous-read', 'off'), undefined),
       /** Keys beside those of the database. */

@@ -133,14 +133,22 @@ export const folderList: Parser<string[]> = (value) => {
 }
 
 /** As browsers send them: anything else would never match an `Origin`. */
+const isOrigin = (text: string): boolean =>
+  /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text
+
 export const originList: Parser<string[]> = (value) => {
   const origins = listOf(value)
-  if (origins.every((one) => /^https?:/.test(one) && URL.canParse(one) && new URL(one).origin === one))
-    return origins
+  if (origins.every(isOrigin)) return origins
   throw new Error(
     'must be a comma-separated list of origins such as https://app.example.com, without a path, ' +
       `but is ${quoted(value)}`,
   )
+}
+
+/** The address of a service, as browsers reach it. It becomes part of a Content-Security-Policy. */
+export const origin: Parser<string> = (value) => {
+  if (isOrigin(value) && /^[a-z0-9:/._[\]-]+$/.test(value)) return value
+  throw new Error(`must be an origin such as http://localhost:8080, without a path, but is ${quoted(value)}`)
 }
 
 export const topicPrefix: Parser<string> = (value) => {

@@ -103,6 +103,12 @@ test('a first start seeds, its printed calls work, and repeated Ctrl-C stops eve
     body: body ?? '',
   })
   expect(answer.status).toBe(201)
+  // The console is a page of balances, which calls the wallet.
+  for (const host of ['localhost', '127.0.0.1']) {
+    const origin = `http://${host}:${start.portOf('balances')}`
+    const { headers } = await fetch(url ?? '', { headers: { origin } })
+    expect(headers.get('access-control-allow-origin')).toBe(origin)
+  }
   await eventually(async () => {
     const read = await fetch(balance ?? '')
     expect(await read.json()).toMatchObject({ account_id: eva, balance: 700 })

@@ -154,6 +154,7 @@ function servicePart(name: ServiceName): Part {
     KAFKA_BROKERS: `${host}:${config.kafkaPort}`,
     MIGRATE_ON_START: 'true',
     SEED_ON_START: 'true',
+    ...publicAddresses(name),
     // A comma would separate two.
     DISK_FOLDERS: dataDir.includes(',') ? '' : resolve(dataDir),
     LOG_FORMAT: 'json',
@@ -161,6 +162,14 @@ function servicePart(name: ServiceName): Part {
   }
   const command = [...(options.watch ? ['--watch', '--no-clear-screen'] : []), 'src/main.ts']
   return processPart(name, urlOf(name), command, env, { url: `${urlOf(name)}/readyz` })
+}
+
+/** For the console, a page of balances that calls the wallet. Origins that the user allows stay allowed. */
+function publicAddresses(name: ServiceName): Record<string, string> {
+  if (name === 'balances') return { WALLET_PUBLIC_URL: urlOf('wallet') }
+  const pages = [urlOf('balances'), `http://${host}:${config.balancesPort}`]
+  const origins = [process.env.CORS_ORIGINS, ...pages].filter(Boolean)
+  return { BALANCES_PUBLIC_URL: urlOf('balances'), CORS_ORIGINS: origins.join() }
 }
 
 function processPart(

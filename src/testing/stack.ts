@@ -119,6 +119,8 @@ export function serviceConfig(
     tls: undefined,
     allowedHosts: [],
     corsOrigins: [],
+    walletPublicUrl: undefined,
+    balancesPublicUrl: undefined,
     auth: undefined,
     apiKeys: [],
     rateLimits: { perKey: 0, perAddress: 0 },
