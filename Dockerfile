@@ -14,6 +14,12 @@ COPY src/platform/patches src/platform/patches
 RUN bun install --frozen-lockfile --production --omit=optional --omit=peer --ignore-scripts
 
 
+FROM dependencies AS console
+COPY src src
+# The page of the console, for browsers. The services themselves run as they are.
+RUN bun src/balances/console/build.ts
+
+
 FROM base
 # What only the build knows (revision, created, source) is given to it: see docs/docker.md.
 LABEL org.opencontainers.image.title="saldo" \
@@ -31,7 +37,8 @@ COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY migrations migrations
 COPY seed seed
-# Last, because it changes most often. Bun runs TypeScript: there is no build step, and a stack trace names the lines of the repository.
+COPY --from=console /app/dist dist
+# Last, because it changes most often. Bun runs TypeScript, so a stack trace names the lines of the repository.
 COPY src src
 # `docker compose exec wallet saldo status`
 COPY src/cli/saldo /usr/local/bin/saldo

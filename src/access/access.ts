@@ -26,6 +26,8 @@ export type AccessOptions = {
 
 export type Access = {
   guard: Guard
+  /** For which routes a request needs a key now; undefined before the start. */
+  needed: () => Needed | undefined
   /** Once the database is ready. Throws `SetupError` where the service must not start. */
   start(): Promise<void>
   part: Part
@@ -60,6 +62,7 @@ export function createAccess({ config, sql, ownerOf, log }: AccessOptions): Acce
       auth === 'off'
         ? withoutKeys
         : createGuard({ keys, needed: () => needed, locked: locking.signal, limits }),
+    needed: () => needed,
     async start() {
       await keys.readAgain()
       hadKeys = keys.size > 0

@@ -1,7 +1,7 @@
 /** Puts the read side together, and takes it apart in the order that loses nothing. */
 import { join } from 'node:path'
 import { version } from '../../package.json'
-import { createAccess } from '../access/access'
+import { type Access, createAccess } from '../access/access'
 import type { ServiceConfig } from '../config/config'
 import type { Use } from '../contract/docs/asyncapi'
 import { explainTopicFaults, topicSettings } from '../contract/events/topic-settings'
@@ -30,6 +30,7 @@ import type { Log } from '../platform/telemetry/log'
 import { createMetrics } from '../platform/telemetry/metrics'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
+import { openConsole } from './console/page'
 import { openRecords } from './console/records'
 import { grants } from './db/grants'
 import { countDeadLetters } from './dead-letters/dead-letters-store'
@@ -41,6 +42,7 @@ import { clampToLogStart, FreshnessMonitor, type FreshnessOptions } from './fres
 import { createLagMetrics } from './freshness/lag-metrics'
 import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
+import type { ConsoleOptions } from './http/console'
 import { findOwnerIn } from './http/owners'
 import { streamEncoder } from './http/streams'
 import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
@@ -106,7 +108,7 @@ export async function startBalances(
     { config, kafka, reading, log },
     { lookEveryMs, onSample: detector.observe, consumerHealth: () => consumerHealth() },
   )
-  const { consistency, monitor, lag, streams, wake } = serving
+  const { consistency, streams, wake } = serving
   const keysInProgress = new Map<object, number>()
   const consumers = createConsumers({ config, kafka, database, log, tracing, read, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
@@ -118,10 +120,7 @@ export async function startBalances(
   const app = createBalancesApp({
     ...serving,
     guard: access.guard,
-    deadLetters: openDeadLetterQueries(reading),
-    largeMovements: (accountId, page) =>
-      withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
-    reconciliations: openReconciliationQueries(reading),
+    ...openTables(reading),
     async redrive(selection, dryRun) {
       const report = await redrive(database, selection, { read, dryRun })
       deadLetters.wake()
@@ -129,6 +128,7 @@ export async function startBalances(
     },
     once: createOnce(database, config.database, keysInProgress),
     rebuilding,
+    console: consoleOf(config, access),
     log,
     health: service.health,
     metrics: service.metrics,
@@ -167,20 +167,8 @@ export async function startBalances(
       access.part,
       ...http.parts,
       // Stopped before the HTTP server: these end the requests that wait or stream.
-      {
-        name: 'watermark',
-        async run() {
-          monitor.start()
-        },
-        ready: () => monitor.waitForFirstSample(firstSampleMaxMs),
-        stop: () => monitor.stop(),
-        ...lag,
-      },
-      {
-        name: 'streams',
-        stop: async () => streams.stop(),
-        metrics: createMetrics(streamMetrics, { open: () => streams.count }).all,
-      },
+      watermarkPart(serving),
+      streamsPart(streams),
       { name: 'read_your_writes', stop: async () => consistency.stop() },
     ],
     async prepare(signal) {
@@ -195,6 +183,41 @@ export async function startBalances(
     },
   })
 }
+
+/** What requests read beside balances. */
+const openTables = (reading: Database) => ({
+  deadLetters: openDeadLetterQueries(reading),
+  largeMovements: (accountId: string | undefined, page: Parameters<typeof listLargeMovements>[2]) =>
+    withUnavailableFault(listLargeMovements(reading.sql, accountId, page)),
+  reconciliations: openReconciliationQueries(reading),
+})
+
+const watermarkPart = ({ monitor, lag }: Pick<Serving, 'monitor' | 'lag'>): Part => ({
+  name: 'watermark',
+  async run() {
+    monitor.start()
+  },
+  ready: () => monitor.waitForFirstSample(firstSampleMaxMs),
+  stop: () => monitor.stop(),
+  ...lag,
+})
+
+const streamsPart = (streams: BalanceStreams): Part => ({
+  name: 'streams',
+  stop: async () => streams.stop(),
+  metrics: createMetrics(streamMetrics, { open: () => streams.count }).all,
+})
+
+const consoleOf = (config: ServiceConfig, access: Access): ConsoleOptions => ({
+  files: openConsole(),
+  settings: () => ({
+    version,
+    wallet_url: config.walletPublicUrl ?? null,
+    actions: config.consoleActions,
+    needs_key: access.needed() === 'all',
+    local: false,
+  }),
+})
 
 /** Another KAFKA_GROUP_ID has a database of its own, and so a table of its own to fill. */
 const largeMovementsGroup = (config: ServiceConfig): string =>
@@ -211,6 +234,8 @@ const watchSettings = ({ config, kafka, log }: Pick<Means, 'config' | 'kafka' | 
     topics: [...subscriptionOf(config.kafka).topics, config.kafka.topicPrefix + largeMovementsTopic],
     findFaults: explainTopicFaults(config.kafka.brokers),
   })
+
+type Serving = ReturnType<typeof createServing>
 
 type Means = { config: ServiceConfig; kafka: Kafka; reading: Database; database: Database; log: Log }
 

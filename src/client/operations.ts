@@ -84,6 +84,7 @@ export const problemNames: readonly string[] = [
   'overdraft-in-use',
   'not-yet-consistent',
   'dead-letter-not-found',
+  'console-file-not-found',
   'reconciliation-not-found',
   'rebuild-conflict',
   'client-not-found',

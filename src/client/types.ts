@@ -2118,6 +2118,11 @@ export type Problems = {
     status: 404
     code: 'DEAD_LETTER_NOT_FOUND'
   }
+  /** The console has no such file. Reload the page at `/`: it names the files that it needs. */
+  'console-file-not-found': {
+    status: 404
+    code: 'CONSOLE_FILE_NOT_FOUND'
+  }
   /** Reconciliation not found. GET /reconciliations lists all there are. */
   'reconciliation-not-found': {
     status: 404

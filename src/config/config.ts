@@ -66,6 +66,8 @@ export function readServiceConfig(env: Environment) {
       /** Where browsers reach the other service, for links and the console. */
       walletPublicUrl: variable('WALLET_PUBLIC_URL', origin, undefined),
       balancesPublicUrl: variable('BALANCES_PUBLIC_URL', origin, undefined),
+      /** Whether the console may cause failures: for demonstrations. */
+      consoleActions: variable('CONSOLE_ACTIONS', flag, false),
       /** Which requests need an API key. Undefined: all, once there is a key. */
       auth: variable('AUTH', oneOf('keys', 'anonymous-read', 'off'), undefined),
       /** Keys beside those of the database. */

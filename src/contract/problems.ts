@@ -80,6 +80,14 @@ export const problems = {
     remedy: 'GET /dead-letters lists all there are.',
     retry: 'never',
   },
+  consoleFileNotFound: {
+    name: 'console-file-not-found',
+    status: 404,
+    title: 'The console has no such file',
+    cause: 'The page consists of few files, and this is none of them.',
+    remedy: 'Reload the page at `/`: it names the files that it needs.',
+    retry: 'never',
+  },
   reconciliationNotFound: {
     name: 'reconciliation-not-found',
     status: 404,

@@ -50,10 +50,10 @@ test('the image takes nothing from outside but base, lock file and revision, and
     ([, name, rest]) => `${name} ${rest}`,
   )
   const of = (name: string) => instructions.filter((line) => line.startsWith(`${name} `))
-  expect(of('RUN')).toEqual([`RUN ${install}`])
+  expect(of('RUN')).toEqual([`RUN ${install}`, 'RUN bun src/balances/console/build.ts'])
   expect(of('ADD').concat(of('ARG'))).toEqual(['ARG REVISION='])
   expect(of('ENV')).toEqual(['ENV NODE_ENV=production', 'ENV REVISION=$REVISION'])
-  expect(dockerfile.match(/--from=\S+/g)).toEqual(['--from=dependencies'])
+  expect(dockerfile.match(/--from=\S+/g)).toEqual(['--from=dependencies', '--from=console'])
 })
 
 const install = 'bun install --frozen-lockfile --production --omit=optional --omit=peer --ignore-scripts'

@@ -121,6 +121,7 @@ export function serviceConfig(
     corsOrigins: [],
     walletPublicUrl: undefined,
     balancesPublicUrl: undefined,
+    consoleActions: false,
     auth: undefined,
     apiKeys: [],
     rateLimits: { perKey: 0, perAddress: 0 },

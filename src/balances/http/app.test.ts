@@ -108,6 +108,7 @@ function serving(
     monitor: { freshness: () => freshness, waitUntil: never },
     streams: { account: never, all: never },
     records: { find: never },
+    console: { files: never, settings: never },
     log: silent,
     health: async () => ({}),
     metrics: async () => ({ text: '', contentType: 'text/plain' }),

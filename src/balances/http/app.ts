@@ -18,6 +18,7 @@ import type { ReconciliationQueries } from '../reconciliations/queries'
 import type { BalanceStreams } from '../streams/streams'
 import { balanceRoutes } from './balances'
 import { ConsistentReads } from './consistent-reads'
+import { type ConsoleOptions, consoleRoutes } from './console'
 import { consoleRecordRoutes } from './console-records'
 import { deadLetterRoutes } from './dead-letters'
 import { type ListLargeMovements, largeMovementRoutes } from './large-movements'
@@ -38,6 +39,7 @@ export type BalancesOptions = {
   rebuilding: Pick<RebuildCoordinator, 'status' | 'request'>
   streams: Pick<BalanceStreams, 'account' | 'all'>
   records: Records
+  console: ConsoleOptions
   log: Log
   health: Health
   metrics: HttpOptions['metrics']
@@ -74,6 +76,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...reconciliationRoutes(options.reconciliations),
       ...rebuildRoutes(options.rebuilding, options.once),
       ...consoleRecordRoutes(options.records),
+      ...consoleRoutes(options.console),
     ],
   }
 }

@@ -130,7 +130,7 @@ export function tableOf({ health, metrics, documents, api, routes = [] }: HttpOp
       '/openapi.json': () => openApi(table, api),
       ...documents,
     }).map(([path, write]) => documentRoute(path, write)),
-    indexRoute(api, () => table),
+    ...(routes.some(({ path }) => path === '/') ? [] : [indexRoute(api, () => table)]),
     healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
     healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
     healthRoute('/healthz', 'Readiness, by its older name.', () => health()),

@@ -11,6 +11,8 @@ const arrows = {
   // A package of its own, for any runtime.
   client: [],
   '../package.json': [],
+  // A page: it runs in a browser, and calls the services as any client does.
+  console: ['client'],
 
   contract: ['contract/events', 'contract/wire', 'contract/docs', '../package.json'],
   'contract/docs': ['contract/events', 'contract/wire', 'contract', '../package.json'],
@@ -65,7 +67,7 @@ const arrows = {
   'balances/reconciliations': ['balances/db', 'platform'],
   'balances/idempotency': ['balances/db', 'platform'],
   'balances/streams': ['balances/db', 'balances/freshness', 'balances/queries', 'platform'],
-  'balances/console': ['balances/db', 'balances/projection', 'platform'],
+  'balances/console': ['balances/db', 'balances/projection', 'balances/freshness', 'contract', 'platform'],
   'balances/seed': ['balances/projection', 'contract', 'platform'],
   'balances/rebuild': [
     'balances/db',
@@ -107,6 +109,7 @@ const arrows = {
     'platform',
     'local',
     'client',
+    'console',
     'cli',
     'drills',
     '../package.json',
@@ -132,7 +135,7 @@ const mayImport = (from: keyof typeof arrows, to: string): boolean =>
       ['wallet/service.ts', 'balances/service.ts', 'testing'].includes(from)))
 
 // Tests may use the testing room, and stack tests put rooms together.
-const ours = imports.filter(({ from, to }) => !isTest(from) && /\.(c?ts|json)$/.test(to))
+const ours = imports.filter(({ from, to }) => !isTest(from) && /\.(c?tsx?|json)$/.test(to))
 
 test('every file of the source is in a room', () => {
   expect(files.filter((file) => !roomOf(file) && !isTest(file))).toEqual([])

@@ -5,7 +5,7 @@ export const root = join(import.meta.dir, '../../..')
 const source = join(root, 'src')
 
 /** Paths within `src`. */
-export const files = [...new Bun.Glob('**/*.{ts,cjs}').scanSync(source)].sort()
+export const files = [...new Bun.Glob('**/*.{ts,tsx,cjs}').scanSync(source)].sort()
 export const isTest = (file: string): boolean => /\.test\.ts$/.test(file)
 
 export const textOf = (file: string): Promise<string> => Bun.file(join(source, file)).text()
@@ -27,7 +27,7 @@ async function importsOf(from: string): Promise<Import[]> {
 function fileOf(from: string, target: string): string {
   if (!target.startsWith('.')) return target
   const path = relative(source, resolve(source, dirname(from), target))
-  return /\.(c?ts|cjs|json|lock)$/.test(path) ? path : `${path}.ts`
+  return /\.(c?ts|tsx|cjs|json|lock|css)$/.test(path) ? path : `${path}.ts`
 }
 
 export const imports = (await Promise.all(files.map(importsOf))).flat()
