@@ -4,6 +4,7 @@ import type { EventDefinition } from '../events/define-event'
 import { events, type SaldoEvent } from '../events/events'
 import { cloudEventHeaders, encodeEvent, epochHeader, walletSource } from '../wire/envelope'
 import { createSigner, signatureHeader } from '../wire/signature'
+import { timelineHeader } from '../wire/timeline'
 
 export const headerMeanings = {
   ce_specversion: 'The CloudEvents version.',
@@ -14,18 +15,30 @@ export const headerMeanings = {
   ce_subject: 'A client, account, transaction, hold, or change of one; a leg is `<transaction>/<leg>`.',
   [epochHeader]: 'The epoch of the ledger, from 2 on, where it was restored: see Epochs.',
   'content-type': 'The format of the value.',
+  [timelineHeader]: 'When the event passed the stages of the wallet: see Timelines.',
   traceparent: 'W3C Trace Context of the request that caused it; a trace of its own without a request.',
   [signatureHeader]: 'That the wallet has sent the record as it is, if it signs: see Signatures.',
 } as const
 type HeaderName = keyof typeof headerMeanings
 /** Those that a record of ours may lack. Older ones have no trace when no request led to them. */
-export const optionalHeaders: readonly HeaderName[] = ['traceparent', epochHeader, signatureHeader]
+export const optionalHeaders: readonly HeaderName[] = [
+  'traceparent',
+  epochHeader,
+  timelineHeader,
+  signatureHeader,
+]
+
+const exampleTimeline = '1764284400123.4,0.8,3.9,5.2'
 
 /** The example of an event as a record, with its value parsed. */
 export function exampleRecord({ name, example }: EventDefinition) {
   const encoded = encodeEvent({ name, payload: example } as SaldoEvent, '')
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-  const headers: Record<string, string> = { ...cloudEventHeaders(walletSource, encoded), traceparent }
+  const headers: Record<string, string> = {
+    ...cloudEventHeaders(walletSource, encoded),
+    [timelineHeader]: exampleTimeline,
+    traceparent,
+  }
   return {
     key: encoded.key,
     headers,
@@ -46,6 +59,7 @@ export function describeEvents({ topicPrefix, asyncApi }: { topicPrefix: string;
     introduction(table(['Event', 'Kind', 'Topic', 'Key'], summary)),
     wireFormat,
     epochs,
+    timelines,
     signatures(),
     courseCompatibility,
     evolution(asyncApi),
@@ -108,6 +122,19 @@ movement. An \`EpochStarted\` at the end says how many there are. What a reader 
 
 So the end is the same in any order, and after any repetition. Events without versions are of other writers,
 and of no epoch. An erasure of personal data stays, in any epoch.`
+
+const timelines = `## Timelines
+
+An event that a request led to says when it passed the stages of the wallet, in \`${timelineHeader}\`:
+\`${exampleTimeline}\`. The first number is when the request arrived, in milliseconds since 1970. The
+others are milliseconds after it, each of which may be absent or negative:
+
+1. when the command was decided
+2. when the database had acknowledged the commit, if the process that sends the event has committed it
+3. when the relay took the event up for sending, which a redelivery does again
+
+They are by the clocks of the wallet's machines, and for display only: nothing is decided by them. Ignore a
+header that is absent or of another form.`
 
 /** A function, since it signs its example. */
 function signatures(): string {

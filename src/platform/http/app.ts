@@ -352,6 +352,16 @@ const alwaysServed = /^\/(|livez|readyz|healthz|metrics|problems\/.*|openapi(\.j
 const traces = new WeakMap<Request, string>()
 const spans = new WeakMap<Request, Span>()
 
+const arrivals = new WeakMap<Request, number>()
+
+/** In milliseconds since 1970. */
+export function setArrival(request: Request, ms: number): void {
+  arrivals.set(request, ms)
+}
+
+/** Undefined for a request that did not come over the network. */
+export const arrivalOf = (request: Request): number | undefined => arrivals.get(request)
+
 /** The span of a request: what it leads to continues from there. */
 export function setSpan(request: Request, span: Span): void {
   spans.set(request, span)

@@ -1,6 +1,7 @@
 /** The port of a service: refusals that precede all routes, and a graceful stop. */
 
 import type { Part } from '../process/service'
+import { wallMs } from '../process/wall-clock'
 import type { Log } from '../telemetry/log'
 import type { Tracing } from '../telemetry/spans'
 import { traceFields } from '../telemetry/trace'
@@ -12,6 +13,7 @@ import {
   refuse,
   refuseBody,
   routeOf,
+  setArrival,
   setSpan,
   spanOf,
   takeBody,
@@ -71,6 +73,7 @@ export function listen(app: App, options: ListenOptions, log: Log, tracing?: Tra
   const metrics = createHttpMetrics()
   const respond: Respond = async (request, addressOf) => {
     const startedMs = performance.now()
+    if (!isRead(request.method)) setArrival(request, wallMs())
     const path = pathOf(request)
     const route = routeOf(app, request, path)
     const answered = { request, route, startedMs }

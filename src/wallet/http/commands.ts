@@ -5,7 +5,7 @@
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import * as contractHeaders from '../../contract/headers'
 import { problems } from '../../contract/problems'
-import { preferredWait, refuse, spanOf, traceOf } from '../../platform/http/app'
+import { arrivalOf, preferredWait, refuse, spanOf, traceOf } from '../../platform/http/app'
 import type { BodySchema } from '../../platform/http/body-schema'
 import type { Guarded } from '../../platform/http/guard'
 import { header, requestHeaders } from '../../platform/http/headers'
@@ -165,7 +165,8 @@ export async function submitCommands(
     return { ...result, assumed }
   }
   const idempotencyKey = keyWithFormer(call, keyed)
-  const trace = { traceparent: traceOf(call.request), span: spanOf(call.request) }
+  const { request } = call
+  const trace = { traceparent: traceOf(request), span: spanOf(request), requestedMs: arrivalOf(request) }
   return submit(wallet, { commands, atomic, ...trace, idempotencyKey, signal }, waitMs)
 }
 

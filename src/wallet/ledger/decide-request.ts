@@ -14,6 +14,8 @@ export type CommandRequest = {
   /** All commands are accepted or none is. */
   atomic: boolean
   traceparent: string | null
+  /** When the request arrived, in milliseconds since 1970 by the clock of this machine. */
+  requestedMs?: number | undefined
   /** Where it is traced. */
   span?: Span | undefined
   idempotencyKey: IdempotencyKey | null
@@ -63,13 +65,18 @@ export function decideRequest(
   }
 }
 
-export function changesOf(decided: DecidedRequest[], createdAt: Date): Changes {
+/** `decidedMs` is on the clock of `requestedMs`; `createdAt` is the database's time. */
+export function changesOf(decided: DecidedRequest[], createdAt: Date, decidedMs: number): Changes {
   return {
     createdAt,
     facts: decided.flatMap(({ facts }) => facts),
-    events: decided.flatMap(({ request: { traceparent }, facts }) =>
-      facts.flatMap(toEvents).map((event) => ({ ...event, traceparent })),
-    ),
+    events: decided.flatMap(({ request: { traceparent, requestedMs: requested }, facts }) => {
+      const timeline =
+        requested === undefined
+          ? undefined
+          : { requested, decided: decidedMs, appended: null, published: null }
+      return facts.flatMap(toEvents).map((event) => ({ ...event, traceparent, timeline }))
+    }),
     keys: decided.flatMap(({ key }) => key ?? []),
   }
 }

@@ -2,6 +2,7 @@
 import { Fault, messageOf } from '../../platform/fault'
 import { errorTypeOf } from '../../platform/postgres/statement-span'
 import { backoffMs, pause } from '../../platform/process/retry'
+import { wallMs } from '../../platform/process/wall-clock'
 import { type Above, beginBatch, tracedAppend, tracedLoad } from './batch-span'
 import { type CommandRequest, changesOf, decideRequest, type RequestResult } from './decide-request'
 import type { Ledger } from './ledger'
@@ -123,7 +124,7 @@ async function loadAndDecide(ledger: Ledger, requests: CommandRequest[], again: 
   observeReading(ledger, reading)
   const at = clock.now()
   const decided = requests.map((request) => decideRequest(request, { book, keys }, at))
-  return { book, decided, changes: changesOf(decided, at) }
+  return { book, decided, changes: changesOf(decided, at, wallMs()) }
 }
 
 /** Tests whether the database can write these requests: executes them and rolls back. Throws its error. */

@@ -1,6 +1,7 @@
 /** Decides over what the appends in flight will leave, and sends the next append behind them. */
 import { messageOf } from '../../platform/fault'
 import { errorTypeOf } from '../../platform/postgres/statement-span'
+import { wallMs } from '../../platform/process/wall-clock'
 import { type Command, emptyBook } from '../domain/book'
 import { beginBatch, tracedAppend } from './batch-span'
 import {
@@ -55,7 +56,7 @@ export async function tryOptimistic(
       accepted.map(({ request }) => request),
     )
   const above = { tracing, parent: batch }
-  const appending = tracedAppend(above, database.sql, changesOf(accepted, at))
+  const appending = tracedAppend(above, database.sql, changesOf(accepted, at, wallMs()))
   return {
     answers: appending.then(
       (appended) => {

@@ -1,5 +1,6 @@
 /** What the relay has in memory spares reading it, and decides nothing. */
 import { expect, test } from 'bun:test'
+import { parseTimeline, timelineHeader } from '../../contract/wire/timeline'
 import type { OutgoingRecord } from '../../platform/kafka/records'
 import { openSession } from '../../platform/postgres/database'
 import { backing } from '../../testing/backing'
@@ -29,12 +30,14 @@ async function start(answer: (records: readonly OutgoingRecord[]) => Sent | Prom
   const { url } = await (await backing()).createDatabase('handed_over', 'wallet')
   const sql = openSession({ url, applicationName: 'test' })
   const sends: string[][] = []
+  const sent: OutgoingRecord[] = []
   let answering = answer
   const relay = createRelay({
     databaseUrl: url,
     publisher: {
       async send(records) {
         sends.push(records.map(({ value }) => String(value)))
+        sent.push(...records)
         return answering(records)
       },
       close: async () => {},
@@ -51,6 +54,7 @@ async function start(answer: (records: readonly OutgoingRecord[]) => Sent | Prom
     sql,
     relay,
     sends,
+    sent,
     answer: (next: typeof answer) => {
       answering = next
     },
@@ -172,6 +176,32 @@ test('of an append only what is refused stays, as a row of its own, as old as it
   expect(stack.relay.state().refused).toEqual([])
 })
 
+test('an event says when it passed the wallet, as far as the process that sends it knows', async () => {
+  await using stack = await start()
+  const timeline = { requested: 1764284400123.4, decided: 1764284400124.2, appended: null, published: null }
+  const events = ['0', '1', '2'].map((value) => ({ ...eventOf(value), ...(value !== '2' && { timeline }) }))
+  await stack.run()
+  const beforeMs = Date.now() - 1
+  const id = await fillOutbox(stack.sql, events.slice(0, 1))
+  stack.relay.handOver({ id, events: events.slice(0, 1) })
+  await eventually(() => expect(stack.sent).toHaveLength(1))
+  // Appended by another process.
+  await fillOutbox(stack.sql, events.slice(1))
+  await eventually(() => expect(stack.sent).toHaveLength(3))
+  const [own, others, none] = stack.sent.map(({ headers }) =>
+    parseTimeline((headers as Record<string, string>)[timelineHeader]),
+  )
+  expect([own, others]).toMatchObject(
+    [timeline, timeline].map(({ requested, decided }) => ({ requested, decided })),
+  )
+  expect(own?.appended).toBeWithin(beforeMs, own?.published ?? 0)
+  expect(own?.published).toBeWithin(beforeMs, Date.now() + 1)
+  expect(others?.appended).toBeNull()
+  expect(others?.published).toBeWithin(own?.published ?? 0, Date.now() + 1)
+  expect(none).toBeUndefined()
+  expect(stack.sent[2]?.headers).not.toHaveProperty(timelineHeader)
+})
+
 test('however much is handed over while the broker is away, memory is bounded', () => {
   const handedOver = new HandedOver()
   const large = [eventOf('x'.repeat(100_000))]
@@ -184,5 +214,5 @@ test('however much is handed over while the broker is away, memory is bounded', 
   expect(handedOver.copy().size).toBeLessThan(5000)
   handedOver.clear()
   handedOver.add({ id: 1n, events: large })
-  expect([...handedOver.copy()]).toEqual([[1n, large]])
+  expect([...handedOver.copy()]).toEqual([[1n, { id: 1n, events: large }]])
 })

@@ -12,28 +12,29 @@ const appendsMax = 2000
 const overhead = 200
 
 export class HandedOver {
-  readonly #appends = new Map<bigint, OutboxEvent[]>()
+  readonly #appends = new Map<bigint, PendingAppend>()
   #size = 0
 
   /** Unless there is no room: then the relay reads the row. */
-  add({ id, events }: PendingAppend): void {
+  add(append: PendingAppend): void {
+    const { id, events } = append
     const size = sizeOf(events)
     if (this.#size + size > sizeMax || this.#appends.size >= appendsMax || this.#appends.has(id)) return
-    this.#appends.set(id, events)
+    this.#appends.set(id, append)
     this.#size += size
   }
 
   /** As of now. */
-  copy(): ReadonlyMap<bigint, OutboxEvent[]> {
+  copy(): ReadonlyMap<bigint, PendingAppend> {
     return new Map(this.#appends)
   }
 
   forget(ids: Iterable<bigint>): void {
     for (const id of ids) {
-      const events = this.#appends.get(id)
-      if (!events) continue
+      const append = this.#appends.get(id)
+      if (!append) continue
       this.#appends.delete(id)
-      this.#size -= sizeOf(events)
+      this.#size -= sizeOf(append.events)
     }
   }
 

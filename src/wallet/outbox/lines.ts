@@ -1,28 +1,38 @@
 /**
  * The events of a row of the outbox: a line for each, of topic, key, name, subject, time, trace and value,
- * between tabs. Key, subject, time and trace are left out where they are those of the line before. JSON has
+ * between tabs. Key, subject, time and trace are left out where they are those of the line before. Where a
+ * request led to the event, its timeline follows the value, which earlier versions do not read. JSON has
  * neither tabs nor line breaks.
  */
 import type { EventName } from '../../contract/events/events'
 import type { EncodedEvent } from '../../contract/wire/envelope'
+import { encodeTimeline, parseTimeline, type Timeline } from '../../contract/wire/timeline'
 
-export type OutboxEvent = EncodedEvent & { traceparent: string | null }
+export type OutboxEvent = EncodedEvent & {
+  traceparent: string | null
+  /** Absent where no request led to it. */
+  timeline?: Timeline | undefined
+}
 
 const noTrace = '-'
-const nothing = { key: '', subject: '', time: '', trace: '' }
+const nothing = { key: '', subject: '', time: '', trace: '', times: '' }
 
 /** Throws for an event that could not be read back. */
 export function linesOfEvents(events: readonly OutboxEvent[]): string {
   let text = ''
   let last = nothing
-  for (const { topic, key, name, value, subject, time, traceparent } of events) {
+  let tabs = 0
+  for (const { topic, key, name, value, subject, time, traceparent, timeline } of events) {
     const trace = traceparent ?? noTrace
+    const times = timeline ? encodeTimeline(timeline) : ''
     if (text !== '') text += '\n'
     text += `${topic}\t${key === last.key ? '' : key}\t${name}\t${subject === last.subject ? '' : subject}\t`
     text += `${time === last.time ? '' : time}\t${trace === last.trace ? '' : trace}\t${value}`
-    last = { key, subject, time, trace }
+    if (times !== '') text += `\t${times === last.times ? '' : times}`
+    tabs += times === '' ? 6 : 7
+    last = { key, subject, time, trace, times: times || last.times }
   }
-  if (countOf(text, '\n') !== events.length - 1 || countOf(text, '\t') !== 6 * events.length)
+  if (countOf(text, '\n') !== events.length - 1 || countOf(text, '\t') !== tabs)
     throw new TypeError('an event has a tab or a line break')
   return text
 }
@@ -31,20 +41,23 @@ export function linesOfEvents(events: readonly OutboxEvent[]): string {
 export function eventsOfLines(text: string): OutboxEvent[] {
   let last = nothing
   return text.split('\n').map((line) => {
-    const [topic = '', key, name, subject, time, trace, value = ''] = line.split('\t')
+    const [topic = '', key, name, subject, time, trace, value = '', times] = line.split('\t')
     last = {
       key: key || last.key,
       subject: subject || last.subject,
       time: time || last.time,
       trace: trace || last.trace,
+      times: times || last.times,
     }
-    const { trace: traceparent, ...rest } = last
+    const { trace: traceparent, times: shared, ...rest } = last
+    const timeline = times === undefined ? undefined : parseTimeline(shared)
     return {
       topic,
       ...rest,
       name: name as EventName,
       value,
       traceparent: traceparent === noTrace ? null : traceparent,
+      ...(timeline && { timeline }),
     }
   })
 }

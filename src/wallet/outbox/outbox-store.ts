@@ -11,7 +11,12 @@ import { eventsOfLines, linesOfEvents, type OutboxEvent } from './lines'
 import type { PublishedEvent } from './places'
 
 /** The events of an append that are pending, in their order: a row. */
-export type PendingAppend = { id: bigint; events: OutboxEvent[] }
+export type PendingAppend = {
+  id: bigint
+  events: OutboxEvent[]
+  /** When this process learned that it is committed, in milliseconds since 1970. */
+  appendedMs?: number
+}
 
 /**
  * The part of a statement that inserts the events of an append with the facts that they publish. Returns
@@ -78,7 +83,7 @@ export async function settleAndRead(
     /** Ids to skip. */
     except?: bigint[]
     /** Events by row, which are not read again: rows never change. */
-    known?: ReadonlyMap<bigint, OutboxEvent[]>
+    known?: ReadonlyMap<bigint, Omit<PendingAppend, 'id'>>
   },
 ): Promise<{ session: number; rows: PendingAppend[] }> {
   // Pipelined on one connection. Rows are found by `any`, never by a join: the kept plan of a join
@@ -90,7 +95,7 @@ export async function settleAndRead(
   return {
     session: rows[0]?.session,
     rows: rows.flatMap(({ id, events }) =>
-      id === null ? [] : { id, events: known.get(id) ?? eventsOfLines(events) },
+      id === null ? [] : { id, ...(known.get(id) ?? { events: eventsOfLines(events) }) },
     ),
   }
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import { timelineOf } from '../../contract/wire/timeline'
 import { type Broker, startBroker } from '../../local/broker/broker'
 import { connectKafka } from '../../platform/kafka/client'
 import type { IncomingRecord } from '../../platform/kafka/records'
@@ -475,4 +476,30 @@ test('readiness counts what waits up to a bound, and says that there is more', a
   await fillOutboxRows(stack.sql, 10_001, {}, new Date(Date.now() - 3_600_000))
   const { body } = await wallet.get('/readyz')
   expect(JSON.stringify(body)).toMatch(/more than 10000 events wait, the oldest for 36\d\d s/)
+})
+
+test('events of a payment carry the times of its request, those of the seed none', async () => {
+  await using stack = await start()
+  const wallet = only(stack.callers)
+  const beforeMs = Date.now() - 1
+  const { body } = await pay(wallet, 1)
+  const afterMs = Date.now() + 1
+  const records = await stack.records((seen) =>
+    seen.some((record) => headerText(record, 'ce_subject') === body.id),
+  )
+  const publishedMs = Date.now() + 1
+  for (const record of records) {
+    const timeline = timelineOf(record)
+    if (headerText(record, 'ce_subject') !== body.id) {
+      expect(timeline).toBeUndefined()
+      continue
+    }
+    const { requested, decided, appended, published } = timeline as Record<string, number> & object
+    expect([beforeMs, requested, decided, appended, published, publishedMs]).toEqual(
+      [beforeMs, requested, decided, appended, published, publishedMs].toSorted(
+        (a, b) => Number(a) - Number(b),
+      ),
+    )
+    expect(decided).toBeLessThan(afterMs)
+  }
 })

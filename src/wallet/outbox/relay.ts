@@ -6,6 +6,7 @@
 import { events } from '../../contract/events/events'
 import { cloudEventHeaders, walletSource } from '../../contract/wire/envelope'
 import { type Sign, signatureHeader } from '../../contract/wire/signature'
+import { encodeTimeline, timelineHeader } from '../../contract/wire/timeline'
 import { Fault, messageOf } from '../../platform/fault'
 import type { RecordCoordinates } from '../../platform/kafka/offsets'
 import { bytesOnWire, type Publisher } from '../../platform/kafka/publisher'
@@ -16,6 +17,7 @@ import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Part } from '../../platform/process/service'
 import { createWakeup } from '../../platform/process/wakeup'
+import { wallMs } from '../../platform/process/wall-clock'
 import type { Log } from '../../platform/telemetry/log'
 import { createMetrics, type Metrics } from '../../platform/telemetry/metrics'
 import type { Tracing } from '../../platform/telemetry/spans'
@@ -147,7 +149,7 @@ export function createRelay(options: RelayOptions): Relay {
       })
     },
     handOver(append) {
-      if (leads && append) handedOver.add(append)
+      if (leads && append) handedOver.add({ ...append, appendedMs: wallMs() })
       if (leads) return wakeup.notify()
       if (isNotifying) return
       isNotifying = true
@@ -265,8 +267,13 @@ class OutboxDrain {
    */
   async #publish(rows: PendingAppend[]): Promise<void> {
     const appends = rows.map((row) => ({ ...row, results: this.#begun.get(row.id) ?? unsentOf(row) }))
-    const unsent = appends.flatMap(({ events, results }) =>
-      events.flatMap((event, index) => (results[index] === 'unsent' ? { event, results, index } : [])),
+    const publishedMs = wallMs()
+    const unsent = appends.flatMap(({ events, results, appendedMs }) =>
+      events.flatMap((event, index) =>
+        results[index] === 'unsent'
+          ? { event: withTimes(event, appendedMs, publishedMs), results, index }
+          : [],
+      ),
     )
     const current = await withPersonalData(
       this.#sql,
@@ -350,6 +357,11 @@ class OutboxDrain {
   }
 }
 
+function withTimes(event: OutboxEvent, appendedMs: number | undefined, published: number): OutboxEvent {
+  const { timeline } = event
+  return timeline ? { ...event, timeline: { ...timeline, appended: appendedMs ?? null, published } } : event
+}
+
 const unsentOf = ({ events }: PendingAppend): Result[] => events.map(() => 'unsent')
 
 /** Those whose rows are gone or were read, up to `last`: all of them where no row was left. */
@@ -372,6 +384,7 @@ export function recordOf(
 ): OutgoingRecord {
   const headers: Record<string, string> = {
     ...cloudEventHeaders(walletSource, event, epoch?.()),
+    ...(event.timeline && { [timelineHeader]: encodeTimeline(event.timeline) }),
     traceparent: event.traceparent ?? continueTrace(undefined),
   }
   const record = { topic: topicPrefix + event.topic, key: event.key, value: event.value, headers }
