@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startBalances } from '../balances/service'
-import type { ServiceConfig, ServiceName } from '../config/config'
+import { type ServiceConfig, type ServiceName, serviceNames } from '../config/config'
 import { startWallet } from '../wallet/service'
 import { type Backing, backing, log, type TestDatabase } from './backing'
 import { expectDocumented, expectSecured } from './documented'
@@ -38,6 +38,8 @@ export type StackOptions = {
   partitions?: number
   /** Where traces go. */
   collector?: string
+  /** Of the settings of each service. */
+  changes?: Partial<Record<ServiceName, Partial<ServiceConfig>>>
 }
 
 /** Starts the services in this process, or only those in `start`. */
@@ -46,6 +48,7 @@ export async function startStack({
   start = ['wallet', 'balances'],
   partitions = 3,
   collector,
+  changes = {},
 }: StackOptions = {}): Promise<Stack> {
   const shared = await backing()
   const databases = {
@@ -69,6 +72,7 @@ export async function startStack({
       partitions,
     }),
   }
+  for (const name of serviceNames) Object.assign(config[name], changes[name])
   if (collector !== undefined)
     for (const one of [config.wallet, config.balances]) one.tracing = tracingTo(collector, one.service)
   const [wallet, balances] = await Promise.all([
