@@ -30,6 +30,7 @@ import type { Log } from '../platform/telemetry/log'
 import { createMetrics } from '../platform/telemetry/metrics'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
+import { openDocuments } from './console/documents'
 import { openConsole } from './console/page'
 import { openRecords } from './console/records'
 import { grants } from './db/grants'
@@ -67,6 +68,7 @@ import { streamMetrics } from './streams/metrics'
 import { BalanceStreams } from './streams/streams'
 
 const largeMovementsTopic = 'transactions'
+const documentsFolder = join(import.meta.dir, '../../docs')
 const migrationsFolder = join(import.meta.dir, '../../migrations/balances')
 
 /** How long a start waits for the broker's first answer, in milliseconds: answers have no age before it. */
@@ -104,19 +106,19 @@ export async function startBalances(
   const read = createRecordReader(config.events)
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
+  const projection = { health: () => consumerHealth(), isPaused: () => consumer.isPaused() }
   const serving = createServing(
     { config, kafka, reading, log },
-    { lookEveryMs, onSample: detector.observe, consumerHealth: () => consumerHealth() },
+    { lookEveryMs, onSample: detector.observe, projection },
   )
-  const { consistency, streams, wake } = serving
+  const { reads, consistency, streams, wake } = serving
   const keysInProgress = new Map<object, number>()
   const consumers = createConsumers({ config, kafka, database, log, tracing, read, onApplied: wake })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const consumerHealth = () => detector.check() ?? consumer.health()
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
 
-  const ownerOf = findOwnerIn(serving.reads, consistency)
-  const access = createAccess({ config, sql: reading.sql, ownerOf, log })
+  const access = createAccess({ config, sql: reading.sql, ownerOf: findOwnerIn(reads, consistency), log })
   const app = createBalancesApp({
     ...serving,
     guard: access.guard,
@@ -245,11 +247,11 @@ function createServing(
   {
     lookEveryMs,
     onSample,
-    consumerHealth,
+    projection,
   }: {
     lookEveryMs: number
     onSample: FreshnessOptions['onSample']
-    consumerHealth: () => Check | Promise<Check>
+    projection: { health: () => Check | Promise<Check>; isPaused: () => boolean }
   },
 ) {
   const reads = openReads(reading)
@@ -268,8 +270,7 @@ function createServing(
     sql: reading.sql,
     topicPrefix: config.kafka.topicPrefix,
     clusterId: offsets.lastClusterId,
-    consumerHealth,
-    isPaused: () => false,
+    projection,
   })
   const lag = createLagMetrics({ kafka, freshness: monitor.freshness })
   const streams = new BalanceStreams({
@@ -282,7 +283,8 @@ function createServing(
     consistency.wake(accountIds)
     streams.wake(accountIds)
   }
-  return { reads, consistency, monitor, lag, streams, records, wake }
+  const documentation = openDocuments(documentsFolder)
+  return { reads, consistency, monitor, lag, streams, records, documentation, wake }
 }
 
 /** What consumes the topics. */

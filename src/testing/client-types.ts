@@ -31,9 +31,9 @@ export function writeClientTypes(): Map<string, string> {
 
 type Method = { name: string; service: ServiceName; verb: string; path: string; operation: Operation }
 
-/** For people and probes, for the console's page, and the second path of a route. */
+/** For people and probes, for pages, and the second path of a route. */
 const isLeftOut = ({ operationId, tags }: Operation): boolean =>
-  (tags as string[]).some((tag) => tag === 'Service' || tag === 'Console') ||
+  (tags as string[]).some((tag) => ['Service', 'Console', 'Documentation'].includes(tag)) ||
   operationId === 'getAccountBalance'
 
 /** Where the verb of the operation is not that of the trade. */

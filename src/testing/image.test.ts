@@ -91,18 +91,21 @@ test.each(['main.ts', 'cli/main.ts'])(
   },
 )
 
-test('migrations, seed and patches are in the image; tests and local tools are not', () => {
-  const sent = [...new Bun.Glob('{src,migrations,seed}/**').scanSync(root)].filter(isSent)
+test('migrations, seed, documents and patches are in the image; tests and local tools are not', () => {
+  const sent = [...new Bun.Glob('{src,migrations,seed,docs}/**').scanSync(root)].filter(isSent)
   for (const pattern of [
     /^migrations\/wallet\/.+\.sql$/,
     /^migrations\/balances\/.+\.sql$/,
     /_journal\.json$/,
     /^seed\//,
+    /^docs\/runbooks\.md$/,
+    /^docs\/flow\.svg$/,
   ])
     expect(sent.filter((file) => pattern.test(file))).not.toEqual([])
   for (const patch of Object.values(packageJson.patchedDependencies)) expect(sent).toContain(patch)
   expect(sent.filter((file) => /\.test\.ts$|^src\/(local|testing)\//.test(file))).toEqual([])
   expect(['.git/HEAD', '.data/key', 'node_modules/elysia/package.json', '.env'].filter(isSent)).toEqual([])
+  expect(sent.filter((file) => /^docs\/(?!([a-z0-9-]+)\.(md|svg)$)/.test(file))).toEqual([])
   // Source and migrations are small: more is something that does not belong there.
   const bytes = sent.reduce((total, file) => total + Bun.file(join(root, file)).size, 0)
   expect(bytes).toBeLessThan(5_000_000)

@@ -44,11 +44,10 @@ type RecordsOptions = {
   topicPrefix: string
   /** The last one that the broker named. */
   clusterId: () => string | undefined
-  consumerHealth: () => Check | Promise<Check>
-  isPaused: () => boolean
+  projection: { health: () => Check | Promise<Check>; isPaused: () => boolean }
 }
 
-export function openRecords({ sql, topicPrefix, clusterId, consumerHealth, isPaused }: RecordsOptions) {
+export function openRecords({ sql, topicPrefix, clusterId, projection }: RecordsOptions) {
   let last: { ends: Offsets; atMs: number } | undefined
 
   const endOf = ({ topic, partition }: RecordPlace): bigint | undefined =>
@@ -68,7 +67,7 @@ export function openRecords({ sql, topicPrefix, clusterId, consumerHealth, isPau
         topic === undefined
           ? { nextOffset: undefined, deadLetter: undefined }
           : withUnavailableFault(findRecord(sql, asked, clusterId())),
-        within(Promise.resolve(consumerHealth()), healthMs),
+        within(Promise.resolve(projection.health()), healthMs),
       ])
       return {
         ...stored,
@@ -76,7 +75,7 @@ export function openRecords({ sql, topicPrefix, clusterId, consumerHealth, isPau
         isConsumed: topic !== undefined,
         isApplied: isApplied(stored, place.offset),
         endOffset: endOf(asked),
-        isPaused: isPaused(),
+        isPaused: projection.isPaused(),
         consumer:
           health === late ? { status: 'warn', output: `no answer within ${healthMs / 1000} s` } : health,
       }

@@ -5,6 +5,7 @@ import { Fault } from '../../platform/fault'
 import { encodeCursor } from '../../platform/http/cursor'
 import type { Log } from '../../platform/telemetry/log'
 import { expectDocumented } from '../../testing/documented'
+import type { Documents } from '../console/documents'
 import type { DeadLetter } from '../dead-letters/dead-letters-store'
 import type { RedriveReport } from '../dead-letters/redrive'
 import type { Freshness } from '../freshness/freshness'
@@ -45,6 +46,12 @@ const letter: DeadLetter = {
   recordedAt: '2024-01-27T17:13:55.000Z',
   attempts: 1,
   sentAt: null,
+}
+
+const documentation: Documents = {
+  isInstalled: false,
+  list: () => [],
+  find: () => undefined,
 }
 
 const never = () => {
@@ -109,6 +116,7 @@ function serving(
     streams: { account: never, all: never },
     records: { find: never },
     console: { files: never, settings: never },
+    documentation,
     log: silent,
     health: async () => ({}),
     metrics: async () => ({ text: '', contentType: 'text/plain' }),
@@ -469,6 +477,17 @@ test('every answer says how far it is behind, as far as that is known', async ()
   const answer = await serving()('/balances/eva')
   expect([answer.headers.get('balances-as-of'), answer.headers.get('balances-lag')]).toEqual([null, null])
   expect(answer.headers.get('etag')).toBe(etag)
+})
+
+test('without the documents, a request for one says so, also during the start', async () => {
+  for (const path of ['/docs', '/docs/concepts', '/docs/%2e%2e%2fpackage.json', '/docs/%ED%A0%80']) {
+    const answer = await serving({ isReady: false })(path)
+    expect([path, answer.status, await answer.json()]).toMatchObject([
+      path,
+      404,
+      { detail: 'the folder docs is not part of this installation; the documents are in the repository' },
+    ])
+  }
 })
 
 test('the events are documented during the start, too, with the topics of the installation', async () => {

@@ -6,6 +6,7 @@ import { parseJson } from '../../contract/wire/json'
 import { createHttp, type Health, type HttpOptions, tableOf } from '../../platform/http/app'
 import type { Guard } from '../../platform/http/guard'
 import type { Log } from '../../platform/telemetry/log'
+import type { Documents } from '../console/documents'
 import type { Records } from '../console/records'
 import type { DeadLetterQueries } from '../dead-letters/queries'
 import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
@@ -21,6 +22,7 @@ import { ConsistentReads } from './consistent-reads'
 import { type ConsoleOptions, consoleRoutes } from './console'
 import { consoleRecordRoutes } from './console-records'
 import { deadLetterRoutes } from './dead-letters'
+import { documentRoutes } from './documents'
 import { type ListLargeMovements, largeMovementRoutes } from './large-movements'
 import { rebuildRoutes } from './rebuild'
 import { reconciliationRoutes } from './reconciliations'
@@ -40,6 +42,7 @@ export type BalancesOptions = {
   streams: Pick<BalanceStreams, 'account' | 'all'>
   records: Records
   console: ConsoleOptions
+  documentation: Documents
   log: Log
   health: Health
   metrics: HttpOptions['metrics']
@@ -77,6 +80,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...rebuildRoutes(options.rebuilding, options.once),
       ...consoleRecordRoutes(options.records),
       ...consoleRoutes(options.console),
+      ...documentRoutes(options.documentation),
     ],
   }
 }

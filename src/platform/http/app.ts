@@ -14,7 +14,7 @@ import { type ApiInfo, openApi } from './docs/openapi'
 import type { AddressOf, Guard, Refusal } from './guard'
 import { responseHeaders } from './headers'
 import { InvalidValue, MalformedRequest } from './invalid'
-import { markdownPage } from './page'
+import { type Page as HtmlPage, markdownPage } from './page'
 import { isPreview } from './preview'
 import {
   codesOf,
@@ -258,7 +258,7 @@ const explain = (kind: ProblemKind): string =>
 /** `/openapi.json` is for tools, `/openapi` the page for people. */
 function documentRoute(path: string, write: () => string | object): Route {
   // Large ones take longer than any other request may, and none changes.
-  let written: ReturnType<typeof render> | undefined
+  let written: HtmlPage | undefined
   const [, name = '', isJson] = /^\/(\w+)(\.json)?$/.exec(path) ?? []
   const subject = name === 'openapi' ? 'The routes of this service' : 'The events of this service'
   return route({
@@ -287,7 +287,7 @@ function documentRoute(path: string, write: () => string | object): Route {
 
 /** For people who open the address in a browser: links to what the service says about itself. */
 function indexRoute({ title }: ApiInfo, served: () => readonly Route[]): Route {
-  let written: ReturnType<typeof markdownPage> | undefined
+  let written: HtmlPage | undefined
   return route({
     method: 'GET',
     path: '/',
@@ -320,7 +320,7 @@ function indexRoute({ title }: ApiInfo, served: () => readonly Route[]): Route {
   })
 }
 
-const render = (document: string | object): ReturnType<typeof markdownPage> =>
+const render = (document: string | object): HtmlPage =>
   typeof document === 'string'
     ? markdownPage(document)
     : { text: JSON.stringify(document), headers: { 'content-type': 'application/json' } }
@@ -347,7 +347,7 @@ export function refuse(request: Request, kind: ProblemKind, details: ProblemDeta
 
 export const internalError = { detail: 'internal error; look up this trace_id in the logs' }
 
-const alwaysServed = /^\/(|livez|readyz|healthz|metrics|problems\/.*|openapi(\.json)?)$/
+const alwaysServed = /^\/(|livez|readyz|healthz|metrics|problems\/.*|openapi(\.json)?|docs(\/.*)?)$/
 
 const traces = new WeakMap<Request, string>()
 const spans = new WeakMap<Request, Span>()

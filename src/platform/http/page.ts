@@ -1,14 +1,27 @@
 /** Markdown as a self-contained page: no scripts, no fonts, no further requests. */
 import { createHash } from 'node:crypto'
 
-/** The first line is the title. For trusted text only: HTML is not escaped. */
-export function markdownPage(markdown: string): { text: string; headers: Record<string, string> } {
-  const body = Bun.markdown.html(markdown, { headings: { ids: true } })
+export type Page = { text: string; headers: Record<string, string> }
+
+/**
+ * The first line is the title. HTML in it is shown as text, line breaks apart; links lead wherever they say,
+ * so it is for text of ours. `adapt` changes the body: what it adds has to be allowed by `alsoAllowed`.
+ */
+export function markdownPage(
+  markdown: string,
+  { adapt = (body) => body, alsoAllowed }: { adapt?: (body: string) => string; alsoAllowed?: string } = {},
+): Page {
+  const rendered = Bun.markdown.html(markdown, {
+    headings: { ids: true },
+    noHtmlBlocks: true,
+    noHtmlSpans: true,
+  })
+  const body = adapt(rendered.replaceAll('&lt;br&gt;', '<br>'))
   const text = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${/^# (.*)/.exec(markdown)?.[1]}</title>
+<title>${Bun.escapeHTML(titleOf(markdown))}</title>
 <style>${style}</style>
 <main>
 ${body.replace(/<table>[\s\S]*?<\/table>/g, '<div>$&</div>')}</main>
@@ -16,10 +29,12 @@ ${body.replace(/<table>[\s\S]*?<\/table>/g, '<div>$&</div>')}</main>
 `
   const headers = {
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': policy,
+    'content-security-policy': [policy, ...(alsoAllowed ? [alsoAllowed] : [])].join('; '),
   }
   return { text, headers }
 }
+
+export const titleOf = (markdown: string): string => /^# (.*)/.exec(markdown)?.[1] ?? ''
 
 const style = `
 :root { color-scheme: light dark; --soft: light-dark(#f4f5f3, #23272a); --line: light-dark(#dcdfda, #3a4044);
@@ -39,6 +54,7 @@ code, pre { font: .86em/1.55 ui-monospace, 'SF Mono', Menlo, Consolas, monospace
 :not(pre) > code { background: var(--soft); border-radius: 4px; padding: .12em .35em }
 pre { background: var(--soft); border-radius: 8px; padding: 1rem 1.25rem; overflow-x: auto }
 li { margin: .3rem 0 }
+img { max-width: 100%; height: auto; background: #fff; border-radius: 8px }
 `
 
 /** Allows this style and nothing else. */
