@@ -104,6 +104,7 @@ export async function startWallet(
   const { guard } = access
   const app = createWalletApp({
     ...{ wallet, log, health, metrics: service.metrics, isReady: isServing, guard, kafka: kafkaConfig },
+    balancesUrl: config.balancesPublicUrl,
   })
   const http = listen(app, config, log, tracing)
 

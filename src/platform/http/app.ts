@@ -40,6 +40,8 @@ export type HttpOptions = {
   api: ApiInfo
   /** Further documents by path: Markdown text is served as a page, anything else as JSON. */
   documents: Readonly<Record<string, () => string | object>>
+  /** What the page at `/` says before its links, in Markdown. Unused where `routes` has a `/`. */
+  introduction?: string
   /** The service's own. */
   routes?: readonly Route[]
   /** The checks of everything the service needs. */
@@ -121,7 +123,8 @@ export function createHttp(options: HttpOptions) {
  * All routes of a service: its own, and those that both services have. The documents and the problems
  * are made from this table, so they are written when they are first asked for.
  */
-export function tableOf({ health, metrics, documents, api, routes = [] }: HttpOptions): Route[] {
+export function tableOf(options: HttpOptions): Route[] {
+  const { health, metrics, documents, api, introduction = '', routes = [] } = options
   const table: Route[] = [
     ...routes,
     problemRoute(() => table.flatMap(({ problems }) => problems)),
@@ -130,7 +133,7 @@ export function tableOf({ health, metrics, documents, api, routes = [] }: HttpOp
       '/openapi.json': () => openApi(table, api),
       ...documents,
     }).map(([path, write]) => documentRoute(path, write)),
-    ...(routes.some(({ path }) => path === '/') ? [] : [indexRoute(api, () => table)]),
+    ...(routes.some(({ path }) => path === '/') ? [] : [indexRoute(api.title, introduction, () => table)]),
     healthRoute('/livez', 'Liveness: the process answers.', async () => ({})),
     healthRoute('/readyz', 'Readiness: everything that the service needs, by name.', () => health()),
     healthRoute('/healthz', 'Readiness, by its older name.', () => health()),
@@ -286,7 +289,7 @@ function documentRoute(path: string, write: () => string | object): Route {
 }
 
 /** For people who open the address in a browser: links to what the service says about itself. */
-function indexRoute({ title }: ApiInfo, served: () => readonly Route[]): Route {
+function indexRoute(title: string, introduction: string, served: () => readonly Route[]): Route {
   let written: HtmlPage | undefined
   return route({
     method: 'GET',
@@ -314,7 +317,7 @@ function indexRoute({ title }: ApiInfo, served: () => readonly Route[]): Route {
       const links = served()
         .filter(({ tag, path }) => tag === serviceTag && path !== '/' && !path.includes(':'))
         .map(({ path, summary }) => `- [${path}](${path}): ${summary}`)
-      written ??= markdownPage(`# ${title}\n\n${links.join('\n')}\n`)
+      written ??= markdownPage(`# ${title}\n\n${introduction}\n\n${links.join('\n')}\n`)
       return new Response(written.text, { headers: { ...written.headers, vary: 'Accept' } })
     },
   })

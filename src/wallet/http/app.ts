@@ -13,6 +13,7 @@ import { accountRoutes } from './accounts'
 import { batchRoutes } from './batches'
 import { clientRoutes } from './clients'
 import { holdRoutes } from './holds'
+import { introductionOf } from './index-page'
 import { personalDataRoutes } from './personal-data'
 import { transactionListRoutes } from './transaction-lists'
 import { transactionRoutes } from './transactions'
@@ -25,6 +26,8 @@ export type WalletOptions = {
   guard: Guard
   isReady: () => boolean
   kafka: KafkaConfig
+  /** Where browsers reach balances, which serves the console. */
+  balancesUrl: string | undefined
 }
 
 export const createWalletApp = (options: WalletOptions) => createHttp(httpOptions(options))
@@ -40,6 +43,7 @@ const httpOptions = ({
   guard,
   isReady,
   kafka,
+  balancesUrl,
 }: WalletOptions): HttpOptions => ({
   log,
   parseJson,
@@ -54,6 +58,7 @@ const httpOptions = ({
   metrics,
   guard,
   isReady,
+  introduction: introductionOf(balancesUrl),
   routes: [
     ...clientRoutes(wallet),
     ...personalDataRoutes(wallet),
