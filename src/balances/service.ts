@@ -31,10 +31,11 @@ import { createMetrics } from '../platform/telemetry/metrics'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
 import { openDocuments } from './console/documents'
+import { FlowFeed, type FlowSources } from './console/flow-feed'
 import { openConsole } from './console/page'
 import { openRecords } from './console/records'
 import { grants } from './db/grants'
-import { countDeadLetters } from './dead-letters/dead-letters-store'
+import { countDeadLetters, measureDeadLetters } from './dead-letters/dead-letters-store'
 import { createDeadLetterMetrics } from './dead-letters/metrics'
 import { createDeadLetterPublisher } from './dead-letters/publisher'
 import { openDeadLetterQueries } from './dead-letters/queries'
@@ -44,6 +45,7 @@ import { createLagMetrics } from './freshness/lag-metrics'
 import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
 import type { ConsoleOptions } from './http/console'
+import { flowEncoder } from './http/console-flow'
 import { findOwnerIn } from './http/owners'
 import { streamEncoder } from './http/streams'
 import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
@@ -52,6 +54,7 @@ import { changedAccounts, changesChannel } from './projection/apply-store'
 import { type Consumer, startConsumer } from './projection/consumer'
 import { findEpochState } from './projection/epochs-store'
 import { createApplyMetrics } from './projection/metrics'
+import type { ApplyObserver } from './projection/observation'
 import type { Offsets } from './projection/offsets'
 import { listOffsets } from './projection/offsets-store'
 import { detectStall, type StallState, standstillMaxMs } from './projection/stall-detector'
@@ -106,14 +109,19 @@ export async function startBalances(
   const read = createRecordReader(config.events)
 
   const detector = createDetector(() => consumer.current(), standstillMaxMs)
-  const projection = { health: () => consumerHealth(), isPaused: () => consumer.isPaused() }
+  const projection = {
+    health: () => consumerHealth(),
+    isPaused: () => consumer.isPaused(),
+    rebuild: () => rebuilding.status(),
+  }
   const serving = createServing(
     { config, kafka, reading, log },
     { lookEveryMs, onSample: detector.observe, projection },
   )
-  const { reads, consistency, streams, wake } = serving
+  const { reads, consistency, streams, flow, wake } = serving
   const keysInProgress = new Map<object, number>()
-  const consumers = createConsumers({ config, kafka, database, log, tracing, read, onApplied: wake })
+  const applied = { onApplied: wake, observer: flow }
+  const consumers = createConsumers({ config, kafka, database, log, tracing, read, ...applied })
   const { consumer, deadLetters, largeMovements, rebuilding } = consumers
   const consumerHealth = () => detector.check() ?? consumer.health()
   const notifications = listenForChanges(config, log, { onChange: wake, onSwap: consumer.restart })
@@ -170,7 +178,7 @@ export async function startBalances(
       ...http.parts,
       // Stopped before the HTTP server: these end the requests that wait or stream.
       watermarkPart(serving),
-      streamsPart(streams),
+      ...streamParts(serving),
       { name: 'read_your_writes', stop: async () => consistency.stop() },
     ],
     async prepare(signal) {
@@ -204,11 +212,14 @@ const watermarkPart = ({ monitor, lag }: Pick<Serving, 'monitor' | 'lag'>): Part
   ...lag,
 })
 
-const streamsPart = (streams: BalanceStreams): Part => ({
-  name: 'streams',
-  stop: async () => streams.stop(),
-  metrics: createMetrics(streamMetrics, { open: () => streams.count }).all,
-})
+const streamParts = ({ streams, flow }: Pick<Serving, 'streams' | 'flow'>): Part[] => [
+  {
+    name: 'streams',
+    stop: async () => streams.stop(),
+    metrics: createMetrics(streamMetrics, { open: () => streams.count + flow.count }).all,
+  },
+  { name: 'console_flow', stop: async () => flow.stop() },
+]
 
 const consoleOf = (config: ServiceConfig, access: Access): ConsoleOptions => ({
   files: openConsole(),
@@ -241,6 +252,13 @@ type Serving = ReturnType<typeof createServing>
 
 type Means = { config: ServiceConfig; kafka: Kafka; reading: Database; database: Database; log: Log }
 
+/** What consumes the topics, for what answers requests: it is created later. */
+type Projection = {
+  health(): Check | Promise<Check>
+  isPaused(): boolean
+  rebuild: RebuildCoordinator['status']
+}
+
 /** What answers requests. `wake` says which accounts have changed. */
 function createServing(
   { config, kafka, reading, log }: Omit<Means, 'database'>,
@@ -251,7 +269,7 @@ function createServing(
   }: {
     lookEveryMs: number
     onSample: FreshnessOptions['onSample']
-    projection: { health: () => Check | Promise<Check>; isPaused: () => boolean }
+    projection: Projection
   },
 ) {
   const reads = openReads(reading)
@@ -279,13 +297,40 @@ function createServing(
     encoder: streamEncoder,
     log,
   })
+  const sources = flowSources({ reading, lag, streams, projection })
+  const flow = new FlowFeed({ sql: reading.sql, encoder: flowEncoder, sources, log })
   const wake = (accountIds?: readonly string[]) => {
     consistency.wake(accountIds)
     streams.wake(accountIds)
   }
   const documentation = openDocuments(documentsFolder)
-  return { reads, consistency, monitor, lag, streams, records, documentation, wake }
+  return { reads, consistency, monitor, lag, streams, flow, records, documentation, wake }
 }
+
+/** What the console's flow says of the projection, beside what is applied. */
+const flowSources = (means: {
+  reading: Database
+  lag: ReturnType<typeof createLagMetrics>
+  streams: BalanceStreams
+  projection: Projection
+}): FlowSources => ({
+  async lag() {
+    await means.lag.sample()
+    return means.lag.partitions().map(({ oldestAgeMs, ...partition }) => ({
+      ...partition,
+      oldestAgeSeconds: oldestAgeMs === undefined ? null : oldestAgeMs / 1000,
+    }))
+  },
+  deadLetters: async () => (await measureDeadLetters(means.reading.sql)).count,
+  async rebuild() {
+    const current = await means.projection.rebuild()
+    if (!current) return null
+    const { state, done, total } = current
+    return { state, progress: total > 0n ? Number(done) / Number(total) : null }
+  },
+  paused: means.projection.isPaused,
+  streams: () => means.streams.count,
+})
 
 /** What consumes the topics. */
 function createConsumers({
@@ -296,10 +341,12 @@ function createConsumers({
   tracing,
   read,
   onApplied,
+  observer,
 }: Omit<Means, 'reading'> & {
   tracing: Tracing | undefined
   read: ReadRecord
   onApplied: (accountIds: string[]) => void
+  observer: ApplyObserver
 }) {
   const { groupId, topics: topicNames, partitions } = subscriptionOf(config.kafka)
   const group = { database, kafka, groupId, log, partitions, read }
@@ -307,7 +354,8 @@ function createConsumers({
   const metrics = createApplyMetrics()
   const consumer = restartable('consumer', () =>
     startConsumer({
-      ...{ ...group, tracing, topics: topicNames, onApplied, onDeadLetters: deadLetters.wake, metrics },
+      ...{ ...group, tracing, topics: topicNames, onApplied, observer, metrics },
+      onDeadLetters: deadLetters.wake,
     }),
   )
   const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log })

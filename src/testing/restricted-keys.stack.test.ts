@@ -178,6 +178,8 @@ const atBalances: Row[] = [
   ['get', at(`/large-movements?account_id=${frank}`), none, 403],
   ['get', at('/large-movements'), none, 403],
   ['get', at('/dead-letters'), none, 403],
+  ['get', at('/console/flow'), none, 403],
+  ['get', at(`/console/flow?account=${eva}`), none, 403],
   ['get', at('/rebuild'), none, 403],
 ]
 

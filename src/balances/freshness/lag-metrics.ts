@@ -55,8 +55,22 @@ export function createLagMetrics({ kafka, freshness }: LagOptions) {
     },
   })
 
+  const ageMsOf = ({ name, lag }: { name: string; lag: bigint }) => {
+    if (lag === 0n) return 0
+    const since = published.get(name)?.atMs
+    return since === undefined ? undefined : Math.max(0, Date.now() - since)
+  }
+
   return {
     metrics: metrics.all,
+    /** As of the last sample of the log ends and of the ages. */
+    partitions: () =>
+      behind().map((one) => ({
+        topic: one.topic,
+        partition: one.partition,
+        records: Number(one.lag),
+        oldestAgeMs: ageMsOf(one),
+      })),
     /** Called with every sample of the log ends; undefined where there was none. */
     observe(ends: Offsets | undefined, applied: Offsets | undefined): void {
       if (ends && applied) last = { ends, applied, atMs: performance.now() }
@@ -73,12 +87,10 @@ export function createLagMetrics({ kafka, freshness }: LagOptions) {
         published.set(name, { offset, atMs: records[index]?.timestampMs ?? Date.now() })
       }
       metrics.age.clear()
-      for (const { name, topic, partition, lag } of partitions) {
-        const ageMs = lag > 0n ? Date.now() - (published.get(name)?.atMs ?? Date.now()) : 0
-        metrics.age.set({ topic, partition: String(partition) }, Math.max(0, ageMs) / 1000)
-      }
+      for (const { topic, partition, ...one } of partitions)
+        metrics.age.set({ topic, partition: String(partition) }, (ageMsOf(one) ?? 0) / 1000)
     },
-  } satisfies Pick<Part, 'metrics' | 'sample'> & { observe: unknown }
+  } satisfies Pick<Part, 'metrics' | 'sample'> & { observe: unknown; partitions: unknown }
 }
 
 /** Of a name that `partitionName` made. */

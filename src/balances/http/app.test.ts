@@ -114,6 +114,7 @@ function serving(
     consistency: { waitForVersions: async (required, { waitMs }) => waitForVersions(required, waitMs) },
     monitor: { freshness: () => freshness, waitUntil: never },
     streams: { account: never, all: never },
+    flow: { open: never },
     records: { find: never },
     console: { files: never, settings: never },
     documentation,

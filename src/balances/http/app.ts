@@ -7,6 +7,7 @@ import { createHttp, type Health, type HttpOptions, tableOf } from '../../platfo
 import type { Guard } from '../../platform/http/guard'
 import type { Log } from '../../platform/telemetry/log'
 import type { Documents } from '../console/documents'
+import type { FlowFeed } from '../console/flow-feed'
 import type { Records } from '../console/records'
 import type { DeadLetterQueries } from '../dead-letters/queries'
 import type { RedriveReport, RedriveSelection } from '../dead-letters/redrive'
@@ -20,6 +21,7 @@ import type { BalanceStreams } from '../streams/streams'
 import { balanceRoutes } from './balances'
 import { ConsistentReads } from './consistent-reads'
 import { type ConsoleOptions, consoleRoutes } from './console'
+import { consoleFlowRoutes } from './console-flow'
 import { consoleRecordRoutes } from './console-records'
 import { deadLetterRoutes } from './dead-letters'
 import { documentRoutes } from './documents'
@@ -43,6 +45,7 @@ export type BalancesOptions = {
   records: Records
   console: ConsoleOptions
   documentation: Documents
+  flow: Pick<FlowFeed, 'open'>
   log: Log
   health: Health
   metrics: HttpOptions['metrics']
@@ -81,6 +84,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...consoleRecordRoutes(options.records),
       ...consoleRoutes(options.console),
       ...documentRoutes(options.documentation),
+      ...consoleFlowRoutes(options.flow),
     ],
   }
 }

@@ -28,7 +28,10 @@ export type Rows = {
 export type Claim = (sql: Statements) => PendingQuery<Row[]>
 
 /** Nothing was written unless `claimed`. Counts of the accounts that changed, and of entries that are new. */
-export type Applied = { claimed: boolean; changed: number; recorded: number }
+export type Applied = { claimed: boolean; changed: number; recorded: number; watched?: Watched | undefined }
+
+/** The transaction, and its new entries by `entryKey` where some may not be. Null without any. */
+export type Watched = { xid: string; keys: string[] | null } | null
 
 const balanceRows = rowStatements(schema.balances, keysOf(schema.balances), { as: 'stored' })
 const entryRows = rowStatements(schema.entries, keysOf(schema.entries))
@@ -51,7 +54,7 @@ export async function applyProjection(
   sql: Statements,
   claim: Claim,
   rows: Rows,
-  { areNew = false } = {},
+  { areNew = false, isWatched = false } = {},
 ): Promise<Applied> {
   // Sorted, so that concurrent writers cannot deadlock.
   const balances = rows.balances.toSorted((a, b) => compare(a.accountId, b.accountId))
@@ -101,7 +104,7 @@ export async function applyProjection(
     listed as (
       insert into changes (size, account_ids, versions)
       ${areNew ? selectAll(sql, rows.entries) : selectRecorded(sql, rows.entries)}
-      returning size
+      returning size ${isWatched ? sql`, xid, account_ids, versions` : sql``}
     )
     ${rows.clients.length > 0 ? registerClients(sql, rows.clients) : sql``}
     ${rows.deadLetters.length > 0 ? addDeadLetters(sql, rows.deadLetters) : sql``}
@@ -110,13 +113,24 @@ export async function applyProjection(
       (
         select pg_notify(${changesChannel}, ${namesOf(balances)})
         where exists (select from changed) or exists (select from listed)
-      ) as notified`
+      ) as notified
+      ${isWatched ? selectWatched(sql, areNew) : sql``}`
   return {
     claimed: applied?.claimed ?? false,
     changed: applied?.changed ?? 0,
     recorded: applied?.recorded ?? 0,
+    watched: applied?.watched,
   }
 }
+
+const selectWatched = (sql: Statements, areNew: boolean) => sql`, (
+        select json_build_object('xid', xid::text, 'keys', ${areNew ? sql`null` : keysOfListed(sql)})
+        from listed
+      ) as watched`
+
+const keysOfListed = (sql: Statements) => sql`array(
+          select version || ' ' || account_id from unnest(account_ids, versions) as one (account_id, version)
+        )`
 
 /** By account, as in the index: neighbours are inserted one after the other. */
 function inOrder(entries: readonly EntryRow[]): EntryRow[] {

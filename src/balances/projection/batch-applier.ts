@@ -22,12 +22,14 @@ import {
   isRepeated,
   type NewDeadLetter,
   type Rows,
+  type Watched,
   withProjectionLock,
 } from './apply-store'
 import { epochsIn } from './epochs'
 import { loadEpochs, loadKnownEpochs, lockApplies, recordEpochs, removeVoidEntries } from './epochs-store'
 import { eraseInShadow } from './erasure-store'
 import { type ApplyMetrics, observeApply } from './metrics'
+import type { ApplyObserver } from './observation'
 import { type Advance, advanceOffsets, type Partition, type StoredOffset } from './offsets-store'
 import { ProjectionFailed, projectSafely } from './project'
 import { lastRecordOf } from './recreation'
@@ -45,6 +47,7 @@ export type BatchApplierOptions = {
   /** These accounts may have changed. */
   onApplied?: ((accountIds: string[]) => void) | undefined
   onDeadLetters?: (() => void) | undefined
+  observer?: ApplyObserver | undefined
   metrics?: ApplyMetrics | undefined
   /** Of one transaction: 2,000 by default. The process does nothing else while it reads and projects them. */
   recordsMax?: number | undefined
@@ -68,7 +71,7 @@ type Step = {
   epochs: Set<number> | undefined
 }
 
-type Written = { rows: Rows; unknown: string[]; dead: DeadRecord[] }
+type Written = { rows: Rows; unknown: string[]; dead: DeadRecord[]; watched?: Watched | undefined }
 
 const applyStatement = { operation: 'INSERT', table: 'balances' } as const
 const applied = { name: 'INSERT balances', attributes: statementAttributes(applyStatement) }
@@ -219,11 +222,11 @@ export class BatchApplier {
         accountIds.length === 0 && step.projected ? step.projected : projectSafely(step.readings, stored)
       const { rows, unknown, dead } = writtenOf(step, projected)
       await eraseErased(sql, rows)
-      const options = { areNew: this.#areNew }
+      const options = { areNew: this.#areNew, isWatched: this.#isWatched }
       const claim = advanceOffsets(step.advances, epoch)
-      const { claimed, recorded } = await applyProjection(sql, claim, rows, options)
+      const { claimed, recorded, watched } = await applyProjection(sql, claim, rows, options)
       if (claimed && rows.entries.length > 0) this.#areNew = recorded === rows.entries.length
-      return claimed ? { rows, unknown, dead } : undefined
+      return claimed ? { rows, unknown, dead, watched } : undefined
     }
     const writeLocked = (ids: string[]) => withProjectionLock(database.sql, (sql) => write(sql, ids))
 
@@ -275,11 +278,12 @@ export class BatchApplier {
       const { rows, unknown, dead, changes } = writtenOf(step, projected)
       await eraseErased(tx, rows)
       if (changes) await removeVoidEntries(tx, changes, rows.entries)
-      const { claimed } = await applyProjection(tx, advanceOffsets(advances), rows)
+      const options = { isWatched: this.#isWatched }
+      const { claimed, watched } = await applyProjection(tx, advanceOffsets(advances), rows, options)
       if (!claimed) throw new NotClaimed()
       const completed = changes && (await recordEpochs(tx, changes))
       const stored = await loadEpochs(tx)
-      return { rows, unknown, dead, changes, completed, stored }
+      return { rows, unknown, dead, watched, changes, completed, stored }
     }
     const written = await retries
       .run(() => withProjectionLock(database.sql, write), signal, isRetryable)
@@ -297,17 +301,36 @@ export class BatchApplier {
     return true
   }
 
+  get #isWatched(): boolean {
+    return this.#options.observer?.isWatching ?? false
+  }
+
   #advance(written: Written, step: Step, startedMs: number): void {
+    const appliedMs = performance.now()
     for (const { from, to, last } of step.advances) {
       from.next = to
       from.last = last ?? from.last
     }
     this.#trace(written.dead, step, startedMs)
     this.#report(written, step)
+    if (this.#isWatched) this.#observe(written, step, appliedMs)
     const { deadLetters } = written.rows
     const { metrics } = this.#options
     if (metrics)
       observeApply(metrics, { readings: step.readings, deadLetters, areNew: this.#areNew, startedMs })
+  }
+
+  #observe({ rows, dead, watched }: Written, step: Step, appliedMs: number): void {
+    this.#options.observer?.observe({
+      readings: step.readings,
+      dead: dead.map(({ origin }, at) => ({ origin, reason: rows.deadLetters[at] as DeadLetterReason })),
+      entries: rows.entries,
+      recorded: watched === null ? [] : (watched?.keys ?? undefined),
+      xid: watched?.xid,
+      receivedMs: step.startedMs,
+      appliedMs,
+      visibleMs: performance.now(),
+    })
   }
 
   #trace(dead: readonly DeadRecord[], { readings, rejected, startedMs }: Step, committingMs: number): void {

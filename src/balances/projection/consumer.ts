@@ -30,7 +30,7 @@ import { isPersonalTopic } from './topics'
 
 export type ConsumerOptions = Pick<
   BatchApplierOptions,
-  'log' | 'read' | 'onApplied' | 'onDeadLetters' | 'metrics' | 'recordsMax'
+  'log' | 'read' | 'onApplied' | 'onDeadLetters' | 'observer' | 'metrics' | 'recordsMax'
 > & {
   tracing?: Tracing | undefined
   database: Database
@@ -86,14 +86,24 @@ class ProjectionConsumer implements Consumer {
   readonly #running: Promise<void>
 
   constructor(options: ConsumerOptions) {
-    const { database, kafka, read, onApplied, onDeadLetters, metrics, recordsMax, tracing, ...subscription } =
-      options
+    const {
+      database,
+      kafka,
+      read,
+      onApplied,
+      onDeadLetters,
+      observer,
+      metrics,
+      recordsMax,
+      tracing,
+      ...subscription
+    } = options
     const { log } = options
     this.#options = options
     this.#retries = new Retries(log)
     const retries = this.#retries
     this.#applier = new BatchApplier({
-      ...{ database, log, retries, read, onApplied, onDeadLetters, metrics, recordsMax },
+      ...{ database, log, retries, read, onApplied, onDeadLetters, observer, metrics, recordsMax },
       tracing: tracing && { tracing, groupId: subscription.groupId },
     })
     this.#running = keepSubscribed(kafka, {

@@ -67,7 +67,14 @@ const arrows = {
   'balances/reconciliations': ['balances/db', 'platform'],
   'balances/idempotency': ['balances/db', 'platform'],
   'balances/streams': ['balances/db', 'balances/freshness', 'balances/queries', 'platform'],
-  'balances/console': ['balances/db', 'balances/projection', 'balances/freshness', 'contract', 'platform'],
+  'balances/console': [
+    'balances/db',
+    'balances/projection',
+    'balances/freshness',
+    'balances/queries',
+    'contract',
+    'platform',
+  ],
   'balances/seed': ['balances/projection', 'contract', 'platform'],
   'balances/rebuild': [
     'balances/db',
