@@ -460,6 +460,8 @@ export type HoldsQuery = {
 export type BalancesQuery = {
   /** Those of this client. */
   client_id?: string
+  /** Those whose owner has a name that begins so, in capitals or not. */
+  owner_name?: string
   /** Those in this currency (ISO 4217). */
   currency?: string
   /** At least this much, in `currency`, which has to be named. */

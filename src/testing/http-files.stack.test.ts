@@ -42,6 +42,7 @@ test('balances.http, over the seed', async () => {
     balances: 200,
     balancesOfTheRich: 200,
     balancesOfClient: 200,
+    balancesOfOwner: 200,
     statement: 200,
     statementOfJanuary: 200,
     balanceAt: 200,

@@ -144,13 +144,20 @@ export const changes = pgTable('changes', {
 })
 
 /** Names of owners. Nothing here needs their e-mail addresses. */
-export const clients = pgTable('clients', {
-  id: text().primaryKey(),
-  /** Null once it was erased, which no older record undoes. */
-  name: text(),
-  version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
-  epoch: integer(),
-})
+export const clients = pgTable(
+  'clients',
+  {
+    id: text().primaryKey(),
+    /** Null once it was erased, which no older record undoes. */
+    name: text(),
+    version: bigint({ mode: 'bigint' }).notNull().default(sql`1`),
+    epoch: integer(),
+  },
+  (table) => [
+    // By the beginning of the name, in any case. Cut, since a name may be longer than an index allows.
+    index('clients_name').on(sql`(lower(left(${table.name}, 100)) collate "C")`),
+  ],
+)
 
 /** Epochs of the ledger after the first: none, unless it was restored. */
 export const ledgerEpochs = pgTable('ledger_epochs', {

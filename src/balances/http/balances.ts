@@ -46,6 +46,12 @@ const Currency = Type.String({
   description: 'Those in this currency (ISO 4217).',
   [documentedAs]: { type: 'string', pattern: '^[A-Z]{3}$', examples: ['BRL'] },
 })
+const OwnerName = Type.String({
+  pattern: '^[^\\0]{1,100}$',
+  expected: 'must have 1 to 100 characters, none of them a NUL',
+  description: 'Those whose owner has a name that begins so, in capitals or not.',
+  [documentedAs]: { type: 'string', minLength: 1, maxLength: 100, examples: ['eva'] },
+})
 const limit = (what: string) =>
   Type.String({
     description: `${what}, in \`currency\`, which has to be named.`,
@@ -54,6 +60,7 @@ const limit = (what: string) =>
 const BalancesQuery = Type.Object(
   {
     client_id: Type.Optional(id('Those of this client.')),
+    owner_name: Type.Optional(OwnerName),
     currency: Type.Optional(Currency),
     min_balance: Type.Optional(limit('At least this much')),
     max_balance: Type.Optional(limit('At most this much')),
@@ -173,7 +180,7 @@ async function answerBalances(
 
 /** An amount means nothing without its currency, so a limit needs one. */
 function parseFilter(query: Omit<Static<typeof BalancesQuery>, 'limit' | 'cursor'>): BalanceFilter {
-  const { client_id: clientId, currency } = query
+  const { client_id: clientId, owner_name: ownerName, currency } = query
   if (currency !== undefined && !isCurrency(currency))
     throw new InvalidValue({
       pointer: '#/currency',
@@ -191,7 +198,8 @@ function parseFilter(query: Omit<Static<typeof BalancesQuery>, 'limit' | 'cursor
     if (!money.ok) throw new InvalidValue({ pointer: `#/${name}`, detail: `${name} ${money.detail}` })
     return money.minor
   }
-  return { clientId, currency, minMinor: minorOf('min_balance'), maxMinor: minorOf('max_balance') }
+  const range = { minMinor: minorOf('min_balance'), maxMinor: minorOf('max_balance') }
+  return { clientId, ownerName, currency, ...range }
 }
 
 function answerBalance(

@@ -7,6 +7,7 @@ import { type BalanceFilter, listBalances } from './balances-store'
 
 const everything: BalanceFilter = {
   clientId: undefined,
+  ownerName: undefined,
   currency: undefined,
   minMinor: undefined,
   maxMinor: undefined,
@@ -109,6 +110,82 @@ test('pages of a range have all its accounts in order, whether few of them match
       const page = await listBalances(database.sql, filter, { after: found.at(-1)?.accountId, limit: 500 })
       found.push(...page)
       if (page.length < 500) break
+    }
+    expect(found).toEqual(matching)
+  }
+})
+
+test('a list filters by how the name of the owner begins, in any case', async () => {
+  await using database = await openBalances()
+  const names: [id: string, name: string | null][] = [
+    ['1', 'Eva'],
+    ['2', 'EVA Lima'],
+    ['3', 'evan'],
+    ['4', 'Éva'],
+    ['5', 'Ev%a'],
+    ['6', 'Maria Eva'],
+    // Erased.
+    ['7', null],
+    // Longer than an index allows.
+    ['8', `eva ${'ã'.repeat(5000)}`],
+    ['9', 'Ev_a\u{10ffff}b'],
+  ]
+  await applyProjection(database.sql, (sql) => sql`select true`, {
+    balances: [
+      ...names.map(([id]) => row(`account ${id}`, 1n, { clientId: id })),
+      row('account 91', 1n, { clientId: '1', currency: 'JPY', balanceMinor: 7n }),
+      row('of nobody', 1n),
+      row('of an unknown one', 1n, { clientId: 'unknown' }),
+    ],
+    entries: [],
+    clients: names.map(([id, name]) => ({ id, name, version: 1n })),
+    deadLetters: [],
+  })
+  const of = async (ownerName: string, filter: Partial<BalanceFilter> = {}) =>
+    (await database.idsOf({ ownerName, ...filter })).map((id) => id.replace('account ', ''))
+  expect(await of('Eva')).toEqual(['1', '2', '3', '8', '91'])
+  expect(await of('eVA ')).toEqual(['2', '8'])
+  expect(await of('éV')).toEqual(['4'])
+  expect(await of('ev%')).toEqual(['5'])
+  expect(await of('ev_')).toEqual(['9'])
+  expect(await of('maria')).toEqual(['6'])
+  expect(await of(`eva ${'Ã'.repeat(96)}`)).toEqual(['8'])
+  expect(await of('nobody')).toEqual([])
+  expect(await of('eva', { clientId: '1' })).toEqual(['1', '91'])
+  expect(await of('eva', { clientId: '6' })).toEqual([])
+  expect(await of('eva', { currency: 'JPY' })).toEqual(['91'])
+  expect(await of('eva', { currency: 'JPY', minMinor: 8n })).toEqual([])
+  const pages: string[] = []
+  for (;;) {
+    const filter = { ...everything, ownerName: 'EVA' }
+    const page = await listBalances(database.sql, filter, { after: pages.at(-1), limit: 2 })
+    pages.push(...page.map(({ accountId }) => accountId))
+    expect(page.every(({ ownerName }) => ownerName?.toLowerCase().startsWith('eva'))).toBe(true)
+    if (page.length < 2) break
+  }
+  expect(pages.map((id) => id.replace('account ', ''))).toEqual(['1', '2', '3', '8', '91'])
+})
+
+test('pages of a name that very many owners have are in order, too', async () => {
+  await using database = await openBalances()
+  await database.sql`
+    insert into clients (id, name)
+    select md5(number::text), case when number % 10 = 0 then 'Ada' else 'Eva ' || number end
+    from generate_series(1, 8000) as number`
+  await database.sql`
+    insert into balances
+      (account_id, client_id, currency, balance_minor, version, opened, created_at, updated_at)
+    select md5('account' || id), id, 'BRL', 1, 1, true, now(), now() from clients`
+  await database.sql`vacuum analyze balances, clients`
+  const all = await listBalances(database.sql, everything, { after: undefined, limit: 9000 })
+  for (const ownerName of ['eva', 'ada', 'eva 1', 'E']) {
+    const matching = all.filter((one) => one.ownerName?.toLowerCase().startsWith(ownerName.toLowerCase()))
+    const found: typeof all = []
+    for (;;) {
+      const page = { after: found.at(-1)?.accountId, limit: 2000 }
+      const rows = await listBalances(database.sql, { ...everything, ownerName }, page)
+      found.push(...rows)
+      if (rows.length < page.limit) break
     }
     expect(found).toEqual(matching)
   }

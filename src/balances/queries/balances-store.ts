@@ -28,6 +28,8 @@ export async function findBalances(
 
 export type BalanceFilter = {
   clientId: string | undefined
+  /** How the name of the owner begins, in any case. At most 100 characters, which is what the index has. */
+  ownerName: string | undefined
   currency: string | undefined
   minMinor: bigint | undefined
   maxMinor: bigint | undefined
@@ -45,7 +47,8 @@ const samplesMax = 10
  * few balances are within a range, their accounts are found by balance, and sorted.
  */
 export async function listBalances(sql: Sql<Types>, filter: BalanceFilter, page: Page): Promise<Balance[]> {
-  const { clientId, minMinor, maxMinor } = filter
+  const { clientId, ownerName, minMinor, maxMinor } = filter
+  if (ownerName !== undefined && clientId === undefined) return listByOwner(sql, ownerName, filter, page)
   if (clientId !== undefined || (minMinor === undefined && maxMinor === undefined))
     return listInOrder(sql, filter, page)
   const sample = await listOfSample(sql, filter, page)
@@ -79,9 +82,54 @@ const listByBalance = (sql: Sql<Types>, filter: BalanceFilter, { after, limit }:
       order by account_id limit ${limit}`
   }) as Promise<Balance[]>
 
-const matches = (sql: Statements, { clientId, currency, minMinor, maxMinor }: BalanceFilter) => sql`
+/** Owners of such a name up to which their accounts are read and sorted, for each page. */
+const ownersMax = 5000
+
+/**
+ * Where few owners have such a name, their accounts are found by owner. Many of them have so many of the
+ * accounts that a page fills soon in the order of ids. The planner knows neither.
+ */
+async function listByOwner(
+  sql: Statements,
+  ownerName: string,
+  filter: BalanceFilter,
+  { after, limit }: Page,
+): Promise<Balance[]> {
+  const isAfter = after === undefined ? sql`true` : sql`account_id > ${after}`
+  const owners = sql`from clients where ${isNamed(sql, ownerName)}`
+  const [counted] = await sql<{ count: number }[]>`
+    select count(*)::integer as count from (select ${owners} limit ${ownersMax + 1}) as named`
+  if ((counted?.count ?? 0) <= ownersMax)
+    return sql<Balance[]>`
+      with owners as materialized (select id, name ${owners}),
+      accounts as materialized (
+        select found.*, owners.name as owner_name
+        from owners cross join lateral (
+          select * from balances
+          where client_id = owners.id and ${isAfter} and ${matches(sql, filter)} offset 0
+        ) as found
+      )
+      select ${columns(sql)}, owner_name as "ownerName" from accounts as balances
+      order by account_id limit ${limit}`
+  return sql<Balance[]>`
+    select ${columns(sql)}, clients.name as "ownerName"
+    from balances cross join lateral (select name from clients where id = client_id offset 0) as clients
+    where ${isAfter} and ${matches(sql, filter)} and ${isNamed(sql, ownerName)}
+    order by account_id limit ${limit}`
+}
+
+/** As the index has it. No text with that beginning is above one that ends with the last character. */
+const isNamed = (sql: Statements, beginning: string) => sql`
+  (lower(left(name, 100)) collate "C") >= lower(${beginning})
+  and (lower(left(name, 100)) collate "C") < lower(${beginning}) || chr(1114111)`
+
+const matches = (
+  sql: Statements,
+  { clientId, ownerName, currency, minMinor, maxMinor }: BalanceFilter,
+) => sql`
       true
       ${clientId === undefined ? sql`` : sql`and client_id = ${clientId}`}
+      ${clientId === undefined || ownerName === undefined ? sql`` : sql`and ${isNamed(sql, ownerName)}`}
       ${currency === undefined ? sql`` : sql`and currency = ${currency}`}
       ${minMinor === undefined ? sql`` : sql`and balance_minor >= ${String(minMinor)}::bigint`}
       ${maxMinor === undefined ? sql`` : sql`and balance_minor <= ${String(maxMinor)}::bigint`}`

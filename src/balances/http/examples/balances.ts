@@ -70,6 +70,12 @@ export const balanceExamples = {
       status: 200,
       response: { data: [frank], next_cursor: null },
     },
+    ofOwner: {
+      summary: 'By the name of the owner',
+      query: { owner_name: 'fra' },
+      status: 200,
+      response: { data: [frank], next_cursor: null },
+    },
     withoutCurrency: {
       summary: 'An amount needs a currency',
       query: { min_balance: '1000.01' },
