@@ -57,6 +57,8 @@ test('balances.http, over the seed', async () => {
     openapi: 200,
     events: 200,
     asyncapi: 200,
+    documents: 200,
+    document: 200,
     largeMovements: 200,
     largeMovementsOfEva: 200,
     reconciliations: 200,
