@@ -922,6 +922,18 @@ export type Delivery = {
   status: 'pending' | 'published'
   /** The events of the transaction. */
   events: EventDelivery[]
+  /** What a pending event waits for. Null once all are published. */
+  waits_for: DeliveryWait | null
+}
+
+export type DeliveryWait = {
+  /**
+   * `relay`: no process publishes. `broker`: it does not answer. `send`: its turn, or a
+   * failure.
+   */
+  cause: 'relay' | 'broker' | 'send'
+  /** For people: why sends fail, where they do. */
+  detail: string | null
 }
 
 export type EffectiveBalance<Amount = number | string> = {

@@ -40,6 +40,7 @@ import { createSweeps } from './maintenance/sweep'
 import { outboxHealth } from './outbox/health'
 import { measureOutbox } from './outbox/outbox-store'
 import { createRelay, recordOf } from './outbox/relay'
+import { createWaiting } from './outbox/waiting'
 import { seedWallet } from './seed/seed'
 
 const migrationsFolder = join(import.meta.dir, '../../migrations/wallet')
@@ -97,6 +98,7 @@ export async function startWallet(
     epoch: () => Math.max(optimistic.epoch, epochs.current),
     commitQueue: openCommitQueue(ledger, metrics),
     preview: createPreviews({ database: previews, clock: ledger.clock }),
+    waiting: createWaiting({ sql: database.sql, kafka, relay }),
     keysInProgress,
   }
   const access = createAccess({ config, sql: database.sql, ownerOf: findOwnerIn(database), log })

@@ -18,6 +18,7 @@ import { type Legs, type Transaction, transactionKinds } from '../domain/types'
 import type { Wallet } from '../ledger/ledger'
 import { findTransaction } from '../ledger/store/rows'
 import { type Delivery, findDelivery } from '../outbox/deliveries-store'
+import { waitCauses } from '../outbox/waiting'
 import { findReversible } from '../queries/transactions-store'
 import {
   answerCommand,
@@ -98,6 +99,16 @@ const DeliveryResponse = closedObject('Delivery', {
     }),
     { description: 'The events of the transaction.' },
   ),
+  waits_for: nullable(
+    closedObject('DeliveryWait', {
+      cause: oneOf(
+        waitCauses,
+        '`relay`: no process publishes. `broker`: it does not answer. `send`: its turn, or a failure.',
+      ),
+      detail: nullable(Type.String(), 'For people: why sends fail, where they do.'),
+    }),
+    'What a pending event waits for. Null once all are published.',
+  ),
 })
 
 /** Nothing is reversed of a new one. */
@@ -127,11 +138,11 @@ const presentSingle = (
 })
 
 /** An event without coordinates that is not pending was published, and where is no longer recorded. */
-function presentDelivery(
+async function presentDelivery(
   id: string,
   { committedAt, readAt, isPending: hasPending, legs, records }: Delivery,
-  topicPrefix: string,
-): Static<typeof DeliveryResponse> {
+  { topicPrefix, waiting }: { topicPrefix: string; waiting: Wallet['waiting'] },
+): Promise<Static<typeof DeliveryResponse>> {
   const deliveries = eventsOf(legs).map(({ name, topic, leg }) => {
     const record = records.find((one) => one.topic === topic && one.leg === (leg ?? 0))
     const isPending = !record && hasPending
@@ -147,7 +158,10 @@ function presentDelivery(
     }
   })
   const status = deliveries.some((event) => event.status === 'pending') ? 'pending' : 'published'
-  return { transaction_id: id, committed_at: committedAt.toISOString(), status, events: deliveries }
+  return {
+    ...{ transaction_id: id, committed_at: committedAt.toISOString(), status, events: deliveries },
+    waits_for: status === 'pending' ? await waiting() : null,
+  }
 }
 
 function eventsOf(legs: number) {
@@ -282,7 +296,8 @@ export const transactionRoutes = (wallet: Wallet, kafka: Pick<KafkaConfig, 'topi
     async handle({ params, request }) {
       const delivery = await findById(params.id, (id) => findDelivery(wallet.database.sql, id))
       if (!delivery) return refuseTransaction(request, params.id)
-      return Response.json(presentDelivery(params.id.toLowerCase(), delivery, kafka.topicPrefix))
+      const { waiting } = wallet
+      return Response.json(await presentDelivery(params.id.toLowerCase(), delivery, { ...kafka, waiting }))
     },
   }),
 ]

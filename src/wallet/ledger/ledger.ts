@@ -3,6 +3,7 @@ import type { Database } from '../../platform/postgres/database'
 import type { Log } from '../../platform/telemetry/log'
 import type { Tracing } from '../../platform/telemetry/spans'
 import type { PendingAppend } from '../outbox/outbox-store'
+import type { Wait } from '../outbox/waiting'
 import type { Clock } from './clock'
 import type { CommitQueue } from './commit-queue'
 import type { CommandRequest, RequestResult } from './decide-request'
@@ -28,6 +29,8 @@ export type Wallet = {
   commitQueue: CommitQueue<CommandRequest, RequestResult>
   /** What a request would lead to. */
   preview: Previews
+  /** What events wait for that are not published yet. */
+  waiting: () => Promise<Wait>
   /**
    * Idempotency keys of requests that this process is executing, and since when, on the clock of
    * `performance.now`. Those of other processes collide in the database.

@@ -49,7 +49,7 @@ async function inChunks(max: number, remove: (limit: number) => Promise<number>)
 }
 
 /** Ends all expired holds. */
-export async function expireHolds(wallet: Omit<Wallet, 'preview'>): Promise<void> {
+export async function expireHolds(wallet: Omit<Wallet, 'preview' | 'waiting'>): Promise<void> {
   for (;;) {
     const now = wallet.clock()
     const expired = await listExpiredHolds(wallet.database, now, holdsMax)

@@ -49,7 +49,7 @@ export function checkOutbox(outbox: Outbox, state: RelayState, standstillMaxMs: 
   return { status: isWorthWarning ? 'warn' : 'pass', output }
 }
 
-function tooLarge([first, ...others]: RelayState['refused']): string | undefined {
+export function tooLarge([first, ...others]: RelayState['refused']): string | undefined {
   if (!first) return undefined
   const count = others.length === 0 ? 'one event' : `${others.length + 1} events`
   return (

@@ -3,7 +3,7 @@
  * updated.
  */
 import type { EncodedEvent } from '../../contract/wire/envelope'
-import { openSession } from '../../platform/postgres/database'
+import { type Database, openSession } from '../../platform/postgres/database'
 import { advisoryLocks } from '../../platform/postgres/locks'
 import { arrayOf, type Statements } from '../../platform/postgres/statements'
 import { insertDeliveries } from './deliveries-store'
@@ -29,6 +29,8 @@ export const insertOutbox = (sql: Statements, events: OutboxEvent[], { isReplay 
   )
   returning id, event_count`
 
+const relayName = 'saldo-relay'
+
 /**
  * A session for the relay. Its statements are planned while the outbox is nearly empty, and the
  * plans are kept: a sequential scan, best at that time, would read a million rows for each send
@@ -36,7 +38,7 @@ export const insertOutbox = (sql: Statements, events: OutboxEvent[], { isReplay 
  */
 export const openOutbox = (url: string) =>
   openSession(
-    { url, applicationName: 'saldo-relay', statementMs: 5000 },
+    { url, applicationName: relayName, statementMs: 5000 },
     { enable_seqscan: 'off', enable_bitmapscan: 'off' },
   )
 
@@ -177,4 +179,19 @@ export async function tryLead(sql: Statements, session: number): Promise<boolean
       when pg_backend_pid() = ${session} then pg_try_advisory_lock(${advisoryLocks.relay}) else false
     end as leads`
   return row?.leads ?? false
+}
+
+/** Whether the relay of any process leads. What else holds the lock publishes nothing. */
+export async function isLed(sql: Pick<Database['sql'], 'unsafe'>): Promise<boolean> {
+  const [row] = await sql.unsafe<{ is_led: boolean }[]>(
+    `
+    select exists (
+      select from pg_locks join pg_stat_activity using (pid)
+      where locktype = 'advisory' and granted and application_name = $2
+        and (classid::bigint << 32 | objid::bigint) = $1::bigint
+        and database = (select oid from pg_database where datname = current_database())
+    ) as is_led`,
+    [String(advisoryLocks.relay), relayName],
+  )
+  return row?.is_led ?? false
 }

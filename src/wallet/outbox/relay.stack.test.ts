@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { timelineOf } from '../../contract/wire/timeline'
+import { takeLead } from '../../drills/sessions-store'
 import { type Broker, startBroker } from '../../local/broker/broker'
 import { connectKafka } from '../../platform/kafka/client'
 import type { IncomingRecord } from '../../platform/kafka/records'
@@ -293,6 +294,7 @@ test('a delivery has the commit time, and the offsets of its events or how long 
         { name: 'TransactionCreated', topic: places[0], ...unknown, waiting_seconds: expect.any(Number) },
         { name: 'BalanceUpdated', topic: places[1], ...unknown, waiting_seconds: expect.any(Number) },
       ],
+      waits_for: { cause: 'broker', detail: null },
     },
   ])
   const ageOf = ({ body }: typeof waiting) =>
@@ -502,4 +504,27 @@ test('events of a payment carry the times of its request, those of the seed none
     )
     expect(decided).toBeLessThan(afterMs)
   }
+})
+
+test('what a pending event waits for is said: a broker that answers, or a relay that leads', async () => {
+  await using stack = await start()
+  const wallet = only(stack.callers)
+  const pending = async () => {
+    const { body } = await pay(wallet, 1)
+    const waitsFor = async () => (await wallet.get(`/transactions/${body.id}/delivery`)).body.waits_for
+    return { waitsFor, published: () => eventually(async () => expect(await waitsFor()).toBeNull()) }
+  }
+  await (await pending()).published()
+
+  await stack.broker().stop()
+  const unsent = await pending()
+  expect(await unsent.waitsFor()).toEqual({ cause: 'broker', detail: null })
+  await stack.restartBroker()
+  await unsent.published()
+
+  const lead = await takeLead(stack.config.database.url)
+  const unled = await pending()
+  expect(await unled.waitsFor()).toEqual({ cause: 'relay', detail: null })
+  await lead[Symbol.asyncDispose]()
+  await unled.published()
 })

@@ -141,6 +141,7 @@ export const transactionExamples = {
           published_at: '2024-11-23T14:05:19.512Z',
           waiting_seconds: null,
         })),
+        waits_for: null,
       },
     },
   },
