@@ -82,6 +82,18 @@ export function Money({ amount, currency }: { amount: string | number | null; cu
   return <span class={text.startsWith('-') ? 'money negative' : 'money'}>{money(text, currency)}</span>
 }
 
+/** What may be wider than the window: it scrolls by itself, also by the keyboard. */
+export function Scroll(props: { label: string; class?: string; children: ComponentChildren }) {
+  const { label, class: more, children } = props
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard.
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms, a section a landmark.
+    <div class={more ? `scroll ${more}` : 'scroll'} role="group" tabIndex={0} aria-label={label}>
+      {children}
+    </div>
+  )
+}
+
 /** Text in a box, with a button that copies it. */
 export function Copyable({ value }: { value: string }) {
   const text = useMessages(shellMessages)
