@@ -4,9 +4,13 @@ import { columnsOf, type Facts, findFaults, gaugeIn, oldestIn } from './facts'
 
 const sample: Sample = {
   at: '2026-01-01T00:00:00.000Z',
+  seconds: 1,
+  records: 3,
   events_per_second: 3,
+  offered: 3,
   shown: 3,
   sampled: false,
+  entries_elsewhere: 0,
   lag: [
     { topic: 'balances', partition: 0, records: 2, oldest_age_seconds: 0.2 },
     { topic: 'balances', partition: 1, records: 7, oldest_age_seconds: 31.4 },

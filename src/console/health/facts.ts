@@ -58,8 +58,7 @@ export function findFaults({ wallet, checks, sample, reconciled }: Facts): Found
   const oldest = oldestIn(sample)
   if (oldest && !sample?.paused && oldest.seconds > stuckSeconds)
     add('bad', 'lagOld', oldest, 'saldorecordsnotapplied')
-  if (sample && sample.dead_letters > 0)
-    add('warn', 'deadLetters', { count: sample.dead_letters }, 'saldodeadletters')
+  if (sample?.dead_letters) add('warn', 'deadLetters', { count: sample.dead_letters }, 'saldodeadletters')
   if (reconciled?.result === 'different') add('bad', 'differences', { count: reconciled.differences })
   for (const [service, all] of Object.entries({ wallet: wallet?.checks, balances: checks })) {
     for (const [check, { status, output = '' }] of Object.entries(all ?? {}))
@@ -97,6 +96,6 @@ export function columnsOf(samples: readonly Sample[]) {
     events: samples.map(({ events_per_second }) => events_per_second),
     p50: samples.map(({ latency_ms }) => latency_ms?.p50 ?? null),
     p99: samples.map(({ latency_ms }) => latency_ms?.p99 ?? null),
-    lag: samples.map(({ lag }) => lag.reduce((sum, { records }) => sum + records, 0)),
+    lag: samples.map(({ lag }) => lag?.reduce((sum, { records }) => sum + records, 0) ?? null),
   }
 }

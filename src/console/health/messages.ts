@@ -97,7 +97,7 @@ const pt: Record<keyof typeof en, string> = {
   walletAway: 'A wallet não responde. Transferências não são aceitas; o balances responde sem ela.',
   balancesAway: 'O balances não responde. A página mostra o que sabia por último.',
   outboxOld:
-    'Eventos não são publicados: {events} esperam na outbox, o mais antigo há {seconds} s. O broker está no ar?',
+    'Eventos não são publicados: {events} esperam na outbox, o mais antigo há {seconds} s. E o broker?',
   noLeader: 'Nenhum relay publica a outbox: {events} eventos esperam, o mais antigo há {seconds} s.',
   paused: 'A projeção está pausada de propósito. Os registros esperam até ela continuar.',
   lagOld: 'Registros não são aplicados: {partition} tem {records} esperando, o mais antigo há {seconds} s.',

@@ -39,7 +39,7 @@ export function HealthView() {
         <Outbox wallet={wallet} />
         <Lag sample={sample} />
       </div>
-      <DeadLetters newest={sample?.dead_letters} />
+      <DeadLetters newest={sample?.dead_letters ?? undefined} />
       <RebuildPanel />
       <ReconcilePanel reports={reports.value} error={reports.error} />
       <CheckTable wallet={wallet.value?.checks} balances={checks.value} />
