@@ -67,7 +67,7 @@ export function serviceOf(service: ServiceName | undefined, env: Environment): S
 }
 
 /** How long to wait for a database that does not answer, in milliseconds. */
-const connectTimeoutMs = 5000
+export const connectTimeoutMs = 5000
 
 export const migrationsOf = (service: 'wallet' | 'balances'): string =>
   join(import.meta.dir, '../../migrations', service)
@@ -76,16 +76,17 @@ type DatabaseCommand = Pick<Preparation, 'url'> & {
   name: string
   service: 'wallet' | 'balances'
   prepare?: boolean
-  /** Migrates; without it the schema is only checked. */
-  migration?: Pick<Preparation, 'ownerUrl' | 'grants' | 'grantMore'>
   /** When the database, or anything else that `work` uses, cannot be reached. */
   remedy: string
   signal: AbortSignal
 }
 
-/** Throws `SetupError`, with a remedy, when the database or the broker cannot be reached. */
+/**
+ * A database that is migrated. Throws `SetupError`, with a remedy, when it is not, or when the database or
+ * the broker cannot be reached.
+ */
 export async function withDatabase<T>(
-  { name, service, url, prepare = true, migration, remedy, signal }: DatabaseCommand,
+  { name, service, url, prepare = true, remedy, signal }: DatabaseCommand,
   work: (database: Database, log: Log) => Promise<T>,
 ): Promise<T> {
   const log = createLog({ service: name, level: 'error', format: 'pretty' })
@@ -93,7 +94,7 @@ export async function withDatabase<T>(
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(connectTimeoutMs)])
   try {
     const folder = migrationsOf(service)
-    const preparation = { url, folder, migrate: migration !== undefined, log, signal: timeout, ...migration }
+    const preparation = { url, folder, migrate: false, log, signal: timeout }
     return await withUnavailableFault(prepareDatabase(preparation).then(() => work(database, log)))
   } catch (error) {
     if (!(error instanceof Fault)) throw error

@@ -13,7 +13,7 @@ test.concurrent.each([
   [
     ['status', '--wait', '5'],
     2,
-    /^Unknown option --wait\. There are --json, --help\. --wait belongs to reconcile\.\nUsage: saldo sta/,
+    /^Unknown option --wait\. There are .* --wait belongs to reconcile and migrate\.\nUsage: saldo sta/,
   ],
   [
     ['keys', 'lst'],

@@ -5,6 +5,7 @@ import type { Sql } from 'postgres'
 import { messageOf, SetupError } from '../fault'
 import { keepTrying, pause } from '../process/retry'
 import type { Log } from '../telemetry/log'
+import { findLockHolder, whileNamingBlockers } from './blockers'
 import { openMigrationSession } from './database'
 import { isRetryable, violation } from './failures'
 import { advisoryLocks } from './locks'
@@ -23,6 +24,8 @@ export type Preparation = {
   grantMore?: (owner: Sql<Types>) => Promise<void>
   folder: string
   migrate: boolean
+  /** Called again and again while it waits for what other sessions hold, with what that is. */
+  onWait?: (what: string) => void
   log: Log
   signal: AbortSignal
 }
@@ -33,7 +36,7 @@ export type Preparation = {
  * missing privileges.
  */
 export async function prepareDatabase({ log, signal, ...preparation }: Preparation): Promise<void> {
-  const { url, ownerUrl, grants, grantMore, folder } = preparation
+  const { url, ownerUrl, grants, grantMore, folder, onWait } = preparation
   const remedy =
     preparation.migrate && ownerUrl
       ? 'DATABASE_URL and MIGRATION_DATABASE_URL must name the same database.'
@@ -41,11 +44,15 @@ export async function prepareDatabase({ log, signal, ...preparation }: Preparati
   const prepare = async () => {
     if (preparation.migrate)
       await namingVariable(ownerUrl ? 'MIGRATION_DATABASE_URL' : 'DATABASE_URL', ownerUrl ?? url, () =>
-        withPreparationLock(ownerUrl ?? url, async (sql) => {
-          await migrate(sql, folder, log)
-          if (ownerUrl && grants) await provisionRole(sql, url, grants)
-          if (ownerUrl) await grantMore?.(sql)
-        }),
+        withPreparationLock(
+          ownerUrl ?? url,
+          async (sql) => {
+            await migrate(sql, { url: ownerUrl ?? url, folder, log, onWait })
+            if (ownerUrl && grants) await provisionRole(sql, url, grants)
+            if (ownerUrl) await grantMore?.(sql)
+          },
+          { signal, onWait },
+        ),
       )
     return namingVariable('DATABASE_URL', url, () =>
       withSession(url, async (sql) => {
@@ -87,13 +94,24 @@ async function namingVariable<T>(variable: string, url: string, work: () => Prom
   }
 }
 
-/** Runs `work` under the preparation lock of this database, in the session that holds it. */
-export function withPreparationLock<T>(url: string, work: (sql: Sql<Types>) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` under the preparation lock of this database, in the session that holds it. Waits for it, until
+ * the signal is aborted.
+ */
+export function withPreparationLock<T>(
+  url: string,
+  work: (sql: Sql<Types>) => Promise<T>,
+  { signal, onWait }: { signal?: AbortSignal; onWait?: Preparation['onWait'] } = {},
+): Promise<T> {
   return withSession(url, async (sql) => {
     // Polled, so that a silently lost connection is not mistaken for a waiting one.
     const isLocked = async () =>
       (await sql`select pg_try_advisory_lock(${advisoryLocks.preparation}) as locked`)[0]?.locked
-    while (!(await isLocked())) await pause(lockPollMs)
+    while (!(await isLocked())) {
+      onWait?.(`another migration or seed: ${await findLockHolder(sql, advisoryLocks.preparation)}`)
+      await pause(lockPollMs, signal)
+      signal?.throwIfAborted()
+    }
     return work(sql)
   })
 }
@@ -113,7 +131,10 @@ async function withSession<T>(url: string, work: (sql: Sql<Types>) => Promise<T>
  * Applies the missing migrations of `folder`, each in a transaction of its own. A database that is ahead of
  * this version is left as it is. Throws `SetupError` when this version cannot run with its migrations.
  */
-async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<void> {
+async function migrate(
+  sql: Sql<Types>,
+  { url, folder, log, onWait = () => {} }: Pick<Preparation, 'url' | 'folder' | 'log' | 'onWait'>,
+): Promise<void> {
   const expected = readMigrations(folder)
   const applied = await appliedMigrations(sql)
   const fault = findFault(applied, expected)
@@ -126,7 +147,11 @@ async function migrate(sql: postgres.Sql, folder: string, log: Log): Promise<voi
   const missing = expected.slice(applied.length)
   if (missing.length === 0) return
   await sql.unsafe(historyTables)
-  for (const migration of missing) await apply(sql, migration)
+  for (const migration of missing) {
+    const onBlocked = (blockers: string) =>
+      onWait(`a lock that migration ${migration.number} needs: ${blockers}`)
+    await whileNamingBlockers({ url, session: sql, onBlocked }, () => apply(sql, migration))
+  }
   log.info({ from: applied.length, to: expected.length }, 'database migrated')
 }
 
