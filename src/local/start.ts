@@ -22,13 +22,16 @@ import { optionsOrExit } from '../platform/process/options.ts'
 import { describeHolder, freePort, portConflictOf } from '../platform/process/ports.ts'
 import { backoffMs, keepTrying, pause } from '../platform/process/retry.ts'
 import { type ChildLog, openChildLog, presentLogLine } from './child-log.ts'
+import { NotPossible, serveControl } from './control.ts'
 import { type DirectoryLock, DirectoryTaken, explainUnusable, lockDirectory } from './directory-lock.ts'
 import { startPostgres, stopPostgres } from './postgres/cluster.ts'
 import { makePrivate, makeTreePrivate } from './private-files.ts'
 import {
+  createSwitch,
   type ProcessOptions,
   type Start,
   type Supervised,
+  type Switch,
   startProcess,
   supervise,
   wasKilled,
@@ -78,7 +81,7 @@ const config = readConfigOrExit()
 const { dataDir } = config
 let lock: DirectoryLock | undefined
 /** Those of one list at the same time, the lists one after the other. */
-let stopOrder: Supervised[][] = []
+let stopOrder: Pick<Supervised, 'stop'>[][] = []
 /** Set once a stop was requested. */
 let stopped: Promise<void> | undefined
 stopOnSignals()
@@ -95,14 +98,17 @@ async function start(): Promise<void> {
 
   const deadline = performance.now() + (lock.afterKill ? patienceMs : 0)
   const database = run(postgresPart(), deadline)
-  const broker = run(brokerPart(), deadline)
+  const ofBroker = brokerPart()
+  const broker = createSwitch(() => run(ofBroker, deadline))
   stopOrder = [[broker], [database]]
   await Promise.all([database.ready, broker.ready])
   if (stopped) return
 
-  const services = [run(servicePart('wallet')), run(servicePart('balances'))]
-  stopOrder.unshift(services)
-  await Promise.all(services.map(({ ready }) => ready))
+  const wallet = run(servicePart('wallet'))
+  const control = openControl(broker, wallet, () => balances)
+  const balances: Supervised = run(servicePart('balances', controlEnvironment(control)))
+  stopOrder.unshift([control], [wallet, balances])
+  await Promise.all([wallet.ready, balances.ready])
   if (!stopped) console.log(presentStack())
 }
 
@@ -118,6 +124,39 @@ function lockDataDir(): DirectoryLock {
         'or start a second one with DATA_DIR and other ports',
     )
   }
+}
+
+/** For the actions of the console. A user may turn them off. */
+const controlEnvironment = ({ url, token }: ReturnType<typeof serveControl>) => ({
+  CONSOLE_ACTIONS: process.env.CONSOLE_ACTIONS || 'true',
+  CONSOLE_CONTROL_URL: url,
+  CONSOLE_CONTROL_TOKEN: token,
+})
+
+/** How long the answer of an action has to reach the console before balances is killed, in milliseconds. */
+const answerMs = 200
+
+/** What the console may ask for: docs/console.md. `balancesOf` is asked once it can ask. */
+function openControl(broker: Switch, wallet: Supervised, balancesOf: () => Supervised) {
+  return serveControl({
+    async 'stop-broker'() {
+      await broker.off()
+      say('broker stopped by the console')
+      return 'the broker is stopped until it is started by hand'
+    },
+    async 'start-broker'() {
+      await broker.on()
+      return 'the broker runs'
+    },
+    async 'kill-wallet'() {
+      if (!wallet.kill()) throw new NotPossible('the wallet does not run at the moment: it is being restarted')
+      return 'the wallet was killed (SIGKILL), and is restarted'
+    },
+    async 'kill-balances'() {
+      setTimeout(() => balancesOf().kill(), answerMs)
+      return 'balances is killed (SIGKILL) now, and is restarted'
+    },
+  })
 }
 
 type Part = { name: string; address: string; log: ChildLog; start: Start }
@@ -142,7 +181,7 @@ function brokerPart(): Part {
   return processPart('broker', `${host}:${port}`, command, {}, { line: /^ready / })
 }
 
-function servicePart(name: ServiceName): Part {
+function servicePart(name: ServiceName, more: Record<string, string> = {}): Part {
   const owner = localDatabaseUrl(name, config.postgresPort)
   const env = {
     SERVICE: name,
@@ -158,6 +197,7 @@ function servicePart(name: ServiceName): Part {
     // A comma would separate two.
     DISK_FOLDERS: dataDir.includes(',') ? '' : resolve(dataDir),
     LOG_FORMAT: 'json',
+    ...more,
     ...Object.fromEntries(ofDeployments.map((variable) => [variable, ''])),
   }
   const command = [...(options.watch ? ['--watch', '--no-clear-screen'] : []), 'src/main.ts']
@@ -395,6 +435,7 @@ function presentStack(): string {
   return `
 Saldo runs.
 
+  console     ${balances} in a browser
   wallet      ${wallet}
   balances    ${balances}
   broker      127.0.0.1:${kafkaPort} (Kafka protocol)

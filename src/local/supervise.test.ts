@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type Running, type Supervision, supervise } from './supervise.ts'
+import { createSwitch, type Running, type Supervision, supervise } from './supervise.ts'
 
 /** A part whose exits and failing starts the test controls. */
 function fakePart({ failures = 0 } = {}) {
@@ -140,4 +140,53 @@ test('a stop ends the pause between two starts', async () => {
 
   await supervised.stop()
   expect(counts()).toEqual({ starts: 1, stops: 0 })
+})
+
+test('a part is killed as a crash would end it, and not while it does not run', async () => {
+  const { part } = fakePart()
+  const killed = Promise.withResolvers<string>()
+  const { calls, supervision, nextReady } = fakeSupervision()
+  let starts = 0
+  const supervised = supervise(async (signal) => {
+    const running = await part.start(signal)
+    return starts++ > 0 ? running : { ...running, exited: killed.promise, kill: () => killed.resolve('killed') }
+  }, supervision)
+  expect(supervised.kill()).toBe(false)
+  await supervised.ready
+  const again = nextReady()
+  expect(supervised.kill()).toBe(true)
+  await again
+  expect(calls).toEqual(['ready', 'killed, again in 100', 'ready'])
+  await supervised.stop()
+})
+
+test('a switch stops a part until it is switched on again, however often it is asked', async () => {
+  const { part, counts } = fakePart()
+  const { calls, supervision } = fakeSupervision()
+  const one = createSwitch(() => supervise(part.start, supervision))
+  await one.ready
+
+  await Promise.all([one.off(), one.off()])
+  expect([counts(), calls]).toEqual([{ starts: 1, stops: 1 }, ['ready']])
+  await Promise.all([one.on(), one.on()])
+  expect(counts()).toEqual({ starts: 2, stops: 1 })
+
+  await Promise.all([one.stop(), one.on()])
+  await one.on()
+  expect(counts()).toEqual({ starts: 2, stops: 2 })
+})
+
+test('a part that cannot be switched on is off, and may be tried again', async () => {
+  const { part, counts } = fakePart()
+  let isBroken = false
+  const start = (signal: AbortSignal) =>
+    isBroken ? Promise.reject(new Error('port taken')) : part.start(signal)
+  const one = createSwitch(() => supervise(start, fakeSupervision().supervision))
+  await one.off()
+  isBroken = true
+  await expect(one.on()).rejects.toThrow('port taken')
+  isBroken = false
+  await one.on()
+  expect(counts().starts).toBe(2)
+  await one.stop()
 })

@@ -6,6 +6,8 @@ export type Running = {
   exited: Promise<string>
   /** Resolves when it has exited. Idempotent. */
   stop(): Promise<void>
+  /** Ends it as a crash would, with SIGKILL. */
+  kill?(): void
 }
 
 /**
@@ -30,6 +32,8 @@ export type Supervised = {
   ready: Promise<void>
   /** Stops the part for good. May be called at any time; idempotent. */
   stop(): Promise<void>
+  /** Ends it as a crash would, so that it is restarted. False when it does not run. */
+  kill(): boolean
 }
 
 /** After this time a part counts as healthy, and its failures are counted from one again. */
@@ -77,6 +81,52 @@ export function supervise(startPart: Start, supervision: Supervision): Supervise
       stopping.abort()
       await running?.stop()
       await ended
+    },
+    kill() {
+      running?.kill?.()
+      return running?.kill !== undefined
+    },
+  }
+}
+
+export type Switch = ReturnType<typeof createSwitch>
+
+/** A supervised part that can also be off, until it is asked to be on again. It begins as on. */
+export function createSwitch(start: () => Supervised) {
+  let current: Supervised | undefined = start()
+  const { ready } = current
+  let isStopped = false
+  /** One after the other. */
+  let turning: Promise<unknown> = Promise.resolve()
+  const turn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turned = turning.then(work)
+    turning = turned.catch(() => {})
+    return turned
+  }
+  return {
+    ready,
+    /** Resolves when it has exited. */
+    off: () =>
+      turn(async () => {
+        const ending = current
+        current = undefined
+        await ending?.stop()
+      }),
+    /** Resolves when it is ready. Rejects where it cannot start, and stays off then. */
+    on: () =>
+      turn(async () => {
+        if (current || isStopped) return
+        current = start()
+        await current.ready.catch((error) => {
+          current = undefined
+          throw error
+        })
+      }),
+    /** For good; also in the middle of a start. */
+    async stop(): Promise<void> {
+      isStopped = true
+      await current?.stop()
+      await turning
     },
   }
 }
@@ -138,7 +188,7 @@ export async function startProcess(
       ),
     ])
     if (typeof failure === 'string') throw new Error(failure)
-    return { exited, stop }
+    return { exited, stop, kill: () => child.kill('SIGKILL') }
   } catch (error) {
     await stop()
     throw error
