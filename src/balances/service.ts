@@ -30,10 +30,12 @@ import type { Log } from '../platform/telemetry/log'
 import { createMetrics } from '../platform/telemetry/metrics'
 import type { Tracing } from '../platform/telemetry/spans'
 import { openTracing } from '../platform/telemetry/tracing'
+import { createActions } from './console/actions'
 import { openDocuments } from './console/documents'
 import { FlowFeed, type FlowSources } from './console/flow-feed'
 import { openConsole } from './console/page'
 import { openRecords } from './console/records'
+import { openSupervisor } from './console/supervisor'
 import { grants } from './db/grants'
 import { countDeadLetters, measureDeadLetters } from './dead-letters/dead-letters-store'
 import { createDeadLetterMetrics } from './dead-letters/metrics'
@@ -46,6 +48,7 @@ import { Consistency } from './freshness/read-your-writes'
 import { createBalancesApp } from './http/app'
 import type { ConsoleOptions } from './http/console'
 import { flowEncoder } from './http/console-flow'
+import type { ConsoleActions } from './http/console-actions'
 import { findOwnerIn } from './http/owners'
 import { streamEncoder } from './http/streams'
 import { removeExpiredKeys } from './idempotency/idempotency-keys-store'
@@ -139,6 +142,7 @@ export async function startBalances(
     once: createOnce(database, config.database, keysInProgress),
     rebuilding,
     console: consoleOf(config, access),
+    actions: actionsOf(config, kafka, consumer),
     log,
     health: service.health,
     metrics: service.metrics,
@@ -228,7 +232,21 @@ const consoleOf = (config: ServiceConfig, access: Access): ConsoleOptions => ({
     wallet_url: config.walletPublicUrl ?? null,
     actions: config.consoleActions,
     needs_key: access.needed() === 'all',
-    local: false,
+    local: config.consoleControl !== undefined,
+  }),
+})
+
+const actionsOf = (
+  config: ServiceConfig,
+  kafka: Kafka,
+  projection: ReturnType<typeof createConsumers>['consumer'],
+): ConsoleActions => ({
+  isAllowed: config.consoleActions,
+  run: createActions({
+    kafka,
+    topicPrefix: config.kafka.topicPrefix,
+    projection,
+    supervisor: config.consoleControl && openSupervisor(config.consoleControl),
   }),
 })
 

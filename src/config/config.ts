@@ -68,6 +68,8 @@ export function readServiceConfig(env: Environment) {
       balancesPublicUrl: variable('BALANCES_PUBLIC_URL', origin, undefined),
       /** Whether the console may cause failures: for demonstrations. */
       consoleActions: variable('CONSOLE_ACTIONS', flag, false),
+      /** The supervisor of `npm start`, for actions of the console that only it can do. */
+      consoleControl: consoleControl(variable),
       /** Which requests need an API key. Undefined: all, once there is a key. */
       auth: variable('AUTH', oneOf('keys', 'anonymous-read', 'off'), undefined),
       /** Keys beside those of the database. */
@@ -118,6 +120,17 @@ function tlsFiles(variable: Variable) {
   return {
     certFile: variable('TLS_CERT_FILE', textBeside('TLS_KEY_FILE')),
     keyFile: variable('TLS_KEY_FILE', textBeside('TLS_CERT_FILE')),
+  }
+}
+
+/** Set by `npm start`. */
+function consoleControl(variable: Variable) {
+  const url = variable('CONSOLE_CONTROL_URL', origin, undefined)
+  const token = variable('CONSOLE_CONTROL_TOKEN', text, undefined)
+  if (url === undefined && token === undefined) return undefined
+  return {
+    url: variable('CONSOLE_CONTROL_URL', textBeside('CONSOLE_CONTROL_TOKEN')),
+    token: variable('CONSOLE_CONTROL_TOKEN', textBeside('CONSOLE_CONTROL_URL')),
   }
 }
 

@@ -107,6 +107,25 @@ export const problems = {
     remedy: 'GET /rebuild shows the state.',
     retry: 'changed',
   },
+  consoleActionsOff: {
+    name: 'console-actions-off',
+    status: 403,
+    title: 'Actions of the console are off',
+    cause: 'They cause failures on purpose, and this installation does not allow them. Nothing was done.',
+    remedy: 'For a demonstration: start balances with `CONSOLE_ACTIONS=true`, as `npm start` does.',
+    retry: 'never',
+  },
+  consoleActionNotPossible: {
+    name: 'console-action-not-possible',
+    status: 409,
+    title: 'The action is not possible here, or not now',
+    cause:
+      'Stopping the broker and killing services is done by `npm start`, where it runs the services, and as ' +
+      'their state allows; `code` says which it is. Nothing was done.',
+    remedy: 'Try it with `npm start`, or wait until the service runs again.',
+    retry: 'changed',
+    codes: ['NEEDS_LOCAL_RUN', 'NOT_POSSIBLE'],
+  },
   clientNotFound: {
     name: 'client-not-found',
     status: 404,

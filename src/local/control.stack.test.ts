@@ -20,7 +20,14 @@ test('only a caller with the token of this run is served, and no page', async ()
   const authorization = `Bearer ${control.token}`
   try {
     const refused = { detail: 'the token of this run is missing or wrong' }
-    for (const wrong of ['', 'Bearer', 'Bearer ', `Bearer ${other.token}`, `${authorization}x`, control.token])
+    for (const wrong of [
+      '',
+      'Bearer',
+      'Bearer ',
+      `Bearer ${other.token}`,
+      `${authorization}x`,
+      control.token,
+    ])
       expect(await post('/stop-broker', { authorization: wrong })).toEqual([401, refused])
     expect(await post('/stop-broker')).toEqual([401, refused])
     expect(await post('/stop-broker', { authorization, origin: 'http://127.0.0.1' })).toEqual([

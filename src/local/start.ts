@@ -149,7 +149,8 @@ function openControl(broker: Switch, wallet: Supervised, balancesOf: () => Super
       return 'the broker runs'
     },
     async 'kill-wallet'() {
-      if (!wallet.kill()) throw new NotPossible('the wallet does not run at the moment: it is being restarted')
+      if (!wallet.kill())
+        throw new NotPossible('the wallet does not run at the moment: it is being restarted')
       return 'the wallet was killed (SIGKILL), and is restarted'
     },
     async 'kill-balances'() {

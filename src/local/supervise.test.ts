@@ -149,7 +149,9 @@ test('a part is killed as a crash would end it, and not while it does not run', 
   let starts = 0
   const supervised = supervise(async (signal) => {
     const running = await part.start(signal)
-    return starts++ > 0 ? running : { ...running, exited: killed.promise, kill: () => killed.resolve('killed') }
+    return starts++ > 0
+      ? running
+      : { ...running, exited: killed.promise, kill: () => killed.resolve('killed') }
   }, supervision)
   expect(supervised.kill()).toBe(false)
   await supervised.ready

@@ -118,6 +118,7 @@ function serving(
     records: { find: never },
     console: { files: never, settings: never },
     documentation,
+    actions: { isAllowed: true, run: never },
     log: silent,
     health: async () => ({}),
     metrics: async () => ({ text: '', contentType: 'text/plain' }),

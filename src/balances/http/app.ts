@@ -22,6 +22,7 @@ import { balanceRoutes } from './balances'
 import { ConsistentReads } from './consistent-reads'
 import { type ConsoleOptions, consoleRoutes } from './console'
 import { consoleFlowRoutes } from './console-flow'
+import { type ConsoleActions, consoleActionRoutes } from './console-actions'
 import { consoleRecordRoutes } from './console-records'
 import { deadLetterRoutes } from './dead-letters'
 import { documentRoutes } from './documents'
@@ -46,6 +47,7 @@ export type BalancesOptions = {
   console: ConsoleOptions
   documentation: Documents
   flow: Pick<FlowFeed, 'open'>
+  actions: ConsoleActions
   log: Log
   health: Health
   metrics: HttpOptions['metrics']
@@ -85,6 +87,7 @@ function httpOptions(options: BalancesOptions): HttpOptions {
       ...consoleRoutes(options.console),
       ...documentRoutes(options.documentation),
       ...consoleFlowRoutes(options.flow),
+      ...consoleActionRoutes(options.actions, options.once, log),
     ],
   }
 }

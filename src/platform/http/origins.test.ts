@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type OriginRules, refuseRead, refuseWrite } from './origins'
+import { type OriginRules, refuseOtherPages, refuseRead, refuseWrite } from './origins'
 
 const local: OriginRules = { allowedHosts: [], corsOrigins: [] }
 const named: OriginRules = {
@@ -92,3 +92,31 @@ test.each([
   expect(refuseRead(request, rules, () => false)?.reason).toBe(isRefused ? 'host' : undefined)
   expect(refuseRead(request, rules, () => true)).toBeUndefined()
 })
+
+const host = 'localhost:3003'
+
+test.each([
+  [{ host }, true],
+  [{ host, 'sec-fetch-site': 'same-origin' }, true],
+  [{ host, 'sec-fetch-site': 'Same-Origin', origin: 'http://localhost:3003' }, true],
+  // A proxy may change the name, but not what the browser says.
+  [{ host: 'balances:3003', 'sec-fetch-site': 'same-origin', origin: 'https://saldo.example' }, true],
+  [{ host, origin: 'http://localhost:3003' }, true],
+  [{ host, origin: 'HTTP://LOCALHOST:3003' }, true],
+  [{ host, 'sec-fetch-site': 'same-site', origin: 'http://localhost:3003' }, false],
+  [{ host, 'sec-fetch-site': 'cross-site' }, false],
+  [{ host, 'sec-fetch-site': 'none' }, false],
+  [{ host, 'sec-fetch-site': '' }, false],
+  [{ host, 'sec-fetch-site': 'same-origin, cross-site' }, false],
+  [{ host, origin: 'http://localhost:8080' }, false],
+  [{ host, origin: 'http://127.0.0.1:3003' }, false],
+  [{ host, origin: 'null' }, false],
+  [{ host, origin: '' }, false],
+  [{ host, origin: 'https://evil.example' }, false],
+] as [Record<string, string>, boolean][])(
+  '%j comes from a page of the service, or none: %p',
+  (headers, isOwn) => {
+    const request = new Request('http://x/', { method: 'POST', headers })
+    expect(refuseOtherPages(request) === undefined).toBe(isOwn)
+  },
+)

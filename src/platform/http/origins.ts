@@ -78,6 +78,24 @@ export function refuseWrite(request: Request, rules: OriginRules): OriginRefusal
   return { reason: 'origin', detail }
 }
 
+/**
+ * For routes that no page may call but those of the service itself, with a key or without: neither pages of
+ * `corsOrigins`, nor those of other ports of this machine.
+ */
+export function refuseOtherPages({ headers }: Request): OriginRefusal | undefined {
+  const site = headers.get('sec-fetch-site')
+  const origin = headers.get('origin')
+  // Browsers do not send it to an address that is neither HTTPS nor this machine.
+  const isOwn =
+    site === null
+      ? origin === null ||
+        origin.replace(/^https?:\/\//i, '').toLowerCase() === headers.get('host')?.toLowerCase()
+      : site.toLowerCase() === 'same-origin'
+  if (isOwn) return undefined
+  const detail = `pages of ${origin ?? 'other sites'} may not do this: it is for the page of this service`
+  return { reason: 'origin', detail }
+}
+
 const isAllowedHost = (name: string | undefined, { allowedHosts }: OriginRules): boolean =>
   name !== undefined && (isLoopback(name) || allowedHosts.includes(name))
 
