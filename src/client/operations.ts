@@ -87,6 +87,8 @@ export const problemNames: readonly string[] = [
   'console-file-not-found',
   'reconciliation-not-found',
   'rebuild-conflict',
+  'console-actions-off',
+  'console-action-not-possible',
   'client-not-found',
   'client-erased',
   'transaction-not-found',

@@ -2147,6 +2147,22 @@ export type Problems = {
     status: 409
     code: 'REBUILD_CONFLICT'
   }
+  /**
+   * Actions of the console are off. For a demonstration: start balances with
+   * `CONSOLE_ACTIONS=true`, as `npm start` does.
+   */
+  'console-actions-off': {
+    status: 403
+    code: 'CONSOLE_ACTIONS_OFF'
+  }
+  /**
+   * The action is not possible here, or not now. Try it with `npm start`, or wait until the
+   * service runs again.
+   */
+  'console-action-not-possible': {
+    status: 409
+    code: 'NEEDS_LOCAL_RUN' | 'NOT_POSSIBLE'
+  }
   /** Client not found. Register it first with POST /clients. */
   'client-not-found': {
     status: 404

@@ -310,6 +310,24 @@ test('the address of the other service for browsers is an origin', () => {
       ])
 })
 
+test('the control address of npm start and its token come together', () => {
+  const [url, token] = ['http://127.0.0.1:4711', 'of-this-run']
+  const consoleOf = (env: Record<string, string>) => {
+    const { consoleActions, consoleControl } = readServiceConfig({ ...enough, ...env })
+    return [consoleActions, consoleControl]
+  }
+  expect(consoleOf({})).toEqual([false, undefined])
+  expect(
+    consoleOf({ CONSOLE_ACTIONS: 'true', CONSOLE_CONTROL_URL: url, CONSOLE_CONTROL_TOKEN: token }),
+  ).toEqual([true, { url, token }])
+  expect(faultsOf({ ...enough, CONSOLE_CONTROL_URL: url })).toEqual([
+    'CONSOLE_CONTROL_TOKEN is missing; it must be set together with CONSOLE_CONTROL_URL',
+  ])
+  expect(faultsOf({ ...enough, CONSOLE_CONTROL_TOKEN: token })).toEqual([
+    'CONSOLE_CONTROL_URL is missing; it must be set together with CONSOLE_CONTROL_TOKEN',
+  ])
+})
+
 const secretOf = (length: number) => Buffer.alloc(length, 'hunter2').toString('base64')
 const keyText = (id: string, length = 32) => `${id}:${secretOf(length)}`
 const balances = { ...enough, SERVICE: 'balances' }

@@ -190,6 +190,46 @@ test('drills find what they cause by its alert, and undo it, also on Ctrl-C', as
   )
 }, 120_000)
 
+test('the console stops the broker until it is started, and kills services, which restart', async () => {
+  await using start = spawnStart()
+  await start.runs()
+  const balances = `http://127.0.0.1:${start.portOf('balances')}`
+  const pidAt = (title: string) => findPortHolder(start.portOf(title))?.pid
+  const act = async (name: string) => {
+    const answer = await fetch(`${balances}/console/actions/${name}`, { method: 'POST' })
+    expect([name, answer.status]).toEqual([name, 200])
+  }
+  expect(await (await fetch(`${balances}/console/settings`)).json()).toMatchObject({
+    actions: true,
+    local: true,
+  })
+
+  for (let times = 0; times < 2; times++) await act('stop-broker')
+  expect(listenErrorOf(start.portOf('broker'))).toBeNull()
+  // Longer than supervision takes to restart what has ended by itself.
+  await Bun.sleep(1500)
+  expect(listenErrorOf(start.portOf('broker'))).toBeNull()
+  expect(start.printed()).toContain('broker stopped by the console')
+  expect(start.printed()).not.toContain('broker ended')
+  for (let times = 0; times < 2; times++) await act('start-broker')
+  expect(listenErrorOf(start.portOf('broker'))).toBe('EADDRINUSE')
+
+  for (const name of ['wallet', 'balances']) {
+    const pid = pidAt(name)
+    await act(`kill-${name}`)
+    await start.says(new RegExp(`^${name} killed by signal 9 \\(SIGKILL\\), starting it again`, 'm'))
+    await eventually(async () => {
+      expect(pidAt(name)).not.toBe(pid)
+      const url = `http://127.0.0.1:${start.portOf(name)}/readyz`
+      expect((await fetch(url)).status).toBe(200)
+    })
+  }
+  await act('stop-broker')
+  start.child.kill('SIGINT')
+  expect(await start.ended()).toBe(0)
+  await start.leavesNothing()
+}, 120_000)
+
 test('nothing outlives a killed supervisor, and the next start recovers', async () => {
   await using killed = spawnStart()
   await killed.runs()

@@ -49,6 +49,8 @@ const patienceMs = 5000
 const progressMs = 5000
 /** The same line of the same child is not shown again within this time. */
 const repeatMs = 10_000
+/** How long the answer of an action has to reach the console before balances is killed. */
+const answerMs = 200
 /** Signals closer together are one Ctrl-C, which the terminal, `bun run` and the launcher each hand on. */
 const sameKeyMs = 1000
 
@@ -127,14 +129,10 @@ function lockDataDir(): DirectoryLock {
 }
 
 /** For the actions of the console. A user may turn them off. */
-const controlEnvironment = ({ url, token }: ReturnType<typeof serveControl>) => ({
-  CONSOLE_ACTIONS: process.env.CONSOLE_ACTIONS || 'true',
-  CONSOLE_CONTROL_URL: url,
-  CONSOLE_CONTROL_TOKEN: token,
-})
-
-/** How long the answer of an action has to reach the console before balances is killed, in milliseconds. */
-const answerMs = 200
+function controlEnvironment({ url, token }: ReturnType<typeof serveControl>) {
+  const isAllowed = process.env.CONSOLE_ACTIONS || 'true'
+  return { CONSOLE_ACTIONS: isAllowed, CONSOLE_CONTROL_URL: url, CONSOLE_CONTROL_TOKEN: token }
+}
 
 /** What the console may ask for: docs/console.md. `balancesOf` is asked once it can ask. */
 function openControl(broker: Switch, wallet: Supervised, balancesOf: () => Supervised) {

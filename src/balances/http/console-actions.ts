@@ -65,8 +65,8 @@ export const consoleActionRoutes = (actions: ConsoleActions, once: Once, log: Lo
     summary: 'Pauses the projection, publishes a poison record, stops the broker …: for demonstrations.',
     description:
       'Only with `CONSOLE_ACTIONS=true`, and for no page but the console: a `Sec-Fetch-Site` other than ' +
-      '`same-origin` is refused, whatever `CORS_ORIGINS` says. `stop-broker`, `start-broker`, `kill-wallet` ' +
-      'and `kill-balances` are done by `npm start`, and refused elsewhere.',
+      '`same-origin` is refused, also for pages in `CORS_ORIGINS`. `stop-broker`, `start-broker`, ' +
+      '`kill-wallet` and `kill-balances` are done by `npm start`, and refused elsewhere.',
     params: { name: Type.String({ description: `One of ${actionNames.join(', ')}.` }) },
     responses: {
       200: answer(ActionResponse, { headers: [responseHeaders.cacheControl('no-store')] }),
