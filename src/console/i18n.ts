@@ -53,6 +53,8 @@ export function useFormats() {
     time: (at: string | number, precise = false) => formatTime(at, locale, precise),
     dateTime: (at: string | number) =>
       dateFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at)),
+    /** Of a point on an axis that spans so many seconds. */
+    tick: (at: number, spanSeconds: number) => formatTick(at, locale, spanSeconds),
     duration: (ms: number) => formatDuration(ms, locale),
   }
 }
@@ -78,6 +80,12 @@ function formatTime(at: string | number, locale: string, precise: boolean): stri
   return dateFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', ...fraction }).format(
     new Date(at),
   )
+}
+
+function formatTick(at: number, locale: string, spanSeconds: number): string {
+  if (spanSeconds > 2 * 86_400) return dateFormat(locale, { day: 'numeric', month: 'short' }).format(at)
+  const seconds = spanSeconds > 600 ? {} : ({ second: '2-digit' } as const)
+  return dateFormat(locale, { hour: '2-digit', minute: '2-digit', ...seconds }).format(at)
 }
 
 /** Such as `3.4 ms`, `12 s`, `2 h 5 min`. */

@@ -22,7 +22,7 @@ type Props = {
 export function Plot({ title, at, lines, unit = '', height = 140, isStepped = false }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(undefined)
-  const { number } = useFormats()
+  const { number, tick } = useFormats()
   const chosen = useValue(theme)
   const shape = lines.map(({ label }) => label).join()
 
@@ -41,8 +41,8 @@ export function Plot({ title, at, lines, unit = '', height = 140, isStepped = fa
         cursor: { drag: { x: false, y: false } },
         scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)] } },
         axes: [
-          axis,
-          { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => `${number(tick)}${unit}`) },
+          { ...axis, space: 70, values: (_, ticks) => ticks.map((at) => tick(at * 1000, spanOf(ticks))) },
+          { ...axis, size: 62, values: (_, ticks) => ticks.map((value) => `${number(value)}${unit}`) },
         ],
         series: [
           {},
@@ -82,6 +82,8 @@ export function Plot({ title, at, lines, unit = '', height = 140, isStepped = fa
     </figure>
   )
 }
+
+const spanOf = (ticks: readonly number[]): number => (ticks.at(-1) ?? 0) - (ticks[0] ?? 0)
 
 const dataOf = (at: readonly number[], lines: readonly Line[]): uPlot.AlignedData =>
   [at, ...lines.map(({ values }) => values)] as unknown as uPlot.AlignedData

@@ -152,6 +152,14 @@ function Outbox({ wallet: { value, atMs } }: { wallet: Polled<WalletFacts> }) {
 function Lag({ sample }: { sample: Sample | undefined }) {
   const text = useMessages(healthMessages)
   const { number, duration } = useFormats()
+  const all = sample?.lag ?? []
+  const waiting = all.filter(({ records }) => records > 0).sort((one, other) => other.records - one.records)
+  if (waiting.length === 0)
+    return (
+      <Panel title={text('lagTable')}>
+        <p class="quiet-text">{sample?.lag ? text('noLag', { count: all.length }) : '—'}</p>
+      </Panel>
+    )
   return (
     <Panel title={text('lagTable')}>
       <Scroll label={text('lagTable')} class="lag">
@@ -164,7 +172,7 @@ function Lag({ sample }: { sample: Sample | undefined }) {
             </tr>
           </thead>
           <tbody>
-            {(sample?.lag ?? []).map(({ topic, partition, records, oldest_age_seconds: age }) => (
+            {waiting.map(({ topic, partition, records, oldest_age_seconds: age }) => (
               <tr key={`${topic}/${partition}`}>
                 <td>
                   {topic}/{partition}
