@@ -22,7 +22,8 @@ export const drill = defineCommand({
   details: [
     'It says what it does, waits until the expression of the alerting rule is true, undoes what it caused,',
     'and waits until the expression is false. The rules are those of deploy/observability/rules.yml. Only',
-    'for npm start on this machine, without API keys: docs/runbooks.md#drills.',
+    'for npm start on this machine. Where its services have API keys, those of the drill are in',
+    'WALLET_API_KEY and BALANCES_API_KEY, or in the files …_FILE: docs/runbooks.md#drills.',
   ],
   positionals: [{ name: 'NAME', about: 'which one; without it they are listed', optional: true }],
   options: {

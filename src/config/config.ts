@@ -47,6 +47,7 @@ export type ServiceName = (typeof serviceNames)[number]
 export type ServiceConfig = ReturnType<typeof readServiceConfig>
 export type KafkaConfig = ServiceConfig['kafka']
 export type StartConfig = ReturnType<typeof readStartConfig>
+export type DrillConfig = ReturnType<typeof readDrillConfig>
 export type ReconcileConfig = ReturnType<typeof readReconcileConfig>
 
 /** Throws `ConfigError`. */
@@ -262,11 +263,15 @@ export function readStartConfig(env: Environment) {
 }
 
 /** The `npm start` that a drill is for. Throws `ConfigError` where other servers are meant. */
-export function readDrillConfig(env: Environment): StartConfig {
+export function readDrillConfig(env: Environment) {
   const elsewhere = [...reconcileAddresses, 'DATABASE_URL'].filter((name) => isSet(env, name))
   const remedy = 'drills are for npm start on this machine, so leave it out'
   if (elsewhere.length > 0) throw new ConfigError(elsewhere.map((name) => `${name} is set: ${remedy}`))
-  return readStartConfig(env)
+  const keys = read(env, (variable) => ({
+    walletKey: variable('WALLET_API_KEY', text, undefined),
+    balancesKey: variable('BALANCES_API_KEY', text, undefined),
+  }))
+  return { ...readStartConfig(env), ...keys }
 }
 
 /** The wallet's database, for a command: by default that of `npm start`. Throws `ConfigError`. */

@@ -2,10 +2,11 @@
 import type { Environment } from '../config/config'
 import { eva } from '../config/local'
 import { pause } from '../platform/process/retry'
+import type { Service } from './ask'
 import { redriveNew } from './dead-letters'
 import { Freezer } from './freeze'
 import type { LocalStack } from './local-stack'
-import { type Replica, startReplica } from './replica'
+import { startReplica } from './replica'
 import { lockEntries, rejectEntries, takeLead, withBackends } from './sessions-store'
 import type { Traffic } from './traffic'
 
@@ -16,7 +17,7 @@ export type Stage = {
   /** Undoes what was caused, the last first. */
   undo: AsyncDisposableStack
   /** Another service to scrape, until it is undone. */
-  show(replica: Replica): void
+  show(replica: Service): void
   signal: AbortSignal
 }
 

@@ -1,14 +1,15 @@
 /** The `npm start` that runs on this machine: where its parts listen, and which processes they are. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { localDatabaseUrl, type ServiceName, type StartConfig } from '../config/config'
+import { type DrillConfig, localDatabaseUrl, type ServiceName } from '../config/config'
 import { pidFileOf } from '../config/local'
 import { SetupError } from '../platform/fault'
 import { findPortHolder } from '../platform/process/ports'
+import type { Service } from './ask'
 
 export type LocalStack = {
-  wallet: string
-  balances: string
+  wallet: Service
+  balances: Service
   brokers: string
   brokerPid: number
   dataDir: string
@@ -20,7 +21,7 @@ export type LocalStack = {
  * Throws `SetupError` unless each port is that of a descendant of the process that has the data directory:
  * another process that listens there is not ours to stop.
  */
-export function findLocalStack(config: StartConfig): LocalStack {
+export function findLocalStack(config: DrillConfig): LocalStack {
   const dataDir = resolve(config.dataDir)
   const supervisor = supervisorOf(dataDir)
   const ports: [name: string, variable: string, port: number][] = [
@@ -38,8 +39,14 @@ export function findLocalStack(config: StartConfig): LocalStack {
     )
   })
   return {
-    wallet: `http://127.0.0.1:${config.walletPort}`,
-    balances: `http://127.0.0.1:${config.balancesPort}`,
+    wallet: {
+      ...{ url: `http://127.0.0.1:${config.walletPort}`, key: config.walletKey },
+      keyVariable: 'WALLET_API_KEY',
+    },
+    balances: {
+      ...{ url: `http://127.0.0.1:${config.balancesPort}`, key: config.balancesKey },
+      keyVariable: 'BALANCES_API_KEY',
+    },
     brokers: `127.0.0.1:${config.kafkaPort}`,
     brokerPid: pids[3] as number,
     dataDir,

@@ -6,6 +6,7 @@ import type { Environment } from '../config/config'
 import { SetupError } from '../platform/fault'
 import { freePort } from '../platform/process/ports'
 import { pause } from '../platform/process/retry'
+import type { Service } from './ask'
 import type { LocalStack } from './local-stack'
 
 const root = resolve(import.meta.dir, '../..')
@@ -19,7 +20,8 @@ type Machine = {
   prepare?: string
 }
 
-export type Replica = AsyncDisposable & { url: string }
+/** Its keys are those of the first one: they are in the database, or in the environment. */
+export type Replica = AsyncDisposable & Service
 
 /**
  * Resolves once it answers. It ends with this process, however that ends. Throws `SetupError` where it does
@@ -71,7 +73,7 @@ export async function startReplica(
     await stop()
     throw new SetupError(`A second wallet did not start on this machine: ${(await said).trim()}`)
   }
-  return { url, [Symbol.asyncDispose]: stop }
+  return { ...stack.wallet, url, [Symbol.asyncDispose]: stop }
 }
 
 const answers = async (url: string): Promise<boolean> =>

@@ -5,19 +5,29 @@ import { runCalm, runDrill } from './run'
 
 /** A service that shows an age, and takes every transfer. */
 function serve() {
-  const state = { age: 0, transfers: 0 }
+  const state = { age: 0, transfers: 0, keys: undefined as string[] | undefined }
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
-    fetch: ({ method }) => {
+    async fetch(request) {
+      const { method, headers } = request
+      const key = headers.get('authorization')?.replace('Bearer ', '')
+      if (state.keys && !state.keys.includes(`${key} ${method}`))
+        return new Response('{}', { status: key === undefined ? 401 : 403 })
       if (method === 'GET') return new Response(`saldo_age_seconds ${state.age}\n`)
-      state.transfers++
+      if (!(await request.text()).includes('dry_run')) state.transfers++
       return new Response('{}', { status: 201 })
     },
   })
   const url = `http://127.0.0.1:${server.port}`
+  const stackWith = (key?: string) => {
+    const [wallet, balances] = ['WALLET_API_KEY', 'BALANCES_API_KEY'].map((keyVariable) => ({
+      ...{ url, key, keyVariable },
+    }))
+    return { wallet, balances } as LocalStack
+  }
   return {
-    ...{ state, stack: { wallet: url, balances: url } as LocalStack },
+    ...{ state, stackWith, stack: stackWith() },
     [Symbol.dispose]: () => server.stop(true),
   }
 }
@@ -72,6 +82,18 @@ test('a rule that stays true fails its drill', async () => {
   expect(result).toMatchObject({ clear_seconds: null, fault: 'the rule was still true 0.5 s after the end' })
   const again = await runDrill('old', drill, rule, { ...optionsOf(service.stack), alreadyMs: 100 })
   expect(again.fault).toBe('the rule is true before the drill')
+})
+
+test('it asks under its keys; one that is missing or allows too little ends it', async () => {
+  using service = serve()
+  const { state, stackWith } = service
+  state.keys = ['all GET', 'all POST', 'little GET']
+  const drillWith = (key?: string) => runDrill('old', drillOf(state), rule, optionsOf(stackWith(key)))
+  expect(await drillWith('all')).toMatchObject({ fault: null, found_seconds: expect.any(Number) })
+  await expect(drillWith()).rejects.toThrow(/wants an API key \(401\): set \w+_API_KEY, .*scope metrics/)
+  const refusal = /refuses the key in WALLET_API_KEY \(403\).*scope write/
+  expect((await drillWith('little')).fault).toMatch(refusal)
+  expect(state.age).toBe(0)
 })
 
 test('what fails, and what is interrupted, is undone', async () => {

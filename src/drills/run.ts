@@ -2,6 +2,7 @@
 import type { Environment } from '../config/config'
 import { messageOf } from '../platform/fault'
 import { pause } from '../platform/process/retry'
+import type { Service } from './ask'
 import type { Drill } from './drills'
 import type { LocalStack } from './local-stack'
 import type { Rule } from './rules'
@@ -95,13 +96,14 @@ async function caused(
   work: () => Promise<void>,
 ): Promise<void> {
   const traffic = new Traffic(stack.wallet)
+  await traffic.check()
   const stopping = new AbortController()
   const sending = drill.hasTraffic && traffic.run(transferEveryMs, AbortSignal.any([signal, stopping.signal]))
   try {
     await using undo = new AsyncDisposableStack()
-    const show = ({ url }: { url: string }) => {
-      watch.add(url)
-      undo.defer(() => watch.remove(url))
+    const show = (replica: Service) => {
+      watch.add(replica)
+      undo.defer(() => watch.remove(replica))
     }
     await drill.cause({ stack, env, traffic, undo, signal, show })
     await work()
@@ -134,6 +136,7 @@ export async function runCalm(
 ): Promise<Calm> {
   const watch = new Watch([stack.wallet, stack.balances])
   const traffic = new Traffic(stack.wallet)
+  await traffic.check()
   const stopping = new AbortController()
   const sending = traffic.run(transferEveryMs, AbortSignal.any([signal, stopping.signal]))
   const sinceMs = new Map<string, number>()

@@ -2,19 +2,28 @@
 import { eva, frank } from '../config/local'
 import { messageOf, SetupError } from '../platform/fault'
 import { pause } from '../platform/process/retry'
+import { ask, KeyRefused, type Service } from './ask'
 
 const amount = 0.01
 /** How long an answer is waited for, in milliseconds. */
 const timeoutMs = 15_000
 
 export class Traffic {
-  readonly #url: string
+  readonly #wallet: Service
   #sent = 0
   #refused = 0
   #failed = 0
 
-  constructor(wallet: string) {
-    this.#url = `${wallet}/transactions`
+  constructor(wallet: Service) {
+    this.#wallet = wallet
+  }
+
+  /** Throws `KeyRefused` where no transfer would be taken. Nothing is moved. */
+  async check(): Promise<void> {
+    const preview = { ...transferOf(true), dry_run: true }
+    await this.#send('/transactions', preview).catch((error) => {
+      if (error instanceof KeyRefused) throw error
+    })
   }
 
   /** One after the other, until the signal is aborted. A failure is counted: the drill is about it. */
@@ -27,7 +36,7 @@ export class Traffic {
 
   /** Throws unless it was done. */
   async transfer(): Promise<void> {
-    await this.#post(this.#url, transferOf(this.#sent % 2 === 0))
+    await this.#post('/transactions', transferOf(this.#sent % 2 === 0))
     this.#sent++
   }
 
@@ -39,20 +48,26 @@ export class Traffic {
   /** As many there as back, in one batch of an even number. */
   async batch(count: number): Promise<void> {
     const transactions = Array.from({ length: count }, (_, index) => transferOf(index % 2 === 0))
-    await this.#post(`${this.#url}/batch`, { transactions })
+    await this.#post('/transactions/batch', { transactions })
     this.#sent += count
   }
 
   counts = () => ({ sent: this.#sent, refused: this.#refused, failed: this.#failed })
 
-  async #post(url: string, body: object): Promise<void> {
-    const answer = await fetch(url, {
+  #send(path: string, body: object): Promise<Response> {
+    return ask(this.#wallet, path, 'write', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
-    }).catch((error) => {
+    })
+  }
+
+  async #post(path: string, body: object): Promise<void> {
+    const url = this.#wallet.url + path
+    const answer = await this.#send(path, body).catch((error) => {
       this.#failed++
+      if (error instanceof KeyRefused) throw error
       throw new SetupError(`${url} does not answer: ${messageOf(error)}`)
     })
     const text = await answer.text()

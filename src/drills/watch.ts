@@ -1,6 +1,6 @@
 /** Scrapes the services and evaluates the rules, as Prometheus would. */
-import { SetupError } from '../platform/fault'
 import { pause } from '../platform/process/retry'
+import { ask, KeyRefused, type Service } from './ask'
 import { parseText, type Series } from './exposition'
 import { History } from './history'
 import { evaluate } from './promql'
@@ -14,23 +14,22 @@ const job = 'saldo'
 
 export class Watch {
   readonly #history = new History()
-  /** Addresses without a path. */
-  readonly #targets: Set<string>
+  readonly #targets: Set<Service>
 
-  constructor(targets: readonly string[]) {
+  constructor(targets: readonly Service[]) {
     this.#targets = new Set(targets)
   }
 
-  add(target: string): void {
+  add(target: Service): void {
     this.#targets.add(target)
   }
 
-  remove(target: string): void {
+  remove(target: Service): void {
     this.#targets.delete(target)
     this.#history.forget(instanceOf(target))
   }
 
-  /** Throws `SetupError` where a service wants an API key. */
+  /** Throws `KeyRefused` where a service wants another API key. */
   async scrape(signal: AbortSignal): Promise<void> {
     const targets = [...this.#targets]
     const pages = await Promise.all(targets.map((target) => scrape(target, signal)))
@@ -63,14 +62,15 @@ export class Watch {
   }
 }
 
-const instanceOf = (target: string): string => new URL(target).host
+const instanceOf = ({ url }: Service): string => new URL(url).host
 
 /** Null without an answer. */
-async function scrape(target: string, signal: AbortSignal): Promise<Series[] | null> {
+async function scrape(target: Service, signal: AbortSignal): Promise<Series[] | null> {
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(scrapeTimeoutMs)])
-  const answer = await fetch(`${target}/metrics`, { signal: timeout }).catch(() => null)
+  const answer = await ask(target, '/metrics', 'metrics', { signal: timeout }).catch((error) => {
+    if (error instanceof KeyRefused) throw error
+    return null
+  })
   const text = await answer?.text().catch(() => '')
-  if (answer?.status === 401)
-    throw new SetupError(`${target} wants an API key: drills are for npm start without keys.`)
   return answer?.ok && text ? parseText(text).series : null
 }

@@ -182,6 +182,26 @@ test('drills find what they cause by its alert, and undo it, also on Ctrl-C', as
   expect(await new Response(interrupted.stderr).text()).toEndWith('What a drill caused is undone.\n')
   expect(state()).not.toStartWith('T')
 
+  // From now on its services want keys.
+  const keyOf = (service: string, scopes: string) => {
+    const args = ['keys', 'create', '--service', service, '--name', 'drill', '--scopes', scopes]
+    const command = [process.execPath, 'src/cli/main.ts', ...args]
+    return Bun.spawnSync(command, { cwd: join(import.meta.dir, '../..'), env }).stdout.toString()
+  }
+  const keyFile = join(dataDir, 'wallet.key')
+  writeFileSync(keyFile, keyOf('wallet', 'metrics,write'))
+  const keys = { WALLET_API_KEY_FILE: keyFile, BALANCES_API_KEY: keyOf('balances', 'metrics,admin').trim() }
+  await eventually(async () => {
+    for (const port of [wallet, balances])
+      expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).toBe(401)
+  })
+  const refused = drill('poison-record')
+  expect(await refused.exited).toBe(1)
+  expect(await new Response(refused.stderr).text()).toContain('wants an API key (401): set ')
+  const allowed = drill('poison-record', keys)
+  expect(await new Response(allowed.stdout).json()).toMatchObject({ drill: 'poison-record', fault: null })
+  expect(await allowed.exited).toBe(0)
+
   using other = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   const elsewhere = drill('broker-stopped', { KAFKA_PORT: `${other.port}` })
   expect(await elsewhere.exited).toBe(1)
