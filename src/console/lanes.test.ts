@@ -19,6 +19,8 @@ test('lanes are the newest first, each once, and not too many', () => {
   expect(keysOf(second)).toBe('d b c')
   expect(second[1]).toBe(first[0] as Lane)
   expect(mergeLanes(second, [], 3)).toBe(second)
+  const together = [lane('e', { decided: 1, applied: 50 }), lane('f', { decided: 2, applied: 50 })]
+  expect(keysOf(mergeLanes([], together, 3))).toBe('f e')
 })
 
 test('of the same movement nothing that is known is lost, whichever came first', () => {

@@ -44,8 +44,12 @@ export function mergeLanes(kept: readonly Lane[], arrived: readonly Lane[], max:
     const known = lanes.get(lane.key)
     lanes.set(lane.key, known ? mergeTwo(known, lane) : lane)
   }
-  return [...lanes.values()].sort((one, other) => momentOf(other) - momentOf(one)).slice(0, max)
+  return [...lanes.values()].sort(byAge).slice(0, max)
 }
+
+/** Those that were applied together are in the order in which they were decided. */
+const byAge = (one: Lane, other: Lane): number =>
+  momentOf(other) - momentOf(one) || (other.hops.decided ?? 0) - (one.hops.decided ?? 0)
 
 function mergeTwo(known: Lane, later: Lane): Lane {
   const isLess = known.topic !== null && later.topic === null

@@ -48,7 +48,8 @@ export type Live = {
   samples: readonly Sample[]
 }
 
-const [lanesMax, samplesMax] = [300, 600]
+export const lanesMax = 300
+const samplesMax = 600
 
 type Feed = {
   account: string | undefined

@@ -57,11 +57,12 @@ test('a transfer is a lane with its hops in order, and later one of the tables',
     ...{ account_id_from: eva, account_id_to: frank, trace_id: expect.any(String) },
   })
   const hops = data.hops as Record<string, number | null>
-  const known = hopNames.map((name) => hops[name]).filter((ms) => typeof ms === 'number')
-  // All of one machine, in two processes' roundings.
-  for (const [index, ms] of known.entries())
+  const known = hopNames.map((name) => hops[name] as number)
+  // All of one machine: two roundings may differ.
+  for (const [index, ms] of known.entries()) {
+    expect(ms).toBeNumber()
     expect(ms).toBeGreaterThanOrEqual((known[index - 1] ?? sentMs) - 2)
-  for (const name of ['decided', 'received', 'applied', 'visible']) expect(hops[name]).toBeNumber()
+  }
   expect(hops.visible).toBeLessThan(Date.now() + 2)
 
   // Readers were woken by then.
