@@ -6,7 +6,13 @@ import { useFormats } from './i18n.ts'
 import { useValue } from './state.ts'
 import { theme } from './theme.ts'
 
-export type Line = { label: string; values: readonly (number | null)[]; tone?: 'accent' | 'warn' }
+export type Line = {
+  label: string
+  values: readonly (number | null)[]
+  tone?: 'accent' | 'warn'
+  /** The newest value in words, where the number is not exact. */
+  newest?: string
+}
 
 type Props = {
   title: string
@@ -69,7 +75,8 @@ export function Plot({ title, at, lines, unit = '', height = 140, isStepped = fa
   }, [shape, chosen, number(1.5), unit, height, isStepped])
   useEffect(() => plot.current?.setData(dataOf(at, lines)), [at, lines])
 
-  const newest = lines.map(({ label, values }) => {
+  const newest = lines.map(({ label, values, newest }) => {
+    if (newest !== undefined) return `${label}: ${newest}`
     const value = values.at(-1)
     return `${label}: ${value === null || value === undefined ? '—' : `${number(value)}${unit}`}`
   })

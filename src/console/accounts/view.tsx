@@ -1,7 +1,11 @@
-import { useMessages } from '../i18n.ts'
-import { shellMessages } from '../messages.ts'
+/** Accounts: found by owner, currency or id, and each with what explains its balance. */
+import './accounts.css'
+import { useRoute } from '../router.ts'
+import { Account } from './account.tsx'
+import { AccountList } from './list.tsx'
 
 export function AccountsView() {
-  const text = useMessages(shellMessages)
-  return <h1>{text('accounts')}</h1>
+  const { path, query } = useRoute()
+  const id = path[1]
+  return id === undefined ? <AccountList query={query} /> : <Account key={id} id={id} query={query} />
 }
