@@ -33,8 +33,34 @@ export type Answer<T = Record<string, unknown>> = { status: number; headers: Hea
 export const settings = createState<Settings | undefined>(undefined)
 /** API keys, in memory only: they end with the page. */
 export const keys = createState<Partial<Record<ServiceName, string>>>({})
-/** The service that last asked for a key, or refused the one it got. */
-export const keyWanted = createState<ServiceName | undefined>(undefined)
+/** The service that asked for a key, or refused the one it got, and why it did. */
+export const keyWanted = createState<{ service: ServiceName; refusal?: string } | undefined>(undefined)
+/** For which the page goes on without one, as somebody chose. */
+const withoutKey = new Set<ServiceName>()
+
+export function giveKey(service: ServiceName, key: string): void {
+  keyWanted.set(undefined)
+  keys.set({ ...keys.get(), [service]: key })
+}
+
+export function goOnWithoutKey(service: ServiceName): void {
+  withoutKey.add(service)
+  keyWanted.set(undefined)
+}
+
+export function forgetKeys(): void {
+  withoutKey.clear()
+  keyWanted.set(undefined)
+  keys.set({})
+}
+
+/** One at a time, since views ask again and again; first that of this service, without which little works. */
+function wantKey(service: ServiceName, { detail }: Problem): void {
+  const asks = keyWanted.get()?.service
+  if (asks === service || asks === 'balances' || withoutKey.has(service)) return
+  const isRefused = keys.get()[service] !== undefined
+  keyWanted.set({ service, ...(isRefused && detail !== undefined && { refusal: detail }) })
+}
 
 /** Milliseconds. The services give up sooner. */
 const timeoutMs = 45_000
@@ -75,8 +101,9 @@ export async function send<T = Record<string, unknown>>(
   }
   const parsed = parse(text)
   if (answer.status === 401) {
-    keyWanted.set(service)
-    throw new CallFailed(service, problemOf(answer.status, parsed))
+    const problem = problemOf(answer.status, parsed)
+    wantKey(service, problem)
+    throw new CallFailed(service, problem)
   }
   return { status: answer.status, headers: answer.headers, body: parsed as T }
 }
@@ -108,7 +135,7 @@ export async function* follow(
         onState(false)
         throw error
       })
-      if (answer.status === 401) keyWanted.set('balances')
+      if (answer.status === 401) wantKey('balances', problemOf(401, parse(await answer.clone().text())))
       onState(answer.ok)
       return answer
     },

@@ -1,15 +1,15 @@
 /** The frame around the views: navigation, language, theme and keys. */
 import { Component, type ComponentChildren } from 'preact'
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import { AccountsView } from './accounts/view.tsx'
-import { keys, keyWanted, type ServiceName, settings } from './api.ts'
+import { forgetKeys, giveKey, goOnWithoutKey, keys, keyWanted, settings } from './api.ts'
 import { FlowView } from './flow/view.tsx'
 import { HealthView } from './health/view.tsx'
 import { chooseLanguage, language, languages, useMessages } from './i18n.ts'
 import { reopenLive } from './live.ts'
 import { shellMessages } from './messages.ts'
 import { hashOf, useRoute } from './router.ts'
-import { useValue } from './state.ts'
+import { type State, useValue } from './state.ts'
 import { chooseTheme, theme, themes } from './theme.ts'
 import { TryView } from './try/view.tsx'
 import { Empty, Failure } from './ui.tsx'
@@ -37,7 +37,7 @@ export function App() {
       <Top current={first} />
       <main id="main" tabIndex={-1}>
         <KeyBox />
-        <Guarded key={first}>
+        <Guarded key={`${first} ${useChanges(keys)}`}>
           {view ? (
             <view.View />
           ) : (
@@ -49,6 +49,14 @@ export function App() {
       </main>
     </>
   )
+}
+
+/** How often it has changed: what was asked before is asked again. */
+function useChanges<T>(state: State<T>): number {
+  const value = useValue(state)
+  const seen = useRef({ value, changes: 0 })
+  if (seen.current.value !== value) seen.current = { value, changes: seen.current.changes + 1 }
+  return seen.current.changes
 }
 
 function Top({ current }: { current: string }) {
@@ -79,12 +87,12 @@ function Choices() {
   return (
     <div class="choices">
       {hasKeys && (
-        <button type="button" class="quiet" onClick={() => keys.set({})}>
+        <button type="button" class="quiet" onClick={forgetKeys}>
           {text('keyForget')}
         </button>
       )}
       {needsKey && !hasKeys && (
-        <button type="button" class="quiet" onClick={() => keyWanted.set('balances')}>
+        <button type="button" class="quiet" onClick={() => keyWanted.set({ service: 'balances' })}>
           {text('keyEnter')}
         </button>
       )}
@@ -120,19 +128,20 @@ function KeyBox() {
   const wanted = useValue(keyWanted)
   const [typed, setTyped] = useState('')
   if (!wanted) return null
+  const { service, refusal } = wanted
   const use = (event: Event) => {
     event.preventDefault()
-    keys.set({ ...keys.get(), [wanted]: typed.trim() } as Partial<Record<ServiceName, string>>)
+    giveKey(service, typed.trim())
     setTyped('')
-    keyWanted.set(undefined)
     reopenLive()
   }
   return (
     <form class="panel warn key-box" onSubmit={use} aria-label={text('keyTitle')}>
       <h2>{text('keyTitle')}</h2>
       <p>{text('keyText')}</p>
+      {refusal && <p role="alert">{text('keyRefused', { detail: refusal })}</p>}
       <label>
-        {text('keyFor', { service: wanted })}
+        {text('keyFor', { service })}
         <input
           type="password"
           autocomplete="off"
@@ -141,9 +150,14 @@ function KeyBox() {
           onInput={({ currentTarget }) => setTyped(currentTarget.value)}
         />
       </label>
-      <button type="submit" disabled={typed.trim() === ''}>
-        {text('keyUse')}
-      </button>
+      <div class="row">
+        <button type="submit" disabled={typed.trim() === ''}>
+          {text('keyUse')}
+        </button>
+        <button type="button" class="quiet" onClick={() => goOnWithoutKey(service)}>
+          {text('keyLater')}
+        </button>
+      </div>
     </form>
   )
 }
