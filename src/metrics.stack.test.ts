@@ -121,6 +121,22 @@ test('the age of the outbox grows while nothing leaves it', async () => {
   await eventually(async () => expect(await seconds('wallet', name)).toBe(0))
 })
 
+test('the age of what the reaction has not read grows while it waits', async () => {
+  const name = 'saldo_large_movements_oldest_unread_seconds'
+  await eventually(async () => expect(await seconds('balances', name)).toBe(0))
+  await owner.balances.begin(async (tx) => {
+    await tx`lock table reaction_last_records in exclusive mode`
+    await pay()
+    await eventually(async () => {
+      expect(await seconds('balances', name)).toBeGreaterThan(1.5)
+      expect(await seconds('balances', 'saldo_large_movements_lag_records')).toBeGreaterThan(0)
+    })
+    // Balances go on meanwhile.
+    expect(await seconds('balances', 'saldo_consumer_oldest_unapplied_seconds')).toBe(0)
+  })
+  await eventually(async () => expect(await seconds('balances', name)).toBe(0))
+})
+
 test('a dead letter is counted by its cause, and ages', async () => {
   const kafka = connectKafka(stack.config.wallet.kafka, log)
   const publisher = kafka.publisher()

@@ -66,6 +66,7 @@ import { settleVerification } from './projection/verification'
 import { openReads } from './queries/queries'
 import { startLargeMovements } from './reactions/large-movements'
 import { listLargeMovements } from './reactions/large-movements-store'
+import { createLargeMovementMetrics } from './reactions/metrics'
 import { RebuildCoordinator } from './rebuild/coordinator'
 import { grantAllAsLive, tablesChannel } from './rebuild/shadow-store'
 import { openReconciliationQueries } from './reconciliations/queries'
@@ -377,14 +378,16 @@ function createConsumers({
     }),
   )
   const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log })
-  const largeMovements = restartable('large_movements', () =>
-    startLargeMovements({
-      ...group,
-      groupId: largeMovementsGroup(config),
-      topics: [config.kafka.topicPrefix + largeMovementsTopic],
-      min: config.largeMovementMin,
-    }),
-  )
+  const reaction = {
+    groupId: largeMovementsGroup(config),
+    topics: [config.kafka.topicPrefix + largeMovementsTopic],
+  }
+  const largeMovements = {
+    ...restartable('large_movements', () =>
+      startLargeMovements({ ...group, ...reaction, min: config.largeMovementMin }),
+    ),
+    ...createLargeMovementMetrics({ kafka, ...reaction }),
+  }
   return { deadLetters, consumer, metrics, rebuilding, largeMovements }
 }
 

@@ -7,7 +7,7 @@ import { redriveNew } from './dead-letters'
 import { Freezer } from './freeze'
 import type { LocalStack } from './local-stack'
 import { startReplica } from './replica'
-import { lockEntries, rejectEntries, takeLead, withBackends } from './sessions-store'
+import { lockTable, rejectEntries, takeLead, withBackends } from './sessions-store'
 import type { Traffic } from './traffic'
 
 export type Stage = {
@@ -64,7 +64,16 @@ export const drills: Readonly<Record<string, Drill>> = {
     undoes: 'ends the transaction',
     hasTraffic: true,
     async cause({ stack, undo }) {
-      undo.use(await lockEntries(stack.ownerUrl('balances')))
+      undo.use(await lockTable(stack.ownerUrl('balances'), 'entries'))
+    },
+  },
+  'reaction-paused': {
+    alert: 'SaldoLargeMovementsNotRecorded',
+    does: 'locks the positions of the reaction to large movements against writes',
+    undoes: 'ends the transaction',
+    hasTraffic: true,
+    async cause({ stack, undo }) {
+      undo.use(await lockTable(stack.ownerUrl('balances'), 'reaction_last_records'))
     },
   },
   'poison-record': {

@@ -49,12 +49,15 @@ export async function takeLead(url: string): Promise<AsyncDisposable> {
   }
 }
 
-/** Lets the entries of the read model be read and not written, as a forgotten transaction does. */
-export async function lockEntries(url: string): Promise<AsyncDisposable> {
+/** Lets a table be read and not written, as a forgotten transaction does. */
+export async function lockTable(
+  url: string,
+  table: 'entries' | 'reaction_last_records',
+): Promise<AsyncDisposable> {
   const sql = open(url, tableLock)
   try {
     await sql`begin`
-    await sql`lock table entries in exclusive mode`
+    await sql`lock table ${sql(table)} in exclusive mode`
     return { [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) }
   } catch (error) {
     await sql.end({ timeout: 1 })

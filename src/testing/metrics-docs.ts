@@ -2,6 +2,7 @@
 import { deadLetterMetrics } from '../balances/dead-letters/metrics'
 import { lagMetrics } from '../balances/freshness/lag-metrics'
 import { applyMetrics } from '../balances/projection/metrics'
+import { largeMovementMetrics } from '../balances/reactions/metrics'
 import { rebuildMetrics } from '../balances/rebuild/metrics'
 import { streamMetrics } from '../balances/streams/metrics'
 import type { ServiceName } from '../config/config'
@@ -18,7 +19,10 @@ import { outboxMetrics } from '../wallet/outbox/metrics'
 const shared = [processMetrics, diskMetrics, databaseMetrics, keyMetrics, httpMetrics, sampleMetrics]
 const own: Record<ServiceName, Definitions[]> = {
   wallet: [outboxMetrics, ledgerMetrics, holdMetrics],
-  balances: [lagMetrics, applyMetrics, deadLetterMetrics, rebuildMetrics, streamMetrics],
+  balances: [
+    ...[lagMetrics, applyMetrics, deadLetterMetrics, largeMovementMetrics],
+    ...[rebuildMetrics, streamMetrics],
+  ],
 }
 
 const listed = (all: readonly Definitions[]): Definition[] => all.flatMap((some) => Object.values(some))

@@ -3,7 +3,7 @@
  * replica shows the same.
  */
 import type { Kafka } from '../../platform/kafka/client'
-import type { PartitionOffset } from '../../platform/kafka/offsets'
+import { RecordAges } from '../../platform/kafka/record-ages'
 import type { Part } from '../../platform/process/service'
 import { createMetrics, defineMetrics } from '../../platform/telemetry/metrics'
 import type { Offsets } from '../projection/offsets'
@@ -38,13 +38,12 @@ type LagOptions = { kafka: Pick<Kafka, 'recordsAt'>; freshness: () => Freshness 
 
 export function createLagMetrics({ kafka, freshness }: LagOptions) {
   let last: { ends: Offsets; applied: Offsets; atMs: number } | undefined
-  /** Of the oldest record of each partition that is behind. A record keeps its time, so it is read once. */
-  const published = new Map<string, { offset: bigint; atMs: number }>()
+  const ages = new RecordAges(kafka)
 
   const behind = () =>
     [...(last?.ends ?? [])].map(([name, end]) => {
       const offset = last?.applied.get(name) ?? 0n
-      return { name, ...placeOf(name), offset, lag: end > offset ? end - offset : 0n }
+      return { ...placeOf(name), offset, lag: end > offset ? end - offset : 0n }
     })
   const metrics = createMetrics(lagMetrics, {
     lag: () =>
@@ -55,11 +54,7 @@ export function createLagMetrics({ kafka, freshness }: LagOptions) {
     },
   })
 
-  const ageMsOf = ({ name, lag }: { name: string; lag: bigint }) => {
-    if (lag === 0n) return 0
-    const since = published.get(name)?.atMs
-    return since === undefined ? undefined : Math.max(0, Date.now() - since)
-  }
+  const ageMsOf = (one: ReturnType<typeof behind>[number]) => (one.lag === 0n ? 0 : ages.ageMs(one))
 
   return {
     metrics: metrics.all,
@@ -78,17 +73,10 @@ export function createLagMetrics({ kafka, freshness }: LagOptions) {
     async sample(): Promise<void> {
       if (!last || performance.now() - last.atMs > endsAgeMaxMs) throw new Error('the log ends are not known')
       const partitions = behind()
-      const unknown = partitions.filter(
-        ({ name, offset, lag }) => lag > 0n && published.get(name)?.offset !== offset,
-      )
-      const records = await kafka.recordsAt(unknown as PartitionOffset[])
-      for (const [index, { name, offset }] of unknown.entries()) {
-        // Without that record, it has been the oldest since now at the latest.
-        published.set(name, { offset, atMs: records[index]?.timestampMs ?? Date.now() })
-      }
+      await ages.read(partitions.filter(({ lag }) => lag > 0n))
       metrics.age.clear()
-      for (const { topic, partition, ...one } of partitions)
-        metrics.age.set({ topic, partition: String(partition) }, (ageMsOf(one) ?? 0) / 1000)
+      for (const one of partitions)
+        metrics.age.set({ topic: one.topic, partition: one.partition }, (ageMsOf(one) ?? 0) / 1000)
     },
   } satisfies Pick<Part, 'metrics' | 'sample'> & { observe: unknown; partitions: unknown }
 }

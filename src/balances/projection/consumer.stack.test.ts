@@ -148,6 +148,7 @@ function playedBroker(
     },
     recordsAt: async (places) =>
       places.map(({ offset: at }) => broker.batch?.records.find(({ offset }) => offset === at)),
+    groupOffsets: async () => new Map(),
     deleteRecords: async () => {},
     read: () => {
       throw new Error('the consumer reads as a member of its group')

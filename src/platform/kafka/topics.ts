@@ -4,7 +4,7 @@ import { Fault, messageOf } from '../fault'
 import { keepTrying } from '../process/retry'
 import type { Log } from '../telemetry/log'
 import { brokerFault, causesOf, onTopics, protocolErrorOf } from './broker-fault'
-import type { OffsetRange, PartitionOffset } from './offsets'
+import { type OffsetRange, type PartitionOffset, partitionName } from './offsets'
 
 /** By name, prefix included: what a new topic needs beside the broker's defaults. */
 export type TopicSettings = (topic: string, replicas: number) => Readonly<Record<string, string>>
@@ -15,6 +15,8 @@ export type DescribedTopic = {
   replicas: number
   settings: Readonly<Record<string, string>>
 }
+
+type Described = { described: DescribedTopic[]; brokers: number; refused: string[] }
 
 /** Topics that a connection has asked about. */
 const introduced = new WeakMap<Admin, Set<string>>()
@@ -82,9 +84,7 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
       }, rights)
     },
     /** Those of the topics that exist. Of those in `refused` the broker shows no settings. */
-    describeTopics: (
-      topics: readonly string[],
-    ): Promise<{ described: DescribedTopic[]; brokers: number; refused: string[] }> =>
+    describeTopics: (topics: readonly string[]): Promise<Described> =>
       askOnce((admin) => describe(admin, topics), `Describe ${onTopics(topics)}`),
     /** Identity of the broker's data: offsets are meaningful only together with it. */
     clusterId: (): Promise<string> =>
@@ -113,6 +113,9 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
         },
         `Describe ${onTopics(topics)}`,
       ),
+    /** What a group has committed, by `partitionName`; without the partitions where it has nothing. */
+    groupOffsets: (groupId: string, topics: string[]): Promise<Map<string, bigint>> =>
+      ask((admin) => committedBy(admin, groupId, topics), `Read on the group ${groupId}`),
     /** Deletes the records before these offsets: no reader gets them any more, wherever it begins. */
     deleteRecords: (offsets: PartitionOffset[]): Promise<void> =>
       ask(async (admin) => {
@@ -137,6 +140,17 @@ export function createTopicAdmin(client: KafkaClient, log: Log, settings: TopicS
       await connected?.then((admin) => admin.disconnect()).catch(() => {})
     },
   }
+}
+
+async function committedBy(admin: Admin, groupId: string, topics: string[]): Promise<Map<string, bigint>> {
+  const committed = await admin.fetchOffsets({ groupId, topics })
+  return new Map(
+    committed.flatMap(({ topic, partitions }) =>
+      partitions
+        .filter(({ offset }) => offset !== '-1')
+        .map(({ partition, offset }) => [partitionName(topic, partition), BigInt(offset)]),
+    ),
+  )
 }
 
 type Wanted = { topics: string[]; partitions: number; settings: TopicSettings }

@@ -137,6 +137,10 @@ const stuck: Record<string, Stuck> = {
     series: [one('saldo_dead_letter_oldest_age_seconds', balances, '0+10x30')],
     labels: { job: 'saldo' },
   },
+  SaldoLargeMovementsNotRecorded: {
+    series: [one('saldo_large_movements_oldest_unread_seconds', { ...balances, ...partition }, '0+10x30')],
+    labels: { job: 'saldo', ...partition },
+  },
   SaldoHoldsNotExpiring: {
     series: [one('saldo_hold_overdue_seconds', wallet, '0+10x30')],
     labels: { job: 'saldo' },
