@@ -377,14 +377,14 @@ function createConsumers({
       onDeadLetters: deadLetters.wake,
     }),
   )
-  const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log })
+  const rebuilding = new RebuildCoordinator({ database, config, migrationsFolder, log, tracing })
   const reaction = {
     groupId: largeMovementsGroup(config),
     topics: [config.kafka.topicPrefix + largeMovementsTopic],
   }
   const largeMovements = {
     ...restartable('large_movements', () =>
-      startLargeMovements({ ...group, ...reaction, min: config.largeMovementMin }),
+      startLargeMovements({ ...group, ...reaction, tracing, min: config.largeMovementMin }),
     ),
     ...createLargeMovementMetrics({ kafka, ...reaction }),
   }

@@ -36,7 +36,7 @@ test('a movement is recorded as published, with the time of its record when the 
     reference: null,
     createdAt: at,
   }
-  expect(selectionOf({ amount: 10_000 })).toEqual({ rows: [recorded], skipped: [] })
+  expect(selectionOf({ amount: 10_000 })).toEqual({ rows: [recorded], skipped: [], large: new Set([0]) })
   const created_at = '2020-01-01T01:00:00+01:00'
   expect(selectionOf({ amount: 10_000, reference: 'rent', created_at }).rows).toEqual([
     { ...recorded, reference: 'rent', createdAt: '2020-01-01T00:00:00.000Z' },
@@ -73,14 +73,15 @@ test.each([
   [event({ amount: 20_000, reference: 'a\0b' }), /a text/],
   [event({ amount: 20_000, account_id_to: half }), /a text/],
 ])('an unreadable record is skipped with its reason, the next one is not: %#', (odd, reason) => {
-  const { rows, skipped } = select([odd, event({ amount: 20_000 })])
+  const { rows, skipped, large } = select([odd, event({ amount: 20_000 })])
   expect(rows).toHaveLength(1)
+  expect([...large]).toEqual([1])
   expect(skipped).toEqual([expect.stringMatching(reason)])
 })
 
 test('a hold moves nothing', () => {
   const hold = JSON.stringify({ Name: 'HoldPlaced', Payload: { ...HoldPlaced.example, amount: 20_000 } })
-  expect(select([record(hold)])).toEqual({ rows: [], skipped: [] })
+  expect(select([record(hold)])).toEqual({ rows: [], skipped: [], large: new Set() })
 })
 
 test('any record is recorded, ignored or skipped', () => {

@@ -10,8 +10,10 @@ import { currencyDefault, parseComputedMoney, parseMoney } from '../../contract/
 import { parseTime, recordTime } from '../../contract/time'
 import { messageOf } from '../../platform/fault'
 import { keepSubscribed } from '../../platform/kafka/keep-subscribed'
+import { traceProcessing } from '../../platform/kafka/process-spans'
 import type { IncomingBatch, IncomingRecord } from '../../platform/kafka/records'
 import { isDataRefused } from '../../platform/postgres/failures'
+import { statementAttributes } from '../../platform/postgres/statement-span'
 import type { Statements } from '../../platform/postgres/statements'
 import type { Consumer, ConsumerOptions } from '../projection/consumer'
 import { Retries } from '../projection/retries'
@@ -21,7 +23,7 @@ import { RecreationGuard } from './recreation-guard'
 
 export type LargeMovementsOptions = Pick<
   ConsumerOptions,
-  'database' | 'kafka' | 'groupId' | 'topics' | 'partitions' | 'log' | 'read'
+  'database' | 'kafka' | 'groupId' | 'topics' | 'partitions' | 'log' | 'read' | 'tracing'
 > & {
   /** The smallest large movement, in major units of its own currency. */
   min: number
@@ -30,12 +32,18 @@ export type LargeMovementsOptions = Pick<
 /** Its health warns and never fails: balances are served without it. */
 export type LargeMovements = Pick<Consumer, 'health' | 'stop'>
 
+/** The statement, as its span has it. */
+const written = {
+  name: 'INSERT large_movements',
+  attributes: statementAttributes({ operation: 'INSERT', table: 'large_movements' }),
+}
+
 /** No caller waits for a large movement: few large fetches instead of many small ones. */
 const fetching = { bytesMin: 256 << 10, waitMs: 500 }
 
 /** Runs in the background: subscribes as soon as there is a broker, and until it is stopped. */
 export function startLargeMovements(options: LargeMovementsOptions): LargeMovements {
-  const { database, kafka, min, read, ...subscription } = options
+  const { database, kafka, min, read, tracing, ...subscription } = options
   const log = options.log.child({ consumer: 'large movements' })
   const stopping = new AbortController()
   const retries = new Retries(log)
@@ -45,14 +53,17 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
   let skipped = 0
 
   async function onBatches(batches: IncomingBatch[], signal: AbortSignal): Promise<bigint[]> {
+    const startMs = performance.now()
     try {
       const recreated = await retries.run(() => guard.findRecreated(batches, signal), signal)
       const current = batches.filter((batch) => !recreated.has(batch))
       const selections = current.map((batch) => selectLarge(batch, { min, read }))
       const refused: string[] = []
       const rows = selections.flatMap((selection) => selection.rows)
+      const writingMs = performance.now()
       recorded += await retries.run(() => addStorable(database.sql, { rows, skipped: refused }), signal)
       await retries.run(() => guard.advance(current), signal)
+      trace(current, selections, { startMs, writingMs })
       for (const [index, { topic, partition, fetchedFrom: from }] of current.entries())
         report({ topic, partition, from }, selections[index]?.skipped ?? [])
       report({}, refused)
@@ -61,6 +72,22 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
       // The partitions were revoked, or the service stops.
       return batches.map(({ fetchedFrom }) => fetchedFrom)
     }
+  }
+
+  /** Of the large ones alone: the others were only looked at. */
+  function trace(
+    batches: readonly IncomingBatch[],
+    selections: readonly Selection[],
+    { startMs, writingMs }: { startMs: number; writingMs: number },
+  ): void {
+    if (!tracing) return
+    const processed = batches.flatMap(({ topic, partition, records }, at) =>
+      records
+        .filter((_, index) => selections[at]?.large.has(index))
+        .map((record) => ({ topic, partition, record })),
+    )
+    const { groupId } = options
+    traceProcessing(tracing, processed, { groupId, startMs, shared: { ...written, startMs: writingMs } })
   }
 
   /** Not dead-lettered: dead letters are kept to be applied to balances. Here they are only counted. */
@@ -101,7 +128,10 @@ export function startLargeMovements(options: LargeMovementsOptions): LargeMoveme
 }
 
 /** Rows that the table rejects are found by halving, and skipped. */
-async function addStorable(sql: Statements, { rows, skipped }: Selection): Promise<number> {
+async function addStorable(
+  sql: Statements,
+  { rows, skipped }: Pick<Selection, 'rows' | 'skipped'>,
+): Promise<number> {
   try {
     return await addLargeMovements(sql, rows)
   } catch (error) {
@@ -116,8 +146,8 @@ async function addStorable(sql: Statements, { rows, skipped }: Selection): Promi
   }
 }
 
-/** `skipped` has the reason of each unreadable record. */
-type Selection = { rows: LargeMovement[]; skipped: string[] }
+/** `skipped` has the reason of each unreadable record, `large` the places of those that have rows. */
+type Selection = { rows: LargeMovement[]; skipped: string[]; large: Set<number> }
 
 type Selected = Pick<IncomingRecord, 'key' | 'value' | 'headers' | 'timestampMs'>
 
@@ -126,12 +156,14 @@ export function selectLarge(
   { topic, records }: Pick<IncomingBatch, 'topic'> & { records: readonly Selected[] },
   { min, read }: Pick<LargeMovementsOptions, 'min' | 'read'>,
 ): Selection {
-  const selection: Selection = { rows: [], skipped: [] }
-  for (const record of records) {
+  const selection: Selection = { rows: [], skipped: [], large: new Set() }
+  for (const [index, record] of records.entries()) {
+    const before = selection.rows.length
     const decoded = read(topic, record)
     if (decoded.kind === 'unreadable') selection.skipped.push(decoded.reason.detail)
     else if (decoded.kind === 'unknown') selection.skipped.push(`unknown event ${decoded.name}`)
     else reactSafely(decoded.event, { ...selection, min, timestampMs: record.timestampMs })
+    if (selection.rows.length > before) selection.large.add(index)
   }
   return selection
 }
@@ -145,7 +177,7 @@ function reactSafely(event: SaldoEvent, context: Context): void {
 }
 
 /** What handlers add to, the smallest large movement, and the time of the record. */
-type Context = Selection & { min: number; timestampMs: number }
+type Context = Pick<Selection, 'rows' | 'skipped'> & { min: number; timestampMs: number }
 
 /** Other events, such as those of holds, have no handler: nothing has moved. */
 const reactions = new Dispatcher<Payloads, Context>()

@@ -9,6 +9,7 @@ import type { Statements } from '../../platform/postgres/statements'
 import { pause } from '../../platform/process/retry'
 import type { Check, Part } from '../../platform/process/service'
 import type { Log } from '../../platform/telemetry/log'
+import type { Tracing } from '../../platform/telemetry/spans'
 import type { Offsets } from '../projection/offsets'
 import { readShadowOffsets } from './comparison-store'
 import { createRebuildMetrics } from './metrics'
@@ -38,6 +39,7 @@ export type RebuildCoordinatorOptions = {
   config: ServiceConfig
   migrationsFolder: string
   log: Log
+  tracing?: Tracing | undefined
 }
 
 /** How often it looks for a rebuild that another process has left, in milliseconds. */
@@ -132,7 +134,30 @@ export class RebuildCoordinator implements Part {
 
   async #lead(signal: AbortSignal): Promise<void> {
     const { config } = this.#options
-    if (await asOwner(config, (sql) => this.#prepare(sql))) await runOnThread(config, signal)
+    if (!(await asOwner(config, (sql) => this.#prepare(sql)))) return
+    const startMs = performance.now()
+    const result = await runOnThread(config, signal)
+    await this.#trace(result, startMs)
+    if (result.failure !== null) throw new Error(result.failure)
+  }
+
+  /** A trace of its own for each process that works on it: what requested it may be long ago. */
+  async #trace({ failure, steps }: WorkerResult, startMs: number): Promise<void> {
+    const { tracing, database } = this.#options
+    if (!tracing) return
+    const state = (await findRebuild(database.sql).catch(() => undefined))?.state
+    const span = tracing.begin('rebuild', { kind: 'internal', startMs })
+    if (state !== undefined) span.set({ 'saldo.rebuild.state': state })
+    if (failure !== null) span.fail('_OTHER')
+    for (const step of steps) {
+      const ofStep = {
+        kind: 'internal',
+        parent: span,
+        startMs: step.startMs - performance.timeOrigin,
+      } as const
+      tracing.begin(step.name, ofStep).end(step.endMs - performance.timeOrigin)
+    }
+    span.end(performance.now())
   }
 
   /** Whether there is something to build. */
@@ -153,20 +178,19 @@ export class RebuildCoordinator implements Part {
   }
 }
 
-/** Resolves when the thread has ended its work or left it. Throws what stopped it. */
-async function runOnThread(config: ServiceConfig, signal: AbortSignal): Promise<void> {
+/** Resolves when the thread has ended its work or left it. */
+async function runOnThread(config: ServiceConfig, signal: AbortSignal): Promise<WorkerResult> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url).href)
   const post = (message: WorkerMessage) => worker.postMessage(message)
   const stop = () => post('stop')
   try {
-    const { failure } = await new Promise<WorkerResult>((resolve, reject) => {
+    return await new Promise<WorkerResult>((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data)
       worker.onerror = ({ message }) => reject(new Error(message))
       post(config)
       signal.addEventListener('abort', stop)
       if (signal.aborted) stop()
     })
-    if (failure !== null) throw new Error(failure)
   } finally {
     signal.removeEventListener('abort', stop)
     worker.terminate()

@@ -23,6 +23,25 @@ export type RebuildRunOptions = {
   partitions: number
   read: ReadRecord
   log: Log
+  /** Called at the end of each step. */
+  onStep: (step: RebuildStep) => void
+}
+
+export type RebuildStep = {
+  name: 'apply records' | 'index tables' | 'compare tables' | 'swap tables'
+  /** Milliseconds since 1970: another thread has another clock of its own. */
+  startMs: number
+  endMs: number
+}
+
+/** Each begins where the one before has ended. */
+function stepsTo(onStep: RebuildRunOptions['onStep']) {
+  let startMs = Date.now()
+  return (name: RebuildStep['name']) => {
+    const endMs = Date.now()
+    onStep({ name, startMs, endMs })
+    startMs = endMs
+  }
 }
 
 const pollMs = 200
@@ -33,6 +52,7 @@ const [fetching, recordsMax] = [{ waitMs: 100, batchBytesMax: 4 << 20 }, 8000]
 export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal): Promise<void> {
   const { database, kafka, groupId, topics, partitions, read, log } = options
   const shadow = openShadow({ ...options.connection, poolMax: 2, applicationName: 'saldo-balances-rebuild' })
+  const endStep = stepsTo(options.onStep)
   let consumer: Consumer | undefined
   let startedAt: string | undefined
   try {
@@ -53,7 +73,7 @@ export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal
       // One that was restarted needs a consumer of its own.
       startedAt ??= rebuild?.startedAt
       if (rebuild?.state !== 'building' || rebuild.startedAt !== startedAt) return
-      if (await advance(options, shadow, rebuild)) return
+      if (await advance({ ...options, shadow, endStep }, rebuild)) return
     }
   } finally {
     await consumer?.stop()
@@ -61,9 +81,11 @@ export async function runRebuild(options: RebuildRunOptions, signal: AbortSignal
   }
 }
 
+type Running = RebuildRunOptions & { shadow: Database; endStep: ReturnType<typeof stepsTo> }
+
 /** Goes on as far as the shadow allows now. True when nothing is left to do. */
-async function advance(options: RebuildRunOptions, shadow: Database, rebuild: Rebuild): Promise<boolean> {
-  const { kafka, topics, log } = options
+async function advance(options: Running, rebuild: Rebuild): Promise<boolean> {
+  const { kafka, topics, log, shadow, endStep } = options
   const { sql } = options.database
   const refuse = async (message: string, divergence?: Divergence) => {
     log.warn({ divergence }, `rebuild refused: ${message}`)
@@ -82,9 +104,12 @@ async function advance(options: RebuildRunOptions, shadow: Database, rebuild: Re
   }
   if (!isCaughtUp(bounds, logs, offsets.shadow)) return false
 
+  endStep('apply records')
   await indexShadow(sql)
+  endStep('index tables')
   const recreated = recreatedIn(logs, offsets.live)
   const divergence = await compareShadow(sql, source, recreated)
+  endStep('compare tables')
   if (!divergence) return false
   if (diverges(divergence) && !rebuild.force) {
     const deadLetters = await countDeadLetters(shadow.sql)
@@ -95,7 +120,7 @@ async function advance(options: RebuildRunOptions, shadow: Database, rebuild: Re
 }
 
 async function finish(
-  { database: { sql }, log }: RebuildRunOptions,
+  { database: { sql }, log, endStep }: Running,
   source: Source,
   rebuild: Rebuild,
   { divergence, recreated }: { divergence: Divergence; recreated: string[] },
@@ -103,6 +128,7 @@ async function finish(
   await updateRebuild(sql, rebuild, { divergence, ...(rebuild.manual ? { state: 'ready' } : {}) })
   if (rebuild.manual) return true
   const isSwapped = await swapShadow(sql, source, rebuild, recreated)
+  endStep('swap tables')
   if (isSwapped) log.info({ divergence }, 'rebuild complete, tables swapped')
   return isSwapped
 }

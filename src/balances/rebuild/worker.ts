@@ -10,11 +10,11 @@ import { openDatabase } from '../../platform/postgres/database'
 import { createLog } from '../../platform/telemetry/log'
 import { createRecordReader, subscriptionOf } from '../projection/topics'
 import { ownerUrlOf } from './owner'
-import { runRebuild } from './runner'
+import { type RebuildStep, runRebuild } from './runner'
 
 export type WorkerMessage = ServiceConfig | 'stop'
-/** What stopped the rebuild, if anything did. */
-export type WorkerResult = { failure: string | null }
+/** What stopped the rebuild, if anything did, and what was done. */
+export type WorkerResult = { failure: string | null; steps: RebuildStep[] }
 
 declare const self: Worker
 const stopping = new AbortController()
@@ -34,13 +34,16 @@ self.onmessage = async ({ data: config }: MessageEvent<WorkerMessage>) => {
   })
   const kafka = connectKafka({ ...config.kafka, topicSettings }, log)
   let failure: string | null = null
+  const steps: RebuildStep[] = []
   try {
     const source = { ...subscriptionOf(config.kafka), read: createRecordReader(config.events) }
-    await runRebuild({ ...source, database, kafka, log, connection: { url, prepare } }, stopping.signal)
+    const connection = { url, prepare }
+    const onStep = (step: RebuildStep) => void steps.push(step)
+    await runRebuild({ ...source, database, kafka, log, connection, onStep }, stopping.signal)
   } catch (error) {
     failure = messageOf(error)
   }
   await kafka.close()
   await database.close()
-  postMessage({ failure } satisfies WorkerResult)
+  postMessage({ failure, steps } satisfies WorkerResult)
 }
