@@ -11,6 +11,7 @@ import { shellMessages } from './messages.ts'
 import { hashOf, useRoute } from './router.ts'
 import { type State, useValue } from './state.ts'
 import { chooseTheme, theme, themes } from './theme.ts'
+import { Tour } from './tour/tour.tsx'
 import { TryView } from './try/view.tsx'
 import { Empty, Failure } from './ui.tsx'
 import { WhereView } from './where/view.tsx'
@@ -37,6 +38,7 @@ export function App() {
       <Top current={first} />
       <main id="main" tabIndex={-1}>
         <KeyBox />
+        <Tour />
         <Guarded key={`${first} ${useChanges(keys)}`}>
           {view ? (
             <view.View />
