@@ -14,6 +14,8 @@ import { Statement } from './statement.tsx'
 
 /** How often what follows from the balance is read again, in milliseconds. */
 const followMs = 1000
+/** How often a changed balance is read out, in milliseconds. */
+const spokenMs = 5000
 
 export function Account({ id, query }: { id: string; query: Readonly<Record<string, string | undefined>> }) {
   const text = useMessages(accountsMessages)
@@ -54,8 +56,9 @@ export function Account({ id, query }: { id: string; query: Readonly<Record<stri
 
 function Now({ balance, asOf, isOpen }: { balance: Balance; asOf: string | null; isOpen: boolean }) {
   const text = useMessages(accountsMessages)
-  const { number, dateTime } = useFormats()
+  const { number, dateTime, money } = useFormats()
   const { currency } = balance
+  const spoken = `${text('balance')} ${balance.balance === null ? '—' : money(balance.balance, currency)}`
   return (
     <Panel
       title={text('now')}
@@ -63,12 +66,13 @@ function Now({ balance, asOf, isOpen }: { balance: Balance; asOf: string | null;
         <span class={isOpen ? 'good-text' : 'warn-text'}>{isOpen ? text('live') : text('notLive')}</span>
       }
     >
-      <div aria-live="polite" aria-atomic="true">
-        <p class="amount-now">
-          <span class="quiet-text">{text('balance')}</span>{' '}
-          <Money amount={balance.balance} currency={currency} />
-        </p>
-      </div>
+      <p class="amount-now">
+        <span class="quiet-text">{text('balance')}</span>{' '}
+        <Money amount={balance.balance} currency={currency} />
+      </p>
+      <p class="visually-hidden" aria-live="polite">
+        {useThrottled(spoken, spokenMs)}
+      </p>
       <dl class="facts">
         <dt>{text('available')}</dt>
         <dd>

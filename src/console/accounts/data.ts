@@ -14,52 +14,106 @@ export async function read<T>(path: string, signal: AbortSignal): Promise<Read<T
   return { body, asOf: headers.get('balances-as-of') }
 }
 
-const [everyMs, flushMs] = [4000, 100]
+const [everyMs, flushMs, readAgainMs] = [4000, 100, 1000]
 const [pageSize, pagesMax] = [200, 5]
 export const historyMax = pageSize * pagesMax
 
-type Following = {
-  balance: Balance | undefined
-  asOf: string | null
-  error: unknown
+type Followed = {
+  /** The newest since the page follows the account. */
+  newest: Entry | undefined
   isOpen: boolean
-  /** Newest first, at most `historyMax`. Undefined until they were read. */
+  /** Newest first, at most `historyMax`. Undefined until it was read. */
   history: readonly Line[] | undefined
 }
 
 /** Use it under a `key` of its account. */
-export function useAccount(id: string): Following & { retry: () => void } {
+export function useAccount(id: string) {
   const polled = usePolled((signal) => read<Balance>(accountPath(id, ''), signal), everyMs, [id])
-  const { entries, isOpen } = useEntries(id)
-  const [history, setHistory] = useState<Line[]>()
-  const [nth, setNth] = useState(0)
+  const [followed, setFollowed] = useState<Followed>({ newest: undefined, isOpen: false, history: undefined })
   useEffect(() => {
     const ending = new AbortController()
-    readHistory(id, ending.signal).then(
-      (lines) => ending.signal.aborted || setHistory(lines),
-      // The balance is read by the same service, and says what is wrong.
-      () => {},
-    )
+    followAccount(id, ending.signal, (change) => {
+      if (!ending.signal.aborted) setFollowed((last) => ({ ...last, ...change }))
+    })
     return () => ending.abort()
-  }, [id, nth])
-  const known = history && withEntries(history, entries, historyMax)
-  const isMissing = history !== undefined && known === undefined
-  useEffect(() => {
-    const timer = isMissing ? setTimeout(() => setNth((last) => last + 1), 500) : undefined
-    return () => clearTimeout(timer)
-  }, [isMissing, entries])
-  const newest = entries.at(-1)
-  const base = polled.value?.body
+  }, [id])
+  const { newest, ...rest } = followed
+  const known = polled.value?.body
   return {
-    balance: base && newest ? afterEntry(base, newest) : base,
+    ...rest,
+    balance: known && newest ? afterEntry(known, newest) : known,
     asOf: polled.value?.asOf ?? null,
     error: polled.error,
-    isOpen,
-    history: known ?? history,
-    retry: () => {
-      polled.again()
-      setNth((last) => last + 1)
-    },
+    retry: polled.again,
+  }
+}
+
+/** Reads the history of an account, and adds each entry that follows. */
+function followAccount(id: string, signal: AbortSignal, onChange: (change: Partial<Followed>) => void): void {
+  let history: Line[] | undefined
+  /** Since the account is followed, oldest first, at most `historyMax`. */
+  let entries: Entry[] = []
+  let waiting: Entry[] | undefined
+  let [isReading, isReadAgain] = [false, false]
+  const readAll = async () => {
+    const lines = await readHistory(id, signal)
+    history = withEntries(lines, entries, historyMax) ?? lines
+    onChange({ history })
+  }
+  // The balance is asked of the same service, and says what is wrong; an unknown account has no history.
+  const tryToRead = () => {
+    isReading = true
+    readAll()
+      .catch(() => {})
+      .finally(() => {
+        isReading = false
+      })
+  }
+  /** Versions are missing in between: they were applied while the stream was interrupted, or never. */
+  const readSoon = () => {
+    if (isReadAgain) return
+    isReadAgain = true
+    setTimeout(() => {
+      isReadAgain = false
+      if (!signal.aborted) tryToRead()
+    }, readAgainMs)
+  }
+  const flush = () => {
+    const added = waiting ?? []
+    waiting = undefined
+    entries = [...entries, ...added].slice(-historyMax)
+    const next = withEntries(history ?? [], added, historyMax)
+    if (history && next) history = next
+    else if (!isReading) readSoon()
+    onChange({ newest: entries.at(-1), history })
+  }
+  /** After a restore of the ledger, versions count on from an earlier one. */
+  const startOver = () => {
+    entries = []
+    history = undefined
+    onChange({ newest: undefined })
+    tryToRead()
+  }
+  const run = async () => {
+    const onState = (isOpen: boolean) => onChange({ isOpen })
+    for await (const { event, data } of follow(accountPath(id, '/stream'), { signal, onState })) {
+      if (event === 'reset') startOver()
+      if (event !== 'balance') continue
+      // A fast account is shown a few times a second.
+      if (!waiting) setTimeout(flush, flushMs)
+      waiting ??= []
+      waiting.push(data as Entry)
+    }
+  }
+  tryToRead()
+  followUntilRefused()
+
+  /** An account that is not known yet refuses its stream: it is asked for again. */
+  async function followUntilRefused(): Promise<void> {
+    while (!signal.aborted) {
+      await run().catch(() => onChange({ isOpen: false }))
+      await new Promise((resolve) => setTimeout(resolve, everyMs))
+    }
   }
 }
 
@@ -74,34 +128,6 @@ async function readHistory(id: string, signal: AbortSignal): Promise<Line[]> {
     cursor = body.next_cursor
   }
   return lines
-}
-
-/** Entries since the page follows the account, oldest first, at most `historyMax`. */
-function useEntries(id: string): { entries: readonly Entry[]; isOpen: boolean } {
-  const [entries, setEntries] = useState<readonly Entry[]>([])
-  const [isOpen, setOpen] = useState(false)
-  useEffect(() => {
-    const ending = new AbortController()
-    const { signal } = ending
-    let waiting: Entry[] | undefined
-    const flush = () => {
-      const added = waiting ?? []
-      waiting = undefined
-      if (!signal.aborted) setEntries((last) => [...last, ...added].slice(-historyMax))
-    }
-    const run = async () => {
-      const onState = (isOpen: boolean) => signal.aborted || setOpen(isOpen)
-      for await (const { event, data } of follow(accountPath(id, '/stream'), { signal, onState })) {
-        if (event !== 'balance') continue
-        // A fast account is shown a few times a second.
-        if (!waiting) setTimeout(flush, flushMs)
-        waiting = [...(waiting ?? []), data as Entry]
-      }
-    }
-    run().catch(() => setOpen(false))
-    return () => ending.abort()
-  }, [id])
-  return { entries, isOpen }
 }
 
 /** A value that changes at most so often: for what is read again with it. */

@@ -226,9 +226,11 @@ describe.skipIf(!browser)(browser ? 'the accounts, while balances is away' : wit
     await using stack = await startConsoleStack({ start: ['balances'] })
     await using opened = await openConsole(stack.url, { hash: `#/accounts/${eva}` })
     const { page } = opened
-    await page.locator('.amount-now').first().waitFor()
+    await page.locator('#explain .good-text').waitFor()
+    await page.locator('#statement tbody tr').first().waitFor()
     await page.context().setOffline(true)
-    await page.getByRole('alert').getByText('There is no answer from balances').waitFor({ timeout: 60_000 })
+    const alert = page.getByRole('alert').getByText('There is no answer from balances').first()
+    await alert.waitFor({ timeout: 60_000 })
     expect(await textOf(page, '.amount-now .money')).toBe('BRL 800.00')
     await page.context().setOffline(false)
     await page.getByRole('button', { name: 'Try again' }).first().click()
