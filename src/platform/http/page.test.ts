@@ -14,3 +14,16 @@ test('Markdown becomes a page with title, anchors and tables, without further re
   expect(headers['content-security-policy']).not.toContain('unsafe')
   expect(html).not.toMatch(/<script|<link|<img|@import|url\(/)
 })
+
+test.each([
+  ['a<br>b', '<p>a<br>b</p>'],
+  [
+    'at <http://localhost:3003/x> it',
+    '<p>at <a href="http://localhost:3003/x">http://localhost:3003/x</a> it</p>',
+  ],
+  ['<https://a"onclick="b>', '<p>&lt;https://a&quot;onclick=&quot;b&gt;</p>'],
+  ['<javascript:alert(1)>', '<p>&lt;javascript:alert(1)&gt;</p>'],
+  ['<b onclick="x()">b</b>', '<p>&lt;b onclick=&quot;x()&quot;&gt;b&lt;/b&gt;</p>'],
+])('of HTML only line breaks and addresses are kept: %s', (markdown, html) => {
+  expect(markdownPage(`# A\n\n${markdown}\n`).text).toContain(html)
+})

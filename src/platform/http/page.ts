@@ -4,8 +4,9 @@ import { createHash } from 'node:crypto'
 export type Page = { text: string; headers: Record<string, string> }
 
 /**
- * The first line is the title. HTML in it is shown as text, line breaks apart; links lead wherever they say,
- * so it is for text of ours. `adapt` changes the body: what it adds has to be allowed by `alsoAllowed`.
+ * The first line is the title. HTML in it is shown as text, but for line breaks and `<https://…>`. Links
+ * lead where they say, so it is for text of ours. `adapt` changes the body: what it adds has to be allowed by
+ * `alsoAllowed`.
  */
 export function markdownPage(
   markdown: string,
@@ -16,7 +17,11 @@ export function markdownPage(
     noHtmlBlocks: true,
     noHtmlSpans: true,
   })
-  const body = adapt(rendered.replaceAll('&lt;br&gt;', '<br>'))
+  const body = adapt(
+    rendered
+      .replaceAll('&lt;br&gt;', '<br>')
+      .replace(/&lt;(https?:\/\/[^\s&"<>]+)&gt;/g, '<a href="$1">$1</a>'),
+  )
   const text = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
