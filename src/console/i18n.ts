@@ -83,6 +83,7 @@ function formatTime(at: string | number, locale: string, precise: boolean): stri
 }
 
 function formatTick(at: number, locale: string, spanSeconds: number): string {
+  if (spanSeconds > 400 * 86_400) return dateFormat(locale, { month: 'short', year: 'numeric' }).format(at)
   if (spanSeconds > 2 * 86_400) return dateFormat(locale, { day: 'numeric', month: 'short' }).format(at)
   const seconds = spanSeconds > 600 ? {} : ({ second: '2-digit' } as const)
   return dateFormat(locale, { hour: '2-digit', minute: '2-digit', ...seconds }).format(at)
