@@ -12,7 +12,7 @@ type Container = {
   image: string
   command?: string[]
   env: { name: string; value: string }[]
-  ports?: { containerPort: number }[]
+  ports?: { name: string; containerPort: number }[]
   volumeMounts: { name: string; mountPath: string }[]
   securityContext: object
 } & Record<'livenessProbe' | 'readinessProbe', { httpGet: { path: string } }>
@@ -125,6 +125,39 @@ test.each(serviceNames)('budget, Service and Deployment of %s are about the same
   // A Job's pods are none of them.
   expect(one('Job', service).spec.template.metadata.labels).not.toMatchObject(selectors[2] ?? {})
 })
+
+type Monitor = {
+  kind: string
+  metadata: { name: string; namespace: string }
+  spec: {
+    selector: { matchLabels: object }
+    podMetricsEndpoints: { port: string; path: string; authorization: { credentials: object } }[]
+  }
+}
+
+test.each(serviceNames)(
+  'the pods of %s, and no others, are scraped with a key of their own',
+  async (service) => {
+    const text = await Bun.file(join(root, 'deploy/kubernetes-monitoring.yaml')).text()
+    const monitors = Bun.YAML.parse(text) as Monitor[]
+    const monitor = monitors.find(({ metadata }) => metadata.name === service)
+    const { labels } = one('Deployment', service).spec.template.metadata
+    expect(labels).toMatchObject(monitor?.spec.selector.matchLabels ?? { none: true })
+    for (const other of serviceNames.filter((name) => name !== service))
+      expect(one('Deployment', other).spec.template.metadata.labels).not.toMatchObject(
+        monitor?.spec.selector.matchLabels ?? {},
+      )
+    expect(monitor?.spec.podMetricsEndpoints).toEqual([
+      expect.objectContaining({
+        ...{ port: podOf('Deployment', service).containers[0].ports?.[0]?.name, path: '/metrics' },
+        authorization: { credentials: { name: `${service}-metrics`, key: 'token' } },
+      }),
+    ])
+    // The secret is made as the document says.
+    const document = await Bun.file(join(root, 'docs/kubernetes.md')).text()
+    expect(document).toContain('create secret generic $service-metrics --from-literal=token=')
+  },
+)
 
 test('the Jobs are named after this version', () => {
   const version = packageJson.version.replaceAll('.', '-')
