@@ -86,6 +86,8 @@ const waitingReadsMax = 2000
 const [readMs, applyMs, writersMax] = [8000, 15_000, 4]
 
 const epochLookMs = 1000
+/** A shorter lag has no age in the flow of the console, in milliseconds. */
+const lagAgeMin = 3000
 const pruneKeysMs = 60_000
 
 /** Time limits in milliseconds; tests use shorter ones. */
@@ -316,7 +318,7 @@ function createServing(
     encoder: streamEncoder,
     log,
   })
-  const sources = flowSources({ reading, lag, streams, projection })
+  const sources = flowSources({ reading, monitor, lag, streams, projection })
   const flow = new FlowFeed({ sql: reading.sql, encoder: flowEncoder, sources, log })
   const wake = (accountIds?: readonly string[]) => {
     consistency.wake(accountIds)
@@ -329,16 +331,20 @@ function createServing(
 /** What the console's flow says of the projection, beside what is applied. */
 const flowSources = (means: {
   reading: Database
+  monitor: FreshnessMonitor
   lag: ReturnType<typeof createLagMetrics>
   streams: BalanceStreams
   projection: Projection
 }): FlowSources => ({
   async lag() {
-    await means.lag.sample()
-    return means.lag.partitions().map(({ oldestAgeMs, ...partition }) => ({
-      ...partition,
-      oldestAgeSeconds: oldestAgeMs === undefined ? null : oldestAgeMs / 1000,
-    }))
+    const asOfMs = Date.parse(means.monitor.freshness().asOf ?? '')
+    // Where all but the newest was applied, the age of the oldest record is not worth a question.
+    const isBehind = !(asOfMs > Date.now() - lagAgeMin)
+    if (isBehind) await means.lag.sample()
+    return means.lag.partitions().map(({ oldestAgeMs, ...partition }) => {
+      const isKnown = partition.records === 0 || isBehind
+      return { ...partition, oldestAgeSeconds: isKnown ? (oldestAgeMs ?? 0) / 1000 : null }
+    })
   },
   deadLetters: async () => (await measureDeadLetters(means.reading.sql)).count,
   async rebuild() {

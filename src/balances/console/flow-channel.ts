@@ -40,6 +40,7 @@ export class FlowChannel {
     this.#offered += ours.length
     const alive = ours.filter(({ outcome }) => outcome !== 'dead_letter')
     const count = this.#budget.take(alive.length, nowMs)
+    if (count === 0) return []
     return chooseNewest(
       alive,
       count,

@@ -28,6 +28,8 @@ import { FlowWatch } from './flow-watch'
 const [streamsMax, streamsOfKeyMax, channelsMax] = [200, 20, 50]
 /** In milliseconds. `lingerMs`: for how long it goes on after the last page, which may come back. */
 const [retryMs, stalledMs, pingMs, sampleMs, readMsMax, lingerMs] = [2000, 15_000, 15_000, 1000, 1500, 10_000]
+/** Between two writes to a page, in milliseconds: what comes meanwhile is sent together. */
+const writeMsMin = 100
 /** Movements that a stream begins with, and a second: dead letters, transactions of others. */
 const [openingMax, deadLettersMax, appliesMax, othersMax] = [30, 50, 1000, 20]
 /** Where a sample comes from. Each may fail, and is null then. */
@@ -70,12 +72,8 @@ export class FlowFeed implements ApplyObserver {
   }
 
   /** Resumes after an event id, or begins with the newest movements. */
-  open(
-    { account, after }: { account?: string | undefined; after?: string | undefined },
-    admission?: Admission,
-  ): Response {
-    const chunks: Chunks = (signal) => this.#follow(this.#channelOf(account), after, signal)
-    return this.#streams.open(chunks, admission)
+  open(from: { account?: string | undefined; after?: string | undefined }, admission?: Admission): Response {
+    return this.#streams.open((signal) => this.#follow(from, signal), admission)
   }
 
   stop(): void {
@@ -117,7 +115,12 @@ export class FlowFeed implements ApplyObserver {
     this.#watching.abort()
   }
 
-  async *#follow(channel: FlowChannel, after: string | undefined, signal: AbortSignal): ReturnType<Chunks> {
+  async *#follow(
+    { account, after }: Parameters<FlowFeed['open']>[0],
+    signal: AbortSignal,
+  ): ReturnType<Chunks> {
+    // Not before: what is never read would keep it open.
+    const channel = this.#channelOf(account)
     let waiting = new AbortController()
     const wake = () => waiting.abort()
     channel.wakeups.on('event', wake)
@@ -134,7 +137,10 @@ export class FlowFeed implements ApplyObserver {
         position = page?.position
         if (!page) continue
         const isIdle = page.text === ''
-        if (!isIdle) yield page.text
+        if (!isIdle) {
+          yield page.text
+          await pause(writeMsMin, signal)
+        }
         await pause(pingMs, waiting.signal)
         if (isIdle && !waiting.signal.aborted) yield ping
       }

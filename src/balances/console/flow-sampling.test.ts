@@ -42,11 +42,11 @@ test.each([
 })
 
 test.each([
-  [[], null],
-  [[7], { p50: 7, p99: 7 }],
-  [[3, 1, 2], { p50: 2, p99: 3 }],
-  [Array.from({ length: 200 }, (_, index) => 200 - index), { p50: 100, p99: 198 }],
-])('quantiles of %p', (values, expected) => {
+  ['nothing', [], null],
+  ['one', [7], { p50: 7, p99: 7 }],
+  ['three', [3, 1, 2], { p50: 2, p99: 3 }],
+  ['200', Array.from({ length: 200 }, (_, index) => 200 - index), { p50: 100, p99: 198 }],
+])('quantiles of %s', (_, values, expected) => {
   expect(quantilesOf(values)).toEqual(expected)
 })
 
