@@ -13,7 +13,7 @@ import { type Ask, askFacts, type Facts, legsMax, type Place, type Transaction }
 import { lessons, whereMessages } from './messages.ts'
 import { type Cause, type Station, type Whereabouts, whereIs } from './where-is.ts'
 
-const everyMs = 500
+const everyMs = 400
 /** A service that takes longer gives no answer, in milliseconds. */
 const answerMs = 2000
 const recentMax = 8

@@ -15,22 +15,24 @@ export type OutboxEvent = EncodedEvent & {
 }
 
 const noTrace = '-'
-const nothing = { key: '', subject: '', time: '', trace: '', times: '' }
+const nothing = { key: '', subject: '', time: '', trace: '' }
 
 /** Throws for an event that could not be read back. */
 export function linesOfEvents(events: readonly OutboxEvent[]): string {
   let text = ''
   let last = nothing
+  /** Events of a request share it. */
+  let lastTimeline: Timeline | undefined
   let tabs = 0
   for (const { topic, key, name, value, subject, time, traceparent, timeline } of events) {
     const trace = traceparent ?? noTrace
-    const times = timeline ? encodeTimeline(timeline) : ''
     if (text !== '') text += '\n'
     text += `${topic}\t${key === last.key ? '' : key}\t${name}\t${subject === last.subject ? '' : subject}\t`
     text += `${time === last.time ? '' : time}\t${trace === last.trace ? '' : trace}\t${value}`
-    if (times !== '') text += `\t${times === last.times ? '' : times}`
-    tabs += times === '' ? 6 : 7
-    last = { key, subject, time, trace, times: times || last.times }
+    if (timeline) text += `\t${timeline === lastTimeline ? '' : encodeTimeline(timeline)}`
+    tabs += timeline ? 7 : 6
+    last = { key, subject, time, trace }
+    lastTimeline = timeline ?? lastTimeline
   }
   if (countOf(text, '\n') !== events.length - 1 || countOf(text, '\t') !== tabs)
     throw new TypeError('an event has a tab or a line break')
@@ -40,6 +42,7 @@ export function linesOfEvents(events: readonly OutboxEvent[]): string {
 /** What `linesOfEvents` was given. */
 export function eventsOfLines(text: string): OutboxEvent[] {
   let last = nothing
+  let timeline: Timeline | undefined
   return text.split('\n').map((line) => {
     const [topic = '', key, name, subject, time, trace, value = '', times] = line.split('\t')
     last = {
@@ -47,17 +50,16 @@ export function eventsOfLines(text: string): OutboxEvent[] {
       subject: subject || last.subject,
       time: time || last.time,
       trace: trace || last.trace,
-      times: times || last.times,
     }
-    const { trace: traceparent, times: shared, ...rest } = last
-    const timeline = times === undefined ? undefined : parseTimeline(shared)
+    const { trace: traceparent, ...rest } = last
+    if (times) timeline = parseTimeline(times)
     return {
       topic,
       ...rest,
       name: name as EventName,
       value,
       traceparent: traceparent === noTrace ? null : traceparent,
-      ...(timeline && { timeline }),
+      ...(times !== undefined && timeline && { timeline }),
     }
   })
 }

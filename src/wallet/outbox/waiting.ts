@@ -16,7 +16,7 @@ export type Wait = {
 }
 
 /** How long the broker may take to answer, in milliseconds. */
-const brokerMs = 500
+const brokerMs = 400
 
 export function explainWait(
   { trouble, refused }: Pick<RelayState, 'trouble' | 'refused'>,
