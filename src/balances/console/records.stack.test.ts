@@ -71,6 +71,7 @@ test('a service says what became of a record, also while its broker is away', as
     ...{ database, brokers: [broker.brokers], topicPrefix: shared.topicPrefix(), seed: false },
     partitions: 1,
   })
+  config.consoleActions = true
   const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
   const service = await startBalances(config, log, { lookEveryMs: 50, sessionTimeoutMs: 2000 })
   const balances = callerOf('balances', service.port)
@@ -92,10 +93,21 @@ test('a service says what became of a record, also while its broker is away', as
     expect(await of(1)).toMatchObject({ applied: false, next_offset: 1, consumer: { status: 'pass' } })
     expect(await of(1, 'transactions')).toMatchObject({ consumed: false, applied: false, next_offset: null })
 
+    await balances.post('/console/actions/pause-projection', {})
+    expect(await of(1)).toMatchObject({
+      paused: true,
+      consumer: { status: 'warn', output: expect.stringContaining('paused on purpose') },
+    })
+    await publisher.send([{ topic, key: null, value: 'hello', headers: {} }])
+    await eventually(async () => expect((await of(1)).end_offset).toBe(2))
+    expect(await of(1)).toMatchObject({ applied: false, next_offset: 1, dead_letter: null })
+    await balances.post('/console/actions/resume-projection', {})
+    await eventually(async () => expect(await of(1)).toMatchObject({ paused: false, next_offset: 2 }))
+
     await broker.stop()
     await eventually(async () => expect((await of(0)).consumer).toMatchObject({ status: 'warn' }))
     const startedMs = performance.now()
-    expect(await of(0)).toMatchObject({ next_offset: 1, dead_letter: { cause: 'not_json' } })
+    expect(await of(0)).toMatchObject({ next_offset: 2, dead_letter: { cause: 'not_json' } })
     expect(performance.now() - startedMs).toBeLessThan(1000)
     // What the log's end was says nothing any more.
     await eventually(async () => expect((await of(0)).end_offset).toBeNull())

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Page } from 'playwright-core'
 import { connectKafka } from '../../platform/kafka/client'
+import { openKeys } from '../api-keys'
 import { log } from '../backing'
 import { eventually } from '../eventually'
 import { eva, frank } from '../wallets'
@@ -216,6 +217,30 @@ describe.skipIf(!browser)(browser ? 'the accounts' : withoutBrowser, () => {
       expect(await page.title()).toBe('Saldo console')
       expect(faults).toEqual([])
     }
+  })
+})
+
+describe.skipIf(!browser)(browser ? 'the accounts, with a restricted key' : withoutBrowser, () => {
+  afterAll(closeBrowser)
+
+  test('are refused as a list, with the reason, and shown one by one', async () => {
+    await using stack = await startConsoleStack({ start: ['balances'] })
+    await using keys = openKeys(stack.databases.balances)
+    const { authorization } = await keys.create({ accountIds: [eva] })
+    await eventually(async () => expect((await stack.balances.get('/balances')).status).toBe(401))
+    await using opened = await openConsole(stack.url, { hash: '#/accounts' })
+    const { page } = opened
+    await page.getByLabel('Key for balances').fill(authorization.replace('Bearer ', ''))
+    await page.getByRole('button', { name: 'Use this key' }).click()
+    await page.getByRole('alert').getByText('the key is restricted').waitFor()
+    await page.getByLabel('Account id').fill(eva)
+    await page.getByRole('button', { name: 'Open' }).click()
+    await page.locator('.good-text', { hasText: 'live' }).waitFor()
+    expect(await textOf(page, '.amount-now .money')).toBe('BRL 800.00')
+    await page.locator('#explain').getByText('These entries add up.').waitFor()
+    await page.goto(`${stack.url}/#/accounts/${frank}`)
+    await page.getByRole('alert').getByText('the key is restricted').first().waitFor()
+    expect(opened.faults).toEqual([])
   })
 })
 
