@@ -6,10 +6,14 @@ import { useFormats } from './i18n.ts'
 import { useValue } from './state.ts'
 import { theme } from './theme.ts'
 
+/** Colours of lines, in the order in which they differ most. */
+export const tones = ['accent', 'warn', 'blue', 'violet', 'bad'] as const
+export type Tone = (typeof tones)[number]
+
 export type Line = {
   label: string
   values: readonly (number | null)[]
-  tone?: 'accent' | 'warn'
+  tone?: Tone
   /** The newest value in words, where the number is not exact. */
   newest?: string
 }

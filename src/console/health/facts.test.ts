@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { Sample } from '../live'
-import { columnsOf, type Facts, findFaults, gaugeIn, oldestIn } from './facts'
+import { columnsOf, type Facts, findFaults, gaugeIn, lagColumnsOf, oldestIn } from './facts'
 
 const sample: Sample = {
   at: '2026-01-01T00:00:00.000Z',
@@ -93,6 +93,23 @@ test('samples become columns, with gaps where nothing was applied', () => {
     events: [3, 3],
     p50: [4.1, null],
     p99: [9.9, null],
-    lag: [9, 0],
   })
+})
+
+test('partitions that had lag have a line each, the others none', () => {
+  expect(lagColumnsOf([sample, quiet, { ...sample, lag: null }], 5)).toEqual([
+    { name: 'balances/1', values: [7, null, null] },
+    { name: 'balances/0', values: [2, null, null] },
+  ])
+  expect(lagColumnsOf([sample], 1)).toEqual([{ name: 'balances/1', values: [7] }])
+  const nothing = [{ topic: 'balances', partition: 0, records: 0, oldest_age_seconds: null }]
+  expect(
+    lagColumnsOf(
+      [
+        { ...sample, lag: nothing },
+        { ...sample, lag: null },
+      ],
+      5,
+    ),
+  ).toEqual([{ name: undefined, values: [0, null] }])
 })

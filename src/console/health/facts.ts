@@ -96,6 +96,26 @@ export function columnsOf(samples: readonly Sample[]) {
     events: samples.map(({ events_per_second }) => events_per_second),
     p50: samples.map(({ latency_ms }) => latency_ms?.p50 ?? null),
     p99: samples.map(({ latency_ms }) => latency_ms?.p99 ?? null),
-    lag: samples.map(({ lag }) => lag?.reduce((sum, { records }) => sum + records, 0) ?? null),
   }
+}
+
+/** Partitions in which something has waited, those with the most first; all together where nothing has. */
+export function lagColumnsOf(samples: readonly Sample[], linesMax: number) {
+  const most = new Map<string, number>()
+  for (const { lag } of samples)
+    for (const one of lag ?? []) {
+      const name = `${one.topic}/${one.partition}`
+      if (one.records > (most.get(name) ?? 0)) most.set(name, one.records)
+    }
+  const names = [...most].sort((one, other) => other[1] - one[1]).slice(0, linesMax)
+  if (names.length === 0) {
+    const sum = (lag: NonNullable<Sample['lag']>) => lag.reduce((total, { records }) => total + records, 0)
+    return [{ name: undefined, values: samples.map(({ lag }) => (lag ? sum(lag) : null)) }]
+  }
+  return names.map(([name]) => ({
+    name,
+    values: samples.map(
+      ({ lag }) => lag?.find(({ topic, partition }) => `${topic}/${partition}` === name)?.records ?? null,
+    ),
+  }))
 }

@@ -3,11 +3,11 @@ import './health.css'
 import { CallFailed, send } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { type Sample, useLive } from '../live.ts'
-import { Plot } from '../plot.tsx'
+import { Plot, tones } from '../plot.tsx'
 import { type Polled, usePolled } from '../poll.ts'
 import { Empty, Panel, Scroll } from '../ui.tsx'
 import { DeadLetters } from './dead-letters.tsx'
-import { type Check, columnsOf, findFaults, gaugeIn, type WalletFacts } from './facts.ts'
+import { type Check, columnsOf, findFaults, gaugeIn, lagColumnsOf, type WalletFacts } from './facts.ts'
 import { healthMessages } from './messages.ts'
 import { RebuildPanel } from './rebuild.tsx'
 import { ReconcilePanel, type Reconciliation } from './reconcile.tsx'
@@ -105,7 +105,12 @@ function Flow({ samples }: { samples: readonly Sample[] }) {
         <Empty title={text('noSamples')} />
       </Panel>
     )
-  const { at, events, p50, p99, lag } = columnsOf(samples)
+  const { at, events, p50, p99 } = columnsOf(samples)
+  const lag = lagColumnsOf(samples, tones.length).map(({ name, values }, nth) => ({
+    label: name ?? text('records'),
+    values,
+    tone: tones[nth] ?? 'accent',
+  }))
   const latency = [
     { label: text('p50'), values: p50 },
     { label: text('p99'), values: p99, tone: 'warn' as const },
@@ -118,7 +123,7 @@ function Flow({ samples }: { samples: readonly Sample[] }) {
       <div class="grid">
         <Plot title={text('flow')} at={at} lines={[{ label: text('events'), values: events }]} />
         <Plot title={text('latency')} at={at} unit=" ms" lines={latency} />
-        <Plot title={text('lag')} at={at} lines={[{ label: text('records'), values: lag, tone: 'warn' }]} />
+        <Plot title={text('lag')} at={at} lines={lag} />
       </div>
     </Panel>
   )
@@ -128,6 +133,7 @@ function Outbox({ wallet: { value, atMs } }: { wallet: Polled<WalletFacts> }) {
   const text = useMessages(healthMessages)
   const { number, duration, time } = useFormats()
   const outbox = value?.outbox
+  const history = useHistory(atMs, outbox?.oldestAgeSeconds)
   return (
     <Panel
       title={text('outbox')}
@@ -145,8 +151,29 @@ function Outbox({ wallet: { value, atMs } }: { wallet: Polled<WalletFacts> }) {
       ) : (
         <p class="quiet-text">{value ? text('outboxUnknown') : '—'}</p>
       )}
+      {history.length > 1 && (
+        <Plot
+          title={text('outboxAge')}
+          at={history.map(({ atMs }) => atMs / 1000)}
+          unit=" s"
+          lines={[{ label: text('outbox'), values: history.map(({ seconds }) => seconds), tone: 'warn' }]}
+        />
+      )}
     </Panel>
   )
+}
+
+type Aged = { atMs: number; seconds: number }
+
+const historyMax = 300
+/** Over all visits of this view. */
+let agesOfOutbox: readonly Aged[] = []
+
+/** With each value that was polled; the wallet keeps no history. */
+function useHistory(atMs: number | undefined, seconds: number | undefined): readonly Aged[] {
+  if (atMs !== undefined && seconds !== undefined && agesOfOutbox.at(-1)?.atMs !== atMs)
+    agesOfOutbox = [...agesOfOutbox, { atMs, seconds }].slice(-historyMax)
+  return agesOfOutbox
 }
 
 function Lag({ sample }: { sample: Sample | undefined }) {
@@ -210,7 +237,7 @@ function CheckTable(services: { wallet: Checks | undefined; balances: Checks | u
               <tr key={`${service}/${name}`}>
                 <td>{service}</td>
                 <td>{name}</td>
-                <td class={tones[status]}>{text(status)}</td>
+                <td class={toneOf[status]}>{text(status)}</td>
                 <td>{output}</td>
               </tr>
             ))}
@@ -221,4 +248,4 @@ function CheckTable(services: { wallet: Checks | undefined; balances: Checks | u
   )
 }
 
-const tones = { pass: 'good-text', warn: 'warn-text', fail: 'bad-text' } as const
+const toneOf = { pass: 'good-text', warn: 'warn-text', fail: 'bad-text' } as const
