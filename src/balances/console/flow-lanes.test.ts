@@ -144,6 +144,13 @@ test('a lane has the times of the wallet, of the event, and of here', () => {
   expect(laneFor({ decoded: movement(1) })).toMatchObject({ traceId: null, hops: { ...none, ...hops } })
 })
 
+test('an event that moves nothing has the account that it is about', () => {
+  const payload = { id: 'eva', client_id: null, currency: 'BRL', created_at: createdAt }
+  const lane = laneFor({ decoded: { kind: 'event', event: { name: 'AccountOpened', payload } } })
+  const none = { transactionId: null, amountMinor: null, accountIdFrom: null }
+  expect(lane).toMatchObject({ ...none, name: 'AccountOpened', accountIdTo: 'eva', key: 'balances 1 0' })
+})
+
 test('a repeated record and a dead letter have lanes of their own', () => {
   const entries = entriesOf(1)
   expect(laneFor({ decoded: movement(1) }, { entries, recorded: [] })).toMatchObject({

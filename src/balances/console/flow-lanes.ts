@@ -100,15 +100,20 @@ function outcomeOf(decoded: Decoded, counts: Counts | undefined): Outcome {
   return isNew ? 'applied' : 'repeated'
 }
 
+/** The account that an event is about which moves nothing. */
+function accountIn(decoded: Decoded | undefined): string | null {
+  if (decoded?.kind !== 'event') return null
+  const { name, payload } = decoded.event
+  return name === 'AccountOpened' || name === 'AccountUpdated' ? payload.id : null
+}
+
 const updateIn = (decoded: Decoded | undefined): BalanceUpdated | undefined =>
   decoded?.kind === 'event' && decoded.event.name === 'BalanceUpdated' ? decoded.event.payload : undefined
 
 export function isAbout({ decoded }: Candidate, accountId: string): boolean {
-  if (decoded?.kind !== 'event') return false
-  const { name, payload } = decoded.event
-  if (name === 'BalanceUpdated')
-    return payload.account_id_from === accountId || payload.account_id_to === accountId
-  return (name === 'AccountOpened' || name === 'AccountUpdated') && payload.id === accountId
+  const update = updateIn(decoded)
+  if (!update) return accountIn(decoded) === accountId
+  return update.account_id_from === accountId || update.account_id_to === accountId
 }
 
 /** When the ledger decided on it, by the wallet's clock. */
@@ -145,7 +150,7 @@ export function laneOf(
     amountMinor: amount?.ok ? amount.minor : null,
     currency,
     accountIdFrom: update?.account_id_from ?? null,
-    accountIdTo: update?.account_id_to ?? null,
+    accountIdTo: update?.account_id_to ?? accountIn(decoded),
     place,
     outcome,
     deadLetter: reason ? { id: null, cause: reason.cause, detail: reason.detail } : null,

@@ -40,7 +40,7 @@ const LaneEvent = closedObject('FlowLane', {
   amount: nullable(Money, 'What was moved; 0 where nothing was. Null where it is not known.'),
   currency: text('ISO 4217.'),
   account_id_from: text('The account that pays.'),
-  account_id_to: text('The account that is paid.'),
+  account_id_to: text('The account that is paid, or that it is about.'),
   topic: text(
     'With its prefix. Null, as are `partition` and `offset`, where the lane is of the tables: it was ' +
       'applied by another process, or before.',

@@ -25,14 +25,20 @@ function LaneCard({ lane }: { lane: Lane }) {
   const { duration, time } = useFormats()
   const [isExplained, setExplained] = useState(false)
   const id = useId()
-  const total = totalMs(lane.hops)
+  const [total, href] = [totalMs(lane.hops), hrefOf(lane)]
   return (
     <li class={`lane ${lane.outcome}`}>
       <div class="lane-head">
         <span class="lane-time">{time(momentOf(lane), true)}</span>
-        <a class="lane-link" href={hrefOf(lane)}>
-          <What lane={lane} />
-        </a>
+        {href === undefined ? (
+          <span class="lane-what">
+            <What lane={lane} />
+          </span>
+        ) : (
+          <a class="lane-what lane-link" href={href}>
+            <What lane={lane} />
+          </a>
+        )}
         <span class={`badge ${lane.outcome}`}>{text(lane.outcome)}</span>
         <span class="lane-total">{total !== null && text('inTotal', { time: duration(total) })}</span>
         <button
@@ -55,8 +61,11 @@ function LaneCard({ lane }: { lane: Lane }) {
 }
 
 /** A record that cannot be read is of no transaction: what can be done about it is in Health. */
-const hrefOf = ({ transaction_id: id }: Lane): string =>
-  id === null ? hashOf(['health']) : hashOf(['transactions', id])
+export function hrefOf({ transaction_id: id, outcome, account_id_to: account }: Lane): string | undefined {
+  if (id !== null) return hashOf(['transactions', id])
+  if (outcome === 'dead_letter') return hashOf(['health'])
+  return account === null ? undefined : hashOf(['accounts', account])
+}
 
 function What({ lane }: { lane: Lane }) {
   const text = useMessages(flowMessages)
@@ -75,7 +84,8 @@ function What({ lane }: { lane: Lane }) {
       {to !== null && (
         <>
           {' '}
-          <span class="quiet-text">{text('to')}</span> <Id value={to} />
+          {from !== null && <span class="quiet-text">{text('to')} </span>}
+          <Id value={to} />
         </>
       )}
     </>

@@ -15,6 +15,7 @@ import {
   withoutBrowser,
 } from './console-page'
 
+const ownerOfEva = 'd6a3bc81-bbd0-11ee-8a24-0242ac120003'
 const log = createLog({ service: 'test', level: 'fatal', format: 'json' })
 
 async function transfer({ wallet }: Pick<Stack, 'wallet'>, amount = 1.25): Promise<string> {
@@ -87,6 +88,16 @@ describe.skipIf(!browser)(browser ? 'the flow' : withoutBrowser, () => {
     await page.keyboard.press('Enter')
     expect(hashOf(page)).toBe(`#/transactions/${id}`)
     expect(faults).toEqual([])
+  })
+
+  test('an account that was opened is a lane that leads to the account', async () => {
+    await using opened = await openConsole(stack.url)
+    const { page } = opened
+    await isLive(page)
+    const { body } = await stack.wallet.post('/accounts', { client_id: ownerOfEva })
+    const lane = page.locator('.lane', { has: page.locator(`a[href="#/accounts/${body.id}"]`) })
+    await lane.getByText('AccountOpened').waitFor()
+    expect(await lane.getByText('request', { exact: true }).count()).toBe(1)
   })
 
   test('the list is held under the pointer, with the focus in it and by its button', async () => {
