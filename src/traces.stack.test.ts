@@ -233,6 +233,8 @@ test('what the caller does not sample is not recorded; reads and refusals are', 
   await stack.wallet.post('/transactions', transfer(1), { traceparent: unsampled.traceparent })
   const [read, refused] = [nextTrace(), nextTrace()]
   await stack.balances.get(`/balances/${eva}`, { traceparent: read.traceparent })
+  const [early, future] = [nextTrace(), { 'consistency-token': `${eva}:999999`, prefer: 'wait=1' }]
+  await stack.balances.get(`/balances/${eva}`, { traceparent: early.traceparent, ...future })
   await stack.balances.get('/nothing/of/the/kind', { traceparent: refused.traceparent })
   await stack.balances.get('/livez', { traceparent: invalid.traceparent })
   await stack.balances.get('/problems/validation', { traceparent: `${invalid.traceparent}, again` })
@@ -242,6 +244,14 @@ test('what the caller does not sample is not recorded; reads and refusals are', 
 
   const request = await spanOf(read.traceId, 'GET /balances/:account_id')
   expect(request).toMatchObject({ service: 'balances', kind: 'server' })
+  expect(request.attributes).not.toHaveProperty('saldo.consistency.wait_ms')
+  // How much of a read was the wait for what it has to include.
+  const { attributes } = await spanOf(early.traceId, 'GET /balances/:account_id')
+  expect(attributes).toMatchObject({
+    'http.response.status_code': 503,
+    'saldo.problem': 'not-yet-consistent',
+  })
+  expect(attributes['saldo.consistency.wait_ms']).toBeGreaterThan(900)
   expect((await spanOf(refused.traceId, 'GET')).attributes).toMatchObject({ 'saldo.problem': 'not-found' })
   const fresh = await eventually(() => {
     const found = collector.spans.find(({ name }) => name === 'GET /problems/:name')

@@ -6,7 +6,7 @@ import { Type } from '@sinclair/typebox'
 import { consistencyToken, positionOf, tokenAccountsMax, versionAt } from '../../contract/headers'
 import { canonicalId } from '../../contract/id'
 import { problems } from '../../contract/problems'
-import { preferredWait, refuse } from '../../platform/http/app'
+import { preferredWait, refuse, spanOf } from '../../platform/http/app'
 import { header, requestHeaders, responseHeaders, sometimes } from '../../platform/http/headers'
 import { MalformedRequest } from '../../platform/http/invalid'
 import { principalOf } from '../../platform/http/principal'
@@ -100,10 +100,12 @@ export class ConsistentReads {
 
   async #refuseUntilConsistent(request: Request, token: string, seconds: number) {
     const required = await withoutForeign(request, parseToken(token))
+    const startedMs = performance.now()
     const [stale] = await this.#consistency.waitForVersions(required, {
       waitMs: seconds * 1000,
       signal: request.signal,
     })
+    spanOf(request)?.set({ 'saldo.consistency.wait_ms': Math.round(performance.now() - startedMs) })
     if (!stale) return undefined
     const current = stale.current === null ? 'not known here' : `at version ${versionAt(stale.current)} here`
     const asked = `the token asks for version ${versionAt(stale.required)}`
