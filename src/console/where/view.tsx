@@ -101,18 +101,24 @@ function useLane(id: string): Lane | undefined {
 function Tracked({ id }: { id: string }) {
   const text = useMessages(whereMessages)
   const { time } = useFormats()
-  const isConfigured = useValue(settings)?.wallet_url !== null
+  const configured = useValue(settings)
   const lane = useLane(id)
   const last = useRef<{ facts?: Facts; seen?: Place }>({})
   if (lane?.name === 'BalanceUpdated' && lane.topic !== null)
     last.current.seen = { topic: lane.topic, partition: lane.partition ?? 0, offset: lane.offset ?? 0 }
-  const { value: facts, atMs } = usePolled(async () => {
-    const { facts: before, seen } = last.current
-    if (before && whereIs(before).isDone) return before
-    last.current.facts = await askFacts(ask, id, { before, seen })
-    return last.current.facts
-  }, everyMs)
-  if (!isConfigured)
+  const { value: facts, atMs } = usePolled(
+    async () => {
+      const { facts: before, seen } = last.current
+      // Where the wallet is, is not known yet.
+      if (!configured) return undefined
+      if (before && whereIs(before).isDone) return before
+      last.current.facts = await askFacts(ask, id, { before, seen })
+      return last.current.facts
+    },
+    everyMs,
+    [configured],
+  )
+  if (configured?.wallet_url === null)
     return <Failure error={new CallFailed('wallet', { status: 0, title: 'wallet-address-missing' })} />
   if (!facts) return <p class="quiet-text">{text('asking')}</p>
   const found = whereIs(facts, lane?.hops)

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { eva, frank } from '../../config/local'
 import { rejectEntries, takeLead } from '../../drills/sessions-store'
+import { openKeys } from '../api-keys'
 import {
   browser,
   type ConsoleStack,
@@ -88,6 +89,29 @@ describe.skipIf(!browser)(browser ? 'where a transaction is' : withoutBrowser, (
     } finally {
       await constraint[Symbol.asyncDispose]()
     }
+  })
+
+  test('a wallet that wants a key is asked again once there is one', async () => {
+    await using keyed = await startConsoleStack({ changes: { wallet: { auth: 'keys' } } })
+    await using keys = openKeys(keyed.databases.wallet)
+    const key = await keys.create({ scopes: ['read', 'write'] })
+    const transfer = { account_id_from: eva, account_id_to: frank, amount: 1 }
+    const { body } = await keyed.wallet.post('/transactions', transfer, key)
+    await using opened = await openConsole(keyed.url, { hash: `#/transactions/${body.id}` })
+    const { page, axe, faults } = opened
+    await page.getByRole('status').getByText('wallet refuses to say it (401)').waitFor()
+    expect(await axe()).toEqual([])
+    await page.getByLabel('Key for wallet').fill(key.authorization.replace('Bearer ', ''))
+    await page.getByRole('button', { name: 'Use this key' }).click()
+    await page.getByRole('status').getByText(arrived).waitFor()
+    expect(faults).toEqual([])
+  })
+
+  test('without the address of the wallet the page says which setting is missing', async () => {
+    await using alone = await startConsoleStack({ changes: { balances: { walletPublicUrl: undefined } } })
+    await using opened = await openConsole(alone.url, { hash: '#/transactions/some-id' })
+    await opened.page.getByRole('alert').getByText('Set WALLET_PUBLIC_URL for balances').waitFor()
+    expect(opened.faults).toEqual([])
   })
 
   test.each([crypto.randomUUID(), '<img src=x onerror=alert(1)>', '../../accounts', 'ü%'])(
