@@ -183,10 +183,8 @@ export function lanesOfEntries(entries: readonly AppliedEntry[]): Lane[] {
     const other = counterpartyId ?? accountId
     const key =
       transactionId === null ? `${accountId} ${version}` : movementKey(transactionId, accountId, other)
+    if (lanes.has(key)) continue
     const isPaid = (amountMinor ?? 0n) > 0n
-    const lane = lanes.get(key)
-    // The paying side says who pays, also where both sides are at hand.
-    if (lane && isPaid) continue
     lanes.set(key, {
       key,
       name: 'BalanceUpdated',

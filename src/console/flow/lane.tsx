@@ -70,11 +70,12 @@ export function hrefOf({ transaction_id: id, outcome, account_id_to: account }: 
 function What({ lane }: { lane: Lane }) {
   const text = useMessages(flowMessages)
   const { name, amount, currency, account_id_from: from, account_id_to: to } = lane
+  const without = lane.outcome === 'dead_letter' ? 'unreadable' : 'noMovement'
   const isMovement = amount !== null && !/^[0.]*$/.test(amount)
   return (
     <>
       {isMovement && <Money amount={amount} currency={currency} />}
-      {!isMovement && <span>{lane.hold_id !== null ? text('hold') : (name ?? text('noMovement'))}</span>}
+      {!isMovement && <span>{lane.hold_id === null ? (name ?? text(without)) : text('hold')}</span>}
       {from !== null && (
         <>
           {' '}
