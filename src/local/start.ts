@@ -50,7 +50,7 @@ const progressMs = 5000
 /** The same line of the same child is not shown again within this time. */
 const repeatMs = 10_000
 /** How long the answer of an action has to reach the console before balances is killed. */
-const answerMs = 200
+const answerMs = 500
 /** Signals closer together are one Ctrl-C, which the terminal, `bun run` and the launcher each hand on. */
 const sameKeyMs = 1000
 

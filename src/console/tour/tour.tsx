@@ -59,7 +59,9 @@ function Step({ step, nth }: { step: StepName; nth: number }) {
         {text(`${step}Title`)}
       </h2>
       <p>{text(`${step}Text`)}</p>
-      <StepButtons step={step} />
+      <div class="tour-buttons">
+        <StepButtons step={step} />
+      </div>
       <div class="row">
         <button type="button" class="quiet" disabled={nth === 0} onClick={() => goTo(nth - 1)}>
           {text('back')}

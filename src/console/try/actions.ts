@@ -48,7 +48,11 @@ type Action = {
   isRefused?: true
   /** Where what it caused is seen. Of two answers, that of the first. */
   leadsTo?(answer: Body, input: Input): string
+  /** The part of that view, by its id. */
+  shows?: string
   isDestructive?: true
+  /** It ends the service that answers: an answer that is lost is no failure. */
+  mayLoseAnswer?: true
 }
 
 const keyed = ({ key }: Input) => ({ 'idempotency-key': `"${key}"` })
@@ -98,7 +102,9 @@ export const actions: Readonly<Record<ActionName, Action>> = {
     needs: 'actions',
     leadsTo: ({ account_ids: ids }) => hashOf(['accounts', String((ids as string[])[0])]),
   },
-  poisonRecord: { request: ofConsole('poison-record'), needs: 'actions', leadsTo: toHealth },
+  poisonRecord: {
+    ...{ request: ofConsole('poison-record'), needs: 'actions', leadsTo: toHealth, shows: 'dead-letters' },
+  },
   pause: { request: ofConsole('pause-projection'), needs: 'actions', leadsTo: toFlow },
   resume: { request: ofConsole('resume-projection'), needs: 'actions', leadsTo: toFlow },
   rebuild: {
@@ -107,6 +113,7 @@ export const actions: Readonly<Record<ActionName, Action>> = {
       body: { action: 'start' },
     }),
     leadsTo: toHealth,
+    shows: 'rebuild',
   },
   stopBroker: {
     ...{ request: ofConsole('stop-broker'), needs: 'local', leadsTo: toHealth, isDestructive: true },
@@ -117,6 +124,7 @@ export const actions: Readonly<Record<ActionName, Action>> = {
   },
   killBalances: {
     ...{ request: ofConsole('kill-balances'), needs: 'local', leadsTo: toHealth, isDestructive: true },
+    mayLoseAnswer: true,
   },
 }
 

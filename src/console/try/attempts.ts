@@ -31,13 +31,14 @@ export async function attempt(name: ActionName, input: Input): Promise<Attempt> 
       if (status >= 300) error = new CallFailed(request.service, problemOf(status, body))
     }
   } catch (failure) {
-    error = failure
+    const isLost = failure instanceof CallFailed && failure.problem.status === 0
+    if (!isLost || !action.mayLoseAnswer) error = failure
   }
-  const first = exchanges[0]?.body as Record<string, unknown> | undefined
-  const hash = error === undefined && first ? action.leadsTo?.(first, input) : undefined
-  if (error === undefined && name === 'hold') openHold.set(String(first?.id))
-  // Captured now, or ended before: there is nothing left to capture.
-  if (name === 'capture' && exchanges.length > 0) openHold.set(undefined)
+  const first = (exchanges[0]?.body ?? {}) as Record<string, unknown>
+  const hash = error === undefined ? action.leadsTo?.(first, input) : undefined
+  if (error === undefined && name === 'hold') openHold.set(String(first.id))
+  const isEnded = error === undefined || [404, 409].includes(exchanges[0]?.status ?? 0)
+  if (name === 'capture' && isEnded) openHold.set(undefined)
   const made = { atMs: Date.now(), exchanges, ...(error !== undefined && { error }), ...(hash && { hash }) }
   attempts.set({ ...attempts.get(), [name]: made })
   return made

@@ -24,7 +24,9 @@ export function ActionCard({ name, form }: { name: ActionName; form: Form }) {
     const { hash } = await attempt(name, input)
     setRunning(false)
     setKey(newKey())
-    if (hash && !action.times) location.hash = hash
+    if (!hash || action.times) return
+    if (action.shows) reveal(action.shows)
+    location.hash = hash
   }
   return (
     <article class="try-card panel" id={`try-${name}`} aria-labelledby={`try-${name}-title`}>
@@ -54,6 +56,12 @@ export function ActionCard({ name, form }: { name: ActionName; form: Form }) {
   )
 }
 
+/** Once the view of the next address is rendered. */
+function reveal(id: string): void {
+  const scroll = () => requestAnimationFrame(() => document.getElementById(id)?.scrollIntoView())
+  addEventListener('hashchange', () => requestAnimationFrame(scroll), { once: true })
+}
+
 /** With the key as a variable: the page shows none. */
 export function Command({ request, isTwice = false }: { request: TryRequest; isTwice?: boolean }) {
   const text = useMessages(tryMessages)
@@ -81,7 +89,7 @@ function Outcome({ last, isRefused }: { last: LastAttempt; isRefused: boolean })
     <div class="try-outcome">
       <p class="quiet-text">{text('at', { time: time(last.atMs) })}</p>
       {last.exchanges.map((exchange, index) => (
-        <Answer key={index} exchange={exchange} />
+        <Answer key={index} exchange={exchange} isOpen={last.exchanges.length > 1} />
       ))}
       {last.error !== undefined && <Refusal error={last.error} isExpected={isRefused} />}
       {last.hash && <a href={last.hash}>{text('see')}</a>}
@@ -89,8 +97,9 @@ function Outcome({ last, isRefused }: { last: LastAttempt; isRefused: boolean })
   )
 }
 
-function Answer({ exchange: { status, isReplayed, body } }: { exchange: Exchange }) {
+function Answer({ exchange, isOpen }: { exchange: Exchange; isOpen: boolean }) {
   const text = useMessages(tryMessages)
+  const { status, isReplayed, body } = exchange
   return (
     <>
       <p>
@@ -102,10 +111,13 @@ function Answer({ exchange: { status, isReplayed, body } }: { exchange: Exchange
           </>
         )}
       </p>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard. */}
-      <pre tabIndex={0} class="try-body">
-        {JSON.stringify(body, null, 2)}
-      </pre>
+      <details open={isOpen}>
+        <summary>{text('answer')}</summary>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard. */}
+        <pre tabIndex={0} class="try-body">
+          {JSON.stringify(body, null, 2)}
+        </pre>
+      </details>
     </>
   )
 }

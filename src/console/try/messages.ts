@@ -15,6 +15,7 @@ const en = {
   running: 'Running …',
   at: 'At {time}:',
   status: 'Status {status}',
+  answer: 'Answer',
   replayed: 'the first answer was repeated, and nothing was done again',
   see: 'See what it caused',
   remedy: 'What to do:',
@@ -56,7 +57,7 @@ const en = {
   poisonRecordTitle: 'Send a poison record',
   poisonRecordText:
     'A record that cannot be read. It becomes a dead letter, and the records behind it are not held up.',
-  poisonRecordDo: 'Send the poison',
+  poisonRecordDo: 'Send the poison record',
   pauseTitle: 'Pause the projection',
   pauseText:
     'Records wait in the topic, reads go on with older balances. It ends with the process, at the ' +
@@ -106,6 +107,7 @@ const pt: Record<keyof typeof en, string> = {
   running: 'Executando …',
   at: 'Às {time}:',
   status: 'Status {status}',
+  answer: 'Resposta',
   replayed: 'a primeira resposta foi repetida, e nada foi feito de novo',
   see: 'Ver o que causou',
   remedy: 'O que fazer:',
@@ -147,11 +149,11 @@ const pt: Record<keyof typeof en, string> = {
     'Um registro sem chave, cabeçalhos e versões, como a wallet do curso escreve, sobre ana e bia. O ' +
     'reconcile vai citar as duas, que a wallet não tem.',
   courseRecordDo: 'Enviar o registro',
-  poisonRecordTitle: 'Enviar um registro envenenado',
+  poisonRecordTitle: 'Enviar um registro ilegível (poison)',
   poisonRecordText:
     'Um registro que ninguém consegue ler. Ele vira uma dead letter, e os que vêm depois não ficam ' +
     'parados.',
-  poisonRecordDo: 'Enviar o veneno',
+  poisonRecordDo: 'Enviar o registro ilegível',
   pauseTitle: 'Pausar a projeção',
   pauseText:
     'Registros esperam no tópico, e as leituras seguem com saldos mais antigos. Acaba com o processo,' +

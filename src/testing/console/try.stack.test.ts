@@ -1,6 +1,8 @@
 /** The view that tries things: every button, what it refuses, and the tour. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Page } from 'playwright-core'
+import { openKeys } from '../api-keys'
+import { eventually } from '../eventually'
 import {
   browser,
   type ConsoleStack,
@@ -9,6 +11,7 @@ import {
   startConsoleStack,
   withoutBrowser,
 } from './console-page'
+import { startAll } from './npm-start'
 
 const eva = 'd6a41403-bbd0-11ee-8a24-0242ac120003'
 const frank = 'd6a41504-bbd0-11ee-8a24-0242ac120003'
@@ -94,6 +97,7 @@ describe.skipIf(!browser)(browser ? 'the view that tries things' : withoutBrowse
     const before = Number((await stack.wallet.get(`/accounts/${eva}`)).body.version)
     await press(page, 'sameKey')
     await card(page, 'sameKey').getByText('Idempotency-Replayed: true').waitFor()
+    await card(page, 'sameKey').locator('.try-body').nth(1).waitFor()
     const answers = await card(page, 'sameKey').locator('.try-body').allTextContents()
     expect([answers.length, answers[0]]).toEqual([2, answers[1]])
     expect(Number((await stack.wallet.get(`/accounts/${eva}`)).body.version)).toBe(before + 1)
@@ -118,7 +122,7 @@ describe.skipIf(!browser)(browser ? 'the view that tries things' : withoutBrowse
 
     await page.getByLabel('Amount (BRL)').fill('a lot')
     await press(page, 'pay')
-    await card(page, 'pay').getByText('#/amount').first().waitFor()
+    await card(page, 'pay').locator('.refusal').getByText('#/amount').waitFor()
     expect(page.url()).toContain('#/try?')
     expect(opened.faults).toEqual([])
   })
@@ -145,6 +149,7 @@ describe.skipIf(!browser)(browser ? 'the view that tries things' : withoutBrowse
     await leadsTo(page, /^#\/accounts\/ana$/)
     await press(page, 'poisonRecord')
     await leadsTo(page, /^#\/health$/)
+    await card(page, 'poisonRecord').getByText('Answer').click()
     await card(page, 'poisonRecord').getByText('"offset"').waitFor()
 
     await press(page, 'pause')
@@ -263,5 +268,94 @@ describe.skipIf(!browser)(browser ? 'the view that tries things' : withoutBrowse
     await page.reload()
     await page.waitForSelector('#try-pay')
     expect(await page.getByText('The first time here?').count()).toBe(0)
+  })
+})
+
+describe.skipIf(!browser)(browser ? 'what is not allowed' : withoutBrowser, () => {
+  afterAll(closeBrowser)
+
+  test('without a wallet address and without actions, buttons are off and say why', async () => {
+    const changes = { balances: { consoleActions: false, walletPublicUrl: undefined } }
+    await using stack = await startConsoleStack({ start: ['balances'], changes })
+    await using opened = await openConsole(stack.url, { hash: '#/try' })
+    const { page } = opened
+    await page.getByRole('button', { name: 'Start the tour', exact: true }).click()
+    await page.locator('#tour').getByText('This button is off: The address of the wallet').waitFor()
+    const isOff = (name: string) => card(page, name).locator('button:not(.quiet)').isDisabled()
+    for (const name of ['pay', 'hold', 'capture', 'sameKey', 'payOneself']) {
+      await card(page, name).getByText('Set WALLET_PUBLIC_URL for balances').waitFor()
+      expect(await isOff(name)).toBe(true)
+    }
+    for (const name of ['pause', 'resume', 'courseRecord', 'poisonRecord', 'stopBroker', 'killWallet']) {
+      await card(page, name).getByText('CONSOLE_ACTIONS=true').waitFor()
+      expect(await isOff(name)).toBe(true)
+    }
+    expect(await isOff('rebuild')).toBe(false)
+    expect(await opened.axe()).toEqual([])
+    expect(opened.faults).toEqual([])
+  })
+
+  test('a key without the scope is refused with a reason, and is in no command', async () => {
+    await using stack = await startConsoleStack()
+    await using keys = openKeys(stack.databases.balances)
+    const { authorization } = await keys.create({ scopes: ['read', 'write'] })
+    await eventually(async () => expect((await stack.balances.get('/balances')).status).toBe(401))
+    await using opened = await openConsole(stack.url, { hash: '#/try' })
+    const { page } = opened
+    const token = authorization.replace('Bearer ', '')
+    await page.getByLabel('Key for balances').fill(token)
+    await page.getByRole('button', { name: 'Use this key' }).click()
+    await press(page, 'pause')
+    await card(page, 'pause').getByText('balances, 403').waitFor()
+    await card(page, 'pause').getByText('the route needs admin').last().waitFor()
+    await card(page, 'pause').getByText('What to do:').waitFor()
+    expect(await card(page, 'pause').locator('pre').first().textContent()).toContain(
+      '-H "authorization: Bearer $BALANCES_KEY"',
+    )
+    expect(await page.content()).not.toContain(token)
+    expect((await stack.balances.get('/readyz')).body.status).toBe('pass')
+  })
+})
+
+describe.skipIf(!browser)(browser ? 'with npm start' : withoutBrowser, () => {
+  afterAll(closeBrowser)
+
+  test('broker and services are stopped, killed and come back', async () => {
+    await using all = await startAll()
+    await using opened = await openConsole(all.balances, { hash: '#/try', locale: 'pt-BR' })
+    const { page } = opened
+    page.setDefaultTimeout(30_000)
+
+    await press(page, 'stopBroker')
+    await leadsTo(page, /^#\/health$/)
+    // A transfer does not wait for the broker; its events do.
+    await press(page, 'pay')
+    await page.waitForURL(({ hash }) => hash.startsWith('#/transactions/'))
+    const id = new URL(page.url()).hash.split('/')[2]
+    const delivery = async () =>
+      (await (await fetch(`${all.wallet}/transactions/${id}/delivery`)).json()) as { status: string }
+    expect((await delivery()).status).toBe('pending')
+    await page.goBack()
+    await press(page, 'startBroker')
+    await leadsTo(page, /^#\/health$/)
+    await eventually(async () => expect((await delivery()).status).toBe('published'))
+
+    for (const [name, service] of [
+      ['killWallet', 'wallet'],
+      ['killBalances', 'balances'],
+    ] as const) {
+      await press(page, name)
+      await leadsTo(page, /^#\/health$/)
+      await eventually(() => {
+        const lines = all.printed().split(`${service} killed by signal 9 (SIGKILL)`)
+        expect(lines[1]).toMatch(new RegExp(`^${service} +ready on`, 'm'))
+      })
+    }
+    // The page goes on with what has come back.
+    await press(page, 'payOneself')
+    await card(page, 'payOneself').getByText('422').first().waitFor()
+    await press(page, 'pay')
+    await leadsTo(page, /^#\/transactions\//)
+    expect(opened.faults).toEqual([])
   })
 })
