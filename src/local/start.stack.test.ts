@@ -151,65 +151,6 @@ test('a second start keeps the data, refuses a rival and restarts killed childre
   await start.leavesNothing()
 })
 
-test('drills find what they cause by its alert, and undo it, also on Ctrl-C', async () => {
-  await using start = spawnStart()
-  await start.runs()
-  const [postgres, broker, wallet, balances] = ['PostgreSQL', 'broker', 'wallet', 'balances'].map(
-    start.portOf,
-  )
-  const env = {
-    ...{ PATH: process.env.PATH, DATA_DIR: dataDir, POSTGRES_PORT: `${postgres}`, KAFKA_PORT: `${broker}` },
-    ...{ WALLET_PORT: `${wallet}`, BALANCES_PORT: `${balances}` },
-  }
-  const drill = (name: string, more = {}) =>
-    Bun.spawn([process.execPath, 'src/cli/main.ts', 'drill', name, '--json'], {
-      ...{ cwd: join(import.meta.dir, '../..'), env: { ...env, ...more }, stdout: 'pipe', stderr: 'pipe' },
-    })
-  for (const name of ['relay-without-leader', 'outbox-full']) {
-    const run = drill(name)
-    const [result, said] = [await new Response(run.stdout).json(), await new Response(run.stderr).text()]
-    expect(result).toMatchObject({ drill: name, fault: null })
-    expect(Math.max(result.found_seconds, result.clear_seconds)).toBeLessThan(60)
-    expect([await run.exited, said]).toEqual([0, expect.stringContaining('Waiting for Saldo')])
-  }
-
-  const pid = findPortHolder(broker ?? 0)?.pid
-  const state = () => Bun.spawnSync(['ps', '-o', 'state=', '-p', String(pid)]).stdout.toString()
-  const interrupted = drill('broker-stopped')
-  await eventually(() => expect(state()).toStartWith('T'))
-  interrupted.kill('SIGINT')
-  expect(await interrupted.exited).toBe(130)
-  expect(await new Response(interrupted.stderr).text()).toEndWith('What a drill caused is undone.\n')
-  expect(state()).not.toStartWith('T')
-
-  // From now on its services want keys.
-  const keyOf = (service: string, scopes: string) => {
-    const args = ['keys', 'create', '--service', service, '--name', 'drill', '--scopes', scopes]
-    const command = [process.execPath, 'src/cli/main.ts', ...args]
-    return Bun.spawnSync(command, { cwd: join(import.meta.dir, '../..'), env }).stdout.toString()
-  }
-  const keyFile = join(dataDir, 'wallet.key')
-  writeFileSync(keyFile, keyOf('wallet', 'metrics,write'))
-  const keys = { WALLET_API_KEY_FILE: keyFile, BALANCES_API_KEY: keyOf('balances', 'metrics,admin').trim() }
-  await eventually(async () => {
-    for (const port of [wallet, balances])
-      expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).toBe(401)
-  })
-  const refused = drill('poison-record')
-  expect(await refused.exited).toBe(1)
-  expect(await new Response(refused.stderr).text()).toContain('wants an API key (401): set ')
-  const allowed = drill('poison-record', keys)
-  expect(await new Response(allowed.stdout).json()).toMatchObject({ drill: 'poison-record', fault: null })
-  expect(await allowed.exited).toBe(0)
-
-  using other = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const elsewhere = drill('broker-stopped', { KAFKA_PORT: `${other.port}` })
-  expect(await elsewhere.exited).toBe(1)
-  expect(await new Response(elsewhere.stderr).text()).toStartWith(
-    `Port ${other.port} is not that of the broker`,
-  )
-}, 120_000)
-
 test('the console stops the broker until it is started, and kills services, which restart', async () => {
   await using start = spawnStart()
   await start.runs()
@@ -268,6 +209,65 @@ test('nothing outlives a killed supervisor, and the next start recovers', async 
   next.child.kill('SIGKILL')
   await next.leavesNothing()
 })
+
+// The last of those with data: from then on its services want keys.
+test('drills find what they cause by its alert, and undo it, also on Ctrl-C', async () => {
+  await using start = spawnStart()
+  await start.runs()
+  const [postgres, broker, wallet, balances] = ['PostgreSQL', 'broker', 'wallet', 'balances'].map(
+    start.portOf,
+  )
+  const env = {
+    ...{ PATH: process.env.PATH, DATA_DIR: dataDir, POSTGRES_PORT: `${postgres}`, KAFKA_PORT: `${broker}` },
+    ...{ WALLET_PORT: `${wallet}`, BALANCES_PORT: `${balances}` },
+  }
+  const drill = (name: string, more = {}) =>
+    Bun.spawn([process.execPath, 'src/cli/main.ts', 'drill', name, '--json'], {
+      ...{ cwd: join(import.meta.dir, '../..'), env: { ...env, ...more }, stdout: 'pipe', stderr: 'pipe' },
+    })
+  for (const name of ['relay-without-leader', 'outbox-full']) {
+    const run = drill(name)
+    const [result, said] = [await new Response(run.stdout).json(), await new Response(run.stderr).text()]
+    expect(result).toMatchObject({ drill: name, fault: null })
+    expect(Math.max(result.found_seconds, result.clear_seconds)).toBeLessThan(60)
+    expect([await run.exited, said]).toEqual([0, expect.stringContaining('Waiting for Saldo')])
+  }
+
+  const pid = findPortHolder(broker ?? 0)?.pid
+  const state = () => Bun.spawnSync(['ps', '-o', 'state=', '-p', String(pid)]).stdout.toString()
+  const interrupted = drill('broker-stopped')
+  await eventually(() => expect(state()).toStartWith('T'))
+  interrupted.kill('SIGINT')
+  expect(await interrupted.exited).toBe(130)
+  expect(await new Response(interrupted.stderr).text()).toEndWith('What a drill caused is undone.\n')
+  expect(state()).not.toStartWith('T')
+
+  const keyOf = (service: string, scopes: string) => {
+    const args = ['keys', 'create', '--service', service, '--name', 'drill', '--scopes', scopes]
+    const command = [process.execPath, 'src/cli/main.ts', ...args]
+    return Bun.spawnSync(command, { cwd: join(import.meta.dir, '../..'), env }).stdout.toString()
+  }
+  const keyFile = join(dataDir, 'wallet.key')
+  writeFileSync(keyFile, keyOf('wallet', 'metrics,write'))
+  const keys = { WALLET_API_KEY_FILE: keyFile, BALANCES_API_KEY: keyOf('balances', 'metrics,admin').trim() }
+  await eventually(async () => {
+    for (const port of [wallet, balances])
+      expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).toBe(401)
+  })
+  const refused = drill('poison-record')
+  expect(await refused.exited).toBe(1)
+  expect(await new Response(refused.stderr).text()).toContain('wants an API key (401): set ')
+  const allowed = drill('poison-record', keys)
+  expect(await new Response(allowed.stdout).json()).toMatchObject({ drill: 'poison-record', fault: null })
+  expect(await allowed.exited).toBe(0)
+
+  using other = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  const elsewhere = drill('broker-stopped', { KAFKA_PORT: `${other.port}` })
+  expect(await elsewhere.exited).toBe(1)
+  expect(await new Response(elsewhere.stderr).text()).toStartWith(
+    `Port ${other.port} is not that of the broker`,
+  )
+}, 120_000)
 
 test('taken ports are named before anything starts, with their holder and the remedy', async () => {
   using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })

@@ -1,4 +1,4 @@
-/** What `npm start` runs, on free ports and in a folder of its own, for tests that stop and kill processes. */
+/** An `npm start` on free ports and in a folder of its own, for tests that stop and kill processes. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
