@@ -48,7 +48,7 @@ test.each(services)(
   async (service, routes) => {
     await using stack = await startStack({ start: [service] })
     const { port } = stack[service]
-    for (const route of routes.filter(({ method }) => method === 'POST')) {
+    for (const route of routes.filter(({ method, body }) => method === 'POST' && body)) {
       const send = (body: string, headers: Record<string, string> = {}) => {
         const described = {
           'Content-Type': 'application/json',

@@ -62,7 +62,8 @@ describe.skipIf(!browser)(browser ? 'the flow' : withoutBrowser, () => {
     const times = await lane.locator('.step-time').allTextContents()
     expect(times).toHaveLength(7)
     expect(times[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3}$/)
-    for (const time of times.slice(1)) expect(time).toMatch(/^[+−][\d.]+ m?s$/)
+    // On a busy machine a wait may be cut, which its text says.
+    for (const time of times.slice(1)) expect(time).toMatch(/^[+−][\d.]+ m?s( |$)/)
     expect(await lane.locator('.segment').count()).toBe(6)
     const { body } = await stack.wallet.get(`/transactions/${id}/delivery`)
     const events = body.events as { name: string; topic: string; partition: number; offset: number }[]
