@@ -129,6 +129,7 @@ const icon =
   '%3Crect width=%2216%22 height=%2216%22 rx=%223%22 fill=%22%230b6b4f%22/%3E' +
   '%3Cpath d=%22M3 6h7M6 10h7%22 stroke=%22white%22 stroke-width=%222%22/%3E%3C/svg%3E'
 
+/** With the frame already in it, which is painted before the script has run. */
 const page = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -137,7 +138,7 @@ const page = `<!doctype html>
 <link rel="icon" href="${icon}">
 <link rel="stylesheet" href="/console/assets/main.css">
 <script type="module" src="/console/assets/main.js"></script>
-<div id="app"></div>
+<div id="app"><header class="top"><span class="brand">Saldo</span></header></div>
 <noscript>The console needs JavaScript. The routes are at <a href="/openapi">/openapi</a>.</noscript>
 </html>
 `

@@ -65,6 +65,8 @@ describe.skipIf(!browser)(browser ? 'the console' : withoutBrowser, () => {
     expect(policy).not.toContain('unsafe')
     expect(answer.headers.get('x-frame-options')).toBe('DENY')
     const html = await answer.text()
+    // What is painted before the script has run.
+    expect(html).toContain('<header class="top">')
     expect(html).not.toMatch(/<style|<script(?! type="module" src="\/console\/)|\son\w+=| style=/)
   })
 
