@@ -231,7 +231,7 @@ const streamParts = ({ streams, flow }: Pick<Serving, 'streams' | 'flow'>): Part
 const consoleOf = (config: ServiceConfig, access: Access): ConsoleOptions => ({
   files: openConsole(),
   settings: () => ({
-    version,
+    release: version,
     wallet_url: config.walletPublicUrl ?? null,
     actions: config.consoleActions,
     needs_key: access.needed() === 'all',

@@ -7,7 +7,7 @@ export type ServiceName = 'wallet' | 'balances'
 
 /** Of `GET /console/settings`. */
 export type Settings = {
-  version: string
+  release: string
   /** Where the browser reaches the wallet; null where it is not configured. */
   wallet_url: string | null
   actions: boolean
@@ -145,6 +145,12 @@ export async function* follow(
     new Headers({ ...authorization('balances'), ...(last && { 'last-event-id': last }) })
   const limits = { lastEventId: undefined, deadlineMs: Number.POSITIVE_INFINITY, timeoutMs: 15_000, signal }
   yield* watch(path, { fetch: asking, headersOf, parse }, limits)
+}
+
+/** An idempotency key. A page that was loaded over plain HTTP from another machine has no `randomUUID`. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 const jsonType = { 'content-type': 'application/json' }

@@ -100,19 +100,26 @@ export function Copyable({ value }: { value: string }) {
   const [isCopied, setCopied] = useState(false)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   useEffect(() => () => clearTimeout(timer.current), [])
+  const box = useRef<HTMLPreElement>(null)
+  // There is none where the page was loaded over plain HTTP from another machine.
+  const clipboard = navigator.clipboard as Clipboard | undefined
   const copy = async () => {
-    await navigator.clipboard.writeText(value)
+    if (!clipboard) {
+      if (box.current) getSelection()?.selectAllChildren(box.current)
+      return
+    }
+    await clipboard.writeText(value)
     setCopied(true)
     timer.current = setTimeout(() => setCopied(false), 2000)
   }
   return (
     <div class="copyable">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard. */}
-      <pre tabIndex={0}>
+      <pre tabIndex={0} ref={box}>
         <code>{value}</code>
       </pre>
       <button type="button" class="quiet" onClick={copy}>
-        <span aria-live="polite">{isCopied ? text('copied') : text('copy')}</span>
+        <span aria-live="polite">{isCopied ? text('copied') : text(clipboard ? 'copy' : 'select')}</span>
       </button>
     </div>
   )

@@ -69,8 +69,11 @@ test('a parameter of both services has one form', () => {
     expect([name, ...ofWallet.union(ofBalances)]).toHaveLength(2)
 })
 
-/** The rows of each list, and what was asked for: a rehearsal of redrive is of another kind. */
-const own = ['data', 'dry_run']
+/**
+ * The rows of each list; what was asked for, since a rehearsal of redrive is of another kind; and causes: of
+ * a dead letter any, of a wait one of three.
+ */
+const own = ['data', 'dry_run', 'cause']
 
 test('a member of responses of both services has the forms that it has in one of them', () => {
   const shared = sharedOf(membersOf).filter(({ name }) => !own.includes(name))

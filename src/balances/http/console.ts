@@ -18,7 +18,7 @@ export type ConsoleOptions = {
 }
 
 const SettingsResponse = closedObject('ConsoleSettings', {
-  version: Type.String({ description: 'Of this service.' }),
+  release: Type.String({ description: 'The version of this service.' }),
   wallet_url: nullable(Type.String({ format: 'uri' }), 'Where a browser reaches the wallet, as configured.'),
   actions: Type.Boolean({ description: 'Whether the page may cause failures here.' }),
   needs_key: Type.Boolean({ description: 'Whether reads need an API key.' }),

@@ -1,6 +1,6 @@
 /** Dead letters by cause, with what a redrive would come to before it is done. */
 import { useState } from 'preact/hooks'
-import { call } from '../api.ts'
+import { call, newKey } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { Copyable, Failure, Panel, useLoaded } from '../ui.tsx'
 import { type HealthMessage, healthMessages } from './messages.ts'
@@ -77,7 +77,7 @@ function RedriveButtons({ cause, topic, onDone }: { cause: string; topic: string
     try {
       const { counts, next_cursor } = await call<Redrive>('balances', '/dead-letters/redrive', {
         method: 'POST',
-        headers: { 'idempotency-key': `"${crypto.randomUUID()}"` },
+        headers: { 'idempotency-key': `"${newKey()}"` },
         body: { cause, topic, ...(dryRun && { dry_run: true }) },
       })
       const came = describeCounts(counts, text)

@@ -1,6 +1,6 @@
 /** The rebuild of the read model: started, watched and swapped from here. */
 import { useState } from 'preact/hooks'
-import { call } from '../api.ts'
+import { call, newKey } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { usePolled } from '../poll.ts'
 import { Failure, Panel } from '../ui.tsx'
@@ -37,7 +37,7 @@ export function RebuildPanel() {
   const [failure, setFailure] = useState<unknown>()
   const ask = async (action: Action) => {
     setFailure(undefined)
-    const headers = { 'idempotency-key': `"${crypto.randomUUID()}"` }
+    const headers = { 'idempotency-key': `"${newKey()}"` }
     await call('balances', '/rebuild', { method: 'POST', headers, body: { action } }).catch(setFailure)
     again()
   }

@@ -1,11 +1,11 @@
 /** What the buttons of the tour do, and what each says it has done. */
 import { useState } from 'preact/hooks'
-import { CallFailed, problemOf, send, settings } from '../api.ts'
+import { CallFailed, newKey, problemOf, send, settings } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { navigate } from '../router.ts'
 import { createState, useValue } from '../state.ts'
 import { type ActionName, type Form, obstacleOf } from '../try/actions.ts'
-import { attempt, newKey } from '../try/attempts.ts'
+import { attempt } from '../try/attempts.ts'
 import { tryMessages } from '../try/messages.ts'
 import { Refusal } from '../try/refusal.tsx'
 import { formOf, listAccounts } from '../try/view.tsx'

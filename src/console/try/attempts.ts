@@ -44,12 +44,6 @@ export async function attempt(name: ActionName, input: Input): Promise<Attempt> 
   return made
 }
 
-/** Also where the page was not loaded over HTTPS, nor from this machine. */
-export function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-}
-
 /** What the service says can be done about a kind of problem; undefined where it says nothing. */
 export async function findRemedy(
   service: ServiceName,

@@ -1,11 +1,11 @@
 /** An action: what it shows, the command that does the same, the button, and what came of it. */
 import { useState } from 'preact/hooks'
-import { keys, settings, urlOf } from '../api.ts'
+import { keys, newKey, settings, urlOf } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { useValue } from '../state.ts'
 import { Copyable } from '../ui.tsx'
 import { type ActionName, actions, type Form, type Input, obstacleOf, type TryRequest } from './actions.ts'
-import { attempt, attempts, type Exchange, newKey, openHold } from './attempts.ts'
+import { attempt, attempts, type Exchange, openHold } from './attempts.ts'
 import { curlOf } from './curl.ts'
 import { tryMessages } from './messages.ts'
 import { Refusal } from './refusal.tsx'

@@ -57,6 +57,22 @@ describe.skipIf(!browser)(browser ? 'the health view' : withoutBrowser, () => {
     expect(opened.faults).toEqual([])
   })
 
+  test('over plain HTTP from another machine, where browsers withhold more, it works', async () => {
+    await using opened = await openConsole(stack.url)
+    const { page } = opened
+    await page.addInitScript(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined })
+      Object.defineProperty(crypto, 'randomUUID', { value: undefined })
+    })
+    await page.goto(`${stack.url}/#/health`)
+    await page.reload()
+    await page.getByRole('button', { name: 'Dry run' }).click()
+    await page.getByText('A redrive would come to: 1 still failing').waitFor()
+    await page.getByRole('button', { name: 'Select' }).click()
+    expect(await page.evaluate(() => String(getSelection()))).toBe('npm run reconcile -- --store')
+    expect(opened.faults).toEqual([])
+  })
+
   test('a rebuild is started and watched to its end', async () => {
     await using opened = await openConsole(stack.url, { hash: '#/health' })
     const panel = opened.page.locator('#rebuild')

@@ -68,6 +68,8 @@ const startStack = (folder: string, { wallet, balances, postgres }: Ports) =>
       ...{ POSTGRES_PORT: String(postgres), KAFKA_PORT: String(freePort()) },
       // With keys, as the documents say, and without an end to what one caller may send.
       ...{ AUTH: 'keys', RATE_LIMIT_KEY: '0', RATE_LIMIT_ADDRESS: '0' },
+      // Any of them may be asked for in any order, and one stops the broker.
+      CONSOLE_ACTIONS: 'false',
       DATA_DIR: join(folder, 'data'),
     },
     stdin: 'ignore',

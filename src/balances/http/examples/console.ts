@@ -13,7 +13,7 @@ export const consoleExamples = {
   getConsoleSettings: {
     now: {
       status: 200,
-      response: { version: '0.2.0', wallet_url: null, actions: true, needs_key: false, local: false },
+      response: { release: '0.2.0', wallet_url: null, actions: true, needs_key: false, local: false },
     },
   },
 } as const
