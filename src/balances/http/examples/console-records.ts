@@ -21,14 +21,5 @@ export const consoleRecordExamples = {
         },
       },
     },
-    invalid: {
-      params: { topic: 'accounts', partition: '0', offset: 'last' },
-      status: 422,
-      response: {
-        type: '/problems/validation',
-        detail: 'offset must be a number',
-        errors: [{ detail: 'offset must be a number', pointer: '#/offset' }],
-      },
-    },
   },
 } as const
