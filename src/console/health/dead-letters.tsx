@@ -1,27 +1,18 @@
 /** Dead letters by cause, with what a redrive would come to before it is done. */
 import { useState } from 'preact/hooks'
+import type { DeadLetterGroup, Redrive } from '../../client/types.ts'
 import { call, newKey } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { Copyable, Failure, Panel, useLoaded } from '../ui.tsx'
 import { type HealthMessage, healthMessages } from './messages.ts'
 
-type Group = {
-  cause: string
-  topic: string
-  count: number
-  first_recorded_at: string
-  last_recorded_at: string
-  example_id: string
-}
-
 const outcomes = ['applied', 'skipped', 'superseded', 'still_failing', 'gone'] as const
-type Redrive = { counts: Partial<Record<(typeof outcomes)[number], number>>; next_cursor: string | null }
 
 /** `newest` is how many there are, as far as that is known: they are read again when it changes. */
 export function DeadLetters({ newest }: { newest: number | undefined }) {
   const text = useMessages(healthMessages)
   const { value, error, reload } = useLoaded(
-    () => call<{ data: Group[] }>('balances', '/dead-letters/causes'),
+    () => call<{ data: DeadLetterGroup[] }>('balances', '/dead-letters/causes'),
     [newest],
   )
   const groups = value?.data ?? []
@@ -36,7 +27,7 @@ export function DeadLetters({ newest }: { newest: number | undefined }) {
   )
 }
 
-function Letters({ group, onDone }: { group: Group; onDone: () => void }) {
+function Letters({ group, onDone }: { group: DeadLetterGroup; onDone: () => void }) {
   const text = useMessages(healthMessages)
   const { number, dateTime } = useFormats()
   const { cause, topic, count, first_recorded_at, last_recorded_at, example_id } = group

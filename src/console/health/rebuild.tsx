@@ -1,23 +1,11 @@
 /** The rebuild of the read model: started, watched and swapped from here. */
 import { useState } from 'preact/hooks'
+import type { NoRebuild, Rebuild } from '../../client/types.ts'
 import { call, newKey } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { usePolled } from '../poll.ts'
 import { Failure, Panel } from '../ui.tsx'
 import { healthMessages } from './messages.ts'
-
-export type Rebuild =
-  | { state: 'none' }
-  | {
-      state: string
-      records: { done: number; total: number }
-      per_second: number
-      seconds_left: number | null
-      divergence: { accounts: number; entries: number; clients: number; examples: string[] } | null
-      message: string | null
-      started_at: string
-      ended_at: string | null
-    }
 
 const everyMs = 1000
 const actions = ['start', 'swap', 'rollback', 'cancel'] as const
@@ -33,7 +21,7 @@ export function actionsIn(state: string): readonly Action[] {
 
 export function RebuildPanel() {
   const text = useMessages(healthMessages)
-  const { value, error, again } = usePolled(() => call<Rebuild>('balances', '/rebuild'), everyMs)
+  const { value, error, again } = usePolled(() => call<Rebuild | NoRebuild>('balances', '/rebuild'), everyMs)
   const [failure, setFailure] = useState<unknown>()
   const ask = async (action: Action) => {
     setFailure(undefined)
@@ -67,7 +55,7 @@ export function RebuildPanel() {
   )
 }
 
-function Progress({ rebuild }: { rebuild: Rebuild }) {
+function Progress({ rebuild }: { rebuild: Rebuild | NoRebuild }) {
   const text = useMessages(healthMessages)
   const { number, duration, dateTime } = useFormats()
   if (!('records' in rebuild)) return <p>{text('rebuildNone')}</p>

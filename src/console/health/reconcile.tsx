@@ -1,16 +1,8 @@
 /** The last reports of reconcile: do both sides agree? */
+import type { Reconciliation } from '../../client/types.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { Copyable, Failure, Panel, Scroll } from '../ui.tsx'
 import { healthMessages } from './messages.ts'
-
-export type Reconciliation = {
-  id: string
-  result: 'clean' | 'different' | 'pending'
-  watermark: string
-  differences_total: number
-  signed_by: string | null
-  href: string
-}
 
 type Props = { reports: readonly Reconciliation[] | undefined; error: unknown }
 

@@ -1,5 +1,6 @@
 /** Whether money flows, the failures first. */
 import './health.css'
+import type { Reconciliation } from '../../client/types.ts'
 import { CallFailed, send } from '../api.ts'
 import { useFormats, useMessages } from '../i18n.ts'
 import { type Sample, useLive } from '../live.ts'
@@ -10,7 +11,7 @@ import { DeadLetters } from './dead-letters.tsx'
 import { type Check, columnsOf, findFaults, gaugeIn, lagColumnsOf, type WalletFacts } from './facts.ts'
 import { healthMessages } from './messages.ts'
 import { RebuildPanel } from './rebuild.tsx'
-import { ReconcilePanel, type Reconciliation } from './reconcile.tsx'
+import { ReconcilePanel } from './reconcile.tsx'
 
 const everyMs = 2000
 
